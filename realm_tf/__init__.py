@@ -1,0 +1,35 @@
+# Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
+"""REALM: retrieval-augmented language model pre-training, in TensorFlow.
+
+Importing this package chooses Keras 2 (`tf_keras`), on which
+tensorflow-recommenders and the training code stand.
+"""
+
+import importlib
+import os
+import sys
+
+__version__ = "0.1.0"
+
+_PUBLIC = {"top_k_inner_product": "realm_tf.index.top_k"}
+
+
+def _choose_keras_2() -> None:
+  """Selects `tf_keras` for `tf.keras`, or says why it is too late for that."""
+  chosen = os.environ.get("TF_USE_LEGACY_KERAS")
+  if "tensorflow" in sys.modules and chosen not in ("1", "true", "True"):
+    raise ImportError(
+        "realm_tf needs Keras 2, but TensorFlow was imported first with Keras 3: "
+        "import realm_tf before tensorflow, or set TF_USE_LEGACY_KERAS=1.")
+  os.environ["TF_USE_LEGACY_KERAS"] = "1"
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+_choose_keras_2()
+
+
+def __getattr__(name: str):
+  # TensorFlow takes seconds to load: `realm --help` must not pay for it.
+  if name in _PUBLIC:
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+  raise AttributeError(f"module 'realm_tf' has no attribute '{name}'")
