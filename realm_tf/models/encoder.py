@@ -1,0 +1,106 @@
+"""The knowledge-augmented encoder: a BERT over question and passage together.
+
+With a masked-LM head it predicts masked words (pre-training), with a span head
+it finds answers (REALM, section 3.1; ORQA, section 3). Shape letters: R rows of
+question-passage pairs, T tokens, M masks, W span widths, S span hidden, V
+vocabulary, H hidden.
+"""
+
+import tensorflow as tf
+import tf_keras
+
+from realm_tf.config import EncoderConfig
+from realm_tf.models.bert import Bert, BertConfig, Norm, activation, dense
+from realm_tf.text.inputs import Packed
+
+
+class MaskedLanguageModel(tf_keras.layers.Layer):
+  """BERT's masked-word head, with the output matrix tied to the embeddings."""
+
+  def __init__(self, config: BertConfig, **kwargs):
+    super().__init__(**kwargs)
+    self.transform = dense(config.hidden_size, "transform")
+    self.activation = activation(config.hidden_act)
+    self.norm = Norm(config.layer_norm_eps, name="transform_norm")
+    self.bias = self.add_weight("bias", [config.vocab_size], initializer="zeros")
+
+  def call(self, hidden: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
+    """[M, H] states and the [V, H] word embeddings -> logits [M, V]."""
+    hidden = self.norm(self.activation(self.transform(hidden)))
+    return tf.matmul(hidden, embeddings, transpose_b=True) + self.bias
+
+
+class SpanHead(tf_keras.layers.Layer):
+  """Scores every span of up to W tokens: MLP([h_start; h_end]) (ORQA, section 3.2).
+
+  The published MLP: start and end projections added, ReLU, then layer norm with
+  epsilon 1e-3, then one unit.
+  """
+
+  def __init__(self, span_hidden_size: int, max_span_width: int, **kwargs):
+    super().__init__(**kwargs)
+    self.max_span_width = max_span_width
+    self.projection = dense(2 * span_hidden_size, "projection")
+    self.norm = Norm(1e-3, name="span_norm")
+    self.score = dense(1, "score")
+
+  def call(self, hidden: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
+    """Logits of the spans that start at t and end at t + w.
+
+    Args:
+      hidden: [R, T, H].
+      allowed: [R, T] bool, the tokens that an answer may take.
+
+    Returns:
+      [R, T, W] float32; minus infinity where the span leaves `allowed`.
+    """
+    starts, ends = tf.split(self.projection(hidden), 2, axis=-1)  # [R, T, S]
+    length, width = tf.shape(hidden)[1], self.max_span_width
+    ends = tf.pad(ends, [[0, 0], [0, width], [0, 0]])
+    allowed_ends = tf.pad(allowed, [[0, 0], [0, width]])
+    pairs = tf.stack([starts + ends[:, w:w + length] for w in range(width)], 2)
+    valid = tf.stack([allowed & allowed_ends[:, w:w + length] for w in range(width)], 2)
+    logits = self.score(self.norm(tf.nn.relu(pairs)))[..., 0]  # [R, T, W]
+    return tf.where(valid, logits, -float("inf"))
+
+
+class KnowledgeEncoder(tf_keras.layers.Layer):
+  """The encoder with both heads on one BERT."""
+
+  def __init__(self, config: EncoderConfig, bert: BertConfig, **kwargs):
+    super().__init__(**kwargs)
+    self.bert = Bert(bert, name="bert")
+    self.masked_lm = MaskedLanguageModel(bert, name="masked_lm")
+    self.span_head = SpanHead(config.span_hidden_size, config.max_span_width,
+                              name="span_head")
+
+  def mask_log_probs(self, packed: Packed, positions: tf.Tensor, labels: tf.Tensor,
+                     weights: tf.Tensor) -> tf.Tensor:
+    """log p(y_j | z, x): logits are computed at the masked positions only.
+
+    Args:
+      packed: question-passage pairs, [R, T].
+      positions, labels: [R, M] int32.
+      weights: [R, M] float32, 0 on padding, for which no logits are made.
+
+    Returns:
+      [R, M] float32; 0 on padding.
+    """
+    hidden = self.bert(packed.ids, packed.mask, packed.segments)
+    real = tf.where(weights > 0)  # [P, 2]: row and mask
+    row = tf.cast(real[:, :1], tf.int32)
+    at_masks = tf.gather_nd(
+        hidden, tf.concat([row, tf.gather_nd(positions, real)[:, None]], 1))  # [P, H]
+    logits = self.masked_lm(at_masks, self.bert.word_embeddings)  # [P, V]
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        tf.gather_nd(labels, real), logits)
+    return tf.scatter_nd(real, -losses, tf.shape(weights, tf.int64))
+
+  def span_logits(self, packed: Packed) -> tf.Tensor:
+    """[R, T] -> [R, T, W]: the score of each span of the passage."""
+    hidden = self.bert(packed.ids, packed.mask, packed.segments)
+    place = tf.range(tf.shape(packed.ids)[1])[None]
+    # The last token of a packed pair is [SEP]: no answer ends there.
+    end = tf.reduce_sum(tf.cast(packed.mask, tf.int32), -1)[:, None] - 1
+    return self.span_head(
+        hidden, (place >= packed.second_start[:, None]) & (place < end))

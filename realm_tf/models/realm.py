@@ -1,0 +1,110 @@
+"""The whole model: retriever and knowledge-augmented encoder, built and stored."""
+
+import dataclasses
+import pathlib
+
+import tensorflow as tf
+
+from realm_tf import files
+from realm_tf.config import RealmConfig
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike
+from realm_tf.models import weights
+from realm_tf.models.bert import BertConfig
+from realm_tf.models.encoder import KnowledgeEncoder
+from realm_tf.models.retriever import Retriever, Tower
+from realm_tf.text.inputs import Packed
+
+_PARTS = {"retriever": "retriever.safetensors", "encoder": "encoder.safetensors"}
+
+
+class Realm(tf.Module):
+  """Retriever (f(x, z)) and encoder (p(y|z, x)) of one run."""
+
+  def __init__(self, config: RealmConfig, retriever_bert: BertConfig,
+               encoder_bert: BertConfig):
+    super().__init__(name="realm")
+    self.config = config
+    self.retriever = Retriever(config.retriever, retriever_bert, name="retriever")
+    self.encoder = KnowledgeEncoder(config.encoder, encoder_bert, name="encoder")
+    one = tf.zeros([1, 3], tf.int32)
+    packed = Packed(one, tf.ones([1, 3], tf.bool), one, tf.constant([2]))
+    self.retriever(packed, packed)  # makes the variables
+    self.encoder.mask_log_probs(packed, one, one, tf.ones([1, 3]))
+    self.encoder.span_logits(packed)
+
+  @classmethod
+  def from_weights(cls, config: RealmConfig, vocab_size: int) -> "Realm":
+    """Starts from the pre-trained BERTs that the config names.
+
+    Raises:
+      UserError: weights are missing, misshapen, or made for another vocabulary.
+    """
+    tf.random.set_seed(config.seed)
+    berts = [_bert_config(part.weights, part.num_layers, vocab_size, name)
+             for name, part in (("retriever", config.retriever),
+                                ("encoder", config.encoder))]
+    model = cls(config, *berts)
+    for tower in model._towers():
+      weights.load_tower(config.retriever.weights, tower)
+    weights.load_bert(config.encoder.weights, model.encoder.bert)
+    if weights.has_masked_lm(config.encoder.weights):
+      weights.load_masked_lm(config.encoder.weights, model.encoder.masked_lm)
+    return model
+
+  @classmethod
+  def from_folder(cls, config: RealmConfig, folder: PathLike) -> "Realm":
+    """Loads what `save` wrote, checking every file against its SHA-256."""
+    folder = pathlib.Path(folder)
+    manifest = files.read_json(folder / "model.json")
+    for name in _PARTS.values():
+      if files.sha256(folder / name) != manifest["sha256"][name]:
+        raise UserError(f"{folder / name}: damaged: its SHA-256 is not the one in "
+                        "model.json; run the stage again")
+    berts = [BertConfig(**manifest[part]) for part in _PARTS]
+    model = cls(config, *berts)
+    if not manifest["shared_towers"]:
+      model.retriever.part_towers()
+    for part, names in model._names().items():
+      weights.load(folder / _PARTS[part], names)
+    return model
+
+  def save(self, folder: PathLike) -> None:
+    """Writes weights (Hugging Face's names) and sizes into `folder`."""
+    folder = pathlib.Path(folder)
+    for part, names in self._names().items():
+      weights.save_names(folder / _PARTS[part], names)
+    files.write_json(folder / "model.json", {
+        "retriever": dataclasses.asdict(self.retriever.bert_config),
+        "encoder": dataclasses.asdict(self.encoder.bert.config),
+        "shared_towers": self.retriever.query_tower is self.retriever.document_tower,
+        "sha256": {name: files.sha256(folder / name) for name in _PARTS.values()}})
+
+  def make_tower(self) -> Tower:
+    """A second tower of the same shape, for a copy of the document tower."""
+    return Tower(self.retriever.bert_config, self.config.retriever.pooling,
+                 self.config.retriever.projection_size)
+
+  def _names(self) -> dict[str, weights.Names]:
+    return {"retriever": weights.retriever_names(self.retriever),
+            "encoder": weights.encoder_names(self.encoder)}
+
+  def _towers(self) -> list[Tower]:
+    query, document = self.retriever.query_tower, self.retriever.document_tower
+    if query is document:
+      return [query]
+    for copy, first in zip(document.variables, query.variables, strict=True):
+      copy.assign(first)  # separate towers start as one
+    return [query, document]
+
+
+def _bert_config(folder: str, num_layers: int, vocab_size: int, part: str) -> BertConfig:
+  if not folder:
+    raise UserError(f"config.{part}.weights: name a folder with config.json and "
+                    "model.safetensors of a BERT")
+  config = BertConfig.from_folder(folder, num_layers)
+  if config.vocab_size != vocab_size:
+    raise UserError(f"{folder}: weights for {config.vocab_size} word pieces, but the "
+                    f"vocabulary of the corpus has {vocab_size}; use the vocab.txt that "
+                    "came with these weights")
+  return config

@@ -1,0 +1,64 @@
+"""Training curves: TensorBoard events and a CSV of the same numbers."""
+
+import csv
+import pathlib
+
+import tensorflow as tf
+
+
+class Log:
+  """Means of metrics between two records, to TensorBoard and `curves.csv`.
+
+  A resumed run drops the records past its checkpoint, so that no step is there
+  twice.
+  """
+
+  def __init__(self, folder: pathlib.Path, first_step: int):
+    folder.mkdir(parents=True, exist_ok=True)
+    self._path = folder / "curves.csv"
+    self.rows = [row for row in read_curves(self._path) if row[0] < first_step]
+    self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+    self._sums: dict[str, list[float]] = {}
+
+  def add(self, metrics: dict[str, float]) -> None:
+    """Takes in the metrics of one step."""
+    for name, value in metrics.items():
+      total = self._sums.setdefault(name, [0.0, 0])
+      total[0] += float(value)
+      total[1] += 1
+
+  def record(self, step: int) -> dict[str, float]:
+    """Writes the means since the last record, and returns them."""
+    means = {name: total / count for name, (total, count) in self._sums.items()}
+    self._sums = {}
+    self.rows.append((step, means))
+    with self._writer.as_default(step=step):
+      for name, value in means.items():
+        tf.summary.scalar(name, value)
+    self._write_csv()
+    return means
+
+  def text(self, name: str, value: str, step: int) -> None:
+    """Writes Markdown to TensorBoard, such as examples of what was retrieved."""
+    with self._writer.as_default(step=step):
+      tf.summary.text(name, value)
+
+  def close(self) -> None:
+    self._writer.close()
+
+  def _write_csv(self) -> None:
+    columns = sorted({name for _, means in self.rows for name in means})
+    with open(self._path, "w", newline="", encoding="utf-8") as file:
+      writer = csv.writer(file)
+      writer.writerow(["step", *columns])
+      for step, means in self.rows:
+        writer.writerow([step, *(means.get(name, "") for name in columns)])
+
+
+def read_curves(path: pathlib.Path) -> list[tuple[int, dict[str, float]]]:
+  """Reads a `curves.csv`; empty if there is none yet."""
+  if not path.exists():
+    return []
+  with open(path, newline="", encoding="utf-8") as file:
+    return [(int(row.pop("step")), {k: float(v) for k, v in row.items() if v})
+            for row in csv.DictReader(file)]

@@ -1,0 +1,147 @@
+"""REALM pre-training (Guu et al. 2020, sections 3.2 to 3.4).
+
+Retriever and encoder learn together from masked salient spans; a thread keeps the
+index fresh. Shape letters: B batch, K candidates, M masks, T tokens, D projection.
+"""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.config import RealmConfig
+from realm_tf.corpus.passages import Passages
+from realm_tf.corpus.store import Corpus
+from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
+from realm_tf.index.embed import CorpusEmbedder, collect
+from realm_tf.index.exact import ExactIndex
+from realm_tf.index.refresh import Refresher
+from realm_tf.models import losses
+from realm_tf.models.realm import Realm
+from realm_tf.training.loop import Loop
+from realm_tf.training.optimizer import make_optimizer
+
+
+def relevance(model: Realm, passages: Passages, queries: tf.Tensor, rows: tf.Tensor
+              ) -> tf.Tensor:
+  """f(x, z) by the fresh document tower: [B, D], [B, K] rows -> [B, K].
+
+  A block that several queries retrieved is embedded once.
+  """
+  unique, place = tf.unique(tf.reshape(rows, [-1]))
+  documents = model.retriever.embed_documents(
+      passages.documents(unique, model.config.retriever.document_length))
+  chosen = tf.reshape(tf.gather(documents, place),
+                      [tf.shape(rows)[0], -1, documents.shape[-1]])  # [B, K, D]
+  return tf.einsum("bd,bkd->bk", queries, chosen)
+
+
+def mask_log_probs(model: Realm, passages: Passages, batch: PretrainingBatch,
+                   rows: tf.Tensor) -> tf.Tensor:
+  """log p(y_j | z, x) of each mask with each candidate: [B, K] rows -> [B, K, M]."""
+  size, candidates = tf.unstack(tf.shape(rows))
+  lengths = tf.reduce_sum(tf.cast(batch.query.mask, tf.int32), 1) - 2
+  question = tf.RaggedTensor.from_tensor(batch.query.ids[:, 1:], lengths)
+
+  packed = passages.after(question, rows, model.config.pretrain.encoder_length)
+  log_probs = model.encoder.mask_log_probs(
+      packed, tf.repeat(batch.positions, candidates, axis=0),
+      tf.repeat(batch.labels, candidates, axis=0),
+      tf.repeat(batch.weights, candidates, axis=0))
+  return tf.reshape(log_probs, [size, candidates, -1])
+
+
+def candidates(index: ExactIndex, passages: Passages, queries: tf.Tensor,
+               banned: tf.Tensor, count: int) -> tf.Tensor:
+  """The null document, then the top `count` - 1 of the index: [B, K] rows."""
+  _, rows = index.search(queries, count - 1, banned)
+  null = tf.fill([tf.shape(rows)[0], 1], passages.null_row)
+  return tf.concat([null, rows], 1)
+
+
+def marginal(config: RealmConfig, scores: tf.Tensor, log_probs: tf.Tensor,
+             weights: tf.Tensor) -> tf.Tensor:
+  """The mean loss of a batch in the form that the config names."""
+  if config.pretrain.loss == "joint":
+    return tf.reduce_mean(losses.joint_loss(scores, log_probs, weights))
+  return (tf.reduce_sum(losses.per_mask_loss(scores, log_probs, weights))
+          / tf.reduce_sum(weights))
+
+
+def _metrics(loss: tf.Tensor, scores: tf.Tensor, log_probs: tf.Tensor,
+             weights: tf.Tensor) -> dict[str, tf.Tensor]:
+  prior = tf.nn.softmax(scores)  # [B, K]
+  utility = losses.retrieval_utility(log_probs, weights)  # [B, K - 1]
+  share = prior[:, 1:] / tf.reduce_sum(prior[:, 1:], 1, keepdims=True)
+  entropy = -tf.reduce_sum(prior * tf.math.log(prior + 1e-20), 1)
+  return {
+      "loss": loss,
+      "retrieval_utility": tf.reduce_mean(tf.reduce_sum(share * utility, 1)),
+      "best_retrieval_utility": tf.reduce_mean(tf.reduce_max(utility, 1)),
+      "null_probability": tf.reduce_mean(prior[:, 0]),
+      "prior_entropy": tf.reduce_mean(entropy),
+      "mask_log_prob_null": tf.reduce_sum(log_probs[:, 0] * weights) / tf.reduce_sum(weights),
+  }
+
+
+def make_refresher(config: RealmConfig, index: ExactIndex, model: Realm,
+                   embedder: CorpusEmbedder) -> Refresher:
+  return Refresher(
+      index, lambda: embedder.snapshot(model.retriever.document_tower),
+      lambda check: collect(embedder.batches(), embedder.num_rows, check),
+      refresh_every=config.pretrain.refresh_every,
+      max_staleness=config.pretrain.max_staleness, on_stale=config.pretrain.on_stale)
+
+
+def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
+                   banned: np.ndarray, folder: pathlib.Path) -> tuple[Loop, Refresher]:
+  """Trains retriever and encoder in place.
+
+  Args:
+    config: of the run.
+    corpus: where sentences come from, and what is retrieved.
+    passages: the same corpus in the graph.
+    model: trained in place.
+    banned: [N, R] int32, see `pretraining_batches`.
+    folder: for checkpoints and curves.
+  """
+  pretrain = config.pretrain
+  variables = [*model.retriever.trainable_variables, *model.encoder.bert.trainable_variables,
+               *model.encoder.masked_lm.trainable_variables]
+  optimizer = make_optimizer(pretrain)
+  index = ExactIndex(corpus.num_blocks, config.retriever.projection_size,
+                     tf.as_dtype(config.embedding_dtype))
+  loop = Loop("pretrain", folder, pretrain.steps,
+              {"model": model, "optimizer": optimizer, "index": index},
+              config.checkpoint_every)
+  batches = pretraining_batches(
+      corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
+      max_masks=pretrain.max_masks, seed=config.seed, first_step=loop.first_step,
+      last_step=pretrain.steps)
+
+  @tf.function(input_signature=[batches.element_spec])
+  def step(batch: PretrainingBatch):
+    with tf.GradientTape() as tape:
+      queries = model.retriever.embed_queries(batch.query)  # [B, D]
+      rows = candidates(index, passages, queries, batch.banned, pretrain.candidates)
+      scores = relevance(model, passages, queries, rows)  # [B, K]
+      log_probs = mask_log_probs(model, passages, batch, rows)  # [B, K, M]
+      loss = marginal(config, scores, log_probs, batch.weights)
+    norm = optimizer.apply(tape.gradient(loss, variables), variables)
+    return {"gradient_norm": norm, **_metrics(loss, scores, log_probs, batch.weights)}
+
+  embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
+                            config.embed_batch_tokens)
+  refresher = make_refresher(config, index, model, embedder)
+
+  def before_step(number: int) -> dict[str, float]:
+    refresher.update(number)
+    return {"index_staleness": refresher.staleness(number),
+            "index_swaps": refresher.swaps}
+
+  try:
+    refresher.start(loop.first_step, int(index.step) if int(index.step) >= 0 else None)
+    loop.run(batches, step, before_step=before_step)
+  finally:
+    refresher.close()
+  return loop, refresher
