@@ -1,0 +1,107 @@
+"""Packs token ids into the inputs of the models, in the graph.
+
+Rows are padded to the longest of the batch, not to the limit: a batch of short
+questions costs what short questions cost.
+
+Shape letters: B batch, T tokens.
+"""
+
+import typing
+
+import tensorflow as tf
+
+
+class SpecialIds(typing.Protocol):
+  """Whatever knows the ids of the special tokens: a `Tokenizer`, for one."""
+  pad_id: int
+  cls_id: int
+  sep_id: int
+
+
+class Packed(typing.NamedTuple):
+  """`[CLS] first [SEP] second [SEP]`, or `[CLS] x [SEP]`, padded."""
+  ids: tf.Tensor           # [B, T] int32
+  mask: tf.Tensor          # [B, T] bool: not padding
+  segments: tf.Tensor      # [B, T] int32: 1 on `second [SEP]`, else 0
+  second_start: tf.Tensor  # [B] int32: position of the first token of `second`
+
+
+def _positions(lengths: tf.Tensor, max_length: int, multiple: int) -> tf.Tensor:
+  """`[1, T]` positions up to the longest row, T rounded up to `multiple`."""
+  longest = tf.reduce_max(tf.concat([lengths, [1]], 0))  # a batch may have no rows
+  width = -(-longest // multiple) * multiple
+  return tf.range(tf.minimum(width, max_length))[None, :]
+
+
+def _at(rows: tf.RaggedTensor, positions: tf.Tensor) -> tf.Tensor:
+  """`[B, T]` int32: the ids of each row at `positions`; anything where outside."""
+  values = tf.concat([tf.cast(rows.values, tf.int32), [0]], 0)
+  index = tf.cast(rows.row_starts(), tf.int32)[:, None] + positions
+  return tf.gather(values, tf.clip_by_value(index, 0, tf.size(values) - 1))
+
+
+def _lengths(rows: tf.RaggedTensor) -> tf.Tensor:
+  return tf.cast(rows.row_lengths(), tf.int32)
+
+
+def pack_single(
+    ids: tf.RaggedTensor, max_length: int, special: SpecialIds, multiple: int = 8
+) -> Packed:
+  """`[CLS] x [SEP]`, with x cut at the end where it is too long.
+
+  Args:
+    ids: `[B, (T)]` int32.
+    max_length: most tokens in a row, special tokens counted; at least 2.
+    special: gives `pad_id`, `cls_id`, `sep_id`.
+    multiple: T is rounded up to a multiple of this, but never beyond `max_length`.
+
+  Returns:
+    See `Packed`; `segments` are all 0, and `second_start` is the length of the row.
+  """
+  if max_length < 2:
+    raise ValueError(f"max_length is {max_length}: [CLS] and [SEP] alone take 2")
+  kept = tf.minimum(_lengths(ids), max_length - 2)  # [B]
+  lengths = kept + 2
+  positions = _positions(lengths, max_length, multiple)  # [1, T]
+  end = kept[:, None] + 1
+  packed = _at(ids, positions - 1)
+  packed = tf.where(positions == 0, special.cls_id, packed)
+  packed = tf.where(positions == end, special.sep_id, packed)
+  packed = tf.where(positions > end, special.pad_id, packed)
+  return Packed(packed, positions <= end, tf.zeros_like(packed), lengths)
+
+
+def pack_pair(
+    first: tf.RaggedTensor, second: tf.RaggedTensor, max_length: int,
+    special: SpecialIds, multiple: int = 8) -> Packed:
+  """`[CLS] first [SEP] second [SEP]`, with `second` cut where it is too long.
+
+  `first` is cut only where it would not fit alone; `second` is empty then.
+
+  Args:
+    first: `[B, (T)]` int32.
+    second: `[B, (T)]` int32.
+    max_length: most tokens in a row, special tokens counted; at least 3.
+    special: gives `pad_id`, `cls_id`, `sep_id`.
+    multiple: T is rounded up to a multiple of this, but never beyond `max_length`.
+
+  Returns:
+    See `Packed`.
+  """
+  if max_length < 3:
+    raise ValueError(f"max_length is {max_length}: the special tokens alone take 3")
+  kept_first = tf.minimum(_lengths(first), max_length - 3)  # [B]
+  kept_second = tf.minimum(_lengths(second), max_length - 3 - kept_first)
+  lengths = kept_first + kept_second + 3
+  positions = _positions(lengths, max_length, multiple)  # [1, T]
+  start = kept_first[:, None] + 2  # of `second`
+  end = lengths[:, None] - 1
+  packed = tf.where(positions < start, _at(first, positions - 1),
+                    _at(second, positions - start))
+  packed = tf.where(positions == 0, special.cls_id, packed)
+  packed = tf.where((positions == start - 1) | (positions == end),
+                    special.sep_id, packed)
+  packed = tf.where(positions > end, special.pad_id, packed)
+  mask = positions <= end
+  segments = tf.cast((positions >= start) & mask, tf.int32)
+  return Packed(packed, mask, segments, kept_first + 2)

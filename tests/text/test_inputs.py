@@ -1,0 +1,86 @@
+"""Packing, against a plain loop."""
+
+import types
+
+import realm_tf  # noqa: F401
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from realm_tf.text.inputs import pack_pair, pack_single
+
+IDS = types.SimpleNamespace(pad_id=9, cls_id=101, sep_id=102)
+
+
+def _rows(rng, count, longest):
+  return [rng.integers(200, 300, rng.integers(0, longest + 1)).tolist()
+          for _ in range(count)]
+
+
+def _ragged(rows):
+  return tf.ragged.constant(rows, tf.int32, ragged_rank=1)
+
+
+@pytest.mark.parametrize("max_length", [2, 3, 7, 8, 20, 64])
+def test_pack_single(max_length):
+  rows = _rows(np.random.default_rng(max_length), 30, 25)
+  packed = pack_single(_ragged(rows), max_length, IDS)
+  expected = [[101, *row[:max_length - 2], 102] for row in rows]
+  longest = max(map(len, expected))
+  width = packed.ids.shape[1]
+  assert width == min(-(-longest // 8) * 8, max_length)
+  assert packed.ids.dtype == packed.segments.dtype == tf.int32
+  for i, row in enumerate(expected):
+    assert packed.ids[i].numpy().tolist() == row + [9] * (width - len(row))
+    assert packed.mask[i].numpy().tolist() == [j < len(row) for j in range(width)]
+    assert packed.second_start[i] == len(row)
+  assert not packed.segments.numpy().any()
+
+
+@pytest.mark.parametrize("max_length", [3, 5, 11, 16, 40, 128])
+@pytest.mark.parametrize("multiple", [1, 8])
+def test_pack_pair(max_length, multiple):
+  rng = np.random.default_rng(max_length)
+  first, second = _rows(rng, 40, 20), _rows(rng, 40, 30)
+  packed = pack_pair(_ragged(first), _ragged(second), max_length, IDS, multiple)
+  width = packed.ids.shape[1]
+  for i, (a, b) in enumerate(zip(first, second)):
+    a = a[:max_length - 3]
+    b = b[:max_length - 3 - len(a)]
+    row = [101, *a, 102, *b, 102]
+    assert packed.ids[i].numpy().tolist() == row + [9] * (width - len(row))
+    assert packed.mask[i].numpy().tolist() == [j < len(row) for j in range(width)]
+    segments = [0] * (len(a) + 2) + [1] * (len(b) + 1) + [0] * (width - len(row))
+    assert packed.segments[i].numpy().tolist() == segments
+    assert packed.second_start[i] == len(a) + 2
+  longest = int(packed.mask.numpy().sum(1).max())
+  assert width == min(-(-longest // multiple) * multiple, max_length)
+
+
+def test_batch_of_empty_rows_and_empty_batch():
+  empty = _ragged([[], []])
+  assert pack_single(empty, 16, IDS).ids.numpy().tolist() == [[101, 102] + [9] * 6] * 2
+  pair = pack_pair(empty, empty, 16, IDS)
+  assert pair.ids[0, :4].numpy().tolist() == [101, 102, 102, 9]
+  nothing = tf.RaggedTensor.from_row_splits(tf.zeros([0], tf.int32), [0])
+  assert pack_pair(nothing, nothing, 16, IDS).ids.shape[0] == 0
+
+
+def test_one_trace_for_every_length():
+  traces = []
+
+  @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.int32)] * 2)
+  def pack(first, second):
+    traces.append(1)
+    return pack_pair(first, second, 32, IDS)
+
+  for rows in ([[1]], [[1, 2], []], [[1] * 50]):
+    pack(_ragged(rows), _ragged(rows))
+  assert len(traces) == 1
+
+
+def test_too_short_a_limit_is_refused():
+  with pytest.raises(ValueError, match="max_length is 1"):
+    pack_single(_ragged([[1]]), 1, IDS)
+  with pytest.raises(ValueError, match="max_length is 2"):
+    pack_pair(_ragged([[1]]), _ragged([[1]]), 2, IDS)

@@ -1,0 +1,117 @@
+import random
+import sys
+import types
+
+import pytest
+
+from realm_tf.errors import UserError
+from realm_tf.text import salient
+
+
+def found(text: str, tagger=salient.RuleTagger()) -> list[str]:
+  return [text[start:end] for start, end in tagger([text])[0]]
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("He was born on 12 May 1920 in Paris.", ["12 May 1920", "Paris"]),
+    ("She died on May 12, 1920, at home.", ["May 12, 1920"]),
+    ("In the 1920s and the 4th century BC it grew.", ["1920s", "4th century BC"]),
+    ("It ran 1914–1918, from 300 BC to AD 79.", ["1914–1918", "300 BC", "AD 79"]),
+    ("The nineteenth century ended.", ["nineteenth century"]),
+    ("It is 8,849 m tall and cost $3.5 million.", ["8,849 m", "$3.5 million"]),
+    ("About 25 percent of 1,234,567 voted.", ["25 percent", "1,234,567"]),
+    ("On March 3 and in June 2010 it rained.", ["March 3", "June 2010"]),
+    ("He saw 3 of 4 doors in room 12.", []),
+])
+def test_dates_and_figures(text, expected):
+  assert found(text) == expected
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("He went to the University of Oxford.", ["University of Oxford"]),
+    ("The Beatles came from Liverpool.", ["Beatles", "Liverpool"]),
+    ("He read J. R. R. Tolkien in St. Louis.", ["J. R. R. Tolkien", "St. Louis"]),
+    ("Later Napoleon left Elba.", ["Napoleon", "Elba"]),
+    ("Chili peppers are hot.", []),
+    ("Marie Curie was a physicist.", ["Marie Curie"]),
+    ("Curie was born. They say that Curie won.", ["Curie", "Curie"]),
+    ("NASA launched Apollo 11.", ["NASA", "Apollo 11"]),
+    ("I think that I am.", []),
+    ("Obama's wife saw the king of Spain's son.", ["Spain"]),
+    ("He met Ludwig van Beethoven and Alexander the Great.",
+     ["Ludwig van Beethoven", "Alexander the Great"]),
+    ("A firm, Procter & Gamble, of Paris.", ["Procter & Gamble", "Paris"]),
+    ('He said "Hello" to Émile Zola.', ["Hello", "Émile Zola"]),
+    ("It is big. London is bigger than Rome, says London.",
+     ["London", "Rome", "London"]),
+    ("", []),
+])
+def test_names(text, expected):
+  assert found(text) == expected
+
+
+def test_spans_are_sorted_and_disjoint():
+  rng = random.Random(5)
+  words = ["The", "of", "the", "May", "12", "1920", "Paris", "J.", "cat", "AD", "4th",
+           "century", ".", "\n", "(", '"', "$3", "million", "-", "Émile's", "1,000"]
+  texts = [" ".join(rng.choices(words, k=30)) for _ in range(300)]
+  for text, spans in zip(texts, salient.RuleTagger()(texts), strict=True):
+    at = 0
+    for start, end in spans:
+      assert at <= start < end <= len(text)
+      at = end
+
+
+@pytest.mark.parametrize("text", [
+    "1," * 50_000 + "x", "A of of of " * 5_000, "1." * 50_000, '"' * 50_000 + "A",
+    "1990-" * 20_000, "1" * 100_000])
+def test_linear_on_malicious_text(text):
+  salient.RuleTagger()([text])  # quadratic time would take minutes
+
+
+def test_unknown_tagger():
+  with pytest.raises(UserError, match="tagger 'magic' is not known.*rules, spacy"):
+    salient.tagger("magic")
+
+
+def test_rules_by_name():
+  assert found("She saw Rome.", salient.tagger("rules")) == ["Rome"]
+
+
+def test_spacy_missing(monkeypatch):
+  monkeypatch.setitem(sys.modules, "spacy", None)
+  with pytest.raises(UserError, match=r"pip install realm_tf\[spacy\]"):
+    salient.tagger("spacy")
+
+
+def _fake_spacy(monkeypatch, entities):
+  class Pipeline:
+    def pipe(self, texts, batch_size):
+      for text in texts:
+        yield types.SimpleNamespace(ents=[
+            types.SimpleNamespace(start_char=text.index(name), label_=label,
+                                  end_char=text.index(name) + len(name))
+            for name, label in entities])
+
+  monkeypatch.setitem(sys.modules, "spacy", types.ModuleType("spacy"))
+  model = types.ModuleType("en_core_web_sm")
+  model.load = lambda exclude: Pipeline()
+  monkeypatch.setitem(sys.modules, "en_core_web_sm", model)
+
+
+def test_spacy_names_with_dates_by_rule(monkeypatch):
+  _fake_spacy(monkeypatch, [("the Red Fort", "FAC"), ("12 May", "ORG"),
+                            ("two", "CARDINAL"), ("Delhi's", "GPE")])
+  text = "On 12 May 1639 two saw the Red Fort and Delhi's walls."
+  assert found(text, salient.tagger("spacy")) == ["12 May 1639", "Red Fort", "Delhi"]
+
+
+def test_spacy_without_a_model(monkeypatch):
+  monkeypatch.setitem(sys.modules, "spacy", types.ModuleType("spacy"))
+  with pytest.raises(UserError, match="no model installed"):
+    salient.SpacyTagger("en_no_such_model")
+
+
+def test_spacy_itself():
+  pytest.importorskip("spacy")
+  assert "Napoleon" in found("In 1815 Napoleon left Elba.", salient.SpacyTagger())
