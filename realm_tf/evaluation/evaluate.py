@@ -1,0 +1,91 @@
+"""Evaluates open-domain question answering: recall, exact match, F1.
+
+Recall counts a passage as right if an answer stands in it at token boundaries, as
+in open-domain QA at large: it may do so by chance. Shape letters: B batch, K
+passages.
+"""
+
+import json
+from typing import Any, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.evaluation import metrics
+from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.evaluation.questions import Question
+from realm_tf.files import PathLike, new_file
+from realm_tf.progress import progress
+
+_PASSAGES_WRITTEN = 5
+
+
+def predict(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size: int,
+            passages: int) -> Iterator[dict[str, Any]]:
+  """Answers questions by the batch; yields one record per question, in order.
+
+  Args:
+    answerer: the model with its index.
+    questions: texts.
+    batch_size: B.
+    passages: K, how many retrieved passages each record lists, best first.
+  """
+  @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+  def run(batch):
+    return answerer.answer_and_retrieve(batch, max(passages, answerer.read_blocks))
+
+  data = tf.data.Dataset.from_tensor_slices(list(questions)).batch(batch_size)
+  with progress(len(questions), "answer", "question") as bar:
+    for batch in data.prefetch(1):
+      answers, retrieved = tf.nest.map_structure(lambda t: t.numpy(), run(batch))
+      for i, question in enumerate(batch.numpy()):
+        yield _record(question, i, answers, retrieved)
+      bar.update(len(batch))
+
+
+def _record(question: bytes, i: int, answers, retrieved) -> dict[str, Any]:
+  return {
+      "question": question.decode(), "prediction": answers.answer[i].decode(),
+      "score": float(answers.score[i]), "title": answers.title[i].decode(),
+      "passage_id": answers.passage_id[i].decode(),
+      "passage": answers.passage[i].decode(),
+      "start": int(answers.start[i]), "end": int(answers.end[i]),
+      "passages": [
+          {"id": retrieved.passage_id[i, j].decode(), "row": int(retrieved.row[i, j]),
+           "title": retrieved.title[i, j].decode(), "score": float(retrieved.score[i, j]),
+           "text": retrieved.passage[i, j].decode()}
+          for j in range(retrieved.row.shape[1])]}
+
+
+def score(questions: Sequence[Question], records: Sequence[dict[str, Any]],
+          recall_at: Sequence[int], read_blocks: int) -> dict[str, float]:
+  """The metrics of records, one per question; a missing one would count as wrong."""
+  if not questions:
+    raise ValueError("no questions to score")
+  ranks, exact, overlap = [], [], []
+  for question, record in zip(questions, records, strict=True):
+    ranks.append(metrics.rank_of_answer(
+        [passage["text"] for passage in record["passages"]], question.answers,
+        question.regex))
+    right = metrics.regex_match if question.regex else metrics.exact_match
+    exact.append(right(record["prediction"], question.answers))
+    overlap.append(0.0 if question.regex
+                   else metrics.f1(record["prediction"], question.answers))
+  recall = metrics.recall_at(ranks, recall_at)
+  low, high = metrics.interval(exact, seed=0)
+  return {
+      **{f"recall@{k}": value for k, value in recall.items()},
+      "exact_match": float(np.mean(exact)), "exact_match_low": low,
+      "exact_match_high": high, "f1": float(np.mean(overlap)),
+      "reader_oracle": metrics.recall_at(ranks, [read_blocks])[read_blocks],
+      "questions": len(questions)}
+
+
+def write_predictions(path: PathLike, questions: Sequence[Question],
+                      records: Sequence[dict[str, Any]]) -> None:
+  """JSON lines: question, answers, prediction, score, the best passages."""
+  with new_file(path, "w") as file:
+    for question, record in zip(questions, records, strict=True):
+      record = {"id": question.id, "answers": list(question.answers), **record,
+                "passages": record["passages"][:_PASSAGES_WRITTEN]}
+      file.write(json.dumps(record, ensure_ascii=False) + "\n")

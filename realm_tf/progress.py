@@ -1,0 +1,85 @@
+"""Progress with rate and time left: a bar on a terminal, a few lines in a log."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any, Self, TextIO
+
+import tqdm
+
+_SECONDS_BETWEEN_LINES = 10.0
+_LINE = "{desc}: {n_fmt}/{total_fmt} {unit}, {rate_fmt}, {remaining} left{postfix}"
+_OPEN_LINE = "{desc}: {n_fmt} {unit}, {rate_fmt}, {elapsed} so far{postfix}"
+
+
+def progress(
+    work: Iterable | int, description: str, unit: str = "step",
+    file: TextIO | None = None) -> "Progress":
+  """Shows how far the work has come, on stderr unless told otherwise.
+
+  Args:
+    work: what to iterate over, or the number of units, for `update`.
+    description: the words in front.
+    unit: what is counted, in the singular.
+    file: where to write. What is no terminal gets whole lines, at most one each
+      ten seconds, besides the last.
+
+  Usage: `for batch in progress(batches, "pretrain"): ...`, or
+  `with progress(1000, "pretrain") as bar: bar.update(); bar.postfix(loss=2.5)`.
+  """
+  return Progress(work, description, unit, file or sys.stderr)
+
+
+class Progress:
+  """Iterable and context manager; made by `progress`."""
+
+  def __init__(
+      self, work: Iterable | int, description: str, unit: str, file: TextIO):
+    total = work if isinstance(work, int) else None
+    iterable = None if isinstance(work, int) else work
+    options: dict[str, Any] = {"desc": description, "unit": unit, "total": total}
+    if file.isatty():
+      options |= {"unit": f" {unit}", "dynamic_ncols": True, "file": file}
+    else:
+      known = total is not None or hasattr(iterable, "__len__")
+      options |= {
+          "bar_format": _LINE if known else _OPEN_LINE, "file": _WholeLines(file),
+          "mininterval": _SECONDS_BETWEEN_LINES, "miniters": 1,
+          # A first line at once would say nothing but 0.
+          "delay": 1e-9}
+    self._bar = tqdm.tqdm(iterable, **options)
+
+  def update(self, count: int = 1) -> None:
+    """Counts units as done."""
+    self._bar.update(count)
+
+  def postfix(self, **values: Any) -> None:
+    """Shows values, such as the loss, behind the rate when it is drawn next."""
+    self._bar.set_postfix(values, refresh=False)
+
+  def close(self) -> None:
+    """Draws the last state; nothing happens at a second call."""
+    self._bar.close()
+
+  def __iter__(self) -> Iterator:
+    yield from self._bar
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(self, *_) -> None:
+    self.close()
+
+
+class _WholeLines:
+  """Turns tqdm's redrawing of one line (carriage returns) into lines of a log."""
+
+  def __init__(self, file: TextIO):
+    self._file = file
+
+  def write(self, text: str) -> None:
+    text = text.strip("\r\n ")
+    if text:
+      self._file.write(text + "\n")
+
+  def flush(self) -> None:
+    self._file.flush()

@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from realm_tf.errors import UserError
+from realm_tf.evaluation.bm25 import bm25_rows
+
+_DOCUMENTS = ["Rome is the capital of Italy", "Paris is the capital of France",
+              "The dog barks", "Paris Texas is a film about France and Paris"]
+
+
+def test_best_documents_come_first(capfd):
+  rows = bm25_rows(["What is the CAPITAL of France?", "dog", "capital"], _DOCUMENTS, 2)
+  assert rows.dtype == np.int32 and rows.shape == (3, 2)
+  assert rows[0, 0] == 1
+  assert rows[1, 0] == 2
+  assert set(rows[2]) == {0, 1}
+  assert capfd.readouterr() == ("", "")
+
+
+def test_question_without_a_known_word_still_gets_rows():
+  rows = bm25_rows(["zebra", "", "what is the"], _DOCUMENTS, 4)
+  assert [sorted(row) for row in rows.tolist()] == [[0, 1, 2, 3]] * 3
+  assert bm25_rows([], _DOCUMENTS, 3).shape == (0, 3)
+
+
+@pytest.mark.parametrize("k", [0, 5])
+def test_k_that_does_not_fit_is_named(k):
+  with pytest.raises(UserError, match=f"k={k}.*4"):
+    bm25_rows(["dog"], _DOCUMENTS, k)

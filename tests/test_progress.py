@@ -1,0 +1,63 @@
+import io
+
+import pytest
+
+from realm_tf.progress import progress
+
+
+class _Terminal(io.StringIO):
+
+  def isatty(self):
+    return True
+
+
+def test_log_gets_few_whole_lines():
+  log = io.StringIO()
+  assert list(progress(range(1000), "embed", "block", file=log)) == list(range(1000))
+  lines = log.getvalue().splitlines()
+  assert "\r" not in log.getvalue() and 1 <= len(lines) <= 2
+  assert lines[-1].startswith("embed: 1000/1000 block, ")
+  assert "block/s" in lines[-1] and "left" in lines[-1]
+
+
+def test_log_shows_what_is_known_of_an_open_end():
+  log = io.StringIO()
+  assert list(progress(iter("abc"), "read", file=log)) == list("abc")
+  assert log.getvalue().splitlines()[-1].startswith("read: 3 step, ")
+
+
+@pytest.mark.parametrize("file", [io.StringIO(), _Terminal()], ids=["log", "terminal"])
+def test_updates_and_values_are_shown(file):
+  with progress(4, "train", file=file) as bar:
+    for step in range(4):
+      bar.update()
+      bar.postfix(loss=step + 0.5)
+  assert "4/4" in file.getvalue() and "loss=3.5" in file.getvalue()
+
+
+def test_terminal_redraws_one_line():
+  file = _Terminal()
+  list(progress(range(3), "embed", file=file))
+  assert "\r" in file.getvalue() and file.getvalue().count("\n") == 1
+
+
+def test_long_work_logs_a_line_each_ten_seconds(monkeypatch):
+  now = [0.0]
+  log = io.StringIO()
+  bar = progress(100, "train", file=log)
+  monkeypatch.setattr(bar._bar, "_time", lambda: now[0])
+  bar._bar.start_t = bar._bar.last_print_t = 0.0
+  for step in range(100):  # 10 s for the first 90, then 40 s: slowing must not hide it
+    now[0] += 1 / 9 if step < 90 else 4
+    bar.update()
+    bar.postfix(loss=1.5)
+  bar.close()
+  assert 4 <= len(log.getvalue().splitlines()) <= 6
+
+
+def test_work_that_raises_still_closes_the_line():
+  file = _Terminal()
+  with pytest.raises(RuntimeError), progress(4, "train", file=file) as bar:
+    bar.update()
+    raise RuntimeError
+  assert file.getvalue().endswith("\n")
