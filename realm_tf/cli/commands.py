@@ -1,0 +1,176 @@
+"""The commands of `realm`: what each is for, its flags, an example, what it runs.
+
+Nothing here imports TensorFlow before a command runs, so that `--help` is quick.
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+from typing import Callable, Sequence
+
+from absl import flags
+from ml_collections import config_flags
+
+from realm_tf import config as config_lib
+from realm_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+  """One word behind `realm`."""
+  summary: str
+  example: str
+  run: Callable[[Sequence[str]], None]  # is given the words that are not flags
+  define_flags: Callable[[], None] = lambda: None
+
+
+def define_run_flags() -> None:
+  """The two flags that every command has."""
+  config_flags.DEFINE_config_file(
+      "config", None, "Config file, such as configs/demo.py; single fields are set by "
+      "--config.pretrain.steps=200. Not needed where --workdir holds a run.")
+  flags.DEFINE_string("workdir", None, "Folder of the run: stages leave their results "
+                      "there and find those of earlier stages.")
+
+
+def _open_run():
+  """The run that --config and --workdir name."""
+  from realm_tf.cli.run_folder import RunFolder  # pylint: disable=import-outside-toplevel
+  if not FLAGS.workdir:
+    raise UserError("--workdir is missing: name the folder of the run")
+  if FLAGS.config is None:
+    return RunFolder.existing(FLAGS.workdir)
+  return RunFolder(config_lib.from_dict(FLAGS.config.to_dict()), FLAGS.workdir)
+
+
+def _stage(name: str) -> Callable[[Sequence[str]], None]:
+  def run(arguments: Sequence[str]) -> None:
+    _no_more(arguments)
+    opened = _open_run()
+    from realm_tf.cli import stages  # pylint: disable=import-outside-toplevel
+    if name in ("ict", "pretrain", "finetune") and opened.is_done(name):
+      print(f"{name}: done already, see {opened.path / name}")
+      return
+    getattr(stages, name)(opened)
+    print(f"{name}: done, see {opened.path}")
+  return run
+
+
+def _no_more(arguments: Sequence[str]) -> None:
+  if arguments:
+    raise UserError(f"'{arguments[0]}': expected flags only (--name=value)")
+
+
+def _run(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  opened = _open_run()
+  from realm_tf.cli.whole_run import whole_run  # pylint: disable=import-outside-toplevel
+  whole_run(opened)
+
+
+def _evaluate(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  opened = _open_run()
+  from realm_tf.cli import stages  # pylint: disable=import-outside-toplevel
+  stage = FLAGS.stage or opened.newest_stage()
+  for name, value in stages.evaluate(opened, stage).items():
+    print(f"{name:18s} {value:.4f}" if isinstance(value, float) else f"{name:18s} {value}")
+
+
+def _define_evaluate() -> None:
+  flags.DEFINE_string("stage", None, "ict, pretrain or finetune; the newest by default.")
+
+
+def _predict(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  if not FLAGS.questions or not FLAGS.output:
+    raise UserError("--questions and --output: name the file to read and the one to write")
+  opened = _open_run()
+  from realm_tf.cli.asking import predict  # pylint: disable=import-outside-toplevel
+  predict(opened, FLAGS.questions, FLAGS.output)
+
+
+def _define_predict() -> None:
+  flags.DEFINE_string("questions", None, "JSONL with a field question; answer may be there.")
+  flags.DEFINE_string("output", None, "JSONL to write: prediction, score, passages.")
+
+
+def _ask(arguments: Sequence[str]) -> None:
+  if not arguments:
+    raise UserError('give a question: realm ask --workdir=DIR "Who wrote Hamlet?"')
+  from realm_tf.cli import asking  # pylint: disable=import-outside-toplevel
+  if FLAGS.export:
+    asking.ask_export(FLAGS.export, arguments, FLAGS.json)
+  else:
+    asking.ask_run(_open_run(), arguments, FLAGS.json)
+
+
+def _define_ask() -> None:
+  flags.DEFINE_string("export", None, "Ask an exported SavedModel instead of a run.")
+  flags.DEFINE_bool("json", False, "Print one JSON object per question.")
+
+
+def _export(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  opened = _open_run()
+  from realm_tf.cli import exporting  # pylint: disable=import-outside-toplevel
+  print(exporting.export_run(opened, FLAGS.flavour, FLAGS.output))
+
+
+def _define_export() -> None:
+  flags.DEFINE_enum("flavour", "portable", ["portable", "native"],
+                    "portable: stock TensorFlow and TF Text ops; native: our op.")
+  flags.DEFINE_string("output", None, "Folder of the SavedModel; WORKDIR/export by default.")
+
+
+_DEMO = "--config=configs/demo.py --workdir=runs/demo"
+
+COMMANDS = {
+    "run": Command(
+        "Run all stages of a config in order; what is there already is not made again.",
+        f"realm run {_DEMO}", _run),
+    "corpus": Command(
+        "Cut documents into blocks and write the corpus store.",
+        "realm corpus --config=configs/own.py --config.corpus.source=docs.jsonl "
+        "--workdir=runs/mine", _stage("corpus")),
+    "ict": Command(
+        "Warm-start the retriever by the Inverse Cloze Task.", f"realm ict {_DEMO}",
+        _stage("ict")),
+    "pretrain": Command(
+        "Pre-train retriever and encoder together, with asynchronous index refresh.",
+        f"realm pretrain {_DEMO} --config.pretrain.steps=200", _stage("pretrain")),
+    "finetune": Command(
+        "Fine-tune on questions and answers; document tower and index stay frozen.",
+        f"realm finetune {_DEMO}", _stage("finetune")),
+    "index": Command(
+        "Embed the corpus by the newest model of the run.",
+        "realm index --workdir=runs/demo", _stage("index")),
+    "evaluate": Command(
+        "Measure recall, exact match and F1 on the held-out questions.",
+        "realm evaluate --workdir=runs/demo --stage=pretrain", _evaluate, _define_evaluate),
+    "predict": Command(
+        "Answer a file of questions.",
+        "realm predict --workdir=runs/demo --questions=q.jsonl --output=answers.jsonl",
+        _predict, _define_predict),
+    "ask": Command(
+        "Ask questions; print the answer and the passage that says so.",
+        'realm ask --workdir=runs/demo "What is the capital of Peru?"', _ask, _define_ask),
+    "export": Command(
+        "Export a SavedModel from question strings to answers.",
+        "realm export --workdir=runs/demo --flavour=portable", _export, _define_export),
+}
+
+
+def print_json(record: dict) -> None:
+  json.dump(record, sys.stdout, ensure_ascii=False)
+  sys.stdout.write("\n")
+
+
+def existing(path: str) -> pathlib.Path:
+  """The path, if something is there."""
+  if not pathlib.Path(path).exists():
+    raise UserError(f"{path}: no such file or folder")
+  return pathlib.Path(path)

@@ -1,0 +1,95 @@
+"""`realm COMMAND [flags]`: parse, build, call."""
+
+import sys
+from typing import Sequence
+
+from absl import flags
+from absl import logging
+
+import realm_tf
+from realm_tf.cli.commands import COMMANDS, Command, define_run_flags
+from realm_tf.errors import UserError
+
+_OURS = ("realm_tf.cli.commands", "ml_collections.config_flags.config_flags")
+
+
+def _overview() -> str:
+  lines = [f"realm {realm_tf.__version__}: retrieval-augmented language models",
+           "", "usage: realm COMMAND [flags]", ""]
+  lines += [f"  {name:10s} {command.summary}" for name, command in COMMANDS.items()]
+  lines += ["", "`realm COMMAND --help` shows its flags and an example."]
+  return "\n".join(lines)
+
+
+def _help(name: str, command: Command) -> str:
+  lines = [f"realm {name}: {command.summary}", "", "flags:"]
+  for module in _OURS:
+    for flag in flags.FLAGS.flags_by_module_dict().get(module, []):
+      default = "" if flag.default is None else f" (default: {flag.default})"
+      lines.append(f"  --{flag.name}: {flag.help}{default}")
+  lines += ["", "example:", f"  {command.example}"]
+  return "\n".join(lines)
+
+
+def _parse(name: str, command: Command, arguments: Sequence[str]) -> list[str] | None:
+  """The words that are not flags; None if help was asked for, and given."""
+  define_run_flags()
+  command.define_flags()
+  if any(word in ("--help", "-h", "-help") for word in arguments):
+    print(_help(name, command))
+    return None
+  try:
+    return flags.FLAGS([f"realm {name}", *arguments])[1:]
+  except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
+    raise UserError(f"{_one_line(error)}; see `realm {name} --help`") from error
+  except OSError as error:
+    raise UserError(f"{error.filename}: {error.strerror}") from error
+
+
+def _one_line(error: BaseException) -> str:
+  return " ".join(str(error).split())
+
+
+def run(arguments: Sequence[str]) -> int:
+  """Runs one command; the exit code is 2 where the user can mend it."""
+  if not arguments or arguments[0] in ("--help", "-h", "help"):
+    print(_overview())
+    return 0
+  name, *rest = arguments
+  try:
+    if name not in COMMANDS:
+      raise UserError(f"'{name}': no such command; one of {', '.join(COMMANDS)}")
+    command = COMMANDS[name]
+    words = _parse(name, command, rest)
+    if words is None:
+      return 0
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.INFO)
+    return _call(command, words)
+  except UserError as error:
+    print(f"realm: {_one_line(error)}", file=sys.stderr)
+    return 2
+
+
+def _call(command: Command, words: Sequence[str]) -> int:
+  from realm_tf.training.loop import Interrupted  # pylint: disable=import-outside-toplevel
+  try:
+    command.run(words)
+  except Interrupted as stop:
+    print(f"realm: {stop}", file=sys.stderr)
+  except KeyboardInterrupt:
+    print("realm: interrupted", file=sys.stderr)
+    return 130
+  except OSError as error:
+    where = f"{error.filename}: " if error.filename else ""
+    raise UserError(f"{where}{error.strerror or error}; what was there before is "
+                    "unchanged") from error
+  return 0
+
+
+def main() -> None:
+  sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+  main()

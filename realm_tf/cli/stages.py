@@ -1,0 +1,111 @@
+"""The stages of a run, each from a run folder to a run folder.
+
+TensorFlow is imported here, and so only once a command really runs.
+"""
+
+import pathlib
+import time
+
+import numpy as np
+
+from realm_tf import assets, files
+from realm_tf.cli.run_folder import WARM_START, RunFolder
+from realm_tf.corpus.blocks import split_blocks
+from realm_tf.corpus.matching import find_occurrences
+from realm_tf.corpus.readers import read_documents
+from realm_tf.corpus.store import write_store
+from realm_tf.errors import UserError
+from realm_tf.evaluation import evaluate as evaluation
+from realm_tf.evaluation import trivia
+from realm_tf.evaluation.questions import write_questions
+from realm_tf.text.salient import tagger
+from realm_tf.text.tokenizer import Tokenizer
+from realm_tf.training.finetune import train_finetune
+from realm_tf.training.ict import train_ict
+from realm_tf.training.pretrain import train_pretrain
+
+
+def fetch_assets(run: RunFolder) -> None:
+  """Fetches the weights and texts that the config names, if they are not there."""
+  if run.config.assets:
+    assets.fetch(run.config.assets, run.config.data)
+
+
+def corpus(run: RunFolder) -> None:
+  """Cuts the documents into blocks and writes the store; makes the questions."""
+  config = run.config
+  if not config.corpus.source:
+    raise UserError("config.corpus.source: name the documents: JSONL with id, title, text")
+  if not (run.path / "corpus").exists():
+    tokenizer = Tokenizer.from_file(pathlib.Path(config.retriever.weights) / "vocab.txt")
+    blocks = split_blocks(read_documents(config.corpus.source), tokenizer,
+                          config.corpus.max_block_tokens, tagger(config.corpus.tagger))
+    write_store(run.path / "corpus", blocks, tokenizer=tokenizer,
+                max_tokens=config.corpus.max_block_tokens, source=config.corpus.source)
+  if config.trivia and not (run.path / "questions").exists():
+    _write_trivia(run)
+
+
+def _write_trivia(run: RunFolder) -> None:
+  """Keeps the questions whose answer stands in the corpus, but not everywhere."""
+  questions = trivia.read_trivia(run.config.trivia)
+  found = find_occurrences([q.answers for q in questions], run.corpus,
+                           run.corpus.tokenizer)
+  blocks = np.array([len(np.unique(found.rows[a:b]))
+                     for a, b in zip(found.splits, found.splits[1:])])
+  # An answer that stands in 1 % of all blocks is found by chance, not by reading.
+  kept = np.flatnonzero((blocks > 0) & (blocks <= 0.01 * run.corpus.num_blocks))
+  train, held_out = trivia.split([questions[i] for i in kept], 0.2, run.config.seed)
+  with files.new_folder(run.path / "questions") as new:
+    write_questions(new / "train.jsonl", train)
+    write_questions(new / "held_out.jsonl", held_out)
+
+
+def ict(run: RunFolder) -> None:
+  started = time.monotonic()
+  model = run.model(WARM_START)
+  train_ict(run.config, run.corpus, model, run.path / "ict")
+  run.finish("ict", model, started)
+
+
+def pretrain(run: RunFolder) -> None:
+  started = time.monotonic()
+  model = run.model(run.stage_before("pretrain"))
+  banned = np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]
+  _, refresher = train_pretrain(run.config, run.corpus, run.passages, model, banned,
+                                run.path / "pretrain")
+  run.finish("pretrain", model, started, refreshes=refresher.swaps)
+
+
+def finetune(run: RunFolder) -> None:
+  model = run.model(run.stage_before("finetune"))
+  index = run.index(model)
+  started = time.monotonic()
+  questions = run.questions("train")
+  train_finetune(run.config, run.corpus, run.passages, model, index,
+                 [q.question for q in questions], [q.answers for q in questions],
+                 run.path / "finetune")
+  run.finish("finetune", model, started)
+
+
+def index(run: RunFolder) -> None:
+  """Embeds the corpus by the newest model."""
+  run.embeddings(run.model(run.newest_stage()))
+
+
+def evaluate(run: RunFolder, stage: str) -> dict[str, float]:
+  """Evaluates the model of a stage on the held-out questions, once."""
+  path = run.path / "evaluation" / f"{stage.replace(' ', '_')}.json"
+  if path.exists():
+    return files.read_json(path)
+  config = run.config.evaluate
+  questions = run.questions("held_out")
+  answerer = run.answerer(stage)
+  passages = min(max(config.recall_at), run.corpus.num_blocks)
+  records = list(evaluation.predict(
+      answerer, [q.question for q in questions], batch_size=config.batch_size,
+      passages=passages))
+  metrics = evaluation.score(questions, records, config.recall_at, answerer.read_blocks)
+  evaluation.write_predictions(path.with_suffix(".predictions.jsonl"), questions, records)
+  files.write_json(path, metrics)
+  return metrics

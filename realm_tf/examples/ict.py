@@ -1,0 +1,77 @@
+"""Inverse Cloze Task examples (ORQA, section 5): a sentence and its block.
+
+Shape letters: B batch, T tokens.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.corpus.store import Corpus
+from realm_tf.errors import UserError
+from realm_tf.examples import order
+from realm_tf.text.inputs import Packed, pack_pair, pack_single
+
+
+class ICTBatch(NamedTuple):
+  queries: Packed  # [B, T]: the sentence
+  documents: Packed  # [B, T]: its block, mostly without the sentence
+  rows: tf.Tensor  # [B] int32: block ids, to keep a block from being its own negative
+
+
+class _Sentences(NamedTuple):
+  row: np.ndarray  # [S] int32
+  start: np.ndarray  # [S] token index in the body
+  end: np.ndarray
+
+
+def _sentences(corpus: Corpus) -> _Sentences:
+  """Every sentence of a block that has another one to be found by."""
+  starts, lengths = corpus.sentence_starts, corpus.body_ids.lengths
+  row = np.repeat(np.arange(corpus.num_blocks, dtype=np.int32), starts.lengths)
+  end = np.append(starts.values[1:], 0).astype(np.int32)
+  last = starts.splits[1:][starts.lengths > 0] - 1
+  end[last] = lengths[starts.lengths > 0]
+  kept = starts.lengths[row] > 1
+  return _Sentences(row[kept], starts.values[kept], end[kept])
+
+
+def cut(rows: tf.RaggedTensor, start: tf.Tensor, end: tf.Tensor,
+        keep_inside: bool) -> tf.RaggedTensor:
+  """Keeps what lies inside [start, end) of each row, or what lies outside of it."""
+  place = tf.ragged.range(rows.row_lengths())
+  owner = place.value_rowids()
+  inside = ((place.values >= tf.gather(tf.cast(start, tf.int64), owner))
+            & (place.values < tf.gather(tf.cast(end, tf.int64), owner)))
+  return tf.ragged.boolean_mask(rows, rows.with_values(inside == keep_inside))
+
+
+def ict_batches(corpus: Corpus, *, batch_size: int, removal_rate: float,
+                query_length: int, document_length: int, seed: int, first_step: int,
+                last_step: int) -> tf.data.Dataset:
+  """Yields an `ICTBatch` per step; the same (seed, step) gives the same batch.
+
+  The sentence is removed from its block with probability `removal_rate`, else it
+  stays, so that the retriever learns both to understand and to match words.
+  """
+  sentences = _sentences(corpus)
+  if not len(sentences.row):
+    raise UserError("ICT: no block of the corpus has two sentences; "
+                    "give longer documents or set --config.ict.steps=0")
+  table = _Sentences(*(tf.constant(field, tf.int32) for field in sentences))
+  titles, bodies = corpus.title_ids.to_tensor(), corpus.body_ids.to_tensor()
+  special = corpus.tokenizer
+
+  def batch(step: tf.Tensor, chosen: tf.Tensor) -> ICTBatch:
+    row, start, end = (tf.gather(field, chosen) for field in table)
+    body = tf.gather(bodies, row)
+    query = pack_single(cut(body, start, end, keep_inside=True), query_length, special)
+    removed = order.uniform(step, seed, batch_size) < removal_rate
+    rest = cut(body, start, tf.where(removed, end, start), keep_inside=False)
+    return ICTBatch(query, pack_pair(tf.gather(titles, row), rest, document_length, special),
+                    row)
+
+  return order.shuffled_batches(
+      len(sentences.row), batch_size, seed, first_step, last_step
+  ).map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)

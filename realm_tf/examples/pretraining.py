@@ -1,0 +1,115 @@
+"""Pre-training examples: a sentence with one salient span masked (REALM, 3.4).
+
+Shape letters: B batch, T tokens, M masks, R banned rows.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.corpus.store import Corpus
+from realm_tf.errors import UserError
+from realm_tf.examples import order
+from realm_tf.text.inputs import Packed, pack_single
+
+_SHORTEST = 8  # word pieces: less says too little to retrieve by
+
+
+class PretrainingBatch(NamedTuple):
+  query: Packed  # [B, T]: for the query tower
+  positions: tf.Tensor  # [B, M] int32: of the masks, in the packed query
+  labels: tf.Tensor  # [B, M] int32: the masked pieces
+  weights: tf.Tensor  # [B, M] float32: 0 on padding
+  banned: tf.Tensor  # [B, R] int32: the sentence's own block and its near duplicates
+  row: tf.Tensor  # [B] int32: block that the sentence comes from
+
+
+class SalientSentences(NamedTuple):
+  """Sentences with at least one salient span; spans by CSR splits."""
+  row: np.ndarray  # [S] int32
+  start: np.ndarray  # [S] int32, token index in the body
+  end: np.ndarray  # [S] int32
+  span_splits: np.ndarray  # [S + 1] int64
+  span_start: np.ndarray  # int32
+  span_end: np.ndarray  # int32
+
+
+def salient_sentences(corpus: Corpus, max_masks: int) -> SalientSentences:
+  """Finds the sentences of the corpus that can be masked."""
+  starts = corpus.sentence_starts
+  first = corpus.body_ids.splits[:-1]
+  # One number line for the whole corpus: the place of a token among all tokens.
+  sentence_at = starts.values + np.repeat(first, starts.lengths)
+  row = np.repeat(np.arange(corpus.num_blocks, dtype=np.int32), starts.lengths)
+  ends = np.append(sentence_at[1:], corpus.body_ids.splits[-1])
+  base = np.repeat(first, corpus.span_starts.lengths)
+  span_start, span_end = corpus.span_starts.values + base, corpus.span_ends.values + base
+  fits = span_end - span_start <= max_masks
+  span_start, span_end = span_start[fits], span_end[fits]
+  splits = np.searchsorted(span_start, np.append(sentence_at, ends[-1:]))
+  kept = (np.diff(splits) > 0) & (ends - sentence_at >= _SHORTEST)
+  counts = np.diff(splits)[kept]
+  chosen = np.repeat(kept, np.diff(splits))
+  local = np.repeat(first[row[kept]], counts)
+  return SalientSentences(
+      row[kept], (sentence_at - first[row])[kept].astype(np.int32),
+      (ends - first[row])[kept].astype(np.int32),
+      np.concatenate([[0], np.cumsum(counts)]),
+      (span_start[chosen] - local).astype(np.int32),
+      (span_end[chosen] - local).astype(np.int32))
+
+
+def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
+                        query_length: int, max_masks: int, seed: int, first_step: int,
+                        last_step: int) -> tf.data.Dataset:
+  """Yields a `PretrainingBatch` per step; (seed, step) decides it.
+
+  Args:
+    corpus: where the sentences come from, with their salient spans.
+    banned: [N, R] int32, by block, the rows that must not be retrieved for a
+      sentence of it; -1 for none.
+    batch_size: B.
+    query_length: word pieces, [CLS] and [SEP] counted; a longer sentence is cut to
+      a window around the masked span.
+    max_masks: M; longer spans are not masked.
+    seed, first_step, last_step: see `order.shuffled_batches`.
+  """
+  sentences = salient_sentences(corpus, max_masks)
+  if not len(sentences.row):
+    raise UserError("pre-training: no sentence of the corpus has a salient span; "
+                    "try --config.corpus.tagger=spacy or other text")
+  table = SalientSentences(*(tf.constant(field, tf.int32) for field in sentences))
+  body_values = tf.constant(corpus.body_ids.values)
+  body_splits = tf.constant(corpus.body_ids.splits)
+  ban_table = tf.constant(banned, tf.int32)
+  special, room = corpus.tokenizer, query_length - 2
+
+  def batch(step: tf.Tensor, chosen: tf.Tensor) -> PretrainingBatch:
+    row, start, end = (tf.gather(f, chosen) for f in table[:3])
+    lo, hi = tf.gather(table.span_splits, chosen), tf.gather(table.span_splits, chosen + 1)
+    draw = order.uniform(step, seed, batch_size) * tf.cast(hi - lo, tf.float32)
+    span = tf.minimum(lo + tf.cast(draw, tf.int32), hi - 1)
+    span_start, span_end = (tf.gather(f, span) for f in table[4:])
+    # A window of at most `room` pieces with the span near its middle.
+    middle = (span_start + span_end - room) // 2
+    start = tf.maximum(start, tf.minimum(middle, end - room))
+    end = tf.minimum(end, start + room)
+    base = tf.cast(tf.gather(body_splits, row), tf.int32)
+    place = tf.ragged.range(base + start, base + end)
+    ids = tf.gather(body_values, place.values)
+    owner = place.value_rowids()
+    masked = ((place.values >= tf.gather(base + span_start, owner))
+              & (place.values < tf.gather(base + span_end, owner)))
+    query = place.with_values(tf.where(masked, special.mask_id, ids))
+    labels = tf.ragged.boolean_mask(place.with_values(ids), place.with_values(masked))
+    width = span_end - span_start
+    offsets = tf.range(tf.reduce_max(width))[None]  # [1, M]
+    weights = tf.cast(offsets < width[:, None], tf.float32)
+    positions = tf.where(weights > 0, 1 + (span_start - start)[:, None] + offsets, 0)
+    return PretrainingBatch(pack_single(query, query_length, special), positions,
+                            labels.to_tensor(), weights, tf.gather(ban_table, row), row)
+
+  return order.shuffled_batches(
+      len(sentences.row), batch_size, seed, first_step, last_step
+  ).map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)

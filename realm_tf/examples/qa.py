@@ -1,0 +1,90 @@
+"""Open-domain QA examples: a question and where its answers stand in the corpus.
+
+The places are found once per data set (`realm_tf.corpus.matching`); a training step
+only looks them up. Shape letters: B batch, W beam, R read blocks, G gold spans, Q
+questions.
+"""
+
+from typing import NamedTuple, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.corpus.matching import Occurrences
+from realm_tf.errors import UserError
+from realm_tf.examples import order
+from realm_tf.text.tokenizer import Tokenizer
+
+
+class QABatch(NamedTuple):
+  number: tf.Tensor  # [B] int32: which question of the data set
+  question: tf.RaggedTensor  # [B, (T)] int32
+
+
+class GoldSpans(NamedTuple):
+  starts: tf.Tensor  # [B, R, G] int32: piece of the body; -1 for none
+  ends: tf.Tensor  # [B, R, G] int32: inclusive
+
+
+class AnswerPlaces(tf.Module):
+  """Where the answers of each question stand, looked up in the graph."""
+
+  def __init__(self, occurrences: Occurrences, num_blocks: int):
+    super().__init__(name="answer_places")
+    self._num_blocks = num_blocks
+    counts = np.diff(occurrences.splits)
+    question = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    # Sorted by question, then row: one number per place makes both a binary search.
+    keys = question * num_blocks + occurrences.rows
+    # The sentinel makes a gather at the end of the array safe.
+    self._keys = tf.constant(np.append(keys, np.iinfo(np.int64).max))
+    self._starts = tf.constant(np.append(occurrences.starts, 0), tf.int32)
+    self._ends = tf.constant(np.append(occurrences.ends, 0), tf.int32)
+
+  def _wanted(self, numbers: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    return (tf.cast(numbers, tf.int64)[:, None] * self._num_blocks
+            + tf.cast(rows, tf.int64))
+
+  def stand_in(self, numbers: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Whether each block has an answer: [B], [B, W] rows -> [B, W] bool."""
+    wanted = self._wanted(numbers, rows)
+    found = tf.searchsorted(self._keys, tf.reshape(wanted, [-1]))
+    return tf.reshape(tf.gather(self._keys, found), tf.shape(wanted)) == wanted
+
+  def spans(self, numbers: tf.Tensor, rows: tf.Tensor, most: int) -> GoldSpans:
+    """The first `most` correct spans of each block: [B], [B, R] rows -> [B, R, G]."""
+    wanted = self._wanted(numbers, rows)
+    first = tf.searchsorted(self._keys, tf.reshape(wanted, [-1]))
+    place = tf.reshape(first, tf.shape(wanted))[:, :, None] + tf.range(most)  # [B, R, G]
+    place = tf.minimum(place, tf.size(self._keys) - 1)
+    there = tf.gather(self._keys, place) == wanted[:, :, None]
+    return GoldSpans(tf.where(there, tf.gather(self._starts, place), -1),
+                     tf.where(there, tf.gather(self._ends, place), -1))
+
+
+def qa_batches(questions: Sequence[str], usable: np.ndarray, tokenizer: Tokenizer, *,
+               batch_size: int, seed: int, first_step: int, last_step: int
+               ) -> tf.data.Dataset:
+  """Yields a `QABatch` per step; (seed, step) decides it.
+
+  Args:
+    questions: Q texts, tokenised here, once.
+    usable: numbers of the questions to train on: those whose answer stands in the
+      corpus, since the others have no loss.
+    tokenizer: the corpus's.
+    batch_size: B.
+    seed, first_step, last_step: see `order.shuffled_batches`.
+  """
+  if not len(usable):
+    raise UserError("fine-tuning: no question has an answer that stands in the corpus; "
+                    "check config.finetune.questions against config.corpus.source")
+  tokens = tokenizer.tokenize(tf.constant(list(questions)))
+  usable = tf.constant(usable, tf.int32)
+
+  def batch(step: tf.Tensor, chosen: tf.Tensor) -> QABatch:
+    del step
+    number = tf.gather(usable, chosen)
+    return QABatch(number, tf.gather(tokens, number))
+
+  return order.shuffled_batches(
+      len(usable), batch_size, seed, first_step, last_step).map(batch).prefetch(4)

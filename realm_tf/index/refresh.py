@@ -1,0 +1,138 @@
+"""Asynchronous index refresh (REALM, section 3.3), with a law of staleness.
+
+The law: after `update(step)` returns,
+
+    step - index.step <= max_staleness
+
+or, with `on_stale="warn"`, a warning has been logged instead. `index.step` is the
+training step whose weights made the index that is searched now.
+
+One worker thread embeds. Everything else happens on the trainer's thread, inside
+`update`: taking the weights, starting, polling, swapping, and raising what went
+wrong in the worker. The index is only swapped between two training steps.
+"""
+
+import concurrent.futures
+import threading
+import time
+from typing import Callable, Protocol
+
+from absl import logging
+import numpy as np
+
+
+class SwappableIndex(Protocol):
+  """What is refreshed: `realm_tf.index.exact.ExactIndex`, for one."""
+
+  def assign(self, embeddings: np.ndarray, step: int) -> None: ...
+
+
+class Stopped(Exception):
+  """Raised inside the worker when `close` asks it to end."""
+
+
+class Refresher:
+  """Keeps an index fresh while its document tower trains.
+
+  Args:
+    index: is given each new table by `assign(embeddings, step)`.
+    snapshot: copies the live weights; called on the trainer's thread.
+    embed: embeds the corpus with the copied weights, [N, D]; called on the worker's
+      thread with `check`, which it calls between batches and which may raise.
+    refresh_every: steps from the start of one refresh to the start of the next; a
+      refresh that takes longer delays the next, so that only one runs at a time.
+    max_staleness: the law; at least `refresh_every`.
+    on_stale: "block" waits for the running refresh, "warn" logs and goes on.
+  """
+
+  def __init__(self, index: SwappableIndex, snapshot: Callable[[], None],
+               embed: Callable[[Callable[[int], None]], np.ndarray], *,
+               refresh_every: int, max_staleness: int, on_stale: str = "block"):
+    if max_staleness < refresh_every:
+      raise ValueError(
+          f"max_staleness ({max_staleness}) below refresh_every ({refresh_every}) "
+          "would stop training at every step to wait for a refresh not yet due")
+    self._index = index
+    self._snapshot = snapshot
+    self._embed = embed
+    self._refresh_every = refresh_every
+    self._max_staleness = max_staleness
+    self._on_stale = on_stale
+    self._worker = concurrent.futures.ThreadPoolExecutor(1, "index-refresh")
+    self._running: concurrent.futures.Future | None = None
+    self._started_at: int | None = None
+    self._stop = threading.Event()
+    self._warned_at: int | None = None
+    self.index_step: int | None = None
+    self.swaps = 0
+    self.seconds_waited = 0.0
+    self.rows_per_second = 0.0
+
+  def start(self, step: int, index_step: int | None = None) -> None:
+    """Makes the first index, and waits for it; or goes on from a stored one."""
+    if index_step is not None:
+      self.index_step = self._started_at = index_step
+      return
+    self._launch(step)
+    self._swap()
+    self.swaps = 0
+
+  def update(self, step: int) -> bool:
+    """To be called before each training step; whether a new index was swapped in."""
+    swapped = False
+    if self._running and self._running.done():
+      self._swap()
+      swapped = True
+    if not self._running and step - self._started_at >= self._refresh_every:
+      self._launch(step)
+    if step - self.index_step > self._max_staleness:
+      swapped = self._enforce(step) or swapped
+    return swapped
+
+  def staleness(self, step: int) -> int:
+    """Steps since the weights that made the index."""
+    return step - self.index_step
+
+  def close(self) -> None:
+    """Stops a running refresh between two batches and joins the thread."""
+    self._stop.set()
+    self._worker.shutdown(wait=True, cancel_futures=True)
+    self._running = None
+
+  def _launch(self, step: int) -> None:
+    self._snapshot()
+    self._started_at = step
+    self._running = self._worker.submit(self._work)
+
+  def _work(self) -> tuple[np.ndarray, float]:
+    begun = time.monotonic()
+
+    def check(count: int) -> None:
+      if self._stop.is_set():
+        raise Stopped()
+
+    embeddings = self._embed(check)
+    return embeddings, len(embeddings) / max(1e-9, time.monotonic() - begun)
+
+  def _swap(self) -> None:
+    running, self._running = self._running, None
+    embeddings, self.rows_per_second = running.result()  # raises what the worker raised
+    self._index.assign(embeddings, self._started_at)
+    self.index_step = self._started_at
+    self.swaps += 1
+
+  def _enforce(self, step: int) -> bool:
+    """Waits until the law holds, or warns once per index that it does not."""
+    if self._on_stale == "warn":
+      if self._warned_at != self.index_step:
+        logging.warning("index of step %d is %d steps old, more than max_staleness=%d",
+                        self.index_step, self.staleness(step), self._max_staleness)
+        self._warned_at = self.index_step
+      return False
+    begun = time.monotonic()
+    while step - self.index_step > self._max_staleness:
+      if not self._running:
+        self._launch(step)
+      self._swap()
+    self.seconds_waited += time.monotonic() - begun
+    return True

@@ -1,0 +1,62 @@
+"""Exports a SavedModel from question strings to answers (for TensorFlow Serving).
+
+Signatures: `answer` (the default), `retrieve`, `embed`. Tokenising, search, reading
+and cutting the answer out of the original text are all in the graph; there is no
+Python in it. Two flavours:
+
+* `portable`: stock TensorFlow and TF Text ops only;
+* `native`: searches by our op, which the server must have loaded.
+"""
+
+import pathlib
+
+import tensorflow as tf
+
+from realm_tf import files
+from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.files import PathLike
+
+
+class _Served(tf.Module):
+  """Signatures around an answerer; the module that is saved."""
+
+  def __init__(self, answerer: QuestionAnswerer):
+    super().__init__(name="realm_export")
+    self._answerer = answerer
+    questions = tf.TensorSpec([None], tf.string, "questions")
+
+    @tf.function(input_signature=[questions])
+    def answer(questions):
+      return answerer.answer(questions)._asdict()
+
+    @tf.function(input_signature=[questions, tf.TensorSpec([], tf.int32, "k")])
+    def retrieve(questions, k):
+      return answerer.retrieve(questions, k)._asdict()
+
+    @tf.function(input_signature=[questions])
+    def embed(questions):
+      return {"embedding": answerer.embed(questions)}
+
+    self.answer, self.retrieve, self.embed = answer, retrieve, embed
+
+
+def export(answerer: QuestionAnswerer, folder: PathLike) -> None:
+  """Writes the SavedModel into `folder`, whole or not at all."""
+  served = _Served(answerer)
+  with files.new_folder(pathlib.Path(folder)) as new:
+    tf.saved_model.save(served, str(new), signatures={
+        "serving_default": served.answer, "answer": served.answer,
+        "retrieve": served.retrieve, "embed": served.embed})
+
+
+def load(folder: PathLike, native: bool = False):
+  """Loads an export: an object with `answer(questions)` and `retrieve(questions, k)`.
+
+  Loading registers TF Text's ops, and ours for a `native` export.
+  """
+  import tensorflow_text  # pylint: disable=unused-import,import-outside-toplevel
+  del tensorflow_text
+  if native:
+    from realm_tf.index import top_k  # pylint: disable=import-outside-toplevel
+    del top_k
+  return tf.saved_model.load(str(folder))

@@ -1,0 +1,76 @@
+"""Pre-training examples against the text that they were masked in."""
+
+import numpy as np
+import pytest
+import realm_tf  # pylint: disable=unused-import
+
+from realm_tf.examples.pretraining import pretraining_batches, salient_sentences
+from tests import tiny
+
+
+@pytest.fixture(name="corpus", scope="module")
+def _corpus(tmp_path_factory):
+  return tiny.make_corpus(tmp_path_factory.mktemp("pretraining") / "corpus")
+
+
+def _batches(corpus, query_length=64, first=0, last=10):
+  banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
+  return list(pretraining_batches(
+      corpus, banned, batch_size=6, query_length=query_length, max_masks=4, seed=5,
+      first_step=first, last_step=last))
+
+
+def _naive_sentences(corpus, max_masks):
+  """(row, start, end) -> spans, by plain loops over the store."""
+  found = {}
+  for row in range(corpus.num_blocks):
+    edges = [*corpus.sentence_starts.row(row), len(corpus.body_ids.row(row))]
+    spans = list(zip(corpus.span_starts.row(row), corpus.span_ends.row(row)))
+    for start, end in zip(edges, edges[1:]):
+      inside = [(a, b) for a, b in spans if start <= a and b <= end and b - a <= max_masks]
+      if inside and end - start >= 8:
+        found[row, start, end] = inside
+  return found
+
+
+def test_sentences_and_spans_equal_a_plain_loop(corpus):
+  found = salient_sentences(corpus, 4)
+  ours = {(r, a, b): list(zip(found.span_start[i:j], found.span_end[i:j]))
+          for r, a, b, i, j in zip(found.row, found.start, found.end,
+                                   found.span_splits, found.span_splits[1:])}
+  assert ours == _naive_sentences(corpus, 4) and len(ours) > 10
+
+
+@pytest.mark.parametrize("query_length", [64, 10])
+def test_one_whole_salient_span_is_masked_and_nothing_else(corpus, query_length):
+  mask_id, naive = corpus.tokenizer.mask_id, _naive_sentences(corpus, 4)
+  for batch in _batches(corpus, query_length):
+    assert batch.query.ids.shape[1] <= query_length
+    for i, row in enumerate(batch.row.numpy()):
+      ids = batch.query.ids[i].numpy()[:batch.query.mask[i].numpy().sum()]
+      real = batch.weights[i].numpy() > 0
+      positions, labels = batch.positions[i].numpy()[real], batch.labels[i].numpy()[real]
+      assert np.flatnonzero(ids == mask_id).tolist() == positions.tolist()
+      text = ids.copy()
+      text[positions] = labels
+      text, span = text[1:-1].tolist(), labels.tolist()
+      body = corpus.body_ids.row(row).tolist()
+      assert any(
+          body[a:b] == span and _contains(body[start:end], text)
+          for (r, start, end), spans in naive.items() if r == row for a, b in spans)
+
+
+def _contains(whole, part):
+  return any(whole[i:i + len(part)] == part for i in range(len(whole) - len(part) + 1))
+
+
+def test_own_block_is_banned(corpus):
+  for batch in _batches(corpus):
+    np.testing.assert_array_equal(batch.banned[:, 0], batch.row)
+
+
+def test_a_resumed_run_sees_the_same_batches(corpus):
+  whole, tail = _batches(corpus), _batches(corpus, first=7)
+  for a, b in zip(whole[7:], tail):
+    np.testing.assert_array_equal(a.query.ids, b.query.ids)
+    np.testing.assert_array_equal(a.labels, b.labels)

@@ -1,0 +1,51 @@
+"""Answer places looked up in the graph against plain loops."""
+
+import numpy as np
+import pytest
+import realm_tf  # pylint: disable=unused-import
+import tensorflow as tf
+
+from realm_tf.corpus.matching import Occurrences, find_occurrences
+from realm_tf.examples.qa import AnswerPlaces, qa_batches
+from tests import tiny
+
+
+def _random_occurrences(rng, questions=6, blocks=9):
+  places = sorted({(q, r, s, s + w) for q, r, s, w in zip(
+      rng.integers(0, questions, 60), rng.integers(0, blocks, 60),
+      rng.integers(0, 20, 60), rng.integers(0, 3, 60)) if q != 2})
+  q, rows, starts, ends = np.array(places).T
+  splits = np.searchsorted(q, np.arange(questions + 1))
+  return places, Occurrences(rows.astype(np.int32), starts.astype(np.int32),
+                             ends.astype(np.int32), splits)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_places_equal_a_plain_loop(seed):
+  rng = np.random.default_rng(seed)
+  places, occurrences = _random_occurrences(rng)
+  table = AnswerPlaces(occurrences, 9)
+  numbers = np.array([5, 0, 2], np.int32)
+  rows = rng.integers(0, 9, [3, 7]).astype(np.int32)
+  holds = table.stand_in(numbers, rows).numpy()
+  spans = table.spans(numbers, rows, 4)
+  for b, j in np.ndindex(rows.shape):
+    expected = [(s, e) for q, r, s, e in places if (q, r) == (numbers[b], rows[b, j])]
+    assert holds[b, j] == bool(expected), f"seed {seed}"
+    ours = [(s, e) for s, e in zip(spans.starts[b, j].numpy(), spans.ends[b, j].numpy())
+            if s >= 0]
+    assert ours == expected[:4], f"seed {seed}"
+
+
+def test_batches_hold_usable_questions_only(tmp_path):
+  corpus = tiny.make_corpus(tmp_path / "corpus")
+  answers = [["Paris"], ["nowhere"], ["Oslo", "Rome"]]
+  questions = ["what is the capital of france", "where", "which city lies by the river"]
+  found = find_occurrences(answers, corpus, corpus.tokenizer)
+  usable = np.flatnonzero(np.diff(found.splits))
+  assert usable.tolist() == [0, 2]
+  tokens = corpus.tokenizer.tokenize(tf.constant(questions)).to_list()
+  for batch in qa_batches(questions, usable, corpus.tokenizer, batch_size=4, seed=0,
+                          first_step=0, last_step=3):
+    for number, row in zip(batch.number.numpy(), batch.question.to_list()):
+      assert number in usable and row == tokens[number]

@@ -1,0 +1,188 @@
+"""The law of staleness, with barriers and a fake embedder: no sleep anywhere."""
+
+import threading
+
+import numpy as np
+import pytest
+import realm_tf  # pylint: disable=unused-import
+
+from realm_tf.index.refresh import Refresher
+
+_LONG = 30  # seconds: a deadlock fails the test instead of hanging it
+
+
+class FakeIndex:
+  def __init__(self):
+    self.assigned = []
+
+  def assign(self, embeddings, step):
+    self.assigned.append((step, embeddings.copy()))
+
+
+class FakeEmbedder:
+  """Embeds when it is let; what it embeds is the weight it was given last."""
+
+  def __init__(self, gated=True):
+    self.live = self.copy = 0.0
+    self.begun, self.gate = threading.Semaphore(0), threading.Semaphore(0)
+    self.threads = set()
+    self.gated, self.error = gated, None
+
+  def snapshot(self):
+    self.copy = self.live
+
+  def embed(self, check):
+    self.threads.add(threading.current_thread())
+    self.begun.release()
+    if self.gated:
+      assert self.gate.acquire(timeout=_LONG)
+    check(1)
+    if self.error:
+      raise self.error
+    return np.full([2, 1], self.copy, np.float32)
+
+
+def _make(embedder, **settings):
+  index = FakeIndex()
+  settings = {"refresh_every": 10, "max_staleness": 20, **settings}
+  return index, Refresher(index, embedder.snapshot, embedder.embed, **settings)
+
+
+def _finish(refresher, embedder):
+  """Lets the running refresh end, and waits until it has."""
+  embedder.gate.release()
+  refresher._running.exception(timeout=_LONG)  # pylint: disable=protected-access
+
+
+def test_first_index_is_there_before_training():
+  embedder = FakeEmbedder(gated=False)
+  embedder.live = 3.0
+  index, refresher = _make(embedder)
+  refresher.start(0)
+  refresher.close()
+  assert [(step, table[0, 0]) for step, table in index.assigned] == [(0, 3.0)]
+
+
+def test_swap_happens_on_the_callers_thread_with_the_weights_of_the_start():
+  embedder = FakeEmbedder(gated=False)
+  index, refresher = _make(embedder)
+  refresher.start(0)
+  embedder.gated = True
+  embedder.live = 1.0
+  assert not refresher.update(9) and refresher.update(10) is False  # starts at 10
+  embedder.live = 2.0  # training goes on while the worker embeds
+  assert not refresher.update(11)
+  assert len(index.assigned) == 1
+  _finish(refresher, embedder)
+  assert len(index.assigned) == 1  # nothing is swapped behind the trainer's back
+  assert refresher.update(12)
+  assert index.assigned[1][0] == 10 and index.assigned[1][1][0, 0] == 1.0
+  assert refresher.staleness(12) == 2
+  refresher.close()
+  assert threading.current_thread() not in embedder.threads
+
+
+def test_law_blocks_until_the_index_is_fresh_enough():
+  embedder = FakeEmbedder(gated=False)
+  index, refresher = _make(embedder)
+  refresher.start(0)
+  embedder.gated = True
+  refresher.update(10)
+  for step in range(11, 21):
+    refresher.update(step)
+    assert len(index.assigned) == 1
+  passed = threading.Event()
+
+  def trainer():
+    refresher.update(21)
+    passed.set()
+
+  thread = threading.Thread(target=trainer)
+  thread.start()
+  assert embedder.begun.acquire(timeout=_LONG)
+  assert not passed.is_set()
+  embedder.gate.release()
+  assert passed.wait(_LONG)
+  thread.join()
+  assert refresher.staleness(21) <= 20 and index.assigned[-1][0] == 10
+  refresher.close()
+
+
+def test_law_holds_even_where_the_running_refresh_is_itself_too_old():
+  embedder = FakeEmbedder(gated=False)
+  index, refresher = _make(embedder)
+  refresher.start(0)
+  embedder.gated = True
+  refresher.update(10)
+  embedder.gate.release()
+  embedder.gate.release()
+  refresher.update(40)  # as after a long pause: the refresh of step 10 is too old
+  assert refresher.staleness(40) <= 20 and index.assigned[-1][0] == 40
+  refresher.close()
+
+
+def test_warn_goes_on():
+  embedder = FakeEmbedder(gated=False)
+  index, refresher = _make(embedder, on_stale="warn")
+  refresher.start(0)
+  embedder.gated = True
+  refresher.update(10)
+  assert refresher.update(35) is False
+  assert refresher.staleness(35) == 35 and len(index.assigned) == 1
+  embedder.gate.release()
+  refresher.close()
+
+
+def test_only_one_refresh_runs_at_a_time():
+  embedder = FakeEmbedder(gated=False)
+  _, refresher = _make(embedder, max_staleness=1000)
+  refresher.start(0)
+  assert embedder.begun.acquire(timeout=_LONG)
+  embedder.gated = True
+  for step in range(10, 60):
+    refresher.update(step)
+  assert embedder.begun.acquire(timeout=_LONG)
+  assert not embedder.begun.acquire(blocking=False)
+  _finish(refresher, embedder)
+  refresher.close()
+
+
+def test_an_error_in_the_worker_surfaces_in_update():
+  embedder = FakeEmbedder(gated=False)
+  index, refresher = _make(embedder)
+  refresher.start(0)
+  embedder.gated, embedder.error = True, ValueError("not finite")
+  refresher.update(10)
+  _finish(refresher, embedder)
+  with pytest.raises(ValueError, match="not finite"):
+    refresher.update(11)
+  refresher.close()
+  assert len(index.assigned) == 1
+
+
+def test_close_stops_a_running_refresh_and_joins():
+  embedder = FakeEmbedder(gated=False)
+  index, refresher = _make(embedder)
+  refresher.start(0)
+  embedder.gated = True
+  refresher.update(10)
+  closer = threading.Thread(target=refresher.close)
+  closer.start()
+  embedder.gate.release()
+  closer.join(_LONG)
+  assert not closer.is_alive()
+  assert not any(thread.is_alive() for thread in embedder.threads)
+  assert len(index.assigned) == 1
+
+
+def test_a_resumed_run_goes_on_with_the_stored_index():
+  embedder = FakeEmbedder(gated=False)
+  index, refresher = _make(embedder)
+  refresher.start(25, index_step=20)
+  assert not index.assigned and refresher.staleness(25) == 5
+  refresher.close()
+
+
+def test_a_law_stricter_than_the_schedule_is_refused():
+  with pytest.raises(ValueError, match="refresh_every"):
+    _make(FakeEmbedder(), refresh_every=10, max_staleness=5)

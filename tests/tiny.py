@@ -1,0 +1,101 @@
+"""A small world for tests: a corpus, random BERTs, a config, no downloads."""
+
+import json
+import pathlib
+
+import numpy as np
+
+from realm_tf import config as config_lib
+from realm_tf.corpus.blocks import split_blocks
+from realm_tf.corpus.readers import Document
+from realm_tf.corpus.store import Corpus, write_store
+from realm_tf.models.bert import Bert, BertConfig
+from realm_tf.models.weights import bert_names, save_names
+from realm_tf.text.inputs import Packed
+from realm_tf.text.salient import RuleTagger
+from realm_tf.text.tokenizer import Tokenizer
+from tests.vocabulary import small_vocabulary
+
+import tensorflow as tf
+
+CITIES = {
+    "Paris": "France", "Berlin": "Germany", "Rome": "Italy", "Madrid": "Spain",
+    "Lisbon": "Portugal", "Vienna": "Austria", "Oslo": "Norway", "Athens": "Greece",
+    "Warsaw": "Poland", "Dublin": "Ireland", "Prague": "Czechia", "Cairo": "Egypt"}
+_WORDS = [word.lower() for pair in CITIES.items() for word in pair] + [
+    "lies", "by", "river", "many", "people", "live", "there", "what", "where", "which"]
+
+
+def documents() -> list[Document]:
+  """Two documents per city that say the same fact in other words."""
+  return [document for city, country in CITIES.items() for document in (
+      Document(f"city-{city}", city,
+               f"{city} is the capital of {country}. Many people live in {city} and it "
+               "is old. The river is great."),
+      Document(f"country-{country}", country,
+               f"The old capital of {country} lies by the river. It is {city}. "
+               f"Many people live in {country} by the river."))]
+
+
+def vocabulary() -> list[str]:
+  return small_vocabulary(_WORDS)
+
+
+def make_corpus(folder: pathlib.Path, max_tokens: int = 64) -> Corpus:
+  tokenizer = Tokenizer(vocabulary())
+  write_store(folder, split_blocks(documents(), tokenizer, max_tokens, RuleTagger()),
+              tokenizer=tokenizer, max_tokens=max_tokens, source="tiny")
+  return Corpus.open(folder)
+
+
+def write_bert(folder: pathlib.Path, hidden: int = 32, layers: int = 2) -> pathlib.Path:
+  """A random BERT as a folder of weights, with its vocabulary."""
+  sizes = {"vocab_size": len(vocabulary()), "hidden_size": hidden,
+           "num_hidden_layers": layers, "num_attention_heads": 2,
+           "intermediate_size": 2 * hidden, "max_position_embeddings": 128}
+  tf.random.set_seed(7)
+  bert = Bert(BertConfig(**sizes))
+  ids = tf.zeros([1, 3], tf.int32)
+  bert(ids, ids == 0, ids)
+  folder.mkdir(parents=True, exist_ok=True)
+  (folder / "config.json").write_text(json.dumps(sizes))
+  (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in vocabulary()))
+  save_names(folder / "model.safetensors", bert_names(bert))
+  return folder
+
+
+def make_config(folder: pathlib.Path, **changes) -> config_lib.RealmConfig:
+  """A config for the tiny world: seconds per stage."""
+  weights = str(write_bert(folder / "bert"))
+  values = config_lib.to_dict(config_lib.RealmConfig(
+      name="tiny", checkpoint_every=0,
+      corpus=config_lib.CorpusConfig(max_block_tokens=64),
+      retriever=config_lib.RetrieverConfig(
+          weights=weights, pooling="mean", projection_size=16, query_length=32,
+          document_length=64),
+      encoder=config_lib.EncoderConfig(weights=weights, span_hidden_size=16,
+                                       max_span_width=4),
+      ict=config_lib.ICTConfig(steps=20, batch_size=8, learning_rate=1e-3,
+                               warmup_steps=2),
+      pretrain=config_lib.PretrainConfig(
+          steps=12, batch_size=4, candidates=3, query_length=32, encoder_length=96,
+          learning_rate=1e-3, warmup_steps=2, refresh_every=4, max_staleness=8),
+      finetune=config_lib.FinetuneConfig(
+          steps=20, batch_size=4, beam_size=8, read_blocks=2, reader_length=96,
+          learning_rate=1e-3, warmup_steps=2),
+      evaluate=config_lib.EvaluateConfig(read_blocks=2, recall_at=(1, 5, 20))))
+  for path, value in changes.items():
+    part, _, field = path.rpartition("__")
+    (values[part] if part else values)[field] = value
+  return config_lib.from_dict(values)
+
+
+def random_packed(rng: np.random.Generator, rows: int, length: int) -> Packed:
+  """Random ids with random lengths, as `pack_pair` would give them."""
+  lengths = rng.integers(4, length + 1, rows)
+  mask = np.arange(length) < lengths[:, None]
+  ids = np.where(mask, rng.integers(5, len(vocabulary()), [rows, length]), 0)
+  starts = rng.integers(2, lengths - 1)
+  segments = (np.arange(length) >= starts[:, None]) & mask
+  return Packed(tf.constant(ids, tf.int32), tf.constant(mask),
+                tf.constant(segments, tf.int32), tf.constant(starts, tf.int32))
