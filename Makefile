@@ -1,0 +1,56 @@
+# make test | demo | setup | test-slow | lint | clean
+#
+# Each of them prepares what it needs in .venv; a second call installs nothing.
+# Needs Python 3.11 and a C++17 compiler.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+OP := realm_tf/index/_realm_ops.so
+OP_SOURCES := $(wildcard ops/*.h ops/*.cc) setup.py
+
+.PHONY: setup test test-cc test-slow demo lint clean
+
+setup: $(OP) $(VENV)/package.stamp
+	@:
+
+$(VENV)/packages.stamp: requirements.lock
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) is missing: install Python 3.11, or say make PYTHON=/path/to/it" >&2; exit 2; }
+	@echo "Installing packages into $(VENV) (the first time: some minutes, 3 GB) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install -r requirements.lock
+	@touch $@
+
+$(OP): $(OP_SOURCES) $(VENV)/packages.stamp
+	@echo "Compiling the op (about a minute) ..."
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@touch $@
+
+# The package is installed from where it lies: edits need no second installation.
+$(VENV)/package.stamp: pyproject.toml setup.py $(VENV)/packages.stamp | $(OP)
+	@echo "Installing realm_tf ..."
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@ && echo "Set up: $(BIN)/realm --help"
+
+test-cc: setup
+	@$(BIN)/python setup.py --quiet build_op_test
+	@build/top_k_inner_product_test
+
+test: test-cc
+	@$(BIN)/python -m pytest tests -m "not slow"
+	@echo "The slow tests are left out; \`make test-slow\` runs them."
+
+test-slow: setup
+	@$(BIN)/python -m pytest tests -m slow
+
+demo: setup
+	@$(BIN)/realm run --config=configs/demo.py --workdir=runs/demo
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info $(OP)

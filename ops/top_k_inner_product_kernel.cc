@@ -1,0 +1,169 @@
+// Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
+
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/framework/tensor_shape.h"
+#include "tensorflow/core/platform/threadpool.h"
+
+#include "top_k_inner_product.h"
+
+namespace realm {
+namespace {
+
+using ::tensorflow::bfloat16;
+using ::tensorflow::OpKernel;
+using ::tensorflow::OpKernelConstruction;
+using ::tensorflow::OpKernelContext;
+using ::tensorflow::Tensor;
+using ::tensorflow::TensorShape;
+using ::tensorflow::thread::ThreadPool;
+
+template <typename... Parts>
+absl::Status InvalidArgument(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+// The best kernel, or the one that a test asks for.
+absl::Status ChooseKernel(Kernel* chosen) {
+  const std::vector<Kernel>& kernels = AvailableKernels();
+  *chosen = kernels.front();
+  const char* wanted = std::getenv("REALM_TOP_K_KERNEL");
+  if (wanted == nullptr || *wanted == '\0') return absl::OkStatus();
+  std::string names;
+  for (const Kernel& kernel : kernels) {
+    if (std::string(wanted) == kernel.name) {
+      *chosen = kernel;
+      return absl::OkStatus();
+    }
+    names += std::string(names.empty() ? "" : ", ") + kernel.name;
+  }
+  return InvalidArgument("REALM_TOP_K_KERNEL is ", wanted,
+                         ", but the kernels that this CPU can run are ", names);
+}
+
+absl::Status CheckShapes(const Tensor& queries, const Tensor& table,
+                         const Tensor& banned, const Tensor& k) {
+  const TensorShape &q = queries.shape(), &t = table.shape(),
+                    &b = banned.shape();
+  if (q.dims() != 2 || t.dims() != 2 || q.dim_size(1) != t.dim_size(1)) {
+    return InvalidArgument(
+        "queries must be [B, D] and table [N, D] with the same D, but they are ",
+        q.DebugString(), " and ", t.DebugString());
+  }
+  if (b.dims() != 2 || b.dim_size(0) != q.dim_size(0)) {
+    return InvalidArgument("banned_rows must be [B, R] with B = ",
+                           q.dim_size(0), ", as queries are ", q.DebugString(),
+                           ", but they are ", b.DebugString());
+  }
+  if (t.dim_size(0) > std::numeric_limits<int32_t>::max()) {
+    return InvalidArgument("table has ", t.dim_size(0),
+                           " rows, more than int32 can number");
+  }
+  if (k.dims() != 0) {
+    return InvalidArgument("k must be a scalar, but its shape is ",
+                           k.shape().DebugString());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckK(int64_t k, int64_t rows, int64_t batch,
+                    const BannedRows& banned) {
+  if (k < 0) return InvalidArgument("k must not be negative, but is ", k);
+  if (k > rows) {
+    return InvalidArgument("k = ", k, " is more than the ", rows,
+                           " rows of the table");
+  }
+  for (int64_t q = 0; q < batch; ++q) {
+    if (k > rows - banned.Count(q)) {
+      return InvalidArgument("k = ", k, " is more than the ",
+                             rows - banned.Count(q), " rows left to query ", q,
+                             ": the table has ", rows, ", of which ",
+                             banned.Count(q), " are banned");
+    }
+  }
+  return absl::OkStatus();
+}
+
+BannedRows ReadBanned(const Tensor& banned, int64_t rows) {
+  const int64_t batch = banned.dim_size(0), width = banned.dim_size(1);
+  if (banned.dtype() == tensorflow::DT_INT32) {
+    return BannedRows::From(banned.flat<int32_t>().data(), batch, width, rows);
+  }
+  return BannedRows::From(banned.flat<int64_t>().data(), batch, width, rows);
+}
+
+// bfloat16 queries are few, so they are simply widened.
+std::vector<float> Widened(const Tensor& queries) {
+  const auto in = queries.flat<bfloat16>();
+  return std::vector<float>(in.data(), in.data() + in.size());
+}
+
+}  // namespace
+
+class TopKInnerProductOp : public OpKernel {
+ public:
+  explicit TopKInnerProductOp(OpKernelConstruction* c) : OpKernel(c) {}
+
+  void Compute(OpKernelContext* c) override {
+    const Tensor& queries = c->input(0);
+    const Tensor& table = c->input(1);
+    OP_REQUIRES_OK(c, CheckShapes(queries, table, c->input(2), c->input(3)));
+    const int64_t batch = queries.dim_size(0);
+    const int64_t rows = table.dim_size(0);
+    const int64_t k = c->input(3).scalar<int32_t>()();
+    const BannedRows banned = ReadBanned(c->input(2), rows);
+    OP_REQUIRES_OK(c, CheckK(k, rows, batch, banned));
+    Kernel kernel;
+    OP_REQUIRES_OK(c, ChooseKernel(&kernel));
+
+    Tensor *scores, *best;
+    OP_REQUIRES_OK(c, c->allocate_output(0, {batch, k}, &scores));
+    OP_REQUIRES_OK(c, c->allocate_output(1, {batch, k}, &best));
+
+    std::vector<float> widened;
+    if (queries.dtype() == tensorflow::DT_BFLOAT16) widened = Widened(queries);
+    const TopKInput input = {
+        widened.empty() && queries.dtype() == tensorflow::DT_FLOAT
+            ? queries.flat<float>().data()
+            : widened.data(),
+        table.data(),
+        table.dtype() == tensorflow::DT_FLOAT ? Element::kFloat32
+                                              : Element::kBfloat16,
+        batch,
+        rows,
+        table.dim_size(1),
+        k,
+        &banned};
+    ThreadPool* pool = c->device()->tensorflow_cpu_worker_threads()->workers;
+    const ParallelFor parallel_for =
+        [pool](int64_t n, const std::function<void(int64_t)>& body) {
+          const auto one_each = ThreadPool::SchedulingParams::Fixed(1);
+          pool->ParallelFor(n, one_each, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i) body(i);
+          });
+        };
+    const std::optional<NotANumber> nan = TopKInnerProduct(
+        input, kernel, parallel_for, pool->NumThreads(),
+        scores->flat<float>().data(), best->flat<int32_t>().data());
+    OP_REQUIRES(c, !nan,
+                InvalidArgument("the dot product of query ", nan->query,
+                                " and row ", nan->row,
+                                " of the table is not a number"));
+  }
+};
+
+REGISTER_KERNEL_BUILDER(
+    Name("Realm>TopKInnerProduct").Device(tensorflow::DEVICE_CPU),
+    TopKInnerProductOp);
+
+}  // namespace realm

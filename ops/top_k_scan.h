@@ -1,0 +1,87 @@
+// Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
+//
+// What a scan kernel is. One is compiled per instruction set, each in a source
+// file with its own compiler flags; such a file must not use inline functions
+// of the standard library, as the linker might keep the copy that only newer
+// CPUs can run.
+
+#ifndef REALM_OPS_TOP_K_SCAN_H_
+#define REALM_OPS_TOP_K_SCAN_H_
+
+#include <cstdint>
+
+namespace realm {
+
+enum class Element { kFloat32, kBfloat16 };
+
+constexpr int BytesOf(Element element) {
+  return element == Element::kFloat32 ? 4 : 2;
+}
+
+// Queries side by side in a strip of a panel; rows that share one norm bound.
+constexpr int kStrip = 16;
+constexpr int kMaxStrips = 3;
+
+// Matrix tiles take 32 bfloat16 values at a time.
+constexpr int kTileDepth = 32;
+
+// Rows of the table, in the form that the scanner reads.
+struct RowBlock {
+  const void* rows;
+  int64_t stride;  // in elements
+  int64_t count;   // a multiple of kStrip: rows beyond the table are zero
+  float* squares;  // [count / kStrip], the largest squared norm, as computed
+  float* reach;    // [count / kStrip], a proven bound on the norms
+};
+
+// Up to kMaxStrips strips of queries. A float scanner reads
+// float [depth, 16 strips], a rounding one
+// bfloat16 [depth / 32, strips, 16 pairs, 16 queries, 2], zero-padded.
+struct Panel {
+  const void* queries;
+  int strips;
+  const float* cut;    // [16 strips]; rises while the scan runs
+  const float* slope;  // [16 strips]
+};
+
+// Told of every pair whose s' is not below cut - slope * reach. May raise cut.
+struct HitSink {
+  void (*hit)(void* self, int lane, int64_t row);
+  void* self;
+};
+
+struct Scanner {
+  bool rounds;  // to bfloat16
+  int max_strips;
+
+  // Prepares a thread, and sets it free again. Null if there is nothing to do.
+  void (*enter)();
+  void (*leave)();
+
+  // Makes block->rows of `count` rows, in place or in `scratch`, and fills
+  // block->squares.
+  void (*load)(const void* rows, Element element, int64_t count, int64_t depth,
+               void* scratch, RowBlock* block);
+
+  void (*scan)(const RowBlock& block, int64_t depth, const Panel& panel,
+               const HitSink& sink);
+
+  // The sum of query[d] * row[d] in double: products d = 0, 16, 32 ... go to
+  // the first of sixteen sums, 1, 17, 33 ... to the second, and so on; then the
+  // upper half of the sums is added to the lower, four times. The products are
+  // exact, so fused and separate arithmetic give the same bits. `query` is
+  // padded with zeros to a multiple of 16.
+  double (*dot)(const float* query, const void* row, Element element,
+                int64_t depth);
+};
+
+extern const Scanner kPortableScanner;
+#if defined(__x86_64__)
+extern const Scanner kAvx2Scanner;
+extern const Scanner kAvx512Scanner;
+extern const Scanner kAmxScanner;
+#endif
+
+}  // namespace realm
+
+#endif  // REALM_OPS_TOP_K_SCAN_H_

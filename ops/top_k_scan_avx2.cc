@@ -1,0 +1,12 @@
+// Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
+
+#include "top_k_scan_float.h"
+
+namespace realm {
+
+const Scanner kAvx2Scanner = {
+    /*rounds=*/false, kFloatStrips, /*enter=*/nullptr, /*leave=*/nullptr,
+    FloatLoad,        FloatScan,    FloatDot,
+};
+
+}  // namespace realm

