@@ -72,7 +72,8 @@ class PretrainConfig(OptimizerConfig):
   refresh_every: int = 500  # steps from one re-embedding of the corpus to the next
   max_staleness: int = 1000  # steps; the law: step - index.step <= max_staleness
   on_stale: str = "block"  # "block" waits for the refresh, "warn" goes on
-  encoder_warmup_steps: int = 0  # steps in which only the encoder learns
+  retriever_rate: float = 1.0  # the retriever's learning rate, as a share of the encoder's
+  supported_spans: bool = True  # mask only spans that stand in another block too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _check(config: RealmConfig) -> None:
     if flat[field] not in choices:
       raise UserError(f"config.{field}: expected one of {', '.join(choices)}, "
                       f"got '{flat[field]}'")
-  may_be_zero = ("seed", "num_layers", "warmup_steps", "encoder_warmup_steps", "steps",
+  may_be_zero = ("seed", "num_layers", "warmup_steps", "steps",
                  "weight_decay", "removal_rate", "checkpoint_every")
   for field, value in flat.items():
     if isinstance(value, (int, float)) and not isinstance(value, bool):

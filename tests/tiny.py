@@ -27,8 +27,10 @@ _WORDS = [word.lower() for pair in CITIES.items() for word in pair] + [
 
 
 def documents() -> list[Document]:
-  """Two documents per city that say the same fact in other words."""
-  return [document for city, country in CITIES.items() for document in (
+  """Two documents per city that say the same fact in other words, and an odd one."""
+  odd = Document("odd", "Tower", "The great old tower by the river was old, they and Ona "
+                 "sat on it. It is great.")
+  return [odd] + [document for city, country in CITIES.items() for document in (
       Document(f"city-{city}", city,
                f"{city} is the capital of {country}. Many people live in {city} and it "
                "is old. The river is great."),

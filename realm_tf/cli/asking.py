@@ -50,7 +50,8 @@ def ask_run(run: RunFolder, questions: Sequence[str], as_json: bool) -> None:
 
 def ask_export(folder: files.PathLike, questions: Sequence[str], as_json: bool) -> None:
   """Answers by an exported SavedModel."""
-  show(questions, serving.load(folder).answer(tf.constant(list(questions))), as_json)
+  model = serving.load(folder)  # held: its functions do not keep its variables
+  show(questions, model.answer(tf.constant(list(questions))), as_json)
 
 
 def show(questions: Sequence[str], answers: dict[str, tf.Tensor], as_json: bool) -> None:

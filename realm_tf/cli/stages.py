@@ -70,6 +70,10 @@ def ict(run: RunFolder) -> None:
 
 def pretrain(run: RunFolder) -> None:
   started = time.monotonic()
+  wanted, blocks = run.config.pretrain.candidates, run.corpus.num_blocks
+  if wanted > blocks - 1:  # null document + blocks, of which one is banned
+    raise UserError(f"config.pretrain.candidates: {wanted} are more than a corpus of "
+                    f"{blocks} blocks has, less the banned one; give {blocks - 1} or fewer")
   model = run.model(run.stage_before("pretrain"))
   banned = np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]
   _, refresher = train_pretrain(run.config, run.corpus, run.passages, model, banned,

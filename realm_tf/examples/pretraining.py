@@ -1,4 +1,4 @@
-"""Pre-training examples: a sentence with one salient span masked (REALM, 3.4).
+"""Pre-training examples: a sentence with one salient span masked (REALM, section 3.4).
 
 Shape letters: B batch, T tokens, M masks, R banned rows.
 """
@@ -35,8 +35,35 @@ class SalientSentences(NamedTuple):
   span_end: np.ndarray  # int32
 
 
-def salient_sentences(corpus: Corpus, max_masks: int) -> SalientSentences:
-  """Finds the sentences of the corpus that can be masked."""
+def _supported(corpus: Corpus) -> np.ndarray:
+  """Which salient spans stand, piece by piece, in another block too: [spans] bool.
+
+  The others cannot be predicted from what is retrieved, since a sentence's own block
+  is banned: they would teach the encoder to guess, and the retriever nothing.
+  """
+  rows = np.repeat(np.arange(corpus.num_blocks), corpus.span_starts.lengths)
+  first = corpus.body_ids.splits[rows]
+  start, end = first + corpus.span_starts.values, first + corpus.span_ends.values
+  tokens = corpus.body_ids.values
+  supported = np.zeros(len(rows), bool)
+  for width in np.unique(end - start):
+    chosen = np.flatnonzero(end - start == width)
+    pieces = tokens[start[chosen, None] + np.arange(width)]
+    _, name = np.unique(pieces, axis=0, return_inverse=True)
+    in_rows = np.unique(np.stack([name.ravel(), rows[chosen]], 1), axis=0)
+    supported[chosen] = np.bincount(in_rows[:, 0])[name.ravel()] > 1
+  return supported
+
+
+def salient_sentences(corpus: Corpus, max_masks: int, supported_only: bool = False
+                      ) -> SalientSentences:
+  """Finds the sentences of the corpus that can be masked.
+
+  Args:
+    corpus: with salient spans.
+    max_masks: word pieces; longer spans are left out.
+    supported_only: leave out spans that are salient in one block alone.
+  """
   starts = corpus.sentence_starts
   first = corpus.body_ids.splits[:-1]
   # One number line for the whole corpus: the place of a token among all tokens.
@@ -46,6 +73,8 @@ def salient_sentences(corpus: Corpus, max_masks: int) -> SalientSentences:
   base = np.repeat(first, corpus.span_starts.lengths)
   span_start, span_end = corpus.span_starts.values + base, corpus.span_ends.values + base
   fits = span_end - span_start <= max_masks
+  if supported_only:
+    fits &= _supported(corpus)
   span_start, span_end = span_start[fits], span_end[fits]
   splits = np.searchsorted(span_start, np.append(sentence_at, ends[-1:]))
   kept = (np.diff(splits) > 0) & (ends - sentence_at >= _SHORTEST)
@@ -61,8 +90,8 @@ def salient_sentences(corpus: Corpus, max_masks: int) -> SalientSentences:
 
 
 def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
-                        query_length: int, max_masks: int, seed: int, first_step: int,
-                        last_step: int) -> tf.data.Dataset:
+                        query_length: int, max_masks: int, supported_only: bool,
+                        seed: int, first_step: int, last_step: int) -> tf.data.Dataset:
   """Yields a `PretrainingBatch` per step; (seed, step) decides it.
 
   Args:
@@ -73,9 +102,10 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     query_length: word pieces, [CLS] and [SEP] counted; a longer sentence is cut to
       a window around the masked span.
     max_masks: M; longer spans are not masked.
+    supported_only: mask only spans that are salient in another block too.
     seed, first_step, last_step: see `order.shuffled_batches`.
   """
-  sentences = salient_sentences(corpus, max_masks)
+  sentences = salient_sentences(corpus, max_masks, supported_only)
   if not len(sentences.row):
     raise UserError("pre-training: no sentence of the corpus has a salient span; "
                     "try --config.corpus.tagger=spacy or other text")

@@ -58,7 +58,8 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
             "clip_norm": self._clip_norm}
 
 
-def make_optimizer(config: OptimizerConfig) -> AdamW:
-  """The optimizer of a stage."""
-  schedule = WarmupLinearDecay(config.learning_rate, config.warmup_steps, config.steps)
+def make_optimizer(config: OptimizerConfig, share: float = 1.0) -> AdamW:
+  """The optimizer of a stage; its peak learning rate is `share` of the config's."""
+  schedule = WarmupLinearDecay(share * config.learning_rate, config.warmup_steps,
+                               config.steps)
   return AdamW(schedule, config.weight_decay, config.clip_norm)

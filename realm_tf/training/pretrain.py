@@ -106,18 +106,22 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     folder: for checkpoints and curves.
   """
   pretrain = config.pretrain
-  variables = [*model.retriever.trainable_variables, *model.encoder.bert.trainable_variables,
-               *model.encoder.masked_lm.trainable_variables]
-  optimizer = make_optimizer(pretrain)
+  retriever_variables = model.retriever.trainable_variables
+  encoder_variables = [*model.encoder.bert.trainable_variables,
+                       *model.encoder.masked_lm.trainable_variables]
+  # Two optimizers, so that each part is clipped by its own norm.
+  retriever_optimizer = make_optimizer(pretrain, pretrain.retriever_rate)
+  encoder_optimizer = make_optimizer(pretrain)
   index = ExactIndex(corpus.num_blocks, config.retriever.projection_size,
                      tf.as_dtype(config.embedding_dtype))
   loop = Loop("pretrain", folder, pretrain.steps,
-              {"model": model, "optimizer": optimizer, "index": index},
+              {"model": model, "retriever_optimizer": retriever_optimizer,
+               "encoder_optimizer": encoder_optimizer, "index": index},
               config.checkpoint_every)
   batches = pretraining_batches(
       corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
-      max_masks=pretrain.max_masks, seed=config.seed, first_step=loop.first_step,
-      last_step=pretrain.steps)
+      max_masks=pretrain.max_masks, supported_only=pretrain.supported_spans,
+      seed=config.seed, first_step=loop.first_step, last_step=pretrain.steps)
 
   @tf.function(input_signature=[batches.element_spec])
   def step(batch: PretrainingBatch):
@@ -127,8 +131,13 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
       scores = relevance(model, passages, queries, rows)  # [B, K]
       log_probs = mask_log_probs(model, passages, batch, rows)  # [B, K, M]
       loss = marginal(config, scores, log_probs, batch.weights)
-    norm = optimizer.apply(tape.gradient(loss, variables), variables)
-    return {"gradient_norm": norm, **_metrics(loss, scores, log_probs, batch.weights)}
+    by_retriever, by_encoder = tape.gradient(
+        loss, [retriever_variables, encoder_variables])
+    return {
+        "retriever_gradient_norm": retriever_optimizer.apply(
+            by_retriever, retriever_variables),
+        "encoder_gradient_norm": encoder_optimizer.apply(by_encoder, encoder_variables),
+        **_metrics(loss, scores, log_probs, batch.weights)}
 
   embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
                             config.embed_batch_tokens)

@@ -16,7 +16,8 @@ def _corpus(tmp_path_factory):
 def _batches(corpus, query_length=64, first=0, last=10):
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
   return list(pretraining_batches(
-      corpus, banned, batch_size=6, query_length=query_length, max_masks=4, seed=5,
+      corpus, banned, batch_size=6, query_length=query_length, max_masks=4,
+      supported_only=False, seed=5,
       first_step=first, last_step=last))
 
 
@@ -39,6 +40,22 @@ def test_sentences_and_spans_equal_a_plain_loop(corpus):
           for r, a, b, i, j in zip(found.row, found.start, found.end,
                                    found.span_splits, found.span_splits[1:])}
   assert ours == _naive_sentences(corpus, 4) and len(ours) > 10
+
+
+def test_supported_spans_equal_a_plain_loop(corpus):
+  spans = {}
+  for row in range(corpus.num_blocks):
+    body = corpus.body_ids.row(row).tolist()
+    for a, b in zip(corpus.span_starts.row(row), corpus.span_ends.row(row)):
+      spans.setdefault(tuple(body[a:b]), set()).add(row)
+  expected = []
+  for (row, *_), inside in _naive_sentences(corpus, 4).items():
+    body = corpus.body_ids.row(row).tolist()
+    expected += [(row, a, b) for a, b in inside if len(spans[tuple(body[a:b])]) > 1]
+  found = salient_sentences(corpus, 4, supported_only=True)
+  rows = np.repeat(found.row, np.diff(found.span_splits))
+  assert list(zip(rows, found.span_start, found.span_end)) == expected
+  assert 0 < len(expected) < sum(map(len, _naive_sentences(corpus, 4).values()))
 
 
 @pytest.mark.parametrize("query_length", [64, 10])

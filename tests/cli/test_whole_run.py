@@ -1,0 +1,240 @@
+"""All stages on a tiny corpus through the command line, and the bad input it meets."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import realm_tf  # pylint: disable=unused-import
+import tensorflow as tf
+
+from realm_tf.cli.run_folder import RunFolder
+from tests import tiny
+
+_ROOT = pathlib.Path(__file__).parents[2]
+
+
+def realm(*arguments, cwd=_ROOT):
+  """Runs the command line as a user would; returns the finished process."""
+  return subprocess.run(
+      [sys.executable, "-m", "realm_tf.cli.main", *map(str, arguments)], cwd=cwd,
+      env={**os.environ, "PYTHONPATH": str(_ROOT)}, capture_output=True, text=True,
+      check=False)
+
+
+def _lines(path, records):
+  path.write_text("".join(json.dumps(record) + "\n" for record in records))
+  return path
+
+
+def _questions(path, places):
+  return _lines(path, [{"question": f"what is the capital of {country}?", "answer": city}
+                       for city, country in list(tiny.CITIES.items())[places]])
+
+
+@pytest.fixture(name="world", scope="module")
+def _world(tmp_path_factory):
+  """A folder with documents, questions, weights and a config file."""
+  folder = tmp_path_factory.mktemp("world")
+  _lines(folder / "documents.jsonl", [vars(d) for d in tiny.documents()])
+  _questions(folder / "train.jsonl", slice(0, 8))
+  _questions(folder / "held_out.jsonl", slice(8, None))
+  config = tiny.make_config(
+      folder, corpus__source=str(folder / "documents.jsonl"),
+      finetune__questions=str(folder / "train.jsonl"),
+      evaluate__questions=str(folder / "held_out.jsonl"),
+      demo_questions=("what is the capital of france?",))
+  (folder / "config.py").write_text(textwrap.dedent(f"""
+      from realm_tf import config
+      def get_config():
+        return config.as_config_dict(config.{config!r})
+      """).replace("=CorpusConfig", "=config.CorpusConfig")
+      .replace("=RetrieverConfig", "=config.RetrieverConfig")
+      .replace("=EncoderConfig", "=config.EncoderConfig")
+      .replace("=ICTConfig", "=config.ICTConfig")
+      .replace("=PretrainConfig", "=config.PretrainConfig")
+      .replace("=FinetuneConfig", "=config.FinetuneConfig")
+      .replace("=EvaluateConfig", "=config.EvaluateConfig"))
+  return folder
+
+
+@pytest.fixture(name="run", scope="module")
+def _run(world):
+  """The whole run, done once for all tests of this file."""
+  done = realm("run", f"--config={world}/config.py", f"--workdir={world}/run")
+  assert done.returncode == 0, done.stderr
+  return world / "run", done.stdout
+
+
+def test_run_makes_every_result(run):
+  folder, output = run
+  for part in ("corpus/manifest.json", "ict/done.json", "pretrain/done.json",
+               "finetune/done.json", "export/saved_model.pb", "curves.png", "table.txt",
+               "evaluation/finetune.predictions.jsonl", "pretrain/curves.csv"):
+    assert (folder / part).exists(), part
+  assert list((folder / "pretrain" / "tensorboard").iterdir())
+  table = (folder / "table.txt").read_text()
+  for row in ("BM25", "warm start", "ict", "pretrain", "finetune"):
+    assert row in table and row in output
+  assert "Q: what is the capital of france?" in output
+
+
+def test_pretraining_refreshed_its_index(run):
+  facts = json.loads((run[0] / "pretrain" / "done.json").read_text())
+  assert facts["refreshes"] >= 1
+
+
+def test_second_run_makes_nothing_again(run, world):
+  folder, _ = run
+  before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+  again = realm("run", f"--config={world}/config.py", f"--workdir={folder}")
+  assert again.returncode == 0, again.stderr
+  assert "ict:" not in again.stderr
+  assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+
+
+def test_predictions_have_answers_that_stand_at_their_offsets(run):
+  records = [json.loads(line) for line in
+             (run[0] / "evaluation" / "finetune.predictions.jsonl").open()]
+  assert len(records) == len(tiny.CITIES) - 8
+  for record in records:
+    assert record["passage"][record["start"]:record["end"]] == record["prediction"] != ""
+    scores = [passage["score"] for passage in record["passages"]]
+    assert scores == sorted(scores, reverse=True)
+    assert record["passage_id"] in {passage["id"] for passage in record["passages"][:2]}
+
+
+def test_recall_in_the_report_is_recall_over_the_predictions(run):
+  metrics = json.loads((run[0] / "evaluation" / "finetune.json").read_text())
+  records = [json.loads(line) for line in
+             (run[0] / "evaluation" / "finetune.predictions.jsonl").open()]
+  hits = [any(record["answers"][0] in passage["text"]
+              for passage in record["passages"][:5]) for record in records]
+  assert metrics["recall@5"] == pytest.approx(np.mean(hits))
+
+
+@pytest.mark.parametrize("flavour", ["portable", "native"])
+def test_export_answers_as_the_live_model_does_in_a_fresh_process(run, tmp_path, flavour):
+  folder, _ = run
+  exported = realm("export", f"--workdir={folder}", f"--flavour={flavour}",
+                   f"--output={tmp_path}/model")
+  assert exported.returncode == 0, exported.stderr
+  questions = ["what is the capital of spain?", "which city lies by the river in Norway"]
+  code = f"""
+      import json, sys
+      import tensorflow as tf, tensorflow_text
+      if "{flavour}" == "native":
+        tf.load_op_library("{_ROOT}/realm_tf/index/_realm_ops.so")
+      model = tf.saved_model.load("{tmp_path}/model")
+      answers = model.signatures["answer"](questions=tf.constant({questions!r}))
+      assert "realm_tf" not in sys.modules
+      print(json.dumps({{name: value.numpy().astype(str).tolist()
+                         for name, value in answers.items()}}))
+      """
+  fresh = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path,
+                         capture_output=True, text=True, check=False)
+  assert fresh.returncode == 0, fresh.stderr
+  theirs = json.loads(fresh.stdout.splitlines()[-1])
+  ours = RunFolder.existing(folder).answerer("finetune").answer(tf.constant(questions))
+  for name, value in ours._asdict().items():
+    if name != "score":
+      assert theirs[name] == value.numpy().astype(str).tolist(), name
+  np.testing.assert_allclose(np.array(theirs["score"], float), ours.score, rtol=1e-4)
+
+
+def test_ask_and_predict(run, tmp_path):
+  folder, _ = run
+  asked = realm("ask", f"--workdir={folder}", "--json", "what is the capital of italy?")
+  assert asked.returncode == 0, asked.stderr
+  record = json.loads(asked.stdout.splitlines()[-1])
+  questions = _lines(tmp_path / "q.jsonl", [{"question": record["question"]}])
+  done = realm("predict", f"--workdir={folder}", f"--questions={questions}",
+               f"--output={tmp_path}/a.jsonl")
+  assert done.returncode == 0, done.stderr
+  assert json.loads((tmp_path / "a.jsonl").read_text())["prediction"] == record["answer"]
+
+
+# Bad input: exit code 2, one line that names the place, nothing lost.
+
+_BAD = {
+    "unknown field": (["--config.ict.stepz=3"], "stepz"),
+    "wrong type": (["--config.ict.steps=many"], "steps"),
+    "value out of range": (["--config.pretrain.loss=both"], "pretrain.loss"),
+    "missing corpus": (["--config.corpus.source=/nowhere.jsonl"], "/nowhere.jsonl"),
+    "unknown flag": (["--stepz=3"], "stepz"),
+    "no such weights": (["--config.retriever.weights=/nowhere"], "/nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", _BAD)
+def test_bad_flags_are_one_line(world, tmp_path, case):
+  flags, named = _BAD[case]
+  done = realm("corpus", f"--config={world}/config.py", f"--workdir={tmp_path}/run", *flags)
+  assert done.returncode == 2, done.stderr
+  message = [line for line in done.stderr.splitlines() if line.startswith("realm:")]
+  assert len(message) == 1 and named in message[0], done.stderr
+  assert "Traceback" not in done.stderr
+  assert not (tmp_path / "run" / "corpus").exists()
+
+
+_BAD_DOCUMENTS = {
+    "empty corpus": (b"", "documents.jsonl"),
+    "not UTF-8": (b'{"id": "1", "title": "a", "text": "\xff"}\n', "UTF-8"),
+    "no text": (b'{"id": "1", "title": "a"}\n', "text"),
+    "empty document": (b'{"id": "1", "title": "a", "text": " "}\n', "text"),
+}
+
+
+@pytest.mark.parametrize("case", _BAD_DOCUMENTS)
+def test_bad_documents_are_one_line(world, tmp_path, case):
+  data, named = _BAD_DOCUMENTS[case]
+  (tmp_path / "documents.jsonl").write_bytes(data)
+  done = realm("corpus", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+               f"--config.corpus.source={tmp_path}/documents.jsonl")
+  assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+  assert "documents.jsonl" in done.stderr and named in done.stderr
+  assert not (tmp_path / "run" / "corpus").exists()
+
+
+def test_another_config_in_the_same_folder_is_refused(run, world):
+  done = realm("ict", f"--config={world}/config.py", f"--workdir={run[0]}",
+               "--config.ict.steps=21")
+  assert done.returncode == 2
+  assert "ict.steps (20 there, 21 now)" in done.stderr
+
+
+def test_questions_without_answers_are_refused(run, world, tmp_path):
+  bad = _lines(tmp_path / "bad.jsonl", [{"question": "who?"}])
+  done = realm("run", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+               f"--config.finetune.questions={bad}")
+  assert done.returncode == 2 and "bad.jsonl" in done.stderr and "answer" in done.stderr
+
+
+def test_a_vocabulary_that_does_not_fit_the_weights_is_refused(run, world, tmp_path):
+  weights = tiny.write_bert(tmp_path / "bert")
+  with open(weights / "vocab.txt", "a", encoding="utf-8") as file:
+    file.write("onemore\n")
+  flags = [f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+           f"--config.retriever.weights={weights}"]
+  assert realm("corpus", *flags).returncode == 0
+  done = realm("ict", *flags)
+  assert done.returncode == 2 and "vocab.txt" in done.stderr
+
+
+def test_more_candidates_than_blocks_are_refused(run, world, tmp_path):
+  flags = [f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+           "--config.pretrain.candidates=1000", "--config.ict.steps=0"]
+  assert realm("corpus", *flags).returncode == 0
+  done = realm("pretrain", *flags)
+  assert done.returncode == 2 and "candidates" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "ask", "export", "pretrain"])
+def test_help_shows_flags_and_an_example(command):
+  done = realm(command, "--help")
+  assert done.returncode == 0
+  assert "--workdir" in done.stdout and f"realm {command} --" in done.stdout
