@@ -1,0 +1,51 @@
+"""Gold spans among all spans, and what fine-tuning leaves alone."""
+
+import numpy as np
+import realm_tf  # pylint: disable=unused-import
+import tensorflow as tf
+
+from realm_tf.corpus.passages import Passages
+from realm_tf.examples.qa import GoldSpans
+from realm_tf.index.embed import CorpusEmbedder, collect
+from realm_tf.index.exact import ExactIndex
+from realm_tf.models.realm import Realm
+from realm_tf.training.finetune import correct_spans, train_finetune
+from tests import tiny
+
+
+def test_correct_spans_by_hand():
+  gold = GoldSpans(tf.constant([[[0, 2, -1], [5, -1, -1]]]),
+                   tf.constant([[[1, 2, -1], [9, -1, -1]]]))
+  marks = correct_spans(gold, tf.constant([3, 4]), tf.constant([2, 6, 3])).numpy()
+  # Row 0: body pieces 0-1 are tokens 3-4 (width 1), piece 2 is token 5 (width 0).
+  # Row 1: starts at token 9, past the end of the row.
+  assert np.argwhere(marks).tolist() == [[0, 3, 1], [0, 5, 0]]
+
+
+def test_too_wide_a_span_is_left_out():
+  gold = GoldSpans(tf.constant([[[0]]]), tf.constant([[[3]]]))
+  assert not correct_spans(gold, tf.constant([1]), tf.constant([1, 6, 3])).numpy().any()
+
+
+def test_finetuning_learns_and_leaves_the_document_tower_alone(tmp_path):
+  config = tiny.make_config(tmp_path, finetune__steps=60, finetune__learning_rate=3e-3,
+                            finetune__beam_size=25)
+  corpus = tiny.make_corpus(tmp_path / "corpus")
+  passages = Passages(corpus)
+  model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+  embedder = CorpusEmbedder(passages, model.make_tower, 64, 1024)
+  embedder.snapshot(model.retriever.document_tower)
+  table = collect(embedder.batches(), embedder.num_rows)
+  index = ExactIndex(*table.shape)
+  index.assign(table, 0)
+  before = [v.numpy() for v in model.retriever.document_tower.variables]
+  questions = [f"what is the capital of {country}" for country in tiny.CITIES.values()]
+  loop = train_finetune(config, corpus, passages, model, index, questions,
+                        [[city] for city in tiny.CITIES], tmp_path / "finetune")
+  losses = np.array([[row["retriever_loss"], row["reader_loss"]]
+                     for _, row in loop.log.rows])
+  assert (losses[-10:].mean(0) < 0.8 * losses[:10].mean(0)).all()
+  for old, new in zip(before, model.retriever.document_tower.variables):
+    np.testing.assert_array_equal(old, new)
+  assert any((a.numpy() != b.numpy()).any() for a, b in zip(
+      model.retriever.query_tower.variables, model.retriever.document_tower.variables))

@@ -1,0 +1,73 @@
+"""The loop: where it begins, how it stops, what it refuses."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+import realm_tf  # pylint: disable=unused-import
+import tensorflow as tf
+
+from realm_tf.errors import UserError
+from realm_tf.training.log import read_curves
+from realm_tf.training.loop import Interrupted, Loop
+
+
+class Task:
+  """Adds up its batches: the state tells which ones were seen."""
+
+  def __init__(self, folder, steps=10, every=0):
+    self.total = tf.Variable(0, dtype=tf.int64)
+    self.loop = Loop("task", folder, steps, {"total": self.total}, every)
+    self.steps, self.on_step = steps, lambda step: None
+
+  def run(self):
+    batches = tf.data.Dataset.range(self.loop.first_step, self.steps)
+    self.loop.run(batches, self.step)
+
+  def step(self, batch):
+    self.on_step(int(batch))
+    self.total.assign_add(batch)
+    return {"loss": tf.cast(batch, tf.float32)}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_saves_and_the_next_run_goes_on(tmp_path, number):
+  task = Task(tmp_path)
+  task.on_step = lambda step: step == 3 and os.kill(os.getpid(), number)
+  with pytest.raises(Interrupted, match="stopped at step 4 of 10 of task"):
+    task.run()
+  again = Task(tmp_path)
+  assert again.loop.first_step == 4 and int(again.total) == 0 + 1 + 2 + 3
+  again.run()
+  assert int(again.total) == sum(range(10))
+  steps = [step for step, _ in read_curves(tmp_path / "curves.csv")]
+  assert steps == sorted(set(steps)) and steps[-1] == 10
+
+
+def test_signals_are_given_back(tmp_path):
+  before = signal.getsignal(signal.SIGTERM)
+  Task(tmp_path).run()
+  assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_checkpoints_at_intervals(tmp_path):
+  task = Task(tmp_path, every=4)
+  task.on_step = lambda step: step == 9 and (_ for _ in ()).throw(RuntimeError("died"))
+  with pytest.raises(RuntimeError):
+    task.run()
+  assert Task(tmp_path).loop.first_step == 8
+
+
+def test_a_loss_that_is_not_finite_stops(tmp_path):
+  task = Task(tmp_path)
+  task.step = lambda batch: {"loss": tf.constant(np.nan)}
+  with pytest.raises(UserError, match="loss is nan at step 0"):
+    task.run()
+
+
+def test_curves_are_means_since_the_last_record(tmp_path):
+  Task(tmp_path, steps=200).run()
+  curves = read_curves(tmp_path / "curves.csv")
+  assert len(curves) == 50
+  assert curves[0] == (4, {"loss": np.mean([0, 1, 2, 3])})

@@ -1,0 +1,87 @@
+"""The pre-training step against the pieces that it is made of."""
+
+import numpy as np
+import pytest
+import realm_tf  # pylint: disable=unused-import
+import tensorflow as tf
+
+from realm_tf.corpus.passages import Passages
+from realm_tf.examples.pretraining import pretraining_batches
+from realm_tf.index.exact import ExactIndex
+from realm_tf.models.realm import Realm
+from realm_tf.training import pretrain
+from tests import tiny
+
+
+@pytest.fixture(name="world", scope="module")
+def _world(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("pretrain")
+  corpus = tiny.make_corpus(folder / "corpus")
+  config = tiny.make_config(folder)
+  model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+  banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
+  batch = next(iter(pretraining_batches(
+      corpus, banned, batch_size=4, query_length=32, max_masks=4, supported_only=True,
+      seed=0, first_step=0, last_step=1)))
+  return corpus, Passages(corpus), model, batch
+
+
+def test_candidates_are_null_then_the_best_without_the_banned(world):
+  corpus, passages, _, batch = world
+  rng = np.random.default_rng(0)
+  table = rng.integers(-4, 5, [corpus.num_blocks, 16]).astype(np.float32)
+  index = ExactIndex(*table.shape)
+  index.assign(table, 0)
+  queries = rng.integers(-4, 5, [4, 16]).astype(np.float32)
+  rows = pretrain.candidates(index, passages, queries, batch.banned, 5).numpy()
+  scores = queries @ table.T
+  scores[np.arange(4), batch.row.numpy()] = -np.inf
+  expected = np.argsort(-scores, axis=1, kind="stable")[:, :4]
+  assert (rows[:, 0] == corpus.num_blocks).all()
+  np.testing.assert_array_equal(rows[:, 1:], expected)
+
+
+def test_relevance_is_by_the_fresh_tower_of_each_candidate_alone(world):
+  _, passages, model, batch = world
+  rows = np.array([[25, 3, 4], [25, 3, 9], [25, 0, 3], [25, 1, 2]], np.int32)
+  queries = model.retriever.embed_queries(batch.query)
+  ours = pretrain.relevance(model, passages, queries, rows).numpy()
+  for b, k in np.ndindex(rows.shape):
+    document = model.retriever.embed_documents(passages.documents(rows[b, k:k + 1], 64))
+    np.testing.assert_allclose(ours[b, k], np.dot(queries[b], document[0]), rtol=1e-4,
+                               atol=1e-4)
+
+
+def test_mask_log_probs_are_those_of_each_pair_alone(world):
+  _, passages, model, batch = world
+  rows = np.array([[25, 3], [25, 5], [25, 0], [25, 1]], np.int32)
+  ours = pretrain.mask_log_probs(model, passages, batch, rows).numpy()
+  for b, k in np.ndindex(rows.shape):
+    one = type(batch)(*(tf.nest.map_structure(lambda t, b=b: t[b:b + 1], field)
+                        for field in batch))
+    alone = pretrain.mask_log_probs(model, passages, one, rows[b:b + 1, k:k + 1]).numpy()
+    np.testing.assert_allclose(ours[b, k], alone[0, 0], rtol=1e-3, atol=1e-4)
+
+
+def test_retriever_gradient_is_r_of_z_through_the_tower(world):
+  """d loss / d theta = - sum_z r(z) d f(x,z) / d theta (paper, appendix A)."""
+  _, passages, model, batch = world
+  rows = np.array([[25, 3, 4], [25, 3, 9], [25, 0, 3], [25, 1, 2]], np.int32)
+  variables = model.retriever.trainable_variables
+
+  def scores():
+    return pretrain.relevance(model, passages, model.retriever.embed_queries(batch.query),
+                              rows)
+
+  log_probs = pretrain.mask_log_probs(model, passages, batch, rows)
+  with tf.GradientTape() as tape:
+    loss = pretrain.marginal(model.config, scores(), log_probs, batch.weights)
+  whole = tape.gradient(loss, variables)
+  answer = np.exp((log_probs * batch.weights[:, None]).numpy().sum(-1))
+  prior = tf.nn.softmax(scores()).numpy()
+  r = (answer / (answer * prior).sum(1, keepdims=True) - 1) * prior
+  with tf.GradientTape() as tape:
+    weighted = tf.reduce_sum(-scores() * r) / len(rows)
+  for ours, expected in zip(whole, tape.gradient(weighted, variables)):
+    ours, expected = tf.convert_to_tensor(ours), tf.convert_to_tensor(expected)
+    np.testing.assert_allclose(ours, expected, rtol=1e-2, atol=1e-4)
