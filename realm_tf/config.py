@@ -62,6 +62,13 @@ class ICTConfig(OptimizerConfig):
 
 
 @dataclasses.dataclass(frozen=True)
+class ReadingConfig(OptimizerConfig):
+  """Warm start of the encoder, which a small BERT needs: see `training.reading`."""
+  steps: int = 0  # the paper has none: BERT-base learns to read in pre-training
+  candidates: int = 3  # the null document and the best blocks, besides the supporting one
+
+
+@dataclasses.dataclass(frozen=True)
 class PretrainConfig(OptimizerConfig):
   """REALM pre-training on salient spans."""
   candidates: int = 8  # K, the null document counted
@@ -73,7 +80,9 @@ class PretrainConfig(OptimizerConfig):
   max_staleness: int = 1000  # steps; the law: step - index.step <= max_staleness
   on_stale: str = "block"  # "block" waits for the refresh, "warn" goes on
   retriever_rate: float = 1.0  # the retriever's learning rate, as a share of the encoder's
-  supported_spans: bool = True  # mask only spans that stand in another block too
+  retriever_warmup_steps: int = 0  # 0: the same as warmup_steps
+  # Mask only spans that are salient in so many blocks, their own counted; 0: no limit.
+  span_blocks: tuple[int, int] = (2, 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +118,7 @@ class RealmConfig:
   retriever: RetrieverConfig = RetrieverConfig()
   encoder: EncoderConfig = EncoderConfig()
   ict: ICTConfig = ICTConfig()
+  reading: ReadingConfig = ReadingConfig()
   pretrain: PretrainConfig = PretrainConfig()
   finetune: FinetuneConfig = FinetuneConfig()
   evaluate: EvaluateConfig = EvaluateConfig()
@@ -133,7 +143,7 @@ def _check(config: RealmConfig) -> None:
     if flat[field] not in choices:
       raise UserError(f"config.{field}: expected one of {', '.join(choices)}, "
                       f"got '{flat[field]}'")
-  may_be_zero = ("seed", "num_layers", "warmup_steps", "steps",
+  may_be_zero = ("seed", "num_layers", "warmup_steps", "retriever_warmup_steps", "steps",
                  "weight_decay", "removal_rate", "checkpoint_every")
   for field, value in flat.items():
     if isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -23,6 +23,7 @@ from realm_tf.text.tokenizer import Tokenizer
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
+from realm_tf.training.reading import train_reading
 
 
 def fetch_assets(run: RunFolder) -> None:
@@ -76,6 +77,9 @@ def pretrain(run: RunFolder) -> None:
                     f"{blocks} blocks has, less the banned one; give {blocks - 1} or fewer")
   model = run.model(run.stage_before("pretrain"))
   banned = np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]
+  if run.config.reading.steps:
+    train_reading(run.config, run.corpus, run.passages, model, run.index(model), banned,
+                  run.path / "pretrain" / "reading")
   _, refresher = train_pretrain(run.config, run.corpus, run.passages, model, banned,
                                 run.path / "pretrain")
   run.finish("pretrain", model, started, refreshes=refresher.swaps)

@@ -23,6 +23,15 @@ class PretrainingBatch(NamedTuple):
   weights: tf.Tensor  # [B, M] float32: 0 on padding
   banned: tf.Tensor  # [B, R] int32: the sentence's own block and its near duplicates
   row: tf.Tensor  # [B] int32: block that the sentence comes from
+  support: tf.Tensor  # [B] int32: another block with the same span, if there is one
+
+
+class _Support(NamedTuple):
+  """For each salient span, in which blocks the same pieces are salient."""
+  rows: np.ndarray  # blocks of one span after those of another, none twice
+  first: np.ndarray  # [spans] where the span's blocks begin in `rows`
+  count: np.ndarray  # [spans] how many there are, its own counted
+  own: np.ndarray  # [spans] which of them is its own
 
 
 class SalientSentences(NamedTuple):
@@ -33,36 +42,37 @@ class SalientSentences(NamedTuple):
   span_splits: np.ndarray  # [S + 1] int64
   span_start: np.ndarray  # int32
   span_end: np.ndarray  # int32
+  support: _Support  # of the spans
 
 
-def _supported(corpus: Corpus) -> np.ndarray:
-  """Which salient spans stand, piece by piece, in another block too: [spans] bool.
-
-  The others cannot be predicted from what is retrieved, since a sentence's own block
-  is banned: they would teach the encoder to guess, and the retriever nothing.
-  """
-  rows = np.repeat(np.arange(corpus.num_blocks), corpus.span_starts.lengths)
-  first = corpus.body_ids.splits[rows]
+def _support(corpus: Corpus) -> _Support:
+  row_of = np.repeat(np.arange(corpus.num_blocks), corpus.span_starts.lengths)
+  first = corpus.body_ids.splits[row_of]
   start, end = first + corpus.span_starts.values, first + corpus.span_ends.values
-  tokens = corpus.body_ids.values
-  supported = np.zeros(len(rows), bool)
+  name = np.zeros(len(row_of), np.int64)
   for width in np.unique(end - start):
     chosen = np.flatnonzero(end - start == width)
-    pieces = tokens[start[chosen, None] + np.arange(width)]
-    _, name = np.unique(pieces, axis=0, return_inverse=True)
-    in_rows = np.unique(np.stack([name.ravel(), rows[chosen]], 1), axis=0)
-    supported[chosen] = np.bincount(in_rows[:, 0])[name.ravel()] > 1
-  return supported
+    pieces = corpus.body_ids.values[start[chosen, None] + np.arange(width)]
+    _, number = np.unique(pieces, axis=0, return_inverse=True)
+    name[chosen] = number.ravel() + name.max() + 1
+  keys = name * corpus.num_blocks + row_of
+  pairs, place = np.unique(keys, return_inverse=True)
+  begin = np.searchsorted(pairs, name * corpus.num_blocks)
+  count = np.searchsorted(pairs, (name + 1) * corpus.num_blocks) - begin
+  return _Support(pairs % corpus.num_blocks, begin, count, place.ravel() - begin)
 
 
-def salient_sentences(corpus: Corpus, max_masks: int, supported_only: bool = False
+def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] = (1, 0)
                       ) -> SalientSentences:
   """Finds the sentences of the corpus that can be masked.
 
   Args:
     corpus: with salient spans.
     max_masks: word pieces; longer spans are left out.
-    supported_only: leave out spans that are salient in one block alone.
+    support: the fewest and the most blocks in which a span may be salient, its own
+      counted; 0 for no upper limit. A span that is in no other block cannot be
+      predicted from what is retrieved, since the own block is banned; one that is
+      everywhere can be guessed.
   """
   starts = corpus.sentence_starts
   first = corpus.body_ids.splits[:-1]
@@ -73,8 +83,9 @@ def salient_sentences(corpus: Corpus, max_masks: int, supported_only: bool = Fal
   base = np.repeat(first, corpus.span_starts.lengths)
   span_start, span_end = corpus.span_starts.values + base, corpus.span_ends.values + base
   fits = span_end - span_start <= max_masks
-  if supported_only:
-    fits &= _supported(corpus)
+  blocks = _support(corpus)
+  fewest, most = support
+  fits &= (blocks.count >= fewest) & (blocks.count <= (most or corpus.num_blocks))
   span_start, span_end = span_start[fits], span_end[fits]
   splits = np.searchsorted(span_start, np.append(sentence_at, ends[-1:]))
   kept = (np.diff(splits) > 0) & (ends - sentence_at >= _SHORTEST)
@@ -86,11 +97,12 @@ def salient_sentences(corpus: Corpus, max_masks: int, supported_only: bool = Fal
       (ends - first[row])[kept].astype(np.int32),
       np.concatenate([[0], np.cumsum(counts)]),
       (span_start[chosen] - local).astype(np.int32),
-      (span_end[chosen] - local).astype(np.int32))
+      (span_end[chosen] - local).astype(np.int32),
+      _Support(blocks.rows, *(field[fits][chosen] for field in blocks[1:])))
 
 
 def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
-                        query_length: int, max_masks: int, supported_only: bool,
+                        query_length: int, max_masks: int, support: tuple[int, int],
                         seed: int, first_step: int, last_step: int) -> tf.data.Dataset:
   """Yields a `PretrainingBatch` per step; (seed, step) decides it.
 
@@ -102,14 +114,14 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     query_length: word pieces, [CLS] and [SEP] counted; a longer sentence is cut to
       a window around the masked span.
     max_masks: M; longer spans are not masked.
-    supported_only: mask only spans that are salient in another block too.
+    support: see `salient_sentences`.
     seed, first_step, last_step: see `order.shuffled_batches`.
   """
-  sentences = salient_sentences(corpus, max_masks, supported_only)
+  sentences = salient_sentences(corpus, max_masks, support)
   if not len(sentences.row):
     raise UserError("pre-training: no sentence of the corpus has a salient span; "
                     "try --config.corpus.tagger=spacy or other text")
-  table = SalientSentences(*(tf.constant(field, tf.int32) for field in sentences))
+  table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), sentences)
   body_values = tf.constant(corpus.body_ids.values)
   body_splits = tf.constant(corpus.body_ids.splits)
   ban_table = tf.constant(banned, tf.int32)
@@ -120,7 +132,7 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     lo, hi = tf.gather(table.span_splits, chosen), tf.gather(table.span_splits, chosen + 1)
     draw = order.uniform(step, seed, batch_size) * tf.cast(hi - lo, tf.float32)
     span = tf.minimum(lo + tf.cast(draw, tf.int32), hi - 1)
-    span_start, span_end = (tf.gather(f, span) for f in table[4:])
+    span_start, span_end = (tf.gather(f, span) for f in (table.span_start, table.span_end))
     # A window of at most `room` pieces with the span near its middle.
     middle = (span_start + span_end - room) // 2
     start = tf.maximum(start, tf.minimum(middle, end - room))
@@ -138,7 +150,14 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     weights = tf.cast(offsets < width[:, None], tf.float32)
     positions = tf.where(weights > 0, 1 + (span_start - start)[:, None] + offsets, 0)
     return PretrainingBatch(pack_single(query, query_length, special), positions,
-                            labels.to_tensor(), weights, tf.gather(ban_table, row), row)
+                            labels.to_tensor(), weights, tf.gather(ban_table, row), row,
+                            _other_block(table.support, span, step))
+
+  def _other_block(support: _Support, span: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+    first, count, own = (tf.gather(field, span) for field in support[1:])
+    draw = order.uniform(step, seed + 1, batch_size) * tf.cast(count - 1, tf.float32)
+    other = (own + 1 + tf.cast(draw, tf.int32)) % count
+    return tf.gather(support.rows, first + other)
 
   return order.shuffled_batches(
       len(sentences.row), batch_size, seed, first_step, last_step

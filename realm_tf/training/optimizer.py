@@ -58,8 +58,15 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
             "clip_norm": self._clip_norm}
 
 
-def make_optimizer(config: OptimizerConfig, share: float = 1.0) -> AdamW:
-  """The optimizer of a stage; its peak learning rate is `share` of the config's."""
-  schedule = WarmupLinearDecay(share * config.learning_rate, config.warmup_steps,
-                               config.steps)
+def make_optimizer(config: OptimizerConfig, share: float = 1.0, warmup_steps: int = 0
+                   ) -> AdamW:
+  """The optimizer of a stage.
+
+  Args:
+    config: of the stage.
+    share: of its peak learning rate.
+    warmup_steps: instead of the config's, if above 0.
+  """
+  schedule = WarmupLinearDecay(share * config.learning_rate,
+                               warmup_steps or config.warmup_steps, config.steps)
   return AdamW(schedule, config.weight_decay, config.clip_norm)

@@ -38,17 +38,25 @@ def relevance(model: Realm, passages: Passages, queries: tf.Tensor, rows: tf.Ten
 
 def mask_log_probs(model: Realm, passages: Passages, batch: PretrainingBatch,
                    rows: tf.Tensor) -> tf.Tensor:
-  """log p(y_j | z, x) of each mask with each candidate: [B, K] rows -> [B, K, M]."""
-  size, candidates = tf.unstack(tf.shape(rows))
+  """log p(y_j | z, x) of each mask with each candidate: [B, K] rows -> [B, K, M].
+
+  Candidate 0 is the null document: those pairs are short, and would be padded to
+  the length of the others, so they are read by themselves.
+  """
+  return tf.concat([_read(model, passages, batch, rows[:, :1]),
+                    _read(model, passages, batch, rows[:, 1:])], 1)
+
+
+def _read(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor
+          ) -> tf.Tensor:
+  size, count = tf.unstack(tf.shape(rows))
   lengths = tf.reduce_sum(tf.cast(batch.query.mask, tf.int32), 1) - 2
   question = tf.RaggedTensor.from_tensor(batch.query.ids[:, 1:], lengths)
-
   packed = passages.after(question, rows, model.config.pretrain.encoder_length)
   log_probs = model.encoder.mask_log_probs(
-      packed, tf.repeat(batch.positions, candidates, axis=0),
-      tf.repeat(batch.labels, candidates, axis=0),
-      tf.repeat(batch.weights, candidates, axis=0))
-  return tf.reshape(log_probs, [size, candidates, -1])
+      packed, *(tf.repeat(field, count, axis=0)
+                for field in (batch.positions, batch.labels, batch.weights)))
+  return tf.reshape(log_probs, [size, count, -1])
 
 
 def candidates(index: ExactIndex, passages: Passages, queries: tf.Tensor,
@@ -110,7 +118,8 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   encoder_variables = [*model.encoder.bert.trainable_variables,
                        *model.encoder.masked_lm.trainable_variables]
   # Two optimizers, so that each part is clipped by its own norm.
-  retriever_optimizer = make_optimizer(pretrain, pretrain.retriever_rate)
+  retriever_optimizer = make_optimizer(
+      pretrain, pretrain.retriever_rate, pretrain.retriever_warmup_steps)
   encoder_optimizer = make_optimizer(pretrain)
   index = ExactIndex(corpus.num_blocks, config.retriever.projection_size,
                      tf.as_dtype(config.embedding_dtype))
@@ -120,7 +129,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
               config.checkpoint_every)
   batches = pretraining_batches(
       corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
-      max_masks=pretrain.max_masks, supported_only=pretrain.supported_spans,
+      max_masks=pretrain.max_masks, support=pretrain.span_blocks,
       seed=config.seed, first_step=loop.first_step, last_step=pretrain.steps)
 
   @tf.function(input_signature=[batches.element_spec])

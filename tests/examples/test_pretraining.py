@@ -17,7 +17,7 @@ def _batches(corpus, query_length=64, first=0, last=10):
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
   return list(pretraining_batches(
       corpus, banned, batch_size=6, query_length=query_length, max_masks=4,
-      supported_only=False, seed=5,
+      support=(1, 0), seed=5,
       first_step=first, last_step=last))
 
 
@@ -42,7 +42,9 @@ def test_sentences_and_spans_equal_a_plain_loop(corpus):
   assert ours == _naive_sentences(corpus, 4) and len(ours) > 10
 
 
-def test_supported_spans_equal_a_plain_loop(corpus):
+@pytest.mark.parametrize("support", [(2, 0), (1, 1)])
+def test_supported_spans_equal_a_plain_loop(corpus, support):
+  fewest, most = support[0], support[1] or corpus.num_blocks
   spans = {}
   for row in range(corpus.num_blocks):
     body = corpus.body_ids.row(row).tolist()
@@ -51,11 +53,24 @@ def test_supported_spans_equal_a_plain_loop(corpus):
   expected = []
   for (row, *_), inside in _naive_sentences(corpus, 4).items():
     body = corpus.body_ids.row(row).tolist()
-    expected += [(row, a, b) for a, b in inside if len(spans[tuple(body[a:b])]) > 1]
-  found = salient_sentences(corpus, 4, supported_only=True)
+    expected += [(row, a, b) for a, b in inside 
+                 if fewest <= len(spans[tuple(body[a:b])]) <= most]
+  found = salient_sentences(corpus, 4, support)
   rows = np.repeat(found.row, np.diff(found.span_splits))
   assert list(zip(rows, found.span_start, found.span_end)) == expected
   assert 0 < len(expected) < sum(map(len, _naive_sentences(corpus, 4).values()))
+
+
+def test_support_is_another_block_with_the_same_span(corpus):
+  supports = set()
+  for batch in pretraining_batches(
+      corpus, np.zeros([corpus.num_blocks, 0], np.int32), batch_size=6, query_length=64,
+      max_masks=4, support=(2, 0), seed=5, first_step=0, last_step=20):
+    for i, (row, support) in enumerate(zip(batch.row.numpy(), batch.support.numpy())):
+      span = batch.labels[i].numpy()[batch.weights[i].numpy() > 0].tolist()
+      assert support != row and _contains(corpus.body_ids.row(support).tolist(), span)
+      supports.add((row, support))
+  assert len(supports) > 10
 
 
 @pytest.mark.parametrize("query_length", [64, 10])

@@ -21,7 +21,7 @@ def _world(tmp_path_factory):
   model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
   batch = next(iter(pretraining_batches(
-      corpus, banned, batch_size=4, query_length=32, max_masks=4, supported_only=True,
+      corpus, banned, batch_size=4, query_length=32, max_masks=4, support=(2, 0),
       seed=0, first_step=0, last_step=1)))
   return corpus, Passages(corpus), model, batch
 

@@ -1,0 +1,73 @@
+"""Warm start of the encoder: reading a block that is known to hold the answer.
+
+Not in the paper. There the encoder starts from BERT-base and has 200,000 steps to
+find out that a retrieved block may hold the masked words. A small BERT that has
+minutes does not find out: nine retrieved blocks in ten do not hold them, so it learns
+to guess, and p(y|z,x), which is all that teaches the retriever, says nothing of z.
+Here each sentence is read with another block in which its masked span stands (as in
+distant supervision), with the null document, and with what the retriever finds, until
+the encoder copies from the first and is not misled by the others. Were it misled, the
+retriever would learn to prefer the null document. The retriever is not touched.
+
+Shape letters: B batch, K candidates, M masks.
+"""
+
+import pathlib
+
+import tensorflow as tf
+
+from realm_tf.config import RealmConfig
+from realm_tf.corpus.passages import Passages
+from realm_tf.corpus.store import Corpus
+from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
+from realm_tf.index.exact import ExactIndex
+from realm_tf.models import losses
+from realm_tf.models.realm import Realm
+from realm_tf.training.loop import Loop
+from realm_tf.training.optimizer import make_optimizer
+from realm_tf.training.pretrain import candidates, mask_log_probs
+
+
+def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
+                  index: ExactIndex, banned: tf.Tensor, folder: pathlib.Path) -> Loop:
+  """Trains the encoder in place.
+
+  Args:
+    config: of the run.
+    corpus: where sentences come from, and what is read.
+    passages: the same corpus in the graph.
+    model: its encoder is trained.
+    index: made by the model's document tower, which stays as it is.
+    banned: [N, R] int32, see `pretraining_batches`.
+    folder: for checkpoints and curves.
+  """
+  reading, pretrain = config.reading, config.pretrain
+  variables = [*model.encoder.bert.trainable_variables,
+               *model.encoder.masked_lm.trainable_variables]
+  optimizer = make_optimizer(reading)
+  loop = Loop("reading", folder, reading.steps,
+              {"encoder": model.encoder, "optimizer": optimizer}, config.checkpoint_every)
+  batches = pretraining_batches(
+      corpus, banned, batch_size=reading.batch_size,
+      query_length=pretrain.query_length, max_masks=pretrain.max_masks,
+      support=pretrain.span_blocks, seed=config.seed + 1, first_step=loop.first_step,
+      last_step=reading.steps)
+
+  @tf.function(input_signature=[batches.element_spec])
+  def step(batch: PretrainingBatch):
+    queries = model.retriever.embed_queries(batch.query)
+    rows = candidates(index, passages, queries, batch.banned, reading.candidates)
+    rows = tf.concat([rows, batch.support[:, None]], 1)  # [B, K + 1]
+    with tf.GradientTape() as tape:
+      log_probs = mask_log_probs(model, passages, batch, rows)  # [B, K + 1, M]
+      # Each by itself, not their mixture: what the encoder makes of a poor block
+      # counts as much as what it makes of a good one.
+      loss = -tf.reduce_sum(log_probs * batch.weights[:, None]) / (
+          tf.reduce_sum(batch.weights) * (reading.candidates + 1.0))
+    norm = optimizer.apply(tape.gradient(loss, variables), variables)
+    utility = losses.retrieval_utility(log_probs, batch.weights)  # [B, K]
+    return {"loss": loss, "gradient_norm": norm,
+            "support_utility": tf.reduce_mean(utility[:, -1])}
+
+  loop.run(batches, step)
+  return loop
