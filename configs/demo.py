@@ -22,13 +22,16 @@ def get_config():
           weights="data/weights/bert-tiny", pooling="mean", query_length=48,
           document_length=128),
       encoder=config.EncoderConfig(weights="data/weights/bert-tiny", span_hidden_size=64),
-      ict=config.ICTConfig(steps=500, batch_size=64, learning_rate=5e-4, warmup_steps=50),
+      ict=config.ICTConfig(steps=400, batch_size=64, learning_rate=5e-4, warmup_steps=40),
+      reading=config.ReadingConfig(steps=250, batch_size=32, learning_rate=1e-3,
+                                   warmup_steps=20, candidates=1),
       pretrain=config.PretrainConfig(
-          steps=400, batch_size=16, candidates=5, learning_rate=3e-4, warmup_steps=40,
-          query_length=48, encoder_length=160, refresh_every=100, max_staleness=200),
+          steps=250, batch_size=16, candidates=6, learning_rate=3e-4, warmup_steps=20,
+          retriever_rate=0.12, query_length=48, encoder_length=160, span_blocks=(2, 60),
+          refresh_every=60, max_staleness=120),
       finetune=config.FinetuneConfig(
-          steps=400, batch_size=8, beam_size=500, read_blocks=5, reader_length=160,
-          learning_rate=2e-4, warmup_steps=40),
+          steps=350, batch_size=8, beam_size=500, read_blocks=5, reader_length=160,
+          learning_rate=5e-4, warmup_steps=35),
       evaluate=config.EvaluateConfig(),
       demo_questions=(
           "What is the capital of Afghanistan?",

@@ -77,10 +77,11 @@ def pretrain(run: RunFolder) -> None:
                     f"{blocks} blocks has, less the banned one; give {blocks - 1} or fewer")
   model = run.model(run.stage_before("pretrain"))
   banned = np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]
+  index = run.index(model)
   if run.config.reading.steps:
-    train_reading(run.config, run.corpus, run.passages, model, run.index(model), banned,
+    train_reading(run.config, run.corpus, run.passages, model, index, banned,
                   run.path / "pretrain" / "reading")
-  _, refresher = train_pretrain(run.config, run.corpus, run.passages, model, banned,
+  _, refresher = train_pretrain(run.config, run.corpus, run.passages, model, index, banned,
                                 run.path / "pretrain")
   run.finish("pretrain", model, started, refreshes=refresher.swaps)
 

@@ -102,7 +102,8 @@ def make_refresher(config: RealmConfig, index: ExactIndex, model: Realm,
 
 
 def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
-                   banned: np.ndarray, folder: pathlib.Path) -> tuple[Loop, Refresher]:
+                   index: ExactIndex, banned: np.ndarray, folder: pathlib.Path
+                   ) -> tuple[Loop, Refresher]:
   """Trains retriever and encoder in place.
 
   Args:
@@ -110,6 +111,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     corpus: where sentences come from, and what is retrieved.
     passages: the same corpus in the graph.
     model: trained in place.
+    index: made by this model's document tower; refreshed in place.
     banned: [N, R] int32, see `pretraining_batches`.
     folder: for checkpoints and curves.
   """
@@ -121,8 +123,6 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   retriever_optimizer = make_optimizer(
       pretrain, pretrain.retriever_rate, pretrain.retriever_warmup_steps)
   encoder_optimizer = make_optimizer(pretrain)
-  index = ExactIndex(corpus.num_blocks, config.retriever.projection_size,
-                     tf.as_dtype(config.embedding_dtype))
   loop = Loop("pretrain", folder, pretrain.steps,
               {"model": model, "retriever_optimizer": retriever_optimizer,
                "encoder_optimizer": encoder_optimizer, "index": index},
@@ -158,7 +158,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
             "index_swaps": refresher.swaps}
 
   try:
-    refresher.start(loop.first_step, int(index.step) if int(index.step) >= 0 else None)
+    refresher.start(loop.first_step, int(index.step))
     loop.run(batches, step, before_step=before_step)
   finally:
     refresher.close()
