@@ -7,6 +7,7 @@ import sys
 import textwrap
 
 import pytest
+
 import realm_tf
 
 _PACKAGE = pathlib.Path(realm_tf.__file__).parent

@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import numpy as np
+import tensorflow as tf
 
 from realm_tf import config as config_lib
 from realm_tf.corpus.blocks import split_blocks
@@ -15,8 +16,6 @@ from realm_tf.text.inputs import Packed
 from realm_tf.text.salient import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
 from tests.vocabulary import small_vocabulary
-
-import tensorflow as tf
 
 CITIES = {
     "Paris": "France", "Berlin": "Germany", "Rome": "Italy", "Madrid": "Spain",

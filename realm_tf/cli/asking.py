@@ -4,13 +4,14 @@ import json
 import sys
 from typing import Any, Sequence
 
+import tensorflow as tf
+
 from realm_tf import files
 from realm_tf.cli.run_folder import RunFolder
 from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation.report import mark_answer
 from realm_tf.serving import export as serving
-import tensorflow as tf
 
 
 def predict(run: RunFolder, source: files.PathLike, target: files.PathLike) -> None:

@@ -3,8 +3,7 @@
 import sys
 from typing import Sequence
 
-from absl import flags
-from absl import logging
+from absl import flags, logging
 
 import realm_tf
 from realm_tf.cli.commands import COMMANDS, Command, define_run_flags

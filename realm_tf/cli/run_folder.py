@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from realm_tf import config as config_lib
 from realm_tf import files
@@ -30,7 +31,6 @@ from realm_tf.index.store import encoder_hash, load_index, save_index
 from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.models.realm import Realm
 from realm_tf.progress import progress
-import tensorflow as tf
 
 STAGES = ("ict", "pretrain", "finetune")
 WARM_START = "warm start"

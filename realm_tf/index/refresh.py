@@ -17,8 +17,8 @@ import threading
 import time
 from typing import Callable, Protocol
 
-from absl import logging
 import numpy as np
+from absl import logging
 
 
 class SwappableIndex(Protocol):

@@ -5,9 +5,9 @@ import pathlib
 import signal
 from typing import Any, Callable, Iterator
 
-from absl import logging
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from realm_tf.errors import UserError
 from realm_tf.progress import progress

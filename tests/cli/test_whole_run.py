@@ -9,7 +9,6 @@ import textwrap
 
 import numpy as np
 import pytest
-import realm_tf  # pylint: disable=unused-import
 import tensorflow as tf
 
 from realm_tf.cli.run_folder import RunFolder

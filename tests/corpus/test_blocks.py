@@ -1,10 +1,10 @@
 import random
 import unicodedata
 
-import realm_tf  # noqa: F401
 import numpy as np
 import pytest
 
+import realm_tf  # noqa: F401
 from realm_tf.corpus.blocks import SPECIAL_TOKENS, split_blocks
 from realm_tf.corpus.readers import Document
 from realm_tf.errors import UserError

@@ -1,10 +1,10 @@
 import re
 import types
 
-import realm_tf  # noqa: F401
 import numpy as np
 import pytest
 
+import realm_tf  # noqa: F401
 from realm_tf.corpus import matching
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.matching import find_occurrences

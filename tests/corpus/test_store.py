@@ -3,10 +3,10 @@ import subprocess
 import sys
 import textwrap
 
-import realm_tf  # noqa: F401
 import numpy as np
 import pytest
 
+import realm_tf  # noqa: F401
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus, Ragged, write_store

@@ -1,7 +1,6 @@
 """The order of examples: a permutation per epoch, decided by seed and step."""
 
 import numpy as np
-import realm_tf  # pylint: disable=unused-import
 
 from realm_tf.examples.order import shuffled_batches
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import realm_tf  # pylint: disable=unused-import
 
 from realm_tf.examples.pretraining import pretraining_batches, salient_sentences
 from tests import tiny

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import realm_tf  # pylint: disable=unused-import
 import tensorflow as tf
 
 from realm_tf.corpus.matching import Occurrences, find_occurrences

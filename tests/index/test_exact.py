@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import realm_tf  # pylint: disable=unused-import
 import tensorflow as tf
 
 from realm_tf.errors import UserError
@@ -24,7 +23,8 @@ def test_topk_interface(search):
   order = np.argsort(-(queries @ table.T), axis=1, kind="stable")
   scores, rows = index(queries)
   np.testing.assert_array_equal(rows, order[:, :3])
-  np.testing.assert_array_equal(scores, np.take_along_axis(queries @ table.T, order, 1)[:, :3])
+  expected = np.take_along_axis(queries @ table.T, order, 1)
+  np.testing.assert_array_equal(scores, expected[:, :3])
   banned = order[:, :2].astype(np.int32)
   _, rows = index.query_with_exclusions(queries, banned, k=4)
   np.testing.assert_array_equal(rows, order[:, 2:6])

@@ -4,7 +4,6 @@ import threading
 
 import numpy as np
 import pytest
-import realm_tf  # pylint: disable=unused-import
 
 from realm_tf.index.refresh import Refresher
 

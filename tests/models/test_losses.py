@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import realm_tf  # pylint: disable=unused-import
 import tensorflow as tf
 
 from realm_tf.models import losses

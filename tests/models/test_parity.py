@@ -7,11 +7,10 @@ import pathlib
 
 import numpy as np
 import pytest
-import realm_tf  # pylint: disable=unused-import
 import tensorflow as tf
 
-from realm_tf.config import EncoderConfig
 from realm_tf import files
+from realm_tf.config import EncoderConfig
 from realm_tf.models import losses, weights
 from realm_tf.models.bert import BertConfig
 from realm_tf.models.encoder import KnowledgeEncoder

@@ -2,11 +2,11 @@
 
 import types
 
-import realm_tf  # noqa: F401
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import realm_tf  # noqa: F401
 from realm_tf.text.inputs import pack_pair, pack_single
 
 IDS = types.SimpleNamespace(pad_id=9, cls_id=101, sep_id=102)

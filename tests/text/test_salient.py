@@ -8,7 +8,7 @@ from realm_tf.errors import UserError
 from realm_tf.text import salient
 
 
-def found(text: str, tagger=salient.RuleTagger()) -> list[str]:
+def found(text: str, tagger=salient.RuleTagger()) -> list[str]:  # noqa: B008
   return [text[start:end] for start, end in tagger([text])[0]]
 
 

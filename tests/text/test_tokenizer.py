@@ -3,11 +3,11 @@
 import random
 import unicodedata
 
-import realm_tf  # noqa: F401  (chooses Keras 2 before TensorFlow loads)
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import realm_tf  # noqa: F401  (chooses Keras 2 before TensorFlow loads)
 from realm_tf.errors import UserError
 from realm_tf.text.tokenizer import Tokenizer, read_vocabulary
 from tests.vocabulary import real_vocabulary, small_vocabulary

@@ -1,7 +1,6 @@
 """Gold spans among all spans, and what fine-tuning leaves alone."""
 
 import numpy as np
-import realm_tf  # pylint: disable=unused-import
 import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages

@@ -5,7 +5,6 @@ import signal
 
 import numpy as np
 import pytest
-import realm_tf  # pylint: disable=unused-import
 import tensorflow as tf
 
 from realm_tf.errors import UserError
