@@ -34,11 +34,11 @@ def _spare_onednn_from_half_described_amx(cpuinfo: str = "/proc/cpuinfo") -> Non
   """
   try:
     with open(cpuinfo, encoding="ascii", errors="replace") as file:
-      fields = dict(part.split(":", 1) for part in file.read().split("\n\n")[0].splitlines()
-                    if ":" in part)
+      first = file.read().split("\n\n")[0]
   except OSError:
     return
-  fields = {name.strip(): value.split() for name, value in fields.items()}
+  lines = (line.split(":", 1) for line in first.splitlines() if ":" in line)
+  fields = {name.strip(): value.split() for name, value in lines}
   highest_leaf = int((fields.get("cpuid level") or ["0"])[0])
   if "amx_tile" in fields.get("flags", ()) and highest_leaf < 0x1D:
     os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_FP16")

@@ -200,7 +200,7 @@ def _convert(expected: Any, value: Any, path: str) -> Any:
   if dataclasses.is_dataclass(expected):
     if not isinstance(value, dict):
       raise UserError(f"{path}: expected fields, got '{value}'")
-    return from_dict(value, expected, path)
+    return from_dict(value, typing.cast(type, expected), path)
   if typing.get_origin(expected) is tuple:
     return tuple(value)
   if expected is float and isinstance(value, int) and not isinstance(value, bool):

@@ -139,7 +139,8 @@ class RunFolder:
   def index(self, model: Realm, search: Search = top_k_inner_product) -> ExactIndex:
     """The corpus as this model's document tower sees it, ready to be searched."""
     table = self.embeddings(model)
-    index = ExactIndex(*table.shape, tf.as_dtype(self.config.embedding_dtype), search)
+    rows, size = table.shape
+    index = ExactIndex(rows, size, tf.as_dtype(self.config.embedding_dtype), search)
     index.assign(table, 0)
     return index
 

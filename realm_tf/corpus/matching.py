@@ -46,15 +46,15 @@ class _Answers(typing.NamedTuple):
 
 def _hash(columns: Iterator[np.ndarray]) -> np.ndarray:
   """Hashes rows given by their columns; it wraps around, and may collide."""
-  total = np.uint64(0)
+  total: np.ndarray | np.uint64 = np.uint64(0)
   for column in columns:
     total = (total ^ column.astype(np.uint64)) * _MULTIPLIER
     total = total ^ (total >> np.uint64(29))
-  return total
+  return np.asarray(total)
 
 
 def _tokenize(texts: Sequence[str], tokenizer: Tokenizer) -> list[tuple[int, ...]]:
-  sequences = []
+  sequences: list[tuple[int, ...]] = []
   for first in range(0, len(texts), _TEXTS_PER_CALL):
     part = [text.encode("utf-8") for text in texts[first:first + _TEXTS_PER_CALL]]
     sequences.extend(map(tuple, tokenizer.tokenize(part).to_list()))
@@ -178,5 +178,5 @@ def find_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,
   _, rows, starts, ends = found[place].T
   order = np.lexsort((ends, starts, rows, question))
   splits = np.searchsorted(question[order], np.arange(len(answers) + 1))
-  return Occurrences(*(column[order].astype(np.int32) for column in (rows, starts, ends)),
-                     splits.astype(np.int64))
+  rows, starts, ends = (column[order].astype(np.int32) for column in (rows, starts, ends))
+  return Occurrences(rows, starts, ends, splits.astype(np.int64))

@@ -78,7 +78,7 @@ def write_store(folder: PathLike, blocks: Iterable[Block], *, tokenizer: Tokeniz
   """
   blocks = iter(blocks)
   with _write_errors(folder), new_folder(folder) as new:
-    shards = []
+    shards: list[dict[str, Any]] = []
     while shard := list(itertools.islice(blocks, blocks_per_shard)):
       path = new / f"blocks-{len(shards):05d}.tfrecord"
       with tf.io.TFRecordWriter(str(path)) as writer:

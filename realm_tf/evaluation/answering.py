@@ -105,8 +105,9 @@ class QuestionAnswerer(tf.Module):
     """Cuts pieces `first` to `last` of each block out of its original text."""
     start, end = self._starts.at(row, first), self._ends.at(row, last)
     text = tf.gather(self._texts, row)
-    characters = [tf.strings.length(tf.strings.substr(text, tf.zeros_like(at), at),
-                                    unit="UTF8_CHAR") for at in (start, end)]
+    start_character, end_character = (
+        tf.strings.length(tf.strings.substr(text, tf.zeros_like(at), at), unit="UTF8_CHAR")
+        for at in (start, end))
     return Answers(tf.strings.substr(text, start, end - start), score, row,
                    tf.gather(self._ids, row), tf.gather(self._titles, row), text,
-                   *characters, start, end)
+                   start_character, end_character, start, end)

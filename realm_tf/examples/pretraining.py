@@ -30,7 +30,7 @@ class _Support(NamedTuple):
   """For each salient span, in which blocks the same pieces are salient."""
   rows: np.ndarray  # blocks of one span after those of another, none twice
   first: np.ndarray  # [spans] where the span's blocks begin in `rows`
-  count: np.ndarray  # [spans] how many there are, its own counted
+  blocks: np.ndarray  # [spans] how many there are, its own counted
   own: np.ndarray  # [spans] which of them is its own
 
 
@@ -83,9 +83,9 @@ def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
   base = np.repeat(first, corpus.span_starts.lengths)
   span_start, span_end = corpus.span_starts.values + base, corpus.span_ends.values + base
   fits = span_end - span_start <= max_masks
-  blocks = _support(corpus)
+  support_of = _support(corpus)
   fewest, most = support
-  fits &= (blocks.count >= fewest) & (blocks.count <= (most or corpus.num_blocks))
+  fits &= (support_of.blocks >= fewest) & (support_of.blocks <= (most or corpus.num_blocks))
   span_start, span_end = span_start[fits], span_end[fits]
   splits = np.searchsorted(span_start, np.append(sentence_at, ends[-1:]))
   kept = (np.diff(splits) > 0) & (ends - sentence_at >= _SHORTEST)
@@ -98,7 +98,8 @@ def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
       np.concatenate([[0], np.cumsum(counts)]),
       (span_start[chosen] - local).astype(np.int32),
       (span_end[chosen] - local).astype(np.int32),
-      _Support(blocks.rows, *(field[fits][chosen] for field in blocks[1:])))
+      _Support(support_of.rows,
+               *(field[fits][chosen] for field in support_of[1:])))
 
 
 def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,

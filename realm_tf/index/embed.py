@@ -72,7 +72,7 @@ def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
     num_rows: N.
     on_rows: is told how many rows each batch had; may raise to stop the work.
   """
-  table = None
+  table: np.ndarray | None = None
   for rows, embeddings in batches:
     if not np.isfinite(embeddings).all():
       raise NotFinite(f"the embedding of block {rows[0]} is not finite: the document "
@@ -81,4 +81,6 @@ def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
       table = np.empty([num_rows, embeddings.shape[1]], np.float32)
     table[rows] = embeddings
     on_rows(len(rows))
+  if table is None:
+    raise ValueError("there is nothing to embed")
   return table

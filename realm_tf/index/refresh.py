@@ -60,10 +60,10 @@ class Refresher:
     self._on_stale = on_stale
     self._worker = concurrent.futures.ThreadPoolExecutor(1, "index-refresh")
     self._running: concurrent.futures.Future | None = None
-    self._started_at: int | None = None
+    self._started_at = 0
     self._stop = threading.Event()
     self._warned_at: int | None = None
-    self.index_step: int | None = None
+    self.index_step = 0  # until `start`
     self.swaps = 0
     self.seconds_waited = 0.0
     self.rows_per_second = 0.0
@@ -116,6 +116,7 @@ class Refresher:
 
   def _swap(self) -> None:
     running, self._running = self._running, None
+    assert running is not None
     embeddings, self.rows_per_second = running.result()  # raises what the worker raised
     self._index.assign(embeddings, self._started_at)
     self.index_step = self._started_at

@@ -105,13 +105,13 @@ class _Words:
   def __init__(self, text: str, taken: Sequence[Span]):
     self.text = text
     self.spans: list[Span] = []
-    taken = iter([*taken, (len(text), len(text))])
-    busy = next(taken)
+    ahead = iter([*taken, (len(text), len(text))])
+    busy = next(ahead)
     for match in _WORD.finditer(text):
       start, end = match.start(), match.end()
       end -= len(match.group()) - len(_POSSESSIVE.sub("", match.group()))
       while busy[1] <= start:
-        busy = next(taken)
+        busy = next(ahead)
       if end <= busy[0]:
         self.spans.append((start, end))
     self.words = [text[start:end] for start, end in self.spans]
