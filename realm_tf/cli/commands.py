@@ -4,9 +4,6 @@ Nothing here imports TensorFlow before a command runs, so that `--help` is quick
 """
 
 import dataclasses
-import json
-import pathlib
-import sys
 from typing import Callable, Sequence
 
 from absl import flags
@@ -134,8 +131,7 @@ COMMANDS = {
         f"realm run {_DEMO}", _run),
     "corpus": Command(
         "Cut documents into blocks and write the corpus store.",
-        "realm corpus --config=configs/own.py --config.corpus.source=docs.jsonl "
-        "--workdir=runs/mine", _stage("corpus")),
+        f"realm corpus {_DEMO}", _stage("corpus")),
     "ict": Command(
         "Warm-start the retriever by the Inverse Cloze Task.", f"realm ict {_DEMO}",
         _stage("ict")),
@@ -164,13 +160,3 @@ COMMANDS = {
 }
 
 
-def print_json(record: dict) -> None:
-  json.dump(record, sys.stdout, ensure_ascii=False)
-  sys.stdout.write("\n")
-
-
-def existing(path: str) -> pathlib.Path:
-  """The path, if something is there."""
-  if not pathlib.Path(path).exists():
-    raise UserError(f"{path}: no such file or folder")
-  return pathlib.Path(path)

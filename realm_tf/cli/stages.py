@@ -26,15 +26,11 @@ from realm_tf.training.pretrain import train_pretrain
 from realm_tf.training.reading import train_reading
 
 
-def fetch_assets(run: RunFolder) -> None:
-  """Fetches the weights and texts that the config names, if they are not there."""
-  if run.config.assets:
-    assets.fetch(run.config.assets, run.config.data)
-
-
 def corpus(run: RunFolder) -> None:
-  """Cuts the documents into blocks and writes the store; makes the questions."""
+  """Fetches what the config names, writes the block store, makes the questions."""
   config = run.config
+  if config.assets:
+    assets.fetch(config.assets, config.data)
   if not config.corpus.source:
     raise UserError("config.corpus.source: name the documents: JSONL with id, title, text")
   if not (run.path / "corpus").exists():

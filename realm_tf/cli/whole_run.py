@@ -17,8 +17,6 @@ from realm_tf.training.log import read_curves
 def whole_run(run: RunFolder) -> None:
   """Makes what is not there yet; prints the table of stages and asks the export."""
   started = time.monotonic()
-  _say("fetch weights and text")
-  stages.fetch_assets(run)
   _say("corpus")
   stages.corpus(run)
   corpus = run.corpus

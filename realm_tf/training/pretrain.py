@@ -20,6 +20,9 @@ from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
+from realm_tf.training.retrieved import retrieved_examples
+
+_RECORDS_PER_SHOW = 10  # of the curves; each show costs about a step
 
 
 def relevance(model: Realm, passages: Passages, queries: tf.Tensor, rows: tf.Tensor
@@ -148,6 +151,24 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
         "encoder_gradient_norm": encoder_optimizer.apply(by_encoder, encoder_variables),
         **_metrics(loss, scores, log_probs, batch.weights)}
 
+  @tf.function(input_signature=[batches.element_spec])
+  def inspect(batch: PretrainingBatch):
+    """Candidates [B, K] with p(z|x) and p(z|x,y)."""
+    queries = model.retriever.embed_queries(batch.query)
+    rows = candidates(index, passages, queries, batch.banned, pretrain.candidates)
+    scores = relevance(model, passages, queries, rows)
+    answer = tf.einsum("bkm,bm->bk", mask_log_probs(model, passages, batch, rows),
+                       batch.weights)
+    return rows, tf.nn.softmax(scores), tf.nn.softmax(
+        losses.log_prior(scores) + answer)
+
+  shown = next(iter(batches))
+
+  def show_examples(number: int) -> None:
+    if len(loop.log.rows) % _RECORDS_PER_SHOW == 0:
+      found = (value.numpy() for value in inspect(shown))
+      loop.log.text("retrieved", retrieved_examples(corpus, shown, *found), number)
+
   embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
                             config.embed_batch_tokens)
   refresher = make_refresher(config, index, model, embedder)
@@ -159,7 +180,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
 
   try:
     refresher.start(loop.first_step, int(index.step))
-    loop.run(batches, step, before_step=before_step)
+    loop.run(batches, step, before_step=before_step, on_record=show_examples)
   finally:
     refresher.close()
   return loop, refresher
