@@ -6,7 +6,7 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 OP := realm_tf/index/_realm_ops.so
 OP_SOURCES := $(wildcard ops/*.h ops/*.cc) setup.py
 
@@ -39,7 +39,7 @@ test-cc: setup
 	@build/top_k_inner_product_test
 
 test: test-cc
-	@$(BIN)/python -m pytest tests -m "not slow"
+	@$(BIN)/python -m pytest tests -m "not slow" -n 2 --dist loadfile
 	@echo "The slow tests are left out; \`make test-slow\` runs them."
 
 test-slow: setup

@@ -22,7 +22,8 @@ def _choose_keras_2() -> None:
         "realm_tf needs Keras 2, but TensorFlow was imported first with Keras 3: "
         "import realm_tf before tensorflow, or set TF_USE_LEGACY_KERAS=1.")
   os.environ["TF_USE_LEGACY_KERAS"] = "1"
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+  # What goes wrong is raised in Python; the log below says that there is no GPU.
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def _spare_onednn_from_half_described_amx(cpuinfo: str = "/proc/cpuinfo") -> None:

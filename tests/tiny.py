@@ -78,6 +78,8 @@ def make_config(folder: pathlib.Path, **changes) -> config_lib.RealmConfig:
                                        max_span_width=4),
       ict=config_lib.ICTConfig(steps=20, batch_size=8, learning_rate=1e-3,
                                warmup_steps=2),
+      reading=config_lib.ReadingConfig(batch_size=4, learning_rate=1e-3, warmup_steps=2,
+                                       candidates=1),
       pretrain=config_lib.PretrainConfig(
           steps=12, batch_size=4, candidates=3, query_length=32, encoder_length=96,
           learning_rate=1e-3, warmup_steps=2, refresh_every=4, max_staleness=8),

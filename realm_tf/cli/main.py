@@ -39,10 +39,11 @@ def _parse(name: str, command: Command, arguments: Sequence[str]) -> list[str] |
     return None
   try:
     return flags.FLAGS([f"realm {name}", *arguments])[1:]
-  except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
-    raise UserError(f"{_one_line(error)}; see `realm {name} --help`") from error
   except OSError as error:
     raise UserError(f"{error.filename}: {error.strerror}") from error
+  except Exception as error:  # a config file is Python, and may fail in any way
+    kind = "" if isinstance(error, flags.Error) else f"{type(error).__name__}: "
+    raise UserError(f"{kind}{_one_line(error)}; see `realm {name} --help`") from error
 
 
 def _one_line(error: BaseException) -> str:

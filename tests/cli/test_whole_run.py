@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from realm_tf import config as config_lib
 from realm_tf.cli.run_folder import RunFolder
 from tests import tiny
 
@@ -46,18 +47,15 @@ def _world(tmp_path_factory):
       folder, corpus__source=str(folder / "documents.jsonl"),
       finetune__questions=str(folder / "train.jsonl"),
       evaluate__questions=str(folder / "held_out.jsonl"),
-      demo_questions=("what is the capital of france?",))
+      reading__steps=6, demo_questions=("what is the capital of france?",))
+  (folder / "config.json").write_text(json.dumps(config_lib.to_dict(config)))
   (folder / "config.py").write_text(textwrap.dedent(f"""
+      import json
       from realm_tf import config
       def get_config():
-        return config.as_config_dict(config.{config!r})
-      """).replace("=CorpusConfig", "=config.CorpusConfig")
-      .replace("=RetrieverConfig", "=config.RetrieverConfig")
-      .replace("=EncoderConfig", "=config.EncoderConfig")
-      .replace("=ICTConfig", "=config.ICTConfig")
-      .replace("=PretrainConfig", "=config.PretrainConfig")
-      .replace("=FinetuneConfig", "=config.FinetuneConfig")
-      .replace("=EvaluateConfig", "=config.EvaluateConfig"))
+        with open("{folder}/config.json") as file:
+          return config.as_config_dict(config.from_dict(json.load(file)))
+      """))
   return folder
 
 
@@ -165,6 +163,7 @@ _BAD = {
     "value out of range": (["--config.pretrain.loss=both"], "pretrain.loss"),
     "missing corpus": (["--config.corpus.source=/nowhere.jsonl"], "/nowhere.jsonl"),
     "unknown flag": (["--stepz=3"], "stepz"),
+    "broken config file": (["--config=/nowhere/config.py"], "/nowhere/config.py"),
     "no such weights": (["--config.retriever.weights=/nowhere"], "/nowhere"),
 }
 
