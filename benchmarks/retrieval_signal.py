@@ -46,7 +46,8 @@ def main(_) -> None:
       for value, hit in zip(utility[i], holds, strict=True):
         (with_answer if hit else without).append(value)
   total = len(with_answer) + len(without)
-  print(f"{len(found)} sentences, {settings.candidates - 1} blocks each, after {_STAGE.value}\n"
+  print(f"{len(found)} sentences, {settings.candidates - 1} blocks each, "
+        f"after {_STAGE.value}\n"
         f"sentences with the answer among them   {np.mean(found):.1%}\n"
         f"blocks that hold the answer            {len(with_answer) / total:.1%}\n"
         f"retrieval utility where they do        {np.mean(with_answer):+.2f}\n"
