@@ -2,7 +2,7 @@
 
 Not in the paper. There the encoder starts from BERT-base and has 200,000 steps to
 find out that a retrieved block may hold the masked words. A small BERT that has
-minutes does not find out: nine retrieved blocks in ten do not hold them, so it learns
+minutes does not find out: most retrieved blocks do not hold them, so it learns
 to guess, and p(y|z,x), which is all that teaches the retriever, says nothing of z.
 Here each sentence is read with another block in which its masked span stands (as in
 distant supervision), with the null document, and with what the retriever finds, until
