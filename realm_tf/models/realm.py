@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 
 import tensorflow as tf
+import tf_keras
 
 from realm_tf import files
 from realm_tf.config import RealmConfig
@@ -40,7 +41,7 @@ class Realm(tf.Module):
     Raises:
       UserError: weights are missing, misshapen, or made for another vocabulary.
     """
-    tf.random.set_seed(config.seed)
+    tf_keras.utils.set_random_seed(config.seed)
     berts = [_bert_config(part.weights, part.num_layers, vocab_size, name)
              for name, part in (("retriever", config.retriever),
                                 ("encoder", config.encoder))]
