@@ -65,10 +65,11 @@ def marginal_loss(logits: tf.Tensor, correct: tf.Tensor) -> tf.Tensor:
   Returns:
     [B] float32; 0, with no gradient, where no candidate is correct.
   """
+  candidates = tf.math.is_finite(logits)
+  correct &= candidates  # a gold span that was cut off is no candidate
   found = tf.reduce_any(correct, -1)
-  # A row without a correct candidate would be inf - inf, whose gradient is NaN.
-  kept = tf.where(found[:, None], correct, tf.math.is_finite(logits))
+  # The lowest number instead of minus infinity, whose gradient would be NaN.
   lowest = logits.dtype.min
-  of_correct = tf.reduce_logsumexp(tf.where(kept, logits, lowest), -1)
-  of_all = tf.reduce_logsumexp(tf.where(tf.math.is_finite(logits), logits, lowest), -1)
+  of_correct = tf.reduce_logsumexp(tf.where(correct, logits, lowest), -1)
+  of_all = tf.reduce_logsumexp(tf.where(candidates, logits, lowest), -1)
   return tf.where(found, of_all - of_correct, 0.0)

@@ -24,7 +24,7 @@ class FakeEmbedder:
   def __init__(self, gated=True):
     self.live = self.copy = 0.0
     self.begun, self.gate = threading.Semaphore(0), threading.Semaphore(0)
-    self.threads = set()
+    self.threads, self.completed = set(), 0
     self.gated, self.error = gated, None
 
   def snapshot(self):
@@ -38,6 +38,7 @@ class FakeEmbedder:
     check(1)
     if self.error:
       raise self.error
+    self.completed += 1
     return np.full([2, 1], self.copy, np.float32)
 
 
@@ -165,11 +166,15 @@ def test_close_stops_a_running_refresh_and_joins():
   refresher.start(0)
   embedder.gated = True
   refresher.update(10)
+  for _ in range(2):  # the first index, and the one that is being made
+    assert embedder.begun.acquire(timeout=_LONG)
   closer = threading.Thread(target=refresher.close)
   closer.start()
+  assert refresher._stop.wait(_LONG)  # pylint: disable=protected-access
   embedder.gate.release()
   closer.join(_LONG)
   assert not closer.is_alive()
+  assert embedder.completed == 1  # the first index; the second was given up
   assert not any(thread.is_alive() for thread in embedder.threads)
   assert len(index.assigned) == 1
 

@@ -81,13 +81,16 @@ def test_marginal_loss_by_hand():
 
 
 def test_marginal_loss_ignores_minus_infinity_and_examples_without_a_correct_one():
-  logits = tf.Variable([[0.0, -math.inf, 1.0], [1.0, 2.0, -math.inf]])
-  correct = tf.constant([[True, False, False], [False, False, False]])
+  logits = tf.Variable([[0.0, -math.inf, 1.0], [1.0, 2.0, -math.inf],
+                        [1.0, 2.0, -math.inf]])
+  # In the last row the only correct one was cut off: its logit is minus infinity.
+  correct = tf.constant([[True, False, False], [False, False, False],
+                         [False, False, True]])
   with tf.GradientTape() as tape:
     loss = losses.marginal_loss(logits, correct)
   gradient = tape.gradient(loss, logits).numpy()
-  assert loss.numpy() == pytest.approx([math.log(1 + math.e), 0.0], abs=1e-6)
+  assert loss.numpy() == pytest.approx([math.log(1 + math.e), 0.0, 0.0], abs=1e-6)
   assert np.isfinite(gradient).all()
-  assert gradient[0, 1] == 0 and not gradient[1].any()
+  assert gradient[0, 1] == 0 and not gradient[1:].any()
   np.testing.assert_allclose(gradient[0, [0, 2]], [-math.e / (1 + math.e),
                                                    math.e / (1 + math.e)], rtol=1e-6)
