@@ -121,21 +121,17 @@ class TransformerLayer(tf_keras.layers.Layer):
     x = tf.reshape(x, [batch, -1, self.heads, x.shape[-1] // self.heads])
     return tf.transpose(x, [0, 2, 1, 3])  # [B, A, T, H/A]
 
-  def call(self, x: tf.Tensor, bias: tf.Tensor, dropout: float = 0.0) -> tf.Tensor:
+  def call(self, x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     """x: [B * T, H]; bias: [B, 1, 1, T], added to the attention scores."""
     batch, size = tf.shape(bias)[0], x.shape[-1]
     query = self._split(self.query(x) * (size // self.heads) ** -0.5, batch)
     key, value = self._split(self.key(x), batch), self._split(self.value(x), batch)
     scores = tf.matmul(query, key, transpose_b=True) + bias  # [B, A, T, T]
-    mixed = tf.matmul(_drop(tf.nn.softmax(scores), dropout), value)
+    mixed = tf.matmul(tf.nn.softmax(scores), value)
     mixed = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, size])
-    x = self.attention_norm(x + _drop(self.attention_output(mixed), dropout))
+    x = self.attention_norm(x + self.attention_output(mixed))
     inner = self.activation(self.intermediate(x))
-    return self.output_norm(x + _drop(self.output_dense(inner), dropout))
-
-
-def _drop(x: tf.Tensor, rate: float) -> tf.Tensor:
-  return tf.nn.dropout(x, rate) if rate else x
+    return self.output_norm(x + self.output_dense(inner))
 
 
 class Bert(tf_keras.layers.Layer):
@@ -158,8 +154,8 @@ class Bert(tf_keras.layers.Layer):
                    for i in range(config.num_hidden_layers)]
     self.embedding_norm.build([None, hidden])
 
-  def call(self, ids: tf.Tensor, mask: tf.Tensor, segments: tf.Tensor,
-           dropout: float = 0.0) -> tf.Tensor:
+  def call(self, ids: tf.Tensor, mask: tf.Tensor, segments: tf.Tensor
+           ) -> tf.Tensor:
     """ids, segments: [B, T] int32; mask: [B, T] bool, False on padding."""
     batch, length = tf.unstack(tf.shape(ids))
     hidden = self.config.hidden_size
@@ -169,9 +165,8 @@ class Bert(tf_keras.layers.Layer):
     types = tf.one_hot(tf.reshape(segments, [-1]), self.config.type_vocab_size)
     x = tf.reshape(tf.gather(self.word_embeddings, ids)
                    + self.position_embeddings[:length], [-1, hidden])
-    x = _drop(self.embedding_norm(x + tf.matmul(types, self.token_type_embeddings)),
-              dropout)
+    x = self.embedding_norm(x + tf.matmul(types, self.token_type_embeddings))
     bias = tf.where(mask, 0.0, x.dtype.min)[:, None, None, :]
     for layer in self.layers:
-      x = layer(x, bias, dropout)
+      x = layer(x, bias)
     return tf.reshape(x, [batch, length, hidden])
