@@ -32,7 +32,7 @@ def get_config():
       finetune=config.FinetuneConfig(
           steps=350, batch_size=8, beam_size=500, read_blocks=5, reader_length=160,
           learning_rate=5e-4, warmup_steps=35),
-      evaluate=config.EvaluateConfig(),
+      evaluate=config.EvaluateConfig(masked_sentences=480),
       demo_questions=(
           "What is the capital of Afghanistan?",
           "Who wrote the play Romeo and Juliet?",

@@ -101,6 +101,7 @@ class EvaluateConfig:
   batch_size: int = 32
   recall_at: tuple[int, ...] = (1, 5, 20, 100)
   read_blocks: int = 5
+  masked_sentences: int = 0  # held-out sentences whose masked words are predicted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +145,7 @@ def _check(config: RealmConfig) -> None:
       raise UserError(f"config.{field}: expected one of {', '.join(choices)}, "
                       f"got '{flat[field]}'")
   may_be_zero = ("seed", "num_layers", "warmup_steps", "retriever_warmup_steps", "steps",
-                 "weight_decay", "removal_rate", "checkpoint_every")
+                 "weight_decay", "removal_rate", "checkpoint_every", "masked_sentences")
   for field, value in flat.items():
     if isinstance(value, (int, float)) and not isinstance(value, bool):
       least = 0 if field.rsplit(".")[-1] in may_be_zero else 1e-12

@@ -17,6 +17,7 @@ from realm_tf.corpus.store import write_store
 from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation import trivia
+from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.evaluation.questions import write_questions
 from realm_tf.text.salient import tagger
 from realm_tf.text.tokenizer import Tokenizer
@@ -72,7 +73,7 @@ def pretrain(run: RunFolder) -> None:
     raise UserError(f"config.pretrain.candidates: {wanted} are more than a corpus of "
                     f"{blocks} blocks has, less the banned one; give {blocks - 1} or fewer")
   model = run.model(run.stage_before("pretrain"))
-  banned = np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]
+  banned = _own_blocks(run)
   index = run.index(model)
   if run.config.reading.steps:
     train_reading(run.config, run.corpus, run.passages, model, index, banned,
@@ -80,6 +81,11 @@ def pretrain(run: RunFolder) -> None:
   _, refresher = train_pretrain(run.config, run.corpus, run.passages, model, index, banned,
                                 run.path / "pretrain")
   run.finish("pretrain", model, started, refreshes=refresher.swaps)
+
+
+def _own_blocks(run: RunFolder) -> np.ndarray:
+  """[N, 1] int32: a sentence must not be predicted from the block it stands in."""
+  return np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]
 
 
 def finetune(run: RunFolder) -> None:
@@ -111,6 +117,9 @@ def evaluate(run: RunFolder, stage: str) -> dict[str, float]:
       answerer, [q.question for q in questions], batch_size=config.batch_size,
       passages=passages))
   metrics = evaluation.score(questions, records, config.recall_at, answerer.read_blocks)
+  if config.masked_sentences and stage != "finetune":  # which leaves the word head behind
+    metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
+                                answerer.index, _own_blocks(run)))
   evaluation.write_predictions(path.with_suffix(".predictions.jsonl"), questions, records)
   files.write_json(path, metrics)
   return metrics

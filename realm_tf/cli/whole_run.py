@@ -62,11 +62,12 @@ def _bm25(run: RunFolder) -> report.Stage:
   ranks = [metrics.rank_of_answer([texts[row].decode() for row in rows], q.answers, q.regex)
            for q, rows in zip(questions, np.asarray(found))]
   recall = metrics.recall_at(ranks, [5, 20])
-  return report.Stage("BM25", recall[5], recall[20], None, None)
+  return report.Stage("BM25", recall[5], recall[20])
 
 
 def _evaluated(run: RunFolder, stage: str) -> report.Stage:
   found = stages.evaluate(run, stage)
   minutes = None if stage == WARM_START else run.minutes(stage)
-  return report.Stage(stage, found.get("recall@5"), found.get("recall@20"),
-                      found["exact_match"], minutes)
+  return report.Stage(
+      stage, found.get("recall@5"), found.get("recall@20"), found.get("masked_words_alone"),
+      found.get("masked_words"), found["exact_match"], minutes)

@@ -44,7 +44,7 @@ class QuestionAnswerer(tf.Module):
   def __init__(self, model: Realm, corpus: Corpus, passages: Passages, index: ExactIndex,
                read_blocks: int):
     super().__init__(name="question_answerer")
-    self._model, self._index, self._passages = model, index, passages
+    self.model, self.index, self._passages = model, index, passages
     self._tokenizer = corpus.tokenizer
     self._config = model.config
     self.read_blocks = min(read_blocks, corpus.num_blocks)
@@ -62,17 +62,17 @@ class QuestionAnswerer(tf.Module):
 
   def retrieve(self, questions: tf.Tensor, k: tf.Tensor) -> Passage:
     """[B] string, k scalar int32 (at most N) -> the best K passages."""
-    return self._passage(*self._index.search(self.embed(questions), k))
+    return self._passage(*self.index.search(self.embed(questions), k))
 
   def answer(self, questions: tf.Tensor) -> Answers:
     """[B] string -> the best span of the `read_blocks` best passages."""
     tokens = self._tokenizer.tokenize(questions)
-    return self._read(tokens, *self._index.search(self._embed(tokens), self.read_blocks))
+    return self._read(tokens, *self.index.search(self._embed(tokens), self.read_blocks))
 
   def answer_and_retrieve(self, questions: tf.Tensor, k: int) -> tuple[Answers, Passage]:
     """`answer` and `retrieve` in one search; k is at least `read_blocks`."""
     tokens = self._tokenizer.tokenize(questions)
-    scores, rows = self._index.search(self._embed(tokens), k)
+    scores, rows = self.index.search(self._embed(tokens), k)
     return (self._read(tokens, scores[:, :self.read_blocks], rows[:, :self.read_blocks]),
             self._passage(scores, rows))
 
@@ -83,7 +83,7 @@ class QuestionAnswerer(tf.Module):
   def _read(self, tokens: tf.RaggedTensor, scores: tf.Tensor, rows: tf.Tensor) -> Answers:
     """The best span of blocks [B, R] by reader logit + retriever score."""
     packed = self._passages.after(tokens, rows, self._config.finetune.reader_length)
-    logits = self._model.encoder.span_logits(packed)  # [B * R, T, W]
+    logits = self.model.encoder.span_logits(packed)  # [B * R, T, W]
     length, width = tf.shape(logits)[1], tf.shape(logits)[2]
     size = tf.shape(rows)[0]
     logits = tf.reshape(logits, [size, self.read_blocks, -1]) + scores[:, :, None]
@@ -97,7 +97,7 @@ class QuestionAnswerer(tf.Module):
                      tf.reduce_max(tf.reshape(logits, [size, -1]), 1))
 
   def _embed(self, tokens: tf.RaggedTensor) -> tf.Tensor:
-    return self._model.retriever.embed_queries(
+    return self.model.retriever.embed_queries(
         pack_single(tokens, self._config.retriever.query_length, self._tokenizer))
 
   def _cut(self, row: tf.Tensor, first: tf.Tensor, last: tf.Tensor, score: tf.Tensor

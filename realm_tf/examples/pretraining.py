@@ -14,6 +14,7 @@ from realm_tf.examples import order
 from realm_tf.text.inputs import Packed, pack_single
 
 _SHORTEST = 8  # word pieces: less says too little to retrieve by
+_HELD_OUT_EVERY = 20  # one sentence in so many is never trained on
 
 
 class PretrainingBatch(NamedTuple):
@@ -104,7 +105,8 @@ def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
 
 def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
                         query_length: int, max_masks: int, support: tuple[int, int],
-                        seed: int, first_step: int, last_step: int) -> tf.data.Dataset:
+                        seed: int, first_step: int, last_step: int,
+                        held_out: bool = False) -> tf.data.Dataset:
   """Yields a `PretrainingBatch` per step; (seed, step) decides it.
 
   Args:
@@ -117,9 +119,12 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     max_masks: M; longer spans are not masked.
     support: see `salient_sentences`.
     seed, first_step, last_step: see `order.shuffled_batches`.
+    held_out: the sentences kept for evaluation, instead of those to train on.
   """
   sentences = salient_sentences(corpus, max_masks, support)
-  if not len(sentences.row):
+  number = np.arange(len(sentences.row))
+  usable = tf.constant(number[(number % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1) == held_out])
+  if not len(usable):
     raise UserError("pre-training: no sentence of the corpus has a salient span; "
                     "try --config.corpus.tagger=spacy or other text")
   table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), sentences)
@@ -128,7 +133,8 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   ban_table = tf.constant(banned, tf.int32)
   special, room = corpus.tokenizer, query_length - 2
 
-  def batch(step: tf.Tensor, chosen: tf.Tensor) -> PretrainingBatch:
+  def batch(step: tf.Tensor, drawn: tf.Tensor) -> PretrainingBatch:
+    chosen = tf.gather(usable, drawn)
     row, start, end = (tf.gather(f, chosen) for f in table[:3])
     lo, hi = tf.gather(table.span_splits, chosen), tf.gather(table.span_splits, chosen + 1)
     draw = order.uniform(step, seed, batch_size) * tf.cast(hi - lo, tf.float32)
@@ -161,5 +167,5 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     return tf.gather(support.rows, first + other)
 
   return order.shuffled_batches(
-      len(sentences.row), batch_size, seed, first_step, last_step
+      len(usable), batch_size, seed, first_step, last_step
   ).map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)

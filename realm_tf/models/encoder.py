@@ -86,15 +86,27 @@ class KnowledgeEncoder(tf_keras.layers.Layer):
     Returns:
       [R, M] float32; 0 on padding.
     """
-    hidden = self.bert(packed.ids, packed.mask, packed.segments)
-    real = tf.where(weights > 0)  # [P, 2]: row and mask
-    row = tf.cast(real[:, :1], tf.int32)
-    at_masks = tf.gather_nd(
-        hidden, tf.concat([row, tf.gather_nd(positions, real)[:, None]], 1))  # [P, H]
-    logits = self.masked_lm(at_masks, self.bert.word_embeddings)  # [P, V]
+    real, logits = self._at_masks(packed, positions, weights)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
         tf.gather_nd(labels, real), logits)
     return tf.scatter_nd(real, -losses, tf.shape(weights, tf.int64))
+
+  def mask_distributions(self, packed: Packed, positions: tf.Tensor, weights: tf.Tensor
+                         ) -> tf.Tensor:
+    """log p(. | z, x) at each mask: as `mask_log_probs`, but [R, M, V]."""
+    real, logits = self._at_masks(packed, positions, weights)
+    shape = tf.concat([tf.shape(weights, tf.int64), tf.shape(logits, tf.int64)[1:]], 0)
+    return tf.scatter_nd(real, tf.nn.log_softmax(logits), shape)
+
+  def _at_masks(self, packed: Packed, positions: tf.Tensor, weights: tf.Tensor
+                ) -> tuple[tf.Tensor, tf.Tensor]:
+    """The P masks that are no padding: row and mask [P, 2] int64, logits [P, V]."""
+    hidden = self.bert(packed.ids, packed.mask, packed.segments)
+    real = tf.where(weights > 0)
+    row = tf.cast(real[:, :1], tf.int32)
+    at_masks = tf.gather_nd(
+        hidden, tf.concat([row, tf.gather_nd(positions, real)[:, None]], 1))  # [P, H]
+    return real, self.masked_lm(at_masks, self.bert.word_embeddings)
 
   def span_logits(self, packed: Packed) -> tf.Tensor:
     """[R, T] -> [R, T, W]: the score of each span of the passage."""

@@ -1,6 +1,7 @@
 """Splits running text into sentences by rules: quick, and the same everywhere."""
 
 import re
+from typing import cast
 
 # They stand before what they belong to, so that no sentence ends with them.
 _NEVER_LAST = frozenset("""
@@ -62,14 +63,15 @@ def _bracketed(text: str) -> list[tuple[int, int]]:
 
 
 def _ends_sentence(text: str, match: re.Match) -> bool:
-  following = _NEXT_WORD.match(text, match.end()).group(1)
+  # Both patterns match the empty string, and so always.
+  following = cast(re.Match, _NEXT_WORD.match(text, match.end())).group(1)
   if following[:1].islower():
     return False
   if match["marks"] != "." or match["closers"]:
     return True
   # No abbreviation is longer than the window; text is not copied in the long.
   before = text[max(0, match.start() - 24):match.start()]
-  word = _LAST_WORD.search(before).group().strip("'’-.")
+  word = cast(re.Match, _LAST_WORD.search(before)).group().strip("'’-.")
   known = word.lower()
   if known in _NEVER_LAST:
     return False

@@ -5,6 +5,7 @@ index fresh. Shape letters: B batch, K candidates, M masks, T tokens, D projecti
 """
 
 import pathlib
+from typing import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,7 @@ from realm_tf.index.exact import ExactIndex
 from realm_tf.index.refresh import Refresher
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
+from realm_tf.text.inputs import Packed
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
 from realm_tf.training.retrieved import retrieved_examples
@@ -46,20 +48,41 @@ def mask_log_probs(model: Realm, passages: Passages, batch: PretrainingBatch,
   Candidate 0 is the null document: those pairs are short, and would be padded to
   the length of the others, so they are read by themselves.
   """
-  return tf.concat([_read(model, passages, batch, rows[:, :1]),
-                    _read(model, passages, batch, rows[:, 1:])], 1)
+  def read(rows: tf.Tensor) -> tf.Tensor:
+    packed, (positions, labels, weights) = _pairs(
+        model, passages, batch, rows, (batch.positions, batch.labels, batch.weights))
+    return model.encoder.mask_log_probs(packed, positions, labels, weights)
+
+  return _null_apart(read, rows)
 
 
-def _read(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor
-          ) -> tf.Tensor:
-  size, count = tf.unstack(tf.shape(rows))
+def mask_distributions(model: Realm, passages: Passages, batch: PretrainingBatch,
+                       rows: tf.Tensor) -> tf.Tensor:
+  """log p(. | z, x) at each mask with each candidate: [B, K] rows -> [B, K, M, V]."""
+  def read(rows: tf.Tensor) -> tf.Tensor:
+    packed, (positions, weights) = _pairs(
+        model, passages, batch, rows, (batch.positions, batch.weights))
+    return model.encoder.mask_distributions(packed, positions, weights)
+
+  return _null_apart(read, rows)
+
+
+def _pairs(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor,
+           fields: Sequence[tf.Tensor]) -> tuple[Packed, list[tf.Tensor]]:
+  """B * K packed pairs, and the fields [B, M] of the batch for each of them."""
   lengths = tf.reduce_sum(tf.cast(batch.query.mask, tf.int32), 1) - 2
   question = tf.RaggedTensor.from_tensor(batch.query.ids[:, 1:], lengths)
   packed = passages.after(question, rows, model.config.pretrain.encoder_length)
-  log_probs = model.encoder.mask_log_probs(
-      packed, *(tf.repeat(field, count, axis=0)
-                for field in (batch.positions, batch.labels, batch.weights)))
-  return tf.reshape(log_probs, [size, count, -1])
+  return packed, [tf.repeat(field, tf.shape(rows)[1], axis=0) for field in fields]
+
+
+def _null_apart(read: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+  """Reads candidate 0 and the others by themselves: [B, K] -> [B, K, ...]."""
+  parts = []
+  for part in (rows[:, :1], rows[:, 1:]):
+    flat = read(part)  # [B * K, ...]
+    parts.append(tf.reshape(flat, tf.concat([tf.shape(part), tf.shape(flat)[1:]], 0)))
+  return tf.concat(parts, 1)
 
 
 def candidates(index: ExactIndex, passages: Passages, queries: tf.Tensor,

@@ -8,23 +8,25 @@ from matplotlib import image
 from realm_tf.evaluation import report
 
 _ROWS = [
-    report.Stage("BM25", 0.357, 0.448, None, None),
-    report.Stage("fine-tuning", 0.5, math.nan, 0.213, 12.34)]
+    report.Stage("BM25", 0.357, 0.448),
+    report.Stage("fine-tuning", 0.5, math.nan, 0.1, 0.25, 0.213, 12.34)]
 
 
 def test_table_lines_up():
   lines = report.stage_table(_ROWS).splitlines()
-  assert lines[0].split() == [
-      "stage", "recall@5", "recall@20", "exact", "match", "minutes"]
-  assert lines[2].split() == ["BM25", "35.7", "%", "44.8", "%", "-", "-"]
-  assert lines[3].split() == ["fine-tuning", "50.0", "%", "-", "21.3", "%", "12.3"]
+  assert re.split(r"\s{2,}", lines[0]) == [
+      "stage", "recall@5", "recall@20", "masked words alone", "with blocks", "exact match",
+      "minutes"]
+  assert re.split(r"\s{2,}", lines[2]) == ["BM25", "35.7 %", "44.8 %", *"----"]
+  assert re.split(r"\s{2,}", lines[3]) == [
+      "fine-tuning", "50.0 %", "-", "10.0 %", "25.0 %", "21.3 %", "12.3"]
   assert {len(line) for line in lines} == {len(lines[0])}
 
 
 def test_table_in_markdown():
   lines = report.stage_table(_ROWS, markdown=True).splitlines()
-  assert all(line.count("|") == 6 for line in lines)
-  assert re.fullmatch(r"\| -+ (\| -+: ){4}\|", lines[1])
+  assert all(line.count("|") == 8 for line in lines)
+  assert re.fullmatch(r"\| -+ (\| -+: ){6}\|", lines[1])
 
 
 def _curve(steps):

@@ -1,0 +1,69 @@
+"""What pre-training teaches: the masked words of sentences that were never trained on.
+
+Shape letters: B batch, K candidates, M masks, V vocabulary.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.config import RealmConfig
+from realm_tf.corpus.passages import Passages
+from realm_tf.corpus.store import Corpus
+from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
+from realm_tf.index.exact import ExactIndex
+from realm_tf.models import losses
+from realm_tf.models.realm import Realm
+from realm_tf.training.pretrain import candidates, mask_distributions, relevance
+
+
+def masked_words(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
+                 index: ExactIndex, banned: np.ndarray) -> dict[str, float]:
+  """Predicts masked salient words with the retrieved blocks, and without any.
+
+  Args:
+    config: of the run; masks and K are those of its pre-training.
+    corpus, passages: the same documents.
+    model: retriever and encoder.
+    index: made by the model's document tower.
+    banned: [N, R] int32, see `pretraining_batches`.
+
+  Returns:
+    `masked_words`: share of word pieces right by the mixture over the K candidates;
+    `masked_words_alone`: by the null document only; `retrieval_utility`: nats per
+    sentence that the mixture gains over the null document.
+  """
+  settings = config.pretrain
+  batches = -(-config.evaluate.masked_sentences // settings.batch_size)
+  data = pretraining_batches(
+      corpus, banned, batch_size=settings.batch_size, query_length=settings.query_length,
+      max_masks=settings.max_masks, support=settings.span_blocks, seed=config.seed,
+      first_step=0, last_step=batches, held_out=True)
+
+  @tf.function(input_signature=[data.element_spec])
+  def score(batch: PretrainingBatch):
+    queries = model.retriever.embed_queries(batch.query)
+    rows = candidates(index, passages, queries, batch.banned, settings.candidates)
+    prior = losses.log_prior(relevance(model, passages, queries, rows))  # [B, K]
+    each = mask_distributions(model, passages, batch, rows)  # [B, K, M, V]
+    mixed = tf.reduce_logsumexp(prior[:, :, None, None] + each, 1)  # [B, M, V]
+    return tf.stack([_right(mixed, batch), _right(each[:, 0], batch),
+                     _gain(mixed, each[:, 0], batch)], 1), tf.reduce_sum(batch.weights, 1)
+
+  sums, pieces = zip(*(score(batch) for batch in data))
+  right, alone, gain = np.concatenate(sums).sum(0)
+  count = np.concatenate(pieces)
+  return {"masked_words": float(right / count.sum()),
+          "masked_words_alone": float(alone / count.sum()),
+          "retrieval_utility": float(gain / len(count))}
+
+
+def _right(log_probs: tf.Tensor, batch: PretrainingBatch) -> tf.Tensor:
+  """How many pieces of each sentence are the likeliest: [B, M, V] -> [B]."""
+  best = tf.argmax(log_probs, -1, tf.int32)
+  return tf.reduce_sum(tf.cast(best == batch.labels, tf.float32) * batch.weights, 1)
+
+
+def _gain(mixed: tf.Tensor, alone: tf.Tensor, batch: PretrainingBatch) -> tf.Tensor:
+  """Nats by which the mixture finds the masked pieces likelier: [B, M, V] -> [B]."""
+  labelled = tf.gather(mixed - alone, batch.labels, batch_dims=2)  # [B, M]
+  return tf.reduce_sum(labelled * batch.weights, 1)

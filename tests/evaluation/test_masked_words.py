@@ -1,0 +1,92 @@
+"""Masked words of held-out sentences against a model whose answers are known."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from realm_tf.corpus.passages import Passages
+from realm_tf.evaluation import masked_words as module
+from realm_tf.examples.pretraining import pretraining_batches
+from realm_tf.index.exact import ExactIndex
+from realm_tf.models.realm import Realm
+from realm_tf.training import pretrain
+from tests import tiny
+
+
+@pytest.fixture(name="world", scope="module")
+def _world(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("masked")
+  corpus = tiny.make_corpus(folder / "corpus")
+  config = tiny.make_config(folder, evaluate__masked_sentences=4)
+  model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+  banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
+  index = ExactIndex(corpus.num_blocks, 16)
+  rng = np.random.default_rng(0)
+  index.assign(rng.normal(size=[corpus.num_blocks, 16]).astype(np.float32), 0)
+  return config, corpus, Passages(corpus), model, index, banned
+
+
+def _sentences(world, held_out, steps):
+  config, corpus, *_, banned = world
+  batches = pretraining_batches(
+      corpus, banned, batch_size=4, query_length=32, max_masks=10,
+      support=config.pretrain.span_blocks, seed=0, first_step=0, last_step=steps,
+      held_out=held_out)
+  # The block and the sentence in it, whichever of its spans is masked.
+  return {(int(row), tuple(np.where(np.isin(np.arange(len(ids)), place[weight > 0]), 0, ids)))
+          for batch in batches
+          for row, ids, place, weight in zip(batch.row.numpy(), batch.query.ids.numpy(),
+                                             batch.positions.numpy(), batch.weights.numpy())}
+
+
+def test_held_out_sentences_are_never_trained_on(world):
+  held_out, trained = _sentences(world, True, 10), _sentences(world, False, 60)
+  blocks = {row for row, _ in held_out}
+  assert held_out and len(trained) > 10
+  assert not {sentence for sentence in trained if sentence[0] in blocks} & held_out
+
+
+def _word_head_that_knows(monkeypatch, with_blocks, alone):
+  """Each candidate is right by so much, in nats over a wrong piece."""
+  def distributions(model, passages, batch, rows):
+    del model, passages
+    gains = tf.constant([alone] + [with_blocks] * (rows.shape[1] - 1))  # [K]
+    size = len(tiny.vocabulary())
+    right = tf.one_hot(batch.labels, size)[:, None]  # [B, 1, M, V]
+    wrong = tf.one_hot((batch.labels + 1) % size, size)[:, None]
+    gains = gains[None, :, None, None]
+    return tf.nn.log_softmax(right * gains - wrong * gains)
+  monkeypatch.setattr(module, "mask_distributions", distributions)
+
+
+@pytest.mark.parametrize("with_blocks, alone", [(5.0, -5.0), (-5.0, 5.0)])
+def test_shares_are_of_the_mixture_and_of_the_null_document(world, monkeypatch,
+                                                            with_blocks, alone):
+  _word_head_that_knows(monkeypatch, with_blocks, alone)
+  model, index = world[3], world[4]
+  # All candidates alike to the retriever: the mixture is an even one.
+  monkeypatch.setattr(module, "relevance", lambda *a: tf.zeros_like(a[3], tf.float32))
+  found = module.masked_words(*world[:3], model, index, world[5])
+  share = (2 * (with_blocks > 0) + (alone > 0)) / 3  # of the mass on the right piece
+  assert found["masked_words"] == float(share > 0.5)
+  assert found["masked_words_alone"] == float(alone > 0)
+  assert np.sign(found["retrieval_utility"]) == np.sign(with_blocks - alone)
+
+
+def test_gain_is_that_of_the_loss(world):
+  """RU of the mixture = log p(y|x) - log p(y|null,x), from the training functions."""
+  config, corpus, passages, model, index, banned = world
+  batch = next(iter(pretraining_batches(
+      corpus, banned, batch_size=4, query_length=32, max_masks=10,
+      support=config.pretrain.span_blocks, seed=0, first_step=0, last_step=1,
+      held_out=True)))
+  queries = model.retriever.embed_queries(batch.query)
+  rows = pretrain.candidates(index, passages, queries, batch.banned, 3)
+  scores = pretrain.relevance(model, passages, queries, rows).numpy().astype(np.float64)
+  log_probs = pretrain.mask_log_probs(model, passages, batch, rows).numpy()
+  prior = np.exp(scores - scores.max(1, keepdims=True))
+  prior /= prior.sum(1, keepdims=True)
+  mixed = np.log((prior[:, :, None] * np.exp(log_probs)).sum(1))  # [B, M]
+  gain = ((mixed - log_probs[:, 0]) * batch.weights.numpy()).sum(1).mean()
+  found = module.masked_words(config, corpus, passages, model, index, banned)
+  assert found["retrieval_utility"] == pytest.approx(gain, abs=1e-4)
