@@ -20,7 +20,8 @@ class Command:
   """One word behind `realm`."""
   summary: str
   example: str
-  run: Callable[[Sequence[str]], None]  # is given the words that are not flags
+  # Is given the words that are not flags; may return an exit code.
+  run: Callable[[Sequence[str]], int | None]
   define_flags: Callable[[], None] = lambda: None
 
 
@@ -123,6 +124,20 @@ def _define_export() -> None:
   flags.DEFINE_string("output", None, "Folder of the SavedModel; WORKDIR/export by default.")
 
 
+def _parity(arguments: Sequence[str]) -> int:
+  _no_more(arguments)
+  if not FLAGS.reference:
+    raise UserError("--reference: name the folder with io.npz and the models")
+  from realm_tf.cli import parity  # pylint: disable=import-outside-toplevel
+  return 0 if parity.check(FLAGS.reference, FLAGS.json) else 1
+
+
+def _define_parity() -> None:
+  flags.DEFINE_string("reference", None, "Folder with io.npz and the models embedder, "
+                      "scorer, encoder, reader.")
+  flags.DEFINE_bool("json", False, "Print one JSON object.")
+
+
 _DEMO = "--config=configs/demo.py --workdir=runs/demo"
 
 COMMANDS = {
@@ -157,6 +172,10 @@ COMMANDS = {
     "export": Command(
         "Export a SavedModel from question strings to answers.",
         "realm export --workdir=runs/demo --flavour=portable", _export, _define_export),
+    "parity": Command(
+        "Compare our models with a reference of the published system, number by number; "
+        "exit code 1 above a difference of 1e-4.",
+        "realm parity --reference=tests/reference --json", _parity, _define_parity),
 }
 
 

@@ -74,7 +74,7 @@ def run(arguments: Sequence[str]) -> int:
 def _call(command: Command, words: Sequence[str]) -> int:
   from realm_tf.training.loop import Interrupted  # pylint: disable=import-outside-toplevel
   try:
-    command.run(words)
+    return command.run(words) or 0
   except Interrupted as stop:
     print(f"realm: {stop}", file=sys.stderr)
   except KeyboardInterrupt:
