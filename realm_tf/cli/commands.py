@@ -138,6 +138,51 @@ def _define_parity() -> None:
   flags.DEFINE_bool("json", False, "Print one JSON object.")
 
 
+def _import(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  if not FLAGS.source or not FLAGS.output:
+    raise UserError("--source and --output: name what to read and the folder to write")
+  from realm_tf.cli import weights  # pylint: disable=import-outside-toplevel
+  weights.import_folder(FLAGS.source, FLAGS.output, FLAGS.kind, FLAGS.sizes,
+                        FLAGS.vocabulary, FLAGS.json)
+
+
+def _define_import() -> None:
+  flags.DEFINE_multi_string(
+      "source", None, "Hugging Face folder, or TensorFlow 1 checkpoint or hub module. "
+      "Give it again to put together an open-QA model (embedder, reader, block_emb) or, "
+      "with --kind=scorer, two towers (of documents, of queries).")
+  flags.DEFINE_string("output", None, "Folder to write: config.json, model.safetensors.")
+  flags.DEFINE_string("kind", None, "embedder, scorer, encoder, reader, openqa or bert; "
+                      "told from the names by default.")
+  flags.DEFINE_string("sizes", None, "config.json or bert_config.json, where none is beside "
+                      "the weights; by default sizes are told from shapes.")
+  flags.DEFINE_string("vocabulary", None, "vocab.txt, where none is beside the weights.")
+  flags.DEFINE_bool("json", False, "Print one JSON object: what became of every tensor.")
+
+
+def _export_weights(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  if not FLAGS.output:
+    raise UserError("--output: name the folder to write")
+  if FLAGS.weights:
+    from realm_tf.cli import weights  # pylint: disable=import-outside-toplevel
+    weights.import_folder([FLAGS.weights], FLAGS.output, FLAGS.kind, None, None, FLAGS.json)
+    return
+  opened = _open_run()
+  from realm_tf.cli import weights  # pylint: disable=import-outside-toplevel
+  weights.export_run(opened, FLAGS.stage or opened.newest_stage(), FLAGS.kind, FLAGS.output)
+
+
+def _define_export_weights() -> None:
+  flags.DEFINE_string("weights", None, "Export an imported folder instead of a run.")
+  flags.DEFINE_string("stage", None, "ict, pretrain or finetune; the newest by default.")
+  flags.DEFINE_string("kind", None, "embedder, query_embedder, scorer, encoder, reader or "
+                      "openqa; all of them by default, each in a folder of its own.")
+  flags.DEFINE_string("output", None, "Folder to write; it may not exist yet.")
+  flags.DEFINE_bool("json", False, "Of --weights: print what became of every tensor.")
+
+
 _DEMO = "--config=configs/demo.py --workdir=runs/demo"
 
 COMMANDS = {
@@ -172,6 +217,15 @@ COMMANDS = {
     "export": Command(
         "Export a SavedModel from question strings to answers.",
         "realm export --workdir=runs/demo --flavour=portable", _export, _define_export),
+    "import": Command(
+        "Import published weights (Hugging Face or TensorFlow 1) as a folder that "
+        "config.retriever.weights and config.encoder.weights may name.",
+        "realm import --source=realm-cc-news-pretrained-embedder --output=weights/embedder",
+        _import, _define_import),
+    "export-weights": Command(
+        "Export the weights of a run as folders of Hugging Face's Transformers.",
+        "realm export-weights --workdir=runs/demo --stage=finetune --kind=reader "
+        "--output=reader", _export_weights, _define_export_weights),
     "parity": Command(
         "Compare our models with a reference of the published system, number by number; "
         "exit code 1 above a difference of 1e-4.",

@@ -49,6 +49,9 @@ class BertConfig:
     if positions != "absolute":
       raise UserError(f"{where}: field 'position_embedding_type': expected absolute, as "
                       f"in BERT, got '{positions}'")
+    if not values.get("tie_word_embeddings", True):
+      raise UserError(f"{where}: field 'tie_word_embeddings': expected true: the masked-LM "
+                      "head is tied to the word embeddings, as in BERT")
     known = {field.name for field in dataclasses.fields(cls)}
     return cls(**{key: values[key] for key in known & values.keys()})
 
