@@ -4,6 +4,7 @@ Nothing here imports TensorFlow before a command runs, so that `--help` is quick
 """
 
 import dataclasses
+import json
 from typing import Callable, Sequence
 
 from absl import flags
@@ -124,6 +125,39 @@ def _define_export() -> None:
   flags.DEFINE_string("output", None, "Folder of the SavedModel; WORKDIR/export by default.")
 
 
+def _score(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  if not FLAGS.questions or not FLAGS.predictions:
+    raise UserError("--questions and --predictions: name both files")
+  from realm_tf.evaluation import published, questions  # pylint: disable=import-outside-toplevel
+  found = published.score_predictions(questions.read_questions(FLAGS.questions),
+                                      published.read_predictions(FLAGS.predictions))
+  print(json.dumps(found) if FLAGS.json else
+        "\n".join(f"{name:20s} {value}" for name, value in found.items()))
+
+
+def _define_score() -> None:
+  flags.DEFINE_string("questions", None, "JSONL with question and answer.")
+  flags.DEFINE_string("predictions", None, "JSONL with question and prediction.")
+  flags.DEFINE_bool("json", False, "Print one JSON object.")
+
+
+def _resplit(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  if not FLAGS.questions or not FLAGS.name or not FLAGS.output:
+    raise UserError("--questions, --name and --output: name the training set, the data set "
+                    "and the folder to write to")
+  from realm_tf.evaluation import published  # pylint: disable=import-outside-toplevel
+  for part, count in published.resplit(FLAGS.questions, FLAGS.name, FLAGS.output).items():
+    print(f"{part}: {count} questions")
+
+
+def _define_resplit() -> None:
+  flags.DEFINE_string("questions", None, "JSONL with question and answer, the training set.")
+  flags.DEFINE_string("name", None, "NaturalQuestions, WebQuestions or CuratedTrec.")
+  flags.DEFINE_string("output", None, "Folder for NAME.resplit.train.jsonl and .dev.jsonl.")
+
+
 def _parity(arguments: Sequence[str]) -> int:
   _no_more(arguments)
   if not FLAGS.reference:
@@ -217,6 +251,15 @@ COMMANDS = {
     "export": Command(
         "Export a SavedModel from question strings to answers.",
         "realm export --workdir=runs/demo --flavour=portable", _export, _define_export),
+    "score": Command(
+        "Score a file of predictions as ORQA's script does: missing ones are wrong, the "
+        "answers of CuratedTREC are regular expressions.",
+        "realm score --questions=CuratedTrec.resplit.test.jsonl --predictions=answers.jsonl",
+        _score, _define_score),
+    "resplit": Command(
+        "Split a training set into train and dev as ORQA does, by a hash of the question.",
+        "realm resplit --questions=NQ-open.train.jsonl --name=NaturalQuestions --output=data",
+        _resplit, _define_resplit),
     "import": Command(
         "Import published weights (Hugging Face or TensorFlow 1) as a folder that "
         "config.retriever.weights and config.encoder.weights may name.",
