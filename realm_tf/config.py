@@ -42,6 +42,7 @@ class EncoderConfig:
   num_layers: int = 0
   span_hidden_size: int = 256
   max_span_width: int = 10  # word pieces
+  span_norm_eps: float = 1e-3  # of the span head's norm; BERT's norms have 1e-12
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ Nothing here imports TensorFlow before a command runs, so that `--help` is quick
 """
 
 import dataclasses
+import json
 from typing import Callable, Sequence
 
 from absl import flags
@@ -20,7 +21,8 @@ class Command:
   """One word behind `realm`."""
   summary: str
   example: str
-  run: Callable[[Sequence[str]], None]  # is given the words that are not flags
+  # Is given the words that are not flags; may return an exit code.
+  run: Callable[[Sequence[str]], int | None]
   define_flags: Callable[[], None] = lambda: None
 
 
@@ -123,6 +125,98 @@ def _define_export() -> None:
   flags.DEFINE_string("output", None, "Folder of the SavedModel; WORKDIR/export by default.")
 
 
+def _score(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  if not FLAGS.questions or not FLAGS.predictions:
+    raise UserError("--questions and --predictions: name both files")
+  from realm_tf.evaluation import published, questions  # pylint: disable=import-outside-toplevel
+  found = published.score_predictions(questions.read_questions(FLAGS.questions),
+                                      published.read_predictions(FLAGS.predictions))
+  print(json.dumps(found) if FLAGS.json else
+        "\n".join(f"{name:20s} {value}" for name, value in found.items()))
+
+
+def _define_score() -> None:
+  flags.DEFINE_string("questions", None, "JSONL with question and answer.")
+  flags.DEFINE_string("predictions", None, "JSONL with question and prediction.")
+  flags.DEFINE_bool("json", False, "Print one JSON object.")
+
+
+def _resplit(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  if not FLAGS.questions or not FLAGS.name or not FLAGS.output:
+    raise UserError("--questions, --name and --output: name the training set, the data set "
+                    "and the folder to write to")
+  from realm_tf.evaluation import published  # pylint: disable=import-outside-toplevel
+  for part, count in published.resplit(FLAGS.questions, FLAGS.name, FLAGS.output).items():
+    print(f"{part}: {count} questions")
+
+
+def _define_resplit() -> None:
+  flags.DEFINE_string("questions", None, "JSONL with question and answer, the training set.")
+  flags.DEFINE_string("name", None, "NaturalQuestions, WebQuestions or CuratedTrec.")
+  flags.DEFINE_string("output", None, "Folder for NAME.resplit.train.jsonl and .dev.jsonl.")
+
+
+def _parity(arguments: Sequence[str]) -> int:
+  _no_more(arguments)
+  if not FLAGS.reference:
+    raise UserError("--reference: name the folder with io.npz and the models")
+  from realm_tf.cli import parity  # pylint: disable=import-outside-toplevel
+  return 0 if parity.check(FLAGS.reference, FLAGS.json) else 1
+
+
+def _define_parity() -> None:
+  flags.DEFINE_string("reference", None, "Folder with io.npz and the models embedder, "
+                      "scorer, encoder, reader.")
+  flags.DEFINE_bool("json", False, "Print one JSON object.")
+
+
+def _import(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  if not FLAGS.source or not FLAGS.output:
+    raise UserError("--source and --output: name what to read and the folder to write")
+  from realm_tf.cli import weights  # pylint: disable=import-outside-toplevel
+  weights.import_folder(FLAGS.source, FLAGS.output, FLAGS.kind, FLAGS.sizes,
+                        FLAGS.vocabulary, FLAGS.json)
+
+
+def _define_import() -> None:
+  flags.DEFINE_multi_string(
+      "source", None, "Hugging Face folder, or TensorFlow 1 checkpoint or hub module. "
+      "Give it again to put together an open-QA model (embedder, reader, block_emb) or, "
+      "with --kind=scorer, two towers (of documents, of queries).")
+  flags.DEFINE_string("output", None, "Folder to write: config.json, model.safetensors.")
+  flags.DEFINE_string("kind", None, "embedder, scorer, encoder, reader, openqa or bert; "
+                      "told from the names by default.")
+  flags.DEFINE_string("sizes", None, "config.json or bert_config.json, where none is beside "
+                      "the weights; by default sizes are told from shapes.")
+  flags.DEFINE_string("vocabulary", None, "vocab.txt, where none is beside the weights.")
+  flags.DEFINE_bool("json", False, "Print one JSON object: what became of every tensor.")
+
+
+def _export_weights(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  if not FLAGS.output:
+    raise UserError("--output: name the folder to write")
+  if FLAGS.weights:
+    from realm_tf.cli import weights  # pylint: disable=import-outside-toplevel
+    weights.import_folder([FLAGS.weights], FLAGS.output, FLAGS.kind, None, None, FLAGS.json)
+    return
+  opened = _open_run()
+  from realm_tf.cli import weights  # pylint: disable=import-outside-toplevel
+  weights.export_run(opened, FLAGS.stage or opened.newest_stage(), FLAGS.kind, FLAGS.output)
+
+
+def _define_export_weights() -> None:
+  flags.DEFINE_string("weights", None, "Export an imported folder instead of a run.")
+  flags.DEFINE_string("stage", None, "ict, pretrain or finetune; the newest by default.")
+  flags.DEFINE_string("kind", None, "embedder, query_embedder, scorer, encoder, reader or "
+                      "openqa; all of them by default, each in a folder of its own.")
+  flags.DEFINE_string("output", None, "Folder to write; it may not exist yet.")
+  flags.DEFINE_bool("json", False, "Of --weights: print what became of every tensor.")
+
+
 _DEMO = "--config=configs/demo.py --workdir=runs/demo"
 
 COMMANDS = {
@@ -157,6 +251,28 @@ COMMANDS = {
     "export": Command(
         "Export a SavedModel from question strings to answers.",
         "realm export --workdir=runs/demo --flavour=portable", _export, _define_export),
+    "score": Command(
+        "Score a file of predictions as ORQA's script does: missing ones are wrong, the "
+        "answers of CuratedTREC are regular expressions.",
+        "realm score --questions=CuratedTrec.resplit.test.jsonl --predictions=answers.jsonl",
+        _score, _define_score),
+    "resplit": Command(
+        "Split a training set into train and dev as ORQA does, by a hash of the question.",
+        "realm resplit --questions=NQ-open.train.jsonl --name=NaturalQuestions --output=data",
+        _resplit, _define_resplit),
+    "import": Command(
+        "Import published weights (Hugging Face or TensorFlow 1) as a folder that "
+        "config.retriever.weights and config.encoder.weights may name.",
+        "realm import --source=realm-cc-news-pretrained-embedder --output=weights/embedder",
+        _import, _define_import),
+    "export-weights": Command(
+        "Export the weights of a run as folders of Hugging Face's Transformers.",
+        "realm export-weights --workdir=runs/demo --stage=finetune --kind=reader "
+        "--output=reader", _export_weights, _define_export_weights),
+    "parity": Command(
+        "Compare our models with a reference of the published system, number by number; "
+        "exit code 1 above a difference of 1e-4.",
+        "realm parity --reference=tests/reference --json", _parity, _define_parity),
 }
 
 

@@ -15,7 +15,7 @@ _OURS = ("realm_tf.cli.commands", "ml_collections.config_flags.config_flags")
 def _overview() -> str:
   lines = [f"realm {realm_tf.__version__}: retrieval-augmented language models",
            "", "usage: realm COMMAND [flags]", ""]
-  lines += [f"  {name:10s} {command.summary}" for name, command in COMMANDS.items()]
+  lines += [f"  {name:14s} {command.summary}" for name, command in COMMANDS.items()]
   lines += ["", "`realm COMMAND --help` shows its flags and an example."]
   return "\n".join(lines)
 
@@ -74,7 +74,7 @@ def run(arguments: Sequence[str]) -> int:
 def _call(command: Command, words: Sequence[str]) -> int:
   from realm_tf.training.loop import Interrupted  # pylint: disable=import-outside-toplevel
   try:
-    command.run(words)
+    return command.run(words) or 0
   except Interrupted as stop:
     print(f"realm: {stop}", file=sys.stderr)
   except KeyboardInterrupt:

@@ -95,7 +95,7 @@ def finetune(run: RunFolder) -> None:
   questions = run.questions("train")
   train_finetune(run.config, run.corpus, run.passages, model, index,
                  [q.question for q in questions], [q.answers for q in questions],
-                 run.path / "finetune")
+                 run.path / "finetune", [q.regex for q in questions])
   run.finish("finetune", model, started)
 
 

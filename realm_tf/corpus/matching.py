@@ -14,6 +14,7 @@ from typing import Iterator, Sequence
 import numpy as np
 
 from realm_tf.corpus.store import Corpus, Ragged
+from realm_tf.text.patterns import compile_pattern
 from realm_tf.text.tokenizer import Tokenizer
 
 _TOKENS_PER_PART = 1 << 22  # bounds memory: some hundred MB at the most
@@ -154,8 +155,35 @@ def _find(body: Ragged, continuation: np.ndarray, groups: list[_Answers]) -> np.
   return np.concatenate(found)
 
 
+def _find_patterns(patterns: dict[int, Sequence[str]], corpus: Corpus,
+                   continuation: np.ndarray) -> np.ndarray:
+  """`[F, 4]` int64: question, row, start, inclusive end of what the patterns match."""
+  questions_of: dict[str, list[int]] = {}
+  for question, group in patterns.items():
+    for pattern in dict.fromkeys(group):
+      questions_of.setdefault(pattern, []).append(question)
+  compiled = [(compile_pattern(pattern), questions)
+              for pattern, questions in questions_of.items()]
+  found: set[tuple[int, int, int, int]] = set()
+  for row, text in enumerate(corpus.texts if patterns else ()):
+    word = ~np.append(continuation[corpus.body_ids.row(row)], False)  # a word begins, ends
+    starts, ends = (
+        {int(byte): place for place, byte in enumerate(offsets.row(row))
+         if word[place + after]}
+        for offsets, after in ((corpus.body_starts, 0), (corpus.body_ends, 1)))
+    decoded = text.decode("utf-8")
+    for searched, questions in compiled:
+      for match in searched.finditer(decoded):
+        first, last = (len(decoded[:place].encode("utf-8")) for place in match.span())
+        if match.group() and first in starts and last in ends:
+          found.update((question, row, starts[first], ends[last])
+                       for question in questions)
+  return np.array(sorted(found), np.int64).reshape(-1, 4)
+
+
 def find_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,
-                     tokenizer: Tokenizer) -> Occurrences:
+                     tokenizer: Tokenizer, regex: Sequence[bool] | None = None
+                     ) -> Occurrences:
   """Finds every place in the bodies of the corpus where an answer stands.
 
   Time is linear in the corpus for each length of answer, whatever the number of
@@ -166,8 +194,13 @@ def find_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,
     answers: for each of Q questions, its answers.
     corpus: where to look.
     tokenizer: the one that made the corpus.
+    regex: for each question, whether its answers are patterns (CuratedTREC): those are
+      searched in the text, block by block and pattern by pattern, and a match counts
+      that begins and ends with a word. None: no question has patterns.
   """
-  numbers, pairs = _number(answers, tokenizer)
+  flags = regex if regex is not None else [False] * len(answers)
+  numbers, pairs = _number(
+      [() if flag else group for group, flag in zip(answers, flags, strict=True)], tokenizer)
   found = _find(corpus.body_ids, tokenizer.continuation, _by_length(numbers))
   # Every place of an answer, for every question that has it: `pairs` is sorted.
   first = np.searchsorted(pairs[:, 0], found[:, 0], side="left")
@@ -176,6 +209,10 @@ def find_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,
   within = np.arange(len(place)) - np.repeat(np.cumsum(count) - count, count)
   question = pairs[first[place] + within, 1]
   _, rows, starts, ends = found[place].T
+  matched = _find_patterns({i: answers[i] for i in np.flatnonzero(flags)}, corpus,
+                           tokenizer.continuation)
+  question, rows, starts, ends = np.concatenate(
+      [np.stack([question, rows, starts, ends], 1), matched]).T
   order = np.lexsort((ends, starts, rows, question))
   splits = np.searchsorted(question[order], np.arange(len(answers) + 1))
   rows, starts, ends = (column[order].astype(np.int32) for column in (rows, starts, ends))

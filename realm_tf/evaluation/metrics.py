@@ -5,7 +5,6 @@ counted from 0; `NOT_FOUND` where no passage does.
 """
 
 import collections
-import functools
 import re
 import string
 import unicodedata
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from realm_tf.errors import UserError
+from realm_tf.text.patterns import compile_pattern
 
 NOT_FOUND = -1
 
@@ -49,16 +48,6 @@ def f1(prediction: str, answers: Iterable[str]) -> float:
   """The best overlap of tokens (harmonic mean) with any of the answers."""
   tokens = normalize(prediction).split()
   return max((_token_f1(tokens, normalize(a).split()) for a in answers), default=0.0)
-
-
-@functools.lru_cache(maxsize=4096)
-def compile_pattern(pattern: str) -> re.Pattern:
-  """The pattern of a CuratedTREC answer; a malformed one is a `UserError`."""
-  try:
-    return re.compile(pattern, re.IGNORECASE | re.UNICODE | re.MULTILINE)
-  except re.error as error:
-    raise UserError(
-        f"answer pattern {pattern!r}: not a regular expression ({error})") from None
 
 
 def regex_match(prediction: str, patterns: Iterable[str]) -> bool:

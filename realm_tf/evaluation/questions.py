@@ -3,13 +3,16 @@
 import dataclasses
 import gzip
 import json
+import os
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from absl import logging
+
 from realm_tf.errors import UserError
-from realm_tf.evaluation import metrics
 from realm_tf.files import PathLike, new_file
+from realm_tf.text.patterns import are_patterns, compile_pattern
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,16 +27,20 @@ class Question:
   regex: bool = False
 
 
-def read_questions(path: PathLike, regex: bool = False) -> list[Question]:
+def read_questions(path: PathLike) -> list[Question]:
   """Reads JSON lines (plain or .gz), each with `question` and `answer`.
 
-  `answer` is a string or a list of strings. Optional: `id` (default: the line
-  number) and `regex` (default: the argument of that name).
+  `answer` is a string or a list of strings. Optional: `id` (default: the line number)
+  and `regex`. Where no line says `regex`, it is told from the data set: see
+  `patterns.are_patterns`. A published pattern that is malformed matches nothing, as in
+  ORQA's evaluation, and is left out with a warning.
   """
   questions: list[Question] = []
   lines: dict[str, int] = {}
+  told = False
   for number, line in _lines(path):
-    question = _parse(line, f"{path}, line {number}", str(number), regex)
+    question, said = _parse(line, f"{path}, line {number}", str(number))
+    told = told or said
     if question.id in lines:
       raise UserError(f"{path}, line {number}: field 'id': {question.id!r} stands in "
                       f"line {lines[question.id]} already, expected another")
@@ -41,7 +48,23 @@ def read_questions(path: PathLike, regex: bool = False) -> list[Question]:
     questions.append(question)
   if not questions:
     raise UserError(f"{path}: no questions in it, expected one JSON object per line")
+  name = os.path.basename(path)
+  if not told and are_patterns(name, [question.answers for question in questions]):
+    logging.info("%s: its answers are read as regular expressions", path)
+    return [_with_patterns(question, f"{path}, line {lines[question.id]}")
+            for question in questions]
   return questions
+
+
+def _with_patterns(question: Question, where: str) -> Question:
+  patterns = []
+  for answer in question.answers:
+    try:
+      compile_pattern(answer)
+      patterns.append(answer)
+    except UserError as error:
+      logging.warning("%s: %s; it matches nothing", where, error)
+  return dataclasses.replace(question, answers=tuple(patterns), regex=True)
 
 
 def write_questions(path: PathLike, questions: Iterable[Question]) -> None:
@@ -61,6 +84,12 @@ def write_questions(path: PathLike, questions: Iterable[Question]) -> None:
       out.close()
 
 
+def read_lines(path: PathLike) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+  """Number, bytes and JSON object of each line that is not empty (plain or .gz)."""
+  for number, line in _lines(path):
+    yield number, line, _decode(line, f"{path}, line {number}")
+
+
 def _lines(path: PathLike) -> Iterator[tuple[int, bytes]]:
   open_file = gzip.open if str(path).endswith(".gz") else open
   try:
@@ -76,7 +105,8 @@ def _lines(path: PathLike) -> Iterator[tuple[int, bytes]]:
     raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _parse(line: bytes, where: str, default_id: str, regex: bool) -> Question:
+def _parse(line: bytes, where: str, default_id: str) -> tuple[Question, bool]:
+  """The question, and whether the line says if its answers are patterns."""
   row = _decode(line, where)
   question = _text(row.get("question"), f"{where}: field 'question'")
   answers = row.get("answer")
@@ -90,12 +120,12 @@ def _parse(line: bytes, where: str, default_id: str, regex: bool) -> Question:
   if isinstance(name, int) and not isinstance(name, bool):
     name = str(name)
   name = _text(name, f"{where}: field 'id'")
-  regex = row.get("regex", regex)
+  regex = row.get("regex", False)
   if not isinstance(regex, bool):
     raise UserError(f"{where}: field 'regex': expected true or false, not {regex!r}")
   if regex:
     _check_patterns(answers, where)
-  return Question(name, question, answers, regex)
+  return Question(name, question, answers, regex), "regex" in row
 
 
 def _decode(line: bytes, where: str) -> dict[str, Any]:
@@ -124,6 +154,6 @@ def _text(value: Any, where: str) -> str:
 def _check_patterns(answers: tuple[str, ...], where: str) -> None:
   for answer in answers:
     try:
-      metrics.compile_pattern(answer)
+      compile_pattern(answer)
     except UserError as error:
       raise UserError(f"{where}: field 'answer': {error}") from None

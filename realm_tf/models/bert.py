@@ -5,7 +5,7 @@ Shape letters: B batch, T tokens, H hidden, A attention heads, F feed-forward.
 
 import dataclasses
 import pathlib
-from typing import Callable
+from typing import Any, Callable
 
 import tensorflow as tf
 import tf_keras
@@ -32,19 +32,28 @@ class BertConfig:
   def from_folder(cls, folder: PathLike, num_layers: int = 0) -> "BertConfig":
     """Reads `config.json`; `num_layers` > 0 keeps only the first layers."""
     path = pathlib.Path(folder) / "config.json"
-    values = files.read_json(path)
-    known = {field.name for field in dataclasses.fields(cls)}
-    required = [f.name for f in dataclasses.fields(cls)
-                if f.default is dataclasses.MISSING]
-    for name in required:
-      if name not in values:
-        raise UserError(f"{path}: field '{name}' is missing")
-    config = cls(**{key: values[key] for key in known & values.keys()})
+    config = cls.from_values(files.read_json(path), str(path))
     if num_layers > config.num_hidden_layers:
       raise UserError(f"{path}: {num_layers} layers asked for, the weights have "
                       f"{config.num_hidden_layers}")
     return dataclasses.replace(
         config, num_hidden_layers=num_layers or config.num_hidden_layers)
+
+  @classmethod
+  def from_values(cls, values: dict[str, Any], where: str) -> "BertConfig":
+    """The sizes among the fields of a `config.json`; `where` is told in errors."""
+    for field in dataclasses.fields(cls):
+      if field.default is dataclasses.MISSING and field.name not in values:
+        raise UserError(f"{where}: field '{field.name}' is missing")
+    positions = values.get("position_embedding_type", "absolute")
+    if positions != "absolute":
+      raise UserError(f"{where}: field 'position_embedding_type': expected absolute, as "
+                      f"in BERT, got '{positions}'")
+    if not values.get("tie_word_embeddings", True):
+      raise UserError(f"{where}: field 'tie_word_embeddings': expected true: the masked-LM "
+                      "head is tied to the word embeddings, as in BERT")
+    known = {field.name for field in dataclasses.fields(cls)}
+    return cls(**{key: values[key] for key in known & values.keys()})
 
 
 @tf.custom_gradient

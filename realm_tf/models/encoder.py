@@ -37,11 +37,12 @@ class SpanHead(tf_keras.layers.Layer):
   epsilon 1e-3, then one unit.
   """
 
-  def __init__(self, span_hidden_size: int, max_span_width: int, **kwargs):
+  def __init__(self, span_hidden_size: int, max_span_width: int, norm_eps: float = 1e-3,
+               **kwargs):
     super().__init__(**kwargs)
     self.max_span_width = max_span_width
     self.projection = dense(2 * span_hidden_size, "projection")
-    self.norm = Norm(1e-3, name="span_norm")
+    self.norm = Norm(norm_eps, name="span_norm")
     self.score = dense(1, "score")
 
   def call(self, hidden: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
@@ -72,7 +73,7 @@ class KnowledgeEncoder(tf_keras.layers.Layer):
     self.bert = Bert(bert, name="bert")
     self.masked_lm = MaskedLanguageModel(bert, name="masked_lm")
     self.span_head = SpanHead(config.span_hidden_size, config.max_span_width,
-                              name="span_head")
+                              config.span_norm_eps, name="span_head")
 
   def mask_log_probs(self, packed: Packed, positions: tf.Tensor, labels: tf.Tensor,
                      weights: tf.Tensor) -> tf.Tensor:

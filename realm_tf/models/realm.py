@@ -46,11 +46,8 @@ class Realm(tf.Module):
              for name, part in (("retriever", config.retriever),
                                 ("encoder", config.encoder))]
     model = cls(config, *berts)
-    for tower in model._towers():
-      weights.load_tower(config.retriever.weights, tower)
-    weights.load_bert(config.encoder.weights, model.encoder.bert)
-    if weights.has_masked_lm(config.encoder.weights):
-      weights.load_masked_lm(config.encoder.weights, model.encoder.masked_lm)
+    model._load_towers(config.retriever.weights)
+    weights.load_encoder(config.encoder.weights, model.encoder)
     return model
 
   @classmethod
@@ -90,13 +87,16 @@ class Realm(tf.Module):
     return {"retriever": weights.retriever_names(self.retriever),
             "encoder": weights.encoder_names(self.encoder)}
 
-  def _towers(self) -> list[Tower]:
+  def _load_towers(self, folder: str) -> None:
     query, document = self.retriever.query_tower, self.retriever.document_tower
-    if query is document:
-      return [query]
-    for copy, first in zip(document.variables, query.variables, strict=True):
-      copy.assign(first)  # separate towers start as one
-    return [query, document]
+    if query is document and weights.has_two_towers(folder):
+      raise UserError(f"{folder}: a retriever of two towers; set "
+                      "config.retriever.shared_towers=False")
+    weights.load_tower(folder, document)
+    if query is not document:
+      for copy, first in zip(query.variables, document.variables, strict=True):
+        copy.assign(first)  # separate towers start as one
+      weights.load_tower(folder, query, query=True)
 
 
 def _bert_config(folder: str, num_layers: int, vocab_size: int, part: str) -> BertConfig:

@@ -5,11 +5,10 @@ be read there. Only safetensors is read: no pickle.
 """
 
 import pathlib
-from typing import Iterable
+from typing import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from realm_tf import files
@@ -18,6 +17,7 @@ from realm_tf.files import PathLike
 from realm_tf.models.bert import Bert, Norm
 from realm_tf.models.encoder import KnowledgeEncoder, MaskedLanguageModel, SpanHead
 from realm_tf.models.retriever import Retriever, Tower
+from realm_tf.models.tensors import Tensors, read_safetensors
 
 # name in the file -> (variable, whether the file holds its transpose)
 Names = dict[str, tuple[tf.Variable, bool]]
@@ -90,6 +90,7 @@ def encoder_names(encoder: KnowledgeEncoder) -> Names:
 # Older files call a norm's scale and offset gamma and beta.
 _ALIASES = ((".LayerNorm.weight", ".LayerNorm.gamma"), (".LayerNorm.bias", ".LayerNorm.beta"))
 _PREFIXES = ("", "bert.", "realm.")
+_WORDS = "embeddings.word_embeddings.weight"
 
 
 def _spellings(name: str) -> Iterable[str]:
@@ -106,67 +107,88 @@ def load(path: PathLike, names: Names) -> None:
     UserError: the file is damaged, or a tensor is missing or has another shape;
       nothing has been assigned then.
   """
-  path = pathlib.Path(path)
-  if not path.is_file():
-    raise UserError(f"{path}: no such file")
-  try:
-    with safe_open(path, framework="np") as file:
-      values = _read(path, file, names)
-  except SafetensorError as error:
-    raise UserError(f"{path}: not a whole safetensors file ({error})") from None
+  values = _read(path, read_safetensors(path), names)
   for variable, value in values:
     variable.assign(value)
 
 
-def _read(path, file, names: Names) -> list[tuple[tf.Variable, np.ndarray]]:
-  present = set(file.keys())
+def _read(path: PathLike, tensors: Tensors, names: Names
+          ) -> list[tuple[tf.Variable, np.ndarray]]:
   values = []
   for name, (variable, transposed) in names.items():
-    found = next((s for s in _spellings(name) if s in present), None)
+    found = next((s for s in _spellings(name) if s in tensors), None)
     if found is None:
       raise UserError(f"{path}: tensor '{name}' is missing")
-    value = file.get_tensor(found)
-    value = value.T if transposed else value
-    if value.shape != tuple(variable.shape):
-      raise UserError(
-          f"{path}: tensor '{found}' has shape {list(file.get_slice(found).get_shape())}, "
-          f"expected {list(variable.shape[::-1] if transposed else variable.shape)}")
-    values.append((variable, value))
+    value, expected = tensors[found], shape_in_file(variable, transposed)
+    if value.shape != expected:
+      raise UserError(f"{path}: tensor '{found}' has shape {list(value.shape)}, "
+                      f"expected {list(expected)}")
+    value = value.astype(variable.dtype.as_numpy_dtype, copy=False)
+    values.append((variable, value.T if transposed else value))
   return values
 
 
-def _with_prefix(path: PathLike, names: Names) -> Names:
-  """BERT files differ in whether names start with `bert.`: take what is there."""
-  try:
-    with safe_open(path, framework="np") as file:
-      present = set(file.keys())
-  except (FileNotFoundError, SafetensorError):
-    return names  # `load` says what is wrong with the file
-  probe = "embeddings.word_embeddings.weight"
-  prefix = next((p for p in _PREFIXES if p + probe in present), "")
+def shape_in_file(variable: tf.Variable, transposed: bool) -> tuple[int, ...]:
+  return tuple(variable.shape[::-1] if transposed else variable.shape)
+
+
+def _prefix(tensors: Tensors, prefixes: Sequence[str], probe: str) -> str | None:
+  """The first prefix under which the file has the tensor `probe`."""
+  return next((p for p in prefixes if any(p + s in tensors for s in _spellings(probe))),
+              None)
+
+
+def _prefixed(prefix: str, names: Names) -> Names:
   return {prefix + name: value for name, value in names.items()}
 
 
 def load_bert(folder: PathLike, bert: Bert) -> None:
   """Loads `model.safetensors` of a BERT folder into `bert`."""
   path = pathlib.Path(folder) / "model.safetensors"
-  load(path, _with_prefix(path, bert_names(bert)))
+  prefix = _prefix(read_safetensors(path), _PREFIXES, _WORDS) or ""
+  load(path, _prefixed(prefix, bert_names(bert)))
 
 
-def load_tower(folder: PathLike, tower: Tower) -> None:
-  """Loads a BERT folder into a tower: its BERT, and its pooler if it has one."""
+def load_tower(folder: PathLike, tower: Tower, query: bool = False) -> None:
+  """Loads a tower from a folder of published weights.
+
+  From a REALM embedder, scorer or open-QA model all of it comes (from a scorer with
+  two towers the one that `query` says); from a BERT its BERT, and its pooler if the
+  tower has one, while the projection stays as it is.
+  """
   path = pathlib.Path(folder) / "model.safetensors"
-  load(path, _with_prefix(path, _encoder_names(tower, "")))
+  tensors = read_safetensors(path)
+  towers = ("query_embedder.", "embedder.", "") if query else ("embedder.", "")
+  whole = _prefix(tensors, towers, "cls.dense.weight")
+  if whole is None:
+    prefix = _prefix(tensors, _PREFIXES, _WORDS) or ""
+    load(path, _prefixed(prefix, _encoder_names(tower, "")))
+  elif tower.pooler:
+    load(path, tower_names(tower, whole))
+  else:
+    raise UserError(f"{path}: a published embedder takes [CLS] through its pooler; set "
+                    f"config.retriever.pooling=pooler instead of {tower.pooling}")
 
 
-def has_masked_lm(folder: PathLike) -> bool:
-  """Whether a BERT folder comes with a masked-LM head."""
-  with safe_open(pathlib.Path(folder) / "model.safetensors", framework="np") as file:
-    return "cls.predictions.bias" in file.keys()
+def has_two_towers(folder: PathLike) -> bool:
+  """Whether a folder is a REALM scorer with a query tower of its own."""
+  path = pathlib.Path(folder) / "model.safetensors"
+  return "query_embedder.cls.dense.weight" in read_safetensors(path)
 
 
-def load_masked_lm(folder: PathLike, head: MaskedLanguageModel) -> None:
-  load(pathlib.Path(folder) / "model.safetensors", masked_lm_names(head))
+def load_encoder(folder: PathLike, encoder: KnowledgeEncoder) -> None:
+  """Loads the BERT of a folder, and those heads that come with it."""
+  path = pathlib.Path(folder) / "model.safetensors"
+  tensors = read_safetensors(path)
+  prefixes = ("reader.realm.", *_PREFIXES)
+  bert = _prefix(tensors, prefixes, _WORDS) or ""
+  names = _prefixed(bert, bert_names(encoder.bert))
+  heads = "reader." if bert == "reader.realm." else ""
+  for head in (masked_lm_names(encoder.masked_lm, f"{heads}cls.predictions."),
+               span_names(encoder.span_head, f"{heads}qa_outputs.")):
+    if any(spelling in tensors for name in head for spelling in _spellings(name)):
+      names |= head
+  load(path, names)
 
 
 def save_names(path: PathLike, names: Names) -> None:

@@ -63,14 +63,16 @@ def _share(flags: tf.Tensor) -> tf.Tensor:
 
 def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
                    index: ExactIndex, questions: Sequence[str],
-                   answers: Sequence[Sequence[str]], folder: pathlib.Path) -> Loop:
+                   answers: Sequence[Sequence[str]], folder: pathlib.Path,
+                   regex: Sequence[bool] | None = None) -> Loop:
   """Trains query tower and encoder in place; `index` holds the document tower's work.
 
+  `regex` says of each question whether its answers are patterns, as in CuratedTREC.
   Towers that were shared part here: the document tower stays as the index knows it.
   """
   finetune = config.finetune
   model.retriever.part_towers()
-  occurrences = find_occurrences(answers, corpus, corpus.tokenizer)
+  occurrences = find_occurrences(answers, corpus, corpus.tokenizer, regex)
   places = AnswerPlaces(occurrences, corpus.num_blocks)
   usable = np.flatnonzero(np.diff(occurrences.splits))
   beam = min(finetune.beam_size, corpus.num_blocks)

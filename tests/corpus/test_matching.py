@@ -119,3 +119,26 @@ def test_nothing_to_find(tokenizer):
     found = find_occurrences(answers, _corpus(rows), tokenizer)
     assert found.splits.tolist() == [0] * (len(answers) + 1)
   assert not len(find_occurrences([["cat"]], _corpus([[]]), tokenizer).rows)
+
+
+def test_patterns_are_found_as_in_the_text(tokenizer, tmp_path):
+  """CuratedTREC's answers, against a search in each text at word boundaries."""
+  rng = np.random.default_rng(5)
+  words = [*WORDS, "Party", "zebra", "Paris.", "café", "year 1984", "new  York"]
+  documents = [Document(str(i), "art", " ".join(rng.choice(words, 60))) for i in range(30)]
+  write_store(tmp_path / "store", split_blocks(documents, tokenizer, 40),
+              tokenizer=tokenizer, max_tokens=40, source="test")
+  corpus = Corpus.open(tmp_path / "store")
+  answers = [["art"], [r"new\s+york|paris"], [r"art|born"], [r"19\d\d", "caf."], ["p.rt"]]
+  regex = [False, True, True, True, True]
+  found = find_occurrences(answers, corpus, tokenizer, regex)
+  for group, is_regex, places in zip(answers, regex, _places(found), strict=True):
+    surfaces = [(row, corpus.texts[row][corpus.body_starts.row(row)[start]:
+                                        corpus.body_ends.row(row)[end]].decode())
+                for row, start, end in places]
+    expected = [(row, match.group()) for row, text in enumerate(corpus.texts)
+                for match in re.finditer(
+                    "|".join(rf"\b(?:{a if is_regex else re.escape(a)})\b" for a in group),
+                    text.decode(), re.IGNORECASE)]
+    assert sorted(surfaces) == sorted(expected)
+    assert bool(expected) == (group != ["p.rt"])  # only inside of "party"

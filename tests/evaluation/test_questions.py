@@ -29,7 +29,39 @@ def test_orqa_layout(tmp_path):
                   '{"question": "c?", "answer": "z", "id": 7}\n')
   assert read_questions(path) == [
       Question("1", "a b?", ("x", "y")), Question("7", "c?", ("z",))]
-  assert all(question.regex for question in read_questions(path, regex=True))
+  assert not any(question.regex for question in read_questions(path))
+
+
+def _lines(path, answers, **more):
+  path.write_text("".join(json.dumps({"question": f"q{i}?", "answer": [answer], **more})
+                          + "\n" for i, answer in enumerate(answers)))
+  return read_questions(path)
+
+
+@pytest.mark.parametrize("split", ["train", "dev", "test"])
+def test_curated_trec_is_told_by_its_name(tmp_path, split):
+  questions = _lines(tmp_path / f"CuratedTrec.resplit.{split}.jsonl", ["Paris", "(bad"])
+  assert all(question.regex for question in questions)
+  # Published code counts a malformed pattern as one that matches nothing.
+  assert [question.answers for question in questions] == [("Paris",), ()]
+  for other in ("NaturalQuestions", "WebQuestions"):
+    questions = _lines(tmp_path / f"{other}.resplit.{split}.jsonl", ["Paris", "(bad"])
+    assert not any(question.regex for question in questions)
+
+
+_PATTERNS = [r"Andrew\s?Jackson|Old\s?Hickory", r"(Dr\. )?King", r"18\d\d", r"New\s?York",
+             r"(?:U\.?S\.?)"]
+
+
+def test_patterns_are_told_by_their_look_under_any_name(tmp_path):
+  plain = [f"answer {i}" for i in range(20)]
+  path = tmp_path / "held_out.jsonl"
+  assert all(question.regex for question in _lines(path, _PATTERNS + plain))
+  assert not any(question.regex for question in _lines(path, plain))
+  assert not any(question.regex for question in _lines(path, plain + ["A | B", "What?"]))
+  many = [f"answer {i}" for i in range(200)]
+  assert not any(question.regex for question in _lines(path, _PATTERNS + many))
+  assert not any(question.regex for question in _lines(path, _PATTERNS, regex=False))
 
 
 _GOOD = b'{"question": "a?", "answer": ["x"]}\n'

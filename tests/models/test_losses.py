@@ -94,3 +94,29 @@ def test_marginal_loss_ignores_minus_infinity_and_examples_without_a_correct_one
   assert gradient[0, 1] == 0 and not gradient[1:].any()
   np.testing.assert_allclose(gradient[0, [0, 2]], [-math.e / (1 + math.e),
                                                    math.e / (1 + math.e)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_joint_against_finite_differences(seed):
+  """In float64: by relevance, r(z) of the paper; by log p(y_j|z,x), the posterior."""
+  relevance, log_probs, weights = _case(seed, size=2, candidates=3, masks=3)
+
+  def log_likelihood(f, log_p):
+    prior = np.exp(f - np.log(np.exp(f).sum(1, keepdims=True)))
+    return np.log((prior * np.exp((log_p * weights[:, None]).sum(-1))).sum(1)).sum()
+
+  with tf.GradientTape() as tape:
+    places = [tf.Variable(relevance), tf.Variable(log_probs)]
+    loss = tf.reduce_sum(losses.joint_loss(*places, tf.constant(weights)))
+  assert loss.dtype == tf.float64
+  np.testing.assert_allclose(loss, -log_likelihood(relevance, log_probs), rtol=1e-12)
+  step = 1e-6
+  for place, gradient in enumerate(tape.gradient(loss, places)):
+    for at in np.ndindex(*gradient.shape):
+      moved = []
+      for sign in (1, -1):
+        values = [relevance.copy(), log_probs.copy()]
+        values[place][at] += sign * step
+        moved.append(-log_likelihood(*values))
+      np.testing.assert_allclose(gradient[at], (moved[0] - moved[1]) / (2 * step),
+                                 atol=1e-8)

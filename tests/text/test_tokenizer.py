@@ -1,5 +1,7 @@
 """The tokenizer against a plain one of BERT's rules, and its offsets on hard text."""
 
+import json
+import pathlib
 import random
 import unicodedata
 
@@ -114,6 +116,43 @@ def test_known_ids_of_bert_base_uncased(real):
                  [14477, 20961, 3468, 7668]]
   assert (real.pad_id, real.unk_id, real.cls_id, real.sep_id, real.mask_id) == (
       0, 100, 101, 102, 103)
+
+
+@pytest.fixture(name="made", scope="module")
+def _made():
+  """What Hugging Face's BertTokenizer made of hard text: see `make_bert_tokens.py`."""
+  path = pathlib.Path(__file__).with_name("bert_tokens.json")
+  return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_ids_are_those_of_hugging_face(made):
+  tokenizer = Tokenizer(made["vocabulary"])
+  for case in made["cases"]:
+    assert tokenizer.tokenize([case["text"]]).to_list() == [case["ids"]], repr(case["text"])
+  known = [i for case in made["cases"] for i in case["ids"] if i != tokenizer.unk_id]
+  assert len(set(known)) > 200
+
+
+def test_real_ids_are_those_of_hugging_face(made, real):
+  for case in made["cases"]:
+    assert real.tokenize([case["text"]]).to_list() == [case["bert_base_uncased"]], (
+        repr(case["text"]))
+
+
+def test_offsets_cut_text_that_gives_the_same_pieces(made):
+  """The text between first and last byte of a word, tokenised alone, is that word."""
+  tokenizer = Tokenizer(made["vocabulary"])
+  continuation = tokenizer.continuation
+  texts = [case["text"] for case in made["cases"]]
+  surfaces_, expected = [], []
+  for text, ids, starts, ends in zip(
+      texts, *(row.to_list() for row in tokenizer.tokenize_with_offsets(texts))):
+    firsts = [i for i, piece in enumerate(ids) if not continuation[piece]]
+    for first, after in zip(firsts, firsts[1:] + [len(ids)]):
+      surfaces_.append(text.encode("utf-8")[starts[first]:ends[after - 1]].decode("utf-8"))
+      expected.append(ids[first:after])
+  assert tokenizer.tokenize(surfaces_).to_list() == expected
+  assert len(expected) > 300
 
 
 def surfaces(tokenizer: Tokenizer, text: str) -> list[str]:

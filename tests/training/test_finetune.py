@@ -1,6 +1,7 @@
 """Gold spans among all spans, and what fine-tuning leaves alone."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages
@@ -8,7 +9,10 @@ from realm_tf.examples.qa import GoldSpans
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models.realm import Realm
+from realm_tf.text.tokenizer import Tokenizer
+from realm_tf.training import finetune
 from realm_tf.training.finetune import correct_spans, train_finetune
+from realm_tf.training.loop import Loop
 from tests import tiny
 
 
@@ -26,7 +30,29 @@ def test_too_wide_a_span_is_left_out():
   assert not correct_spans(gold, tf.constant([1]), tf.constant([1, 6, 3])).numpy().any()
 
 
-def test_finetuning_learns_and_leaves_the_document_tower_alone(tmp_path):
+@pytest.fixture(name="batch_sizes")
+def _batch_sizes(monkeypatch):
+  """The sizes of the batches; while steps run, nothing may be tokenised or matched."""
+  sizes, really_run = [], Loop.run
+
+  def no_text(*arguments):
+    raise AssertionError("text in a training step")
+
+  def run(self, batches, step, **more):
+    with monkeypatch.context() as patch:
+      patch.setattr(Tokenizer, "tokenize", no_text)
+      patch.setattr(Tokenizer, "tokenize_with_offsets", no_text)
+      patch.setattr(finetune, "find_occurrences", no_text)
+      sizes.extend(batch.number.shape[0] for batch in batches.take(3))
+      really_run(self, batches, step, **more)
+
+  monkeypatch.setattr(Loop, "run", run)
+  return sizes
+
+
+def test_finetuning_learns_and_leaves_the_document_tower_alone(tmp_path, batch_sizes):
+  """And takes batches, without text in a step: the published code took one question,
+  and tokenised 5,000 blocks for it."""
   config = tiny.make_config(tmp_path, finetune__steps=60, finetune__learning_rate=3e-3,
                             finetune__beam_size=25)
   corpus = tiny.make_corpus(tmp_path / "corpus")
@@ -41,6 +67,7 @@ def test_finetuning_learns_and_leaves_the_document_tower_alone(tmp_path):
   questions = [f"what is the capital of {country}" for country in tiny.CITIES.values()]
   loop = train_finetune(config, corpus, passages, model, index, questions,
                         [[city] for city in tiny.CITIES], tmp_path / "finetune")
+  assert batch_sizes == [4, 4, 4]
   retriever, reader, answered = np.array(
       [[row["retriever_loss"], row["reader_loss"], row["read_has_answer"]]
        for _, row in loop.log.rows]).T

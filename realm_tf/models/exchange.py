@@ -1,0 +1,278 @@
+"""Import of published checkpoints into Hugging Face's folders, and export to them.
+
+An imported folder holds `config.json`, `model.safetensors`, `vocab.txt` if there was
+one, and `import.json`, which accounts for every tensor. A config's
+`retriever.weights` and `encoder.weights` may name it.
+"""
+
+import dataclasses
+import pathlib
+import re
+import shutil
+from typing import Any, Callable, Mapping, Sequence
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from realm_tf import files
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike
+from realm_tf.models import layouts, tensors, tf1
+from realm_tf.models.layouts import KINDS
+from realm_tf.models.published import Sizes
+from realm_tf.models.tensors import Tensors
+
+_ARCHITECTURES = {
+    "embedder": "RealmEmbedder", "scorer": "RealmScorer", "reader": "RealmReader",
+    "encoder": "RealmKnowledgeAugEncoder", "openqa": "RealmForOpenQA",
+    "bert": "BertForPreTraining"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Account:
+  """What became of each tensor of a source."""
+  kind: str
+  used: dict[str, str]  # name here -> name there; our models compute with it
+  kept: dict[str, str]  # the same; without effect, but kept for the way back
+  skipped: dict[str, str]  # name there -> why
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tensor:
+  """One tensor of a source, read when asked for."""
+  source: Tensors
+  name: str  # in the source
+  transposed: bool = False
+
+  def read(self) -> np.ndarray:
+    value = self.source[self.name]
+    return np.ascontiguousarray(value.T if self.transposed else value)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Source:
+  """A checkpoint under Hugging Face's names, or what is chosen of it."""
+  path: str
+  tensors: dict[str, _Tensor]
+  skipped: dict[str, str]
+  config: Mapping[str, Any]  # empty where none is beside it
+  vocabulary: pathlib.Path | None
+
+
+def import_weights(sources: Sequence[PathLike], output: PathLike, *,
+                   kind: str | None = None, sizes: PathLike | None = None,
+                   vocabulary: PathLike | None = None) -> Account:
+  """Reads published checkpoints and writes them as one Hugging Face folder.
+
+  Args:
+    sources: Hugging Face folders or TensorFlow checkpoints (see
+      `tensors.checkpoint_prefix`). Several make an open-QA model (embedder, reader,
+      block embeddings) or, of kind scorer, two towers: that of documents, of queries.
+    output: the folder to write; it may not exist.
+    kind: one of `layouts.KINDS`; by default told from the names. An embedder or a
+      reader can be taken out of what holds more.
+    sizes: a config.json or bert_config.json, where there is none beside the weights.
+    vocabulary: vocab.txt, where there is none beside the weights.
+
+  Raises:
+    UserError: names the tensor that is unknown, missing or misshapen. Nothing has been
+      written then.
+  """
+  if kind is not None and kind not in KINDS:
+    raise UserError(f"--kind: expected one of {', '.join(KINDS)}, got '{kind}'")
+  kind, source = _gather([_open(pathlib.Path(path)) for path in sources], kind)
+  values = {name: tensor.read() for name, tensor in source.tensors.items()}
+  config = _config(kind, source, values, sizes)
+  layout = layouts.layout(kind, Sizes.from_values(config, str(sizes or source.path)), values)
+  layouts.check(layout, {name: value.shape for name, value in values.items()}, source.path)
+  there = {name: tensor.name for name, tensor in source.tensors.items()}
+  account = Account(kind, {name: there[name] for name in layout.used},
+                    {name: there[name] for name in layout.kept if name in there},
+                    source.skipped)
+  write_folder(output, config, values,
+               pathlib.Path(vocabulary) if vocabulary else source.vocabulary, account)
+  return account
+
+
+def write_folder(output: PathLike, config: Mapping[str, Any],
+                 values: Mapping[str, np.ndarray], vocabulary: pathlib.Path | None,
+                 account: Account | None = None) -> None:
+  """Writes a Hugging Face folder, whole or not at all; it may not exist yet."""
+  if pathlib.Path(output).exists():
+    raise UserError(f"{output}: is there already; name a new folder, or remove it")
+  with files.new_folder(output) as new:
+    files.write_json(new / "config.json", config)
+    save_file(dict(values), new / tensors.SAFETENSORS, {"format": "pt"})
+    if vocabulary:
+      try:
+        shutil.copyfile(vocabulary, new / "vocab.txt")
+      except FileNotFoundError:
+        raise UserError(f"{vocabulary}: no such file") from None
+    if account:
+      files.write_json(new / "import.json", dataclasses.asdict(account))
+
+
+def hugging_face_config(kind: str, sizes: Sizes, **more: Any) -> dict[str, Any]:
+  """The fields of a `config.json` from which Transformers makes the same model."""
+  values = {"model_type": "bert" if kind == "bert" else "realm",
+            "architectures": [_ARCHITECTURES[kind]], **dataclasses.asdict(sizes.bert)}
+  if kind != "bert":
+    values |= {field.name: getattr(sizes, field.name)
+               for field in dataclasses.fields(sizes) if field.name != "bert"}
+  return values | more
+
+
+# Reading a source.
+
+
+def _open(path: pathlib.Path) -> _Source:
+  prefix = tensors.checkpoint_prefix(path)
+  if prefix:
+    return _open_checkpoint(prefix)
+  if not path.is_dir():
+    raise UserError(f"{path}: no such folder or TensorFlow checkpoint")
+  read = tensors.read_folder(path)
+  words = path / "vocab.txt"
+  return _Source(str(path), {_canonical(name): _Tensor(read, name) for name in read}, {},
+                 files.read_json(path / "config.json"), words if words.exists() else None)
+
+
+def _canonical(name: str) -> str:
+  """Today's spelling of a name in a Hugging Face file."""
+  for old, new in (("gamma", "weight"), ("beta", "bias")):
+    if name.endswith(f"LayerNorm.{old}"):
+      name = name.removesuffix(old) + new
+  bare = name.startswith(("embeddings.", "encoder.", "pooler."))
+  return f"bert.{name}" if bare else name
+
+
+def _open_checkpoint(prefix: str) -> _Source:
+  read = tensors.read_checkpoint(prefix)
+  found: dict[str, _Tensor] = {}
+  skipped = {}
+  for name in sorted(read):
+    new, why = tf1.hugging_face_name(name), tf1.why_skipped(name)
+    if why:
+      skipped[name] = why
+    elif new is None:
+      raise UserError(f"{prefix}: variable '{name}' is unknown: it is no part of a "
+                      "published model")
+    elif new in found:
+      raise UserError(f"{prefix}: variables '{found[new].name}' and '{name}' are both "
+                      f"'{new}'")
+    else:
+      found[new] = _Tensor(read, name, tf1.is_transposed(name))
+  config = _near(prefix, "bert_config.json", "config.json")
+  return _Source(prefix, found, skipped,
+                 tf1.config_values(files.read_json(config)) if config else {},
+                 _near(prefix, "vocab.txt", "assets/vocab.txt"))
+
+
+def _near(prefix: str, *names: str) -> pathlib.Path | None:
+  """The first of these files beside a checkpoint, if any is there."""
+  folder = pathlib.Path(prefix).parent
+  if folder.name == "variables":  # of a hub module or SavedModel
+    folder = folder.parent
+  return next((folder / name for name in names if (folder / name).exists()), None)
+
+
+# Choosing what belongs to a kind.
+
+
+def _gather(sources: Sequence[_Source], kind: str | None) -> tuple[str, _Source]:
+  """Several sources as one; the kind, and the tensors under the names of that kind."""
+  if len(sources) == 1:
+    kind = kind or _told_by_names(sources[0])
+    return kind, _choose(sources[0], kind)
+  if kind == "scorer":
+    if len(sources) != 2:
+      raise UserError("--source: a scorer has two at most: that of documents, of queries")
+    parts = [_prefixed(_choose(source, "embedder"), prefix)
+             for source, prefix in zip(sources, ("embedder.", "query_embedder."))]
+  else:
+    kind = "openqa"
+    parts = [_part_of_openqa(source) for source in sources]
+  merged: dict[str, _Tensor] = {}
+  for part in parts:
+    for name in part.tensors:
+      if name in merged:
+        raise UserError(f"{part.path}: tensor '{name}' is in another source already")
+    merged |= part.tensors
+  return kind, _Source(
+      " + ".join(part.path for part in parts), merged,
+      {name: why for part in parts for name, why in part.skipped.items()},
+      next((part.config for part in parts if part.config), {}),
+      next((part.vocabulary for part in parts if part.vocabulary), None))
+
+
+def _prefixed(source: _Source, prefix: str) -> _Source:
+  return dataclasses.replace(
+      source, tensors={prefix + name: value for name, value in source.tensors.items()})
+
+
+def _part_of_openqa(source: _Source) -> _Source:
+  kind = _told_by_names(source)
+  if kind in ("embedder", "reader"):
+    return _prefixed(_choose(source, kind), f"{kind}.")
+  return source
+
+
+def _told_by_names(source: _Source) -> str:
+  names = source.tensors.keys()
+  kind, parts = layouts.kind_of(names), {name.partition(".")[0] for name in names}
+  of_tf1 = any("/" in tensor.name for tensor in source.tensors.values())
+  if of_tf1 and parts in ({"embedder"}, {"reader"}):
+    return parts.pop()
+  if of_tf1 and kind == "bert" and "cls.seq_relationship.weight" not in names and (
+      "cls.predictions.bias" in names):
+    return "encoder"  # BERT is published with its next-sentence head, REALM without
+  return kind
+
+
+def _choose(source: _Source, kind: str) -> _Source:
+  """The tensors that belong to this kind, under its names; others are skipped."""
+  chosen, skipped = dict(source.tensors), dict(source.skipped)
+
+  def skip(why: str, of_them: Callable[[str], bool]) -> None:
+    for name in [name for name in chosen if of_them(name)]:
+      skipped[chosen.pop(name).name] = why
+
+  if kind in ("embedder", "reader") and any(n.startswith(f"{kind}.") for n in chosen):
+    skip(f"no part of the {kind}", lambda name: not name.startswith(f"{kind}."))
+    chosen = {name.removeprefix(f"{kind}."): value for name, value in chosen.items()}
+  if kind == "encoder":
+    skip("no part of the encoder", lambda name: name.startswith("cls.seq_relationship."))
+    chosen = {re.sub(r"^bert\.", "realm.", name): value for name, value in chosen.items()}
+  if kind == "scorer" and _one_tower_twice(chosen):
+    skip("the same as in embedder.*: one tower",
+         lambda name: name.startswith("query_embedder."))
+  return dataclasses.replace(source, tensors=chosen, skipped=skipped)
+
+
+def _one_tower_twice(chosen: Mapping[str, _Tensor]) -> bool:
+  query = {name for name in chosen if name.startswith("query_embedder.")}
+  return bool(query) and all(
+      (other := name.removeprefix("query_")) in chosen
+      and np.array_equal(chosen[name].read(), chosen[other].read()) for name in query)
+
+
+# Sizes.
+
+
+def _config(kind: str, source: _Source, values: Mapping[str, np.ndarray],
+            sizes: PathLike | None) -> dict[str, Any]:
+  """The config.json of the result: that of the source, or one made from shapes."""
+  given: dict[str, Any] = dict(source.config)
+  if sizes:
+    given = files.read_json(sizes)
+    if "model_type" not in given:
+      given = tf1.config_values(given)
+  if "model_type" not in given:
+    bert = given if "hidden_size" in given else tf1.bert_sizes(values, source.path)
+    made = Sizes.from_values(tf1.head_sizes(values) | bert, str(sizes or source.path))
+    given = hugging_face_config(kind, made) | given
+  if kind != "bert" and _ARCHITECTURES[kind] not in (given.get("architectures") or []):
+    given |= {"model_type": "realm", "architectures": [_ARCHITECTURES[kind]]}
+  if layouts.BLOCKS in values:
+    given["num_block_records"] = len(values[layouts.BLOCKS])
+  return given

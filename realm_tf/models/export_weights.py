@@ -1,0 +1,102 @@
+"""Export of a model to the folders of Hugging Face's Transformers."""
+
+import pathlib
+from typing import Any, Mapping
+
+import numpy as np
+
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike
+from realm_tf.models import exchange, layouts, weights
+from realm_tf.models.published import Sizes
+from realm_tf.models.realm import Realm
+
+KINDS = ("embedder", "query_embedder", "scorer", "encoder", "reader", "openqa")
+
+
+def kinds_of(model: Realm) -> list[str]:
+  """The kinds of folder that a model makes: one tower is no query tower of its own."""
+  parted = model.retriever.query_tower is not model.retriever.document_tower
+  return [kind for kind in KINDS if parted or kind != "query_embedder"]
+
+
+def obstacle(model: Realm, kind: str) -> str | None:
+  """Why Transformers could not hold this part of the model; None if it can."""
+  pooling = model.config.retriever.pooling
+  if kind not in ("encoder", "reader") and pooling != "pooler":
+    return (f"config.retriever.pooling is {pooling}: an embedder of Transformers always "
+            "takes [CLS] through its pooler")
+  if kind == "openqa" and model.retriever.bert_config != model.encoder.bert.config:
+    return ("retriever and encoder are of different sizes: Transformers has one "
+            "config.json for both")
+  return None
+
+
+def export_weights(model: Realm, kind: str, output: PathLike, *,
+                   vocabulary: pathlib.Path | None = None,
+                   block_emb: np.ndarray | None = None) -> None:
+  """Writes one part of a model as config.json and model.safetensors.
+
+  `embedder` is the tower of documents, `query_embedder` that of questions; `openqa`
+  embeds questions, and so has the tower of questions.
+
+  Args:
+    model: what to write, bit by bit.
+    kind: one of `KINDS`.
+    output: the folder to write; it may not exist.
+    vocabulary: vocab.txt, copied beside the weights.
+    block_emb: the embeddings of the blocks, [N, D] float32, for `openqa`.
+
+  Raises:
+    UserError: Transformers has no such model, or `output` is there already.
+  """
+  reason = obstacle(model, kind)
+  if reason:
+    raise UserError(f"{kind}: cannot be exported: {reason}")
+  names = _names(model, kind)
+  values = {name: np.ascontiguousarray(v.numpy().T if transposed else v.numpy())
+            for name, (v, transposed) in names.items()}
+  values |= _positions(names)
+  if block_emb is not None:
+    values[layouts.BLOCKS] = np.ascontiguousarray(block_emb, np.float32)
+  exchange.write_folder(output, _config(model, kind, values), values, vocabulary)
+
+
+def _names(model: Realm, kind: str) -> weights.Names:
+  query, document = model.retriever.query_tower, model.retriever.document_tower
+  reader = weights.encoder_names(model.encoder)
+  if kind == "encoder":
+    return {name: v for name, v in reader.items() if not name.startswith("qa_outputs.")}
+  if kind == "openqa":
+    return weights.tower_names(query, "embedder.") | {
+        f"reader.{name}": v for name, v in reader.items()}
+  return {"embedder": weights.tower_names(document),
+          "query_embedder": weights.tower_names(query),
+          "scorer": weights.retriever_names(model.retriever), "reader": reader}[kind]
+
+
+def _positions(names: weights.Names) -> dict[str, np.ndarray]:
+  """The constant that Transformers up to 4.30 stores beside the embeddings."""
+  return {name.replace("position_embeddings.weight", "position_ids"):
+          np.arange(variable.shape[0], dtype=np.int64)[None]
+          for name, (variable, _) in names.items()
+          if name.endswith("position_embeddings.weight")}
+
+
+def _config(model: Realm, kind: str, values: Mapping[str, np.ndarray]) -> dict[str, Any]:
+  config = model.config
+  of_encoder = kind in ("encoder", "reader")
+  sizes = Sizes(
+      model.encoder.bert.config if of_encoder else model.retriever.bert_config,
+      retriever_proj_size=config.retriever.projection_size,
+      span_hidden_size=config.encoder.span_hidden_size,
+      max_span_width=config.encoder.max_span_width,
+      reader_layer_norm_eps=config.encoder.span_norm_eps)
+  blocks = ({"num_block_records": len(values[layouts.BLOCKS])}
+            if layouts.BLOCKS in values else {})
+  return exchange.hugging_face_config(
+      "embedder" if kind == "query_embedder" else kind, sizes,
+      num_candidates=config.pretrain.candidates, pad_token_id=0,
+      searcher_beam_size=config.finetune.beam_size,
+      reader_beam_size=config.finetune.read_blocks,
+      reader_seq_len=config.finetune.reader_length, **blocks)

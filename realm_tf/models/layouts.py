@@ -1,0 +1,176 @@
+"""Which tensors each kind of published folder holds, and in which shapes.
+
+The shapes come from our own models: a tensor counts as used if a variable of ours
+takes it.
+
+| kind     | tensors |
+|----------|---------|
+| embedder | `realm.*`, `cls.dense.*`, `cls.LayerNorm.*` |
+| scorer   | `embedder.*` and, of two towers, `query_embedder.*` |
+| encoder  | `realm.*`, `cls.predictions.*` |
+| reader   | `realm.*`, `qa_outputs.*`, and `cls.predictions.*` if there |
+| openqa   | `embedder.*`, `reader.*`, and `block_emb` if there |
+| bert     | `bert.*`, and `cls.predictions.*` if there |
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+
+from realm_tf.errors import UserError
+from realm_tf.models import published, weights
+from realm_tf.models.encoder import KnowledgeEncoder
+from realm_tf.models.published import Sizes
+from realm_tf.models.retriever import Tower
+
+KINDS = ("embedder", "scorer", "encoder", "reader", "openqa", "bert")
+BLOCKS = "block_emb"
+
+# A dimension that may be of any size is None.
+Shapes = dict[str, tuple[int | None, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+  """The tensors of one folder."""
+  used: Shapes  # our models compute with them: all must be there
+  kept: Shapes  # in the published model, but without effect: they may be absent
+
+
+def kind_of(names: Iterable[str]) -> str:
+  """The kind of folder that tensors of these names make."""
+  names = set(names)
+  parts = {name.partition(".")[0] for name in names}
+  if parts & {"reader", BLOCKS}:
+    return "openqa"
+  for mark, kind in (("embedder", "scorer"), ("qa_outputs", "reader")):
+    if mark in parts:
+      return kind
+  if "realm" in parts:
+    return "embedder" if "cls.dense.weight" in names else "encoder"
+  return "bert"
+
+
+def layout(kind: str, sizes: Sizes, names: Iterable[str]) -> Layout:
+  """What a folder of this kind and these sizes holds, among optional parts those
+  of which `names` has any tensor."""
+  return _LAYOUTS[kind](_Models(sizes), set(names))
+
+
+def check(layout_: Layout, shapes: Mapping[str, tuple[int, ...]], where: str) -> None:
+  """Compares a folder's tensors with its layout.
+
+  Raises:
+    UserError: names an unknown, a missing or a misshapen tensor.
+  """
+  known = layout_.used | layout_.kept
+  for name in layout_.used:
+    if name not in shapes:
+      raise UserError(f"{where}: tensor '{name}' is missing")
+  for name, shape in shapes.items():
+    if name not in known:
+      raise UserError(f"{where}: tensor '{name}' is unknown: it is no part of this kind of "
+                      f"model; kinds: {', '.join(KINDS)} (--kind)")
+    expected = known[name]
+    if len(shape) != len(expected) or any(
+        wanted not in (None, size) for size, wanted in zip(shape, expected)):
+      told = [size if size is not None else "any" for size in expected]
+      raise UserError(f"{where}: tensor '{name}' has shape {list(shape)}, expected {told}")
+
+
+def _shapes(names: weights.Names) -> Shapes:
+  return {name: weights.shape_in_file(*place) for name, place in names.items()}
+
+
+def _merge(parts: Mapping[str, Layout]) -> Layout:
+  """Layouts under their prefixes, as one."""
+  used, kept = ({f"{prefix}{name}": shape for prefix, part in parts.items()
+                 for name, shape in getattr(part, field).items()}
+                for field in ("used", "kept"))
+  return Layout(used, kept)
+
+
+class _Models:
+  """Our models of these sizes, made when asked for: their variables have the shapes."""
+
+  def __init__(self, sizes: Sizes):
+    self.sizes = sizes
+
+  @functools.cached_property
+  def tower(self) -> Tower:
+    return published.new_retriever(self.sizes, shared_towers=True).document_tower
+
+  @functools.cached_property
+  def encoder(self) -> KnowledgeEncoder:
+    return published.new_encoder(self.sizes)
+
+
+def _pooler(sizes: Sizes, prefix: str) -> Shapes:
+  hidden = sizes.bert.hidden_size
+  return {f"{prefix}pooler.dense.weight": (hidden, hidden),
+          f"{prefix}pooler.dense.bias": (hidden,)}
+
+
+def _spare(sizes: Sizes, prefix: str) -> Shapes:
+  """Two that a BERT may have stored besides: a constant (0, 1, 2, ...), and the output
+  matrix of masked words, which is tied to the embeddings."""
+  words, hidden = sizes.bert.vocab_size, sizes.bert.hidden_size
+  return {f"{prefix}embeddings.position_ids": (1, sizes.bert.max_position_embeddings),
+          "cls.predictions.decoder.weight": (words, hidden),
+          "cls.predictions.decoder.bias": (words,)}
+
+
+def _embedder(models: _Models, names: set[str]) -> Layout:
+  del names
+  # Transformers gives an embedder a masked-LM head, and never calls it.
+  head = weights.masked_lm_names(models.encoder.masked_lm)
+  return Layout(_shapes(weights.tower_names(models.tower)),
+                _shapes(head) | _spare(models.sizes, "realm."))
+
+
+def _scorer(models: _Models, names: set[str]) -> Layout:
+  two = any(name.startswith("query_embedder.") for name in names)
+  return _merge(dict.fromkeys(("embedder.", "query_embedder.") if two else ("embedder.",),
+                              _embedder(models, names)))
+
+
+def _encoder(models: _Models, names: set[str]) -> Layout:
+  del names
+  return Layout(_shapes(weights.bert_names(models.encoder.bert, "realm.")
+                        | weights.masked_lm_names(models.encoder.masked_lm)),
+                _spare(models.sizes, "realm.") | _pooler(models.sizes, "realm."))
+
+
+def _reader(models: _Models, names: set[str]) -> Layout:
+  whole = _encoder(models, names)
+  head = _shapes(weights.span_names(models.encoder.span_head))
+  return Layout(_with_masked_lm_if_there(whole.used, names) | head, whole.kept)
+
+
+def _with_masked_lm_if_there(used: Shapes, names: set[str]) -> Shapes:
+  head = {name for name in used if name.startswith("cls.predictions.")}
+  return used if head & names else {
+      name: shape for name, shape in used.items() if name not in head}
+
+
+def _openqa(models: _Models, names: set[str]) -> Layout:
+  of_reader = {name.removeprefix("reader.") for name in names if name.startswith("reader.")}
+  whole = _merge({"embedder.": _embedder(models, names),
+                  "reader.": _reader(models, of_reader)})
+  size = models.sizes.retriever_proj_size
+  blocks: Shapes = {BLOCKS: (None, size)} if BLOCKS in names else {}
+  return Layout(whole.used | blocks, whole.kept)
+
+
+def _bert(models: _Models, names: set[str]) -> Layout:
+  used = _shapes(weights.bert_names(models.encoder.bert, "bert.")
+                 | weights.masked_lm_names(models.encoder.masked_lm))
+  pooler = _pooler(models.sizes, "bert.")
+  used = _with_masked_lm_if_there(used, names) | (pooler if pooler.keys() & names else {})
+  next_sentence = {"cls.seq_relationship.weight": (2, models.sizes.bert.hidden_size),
+                   "cls.seq_relationship.bias": (2,)}
+  return Layout(used, _spare(models.sizes, "bert.") | next_sentence)
+
+
+_LAYOUTS = {"embedder": _embedder, "scorer": _scorer, "encoder": _encoder,
+            "reader": _reader, "openqa": _openqa, "bert": _bert}

@@ -1,0 +1,119 @@
+"""Tensors by name, from whatever holds them: safetensors, PyTorch, TensorFlow 1.
+
+Names and values are given as they stand in the file. No pickle is run: PyTorch's
+own loader reads `pytorch_model.bin`, restricted to tensors.
+"""
+
+import collections.abc
+import pathlib
+from typing import Iterator, Mapping
+
+import numpy as np
+import tensorflow as tf
+from safetensors import SafetensorError, safe_open
+
+from realm_tf import files
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike
+
+Tensors = Mapping[str, np.ndarray]
+
+SAFETENSORS = "model.safetensors"
+PYTORCH = "pytorch_model.bin"
+
+
+class _Lazy(collections.abc.Mapping):
+  """A mapping whose values are read when asked for."""
+
+  def __init__(self, names, read):
+    self._names, self._read = dict.fromkeys(names), read
+
+  def __getitem__(self, name: str) -> np.ndarray:
+    if name not in self._names:
+      raise KeyError(name)
+    return self._read(name)
+
+  def __iter__(self) -> Iterator[str]:
+    return iter(self._names)
+
+  def __len__(self) -> int:
+    return len(self._names)
+
+  def __contains__(self, name) -> bool:  # Mapping's own would read the tensor
+    return name in self._names
+
+
+def read_safetensors(path: PathLike) -> Tensors:
+  """Opens a safetensors file; a missing or damaged one is a `UserError`."""
+  if not pathlib.Path(path).is_file():
+    raise UserError(f"{path}: no such file")
+  try:
+    file = safe_open(path, framework="np")
+    return _Lazy(file.keys(), file.get_tensor)
+  except SafetensorError as error:
+    raise UserError(f"{path}: not a whole safetensors file ({error})") from None
+
+
+def read_pytorch(path: PathLike) -> Tensors:
+  """Reads a `pytorch_model.bin` by PyTorch's loader for nothing but tensors.
+
+  Raises:
+    UserError: PyTorch is not installed, or the file holds more than tensors.
+  """
+  try:
+    import torch  # pylint: disable=import-outside-toplevel
+  except ImportError:
+    raise UserError(f"{path}: reading it needs PyTorch, which is not installed; install "
+                    "realm_tf[torch], or convert the file to safetensors") from None
+  try:
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: value.detach().numpy() for name, value in state.items()}
+  except Exception as error:  # a damaged file fails in many ways
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    raise UserError(f"{path}: not a file of tensors only ({reason})") from None
+
+
+def checkpoint_prefix(path: PathLike) -> str | None:
+  """The prefix of the TensorFlow checkpoint at `path`, or None.
+
+  `path` is a prefix (`bert_model.ckpt`), a folder with one checkpoint or with a
+  `checkpoint` file, or that of a hub module or SavedModel (`variables/variables`).
+  """
+  path = pathlib.Path(path)
+  if path.suffix == ".index" and path.is_file():
+    return str(path.with_suffix(""))
+  if pathlib.Path(f"{path}.index").is_file():
+    return str(path)
+  if not path.is_dir():
+    return None
+  newest = tf.train.latest_checkpoint(str(path))
+  if newest:
+    return newest
+  found = sorted([*path.glob("*.index"), *path.glob("variables/variables.index")])
+  if len(found) > 1:
+    raise UserError(f"{path}: several checkpoints ({', '.join(f.stem for f in found)}); "
+                    "name one of them")
+  return str(found[0].with_suffix("")) if found else None
+
+
+def read_checkpoint(prefix: str) -> Tensors:
+  """Opens a TensorFlow checkpoint, of TF1 or of a hub module."""
+  try:
+    reader = tf.train.load_checkpoint(prefix)
+    return _Lazy(reader.get_variable_to_shape_map(), reader.get_tensor)
+  except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    raise UserError(f"{prefix}: not a whole TensorFlow checkpoint "
+                    f"({str(error).splitlines()[0]})") from None
+
+
+def read_folder(folder: PathLike) -> Tensors:
+  """The tensors of a Hugging Face folder: safetensors if there, else PyTorch's."""
+  folder = pathlib.Path(folder)
+  for name, read in ((SAFETENSORS, read_safetensors), (PYTORCH, read_pytorch)):
+    if (folder / name).exists():
+      return read(folder / name)
+    if (folder / f"{name}.index.json").exists():
+      places = files.read_json(folder / f"{name}.index.json")["weight_map"]
+      return collections.ChainMap(
+          *(dict(read(folder / part)) for part in sorted(set(places.values()))))
+  raise UserError(f"{folder}: neither {SAFETENSORS} nor {PYTORCH} is there")
