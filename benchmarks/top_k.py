@@ -20,6 +20,9 @@ import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import realm_tf  # noqa: F401  chooses Keras 2 before TensorFlow is imported
+
+# isort: split
 import numpy as np
 import tensorflow as tf
 import top_k_peers
@@ -32,7 +35,7 @@ _K = flags.DEFINE_list("k", ["8"], "K, rows wanted.")
 _SECONDS = flags.DEFINE_float("seconds", 2.0, "Repeat each cell for this long ...")
 _REPEATS = flags.DEFINE_integer("repeats", 3, "... and at least so often.", lower_bound=1)
 _ONLY_OURS = flags.DEFINE_string(
-    "only_ours", None, "No peers, and ours only where this is in the name; '' for all of ours.")
+    "only_ours", None, "No peers, and ours only if this is in the name; '' for all.")
 _JSON = flags.DEFINE_string("json", None, "Also write all figures to this file.")
 _PICTURE = flags.DEFINE_string("picture", None, "Also draw the table into this file.")
 
@@ -96,7 +99,8 @@ def matmul_peak(dtype: tf.DType) -> float:
     left = tf.cast(tf.random.normal(shape[:2]), dtype)
     right = tf.cast(tf.random.normal(shape[1:]), dtype)
     run = tf.function(lambda left=left, right=right: tf.matmul(left, right))
-    best = max(best, 2e3 * np.prod(shape) / min(timed(lambda run=run: run()[0, 0].numpy(), 1, 5)))
+    fastest = min(timed(lambda run=run: run()[0, 0].numpy(), 1, 5))
+    best = max(best, 2e3 * np.prod(shape) / fastest)
   return best
 
 

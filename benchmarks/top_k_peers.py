@@ -9,6 +9,9 @@ import dataclasses
 import importlib.util
 from typing import Callable
 
+import realm_tf  # noqa: F401  chooses Keras 2 before TensorFlow is imported
+
+# isort: split
 import numpy as np
 import tensorflow as tf
 
@@ -29,7 +32,7 @@ class Method:
 
 def _ours(table_type, query_type, shadow=False):
   def prepare(table):
-    index = ExactIndex(*table.shape, dtype=table_type, **({"shadow": True} if shadow else {}))
+    index = ExactIndex(*table.shape, dtype=table_type, shadow=shadow)
     index.assign(table, step=0)
     find = tf.function(lambda queries, k: index.search(queries, k),
                        input_signature=[tf.TensorSpec([None, None], query_type),
@@ -50,8 +53,8 @@ def _tensorflow(dtype):
 
 def _scann_brute_force(table):
   import scann
-  searcher = scann.scann_ops_pybind.builder(table, 8, "dot_product").score_brute_force().build()
-  return _scann_search(searcher)
+  builder = scann.scann_ops_pybind.builder(table, 8, "dot_product")
+  return _scann_search(builder.score_brute_force().build())
 
 
 def _scann_tree(table):
@@ -105,7 +108,9 @@ def ours() -> list[Method]:
   float32, bfloat16 = tf.float32, tf.bfloat16
   return [Method("realm_tf, float32", _ours(float32, float32), 4, True),
           Method("realm_tf, bfloat16 table", _ours(bfloat16, float32), 2, True),
-          Method("realm_tf, bfloat16", _ours(bfloat16, bfloat16), 2, True)]
+          Method("realm_tf, bfloat16", _ours(bfloat16, bfloat16), 2, True),
+          Method("realm_tf, float32 + shadow", _ours(float32, float32, True), 1, True),
+          Method("realm_tf, bfloat16 + shadow", _ours(bfloat16, float32, True), 1, True)]
 
 
 def installed_peers() -> list[Method]:

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 
 namespace realm {
 
@@ -40,17 +41,35 @@ struct Candidate {
   uint64_t high;
 };
 
-// Moves the best k of `count` > k candidates, by `low`, to the front and behind
-// them those that may still be better than one of these. Returns how many stay.
-// What goes has a key below the k-th `low`, so below the keys of k others.
-inline int64_t KeepBest(Candidate* all, int64_t count, int64_t k) {
+// A key that at least k of the `low` reach, and not many more: that of a sample's
+// quantile where it will do, else the k-th itself. Reorders.
+inline uint64_t NearKth(Candidate* all, int64_t count, int64_t k) {
+  constexpr int64_t kSample = 512, kMargin = 20;  // two standard deviations
+  const int64_t rank = k * kSample / count + kMargin;
+  if (count >= 4 * kSample && rank < kSample) {
+    uint64_t sample[kSample];
+    for (int64_t i = 0; i < kSample; ++i) sample[i] = all[i * (count / kSample)].low;
+    std::nth_element(sample, sample + rank, sample + kSample,
+                     std::greater<uint64_t>());
+    int64_t reach = 0;
+    for (int64_t i = 0; i < count; ++i) reach += all[i].low >= sample[rank];
+    if (reach >= k && reach <= k + (count - k) / 2) return sample[rank];
+  }
   std::nth_element(
       all, all + k - 1, all + count,
       [](const Candidate& a, const Candidate& b) { return a.low > b.low; });
-  const uint64_t kth = all[k - 1].low;
-  return std::partition(all + k, all + count,
-                        [kth](const Candidate& c) { return c.high >= kth; }) -
-         all;
+  return all[k - 1].low;
+}
+
+// Moves those that may have a key of at least `kth` to the front, and counts them.
+inline int64_t KeepFrom(uint64_t kth, Candidate* all, int64_t count) {
+  int64_t kept = 0;
+  for (int64_t i = 0; i < count; ++i) {  // without a branch
+    const Candidate candidate = all[i];
+    all[kept] = candidate;
+    kept += candidate.high >= kth;
+  }
+  return kept;
 }
 
 class Collector {
@@ -72,14 +91,13 @@ class Collector {
     all_[size_++] = candidate;
     if (size_ == k_) return SetThreshold();
     if (size_ < capacity_) return false;
-    size_ = KeepBest(all_, size_, k_);
+    Keep();
     if (2 * (capacity_ - size_) < capacity_ - k_) {
       for (int64_t i = 0; i < size_; ++i) {
         if (all_[i].low != all_[i].high) score(&all_[i]);
       }
-      size_ = KeepBest(all_, size_, k_);  // keys differ: exactly k
+      Keep();
     }
-    kth_ = all_[k_ - 1].low;
     return true;
   }
 
@@ -91,6 +109,12 @@ class Collector {
   const Candidate* end() const { return all_ + size_; }
 
  private:
+  // What goes has a key below the `low` of k others, so below their keys.
+  void Keep() {
+    kth_ = NearKth(all_, size_, k_);
+    size_ = KeepFrom(kth_, all_, size_);
+  }
+
   bool SetThreshold() {
     if (kth_ != 0) return false;
     kth_ = std::min_element(all_, all_ + k_,

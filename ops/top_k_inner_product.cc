@@ -108,14 +108,17 @@ void Finish(Search* search, int64_t query,
   for (const Collector* part : parts) {
     if (part != nullptr) all.insert(all.end(), part->begin(), part->end());
   }
-  all.resize(KeepBest(all.data(), all.size(), k));
+  const uint64_t kth = NearKth(all.data(), all.size(), k);
+  all.resize(KeepFrom(kth, all.data(), all.size()));
   ScoreAll(search, query, &all, parallel_for);
-  std::partial_sort(
-      all.begin(), all.begin() + k, all.end(),
-      [](const Candidate& a, const Candidate& b) { return a.low > b.low; });
+  std::vector<uint64_t> keys;
+  for (const Candidate& candidate : all) keys.push_back(candidate.low);
+  std::nth_element(keys.begin(), keys.begin() + k - 1, keys.end(),
+                   std::greater<uint64_t>());
+  std::sort(keys.begin(), keys.begin() + k, std::greater<uint64_t>());
   for (int64_t i = 0; i < k; ++i) {
-    scores[i] = ScoreOf(all[i].low);
-    rows[i] = RowOf(all[i].low);
+    scores[i] = ScoreOf(keys[i]);
+    rows[i] = RowOf(keys[i]);
   }
 }
 
