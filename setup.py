@@ -31,12 +31,13 @@ EXTRAS = {
 # One build runs everywhere: each scan kernel has flags of its own, nothing else
 # has any, and the op chooses at run time.
 ALGORITHM = ("top_k_inner_product", "top_k_kernels", "top_k_panels",
-             "top_k_worker", "top_k_scan_portable")
+             "top_k_shadow", "top_k_worker", "top_k_scan_portable")
 AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma",
           "-mprefer-vector-width=512")
 X86_KERNELS = {
     "top_k_scan_avx2": ("-mavx2", "-mfma"),
     "top_k_scan_avx512": AVX512,
+    "top_k_scan_avx512_bf16": AVX512 + ("-mavx512bf16",),
     "top_k_scan_amx": AVX512 + ("-mavx512bf16", "-mamx-tile", "-mamx-bf16"),
 }
 TENSORFLOW_PARTS = ("top_k_inner_product_kernel", "top_k_inner_product_op")

@@ -1,6 +1,7 @@
 // Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
 //
-// The best k of a stream of scored rows, in O(k) memory.
+// The best k of a stream of rows whose scores are known within bounds, in O(k)
+// memory. A row is scored exactly only if its bounds do not decide.
 
 #ifndef REALM_OPS_TOP_K_COLLECTOR_H_
 #define REALM_OPS_TOP_K_COLLECTOR_H_
@@ -34,37 +35,96 @@ inline int32_t RowOf(uint64_t key) {
   return static_cast<int32_t>(0xffffffffu - static_cast<uint32_t>(key));
 }
 
+// A row whose key is within [low, high], and is both once the row is scored.
+struct Candidate {
+  uint64_t low;
+  uint64_t high;
+};
+
+// A key that at least k of the `low` reach, and not many more: that of a sample's
+// quantile where it will do, else the k-th itself. Reorders.
+inline uint64_t NearKth(Candidate* all, int64_t count, int64_t k) {
+  constexpr int64_t kSample = 512, kMargin = 20;  // two standard deviations
+  const int64_t rank = k * kSample / count + kMargin;
+  if (count >= 4 * kSample && rank < kSample) {
+    uint64_t sample[kSample];
+    for (int64_t i = 0; i < kSample; ++i) sample[i] = all[i * (count / kSample)].low;
+    std::nth_element(sample, sample + rank, sample + kSample,
+                     std::greater<uint64_t>());
+    int64_t reach = 0;
+    for (int64_t i = 0; i < count; ++i) reach += all[i].low >= sample[rank];
+    if (reach >= k && reach <= k + (count - k) / 2) return sample[rank];
+  }
+  std::nth_element(
+      all, all + k - 1, all + count,
+      [](const Candidate& a, const Candidate& b) { return a.low > b.low; });
+  return all[k - 1].low;
+}
+
+// Moves those that may have a key of at least `kth` to the front, and counts them.
+inline int64_t KeepFrom(uint64_t kth, Candidate* all, int64_t count) {
+  int64_t kept = 0;
+  for (int64_t i = 0; i < count; ++i) {  // without a branch
+    const Candidate candidate = all[i];
+    all[kept] = candidate;
+    kept += candidate.high >= kth;
+  }
+  return kept;
+}
+
 class Collector {
  public:
-  // Room for half as many again as are wanted: a selection then costs a
-  // constant per key, and the threshold lags little.
-  static int64_t Capacity(int64_t k) { return k + k / 2 + 1; }
+  // Room for half as many again as are wanted, and some: a selection then costs a
+  // constant per candidate, and the threshold lags little.
+  static int64_t Capacity(int64_t k) { return k + std::max<int64_t>(k / 2, 16); }
 
-  // `keys` has room for Capacity(k), k > 0.
-  Collector(uint64_t* keys, int64_t k)
-      : keys_(keys), k_(k), capacity_(Capacity(k)) {}
+  // `room` is for Capacity(k) candidates, k > 0.
+  Collector(Candidate* room, int64_t k)
+      : all_(room), k_(k), capacity_(Capacity(k)) {}
 
-  // Returns whether the threshold rose.
-  bool Offer(uint64_t key) {
-    if (key < kth_) return false;
-    keys_[size_++] = key;
-    if (size_ != capacity_ && !(size_ == k_ && kth_ == 0)) return false;
-    std::nth_element(keys_, keys_ + k_ - 1, keys_ + size_,
-                     std::greater<uint64_t>());
-    kth_ = keys_[k_ - 1];
-    size_ = k_;
+  bool Wants(uint64_t high) const { return high >= kth_; }
+
+  // Takes a candidate that is wanted. Returns whether the threshold may have
+  // risen. Where bounds leave too many, `score(&candidate)` makes them exact.
+  template <typename Score>
+  bool Add(Candidate candidate, const Score& score) {
+    all_[size_++] = candidate;
+    if (size_ == k_) return SetThreshold();
+    if (size_ < capacity_) return false;
+    Keep();
+    if (2 * (capacity_ - size_) < capacity_ - k_) {
+      for (int64_t i = 0; i < size_; ++i) {
+        if (all_[i].low != all_[i].high) score(&all_[i]);
+      }
+      Keep();
+    }
     return true;
   }
 
-  // Once Offer has returned true, k rows have at least this score.
+  // Once Add has returned true, k rows have at least this score.
   float threshold() const { return ScoreOf(kth_); }
 
   // In no order; the best k of what was offered are among them.
-  const uint64_t* begin() const { return keys_; }
-  const uint64_t* end() const { return keys_ + size_; }
+  const Candidate* begin() const { return all_; }
+  const Candidate* end() const { return all_ + size_; }
 
  private:
-  uint64_t* keys_;
+  // What goes has a key below the `low` of k others, so below their keys.
+  void Keep() {
+    kth_ = NearKth(all_, size_, k_);
+    size_ = KeepFrom(kth_, all_, size_);
+  }
+
+  bool SetThreshold() {
+    if (kth_ != 0) return false;
+    kth_ = std::min_element(all_, all_ + k_,
+                            [](const Candidate& a, const Candidate& b) {
+                              return a.low < b.low;
+                            })->low;
+    return true;
+  }
+
+  Candidate* all_;
   int64_t k_;
   int64_t capacity_;
   int64_t size_ = 0;

@@ -10,6 +10,7 @@
 
 #include "top_k_collector.h"
 #include "top_k_panels.h"
+#include "top_k_tiny_numbers.h"
 #include "top_k_worker.h"
 
 namespace realm {
@@ -17,7 +18,7 @@ namespace {
 
 // Rows that are scanned against every panel while they stay in the L2 cache.
 constexpr int64_t kBlockBytes = 128 << 10;
-constexpr int64_t kMinBlockRows = 32, kMaxBlockRows = 1024;
+constexpr int64_t kMinBlockRows = 32;
 
 // Below this many multiplications, a second thread costs more than it gives.
 constexpr int64_t kWorthAThread = 1 << 18;
@@ -26,9 +27,12 @@ constexpr int64_t kWorthAThread = 1 << 18;
 // more share the queries.
 constexpr int64_t kCandidateBytes = 128 << 20;
 
+// How many candidates a task scores at the end, and how far ahead it fetches rows.
+constexpr int64_t kScoredPerTask = 512, kFetchAhead = 8;
+
 int64_t RowsPerBlock(const TopKInput& input) {
-  const int64_t fit =
-      kBlockBytes / (input.depth * BytesOf(input.element) + 1);
+  const int64_t bytes = HasShadow(input) ? 1 : BytesOf(input.element);
+  const int64_t fit = kBlockBytes / (input.depth * bytes + 1);
   return std::clamp(fit / 32 * 32, kMinBlockRows, kMaxBlockRows);
 }
 
@@ -62,7 +66,8 @@ Division Divide(const Search& search, int64_t threads) {
   const double work = 1.0 * input.batch * input.rows * input.depth;
   threads = std::clamp<int64_t>(static_cast<int64_t>(work / kWorthAThread), 1,
                                 std::max<int64_t>(threads, 1));
-  const int64_t bytes = input.batch * Collector::Capacity(input.k) * 8;
+  const int64_t bytes =
+      input.batch * Collector::Capacity(input.k) * sizeof(Candidate);
   Division division;
   division.workers = std::clamp<int64_t>(kCandidateBytes / bytes, 1, threads);
   division.workers = std::min(division.workers, search.blocks);
@@ -72,18 +77,48 @@ Division Divide(const Search& search, int64_t threads) {
   return division;
 }
 
+void Serially(int64_t n, const std::function<void(int64_t)>& body) {
+  for (int64_t i = 0; i < n; ++i) body(i);
+}
+
+// Scores, in parts of the table that are fetched ahead, what bounds did not decide.
+void ScoreAll(Search* search, int64_t query, std::vector<Candidate>* all,
+              const ParallelFor& parallel_for) {
+  const QueryPanel& panel = search->PanelOf(query);
+  const float* values = panel.query(query - panel.first());
+  const int64_t count = all->size();
+  parallel_for((count + kScoredPerTask - 1) / kScoredPerTask, [&](int64_t task) {
+    const KeepTinyNumbers keep;
+    const int64_t end = std::min(count, (task + 1) * kScoredPerTask);
+    for (int64_t i = task * kScoredPerTask; i < end; ++i) {
+      if (i + kFetchAhead < end) search->Fetch(RowOf((*all)[i + kFetchAhead].low));
+      if ((*all)[i].low != (*all)[i].high) {
+        search->Score(query, values, &(*all)[i]);
+      }
+    }
+  });
+}
+
 // The best k of what the workers kept for one query.
-void Merge(const std::vector<const Collector*>& parts, int64_t k,
-           std::vector<uint64_t>* keys, float* scores, int32_t* rows) {
-  keys->clear();
+void Finish(Search* search, int64_t query,
+            const std::vector<const Collector*>& parts,
+            const ParallelFor& parallel_for, float* scores, int32_t* rows) {
+  const int64_t k = search->input.k;
+  std::vector<Candidate> all;
   for (const Collector* part : parts) {
-    if (part != nullptr) keys->insert(keys->end(), part->begin(), part->end());
+    if (part != nullptr) all.insert(all.end(), part->begin(), part->end());
   }
-  std::partial_sort(keys->begin(), keys->begin() + k, keys->end(),
-                    std::greater<uint64_t>());
+  const uint64_t kth = NearKth(all.data(), all.size(), k);
+  all.resize(KeepFrom(kth, all.data(), all.size()));
+  ScoreAll(search, query, &all, parallel_for);
+  std::vector<uint64_t> keys;
+  for (const Candidate& candidate : all) keys.push_back(candidate.low);
+  std::nth_element(keys.begin(), keys.begin() + k - 1, keys.end(),
+                   std::greater<uint64_t>());
+  std::sort(keys.begin(), keys.begin() + k, std::greater<uint64_t>());
   for (int64_t i = 0; i < k; ++i) {
-    scores[i] = ScoreOf((*keys)[i]);
-    rows[i] = RowOf((*keys)[i]);
+    scores[i] = ScoreOf(keys[i]);
+    rows[i] = RowOf(keys[i]);
   }
 }
 
@@ -147,20 +182,26 @@ std::optional<NotANumber> TopKInnerProduct(const TopKInput& input,
   parallel_for(workers.size(), [&](int64_t w) { workers[w].Run(); });
   if (search.failure) return search.failure;
 
-  parallel_for(panels, [&](int64_t p) {
-    int64_t g = 0;
-    while (panels * (g + 1) / division.groups <= p) ++g;
-    const QueryPanel& panel = *search.panels[p];
-    std::vector<const Collector*> parts(division.workers);
-    std::vector<uint64_t> keys;
-    for (int64_t q = panel.first(); q < panel.first() + panel.count(); ++q) {
-      for (int64_t w = 0; w < division.workers; ++w) {
-        parts[w] = workers[g * division.workers + w].collector(q);
-      }
-      Merge(parts, input.k, &keys, scores + q * input.k, rows + q * input.k);
+  const auto finish = [&](int64_t q, const ParallelFor& run) {
+    int64_t g = 0;  // the group of the query
+    while (workers[g * division.workers].end_query() <= q) ++g;
+    std::vector<const Collector*> parts;
+    for (int64_t w = 0; w < division.workers; ++w) {
+      parts.push_back(workers[g * division.workers + w].collector(q));
     }
-  });
-  return std::nullopt;
+    Finish(&search, q, parts, run, scores + q * input.k, rows + q * input.k);
+  };
+  if (input.batch < threads) {
+    for (int64_t q = 0; q < input.batch; ++q) finish(q, parallel_for);
+  } else {
+    parallel_for(panels, [&](int64_t p) {
+      const QueryPanel& panel = *search.panels[p];
+      for (int lane = 0; lane < panel.count(); ++lane) {
+        finish(panel.first() + lane, Serially);
+      }
+    });
+  }
+  return search.failure;
 }
 
 }  // namespace realm

@@ -103,7 +103,15 @@ struct TopKInput {
   int64_t depth;
   int64_t k;  // at most rows - banned.Count(q), for every query q
   const BannedRows* banned;
+  // The table's shadow (see top_k_shadow.h), or null: codes and bounds.
+  const int8_t* codes = nullptr;
+  const float* bounds = nullptr;
 };
+
+// So few queries read the shadow, if there is one, before the table.
+inline bool HasShadow(const TopKInput& input) {
+  return input.codes != nullptr && input.batch <= kMaxFew;
+}
 
 struct NotANumber {
   int64_t query;

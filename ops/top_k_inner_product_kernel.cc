@@ -16,6 +16,7 @@
 #include "tensorflow/core/platform/threadpool.h"
 
 #include "top_k_inner_product.h"
+#include "top_k_shadow.h"
 
 namespace realm {
 namespace {
@@ -94,6 +95,38 @@ absl::Status CheckK(int64_t k, int64_t rows, int64_t batch,
   return absl::OkStatus();
 }
 
+absl::Status CheckShadow(const Tensor& table, const Tensor& codes,
+                         const Tensor& bounds) {
+  const int64_t rows = table.dim_size(0);
+  const TensorShape wanted({rows, ShadowStride(table.dim_size(1))});
+  if (codes.dims() == 2 && codes.dim_size(0) == 0) return absl::OkStatus();
+  if (codes.shape() == wanted && bounds.shape() == TensorShape({2, rows})) {
+    return absl::OkStatus();
+  }
+  return InvalidArgument("the shadow of a table ", table.shape().DebugString(),
+                         " is codes ", wanted.DebugString(), " and bounds [2,",
+                         rows, "], but they are ", codes.shape().DebugString(),
+                         " and ", bounds.shape().DebugString());
+}
+
+ParallelFor OnPool(ThreadPool* pool) {
+  return [pool](int64_t n, const std::function<void(int64_t)>& body) {
+    const auto one_each = ThreadPool::SchedulingParams::Fixed(1);
+    pool->ParallelFor(n, one_each, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) body(i);
+    });
+  };
+}
+
+ThreadPool* PoolOf(OpKernelContext* c) {
+  return c->device()->tensorflow_cpu_worker_threads()->workers;
+}
+
+Element ElementOf(const Tensor& table) {
+  return table.dtype() == tensorflow::DT_FLOAT ? Element::kFloat32
+                                               : Element::kBfloat16;
+}
+
 BannedRows ReadBanned(const Tensor& banned, int64_t rows) {
   const int64_t batch = banned.dim_size(0), width = banned.dim_size(1);
   if (banned.dtype() == tensorflow::DT_INT32) {
@@ -118,6 +151,8 @@ class TopKInnerProductOp : public OpKernel {
     const Tensor& queries = c->input(0);
     const Tensor& table = c->input(1);
     OP_REQUIRES_OK(c, CheckShapes(queries, table, c->input(2), c->input(3)));
+    const bool shadowed = num_inputs() == 6;
+    if (shadowed) OP_REQUIRES_OK(c, CheckShadow(table, c->input(4), c->input(5)));
     const int64_t batch = queries.dim_size(0);
     const int64_t rows = table.dim_size(0);
     const int64_t k = c->input(3).scalar<int32_t>()();
@@ -132,28 +167,24 @@ class TopKInnerProductOp : public OpKernel {
 
     std::vector<float> widened;
     if (queries.dtype() == tensorflow::DT_BFLOAT16) widened = Widened(queries);
-    const TopKInput input = {
+    TopKInput input = {
         widened.empty() && queries.dtype() == tensorflow::DT_FLOAT
             ? queries.flat<float>().data()
             : widened.data(),
         table.data(),
-        table.dtype() == tensorflow::DT_FLOAT ? Element::kFloat32
-                                              : Element::kBfloat16,
+        ElementOf(table),
         batch,
         rows,
         table.dim_size(1),
         k,
         &banned};
-    ThreadPool* pool = c->device()->tensorflow_cpu_worker_threads()->workers;
-    const ParallelFor parallel_for =
-        [pool](int64_t n, const std::function<void(int64_t)>& body) {
-          const auto one_each = ThreadPool::SchedulingParams::Fixed(1);
-          pool->ParallelFor(n, one_each, [&](int64_t begin, int64_t end) {
-            for (int64_t i = begin; i < end; ++i) body(i);
-          });
-        };
+    if (shadowed && c->input(4).dim_size(0) > 0) {
+      input.codes = c->input(4).flat<int8_t>().data();
+      input.bounds = c->input(5).flat<float>().data();
+    }
+    ThreadPool* pool = PoolOf(c);
     const std::optional<NotANumber> nan = TopKInnerProduct(
-        input, kernel, parallel_for, pool->NumThreads(),
+        input, kernel, OnPool(pool), pool->NumThreads(),
         scores->flat<float>().data(), best->flat<int32_t>().data());
     OP_REQUIRES(c, !nan,
                 InvalidArgument("the dot product of query ", nan->query,
@@ -162,8 +193,31 @@ class TopKInnerProductOp : public OpKernel {
   }
 };
 
+class ShadowTableOp : public OpKernel {
+ public:
+  explicit ShadowTableOp(OpKernelConstruction* c) : OpKernel(c) {}
+
+  void Compute(OpKernelContext* c) override {
+    const Tensor& table = c->input(0);
+    OP_REQUIRES(c, table.dims() == 2,
+                InvalidArgument("table must be [N, D], but it is ",
+                                table.shape().DebugString()));
+    const int64_t rows = table.dim_size(0), depth = table.dim_size(1);
+    Tensor *codes, *bounds;
+    OP_REQUIRES_OK(c, c->allocate_output(0, {rows, ShadowStride(depth)}, &codes));
+    OP_REQUIRES_OK(c, c->allocate_output(1, {2, rows}, &bounds));
+    MakeShadow(table.data(), ElementOf(table), rows, depth, OnPool(PoolOf(c)),
+               codes->flat<int8_t>().data(), bounds->flat<float>().data());
+  }
+};
+
 REGISTER_KERNEL_BUILDER(
     Name("Realm>TopKInnerProduct").Device(tensorflow::DEVICE_CPU),
     TopKInnerProductOp);
+REGISTER_KERNEL_BUILDER(
+    Name("Realm>ShadowedTopKInnerProduct").Device(tensorflow::DEVICE_CPU),
+    TopKInnerProductOp);
+REGISTER_KERNEL_BUILDER(
+    Name("Realm>ShadowTable").Device(tensorflow::DEVICE_CPU), ShadowTableOp);
 
 }  // namespace realm

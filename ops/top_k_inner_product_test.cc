@@ -6,6 +6,7 @@
 //   top_k_inner_product_test [seed]
 
 #include "top_k_inner_product.h"
+#include "top_k_shadow.h"
 
 #include <algorithm>
 #include <cmath>
@@ -109,34 +110,62 @@ Answer BruteForce(const Case& c, const Stored& table) {
 
 int failures = 0;
 
+// The table's shadow, as the op makes it.
+struct Shadow {
+  std::vector<int8_t> codes;
+  std::vector<float> bounds;
+
+  Shadow(const Case& c, const Stored& table)
+      : codes(c.rows * ShadowStride(c.depth)), bounds(2 * c.rows) {
+    MakeShadow(table.data(), table.element, c.rows, c.depth, RunOnThreads,
+               codes.data(), bounds.data());
+  }
+};
+
+// The first input.batch queries' answers.
+void CheckKernels(const Case& c, const TopKInput& input, const Answer& expected) {
+  const auto begins = [&](const auto& all, const auto& part) {
+    return std::equal(part.begin(), part.end(), all.begin());
+  };
+  for (const Kernel& kernel : AvailableKernels()) {
+    for (int64_t threads : {1, 3}) {
+      Answer actual;
+      actual.scores.resize(input.batch * c.k);
+      actual.rows.resize(input.batch * c.k);
+      const auto nan = TopKInnerProduct(input, kernel, RunOnThreads, threads,
+                                        actual.scores.data(), actual.rows.data());
+      if (!nan && begins(expected.rows, actual.rows) &&
+          begins(expected.scores, actual.scores)) {
+        continue;
+      }
+      ++failures;
+      std::printf(
+          "FAILED %s: kernel %s, %s, %s, %d threads, B=%d N=%d D=%d k=%d\n",
+          c.name.c_str(), kernel.name,
+          input.element == Element::kFloat32 ? "float32" : "bfloat16",
+          input.codes == nullptr ? "no shadow" : "shadow", int(threads),
+          int(input.batch), int(c.rows), int(c.depth), int(c.k));
+    }
+  }
+}
+
 void Check(const Case& c) {
+  static int turn = 0;
   const BannedRows banned =
       BannedRows::From(c.banned.data(), c.batch, c.width, c.rows);
   for (Element element : {Element::kFloat32, Element::kBfloat16}) {
     const Stored table(c, element);
     const Answer expected = BruteForce(c, table);
-    const TopKInput input = {c.queries.data(), table.data(), element, c.batch,
-                             c.rows,           c.depth,      c.k,     &banned};
-    for (const Kernel& kernel : AvailableKernels()) {
-      for (int64_t threads : {1, 3}) {
-        Answer actual;
-        actual.scores.resize(c.batch * c.k);
-        actual.rows.resize(c.batch * c.k);
-        const auto nan =
-            TopKInnerProduct(input, kernel, RunOnThreads, threads,
-                             actual.scores.data(), actual.rows.data());
-        if (!nan && actual.rows == expected.rows &&
-            actual.scores == expected.scores) {
-          continue;
-        }
-        ++failures;
-        std::printf("FAILED %s: kernel %s, %s, %d threads, B=%d N=%d D=%d k=%d\n",
-                    c.name.c_str(), kernel.name,
-                    element == Element::kFloat32 ? "float32" : "bfloat16",
-                    int(threads), int(c.batch), int(c.rows), int(c.depth),
-                    int(c.k));
-      }
-    }
+    TopKInput input = {c.queries.data(), table.data(), element, c.batch,
+                       c.rows,           c.depth,      c.k,     &banned};
+    CheckKernels(c, input, expected);
+    // A few queries go another way, and yet another where there is a shadow.
+    input.batch = std::min<int64_t>(c.batch, 1 + turn++ % kMaxFew);
+    CheckKernels(c, input, expected);
+    const Shadow shadow(c, table);
+    input.codes = shadow.codes.data();
+    input.bounds = shadow.bounds.data();
+    CheckKernels(c, input, expected);
   }
 }
 
@@ -290,6 +319,20 @@ void TestEdges(Random& random) {
   Check(c);
 }
 
+// Row 777 must be found out.
+void FindNotANumber(const TopKInput& input, const char* name) {
+  for (const Kernel& kernel : AvailableKernels()) {
+    Answer answer;
+    answer.scores.resize(input.batch * input.k);
+    answer.rows.resize(input.batch * input.k);
+    const auto found = TopKInnerProduct(input, kernel, RunOnThreads, 2,
+                                        answer.scores.data(), answer.rows.data());
+    if (found && found->row == 777) continue;
+    ++failures;
+    std::printf("FAILED not a number: kernel %s, %s\n", kernel.name, name);
+  }
+}
+
 void TestNotANumber(Random& random) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float infinity = std::numeric_limits<float>::infinity();
@@ -305,19 +348,48 @@ void TestNotANumber(Random& random) {
         BannedRows::From(c.banned.data(), c.batch, 0, c.rows);
     for (Element element : {Element::kFloat32, Element::kBfloat16}) {
       const Stored table(c, element);
-      for (const Kernel& kernel : AvailableKernels()) {
-        Answer answer;
-        answer.scores.resize(c.batch * c.k);
-        answer.rows.resize(c.batch * c.k);
-        const auto found = TopKInnerProduct(
-            {c.queries.data(), table.data(), element, c.batch, c.rows, c.depth,
-             c.k, &banned},
-            kernel, RunOnThreads, 2, answer.scores.data(), answer.rows.data());
-        if (found && found->row == 777) continue;
-        ++failures;
-        std::printf("FAILED not a number: kernel %s, %g * %g\n", kernel.name,
-                    bad, other);
+      const Shadow shadow(c, table);
+      TopKInput input = {c.queries.data(), table.data(), element, c.batch,
+                         c.rows,           c.depth,      c.k,     &banned};
+      FindNotANumber(input, "many queries");
+      input.batch = 3;
+      FindNotANumber(input, "few queries");
+      input.codes = shadow.codes.data();
+      input.bounds = shadow.bounds.data();
+      FindNotANumber(input, "shadow");
+    }
+  }
+}
+
+// No row is further from its codes than its bound says, and few need that much.
+void TestShadowBounds(Random& random) {
+  std::normal_distribution<float> normal;
+  Case c = MakeCase("shadow", 0, 500, 45, 1, [&] {
+    return std::ldexp(normal(random), Uniform(random, -3, 3));
+  });
+  for (int64_t d = 0; d < c.depth; ++d) c.table[7 * c.depth + d] = 0;
+  c.table[8 * c.depth] = std::numeric_limits<float>::infinity();
+  for (Element element : {Element::kFloat32, Element::kBfloat16}) {
+    const Stored table(c, element);
+    const Shadow shadow(c, table);
+    for (int64_t row = 0; row < c.rows; ++row) {
+      double square = 0, norm = 0;
+      for (int64_t d = 0; d < ShadowStride(c.depth); ++d) {
+        const double value = d < c.depth ? table.values[row * c.depth + d] : 0;
+        const double error =
+            value - double{shadow.bounds[row]} *
+                        shadow.codes[row * ShadowStride(c.depth) + d];
+        square += error * error;
+        norm += value * value;
       }
+      const double bound = shadow.bounds[c.rows + row];
+      if (row == 8 ? std::isinf(bound)
+                   : std::sqrt(square) <= bound && bound <= 0.05 * std::sqrt(norm) + 1e-30) {
+        continue;
+      }
+      ++failures;
+      std::printf("FAILED shadow: row %d errs by %g, its bound is %g\n", int(row),
+                  std::sqrt(square), bound);
     }
   }
 }
@@ -344,6 +416,7 @@ int main(int argc, char** argv) {
   realm::TestDominantRow(random);
   realm::TestEdges(random);
   realm::TestNotANumber(random);
+  realm::TestShadowBounds(random);
   if (realm::failures > 0) {
     std::printf("%d failures; run again with seed %llu\n", realm::failures,
                 static_cast<unsigned long long>(seed));

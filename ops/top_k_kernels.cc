@@ -38,12 +38,17 @@ bool TilesPermitted() {
 #endif
 }
 
-bool HasAmx() {
+struct Extensions {
+  bool bfloat16, tiles;
+};
+
+Extensions FindExtensions() {
   unsigned a, b, c, d;
-  if (!HasAvx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+  if (!HasAvx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return {};
   const bool tiles = (d >> 24 & 1) && (d >> 22 & 1);  // AMX-TILE, AMX-BF16
-  if (!tiles || !__get_cpuid_count(7, 1, &a, &b, &c, &d)) return false;
-  return (a >> 5 & 1) && TilesPermitted();  // AVX512_BF16
+  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d)) return {};
+  const bool bfloat16 = a >> 5 & 1;  // AVX512_BF16
+  return {bfloat16, bfloat16 && tiles && TilesPermitted()};
 }
 
 #endif
@@ -52,7 +57,11 @@ std::vector<Kernel> FindKernels() {
   std::vector<Kernel> kernels;
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (HasAmx()) kernels.push_back({"amx", &kAmxScanner, &kAvx512Scanner});
+  const Extensions has = FindExtensions();
+  if (has.tiles) kernels.push_back({"amx", &kAmxScanner, &kAvx512Scanner});
+  if (has.bfloat16) {
+    kernels.push_back({"avx512_bf16", &kAvx512Bf16Scanner, &kAvx512Scanner});
+  }
   if (HasAvx512()) kernels.push_back({"avx512", nullptr, &kAvx512Scanner});
   if (HasAvx2()) kernels.push_back({"avx2", nullptr, &kAvx2Scanner});
 #endif

@@ -69,12 +69,14 @@ QueryPanel::QueryPanel(const TopKInput& input, const Kernel& kernel,
     : first_(first),
       count_(count),
       stride_((input.depth + 15) / 16 * 16),
+      code_stride_(ShadowStride(input.depth)),
       padded_(count * stride_ * sizeof(float)),
       floats_(strips() * kStrip * input.depth * sizeof(float)),
       rounded_(kernel.rounding == nullptr
                    ? 0
                    : (input.depth + kTileDepth - 1) / kTileDepth * kTileDepth *
-                         strips() * kStrip * sizeof(uint16_t)) {
+                         strips() * kStrip * sizeof(uint16_t)),
+      codes_(HasShadow(input) ? count * code_stride_ * sizeof(int16_t) : 0) {
   float* padded = padded_.As<float>();
   std::fill(padded, padded + count * stride_, 0.0f);
   for (int lane = 0; lane < count; ++lane) {
@@ -83,6 +85,7 @@ QueryPanel::QueryPanel(const TopKInput& input, const Kernel& kernel,
   }
   PackFloats(input);
   if (kernel.rounding != nullptr) PackRounded(input);
+  if (HasShadow(input)) PackCodes(input);
 }
 
 void QueryPanel::PackFloats(const TopKInput& input) {
@@ -99,8 +102,8 @@ void QueryPanel::PackFloats(const TopKInput& input) {
   for (int lane = 0; lane < lanes; ++lane) {
     const Bound bound = BoundFor(std::sqrt(squares[lane]), 0, /*rounds=*/false,
                                  input.element, input.depth);
-    float_slopes_[lane] = bound.slope;
-    float_constants_[lane] = bound.constant;
+    slopes_[kFloats][lane] = bound.slope;
+    constants_[kFloats][lane] = bound.constant;
   }
 }
 
@@ -122,16 +125,22 @@ void QueryPanel::PackRounded(const TopKInput& input) {
     }
     const Bound bound = BoundFor(std::sqrt(square), std::sqrt(lost),
                                  /*rounds=*/true, input.element, input.depth);
-    rounded_slopes_[lane] = bound.slope;
-    rounded_constants_[lane] = bound.constant;
+    slopes_[kRounded][lane] = bound.slope;
+    constants_[kRounded][lane] = bound.constant;
   }
 }
 
-float QueryPanel::Cut(const Scanner* scanner, int lane, float threshold) const {
+void QueryPanel::PackCodes(const TopKInput& input) {
+  for (int lane = 0; lane < count_; ++lane) {
+    coded_[lane] = EncodeQuery(query(lane), input.depth,
+                               codes_.As<int16_t>() + lane * code_stride_);
+    constants_[kCodes][lane] = 0x1p-149f;
+  }
+}
+
+float QueryPanel::Cut(Form form, int lane, float threshold) const {
   if (lane >= count_) return kInfinity;
-  const float constant =
-      (scanner->rounds ? rounded_constants_ : float_constants_)[lane];
-  return threshold - std::fabs(threshold) * 0x1p-21f - constant;
+  return threshold - std::fabs(threshold) * kSlack - constants_[form][lane];
 }
 
 }  // namespace realm

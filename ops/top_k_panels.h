@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "top_k_inner_product.h"
+#include "top_k_shadow.h"
 
 namespace realm {
 
@@ -34,6 +35,9 @@ class AlignedBuffer {
   std::unique_ptr<char[], Delete> data_;
 };
 
+// Point 4 of the header, relative.
+constexpr float kSlack = 0x1p-21f;
+
 // |q.r - s'| <= slope * |r| + constant.
 struct Bound {
   float slope;
@@ -44,9 +48,13 @@ struct Bound {
 // scanner computed as `square`.
 float ReachOf(float square, int64_t depth, bool rounded);
 
-// A few queries that are scanned together.
+// Queries that are scanned together.
 class QueryPanel {
  public:
+  // What the scan reads: queries and rows themselves, both rounded to bfloat16, or
+  // codes of both (see top_k_shadow.h).
+  enum Form { kFloats, kRounded, kCodes };
+
   QueryPanel(const TopKInput& input, const Kernel& kernel, int64_t first,
              int count);
 
@@ -54,35 +62,40 @@ class QueryPanel {
   int count() const { return count_; }
   int strips() const { return (count_ + kStrip - 1) / kStrip; }
 
-  const void* packed(const Scanner* scanner) const {
-    return (scanner->rounds ? rounded_ : floats_).As<void>();
+  const void* packed(Form form) const {
+    return (form == kRounded ? rounded_ : floats_).As<void>();
   }
-  const float* slopes(const Scanner* scanner) const {
-    return scanner->rounds ? rounded_slopes_ : float_slopes_;
-  }
+  const float* slopes(Form form) const { return slopes_[form]; }
+  const float* constants(Form form) const { return constants_[form]; }
+
   // What s' must reach for the pair to matter, where k rows reach `threshold`
   // and the row has no length; +infinity for a lane that has no query.
-  float Cut(const Scanner* scanner, int lane, float threshold) const;
+  float Cut(Form form, int lane, float threshold) const;
 
   // A query, padded with zeros to a multiple of 16.
   const float* query(int lane) const {
     return padded_.As<float>() + lane * stride_;
   }
 
+  // For panels of at most kMaxFew queries.
+  FewQueries<float> few() const { return {query(0), stride_, count_}; }
+  FewQueries<int16_t> few_codes() const {
+    return {codes_.As<int16_t>(), code_stride_, count_};
+  }
+  const QueryCodes& coded(int lane) const { return coded_[lane]; }
+
  private:
   void PackFloats(const TopKInput& input);
   void PackRounded(const TopKInput& input);
+  void PackCodes(const TopKInput& input);
 
   int64_t first_;
   int count_;
-  int64_t stride_;
-  AlignedBuffer padded_;
-  AlignedBuffer floats_;
-  AlignedBuffer rounded_;
-  float float_slopes_[kMaxStrips * kStrip];
-  float float_constants_[kMaxStrips * kStrip];
-  float rounded_slopes_[kMaxStrips * kStrip];
-  float rounded_constants_[kMaxStrips * kStrip];
+  int64_t stride_, code_stride_;
+  AlignedBuffer padded_, floats_, rounded_, codes_;
+  float slopes_[2][kMaxStrips * kStrip];
+  float constants_[3][kMaxStrips * kStrip];
+  QueryCodes coded_[kMaxFew];
 };
 
 }  // namespace realm

@@ -44,11 +44,27 @@ struct Panel {
   const float* slope;  // [16 strips]
 };
 
-// Told of every pair whose s' is not below cut - slope * reach. May raise cut.
+// Told of every pair whose s' is not below the cut less what s' may err by. May
+// raise the cut.
 struct HitSink {
-  void (*hit)(void* self, int lane, int64_t row);
+  void (*hit)(void* self, int lane, int64_t row, float score);
   void* self;
 };
+
+// So few queries are scanned row by row, without panels, so many rows at a time.
+constexpr int kMaxFew = 4;
+constexpr int64_t kMaxBlockRows = 1024;
+
+// Up to kMaxFew queries, each padded with zeros to a multiple of 16 values.
+template <typename T>
+struct FewQueries {
+  const T* queries;  // [count, stride]
+  int64_t stride;
+  int count;
+};
+
+// Codes of a shadow table (see top_k_shadow.h) and of a query.
+constexpr int kCodeAlignment = 32;
 
 struct Scanner {
   bool rounds;  // to bfloat16
@@ -66,6 +82,22 @@ struct Scanner {
   void (*scan)(const RowBlock& block, int64_t depth, const Panel& panel,
                const HitSink& sink);
 
+  // The rest is null in a scanner that rounds.
+
+  // s' of `rows` rows for few queries: scores [queries.count, kMaxBlockRows].
+  // Returns the largest squared norm, as computed.
+  float (*score)(const void* table, Element element, int64_t rows, int64_t depth,
+                 const FewQueries<float>& queries, float* scores);
+
+  // Inner products [queries.count, kMaxBlockRows] of codes [rows, stride], stride
+  // a multiple of kCodeAlignment; they fit into 32 bits.
+  void (*score_codes)(const int8_t* codes, int64_t rows,
+                      const FewQueries<int16_t>& queries, int32_t* products);
+
+  // Reports the rows of one lane that are not below *cut - allowances[row].
+  void (*filter)(const float* scores, const float* allowances, int64_t rows,
+                 const float* cut, int lane, const HitSink& sink);
+
   // The sum of query[d] * row[d] in double: products d = 0, 16, 32 ... go to
   // the first of sixteen sums, 1, 17, 33 ... to the second, and so on; then the
   // upper half of the sums is added to the lower, four times. The products are
@@ -79,6 +111,7 @@ extern const Scanner kPortableScanner;
 #if defined(__x86_64__)
 extern const Scanner kAvx2Scanner;
 extern const Scanner kAvx512Scanner;
+extern const Scanner kAvx512Bf16Scanner;
 extern const Scanner kAmxScanner;
 #endif
 

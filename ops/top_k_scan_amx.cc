@@ -1,12 +1,9 @@
 // Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
 //
 // The rounding scan, on matrix tiles (AMX): 16 rows by 16 queries in one
-// register, 8,192 multiplications in an instruction. Rows are read where they
-// lie in a bfloat16 table, and rounded block by block from a float32 one.
+// register, 8,192 multiplications in an instruction.
 
-#include <immintrin.h>
-
-#include "top_k_scan.h"
+#include "top_k_scan_rounded.h"
 
 namespace realm {
 namespace {
@@ -26,69 +23,6 @@ constexpr TileConfig kTileConfig;
 void Enter() { _tile_loadconfig(&kTileConfig); }
 
 void Leave() { _tile_release(); }
-
-inline int64_t Padded(int64_t depth) {
-  return (depth + kTileDepth - 1) / kTileDepth * kTileDepth;
-}
-
-// `n` values from `in` in bfloat16, to nearest, and zeros up to `padded`.
-void RoundRow(const float* in, int64_t n, int64_t padded, uint16_t* out) {
-  for (int64_t d = 0; d < padded; d += kTileDepth) {
-    __m512 half[2];
-    for (int i = 0; i < 2; ++i) {
-      const int64_t left = n - d - 16 * i;
-      const __mmask16 mask = left >= 16  ? 0xffff
-                             : left <= 0 ? 0
-                                         : (1u << left) - 1;
-      half[i] = _mm512_maskz_loadu_ps(mask, in + d + 16 * i);
-    }
-    const __m512bh rounded = _mm512_cvtne2ps_pbh(half[1], half[0]);
-    _mm512_storeu_si512(out + d, (__m512i)rounded);
-  }
-}
-
-inline float SquaredNorm(const uint16_t* row, int64_t padded) {
-  __m512 sum = _mm512_setzero_ps();
-  for (int64_t d = 0; d < padded; d += kTileDepth) {
-    const __m512bh x = (__m512bh)_mm512_loadu_si512(row + d);
-    sum = _mm512_dpbf16_ps(sum, x, x);
-  }
-  return _mm512_reduce_add_ps(sum);
-}
-
-void Load(const void* rows, Element element, int64_t count, int64_t depth,
-          void* scratch, RowBlock* block) {
-  const int64_t padded = Padded(depth);
-  block->count = (count + kStrip - 1) / kStrip * kStrip;
-  block->stride = padded;
-  block->rows = scratch;
-  uint16_t* out = static_cast<uint16_t*>(scratch);
-  if (element == Element::kFloat32) {
-    const float* in = static_cast<const float*>(rows);
-    for (int64_t i = 0; i < count; ++i) {
-      RoundRow(in + i * depth, depth, padded, out + i * padded);
-    }
-  } else if (depth == padded && count == block->count) {
-    block->rows = rows;
-  } else {
-    const uint16_t* in = static_cast<const uint16_t*>(rows);
-    for (int64_t i = 0; i < count; ++i) {
-      __builtin_memcpy(out + i * padded, in + i * depth, 2 * depth);
-      __builtin_memset(out + i * padded + depth, 0, 2 * (padded - depth));
-    }
-  }
-  if (block->rows == scratch) {
-    __builtin_memset(out + count * padded, 0,
-                     2 * padded * (block->count - count));
-  }
-  // The norms of rounded rows stand for the rows': BoundFor allows for it.
-  const uint16_t* in = static_cast<const uint16_t*>(block->rows);
-  for (int64_t i = 0; i < block->count; ++i) {
-    float* square = block->squares + i / kStrip;
-    const float norm = SquaredNorm(in + i * padded, padded);
-    if (i % kStrip == 0 || norm > *square) *square = norm;
-  }
-}
 
 // sums[row tile][strip][row][query] = rows x queries.
 template <int kRowTiles, int kStrips>
@@ -140,7 +74,8 @@ inline void Filter(const float* sums, __m512 threshold, int lane, int64_t row,
     unsigned bits = _mm512_cmp_ps_mask(_mm512_load_ps(sums + i * kStrip),
                                        threshold, _CMP_NLT_UQ);
     for (; bits != 0; bits &= bits - 1) {
-      sink.hit(sink.self, lane + __builtin_ctz(bits), row + i);
+      sink.hit(sink.self, lane + __builtin_ctz(bits), row + i,
+               sums[i * kStrip + __builtin_ctz(bits)]);
     }
   }
 }
@@ -182,16 +117,12 @@ void Scan(const RowBlock& block, int64_t /*depth*/, const Panel& panel,
   }
 }
 
-// Every CPU with matrix tiles has AVX-512.
-double Dot(const float* query, const void* row, Element element,
-           int64_t depth) {
-  return kAvx512Scanner.dot(query, row, element, depth);
-}
-
 }  // namespace
 
 const Scanner kAmxScanner = {
-    /*rounds=*/true, /*max_strips=*/2, Enter, Leave, Load, Scan, Dot,
+    /*rounds=*/true, /*max_strips=*/2, Enter, Leave, RoundedLoad, Scan,
+    /*score=*/nullptr, /*score_codes=*/nullptr, /*filter=*/nullptr,
+    /*dot=*/nullptr,
 };
 
 }  // namespace realm

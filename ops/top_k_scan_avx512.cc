@@ -1,12 +1,13 @@
 // Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
 
-#include "top_k_scan_float.h"
+#include "top_k_scan_few.h"
 
 namespace realm {
 
 const Scanner kAvx512Scanner = {
     /*rounds=*/false, kFloatStrips, /*enter=*/nullptr, /*leave=*/nullptr,
-    FloatLoad,        FloatScan,    FloatDot,
+    FloatLoad,        FloatScan,    FewScore,           FewScoreCodes,
+    FewFilter,        FloatDot,
 };
 
 }  // namespace realm

@@ -178,7 +178,8 @@ inline void ScanRows(const float* rows, int64_t depth, const Panel& panel,
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kVectors; ++v) {
       for (unsigned bits = hits[r][v]; bits != 0; bits &= bits - 1) {
-        sink.hit(sink.self, v * kWidth + __builtin_ctz(bits), first + r);
+        const int lane = __builtin_ctz(bits);
+        sink.hit(sink.self, v * kWidth + lane, first + r, sums[r][v][lane]);
       }
     }
   }

@@ -4,31 +4,53 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+
+#include "top_k_tiny_numbers.h"
 
 namespace realm {
 namespace {
 
-constexpr float kLowest = -std::numeric_limits<float>::infinity();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// A pair that passed in vain costs about as much as this many that did not.
-constexpr int64_t kCostOfWaste = 16;
+// An exact score costs about as much as scanning this many pairs.
+constexpr int64_t kCostOfScore = 16;
 
 }  // namespace
 
+void Search::Score(int64_t query_index, const float* query,
+                   Candidate* candidate) {
+  const int32_t row = RowOf(candidate->low);
+  const double sum =
+      kernel.exact->dot(query, RowAt(row), input.element, input.depth);
+  if (std::isnan(sum)) Fail({query_index, row});
+  candidate->low = candidate->high =
+      KeyOf(std::isnan(sum) ? -kInfinity : static_cast<float>(sum), row);
+}
+
 void Worker::Allocate() {
   const TopKInput& input = search_.input;
-  const QueryPanel& last = *search_.panels[last_panel_ - 1];
-  const int64_t queries = last.first() + last.count() - FirstQuery();
+  const int64_t queries = end_query() - FirstQuery();
   const int64_t capacity = Collector::Capacity(input.k);
-  keys_.reset(new uint64_t[queries * capacity]);
+  candidates_.reset(new Candidate[queries * capacity]);
   collectors_.reserve(queries);
   for (int64_t q = 0; q < queries; ++q) {
-    collectors_.emplace_back(keys_.get() + q * capacity, input.k);
+    collectors_.emplace_back(candidates_.get() + q * capacity, input.k);
   }
-  wasteful_.assign(last_panel_ - first_panel_,
-                   search_.kernel.rounding == nullptr);
-  const int64_t depth = (input.depth + kTileDepth - 1) / kTileDepth * kTileDepth;
+  wasteful_.assign(last_panel_ - first_panel_, false);
+  input.batch <= kMaxFew ? AllocateFew() : AllocateBlocks();
+}
+
+void Worker::AllocateFew() {
+  const int64_t bytes = kMaxFew * kMaxBlockRows * sizeof(float);
+  scores_ = std::make_unique<AlignedBuffer>(bytes);
+  allowances_ = std::make_unique<AlignedBuffer>(bytes);
+}
+
+void Worker::AllocateBlocks() {
+  const int64_t depth =
+      (search_.input.depth + kTileDepth - 1) / kTileDepth * kTileDepth;
   for (bool rounds : {false, true}) {
     Loaded& loaded = loaded_[rounds];
     if (rounds && search_.kernel.rounding == nullptr) continue;
@@ -53,29 +75,25 @@ void Worker::Run() {
 }
 
 void Worker::ScanBlock(int64_t index) {
-  const int64_t first = index * search_.rows_per_block;
-  const int64_t count =
-      std::min(search_.rows_per_block, search_.input.rows - first);
+  first_row_ = index * search_.rows_per_block;
+  row_count_ =
+      std::min(search_.rows_per_block, search_.input.rows - first_row_);
+  if (scores_ != nullptr) return ScanFew();
   loaded_[0].valid = loaded_[1].valid = false;
   for (int64_t p = first_panel_; p < last_panel_ && !search_.failed; ++p) {
-    ScanPanel(p, first, count);
+    ScanPanel(p);
   }
 }
 
-const RowBlock& Worker::Load(const Scanner* scanner, int64_t first_row,
-                             int64_t count) {
+const RowBlock& Worker::Load(const Scanner* scanner) {
   const TopKInput& input = search_.input;
   Loaded& loaded = loaded_[scanner->rounds];
   if (loaded.valid) return loaded.block;
   loaded.valid = true;
   loaded.block.squares = loaded.squares.data();
   loaded.block.reach = loaded.reach.data();
-  // A table without columns may have no address.
-  const char* table =
-      input.depth == 0 ? "" : static_cast<const char*>(input.table);
-  scanner->load(table + first_row * input.depth * BytesOf(input.element),
-                input.element, count, input.depth,
-                loaded.scratch->As<void>(), &loaded.block);
+  scanner->load(search_.RowAt(first_row_), input.element, row_count_,
+                input.depth, loaded.scratch->As<void>(), &loaded.block);
   const bool rounded = scanner->rounds && input.element == Element::kFloat32;
   for (int64_t g = 0; g < loaded.block.count / kStrip; ++g) {
     loaded.reach[g] = ReachOf(loaded.squares[g], input.depth, rounded);
@@ -83,58 +101,133 @@ const RowBlock& Worker::Load(const Scanner* scanner, int64_t first_row,
   return loaded.block;
 }
 
-void Worker::ScanPanel(int64_t p, int64_t first_row, int64_t count) {
-  const bool exact = wasteful_[p - first_panel_];
-  scanner_ = exact ? search_.kernel.exact : search_.kernel.rounding;
-  panel_ = search_.panels[p].get();
-  first_row_ = first_row;
-  row_count_ = count;
-  wasted_ = 0;
-  const int lanes = panel_->strips() * kStrip;
-  for (int lane = 0; lane < lanes; ++lane) {
-    const bool real = lane < panel_->count();
+void Worker::StartLanes(const QueryPanel& panel) {
+  panel_ = &panel;
+  scored_ = 0;
+  for (int lane = 0; lane < panel.strips() * kStrip; ++lane) {
     thresholds_[lane] =
-        real ? search_.thresholds[panel_->first() + lane].load(
-                   std::memory_order_relaxed)
-             : kLowest;
-    cut_[lane] = panel_->Cut(scanner_, lane, thresholds_[lane]);
-  }
-  const Panel panel = {panel_->packed(scanner_), panel_->strips(), cut_,
-                       panel_->slopes(scanner_)};
-  const HitSink sink = {
-      [](void* self, int lane, int64_t row) {
-        static_cast<Worker*>(self)->Hit(lane, row);
-      },
-      this};
-  scanner_->scan(Load(scanner_, first_row, count), search_.input.depth, panel,
-                 sink);
-  if (wasted_ * kCostOfWaste > panel_->count() * count) {
-    wasteful_[p - first_panel_] = true;
+        lane < panel.count() ? search_.thresholds[panel.first() + lane].load(
+                                   std::memory_order_relaxed)
+                             : -kInfinity;
+    cut_[lane] = panel.Cut(form_, lane, thresholds_[lane]);
   }
 }
 
-void Worker::Hit(int lane, int64_t row) {
-  if (lane >= panel_->count() || row >= row_count_) return;  // padding
+bool Worker::TooManyScored() const {
+  return scored_ * kCostOfScore > panel_->count() * row_count_;
+}
+
+void Worker::ScanPanel(int64_t p) {
+  const bool exact =
+      wasteful_[p - first_panel_] || search_.kernel.rounding == nullptr;
+  const Scanner* scanner = exact ? search_.kernel.exact : search_.kernel.rounding;
+  form_ = exact ? QueryPanel::kFloats : QueryPanel::kRounded;
+  const QueryPanel& panel = *search_.panels[p];
+  StartLanes(panel);
+  const HitSink sink = {
+      [](void* self, int lane, int64_t row, float score) {
+        static_cast<Worker*>(self)->Hit(lane, row, score);
+      },
+      this};
+  scanner->scan(Load(scanner), search_.input.depth,
+                {panel.packed(form_), panel.strips(), cut_, panel.slopes(form_)},
+                sink);
+  if (TooManyScored()) wasteful_[p - first_panel_] = true;
+}
+
+void Worker::ScanFew() {
+  const QueryPanel& panel = *search_.panels[first_panel_];
+  const bool shadow = HasShadow(search_.input) && !wasteful_[0];
+  form_ = shadow ? QueryPanel::kCodes : QueryPanel::kFloats;
+  StartLanes(panel);
+  shadow ? ScoreShadow(panel) : ScoreFew(panel);
+  const HitSink sink = {
+      [](void* self, int lane, int64_t row, float score) {
+        static_cast<Worker*>(self)->Hit(lane, row, score);
+      },
+      this};
+  for (int lane = 0; lane < panel.count(); ++lane) {
+    search_.kernel.exact->filter(scores_->As<float>() + lane * kMaxBlockRows,
+                                 allowances_->As<float>() + lane * kMaxBlockRows,
+                                 row_count_, cut_ + lane, lane, sink);
+  }
+  if (TooManyScored()) wasteful_[0] = true;
+}
+
+void Worker::ScoreFew(const QueryPanel& panel) {
   const TopKInput& input = search_.input;
+  const float square = search_.kernel.exact->score(
+      search_.RowAt(first_row_), input.element, row_count_, input.depth,
+      panel.few(), scores_->As<float>());
+  const float reach = ReachOf(square, input.depth, /*rounded=*/false);
+  for (int lane = 0; lane < panel.count(); ++lane) {
+    float* allowances = allowances_->As<float>() + lane * kMaxBlockRows;
+    std::fill(allowances, allowances + kMaxBlockRows,
+              panel.slopes(form_)[lane] * reach);
+  }
+}
+
+void Worker::ScoreShadow(const QueryPanel& panel) {
+  const TopKInput& input = search_.input;
+  search_.kernel.exact->score_codes(
+      input.codes + first_row_ * ShadowStride(input.depth), row_count_,
+      panel.few_codes(), scores_->As<int32_t>());
+  const float* scales = input.bounds + first_row_;
+  const float* errors = input.bounds + input.rows + first_row_;
+  for (int lane = 0; lane < panel.count(); ++lane) {
+    const QueryCodes& coded = panel.coded(lane);
+    const int32_t* products = scores_->As<int32_t>() + lane * kMaxBlockRows;
+    float* scores = scores_->As<float>() + lane * kMaxBlockRows;
+    float* allowances = allowances_->As<float>() + lane * kMaxBlockRows;
+    for (int64_t i = 0; i < row_count_; ++i) {
+      int32_t product;
+      std::memcpy(&product, products + i, sizeof(product));
+      const float scaled = product * (coded.unit * scales[i]);
+      std::memcpy(scores + i, &scaled, sizeof(scaled));
+      allowances[i] =
+          coded.error_slope * errors[i] + coded.scale_slope * scales[i];
+    }
+  }
+}
+
+// A bound on |s - s'| for the pair.
+float Worker::ErrorOf(int lane, int64_t row) const {
+  const float error =
+      scores_ != nullptr
+          ? allowances_->As<float>()[lane * kMaxBlockRows + row]
+          : panel_->slopes(form_)[lane] *
+                loaded_[form_ == QueryPanel::kRounded].reach[row / kStrip];
+  return error + panel_->constants(form_)[lane];
+}
+
+void Worker::Hit(int lane, int64_t row, float score) {
+  if (lane >= panel_->count() || row >= row_count_) return;  // padding
   const int64_t query = panel_->first() + lane;
-  const int64_t table_row = first_row_ + row;
-  const char* at = static_cast<const char*>(input.table) +
-                   table_row * input.depth * BytesOf(input.element);
-  const double sum = search_.kernel.exact->dot(panel_->query(lane), at,
-                                               input.element, input.depth);
-  if (std::isnan(sum)) return search_.Fail({query, table_row});
-  const float score = static_cast<float>(sum);
-  if (score < thresholds_[lane]) {
-    ++wasted_;
+  const int32_t id = static_cast<int32_t>(first_row_ + row);
+  const auto score_exactly = [&](Candidate* candidate) {
+    ++scored_;
+    search_.Score(query, panel_->query(lane), candidate);
+  };
+  Candidate candidate = {KeyOf(score, id), KeyOf(score, id)};
+  const float error = ErrorOf(lane, row);
+  if (std::fabs(score) + error < kInfinity) {
+    const float low = score - error, high = score + error;
+    candidate = {KeyOf(low - std::fabs(low) * kSlack, id),
+                 KeyOf(high + std::fabs(high) * kSlack, id)};
+  } else {
+    score_exactly(&candidate);
+    if (search_.failed) return;
+  }
+  Collector& collector = collectors_[query - FirstQuery()];
+  if (ScoreOf(candidate.high) < thresholds_[lane] ||
+      !collector.Wants(candidate.high) ||
+      search_.input.banned->Contains(query, id)) {
     return;
   }
-  const int32_t id = static_cast<int32_t>(table_row);
-  if (input.banned->Contains(query, id)) return;
-  Collector& collector = collectors_[query - FirstQuery()];
-  if (!collector.Offer(KeyOf(score, id))) return;
+  if (!collector.Add(candidate, score_exactly)) return;
   if (collector.threshold() > thresholds_[lane]) {
     thresholds_[lane] = collector.threshold();
-    cut_[lane] = panel_->Cut(scanner_, lane, thresholds_[lane]);
+    cut_[lane] = panel_->Cut(form_, lane, thresholds_[lane]);
     search_.Raise(query, thresholds_[lane]);
   }
 }

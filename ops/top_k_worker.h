@@ -5,6 +5,7 @@
 #ifndef REALM_OPS_TOP_K_WORKER_H_
 #define REALM_OPS_TOP_K_WORKER_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -16,23 +17,7 @@
 #include "top_k_inner_product.h"
 #include "top_k_panels.h"
 
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
-
 namespace realm {
-
-// TensorFlow's threads take numbers below 2^-126 for zero; a score must not.
-class KeepTinyNumbers {
- public:
-#if defined(__x86_64__)
-  KeepTinyNumbers() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ & ~0x8040u); }
-  ~KeepTinyNumbers() { _mm_setcsr(saved_); }
-
- private:
-  const unsigned saved_;
-#endif
-};
 
 // What the workers share.
 struct Search {
@@ -62,6 +47,33 @@ struct Search {
                                     known, threshold, std::memory_order_relaxed)) {
     }
   }
+
+  const char* RowAt(int64_t row) const {
+    // A table without columns may have no address.
+    if (input.depth == 0) return "";
+    return static_cast<const char*>(input.table) +
+           row * input.depth * BytesOf(input.element);
+  }
+
+  const QueryPanel& PanelOf(int64_t query) const {
+    return **std::upper_bound(
+        panels.begin(), panels.end(), query,
+        [](int64_t q, const auto& panel) {
+          return q < panel->first() + panel->count();
+        });
+  }
+
+  // Has the row brought to the cache.
+  void Fetch(int64_t row) const {
+    const char* at = RowAt(row);
+    for (int64_t i = 0; i < input.depth * BytesOf(input.element); i += 64) {
+      __builtin_prefetch(at + i);
+    }
+  }
+
+  // Makes the bounds of a query's candidate one: the score, rounded once. `query`
+  // is padded. Fails, and makes it the last of all, if that is not a number.
+  void Score(int64_t query_index, const float* query, Candidate* candidate);
 };
 
 // Panels [first_panel, last_panel) against whatever row blocks are left.
@@ -76,42 +88,58 @@ class Worker {
 
   void Run();
 
+  int64_t end_query() const {
+    const QueryPanel& last = *search_.panels[last_panel_ - 1];
+    return last.first() + last.count();
+  }
+
   // Nothing, if the worker found no block left.
   const Collector* collector(int64_t query) const {
     return collectors_.empty() ? nullptr : &collectors_[query - FirstQuery()];
   }
 
  private:
-  int64_t FirstQuery() const { return search_.panels[first_panel_]->first(); }
-  void Allocate();
-  void ScanBlock(int64_t index);
-  void ScanPanel(int64_t panel, int64_t first_row, int64_t count);
-  const RowBlock& Load(const Scanner* scanner, int64_t first_row,
-                       int64_t count);
-  void Hit(int lane, int64_t row);
-
-  Search& search_;
-  std::atomic<int64_t>& next_block_;
-  const int64_t first_panel_, last_panel_;
-
-  std::unique_ptr<uint64_t[]> keys_;
-  std::vector<Collector> collectors_;
-  std::vector<bool> wasteful_;  // per panel: rounding lets too much through
-
-  // Row blocks: as rounded, and as floats.
+  // A scanner's form of a row block.
   struct Loaded {
     std::unique_ptr<AlignedBuffer> scratch;
     std::vector<float> squares, reach;
     RowBlock block;
     bool valid = false;
   };
-  Loaded loaded_[2];
+
+  int64_t FirstQuery() const { return search_.panels[first_panel_]->first(); }
+  void Allocate();
+  void AllocateFew();
+  void AllocateBlocks();
+  void ScanBlock(int64_t index);
+  void ScanPanel(int64_t panel);
+  void ScanFew();
+  void ScoreFew(const QueryPanel& panel);
+  void ScoreShadow(const QueryPanel& panel);
+  const RowBlock& Load(const Scanner* scanner);
+  void StartLanes(const QueryPanel& panel);
+  bool TooManyScored() const;
+  void Hit(int lane, int64_t row, float score);
+  float ErrorOf(int lane, int64_t row) const;
+
+  Search& search_;
+  std::atomic<int64_t>& next_block_;
+  const int64_t first_panel_, last_panel_;
+
+  std::unique_ptr<Candidate[]> candidates_;
+  std::vector<Collector> collectors_;
+  // Per panel: the faster scan's bounds leave too much to score exactly.
+  std::vector<bool> wasteful_;
+
+  Loaded loaded_[2];  // as floats, and as rounded
+  // [kMaxFew, kMaxBlockRows] each; null if the queries are many.
+  std::unique_ptr<AlignedBuffer> scores_, allowances_;
 
   // The scan that is running.
   const QueryPanel* panel_ = nullptr;
-  const Scanner* scanner_ = nullptr;
+  QueryPanel::Form form_ = QueryPanel::kFloats;
   int64_t first_row_ = 0, row_count_ = 0;
-  int64_t wasted_ = 0;
+  int64_t scored_ = 0;
   float cut_[kMaxStrips * kStrip];
   float thresholds_[kMaxStrips * kStrip];
 };

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from realm_tf.index import top_k
+from realm_tf.index.shadow import ShadowedTable
 
 Search = Callable[..., tuple[tf.Tensor, tf.Tensor]]
 
@@ -23,7 +24,7 @@ class ExactIndex(tfrs.layers.factorized_top_k.TopK):
 
   def __init__(self, num_rows: int, size: int, dtype: tf.DType = tf.float32,
                search: Search = top_k.top_k_inner_product, k: int = 10,
-               name: str = "exact_index"):
+               name: str = "exact_index", shadow: bool = False):
     """Makes an index of zeros.
 
     Args:
@@ -33,18 +34,22 @@ class ExactIndex(tfrs.layers.factorized_top_k.TopK):
       search: the op, or its twin of stock TensorFlow ops.
       k: how many rows `call` returns by default.
       name: of the layer.
+      shadow: whether to keep an eight-bit shadow of the table, N (D + 8) bytes, by
+        which up to four queries are answered sooner; the answers are the same. Only
+        for the op, not for its twin; the table must then change by `assign` only.
     """
     super().__init__(k, name=name)
     self._search = search
     with tf.device("CPU"):
       self.table = tf.Variable(tf.zeros([num_rows, size], dtype), trainable=False,
                                name="table")
+      self._shadowed = ShadowedTable(self.table) if shadow else None
       # The model step whose document tower made the table; -1 before the first.
       self.step = tf.Variable(-1, dtype=tf.int64, trainable=False, name="index_step")
 
   def assign(self, embeddings: np.ndarray, step: int) -> None:
     """Swaps in new embeddings [N, D], made by the tower of training step `step`."""
-    self.table.assign(tf.cast(embeddings, self.table.dtype))
+    (self._shadowed or self.table).assign(tf.cast(embeddings, self.table.dtype))
     self.step.assign(step)
 
   def index(self, candidates: tf.Tensor, identifiers: tf.Tensor | None = None):
@@ -62,7 +67,11 @@ class ExactIndex(tfrs.layers.factorized_top_k.TopK):
   def search(self, queries: tf.Tensor, k: int, banned: tf.Tensor | None = None
              ) -> tuple[tf.Tensor, tf.Tensor]:
     """As `call`; rows in `banned` [B, R] are passed over, and K still come back."""
-    return self._search(tf.stop_gradient(queries), self.table, k, banned)
+    queries = tf.stop_gradient(queries)
+    if self._shadowed is None:
+      return self._search(queries, self.table, k, banned)
+    table, shadow = self._shadowed.read()
+    return self._search(queries, table, k, banned, shadow=shadow)
 
   def query_with_exclusions(self, queries: tf.Tensor, exclusions: tf.Tensor,
                             k: int | None = None) -> tuple[tf.Tensor, tf.Tensor]:

@@ -28,9 +28,29 @@ def _load_library():
 
 _ops = _load_library()
 tf.no_gradient("Realm>TopKInnerProduct")
+tf.no_gradient("Realm>ShadowedTopKInnerProduct")
+tf.no_gradient("Realm>ShadowTable")
 
 
-def top_k_inner_product(queries, table, k, banned_rows=None, name=None):
+def shadow_table(table, name=None):
+  """A table in eight bits with proven bounds, for `top_k_inner_product`.
+
+  Takes N (P + 8) bytes, where P is D rounded up to a multiple of 32, and lets up to
+  four queries read so much instead of the table. The proof is in
+  `ops/top_k_shadow.h`.
+
+  Args:
+    table: [N, D] float32 or bfloat16.
+    name: name of the operation.
+
+  Returns:
+    codes: [N, P] int8.
+    bounds: [2, N] float32: scales, and bounds on the norms of what codes lose.
+  """
+  return tuple(_ops.realm_shadow_table(table=table, name=name))
+
+
+def top_k_inner_product(queries, table, k, banned_rows=None, name=None, shadow=None):
   """Finds, for each query, the k rows with the largest dot products.
 
   Exact: the answer is that of a full sort by score, equal scores by row. The
@@ -50,6 +70,9 @@ def top_k_inner_product(queries, table, k, banned_rows=None, name=None):
       is not in [0, N) bans nothing; -1 is the usual filler. R may be 0, and
       None stands for that.
     name: name of the operation.
+    shadow: `shadow_table` of this very table, or None. Changes no answer; up to
+      four queries are answered sooner. That of another table makes wrong answers.
+      Codes of no rows stand for None.
 
   Returns:
     scores: [B, K] float32, descending.
@@ -60,8 +83,13 @@ def top_k_inner_product(queries, table, k, banned_rows=None, name=None):
       large, or a score is not a number. The message has the numbers.
   """
   queries, table, k, banned_rows = _as_tensors(queries, table, k, banned_rows)
-  return tuple(_ops.realm_top_k_inner_product(
-      queries=queries, table=table, banned_rows=banned_rows, k=k, name=name))
+  if shadow is None:
+    return tuple(_ops.realm_top_k_inner_product(
+        queries=queries, table=table, banned_rows=banned_rows, k=k, name=name))
+  codes, bounds = shadow
+  return tuple(_ops.realm_shadowed_top_k_inner_product(
+      queries=queries, table=table, banned_rows=banned_rows, k=k, codes=codes,
+      bounds=bounds, name=name))
 
 
 def top_k_inner_product_portable(queries, table, k, banned_rows=None,

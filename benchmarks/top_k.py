@@ -1,0 +1,213 @@
+# Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
+"""Exact top-k by our op against every peer that is installed, in one run.
+
+    python benchmarks/top_k.py                                   # a million vectors
+    python benchmarks/top_k.py --json=top_k.json --picture=top_k.png
+    python benchmarks/top_k.py --rows=13353718 --k=8,5000 --only_ours=bfloat16
+
+Prints medians with their spread, how many times faster each is than float32 tf.matmul +
+tf.math.top_k, and the floors: a single query cannot be faster than the table is read, many
+queries not faster than the processor multiplies. Both are measured here. The vectors lie in
+clusters of about 250, and a query is a vector of one of them, as in a trained index.
+"""
+
+import json
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import realm_tf  # noqa: F401  chooses Keras 2 before TensorFlow is imported
+
+# isort: split
+import numpy as np
+import tensorflow as tf
+import top_k_peers
+from absl import app, flags
+
+_ROWS = flags.DEFINE_integer("rows", 1_000_000, "N, vectors in the table.", lower_bound=1000)
+_DEPTH = flags.DEFINE_integer("depth", 128, "D, length of a vector.", lower_bound=1)
+_BATCH = flags.DEFINE_list("batch", ["1", "64", "512"], "B, queries at a time.")
+_K = flags.DEFINE_list("k", ["8"], "K, rows wanted.")
+_SECONDS = flags.DEFINE_float("seconds", 2.0, "Repeat each cell for this long ...")
+_REPEATS = flags.DEFINE_integer("repeats", 3, "... and at least so often.", lower_bound=1)
+_ONLY_OURS = flags.DEFINE_string(
+    "only_ours", None, "No peers, and ours only if this is in the name; '' for all.")
+_JSON = flags.DEFINE_string("json", None, "Also write all figures to this file.")
+_PICTURE = flags.DEFINE_string("picture", None, "Also draw the table into this file.")
+
+_CLUSTER = 250
+_SPREAD = 0.7
+
+
+def clustered(rows: int, depth: int, queries: int, seed: int = 0
+              ) -> tuple[np.ndarray, np.ndarray]:
+  """Table [rows, depth] and queries [queries, depth], float32, of the same clusters."""
+  rng = np.random.default_rng(seed)
+  centres = rng.standard_normal((max(1, rows // _CLUSTER), depth), np.float32)
+  table = np.empty((rows, depth), np.float32)
+  for part in np.array_split(np.arange(rows), 1 + rows // 100_000):
+    table[part] = _members(rng, centres, len(part))
+  return table, _members(rng, centres, queries)
+
+
+def _members(rng, centres, count):
+  noise = rng.standard_normal((count, centres.shape[1]), np.float32)
+  return centres[rng.integers(0, len(centres), count)] + np.float32(_SPREAD) * noise
+
+
+def processor() -> str:
+  """Name, cores, and the instruction sets that matter here."""
+  try:
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+  except OSError:
+    return platform.processor()
+  fields = dict(line.split("\t: ", 1) if "\t: " in line else (line, "") for line in lines)
+  fields = {name.strip(): value for name, value in fields.items()}
+  sets = [name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
+          if name in fields.get("flags", "").split()]
+  return (f"{fields.get('model name', 'unknown')}, {os.cpu_count()} cores "
+          f"({' '.join(sets)})")
+
+
+def timed(run, seconds: float, repeats: int) -> list[float]:
+  """Milliseconds of each repetition, after one that does not count."""
+  run()
+  times, end = [], time.perf_counter() + seconds
+  while len(times) < repeats or (time.perf_counter() < end and len(times) < 1000):
+    start = time.perf_counter()
+    run()
+    times.append(1e3 * (time.perf_counter() - start))
+  return times
+
+
+def bandwidth() -> float:
+  """Bytes per second that all cores together read: dot products of 64 MB pieces."""
+  pieces = np.array_split(np.ones(200_000_000, np.float32), 12)
+  with ThreadPoolExecutor(os.cpu_count()) as pool:
+    times = timed(lambda: list(pool.map(lambda piece: piece.dot(piece), pieces)), 1, 5)
+  return 1e3 * 800_000_000 / min(times)
+
+
+def matmul_peak(dtype: tf.DType) -> float:
+  """The most multiply-adds, counted twice, that tf.matmul does in a second."""
+  best = 0.0
+  for shape in ((2048, 2048, 2048), (512, 128, 16384)):
+    left = tf.cast(tf.random.normal(shape[:2]), dtype)
+    right = tf.cast(tf.random.normal(shape[1:]), dtype)
+    run = tf.function(lambda left=left, right=right: tf.matmul(left, right))
+    fastest = min(timed(lambda run=run: run()[0, 0].numpy(), 1, 5))
+    best = max(best, 2e3 * np.prod(shape) / fastest)
+  return best
+
+
+def measure(method, table, queries, truth):
+  """Fills `truth` if it is empty; gives a dictionary per (k, batch)."""
+  start = time.perf_counter()
+  search = method.prepare(table)
+  prepared = time.perf_counter() - start
+  cells = []
+  for k in map(int, _K.value):
+    for batch in map(int, _BATCH.value):
+      rows = np.asarray(search(queries[:batch], k))
+      expected = truth.setdefault((k, batch), rows)
+      times = timed(lambda k=k, batch=batch: search(queries[:batch], k), _SECONDS.value,
+                    _REPEATS.value)
+      found = sum(len(np.intersect1d(*pair)) for pair in zip(rows, expected, strict=True))
+      cells.append({"method": method.name, "k": k, "batch": batch, "repeats": len(times),
+                    "median_ms": statistics.median(times), "fastest_ms": min(times),
+                    "slowest_ms": max(times), "recall": found / rows.size,
+                    "prepare_s": prepared})
+  return cells
+
+
+def floors(machine, batch: int) -> dict[str, float]:
+  """Milliseconds below which no search can be that reads or multiplies everything."""
+  size, products = _ROWS.value * _DEPTH.value, 2.0 * batch * _ROWS.value * _DEPTH.value
+  return {name: 1e3 * max(bytes_per_value * size / machine["bandwidth"],
+                          products / machine[f"matmul_{name}"])
+          for name, bytes_per_value in (("float32", 4), ("bfloat16", 2))}
+
+
+def print_table(cells, machine) -> None:
+  batches = list(map(int, _BATCH.value))
+  print(f"\nN = {_ROWS.value:,}, D = {_DEPTH.value}; {machine['processor']}\n"
+        f"bandwidth {machine['bandwidth'] / 1e9:.1f} GB/s, tf.matmul "
+        f"{machine['matmul_float32'] / 1e9:.0f} GFLOP/s in float32, "
+        f"{machine['matmul_bfloat16'] / 1e9:.0f} in bfloat16")
+  for k in map(int, _K.value):
+    here = [cell for cell in cells if cell["k"] == k]
+    baseline = {cell["batch"]: cell["median_ms"] for cell in here
+                if cell["method"] == top_k_peers.BASELINE}
+    print(f"\nk = {k}: median ms (fastest - slowest, repeats), times the baseline's speed\n")
+    print(f"{'':30}" + "".join(f"{f'B = {batch}':>36}" for batch in batches) + "   recall")
+    for name in dict.fromkeys(cell["method"] for cell in here):
+      row = {cell["batch"]: cell for cell in here if cell["method"] == name}
+      print(f"{name:30}" + "".join(_cell(row[batch], baseline) for batch in batches) +
+            f"   {min(cell['recall'] for cell in row.values()):.3f}")
+    for name in ("float32", "bfloat16"):
+      print(f"{'floor, ' + name:30}" +
+            "".join(f"{floors(machine, batch)[name]:>10.2f}{'':26}" for batch in batches))
+
+
+def _cell(cell, baseline) -> str:
+  spread = f"({cell['fastest_ms']:.1f} - {cell['slowest_ms']:.1f}, {cell['repeats']})"
+  ratio = (f"{baseline[cell['batch']] / cell['median_ms']:.2f}x"
+           if cell["batch"] in baseline else "")
+  return f"{cell['median_ms']:>10.2f} {spread:<18}{ratio:>7}"
+
+
+def draw(cells, machine, path: str) -> None:
+  """One panel per batch size, a bar per method, the floors as lines."""
+  import matplotlib
+  matplotlib.use("Agg")
+  from matplotlib import pyplot
+  batches, k = list(map(int, _BATCH.value)), int(_K.value[0])
+  figure, axes = pyplot.subplots(1, len(batches), figsize=(5 * len(batches), 4.5),
+                                 sharey=True, squeeze=False)
+  for axis, batch in zip(axes[0], batches, strict=True):
+    here = [cell for cell in cells if cell["k"] == k and cell["batch"] == batch][::-1]
+    axis.barh([cell["method"] for cell in here], [cell["median_ms"] for cell in here],
+              color=["tab:orange" if cell["method"].startswith("realm_tf") else "tab:gray"
+                     for cell in here])
+    for (name, floor), style in zip(floors(machine, batch).items(), (":", "--"), strict=True):
+      axis.axvline(floor, color="black", linestyle=style, label=f"floor, {name}")
+    axis.set(xscale="log", xlabel="ms, median", title=f"B = {batch}, k = {k}")
+  axes[0][0].legend(fontsize="small")
+  figure.suptitle(f"N = {_ROWS.value:,}, D = {_DEPTH.value}; {machine['processor']}",
+                  fontsize="small")
+  figure.tight_layout()
+  figure.savefig(path, dpi=120)
+
+
+def chosen_methods():
+  if _ONLY_OURS.value is None:
+    return top_k_peers.ours() + top_k_peers.installed_peers()
+  return [method for method in top_k_peers.ours() if _ONLY_OURS.value in method.name]
+
+
+def main(_) -> None:
+  machine = {"processor": processor(), "bandwidth": bandwidth(),
+             "matmul_float32": matmul_peak(tf.float32),
+             "matmul_bfloat16": matmul_peak(tf.bfloat16)}
+  table, queries = clustered(_ROWS.value, _DEPTH.value, max(map(int, _BATCH.value)))
+  cells, truth = [], {}
+  for method in chosen_methods():
+    cells += measure(method, table, queries, truth)
+    print(f"{method.name}: {cells[-1]['prepare_s']:.1f} s to prepare", flush=True)
+  print_table(cells, machine)
+  memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+  print(f"\npeak memory of the whole run {memory / 1e9:.2f} GB")
+  if _JSON.value:
+    pathlib.Path(_JSON.value).write_text(json.dumps(
+        {"rows": _ROWS.value, "depth": _DEPTH.value, "machine": machine, "cells": cells},
+        indent=1) + "\n")
+  if _PICTURE.value:
+    draw(cells, machine, _PICTURE.value)
+
+
+if __name__ == "__main__":
+  app.run(main)

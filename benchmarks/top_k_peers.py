@@ -1,0 +1,133 @@
+# Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
+"""The searches that benchmarks/top_k.py compares: our op, and whatever is installed.
+
+A method is `prepare(table [N, D] float32) -> search(queries [B, D] float32, k) -> rows`;
+what `prepare` does is not timed. One that cannot be imported is left out.
+"""
+
+import dataclasses
+import importlib.util
+from typing import Callable
+
+import realm_tf  # noqa: F401  chooses Keras 2 before TensorFlow is imported
+
+# isort: split
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.index.exact import ExactIndex
+
+Search = Callable[[np.ndarray, int], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+  """One row of the table; `bytes_per_value` says what B = 1 must read at least."""
+  name: str
+  prepare: Callable[[np.ndarray], Search]
+  bytes_per_value: float
+  is_ours: bool = False
+  exact: bool = True
+
+
+def _ours(table_type, query_type, shadow=False):
+  def prepare(table):
+    index = ExactIndex(*table.shape, dtype=table_type, shadow=shadow)
+    index.assign(table, step=0)
+    find = tf.function(lambda queries, k: index.search(queries, k),
+                       input_signature=[tf.TensorSpec([None, None], query_type),
+                                        tf.TensorSpec([], tf.int32)])
+    return lambda queries, k: find(tf.cast(queries, query_type), k)[1].numpy()
+  return prepare
+
+
+def _tensorflow(dtype):
+  def prepare(table):
+    table = tf.cast(table, dtype)
+    find = tf.function(lambda queries, k: tf.math.top_k(
+        tf.matmul(queries, table, transpose_b=True), k), input_signature=[
+            tf.TensorSpec([None, None], dtype), tf.TensorSpec([], tf.int32)])
+    return lambda queries, k: find(tf.cast(queries, dtype), k)[1].numpy()
+  return prepare
+
+
+def _scann_brute_force(table):
+  import scann
+  builder = scann.scann_ops_pybind.builder(table, 8, "dot_product")
+  return _scann_search(builder.score_brute_force().build())
+
+
+def _scann_tree(table):
+  import scann
+  leaves = int(np.sqrt(len(table)))
+  searcher = scann.scann_ops_pybind.builder(table, 8, "dot_product").tree(
+      num_leaves=leaves, num_leaves_to_search=max(1, leaves // 20),
+      training_sample_size=min(len(table), 250_000)).score_ah(
+          2, anisotropic_quantization_threshold=0.2).reorder(100).build()
+  return _scann_search(searcher)
+
+
+def _scann_search(searcher):
+  def search(queries, k):
+    find = searcher.search_batched if len(queries) == 1 else searcher.search_batched_parallel
+    return find(queries, final_num_neighbors=k)[0]
+  return search
+
+
+def _faiss_flat(table):
+  import faiss
+  index = faiss.IndexFlatIP(table.shape[1])
+  index.add(table)
+  return lambda queries, k: index.search(queries, k)[1]
+
+
+def _faiss_bfloat16(table):
+  import faiss
+  index = faiss.IndexScalarQuantizer(table.shape[1], faiss.ScalarQuantizer.QT_bf16,
+                                     faiss.METRIC_INNER_PRODUCT)
+  index.train(table[:1000])
+  index.add(table)
+  return lambda queries, k: index.search(queries, k)[1]
+
+
+def _torch(dtype):
+  def prepare(table):
+    import torch
+    kind = getattr(torch, dtype)
+    columns = torch.from_numpy(table).to(kind).T
+
+    def search(queries, k):
+      with torch.inference_mode():
+        return torch.topk(torch.from_numpy(queries).to(kind) @ columns, k)[1].numpy()
+    return search
+  return prepare
+
+
+def ours() -> list[Method]:
+  """Our op, by dtype of table and queries; the first one's rows are the truth."""
+  float32, bfloat16 = tf.float32, tf.bfloat16
+  return [Method("realm_tf, float32", _ours(float32, float32), 4, True),
+          Method("realm_tf, bfloat16 table", _ours(bfloat16, float32), 2, True),
+          Method("realm_tf, bfloat16", _ours(bfloat16, bfloat16), 2, True),
+          Method("realm_tf, float32 + shadow", _ours(float32, float32, True), 1, True),
+          Method("realm_tf, bfloat16 + shadow", _ours(bfloat16, float32, True), 1, True)]
+
+
+def installed_peers() -> list[Method]:
+  """Everything else that can be imported here. Not exact: what rounds or approximates."""
+  peers = [
+      ("tensorflow", Method("tf.matmul + top_k, float32", _tensorflow(tf.float32), 4)),
+      ("tensorflow", Method("tf.matmul + top_k, bfloat16", _tensorflow(tf.bfloat16), 2,
+                            exact=False)),
+      ("scann", Method("ScaNN brute force", _scann_brute_force, 4)),
+      ("scann", Method("ScaNN tree + AH + reorder", _scann_tree, 4, exact=False)),
+      ("faiss", Method("FAISS IndexFlatIP", _faiss_flat, 4)),
+      ("faiss", Method("FAISS bfloat16 quantiser", _faiss_bfloat16, 2, exact=False)),
+      ("torch", Method("PyTorch float32 + topk", _torch("float32"), 4)),
+      ("torch", Method("PyTorch bfloat16 + topk", _torch("bfloat16"), 2, exact=False)),
+  ]
+  return [method for package, method in peers if importlib.util.find_spec(package)]
+
+
+# The row that ratios are taken against.
+BASELINE = "tf.matmul + top_k, float32"

@@ -1,0 +1,83 @@
+// Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
+//
+// Rows in bfloat16, for the scanners that round: read where they lie in a bfloat16
+// table, and rounded block by block from a float32 one. Needs AVX512_BF16; internal
+// linkage, for the reason given in top_k_scan.h.
+
+#ifndef REALM_OPS_TOP_K_SCAN_ROUNDED_H_
+#define REALM_OPS_TOP_K_SCAN_ROUNDED_H_
+
+#include <immintrin.h>
+
+#include "top_k_scan.h"
+
+namespace realm {
+namespace {
+
+inline int64_t Padded(int64_t depth) {
+  return (depth + kTileDepth - 1) / kTileDepth * kTileDepth;
+}
+
+// `n` values from `in` in bfloat16, to nearest, and zeros up to `padded`.
+void RoundRow(const float* in, int64_t n, int64_t padded, uint16_t* out) {
+  for (int64_t d = 0; d < padded; d += kTileDepth) {
+    __m512 half[2];
+    for (int i = 0; i < 2; ++i) {
+      const int64_t left = n - d - 16 * i;
+      const __mmask16 mask = left >= 16  ? 0xffff
+                             : left <= 0 ? 0
+                                         : (1u << left) - 1;
+      half[i] = _mm512_maskz_loadu_ps(mask, in + d + 16 * i);
+    }
+    const __m512bh rounded = _mm512_cvtne2ps_pbh(half[1], half[0]);
+    _mm512_storeu_si512(out + d, (__m512i)rounded);
+  }
+}
+
+inline float SquaredNorm(const uint16_t* row, int64_t padded) {
+  __m512 sum = _mm512_setzero_ps();
+  for (int64_t d = 0; d < padded; d += kTileDepth) {
+    const __m512bh x = (__m512bh)_mm512_loadu_si512(row + d);
+    sum = _mm512_dpbf16_ps(sum, x, x);
+  }
+  return _mm512_reduce_add_ps(sum);
+}
+
+void RoundedLoad(const void* rows, Element element, int64_t count, int64_t depth,
+          void* scratch, RowBlock* block) {
+  const int64_t padded = Padded(depth);
+  block->count = (count + kStrip - 1) / kStrip * kStrip;
+  block->stride = padded;
+  block->rows = scratch;
+  uint16_t* out = static_cast<uint16_t*>(scratch);
+  if (element == Element::kFloat32) {
+    const float* in = static_cast<const float*>(rows);
+    for (int64_t i = 0; i < count; ++i) {
+      RoundRow(in + i * depth, depth, padded, out + i * padded);
+    }
+  } else if (depth == padded && count == block->count) {
+    block->rows = rows;
+  } else {
+    const uint16_t* in = static_cast<const uint16_t*>(rows);
+    for (int64_t i = 0; i < count; ++i) {
+      __builtin_memcpy(out + i * padded, in + i * depth, 2 * depth);
+      __builtin_memset(out + i * padded + depth, 0, 2 * (padded - depth));
+    }
+  }
+  if (block->rows == scratch) {
+    __builtin_memset(out + count * padded, 0,
+                     2 * padded * (block->count - count));
+  }
+  // The norms of rounded rows stand for the rows': BoundFor allows for it.
+  const uint16_t* in = static_cast<const uint16_t*>(block->rows);
+  for (int64_t i = 0; i < block->count; ++i) {
+    float* square = block->squares + i / kStrip;
+    const float norm = SquaredNorm(in + i * padded, padded);
+    if (i % kStrip == 0 || norm > *square) *square = norm;
+  }
+}
+
+}  // namespace
+}  // namespace realm
+
+#endif  // REALM_OPS_TOP_K_SCAN_ROUNDED_H_

@@ -1,0 +1,62 @@
+# Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
+"""A table variable with its eight-bit shadow beside it, swapped as one.
+
+A search must never read the shadow of another table. Variables cannot be replaced
+together, so a version says whether what was read belongs together: while a swap is
+under way, and after `table` was written by someone else's checkpoint, searches go
+without the shadow, which is slower and gives the same answer.
+"""
+
+import secrets
+import threading
+
+import tensorflow as tf
+
+from realm_tf.index import top_k
+
+# No shadow belongs to a table of this version.
+_NONE = 0
+
+
+class ShadowedTable(tf.Module):
+  """Keeps `table` [N, D] and its shadow in step.
+
+  Only `version` goes into checkpoints, with `table`; the shadow is made again.
+  """
+
+  def __init__(self, table: tf.Variable):
+    super().__init__()
+    self._table = table
+    self.version = tf.Variable(_NONE, dtype=tf.int64, trainable=False, name="version")
+    codes, bounds = (tf.Variable(part, trainable=False)
+                     for part in top_k.shadow_table(table))
+    shadow_version = tf.Variable(_NONE, dtype=tf.int64, trainable=False)
+    # Behind a function, checkpoints do not find them.
+    self._parts = lambda: (codes, bounds, shadow_version)
+    self._writing = threading.Lock()
+
+  def assign(self, table: tf.Tensor) -> None:
+    """Replaces the table [N, D] and makes its shadow."""
+    codes, bounds, shadow_version = self._parts()
+    with self._writing:
+      new_codes, new_bounds = top_k.shadow_table(table)
+      version = 1 + secrets.randbelow(2**62)
+      self.version.assign(_NONE)
+      self._table.assign(table)
+      codes.assign(new_codes)
+      bounds.assign(new_bounds)
+      shadow_version.assign(version)
+      self.version.assign(version)
+
+  def read(self) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
+    """The table, and its shadow or one of no rows."""
+    codes, bounds, shadow_version = self._parts()
+    before = self.version.read_value()
+    with tf.control_dependencies([before]):
+      table = self._table.read_value()
+      codes, bounds = codes.read_value(), bounds.read_value()
+      made_for = shadow_version.read_value()
+    with tf.control_dependencies([table, codes, bounds, made_for]):
+      after = self.version.read_value()
+    whole = (before == after) & (before == made_for) & (before != _NONE)
+    return table, (tf.cond(whole, lambda: codes, lambda: codes[:0]), bounds)
