@@ -70,6 +70,20 @@ class ReadingConfig(OptimizerConfig):
 
 
 @dataclasses.dataclass(frozen=True)
+class IndexConfig:
+  """How the corpus is searched; see docs/index.md."""
+  kind: str = "exact"  # "exact", "scann" (approximate) or "sharded" (exact, many devices)
+  devices: tuple[str, ...] = ()  # of "sharded", such as "GPU:0"; all by default
+  # ScaNN. 0 takes a value from the number of blocks.
+  leaves: int = 0  # partitions
+  searched_leaves: int = 0
+  rescored: int = 0  # candidates per query that are scored exactly
+  min_recall: float = 0.0  # of a ScaNN index against the exact one; less is an error
+  recall_at: int = 10
+  recall_queries: int = 512
+
+
+@dataclasses.dataclass(frozen=True)
 class PretrainConfig(OptimizerConfig):
   """REALM pre-training on salient spans."""
   candidates: int = 8  # K, the null document counted
@@ -77,6 +91,11 @@ class PretrainConfig(OptimizerConfig):
   encoder_length: int = 384  # question and block together
   max_masks: int = 10
   loss: str = "joint"  # "joint" (paper) or "per_mask" (published code)
+  # "async" (a thread), "sync" (training waits), "job" (`realm refresh`, a process of its
+  # own), "rerank" (no refresh; the fresh tower reranks more candidates), "frozen" (none).
+  refresh: str = "async"
+  rerank_factor: int = 4  # "rerank": retrieved for each candidate that is read
+  index_sample: int = 64  # queries by which an index is compared with the one before
   refresh_every: int = 500  # steps from one re-embedding of the corpus to the next
   max_staleness: int = 1000  # steps; the law: step - index.step <= max_staleness
   on_stale: str = "block"  # "block" waits for the refresh, "warn" goes on
@@ -124,6 +143,7 @@ class RealmConfig:
   pretrain: PretrainConfig = PretrainConfig()
   finetune: FinetuneConfig = FinetuneConfig()
   evaluate: EvaluateConfig = EvaluateConfig()
+  index: IndexConfig = IndexConfig()
   demo_questions: tuple[str, ...] = ()  # asked of the export at the end of a run
 
   def __post_init__(self):
@@ -135,6 +155,8 @@ _CHOICES = {
     "retriever.pooling": ("pooler", "cls", "mean"),
     "pretrain.loss": ("joint", "per_mask"),
     "pretrain.on_stale": ("block", "warn"),
+    "pretrain.refresh": ("async", "sync", "job", "rerank", "frozen"),
+    "index.kind": ("exact", "scann", "sharded"),
     "embedding_dtype": ("float32", "bfloat16"),
 }
 
@@ -146,7 +168,8 @@ def _check(config: RealmConfig) -> None:
       raise UserError(f"config.{field}: expected one of {', '.join(choices)}, "
                       f"got '{flat[field]}'")
   may_be_zero = ("seed", "num_layers", "warmup_steps", "retriever_warmup_steps", "steps",
-                 "weight_decay", "removal_rate", "checkpoint_every", "masked_sentences")
+                 "weight_decay", "removal_rate", "checkpoint_every", "leaves",
+                 "searched_leaves", "rescored", "min_recall", "masked_sentences")
   for field, value in flat.items():
     if isinstance(value, (int, float)) and not isinstance(value, bool):
       least = 0 if field.rsplit(".")[-1] in may_be_zero else 1e-12
@@ -158,6 +181,9 @@ def _check(config: RealmConfig) -> None:
   if config.pretrain.candidates < 2:
     raise UserError("config.pretrain.candidates: the null document and at least one "
                     f"block are needed, so 2 or more; got {config.pretrain.candidates}")
+  if config.index.min_recall > 1:
+    raise UserError("config.index.min_recall: expected a recall from 0 to 1, "
+                    f"got {config.index.min_recall}")
   if config.pretrain.max_staleness < config.pretrain.refresh_every:
     raise UserError(
         "config.pretrain.max_staleness: a refresh starts every "

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -16,7 +17,8 @@ from realm_tf.errors import UserError
 PathLike = str | os.PathLike
 
 
-def _sync(path: PathLike) -> None:
+def sync(path: PathLike) -> None:
+  """Waits until a file, or the names in a folder, are on the disk."""
   descriptor = os.open(path, os.O_RDONLY)
   try:
     os.fsync(descriptor)
@@ -28,7 +30,7 @@ _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 
 
-def _replace_folder(new: pathlib.Path, path: pathlib.Path) -> None:
+def replace_folder(new: pathlib.Path, path: pathlib.Path) -> None:
   """Puts `new` at `path`; what was there is removed afterwards.
 
   The two change places in one system call: killed at any moment, there is a whole
@@ -40,7 +42,7 @@ def _replace_folder(new: pathlib.Path, path: pathlib.Path) -> None:
   if exchange(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(path), _RENAME_EXCHANGE):
     number = ctypes.get_errno()
     raise OSError(number, os.strerror(number), str(path))
-  _sync(path.parent)
+  sync(path.parent)
   shutil.rmtree(new)
 
 
@@ -62,7 +64,7 @@ def new_file(path: PathLike, mode: str = "wb") -> Iterator[Any]:
       os.fsync(file.fileno())
     os.chmod(temporary.name, 0o644)
     os.replace(temporary.name, path)
-    _sync(path.parent)
+    sync(path.parent)
   except BaseException:
     pathlib.Path(temporary.name).unlink(missing_ok=True)
     raise
@@ -81,17 +83,51 @@ def new_folder(path: PathLike) -> Iterator[pathlib.Path]:
   try:
     yield temporary
     for entry in sorted(temporary.rglob("*")):
-      _sync(entry)
-    _sync(temporary)
+      sync(entry)
+    sync(temporary)
     os.chmod(temporary, 0o755)
     if path.exists():
-      _replace_folder(temporary, path)
+      replace_folder(temporary, path)
     else:
       os.replace(temporary, path)
-      _sync(path.parent)
+      sync(path.parent)
   except BaseException:
     shutil.rmtree(temporary, ignore_errors=True)
     raise
+
+
+@contextlib.contextmanager
+def lock(path: PathLike, what: str, wait: bool = True) -> Iterator[None]:
+  """Holds a lock file; the system frees it when the process ends, however it ends.
+
+  Args:
+    path: of the lock file, which stays; it names the process that holds it.
+    what: who else may hold it, for people: "another `realm refresh`".
+    wait: until it is free; else a `UserError` names the holder.
+  """
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with open(path, "a+", encoding="utf-8") as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+      file.seek(0)
+      raise UserError(f"{path.parent}: {what} (process {file.read().strip() or '?'}) is "
+                      "writing here; wait until it is done, or end it") from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    yield
+
+
+def link(source: PathLike, target: PathLike) -> None:
+  """A second name for a file that is never changed; a copy where links are not known."""
+  try:
+    os.link(source, target)
+  except OSError as error:
+    if error.errno not in (errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK):
+      raise
+    shutil.copyfile(source, target)
 
 
 def sha256(path: PathLike) -> str:
@@ -104,6 +140,24 @@ def write_json(path: PathLike, value: Any) -> None:
   with new_file(path, "w") as file:
     json.dump(value, file, indent=2, sort_keys=True)
     file.write("\n")
+
+
+def _checksum(value: dict[str, Any]) -> str:
+  return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def write_manifest(path: PathLike, value: dict[str, Any]) -> None:
+  """`write_json` with a checksum of all other fields in the field `checksum`."""
+  write_json(path, {**value, "checksum": _checksum(value)})
+
+
+def read_manifest(path: PathLike) -> dict[str, Any]:
+  """Reads what `write_manifest` wrote; a changed field is a `UserError`."""
+  value = read_json(path)
+  if (not isinstance(value, dict)
+      or value.pop("checksum", None) != _checksum(value)):
+    raise UserError(f"{path}: damaged: its fields are not those that were written")
+  return value
 
 
 def read_json(path: PathLike) -> Any:

@@ -119,6 +119,84 @@ def _export(arguments: Sequence[str]) -> None:
   print(exporting.export_run(opened, FLAGS.flavour, FLAGS.output))
 
 
+def _index(arguments: Sequence[str]) -> None:
+  if FLAGS.verify:
+    _verify(arguments)
+  else:
+    _stage("index")(arguments)
+
+
+def _define_index() -> None:
+  flags.DEFINE_bool("verify", False, "Check what is there, as `realm verify` does.")
+  _define_verify()
+
+
+def _verify(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  from realm_tf.cli import verifying  # pylint: disable=import-outside-toplevel
+  for line in verifying.verify(_open_run(), FLAGS.sample):
+    print(line)
+
+
+def _define_verify() -> None:
+  flags.DEFINE_integer("sample", 64, "Rows of each index that are embedded again.",
+                       lower_bound=1)
+
+
+def _refresh(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  opened = _open_run()
+  from realm_tf.cli.refreshing import refresh  # pylint: disable=import-outside-toplevel
+  made = refresh(opened, FLAGS.once, FLAGS.nice)
+  print(f"refresh: done, {made} checkpoints embedded, see {opened.path}/pretrain/index")
+
+
+def _define_refresh() -> None:
+  flags.DEFINE_bool("once", False, "Embed the newest checkpoint and end.")
+  flags.DEFINE_integer("nice", 10, "How far the job steps back behind the trainer.",
+                       lower_bound=0, upper_bound=19)
+
+
+def _add(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  if not FLAGS.documents:
+    raise UserError("--documents: name the file to read: JSONL with id, title, text")
+  opened = _open_run()
+  from realm_tf.cli import documents  # pylint: disable=import-outside-toplevel
+  print(documents.add(opened, FLAGS.documents))
+
+
+def _define_add() -> None:
+  flags.DEFINE_string("documents", None, "JSONL with id, title, text, or another kind that "
+                      "`realm corpus` reads.")
+
+
+def _delete(arguments: Sequence[str]) -> None:
+  ids = list(arguments)
+  if FLAGS.ids:
+    try:
+      with open(FLAGS.ids, encoding="utf-8") as file:
+        ids += [line.strip() for line in file if line.strip()]
+    except UnicodeDecodeError as error:
+      raise UserError(f"{FLAGS.ids}: not UTF-8 (byte {error.start})") from None
+  if not ids:
+    raise UserError("name the documents: realm delete --workdir=DIR ID..., or --ids=FILE")
+  opened = _open_run()
+  from realm_tf.cli import documents  # pylint: disable=import-outside-toplevel
+  print(documents.delete(opened, ids))
+
+
+def _define_delete() -> None:
+  flags.DEFINE_string("ids", None, "File with one document id per line.")
+
+
+def _compact(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  opened = _open_run()
+  from realm_tf.cli import documents  # pylint: disable=import-outside-toplevel
+  print(documents.compact(opened))
+
+
 def _define_export() -> None:
   flags.DEFINE_enum("flavour", "portable", ["portable", "native"],
                     "portable: stock TensorFlow and TF Text ops; native: our op.")
@@ -237,7 +315,22 @@ COMMANDS = {
         f"realm finetune {_DEMO}", _stage("finetune")),
     "index": Command(
         "Embed the corpus by the newest model of the run.",
-        "realm index --workdir=runs/demo", _stage("index")),
+        "realm index --workdir=runs/demo", _index, _define_index),
+    "refresh": Command(
+        "Re-embed the corpus by each checkpoint of a pre-training with refresh=job.",
+        "realm refresh --workdir=runs/demo", _refresh, _define_refresh),
+    "add": Command(
+        "Add documents, or replace those of the same id; only they are embedded.",
+        "realm add --workdir=runs/demo --documents=new.jsonl", _add, _define_add),
+    "delete": Command(
+        "Delete documents by their ids.",
+        "realm delete --workdir=runs/demo id-17 id-18", _delete, _define_delete),
+    "compact": Command(
+        "Drop deleted documents from the files.", "realm compact --workdir=runs/demo",
+        _compact),
+    "verify": Command(
+        "Check every file against its checksum, and the index against its tower.",
+        "realm verify --workdir=runs/demo", _verify, _define_verify),
     "evaluate": Command(
         "Measure recall, exact match and F1 on the held-out questions.",
         "realm evaluate --workdir=runs/demo --stage=pretrain", _evaluate, _define_evaluate),

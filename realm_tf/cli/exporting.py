@@ -12,7 +12,10 @@ _SEARCH = {"portable": top_k.top_k_inner_product_portable,
 
 def export_run(run: RunFolder, flavour: str = "portable", output: str | None = None
                ) -> pathlib.Path:
-  """Writes the SavedModel; returns its folder."""
+  """Writes the SavedModel; returns its folder.
+
+  It searches exactly, whatever `config.index.kind` is: ScaNN lives outside the graph.
+  """
   folder = pathlib.Path(output or run.path / "export")
-  serving.export(run.answerer(run.newest_stage(), _SEARCH[flavour]), folder)
+  serving.export(run.answerer(run.newest_stage(), _SEARCH[flavour], exact=True), folder)
   return folder

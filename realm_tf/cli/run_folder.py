@@ -4,18 +4,19 @@
     corpus/                the block store
     questions/             train.jsonl, held_out.jsonl
     ict/ pretrain/ finetune/   model/ (weights), curves, checkpoints, done.json
-    index/<encoder hash>/  embeddings by one document tower
+    index/<encoder>-<corpus>/  embeddings by one document tower
+    pretrain/index/step-*/ those that a `realm refresh` made while it trained
     evaluation/            <stage>.json, <stage>.predictions.jsonl
     export/                SavedModel
 """
 
+import dataclasses
 import functools
 import pathlib
 import time
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from realm_tf import config as config_lib
 from realm_tf import files
@@ -25,12 +26,16 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.questions import Question, read_questions
-from realm_tf.index.embed import CorpusEmbedder, collect
-from realm_tf.index.exact import ExactIndex, Search
-from realm_tf.index.store import encoder_hash, load_index, save_index
+from realm_tf.index import store
+from realm_tf.index.build import build_index
+from realm_tf.index.embed import CorpusEmbedder, encoder_hash, store_embeddings
+from realm_tf.index.exact import Search
+from realm_tf.index.interface import RowIndex
+from realm_tf.index.store import StoredIndex
 from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.models.realm import Realm
 from realm_tf.progress import progress
+from realm_tf.text.inputs import pack_single
 
 STAGES = ("ict", "pretrain", "finetune")
 WARM_START = "warm start"
@@ -69,6 +74,11 @@ class RunFolder:
   @functools.cached_property
   def corpus(self) -> Corpus:
     return Corpus.open(self.path / "corpus")
+
+  def forget_corpus(self) -> None:
+    """Lets the next use read it again, after a change."""
+    for name in ("corpus", "passages"):
+      self.__dict__.pop(name, None)
 
   @functools.cached_property
   def passages(self) -> Passages:
@@ -123,28 +133,64 @@ class RunFolder:
                           self.config.retriever.document_length,
                           self.config.embed_batch_tokens)
 
-  def embeddings(self, model: Realm) -> np.ndarray:
-    """[N, D]: read if this document tower has embedded the corpus, else made now."""
+  @property
+  def index_root(self) -> pathlib.Path:
+    return self.path / "index"
+
+  def stored_index(self, model: Realm) -> StoredIndex:
+    """This tower's embeddings: as they lie there, with new blocks added, or made now."""
     encoder = encoder_hash(model.retriever.document_tower)
-    folder = self.path / "index" / encoder[:16]
-    if not folder.exists():
-      embedder = self.embedder(model)
-      embedder.snapshot(model.retriever.document_tower)
-      with progress(embedder.num_rows, "embed", "block") as bar:
-        table = collect(embedder.batches(), embedder.num_rows, bar.update)
-      save_index(folder, table, dtype=self.config.embedding_dtype, step=0,
-                 corpus_hash=self.corpus.hash, encoder=encoder)
-    return load_index(folder, corpus_hash=self.corpus.hash, encoder=encoder)
+    found = self._find_index(encoder)
+    if found and found.num_rows == self.corpus.num_stored_rows:
+      return found
+    with store.write_lock(self.index_root, wait=True):
+      found = self._find_index(encoder)  # another process may have made it meanwhile
+      if found and found.num_rows == self.corpus.num_stored_rows:
+        return found
+      return self._make_index(model, encoder, found)
 
-  def index(self, model: Realm, search: Search = top_k_inner_product) -> ExactIndex:
-    """The corpus as this model's document tower sees it, ready to be searched."""
-    table = self.embeddings(model)
-    rows, size = table.shape
-    index = ExactIndex(rows, size, tf.as_dtype(self.config.embedding_dtype), search)
-    index.assign(table, 0)
-    return index
+  def _find_index(self, encoder: str) -> StoredIndex | None:
+    return store.find(self.index_root, self.corpus.rows_by_hash, encoder_hash=encoder)
 
-  def answerer(self, stage: str, search: Search = top_k_inner_product) -> QuestionAnswerer:
+  def _make_index(self, model: Realm, encoder: str, base: StoredIndex | None
+                  ) -> StoredIndex:
+    embedder = self.embedder(model)
+    embedder.snapshot(model.retriever.document_tower)
+    with progress(embedder.num_rows, "embed", "block") as bar:
+      made = store_embeddings(
+          self.index_root, f"{encoder[:16]}-{self.corpus.rows_hash[:8]}", self.corpus,
+          embedder, step=0, dtype=self.config.embedding_dtype, base=base,
+          on_rows=bar.update)
+    store.remove_all_but(self.index_root, lambda other: (
+        other.folder == made.folder or other.origin.encoder_hash != encoder))
+    return made
+
+  def index(self, model: Realm, search: Search = top_k_inner_product, exact: bool = False
+            ) -> RowIndex:
+    """The corpus as this model's document tower sees it, ready to be searched.
+
+    Its kind is that of the config, or "exact".
+    """
+    table = self.stored_index(model).read(self.corpus.stored_rows)
+    config = (dataclasses.replace(self.config, index=config_lib.IndexConfig()) if exact
+              else self.config)
+    return build_index(config, table, 0, search, lambda: self._sample_queries(model))
+
+  def _sample_queries(self, model: Realm) -> np.ndarray:
+    """[Q, D]: questions that were held out; where there are none, blocks' beginnings."""
+    try:
+      texts = [question.question for question in self.questions("held_out")]
+    except UserError:
+      rows = np.random.default_rng(self.config.seed).permutation(self.corpus.num_blocks)
+      texts = self.corpus.texts[rows].tolist()
+    tokens = self.corpus.tokenizer.tokenize(texts[:self.config.index.recall_queries])
+    packed = pack_single(tokens, self.config.retriever.query_length, self.corpus.tokenizer)
+    return model.retriever.embed_queries(packed).numpy()
+
+  def answerer(self, stage: str, search: Search = top_k_inner_product,
+               exact: bool = False) -> QuestionAnswerer:
+    """The model of a stage with its index; see `index`."""
     model = self.model(stage)
-    return QuestionAnswerer(model, self.corpus, self.passages, self.index(model, search),
+    return QuestionAnswerer(model, self.corpus, self.passages,
+                            self.index(model, search, exact),
                             self.config.evaluate.read_blocks)

@@ -5,6 +5,7 @@ TensorFlow is imported here, and so only once a command really runs.
 
 import pathlib
 import time
+from typing import Any
 
 import numpy as np
 
@@ -100,15 +101,17 @@ def finetune(run: RunFolder) -> None:
 
 
 def index(run: RunFolder) -> None:
-  """Embeds the corpus by the newest model."""
-  run.embeddings(run.model(run.newest_stage()))
+  """Embeds the corpus by the newest model; builds and measures the index once."""
+  run.index(run.model(run.newest_stage()))
 
 
-def evaluate(run: RunFolder, stage: str) -> dict[str, float]:
+def evaluate(run: RunFolder, stage: str) -> dict[str, Any]:
   """Evaluates the model of a stage on the held-out questions, once."""
   path = run.path / "evaluation" / f"{stage.replace(' ', '_')}.json"
   if path.exists():
-    return files.read_json(path)
+    metrics = files.read_json(path)
+    if metrics.get("corpus") == run.corpus.hash[:16]:  # else documents came or went
+      return metrics
   config = run.config.evaluate
   questions = run.questions("held_out")
   answerer = run.answerer(stage)
@@ -116,7 +119,9 @@ def evaluate(run: RunFolder, stage: str) -> dict[str, float]:
   records = list(evaluation.predict(
       answerer, [q.question for q in questions], batch_size=config.batch_size,
       passages=passages))
-  metrics = evaluation.score(questions, records, config.recall_at, answerer.read_blocks)
+  metrics = {
+      **evaluation.score(questions, records, config.recall_at, answerer.read_blocks),
+      "corpus": run.corpus.hash[:16]}
   if config.masked_sentences and stage != "finetune":  # which leaves the word head behind
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, _own_blocks(run)))

@@ -1,12 +1,15 @@
 """The corpus on disk: sharded TFRecords, a manifest, the vocabulary; whole or absent.
 
-Row number = block id. The same blocks in the same order give the same bytes.
+Row number = block id. The same blocks in the same order give the same bytes. Documents
+may be added and deleted later (`realm_tf.corpus.changes`): new blocks are new shards,
+and deleted ones stay in theirs as tombstones, which `Corpus.open` leaves out. So an
+opened corpus has its blocks numbered without gaps, whatever came and went.
 
     <folder>/manifest.json
     <folder>/vocab.txt
     <folder>/blocks-00000.tfrecord ...   one tf.train.Example per block
 
-Shape letters: N blocks.
+Shape letters: N blocks, P stored rows, deleted blocks counted.
 """
 
 import contextlib
@@ -21,12 +24,20 @@ import tensorflow as tf
 
 from realm_tf.corpus.blocks import Block
 from realm_tf.errors import UserError
-from realm_tf.files import PathLike, new_folder, read_json, sha256, write_json
+from realm_tf.files import (
+  PathLike,
+  new_folder,
+  read_json,
+  read_manifest,
+  sha256,
+  write_manifest,
+)
 from realm_tf.text.tokenizer import Tokenizer
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 VOCABULARY = "vocab.txt"
+BLOCKS_PER_SHARD = 16384
 
 _STRINGS = ("document_id", "title", "text")
 _INTEGERS = ("title_ids", "body_ids", "body_starts", "body_ends", "sentence_starts",
@@ -34,7 +45,8 @@ _INTEGERS = ("title_ids", "body_ids", "body_starts", "body_ends", "sentence_star
 _PARSE_BATCH = 2048
 
 
-def _example(block: Block) -> bytes:
+def serialize(block: Block) -> bytes:
+  """A block as the bytes of a tf.train.Example; the same for the same block."""
   features = {
       name: tf.train.Feature(bytes_list=tf.train.BytesList(
           value=[getattr(block, name).encode("utf-8")])) for name in _STRINGS}
@@ -45,13 +57,22 @@ def _example(block: Block) -> bytes:
   return example.SerializeToString(deterministic=True)
 
 
-def _corpus_hash(tokenizer_hash: str, shards: Sequence[dict[str, Any]]) -> str:
+def _rows_hash(tokenizer_hash: str, shards: Sequence[dict[str, Any]]) -> str:
+  """Names the stored rows, whether deleted or not."""
   parts = [tokenizer_hash, *(shard["sha256"] for shard in shards)]
   return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def _corpus_hash(tokenizer_hash: str, shards: Sequence[dict[str, Any]],
+                 deleted: Sequence[Sequence[int]]) -> str:
+  stored = _rows_hash(tokenizer_hash, shards)
+  if not deleted:
+    return stored
+  return hashlib.sha256(f"{stored}\n{deleted}".encode()).hexdigest()
+
+
 @contextlib.contextmanager
-def _write_errors(folder: PathLike) -> Iterator[None]:
+def write_errors(folder: PathLike) -> Iterator[None]:
   """Says in one line that the disk is full, or whatever else the system says."""
   try:
     yield
@@ -62,7 +83,8 @@ def _write_errors(folder: PathLike) -> Iterator[None]:
 
 
 def write_store(folder: PathLike, blocks: Iterable[Block], *, tokenizer: Tokenizer,
-                max_tokens: int, source: str, blocks_per_shard: int = 16384) -> None:
+                max_tokens: int, source: str, blocks_per_shard: int = BLOCKS_PER_SHARD
+                ) -> None:
   """Writes a corpus store, which takes the place of one that is there already.
 
   Args:
@@ -76,32 +98,47 @@ def write_store(folder: PathLike, blocks: Iterable[Block], *, tokenizer: Tokeniz
   Raises:
     UserError: no blocks, or the disk is full: what was there before is unchanged.
   """
-  blocks = iter(blocks)
-  with _write_errors(folder), new_folder(folder) as new:
+  with write_errors(folder), new_folder(folder) as new:
     shards: list[dict[str, Any]] = []
-    while shard := list(itertools.islice(blocks, blocks_per_shard)):
-      path = new / f"blocks-{len(shards):05d}.tfrecord"
-      with tf.io.TFRecordWriter(str(path)) as writer:
-        for block in shard:
-          writer.write(_example(block))
-      shards.append({"name": path.name, "blocks": len(shard), "sha256": sha256(path)})
+    write_shards(new, shards, map(serialize, blocks), blocks_per_shard)
     if not shards:
       raise UserError(f"{folder}: an empty corpus; expected at least one block")
     vocabulary = "".join(f"{token}\n" for token in tokenizer.vocabulary)
     (new / VOCABULARY).write_bytes(vocabulary.encode("utf-8"))
-    write_json(new / MANIFEST, {
-        "format_version": FORMAT_VERSION,
-        "source": source,
-        "max_tokens": max_tokens,
-        "num_blocks": sum(shard["blocks"] for shard in shards),
-        "corpus_hash": _corpus_hash(tokenizer.hash, shards),
-        "tokenizer": {"hash": tokenizer.hash, "lower_case": tokenizer.lower_case,
-                      "vocabulary_sha256": sha256(new / VOCABULARY)},
-        "shards": shards,
-    })
+    made_with = {"hash": tokenizer.hash, "lower_case": tokenizer.lower_case,
+                 "vocabulary_sha256": sha256(new / VOCABULARY)}
+    write_store_manifest(new, source=source, max_tokens=max_tokens, tokenizer=made_with,
+                         shards=shards)
 
 
-def _read_manifest(folder: pathlib.Path) -> dict[str, Any]:
+def write_shards(folder: pathlib.Path, shards: list[dict[str, Any]],
+                 examples: Iterable[bytes], blocks_per_shard: int = BLOCKS_PER_SHARD
+                 ) -> None:
+  """Writes serialized blocks as further shards, and notes these in `shards`."""
+  examples = iter(examples)
+  while shard := list(itertools.islice(examples, blocks_per_shard)):
+    path = folder / f"blocks-{len(shards):05d}.tfrecord"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+      for example in shard:
+        writer.write(example)
+    shards.append({"name": path.name, "blocks": len(shard), "sha256": sha256(path)})
+
+
+def write_store_manifest(folder: pathlib.Path, *, source: str, max_tokens: int,
+                         tokenizer: dict[str, Any], shards: Sequence[dict[str, Any]],
+                         deleted: Sequence[Sequence[int]] = ()) -> None:
+  """Writes the manifest. `deleted` is ranges [first, end) of rows, ascending."""
+  tombstones = [list(run) for run in deleted]
+  stored = sum(shard["blocks"] for shard in shards)
+  write_manifest(folder / MANIFEST, {
+      "format_version": FORMAT_VERSION, "source": source, "max_tokens": max_tokens,
+      "num_blocks": stored - sum(end - first for first, end in tombstones),
+      "corpus_hash": _corpus_hash(tokenizer["hash"], shards, tombstones),
+      "tokenizer": tokenizer, "shards": list(shards),
+      **({"deleted": tombstones} if tombstones else {})})
+
+
+def read_store_manifest(folder: pathlib.Path) -> dict[str, Any]:
   if not folder.is_dir():
     raise UserError(f"{folder}: no such folder; expected a corpus store, as "
                     "'realm corpus' writes it")
@@ -138,10 +175,11 @@ def _check_files(folder: pathlib.Path, manifest: dict[str, Any], verify: bool) -
       raise UserError(f"{folder / name}: missing; {MANIFEST} lists it")
     if verify:
       _verify(folder, name, expected)
-  if manifest["corpus_hash"] != _corpus_hash(manifest["tokenizer"]["hash"],
-                                             manifest["shards"]):
+  if manifest["corpus_hash"] != _corpus_hash(
+      manifest["tokenizer"]["hash"], manifest["shards"], manifest.get("deleted", [])):
     raise UserError(f"{folder / MANIFEST}: field 'corpus_hash' does not follow from "
                     "the shards; the manifest is damaged")
+  read_manifest(folder / MANIFEST)  # all other fields
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -171,6 +209,11 @@ class Ragged:
     """`[N, (T)]` int32."""
     return tf.RaggedTensor.from_row_splits(self.values, self.splits, validate=False)
 
+  def take(self, kept: np.ndarray) -> "Ragged":
+    """The rows that `[N]` bool marks."""
+    values = self.values[np.repeat(kept, self.lengths)]
+    return Ragged(values, np.concatenate([[0], np.cumsum(self.lengths[kept])]))
+
   @classmethod
   def concatenate(cls, parts: Sequence["Ragged"]) -> "Ragged":
     lengths = np.concatenate([part.lengths for part in parts])
@@ -198,6 +241,27 @@ def _parse(folder: pathlib.Path, shard: dict[str, Any]) -> Iterator[dict[str, An
     raise UserError(f"{path}: {read} blocks; {MANIFEST} says {shard['blocks']}")
 
 
+def live_rows(manifest: dict[str, Any]) -> np.ndarray:
+  """`[P]` bool: which stored rows are not deleted."""
+  live = np.ones(sum(shard["blocks"] for shard in manifest["shards"]), bool)
+  for first, end in manifest.get("deleted", []):
+    live[first:end] = False
+  return live
+
+
+def _live_batches(folder: pathlib.Path, manifest: dict[str, Any], live: np.ndarray
+                  ) -> Iterator[dict[str, Any]]:
+  """All blocks by the batch, as `_parse` gives them, less the deleted ones."""
+  first = 0
+  for shard in manifest["shards"]:
+    for batch in _parse(folder, shard):
+      kept = live[first:first + len(batch["text"])]
+      first += len(kept)
+      yield batch if kept.all() else {
+          name: value.take(kept) if isinstance(value, Ragged) else value[kept]
+          for name, value in batch.items()}
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Corpus:
   """A corpus store in memory. Row number = block id.
@@ -205,6 +269,9 @@ class Corpus:
   Attributes:
     folder: where it was read.
     hash: changes with any block, their order and the tokenizer.
+    stored_rows: `[N]` int64: where each block stands among the P stored rows.
+    rows_by_hash: names of the stored rows, as they were after each shard -> how many
+      rows; the last is this store's. An index of an earlier one fits as far as it goes.
     max_tokens: most tokens in `[CLS] title [SEP] body [SEP]`.
     source: where the text comes from.
     document_ids: N strings.
@@ -214,6 +281,8 @@ class Corpus:
   """
   folder: pathlib.Path
   hash: str
+  stored_rows: np.ndarray
+  rows_by_hash: dict[str, int]
   max_tokens: int
   source: str
   tokenizer: Tokenizer
@@ -232,10 +301,20 @@ class Corpus:
   def num_blocks(self) -> int:
     return len(self.titles)
 
+  @property
+  def rows_hash(self) -> str:
+    """Names the stored rows: changes with additions, not with deletions."""
+    return list(self.rows_by_hash)[-1]
+
+  @property
+  def num_stored_rows(self) -> int:
+    """P."""
+    return self.rows_by_hash[self.rows_hash]
+
   @classmethod
   def open(cls, folder: PathLike, verify: bool = True,
            tokenizer: Tokenizer | None = None) -> "Corpus":
-    """Reads a store.
+    """Reads a store, also while it is being replaced by another.
 
     Args:
       folder: as written by `write_store`.
@@ -247,7 +326,17 @@ class Corpus:
         blocks made with another tokenizer.
     """
     folder = pathlib.Path(folder)
-    manifest = _read_manifest(folder)
+    while True:
+      manifest = read_store_manifest(folder)
+      try:
+        return cls._read(folder, manifest, verify, tokenizer)
+      except (UserError, tf.errors.NotFoundError, FileNotFoundError):
+        if read_store_manifest(folder) == manifest:  # else half of it was another store's
+          raise
+
+  @classmethod
+  def _read(cls, folder: pathlib.Path, manifest: dict[str, Any], verify: bool,
+            tokenizer: Tokenizer | None) -> "Corpus":
     _check_files(folder, manifest, verify)
     made_with = manifest["tokenizer"]
     if tokenizer is None:
@@ -256,13 +345,19 @@ class Corpus:
       raise UserError(f"{folder}: made with another tokenizer (hash "
                       f"{made_with['hash'][:12]}, not {tokenizer.hash[:12]}); write the "
                       "store again with this vocabulary")
-    batches = [batch for shard in manifest["shards"] for batch in _parse(folder, shard)]
+    live = live_rows(manifest)
+    batches = list(_live_batches(folder, manifest, live))
+    shards = manifest["shards"]
+    rows_by_hash = {
+        _rows_hash(made_with["hash"], shards[:end]): sum(s["blocks"] for s in shards[:end])
+        for end in range(1, len(shards) + 1)}
     fields = {name: Ragged.concatenate([batch[name] for batch in batches])
               for name in _INTEGERS}
     strings = {name: np.concatenate([batch[name] for batch in batches])
                for name in _STRINGS}
     return cls(
-        folder=folder, hash=manifest["corpus_hash"], max_tokens=manifest["max_tokens"],
+        folder=folder, hash=manifest["corpus_hash"], stored_rows=np.flatnonzero(live),
+        rows_by_hash=rows_by_hash, max_tokens=manifest["max_tokens"],
         source=manifest.get("source", ""), tokenizer=tokenizer,
         document_ids=[id.decode("utf-8") for id in strings["document_id"]],
         titles=strings["title"], texts=strings["text"], **fields)

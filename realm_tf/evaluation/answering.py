@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages, Table
 from realm_tf.corpus.store import Corpus
-from realm_tf.index.exact import ExactIndex
+from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import pack_single
 
@@ -41,7 +41,7 @@ class Passage(NamedTuple):
 class QuestionAnswerer(tf.Module):
   """Tokenizer, retriever, index, reader and texts, as one exportable module."""
 
-  def __init__(self, model: Realm, corpus: Corpus, passages: Passages, index: ExactIndex,
+  def __init__(self, model: Realm, corpus: Corpus, passages: Passages, index: RowIndex,
                read_blocks: int):
     super().__init__(name="question_answerer")
     self.model, self.index, self._passages = model, index, passages

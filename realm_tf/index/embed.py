@@ -4,13 +4,28 @@ Blocks of like length share a batch of a fixed number of word pieces, so little 
 padded. Shape letters: N blocks, D projection.
 """
 
-from typing import Callable, Iterator
+import hashlib
+import time
+from typing import Any, Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages
+from realm_tf.corpus.store import Corpus
+from realm_tf.files import PathLike
+from realm_tf.index.store import IndexWriter, NotFinite, Origin, StoredIndex
 from realm_tf.models.retriever import Tower
+
+OnRows = Callable[[int], None]
+
+
+def encoder_hash(tower: Tower) -> str:
+  """The SHA-256 of a document tower's weights."""
+  digest = hashlib.sha256()
+  for variable in tower.variables:
+    digest.update(variable.numpy().tobytes())
+  return digest.hexdigest()
 
 
 def length_batches(lengths: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray]:
@@ -45,26 +60,38 @@ class CorpusEmbedder:
     self._embed = embed
     embed(tf.constant([passages.null_row]))  # makes the variables
 
+  def embed(self, rows: np.ndarray) -> np.ndarray:
+    """[b] int32 -> [b, D] float32, in one batch."""
+    return self._embed(tf.constant(rows)).numpy()
+
   def snapshot(self, tower: Tower) -> None:
     for copy, live in zip(self._tower.variables, tower.variables, strict=True):
       copy.assign(live)
 
-  def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields rows [b] int32 and their embeddings [b, D] float32."""
-    for rows in length_batches(self._lengths, self._batch_tokens):
-      yield rows, self._embed(tf.constant(rows)).numpy()
+  def batches(self, first: int = 0, end: int | None = None
+              ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields rows [b] int32 of [first, end) and their embeddings [b, D] float32."""
+    for places in length_batches(self._lengths[first:end], self._batch_tokens):
+      rows = places + np.int32(first)
+      yield rows, self.embed(rows)
 
   @property
   def num_rows(self) -> int:
     return self._passages.num_blocks
 
+  @property
+  def size(self) -> int:
+    """D."""
+    return self._tower.projection.units
 
-class NotFinite(ValueError):
-  """The document tower gave a NaN or an infinity: training has diverged."""
+  @property
+  def encoder_hash(self) -> str:
+    """Of the weights that were copied last."""
+    return encoder_hash(self._tower)
 
 
 def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
-            on_rows: Callable[[int], None] = lambda count: None) -> np.ndarray:
+            on_rows: OnRows = lambda count: None) -> np.ndarray:
   """Puts the batches in the order of their rows: [N, D] float32.
 
   Args:
@@ -84,3 +111,53 @@ def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
   if table is None:
     raise ValueError("there is nothing to embed")
   return table
+
+
+def store_embeddings(root: PathLike, name: str, corpus: Corpus, embedder: CorpusEmbedder,
+                     *, step: int, dtype: str, base: StoredIndex | None = None,
+                     on_rows: OnRows = lambda count: None, **facts: Any) -> StoredIndex:
+  """Embeds a corpus into a version on disk, shard by shard; needs `write_lock`.
+
+  Killed, it goes on with the shard that it stood at.
+
+  Args:
+    root: where versions lie.
+    name: of the version.
+    corpus: what is embedded. Deleted rows are zeros; nobody reads them.
+    embedder: has the weights, and the same corpus.
+    step: of training, whose weights they are.
+    dtype: of the stored rows.
+    base: an index by the same weights of this corpus's first rows, if there is one.
+    on_rows: is told how many rows are done; may raise to stop.
+    **facts: noted in the manifest.
+  """
+  begun, embedded = time.monotonic(), 0
+  origin = Origin(corpus.rows_hash, embedder.encoder_hash, step, dtype)
+  writer = IndexWriter(root, name, origin, (corpus.num_stored_rows, embedder.size), base)
+  on_rows(int(np.searchsorted(corpus.stored_rows, writer.num_written)))
+  for first, end in writer.missing():
+    live = slice(*np.searchsorted(corpus.stored_rows, [first, end]))
+    rows = np.zeros([end - first, embedder.size], np.float32)
+    for numbers, embeddings in embedder.batches(live.start, live.stop):
+      rows[corpus.stored_rows[numbers] - first] = embeddings
+      embedded += len(numbers)
+      on_rows(len(numbers))
+    writer.write(rows)
+  rate = embedded / max(1e-9, time.monotonic() - begun)
+  return writer.commit(rows_per_second=rate, **facts)
+
+
+def recompute_error(stored: StoredIndex, corpus: Corpus, embedder: CorpusEmbedder,
+                    sample: int, seed: int = 0) -> float:
+  """How far stored rows are from what the embedder makes of the same blocks now.
+
+  Returns:
+    The largest difference of a component, as a share of the row's norm, over `sample`
+    rows drawn at random.
+  """
+  rng = np.random.default_rng(seed)
+  rows = np.sort(rng.choice(corpus.num_blocks, min(sample, corpus.num_blocks), False))
+  there = stored.rows(corpus.stored_rows[rows]).astype(np.float32)
+  now = embedder.embed(rows.astype(np.int32))
+  difference = np.abs(there - now).max(1) / np.linalg.norm(now, axis=1)
+  return float(difference.max())

@@ -7,15 +7,15 @@ from typing import Callable
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from realm_tf.index import top_k
 from realm_tf.index.shadow import ShadowedTable
+from realm_tf.index.interface import RowIndex
 
 Search = Callable[..., tuple[tf.Tensor, tf.Tensor]]
 
 
-class ExactIndex(tfrs.layers.factorized_top_k.TopK):
+class ExactIndex(RowIndex):
   """Exact maximum inner product search over a table that can be swapped.
 
   The table lives in a variable on the host; `assign` replaces it without retracing
@@ -24,8 +24,9 @@ class ExactIndex(tfrs.layers.factorized_top_k.TopK):
 
   def __init__(self, num_rows: int, size: int, dtype: tf.DType = tf.float32,
                search: Search = top_k.top_k_inner_product, k: int = 10,
-               name: str = "exact_index", shadow: bool = False):
-    """Makes an index of zeros.
+               name: str = "exact_index", table: tf.Tensor | None = None,
+               shadow: bool = False):
+    """Makes an index of zeros, or of a table that is there already.
 
     Args:
       num_rows: N.
@@ -34,6 +35,7 @@ class ExactIndex(tfrs.layers.factorized_top_k.TopK):
       search: the op, or its twin of stock TensorFlow ops.
       k: how many rows `call` returns by default.
       name: of the layer.
+      table: [N, D] `dtype`; its memory is shared, not copied.
       shadow: whether to keep an eight-bit shadow of the table, N (D + 8) bytes, by
         which up to four queries are answered sooner; the answers are the same. Only
         for the op, not for its twin; the table must then change by `assign` only.
@@ -41,8 +43,9 @@ class ExactIndex(tfrs.layers.factorized_top_k.TopK):
     super().__init__(k, name=name)
     self._search = search
     with tf.device("CPU"):
-      self.table = tf.Variable(tf.zeros([num_rows, size], dtype), trainable=False,
-                               name="table")
+      self.table = tf.Variable(
+          tf.zeros([num_rows, size], dtype) if table is None else table,
+          trainable=False, name="table")
       self._shadowed = ShadowedTable(self.table) if shadow else None
       # The model step whose document tower made the table; -1 before the first.
       self.step = tf.Variable(-1, dtype=tf.int64, trainable=False, name="index_step")
@@ -52,31 +55,13 @@ class ExactIndex(tfrs.layers.factorized_top_k.TopK):
     (self._shadowed or self.table).assign(tf.cast(embeddings, self.table.dtype))
     self.step.assign(step)
 
-  def index(self, candidates: tf.Tensor, identifiers: tf.Tensor | None = None):
-    """The TopK interface: swaps in `candidates` [N, D]; identifiers are the rows."""
-    if identifiers is not None:
-      raise ValueError("identifiers are row numbers; look yours up by them")
-    self.assign(candidates, int(self.step))
-    return self
-
-  def call(self, queries: tf.Tensor, k: int | None = None
-           ) -> tuple[tf.Tensor, tf.Tensor]:
-    """[B, D] -> scores [B, K] float32, descending, and rows [B, K] int32."""
-    return self.search(queries, self._k if k is None else k)
-
   def search(self, queries: tf.Tensor, k: int, banned: tf.Tensor | None = None
              ) -> tuple[tf.Tensor, tf.Tensor]:
-    """As `call`; rows in `banned` [B, R] are passed over, and K still come back."""
     queries = tf.stop_gradient(queries)
     if self._shadowed is None:
       return self._search(queries, self.table, k, banned)
     table, shadow = self._shadowed.read()
     return self._search(queries, table, k, banned, shadow=shadow)
-
-  def query_with_exclusions(self, queries: tf.Tensor, exclusions: tf.Tensor,
-                            k: int | None = None) -> tuple[tf.Tensor, tf.Tensor]:
-    """The TopK interface's name for a search with banned rows [B, R]."""
-    return self.search(queries, self._k if k is None else k, exclusions)
 
   def is_exact(self) -> bool:
     return True

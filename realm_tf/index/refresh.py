@@ -7,24 +7,29 @@ The law: after `update(step)` returns,
 or, with `on_stale="warn"`, a warning has been logged instead. `index.step` is the
 training step whose weights made the index that is searched now.
 
-One worker thread embeds. Everything else happens on the trainer's thread, inside
-`update`: taking the weights, starting, polling, swapping, and raising what went
-wrong in the worker. The index is only swapped between two training steps.
+With `wait`, training stands still meanwhile. Otherwise one worker thread embeds, and
+training goes on. Everything else happens on the trainer's thread, inside `update`:
+taking the weights, starting, polling, swapping, and raising what went wrong in the
+worker. The index is only swapped between two training steps.
 """
 
 import concurrent.futures
 import threading
 import time
-from typing import Callable, Protocol
+from typing import Any, Callable, Protocol
 
 import numpy as np
 from absl import logging
 
+_POLL_SECONDS = 0.2
+
 
 class SwappableIndex(Protocol):
-  """What is refreshed: `realm_tf.index.exact.ExactIndex`, for one."""
+  """What is refreshed: a `realm_tf.index.interface.RowIndex`."""
 
-  def assign(self, embeddings: np.ndarray, step: int) -> None: ...
+  def prepare(self, embeddings: np.ndarray) -> Any: ...
+
+  def assign(self, prepared: Any, step: int) -> None: ...
 
 
 class Stopped(Exception):
@@ -35,7 +40,8 @@ class Refresher:
   """Keeps an index fresh while its document tower trains.
 
   Args:
-    index: is given each new table by `assign(embeddings, step)`.
+    index: is given each new table by `prepare` on the worker's thread and `assign` on
+      the trainer's.
     snapshot: copies the live weights; called on the trainer's thread.
     embed: embeds the corpus with the copied weights, [N, D]; called on the worker's
       thread with `check`, which it calls between batches and which may raise.
@@ -43,11 +49,16 @@ class Refresher:
       refresh that takes longer delays the next, so that only one runs at a time.
     max_staleness: the law; at least `refresh_every`.
     on_stale: "block" waits for the running refresh, "warn" logs and goes on.
+    wait: let training wait for every refresh as soon as it is due.
+    swap: is given what makes a swap, and calls it; see `monitor.SwapMonitor.swap`.
+    stopping: whether training has been asked to stop, so that nobody waits any more.
   """
 
   def __init__(self, index: SwappableIndex, snapshot: Callable[[], None],
                embed: Callable[[Callable[[int], None]], np.ndarray], *,
-               refresh_every: int, max_staleness: int, on_stale: str = "block"):
+               refresh_every: int, max_staleness: int, on_stale: str = "block",
+               wait: bool = False, swap: Callable[[Callable[[], None]], None] | None = None,
+               stopping: Callable[[], bool] = lambda: False):
     if max_staleness < refresh_every:
       raise ValueError(
           f"max_staleness ({max_staleness}) below refresh_every ({refresh_every}) "
@@ -58,9 +69,13 @@ class Refresher:
     self._refresh_every = refresh_every
     self._max_staleness = max_staleness
     self._on_stale = on_stale
+    self._wait = wait
+    self._around_swap = swap or (lambda assign: assign())
+    self._stopping = stopping
     self._worker = concurrent.futures.ThreadPoolExecutor(1, "index-refresh")
     self._running: concurrent.futures.Future | None = None
     self._started_at = 0
+    self._started_time = self._index_time = time.monotonic()
     self._stop = threading.Event()
     self._warned_at: int | None = None
     self.index_step = 0  # until `start`
@@ -74,7 +89,8 @@ class Refresher:
       self.index_step = self._started_at = index_step
       return
     self._launch(step)
-    self._swap()
+    if self._finished():
+      self._swap()
     self.swaps = 0
 
   def update(self, step: int) -> bool:
@@ -85,6 +101,9 @@ class Refresher:
       swapped = True
     if not self._running and step - self._started_at >= self._refresh_every:
       self._launch(step)
+      if self._wait and self._finished():
+        self._swap()
+        swapped = True
     if step - self.index_step > self._max_staleness:
       swapped = self._enforce(step) or swapped
     return swapped
@@ -92,6 +111,13 @@ class Refresher:
   def staleness(self, step: int) -> int:
     """Steps since the weights that made the index."""
     return step - self.index_step
+
+  def metrics(self, step: int) -> dict[str, float]:
+    """For the log: how old the index is, and what keeping it fresh costs."""
+    return {"index_step": self.index_step, "index_staleness": self.staleness(step),
+            "index_staleness_seconds": time.monotonic() - self._index_time,
+            "index_swaps": self.swaps, "index_rows_per_second": self.rows_per_second,
+            "index_seconds_waited": self.seconds_waited}
 
   def close(self) -> None:
     """Stops a running refresh between two batches and joins the thread."""
@@ -101,10 +127,10 @@ class Refresher:
 
   def _launch(self, step: int) -> None:
     self._snapshot()
-    self._started_at = step
+    self._started_at, self._started_time = step, time.monotonic()
     self._running = self._worker.submit(self._work)
 
-  def _work(self) -> tuple[np.ndarray, float]:
+  def _work(self) -> tuple[Any, float]:
     begun = time.monotonic()
 
     def check(count: int) -> None:
@@ -112,14 +138,24 @@ class Refresher:
         raise Stopped()
 
     embeddings = self._embed(check)
-    return embeddings, len(embeddings) / max(1e-9, time.monotonic() - begun)
+    rate = len(embeddings) / max(1e-9, time.monotonic() - begun)
+    return self._index.prepare(embeddings), rate
+
+  def _finished(self) -> bool:
+    """Waits for the running refresh; false if training was asked to stop meanwhile."""
+    begun = time.monotonic()
+    assert self._running is not None
+    while not self._running.done() and not self._stopping():
+      concurrent.futures.wait([self._running], _POLL_SECONDS)
+    self.seconds_waited += time.monotonic() - begun
+    return self._running.done()
 
   def _swap(self) -> None:
     running, self._running = self._running, None
     assert running is not None
-    embeddings, self.rows_per_second = running.result()  # raises what the worker raised
-    self._index.assign(embeddings, self._started_at)
-    self.index_step = self._started_at
+    prepared, self.rows_per_second = running.result()  # raises what the worker raised
+    self._around_swap(lambda: self._index.assign(prepared, self._started_at))
+    self.index_step, self._index_time = self._started_at, self._started_time
     self.swaps += 1
 
   def _enforce(self, step: int) -> bool:
@@ -130,10 +166,29 @@ class Refresher:
                         self.index_step, self.staleness(step), self._max_staleness)
         self._warned_at = self.index_step
       return False
-    begun = time.monotonic()
     while step - self.index_step > self._max_staleness:
       if not self._running:
         self._launch(step)
+      if not self._finished():
+        return False
       self._swap()
-    self.seconds_waited += time.monotonic() - begun
     return True
+
+
+class NoRefresh:
+  """An index that stays as it is; for the modes "frozen" and "rerank"."""
+  swaps = 0
+
+  def __init__(self, index_step: int):
+    self.index_step = index_step
+
+  def update(self, step: int) -> bool:
+    del step
+    return False
+
+  def metrics(self, step: int) -> dict[str, float]:
+    return {"index_step": self.index_step, "index_staleness": step - self.index_step,
+            "index_swaps": 0}
+
+  def close(self) -> None:
+    pass

@@ -19,7 +19,7 @@ from realm_tf.corpus.matching import find_occurrences
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.qa import AnswerPlaces, GoldSpans, QABatch, qa_batches
-from realm_tf.index.exact import ExactIndex
+from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
@@ -62,7 +62,7 @@ def _share(flags: tf.Tensor) -> tf.Tensor:
 
 
 def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
-                   index: ExactIndex, questions: Sequence[str],
+                   index: RowIndex, questions: Sequence[str],
                    answers: Sequence[Sequence[str]], folder: pathlib.Path,
                    regex: Sequence[bool] | None = None) -> Loop:
   """Trains query tower and encoder in place; `index` holds the document tower's work.

@@ -5,6 +5,8 @@ import pathlib
 
 import tensorflow as tf
 
+from realm_tf.files import new_file
+
 
 class Log:
   """Means of metrics between two records, to TensorBoard and `curves.csv`.
@@ -48,8 +50,8 @@ class Log:
 
   def _write_csv(self) -> None:
     columns = sorted({name for _, means in self.rows for name in means})
-    with open(self._path, "w", newline="", encoding="utf-8") as file:
-      writer = csv.writer(file)
+    with new_file(self._path, "w") as file:
+      writer = csv.writer(file, lineterminator="\n")
       writer.writerow(["step", *columns])
       for step, means in self.rows:
         writer.writerow([step, *(means.get(name, "") for name in columns)])

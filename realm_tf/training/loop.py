@@ -22,7 +22,7 @@ class Interrupted(Exception):
 
 
 @contextlib.contextmanager
-def _stop_requests() -> Iterator[list[int]]:
+def stop_requests() -> Iterator[list[int]]:
   """Collects SIGTERM and SIGINT instead of dying in the middle of a step."""
   received: list[int] = []
   old = {number: signal.signal(number, lambda n, _: received.append(n))
@@ -52,8 +52,9 @@ class Loop:
     self._manager = tf.train.CheckpointManager(
         tf.train.Checkpoint(step=self._step, **tracked), str(folder / "checkpoints"),
         max_to_keep=2)
+    self._stop: list[int] = []
     if self._manager.latest_checkpoint:
-      self._manager.checkpoint.restore(self._manager.latest_checkpoint)
+      self._restore(self._manager.latest_checkpoint)
       logging.info("%s: going on from step %d", name, self.first_step)
     self.log = Log(folder, self.first_step)
 
@@ -61,6 +62,10 @@ class Loop:
   def first_step(self) -> int:
     """The step to begin with: 0, or where the newest checkpoint stands."""
     return int(self._step)
+
+  def stopping(self) -> bool:
+    """Whether SIGTERM or Ctrl-C has come: nobody should wait for anything any more."""
+    return bool(self._stop)
 
   def run(self, batches: tf.data.Dataset, step_function: StepFunction, *,
           before_step: Callable[[int], dict[str, float]] = lambda step: {},
@@ -79,9 +84,11 @@ class Loop:
     """
     first = self.first_step
     record_every = max(1, (self._steps - first) // _RECORDS)
-    with _stop_requests() as stop, progress(self._steps - first, self._name) as bar:
+    with stop_requests() as self._stop, progress(self._steps - first, self._name) as bar:
       for step, batch in zip(range(first, self._steps), batches):
         self.log.add(before_step(step))
+        if self._stop:
+          self._interrupt(step)
         metrics = {name: value.numpy() for name, value in step_function(batch).items()}
         self._check(metrics["loss"], step)
         self.log.add(metrics)
@@ -91,15 +98,41 @@ class Loop:
           means = self.log.record(step + 1)
           bar.postfix(loss=f"{means['loss']:.3f}")
           on_record(step + 1)
-        if stop or (self._every and (step + 1) % self._every == 0):
-          self._manager.save(checkpoint_number=step + 1)
-        if stop:
-          self.log.close()
-          raise Interrupted(f"stopped at step {step + 1} of {self._steps} of {self._name}; "
-                            "its state is saved: run the same command to go on")
+        if self._stop:
+          self._interrupt(step + 1)
+        if self._every and (step + 1) % self._every == 0:
+          self._save(step + 1)
     self.log.close()
+
+  def _interrupt(self, step: int) -> None:
+    self._save(step)
+    self.log.close()
+    raise Interrupted(f"stopped at step {step} of {self._steps} of {self._name}; "
+                      "its state is saved: run the same command to go on")
+
+  def _save(self, step: int) -> None:
+    try:
+      self._manager.save(checkpoint_number=step)
+    except tf.errors.OpError as error:
+      raise UserError(f"{self._manager.directory}: the checkpoint of step {step} cannot be "
+                      f"written ({_first_line(error)}); the one before is unchanged: make "
+                      "room, then run the same command") from error
+
+  def _restore(self, path: str) -> None:
+    try:
+      self._manager.checkpoint.restore(path)
+    except (tf.errors.OpError, ValueError) as error:
+      before = [p for p in self._manager.checkpoints if p != path]
+      way_out = (f"to go on from {before[-1]}, delete {path}.* and the file 'checkpoint' "
+                 "beside it" if before else f"delete {self._manager.directory} to begin anew")
+      raise UserError(f"{path}: cannot be read: damaged, or of another model or corpus "
+                      f"({_first_line(error)}); {way_out}") from error
 
   def _check(self, loss: np.ndarray, step: int) -> None:
     if not np.isfinite(loss):
       raise UserError(f"{self._name}: the loss is {loss} at step {step}; lower the "
                       f"learning rate, then go on from the last checkpoint")
+
+
+def _first_line(error: Exception) -> str:
+  return str(getattr(error, "message", error)).strip().splitlines()[0][:200]

@@ -1,22 +1,25 @@
 """REALM pre-training (Guu et al. 2020, sections 3.2 to 3.4).
 
-Retriever and encoder learn together from masked salient spans; a thread keeps the
-index fresh. Shape letters: B batch, K candidates, M masks, T tokens, D projection.
+Retriever and encoder learn together from masked salient spans, while the index is kept
+fresh. Shape letters: B batch, K candidates, M masks, T tokens, D projection.
 """
 
 import pathlib
-from typing import Callable, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.embed import CorpusEmbedder, collect
-from realm_tf.index.exact import ExactIndex
-from realm_tf.index.refresh import Refresher
+from realm_tf.index.follow import Follower
+from realm_tf.index.interface import RowIndex
+from realm_tf.index.monitor import SwapMonitor
+from realm_tf.index.refresh import NoRefresh, Refresher
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed
@@ -85,10 +88,25 @@ def _null_apart(read: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.T
   return tf.concat(parts, 1)
 
 
-def candidates(index: ExactIndex, passages: Passages, queries: tf.Tensor,
+def candidates(index: RowIndex, passages: Passages, queries: tf.Tensor,
                banned: tf.Tensor, count: int) -> tf.Tensor:
   """The null document, then the top `count` - 1 of the index: [B, K] rows."""
   _, rows = index.search(queries, count - 1, banned)
+  return _with_null(passages, rows)
+
+
+def reranked_candidates(model: Realm, index: RowIndex, passages: Passages,
+                        queries: tf.Tensor, banned: tf.Tensor, count: int, factor: int
+                        ) -> tf.Tensor:
+  """As `candidates`, of `factor` times as many from the index the fresh tower's best."""
+  more = min((count - 1) * factor, passages.num_blocks - banned.shape[1])
+  _, rows = index.search(queries, more, banned)
+  scores = relevance(model, passages, tf.stop_gradient(queries), rows)
+  _, best = tf.math.top_k(scores, count - 1)
+  return _with_null(passages, tf.gather(rows, best, batch_dims=1))
+
+
+def _with_null(passages: Passages, rows: tf.Tensor) -> tf.Tensor:
   null = tf.fill([tf.shape(rows)[0], 1], passages.null_row)
   return tf.concat([null, rows], 1)
 
@@ -118,18 +136,47 @@ def _metrics(loss: tf.Tensor, scores: tf.Tensor, log_probs: tf.Tensor,
   }
 
 
-def make_refresher(config: RealmConfig, index: ExactIndex, model: Realm,
-                   embedder: CorpusEmbedder) -> Refresher:
+def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: Corpus,
+                   embedder: CorpusEmbedder, root: pathlib.Path, monitor: SwapMonitor,
+                   stopping: Callable[[], bool]) -> Refresher | Follower | NoRefresh:
+  """What keeps the index fresh, in the way that `config.pretrain.refresh` names."""
+  pretrain = config.pretrain
+  if pretrain.refresh in ("frozen", "rerank"):
+    return NoRefresh(int(index.step))
+  law: dict[str, Any] = {
+      "max_staleness": pretrain.max_staleness, "on_stale": pretrain.on_stale,
+      "swap": monitor.swap, "stopping": stopping}
+  if pretrain.refresh == "job":
+    return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows, **law)
+
+  def snapshot() -> None:
+    embedder.snapshot(model.retriever.document_tower)
+    index.measure_with(monitor.queries())
+
   return Refresher(
-      index, lambda: embedder.snapshot(model.retriever.document_tower),
-      lambda check: collect(embedder.batches(), embedder.num_rows, check),
-      refresh_every=config.pretrain.refresh_every,
-      max_staleness=config.pretrain.max_staleness, on_stale=config.pretrain.on_stale)
+      index, snapshot, lambda check: collect(embedder.batches(), embedder.num_rows, check),
+      refresh_every=pretrain.refresh_every, wait=pretrain.refresh == "sync", **law)
+
+
+def _sample_queries(model: Realm, batches: tf.data.Dataset, count: int
+                    ) -> Callable[[], np.ndarray]:
+  """Embeds always the same masked sentences by the query tower as it is: [Q, D]."""
+  queries, size = [], 0
+  for batch in batches:
+    if size >= count:
+      break
+    queries.append(batch.query)
+    size += len(batch.query.ids)
+
+  def embed() -> np.ndarray:
+    return np.concatenate([model.retriever.embed_queries(q).numpy() for q in queries])[:count]
+
+  return embed
 
 
 def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
-                   index: ExactIndex, banned: np.ndarray, folder: pathlib.Path
-                   ) -> tuple[Loop, Refresher]:
+                   index: RowIndex, banned: np.ndarray, folder: pathlib.Path
+                   ) -> tuple[Loop, Refresher | Follower | NoRefresh]:
   """Trains retriever and encoder in place.
 
   Args:
@@ -139,7 +186,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     model: trained in place.
     index: made by this model's document tower; refreshed in place.
     banned: [N, R] int32, see `pretraining_batches`.
-    folder: for checkpoints and curves.
+    folder: for checkpoints and curves; a refresh job's versions are in its `index`.
   """
   pretrain = config.pretrain
   retriever_variables = model.retriever.trainable_variables
@@ -149,20 +196,31 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   retriever_optimizer = make_optimizer(
       pretrain, pretrain.retriever_rate, pretrain.retriever_warmup_steps)
   encoder_optimizer = make_optimizer(pretrain)
+  # A refresh job embeds what it finds in checkpoints.
+  checkpoint_every = (pretrain.refresh_every if pretrain.refresh == "job"
+                      else config.checkpoint_every)
   loop = Loop("pretrain", folder, pretrain.steps,
               {"model": model, "retriever_optimizer": retriever_optimizer,
                "encoder_optimizer": encoder_optimizer, "index": index},
-              config.checkpoint_every)
+              checkpoint_every)
+  if loop.first_step:
+    index.restored()
   batches = pretraining_batches(
       corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
       max_masks=pretrain.max_masks, support=pretrain.span_blocks,
       seed=config.seed, first_step=loop.first_step, last_step=pretrain.steps)
 
+  def choose(queries: tf.Tensor, banned: tf.Tensor) -> tf.Tensor:
+    if pretrain.refresh == "rerank":
+      return reranked_candidates(model, index, passages, queries, banned,
+                                 pretrain.candidates, pretrain.rerank_factor)
+    return candidates(index, passages, queries, banned, pretrain.candidates)
+
   @tf.function(input_signature=[batches.element_spec])
   def step(batch: PretrainingBatch):
     with tf.GradientTape() as tape:
       queries = model.retriever.embed_queries(batch.query)  # [B, D]
-      rows = candidates(index, passages, queries, batch.banned, pretrain.candidates)
+      rows = choose(queries, batch.banned)
       scores = relevance(model, passages, queries, rows)  # [B, K]
       log_probs = mask_log_probs(model, passages, batch, rows)  # [B, K, M]
       loss = marginal(config, scores, log_probs, batch.weights)
@@ -178,7 +236,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   def inspect(batch: PretrainingBatch):
     """Candidates [B, K] with p(z|x) and p(z|x,y)."""
     queries = model.retriever.embed_queries(batch.query)
-    rows = candidates(index, passages, queries, batch.banned, pretrain.candidates)
+    rows = choose(queries, batch.banned)
     scores = relevance(model, passages, queries, rows)
     answer = tf.einsum("bkm,bm->bk", mask_log_probs(model, passages, batch, rows),
                        batch.weights)
@@ -194,15 +252,21 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
 
   embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
                             config.embed_batch_tokens)
-  refresher = make_refresher(config, index, model, embedder)
+  monitor = SwapMonitor(index, _sample_queries(model, batches, pretrain.index_sample),
+                        min(pretrain.candidates - 1, corpus.num_blocks))
+  refresher = make_refresher(config, index, model, corpus, embedder, folder / "index",
+                             monitor, loop.stopping)
 
   def before_step(number: int) -> dict[str, float]:
-    refresher.update(number)
-    return {"index_staleness": refresher.staleness(number),
-            "index_swaps": refresher.swaps}
+    if refresher.update(number):
+      logging.info("index of step %d in use at step %d%s", refresher.index_step, number,
+                   "".join(f", {name} {value:.3f}"
+                           for name, value in monitor.metrics.items()))
+    return refresher.metrics(number) | monitor.metrics
 
   try:
-    refresher.start(loop.first_step, int(index.step))
+    if isinstance(refresher, Refresher):
+      refresher.start(loop.first_step, int(index.step))
     loop.run(batches, step, before_step=before_step, on_record=show_examples)
   finally:
     refresher.close()

@@ -20,7 +20,7 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
-from realm_tf.index.exact import ExactIndex
+from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.training.loop import Loop
@@ -29,7 +29,7 @@ from realm_tf.training.pretrain import candidates, mask_log_probs
 
 
 def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
-                  index: ExactIndex, banned: tf.Tensor, folder: pathlib.Path) -> Loop:
+                  index: RowIndex, banned: tf.Tensor, folder: pathlib.Path) -> Loop:
   """Trains the encoder in place.
 
   Args:

@@ -1,14 +1,13 @@
-"""The exact index: TFRS's interface, swaps, and what is on disk."""
+"""The exact index: TFRS's interface and swaps; the order of embedding."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from realm_tf.errors import UserError
 from realm_tf.index import top_k
-from realm_tf.index.embed import NotFinite, collect, length_batches
+from realm_tf.index.embed import collect, length_batches
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.store import load_index, save_index
+from realm_tf.index.store import NotFinite
 
 
 def _table(seed=0, rows=40):
@@ -64,20 +63,3 @@ def test_collect_orders_rows_and_refuses_nan():
   parts[3][1][0, 0] = np.nan
   with pytest.raises(NotFinite, match="lower the learning rate"):
     collect(iter(parts), 40)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_index_on_disk(tmp_path, dtype):
-  table = _table()  # small integers: exact in bfloat16
-  made = {"corpus_hash": "c" * 64, "encoder": "e" * 64}
-  save_index(tmp_path / "index", table, dtype=dtype, step=7, **made)
-  np.testing.assert_array_equal(load_index(tmp_path / "index", **made).astype("f4"), table)
-  with pytest.raises(UserError, match="another corpus"):
-    load_index(tmp_path / "index", **{**made, "corpus_hash": "d" * 64})
-  with pytest.raises(UserError, match="another document tower"):
-    load_index(tmp_path / "index", **{**made, "encoder": "d" * 64})
-  data = bytearray((tmp_path / "index" / "table.bin").read_bytes())
-  data[11] ^= 4
-  (tmp_path / "index" / "table.bin").write_bytes(data)
-  with pytest.raises(UserError, match="table.bin: damaged"):
-    load_index(tmp_path / "index", **made)

@@ -14,6 +14,9 @@ class FakeIndex:
   def __init__(self):
     self.assigned = []
 
+  def prepare(self, embeddings):
+    return embeddings
+
   def assign(self, embeddings, step):
     self.assigned.append((step, embeddings.copy()))
 

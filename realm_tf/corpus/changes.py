@@ -1,0 +1,92 @@
+"""Adding, replacing and deleting documents of a corpus store, and compacting it.
+
+Each change is one replacement of the whole folder, so a reader sees the store before
+or after it. The shards that stay are linked, not copied.
+"""
+
+import pathlib
+from typing import Any, Collection, Iterable, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from realm_tf import files
+from realm_tf.corpus.blocks import Block
+from realm_tf.corpus.store import (
+  VOCABULARY,
+  Corpus,
+  live_rows,
+  read_store_manifest,
+  serialize,
+  write_errors,
+  write_shards,
+  write_store_manifest,
+)
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike
+
+
+def change_store(folder: PathLike, *, add: Iterable[Block] = (),
+                 delete: Collection[str] = ()) -> None:
+  """Deletes documents, then adds blocks behind the others.
+
+  Args:
+    folder: of the store.
+    add: blocks, made with the store's tokenizer and limit; a document whose id is
+      there already is deleted first, so that the new one takes its place.
+    delete: ids of documents, which must be there.
+
+  Raises:
+    UserError: an id is not there, or no block would be left; nothing is changed.
+  """
+  folder = pathlib.Path(folder)
+  corpus, manifest = Corpus.open(folder), read_store_manifest(folder)
+  unknown = sorted(set(delete) - set(corpus.document_ids))
+  if unknown:
+    raise UserError(f"{folder}: no document '{unknown[0]}'"
+                    + (f" (nor {len(unknown) - 1} others)" if unknown[1:] else "")
+                    + "; nothing was deleted")
+  added: set[str] = set()
+
+  def examples() -> Iterator[bytes]:
+    for block in add:
+      added.add(block.document_id)
+      yield serialize(block)
+
+  with write_errors(folder), files.new_folder(folder) as new:
+    shards = list(manifest["shards"])
+    for name in (VOCABULARY, *(shard["name"] for shard in shards)):
+      files.link(folder / name, new / name)
+    write_shards(new, shards, examples())
+    gone = [row for row, name in zip(corpus.stored_rows, corpus.document_ids)
+            if name in delete or name in added]
+    live = live_rows({**manifest, "shards": shards})
+    live[gone] = False
+    if not live.any():
+      raise UserError(f"{folder}: no document would be left; nothing was deleted")
+    _write_manifest(new, manifest, shards, live)
+
+
+def compact_store(folder: PathLike, target: PathLike) -> None:
+  """Writes the store without its deleted rows, in whole shards, at `target`.
+
+  The bytes are those that `write_store` would write of the same blocks.
+  """
+  folder = pathlib.Path(folder)
+  manifest = read_store_manifest(folder)
+  live = live_rows(manifest)
+  with write_errors(target), files.new_folder(target) as new:
+    files.link(folder / VOCABULARY, new / VOCABULARY)
+    paths = [str(folder / shard["name"]) for shard in manifest["shards"]]
+    stored = (example.numpy() for example in tf.data.TFRecordDataset(paths))
+    shards: list[dict[str, Any]] = []
+    write_shards(new, shards, (example for example, kept in zip(stored, live) if kept))
+    _write_manifest(new, manifest, shards, live[live])
+
+
+def _write_manifest(folder: pathlib.Path, old: dict[str, Any],
+                    shards: Sequence[dict[str, Any]], live: np.ndarray) -> None:
+  edges = np.flatnonzero(np.diff(np.concatenate([[True], live, [True]])))
+  write_store_manifest(folder, source=old.get("source", ""), max_tokens=old["max_tokens"],
+                       tokenizer=old["tokenizer"], shards=shards,
+                       deleted=edges.reshape(-1, 2).tolist())

@@ -1,0 +1,78 @@
+"""From embeddings to the index that the config names.
+
+Shape letters: N rows, D projection, Q queries.
+"""
+
+from typing import Callable
+
+import ml_dtypes
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.config import RealmConfig
+from realm_tf.errors import UserError
+from realm_tf.index.exact import ExactIndex, Search
+from realm_tf.index.interface import RowIndex
+from realm_tf.index.scann import ScannIndex
+from realm_tf.index.sharded import ShardedIndex
+
+
+_ALIGNMENT = 64  # bytes, of a tensor's memory
+
+
+def as_tensor(table: np.ndarray) -> tf.Tensor:
+  """A tensor in the memory of `table`, which nobody may change any more.
+
+  Only where TensorFlow can use it there, as it can what `StoredIndex.read` gives.
+  """
+  if table.ctypes.data % _ALIGNMENT or not table.flags.c_contiguous:
+    return tf.constant(table)
+  if table.dtype == ml_dtypes.bfloat16:
+    return tf.bitcast(as_tensor(table.view(np.uint16)), tf.bfloat16)
+  return tf.experimental.dlpack.from_dlpack(table.__dlpack__())
+
+
+def build_index(config: RealmConfig, table: np.ndarray, step: int, search: Search,
+                sample_queries: Callable[[], np.ndarray] | None = None) -> RowIndex:
+  """Makes an index and fills it.
+
+  Args:
+    config: of the run.
+    table: [N, D], by the document tower of training step `step`.
+    step: see `table`.
+    search: the op, or its twin.
+    sample_queries: gives queries [Q, D] on which an approximate index is measured.
+
+  Raises:
+    UserError: a device is not there, or the index finds less than `min_recall`.
+  """
+  dtype, kind = tf.as_dtype(config.embedding_dtype), config.index.kind
+  rows, size = table.shape
+  if kind == "exact":
+    exact = ExactIndex(rows, size, dtype, search, table=tf.cast(as_tensor(table), dtype))
+    exact.step.assign(step)
+    return exact
+  index: ShardedIndex | ScannIndex
+  if kind == "sharded":
+    index = ShardedIndex(rows, size, _devices(config.index.devices), dtype, search)
+  else:
+    index = ScannIndex(rows, size, config.index, dtype, search)
+    if sample_queries:
+      index.measure_with(sample_queries())
+  index.assign(index.prepare(table), step)
+  return index
+
+
+def _devices(names: tuple[str, ...]) -> list[str]:
+  found = [device.name.removeprefix("/device:")
+           for kind in ("GPU", "TPU", "CPU") for device in
+           tf.config.list_logical_devices(kind)]
+  short = [name.rsplit("device:", 1)[-1] for name in found]
+  for name in names:
+    if name not in short:
+      raise UserError(f"config.index.devices: no device '{name}'; there are "
+                      f"{', '.join(short)}")
+  if names:
+    return list(names)
+  accelerators = [name for name in short if not name.startswith("CPU")]
+  return accelerators or short

@@ -1,0 +1,183 @@
+"""An approximate index: ScaNN chooses candidates, our op scores them exactly.
+
+ScaNN (Guo et al. 2020) looks into the nearest partitions only, and ranks what it finds
+there by anisotropic hashing. Its searcher lives outside the graph, which calls it: a
+swap is one assignment in Python, nothing is traced again and nothing leaks. (The
+TensorFlow ops of the `scann` package keep every searcher that they ever made.)
+
+Shape letters: B batch, K results, C candidates, N rows, D projection, R banned rows.
+"""
+
+import dataclasses
+import math
+import os
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from realm_tf.config import IndexConfig
+from realm_tf.errors import UserError
+from realm_tf.index import top_k
+from realm_tf.index.exact import ExactIndex, Search
+
+# Below this many rows partitions cost more than they save: hashing alone is used.
+_LEAST_ROWS_FOR_LEAVES = 2000
+_LEAST_RESCORED = 100
+_HASHED_DIMENSIONS = 2  # that share a code, ScaNN's advice
+_NOISE_THRESHOLD = 0.2  # of the anisotropic loss, ScaNN's advice
+_TRAINING_ROWS = 250_000
+
+
+class Searcher(NamedTuple):
+  """A ScaNN searcher with the rows that it was made of."""
+  scann: object
+  rows: np.ndarray  # [N, D]
+  recall: float  # K by K against the exact search, on a sample; nan if not measured
+
+
+def defaults(config: IndexConfig, num_rows: int) -> IndexConfig:
+  """Fills in what is 0: about sqrt(N) partitions, of which a tenth is searched."""
+  leaves = config.leaves or max(1, round(math.sqrt(num_rows)))
+  if num_rows < _LEAST_ROWS_FOR_LEAVES and not config.leaves:
+    leaves = 1
+  return dataclasses.replace(
+      config, leaves=leaves,
+      searched_leaves=config.searched_leaves or max(1, math.ceil(leaves / 10)),
+      rescored=min(config.rescored or _LEAST_RESCORED, num_rows))
+
+
+class ScannIndex(ExactIndex):
+  """Searches approximately; scores, bans and the order of results are exact.
+
+  K rows always come back: a query for which ScaNN finds too few is searched exactly.
+  """
+
+  def __init__(self, num_rows: int, size: int, config: IndexConfig,
+               dtype: tf.DType = tf.float32, search: Search = top_k.top_k_inner_product,
+               k: int = 10, name: str = "scann_index"):
+    """Makes an index of zeros, to be swapped before the first search.
+
+    Args:
+      num_rows, size, dtype, search, k, name: see `ExactIndex`.
+      config: see `IndexConfig`; 0 is replaced as `defaults` says.
+    """
+    super().__init__(num_rows, size, dtype, search, k, name)
+    self.config = defaults(config, num_rows)
+    self._searcher: Searcher | None = None
+    self._queries: np.ndarray | None = None
+
+  @property
+  def recall(self) -> float:
+    """Of the searcher that is in use, as measured when it was made."""
+    return self._searcher.recall if self._searcher else math.nan
+
+  def measure_with(self, queries: np.ndarray) -> None:
+    """Queries [Q, D] by which each new searcher is measured against `min_recall`."""
+    self._queries = queries[:self.config.recall_queries]
+
+  def prepare(self, embeddings: np.ndarray) -> Searcher:
+    """Trains and measures a searcher.
+
+    Raises:
+      UserError: its recall is less than `min_recall`.
+    """
+    rows = np.asarray(embeddings)
+    searcher = Searcher(self._train(rows.astype(np.float32)), rows, math.nan)
+    if self._queries is None:
+      return searcher
+    recall = self._measure(searcher, self._queries)
+    logging.info("scann: recall@%d against exact search on %d queries: %.4f "
+                 "(%d leaves, %d searched, %d rescored)", self.config.recall_at,
+                 len(self._queries), recall, self.config.leaves,
+                 self.config.searched_leaves, self.config.rescored)
+    if recall < self.config.min_recall:
+      raise UserError(
+          f"config.index: ScaNN finds {recall:.4f} of the exact top "
+          f"{self.config.recall_at}, less than min_recall={self.config.min_recall}; raise "
+          f"index.searched_leaves (now {self.config.searched_leaves} of "
+          f"{self.config.leaves}) or index.rescored (now {self.config.rescored})")
+    return searcher._replace(recall=recall)
+
+  def assign(self, prepared: Searcher | np.ndarray, step: int) -> None:
+    if not isinstance(prepared, Searcher):
+      prepared = self.prepare(prepared)
+    super().assign(prepared.rows, step)
+    self._searcher = prepared._replace(rows=prepared.rows[:0])
+
+  def restored(self) -> None:
+    """Makes the searcher of the table that a checkpoint brought."""
+    self._searcher = self.prepare(self.table.numpy())
+
+  def search(self, queries: tf.Tensor, k, banned: tf.Tensor | None = None
+             ) -> tuple[tf.Tensor, tf.Tensor]:
+    queries = tf.stop_gradient(queries)
+    if banned is None:
+      banned = tf.zeros([tf.shape(queries)[0], 0], tf.int32)
+    banned = tf.cast(banned, tf.int32)
+    wanted = tf.minimum(tf.maximum(self.config.rescored, k + tf.shape(banned)[1]),
+                        self.table.shape[0])
+    candidates = tf.numpy_function(self._find, [queries, wanted], tf.int32)
+    candidates = tf.ensure_shape(candidates, [queries.shape[0], None])  # [B, C]
+    usable = (candidates >= 0) & tf.reduce_all(
+        candidates[:, :, None] != banned[:, None], 2)
+    enough = tf.reduce_all(tf.reduce_sum(tf.cast(usable, tf.int32), 1) >= k)
+    scores, rows = tf.cond(
+        enough, lambda: self._rescore(queries, candidates, usable, k),
+        lambda: self._search(queries, self.table, k, banned))
+    shape = [queries.shape[0], tf.get_static_value(k)]
+    return tf.ensure_shape(scores, shape), tf.ensure_shape(rows, shape)
+
+  def is_exact(self) -> bool:
+    return False
+
+  def _find(self, queries: np.ndarray, count: int) -> np.ndarray:
+    """ScaNN's candidates, ascending: [B, C] int32, -1 where it found no more."""
+    assert self._searcher is not None, "assign rows before the first search"
+    return _candidates(self._searcher.scann, queries, int(count))
+
+  def _rescore(self, queries: tf.Tensor, candidates: tf.Tensor, usable: tf.Tensor, k
+               ) -> tuple[tf.Tensor, tf.Tensor]:
+    """The op on each query's candidates [B, C], which ascend: ties are as in the op."""
+
+    def best(arguments):
+      query, rows, is_usable = arguments
+      rows = tf.boolean_mask(rows, is_usable)
+      scores, places = self._search(query[None], tf.gather(self.table, rows), k)
+      return scores[0], tf.gather(rows, places[0])
+
+    k_static = tf.get_static_value(k)
+    return tf.map_fn(best, (queries, candidates, usable), fn_output_signature=(
+        tf.TensorSpec([k_static], tf.float32), tf.TensorSpec([k_static], tf.int32)))
+
+  def _train(self, rows: np.ndarray):
+    from scann.scann_ops.py import scann_ops_pybind  # pylint: disable=import-outside-toplevel
+    config = self.config
+    sample = min(len(rows), _TRAINING_ROWS)
+    builder = scann_ops_pybind.builder(rows, config.rescored, "dot_product")
+    if config.leaves > 1:
+      builder = builder.tree(config.leaves, config.searched_leaves,
+                             training_sample_size=sample)
+    builder = builder.score_ah(
+        min(_HASHED_DIMENSIONS, rows.shape[1]), training_sample_size=sample,
+        anisotropic_quantization_threshold=_NOISE_THRESHOLD)
+    searcher = builder.set_n_training_threads(os.cpu_count() or 1).build()
+    searcher.set_num_threads(os.cpu_count() or 1)
+    return searcher
+
+  def _measure(self, searcher: Searcher, queries: np.ndarray) -> float:
+    """The share of the exact top K that is among the candidates; mean over queries."""
+    k = min(self.config.recall_at, len(searcher.rows))
+    table = tf.cast(searcher.rows, self.table.dtype)
+    exact = self._search(tf.constant(queries, tf.float32), table, k)[1].numpy()
+    found = _candidates(searcher.scann, queries, max(k, self.config.rescored))
+    hits = (exact[:, :, None] == found[:, None]).any(2)
+    return float(hits.mean())
+
+
+def _candidates(searcher, queries: np.ndarray, count: int) -> np.ndarray:
+  # What was not found is row 0 with the score NaN.
+  rows, scores = searcher.search_batched_parallel(
+      np.ascontiguousarray(queries, np.float32), count, count)
+  return np.sort(np.where(np.isnan(scores), -1, rows.astype(np.int32)), axis=1)
