@@ -160,8 +160,8 @@ class Training:
   def __init__(self, run: pathlib.Path, processes: Processes, tally: Tally):
     from realm_tf.corpus.store import Corpus  # pylint: disable=import-outside-toplevel
     self._run, self._processes, self._tally = run, processes, tally
-    self._reader = Reader(run / "pretrain" / "index", Corpus.open(run / "corpus").rows_by_hash,
-                          tally)
+    self._reader = Reader(run / "pretrain" / "index",
+                          Corpus.open(run / "corpus").rows_by_hash, tally)
     self._progress = {"pretrain": lambda: _checkpoint(run),
                       "refresh": lambda: self._reader.newest}
     self._alive = {name: self._start(name) for name in self._progress}

@@ -5,6 +5,8 @@ import json
 import pathlib
 from typing import Sequence
 
+import numpy as np
+
 from realm_tf.cli.run_folder import RunFolder
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
@@ -41,6 +43,10 @@ def export_run(run: RunFolder, stage: str, kind: str | None, output: PathLike) -
     raise UserError(f"--kind: expected one of {', '.join(export_weights.KINDS)}, "
                     f"got '{kind}'")
   model = run.model(stage)
+
+  def block_emb() -> np.ndarray:
+    return run.stored_index(model).read(run.corpus.stored_rows)
+
   kinds = [kind] if kind else export_weights.kinds_of(model)
   for one in kinds:
     folder = pathlib.Path(output) if kind else pathlib.Path(output) / one
@@ -50,5 +56,5 @@ def export_run(run: RunFolder, stage: str, kind: str | None, output: PathLike) -
       continue
     export_weights.export_weights(
         model, one, folder, vocabulary=run.path / "corpus" / "vocab.txt",
-        block_emb=run.embeddings(model) if one == "openqa" and not reason else None)
+        block_emb=block_emb() if one == "openqa" and not reason else None)
     print(f"{one}: {folder}")
