@@ -122,12 +122,18 @@ def _export(arguments: Sequence[str]) -> None:
 def _index(arguments: Sequence[str]) -> None:
   if FLAGS.verify:
     _verify(arguments)
-  else:
-    _stage("index")(arguments)
+    return
+  if FLAGS.block_emb:
+    _no_more(arguments)
+    from realm_tf.cli import adopting  # pylint: disable=import-outside-toplevel
+    adopting.adopt(_open_run(), FLAGS.block_emb)
+  _stage("index")(arguments)
 
 
 def _define_index() -> None:
   flags.DEFINE_bool("verify", False, "Check what is there, as `realm verify` does.")
+  flags.DEFINE_string("block_emb", None, "Folder or checkpoint with block_emb, the published "
+                      "embeddings of the same blocks: a sample is embedded and compared.")
   _define_verify()
 
 

@@ -12,6 +12,7 @@ from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models import exchange, export_weights
 from realm_tf.models.exchange import Account
+from realm_tf.models.realm import Realm
 
 
 def import_folder(sources: Sequence[PathLike], output: PathLike, kind: str | None,
@@ -43,10 +44,6 @@ def export_run(run: RunFolder, stage: str, kind: str | None, output: PathLike) -
     raise UserError(f"--kind: expected one of {', '.join(export_weights.KINDS)}, "
                     f"got '{kind}'")
   model = run.model(stage)
-
-  def block_emb() -> np.ndarray:
-    return run.stored_index(model).read(run.corpus.stored_rows)
-
   kinds = [kind] if kind else export_weights.kinds_of(model)
   for one in kinds:
     folder = pathlib.Path(output) if kind else pathlib.Path(output) / one
@@ -56,5 +53,10 @@ def export_run(run: RunFolder, stage: str, kind: str | None, output: PathLike) -
       continue
     export_weights.export_weights(
         model, one, folder, vocabulary=run.path / "corpus" / "vocab.txt",
-        block_emb=block_emb() if one == "openqa" and not reason else None)
+        block_emb=_embeddings(run, model) if one == "openqa" and not reason else None)
     print(f"{one}: {folder}")
+
+
+def _embeddings(run: RunFolder, model: Realm) -> np.ndarray:
+  """[N, D] float32 of the blocks that are not deleted."""
+  return run.stored_index(model).read(run.corpus.stored_rows).astype(np.float32)

@@ -83,7 +83,9 @@ def import_weights(sources: Sequence[PathLike], output: PathLike, *,
   kind, source = _gather([_open(pathlib.Path(path)) for path in sources], kind)
   values = {name: tensor.read() for name, tensor in source.tensors.items()}
   config = _config(kind, source, values, sizes)
-  layout = layouts.layout(kind, Sizes.from_values(config, str(sizes or source.path)), values)
+  told = None if kind == layouts.BLOCKS else Sizes.from_values(
+      config, str(sizes or source.path))
+  layout = layouts.layout(kind, told, values)
   layouts.check(layout, {name: value.shape for name, value in values.items()}, source.path)
   there = {name: tensor.name for name, tensor in source.tensors.items()}
   account = Account(kind, {name: there[name] for name in layout.used},
@@ -240,6 +242,8 @@ def _choose(source: _Source, kind: str) -> _Source:
   if kind in ("embedder", "reader") and any(n.startswith(f"{kind}.") for n in chosen):
     skip(f"no part of the {kind}", lambda name: not name.startswith(f"{kind}."))
     chosen = {name.removeprefix(f"{kind}."): value for name, value in chosen.items()}
+  if kind == layouts.BLOCKS:
+    skip("no part of the block embeddings", lambda name: name != layouts.BLOCKS)
   if kind == "encoder":
     skip("no part of the encoder", lambda name: name.startswith("cls.seq_relationship."))
     chosen = {re.sub(r"^bert\.", "realm.", name): value for name, value in chosen.items()}
@@ -267,6 +271,10 @@ def _config(kind: str, source: _Source, values: Mapping[str, np.ndarray],
     given = files.read_json(sizes)
     if "model_type" not in given:
       given = tf1.config_values(given)
+  if kind == layouts.BLOCKS:
+    given |= {"num_block_records": len(values[kind]),
+              "retriever_proj_size": values[kind].shape[-1]}
+    return given
   if "model_type" not in given:
     bert = given if "hidden_size" in given else tf1.bert_sizes(values, source.path)
     made = Sizes.from_values(tf1.head_sizes(values) | bert, str(sizes or source.path))

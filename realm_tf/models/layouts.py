@@ -11,6 +11,7 @@ takes it.
 | reader   | `realm.*`, `qa_outputs.*`, and `cls.predictions.*` if there |
 | openqa   | `embedder.*`, `reader.*`, and `block_emb` if there |
 | bert     | `bert.*`, and `cls.predictions.*` if there |
+| block_emb | `block_emb` |
 """
 
 import dataclasses
@@ -23,8 +24,8 @@ from realm_tf.models.encoder import KnowledgeEncoder
 from realm_tf.models.published import Sizes
 from realm_tf.models.retriever import Tower
 
-KINDS = ("embedder", "scorer", "encoder", "reader", "openqa", "bert")
 BLOCKS = "block_emb"
+KINDS = ("embedder", "scorer", "encoder", "reader", "openqa", "bert", BLOCKS)
 
 # A dimension that may be of any size is None.
 Shapes = dict[str, tuple[int | None, ...]]
@@ -41,6 +42,8 @@ def kind_of(names: Iterable[str]) -> str:
   """The kind of folder that tensors of these names make."""
   names = set(names)
   parts = {name.partition(".")[0] for name in names}
+  if names == {BLOCKS}:
+    return BLOCKS
   if parts & {"reader", BLOCKS}:
     return "openqa"
   for mark, kind in (("embedder", "scorer"), ("qa_outputs", "reader")):
@@ -51,9 +54,11 @@ def kind_of(names: Iterable[str]) -> str:
   return "bert"
 
 
-def layout(kind: str, sizes: Sizes, names: Iterable[str]) -> Layout:
+def layout(kind: str, sizes: Sizes | None, names: Iterable[str]) -> Layout:
   """What a folder of this kind and these sizes holds, among optional parts those
-  of which `names` has any tensor."""
+  of which `names` has any tensor. Without `sizes`: `block_emb` alone."""
+  if sizes is None:
+    return Layout({BLOCKS: (None, None)}, {})
   return _LAYOUTS[kind](_Models(sizes), set(names))
 
 

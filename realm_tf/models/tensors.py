@@ -106,14 +106,20 @@ def read_checkpoint(prefix: str) -> Tensors:
                     f"({str(error).splitlines()[0]})") from None
 
 
+def read(path: PathLike) -> Tensors:
+  """The tensors of a Hugging Face folder or of a TensorFlow checkpoint."""
+  prefix = checkpoint_prefix(pathlib.Path(path))
+  return read_checkpoint(prefix) if prefix else read_folder(path)
+
+
 def read_folder(folder: PathLike) -> Tensors:
   """The tensors of a Hugging Face folder: safetensors if there, else PyTorch's."""
   folder = pathlib.Path(folder)
-  for name, read in ((SAFETENSORS, read_safetensors), (PYTORCH, read_pytorch)):
+  for name, read_file in ((SAFETENSORS, read_safetensors), (PYTORCH, read_pytorch)):
     if (folder / name).exists():
-      return read(folder / name)
+      return read_file(folder / name)
     if (folder / f"{name}.index.json").exists():
       places = files.read_json(folder / f"{name}.index.json")["weight_map"]
       return collections.ChainMap(
-          *(dict(read(folder / part)) for part in sorted(set(places.values()))))
+          *(dict(read_file(folder / part)) for part in sorted(set(places.values()))))
   raise UserError(f"{folder}: neither {SAFETENSORS} nor {PYTORCH} is there")

@@ -93,6 +93,16 @@ def test_open_qa_is_put_together_and_taken_apart(tmp_path):
   assert len(whole) == len(_tensors(SMALL / "embedder")) + len(_tensors(SMALL / "reader"))
 
 
+def test_block_embeddings_alone(tmp_path):
+  folder, blocks = _open_qa(tmp_path)
+  for source, kind in ((tmp_path / "blocks", None), (folder, "block_emb")):
+    out = tmp_path / f"out {kind}"
+    account = exchange.import_weights([source], out, kind=kind)
+    assert account.kind == "block_emb" and list(account.used) == ["block_emb"]
+    assert _same(_tensors(out), {"block_emb": blocks})
+    assert files.read_json(out / "config.json")["num_block_records"] == 7
+
+
 def test_two_embedders_make_a_scorer(tmp_path):
   folder, _ = _open_qa(tmp_path)
   shutil.copytree(SMALL / "embedder", tmp_path / "other")
