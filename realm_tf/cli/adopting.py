@@ -35,9 +35,8 @@ def adopt(run: RunFolder, source: PathLike) -> None:
   tower = run.embedder(model)
   tower.snapshot(model.retriever.document_tower)
   origin = Origin(run.corpus.rows_hash, tower.encoder_hash, 0, run.config.embedding_dtype)
-  with store.write_lock(run.index_root, wait=True):
-    store.save(run.index_root, f"{origin.encoder_hash[:16]}-{run.corpus.rows_hash[:8]}",
-               rows, origin, adopted=str(source))
+  store.save(run.index_root, f"{origin.encoder_hash[:16]}-{run.corpus.rows_hash[:8]}", rows,
+             origin, adopted=str(source))
 
 
 def _check(run: RunFolder, model: Realm, table: np.ndarray, source: PathLike) -> None:
