@@ -1,9 +1,15 @@
 """`realm parity`: our numbers beside those of a reference."""
 
 import json
+import math
 
 from realm_tf.evaluation import parity
 from realm_tf.files import PathLike
+
+
+def _finite(value: float | None) -> float | str | None:
+  """JSON has no NaN and no infinity: those are words."""
+  return value if value is None or math.isfinite(value) else str(value)
 
 
 def check(reference: PathLike, as_json: bool) -> bool:
@@ -14,11 +20,12 @@ def check(reference: PathLike, as_json: bool) -> bool:
     print(json.dumps({
         "reference": str(reference), "tolerance": parity.TOLERANCE, "agrees": agrees,
         "quantities": [
-            {"quantity": one.quantity, "part": one.part, "difference": one.difference,
-             "largest": one.largest, "agrees": one.holds} for one in compared]}, indent=2))
+            {"quantity": one.quantity, "part": one.part, "agrees": one.holds,
+             "difference": _finite(one.difference), "largest": _finite(one.largest)}
+            for one in compared]}, indent=2))
     return agrees
   for one in compared:
     found = ("not in this reference" if one.difference is None else
              f"{one.difference:.3g}{'' if one.holds else f'  above {parity.TOLERANCE:g}'}")
-    print(f"{one.part:9s} {one.quantity:42s} {found}")
+    print(f"{one.part:9s} {one.quantity:46s} {found}")
   return agrees

@@ -128,14 +128,15 @@ def _encoder(reference: _Reference) -> Iterator[Comparison]:
   yield from _masked_logits(reference, encoder)
   loss, by_relevance, by_words = _masked_lm_loss(reference, encoder)
   yield reference.compare("loss per_mask", "encoder_loss_per_mask", loss)
-  yield reference.compare("its gradient by relevance", "encoder_grad_relevance",
-                          by_relevance)
+  yield reference.compare("gradient of loss per_mask by relevance",
+                          "encoder_grad_relevance", by_relevance)
   theirs = "encoder_grad_word_embeddings"
   pad = files.read_json(folder / "config.json").get("pad_token_id")
   if reference.has(theirs) and (reference["encoder_ids"] == pad).any():
     # nn.Embedding keeps its padding row from learning where it is looked up.
     by_words[pad] = reference[theirs][pad]
-  yield reference.compare("its gradient by word embeddings", theirs, by_words)
+  yield reference.compare("gradient of loss per_mask by word embeddings", theirs,
+                          by_words)
 
 
 def _masked_logits(reference: _Reference, encoder: KnowledgeEncoder
@@ -194,7 +195,7 @@ def _reader(reference: _Reference) -> Iterator[Comparison]:
   yield reference.compare("retriever loss", "reader_retriever_loss", retriever_loss)
   yield reference.compare("reader loss", "reader_reader_loss", reader_loss)
   yield reference.compare("sum of both losses", "reader_loss", loss)
-  yield reference.compare("its gradient by relevance", "reader_grad_relevance",
+  yield reference.compare("gradient of both losses by relevance", "reader_grad_relevance",
                           tf.convert_to_tensor(gradient))
   yield from _prediction(reference, logits.numpy())
 

@@ -135,8 +135,18 @@ def _open(path: pathlib.Path) -> _Source:
     raise UserError(f"{path}: no such folder or TensorFlow checkpoint")
   read = tensors.read_folder(path)
   words = path / "vocab.txt"
-  return _Source(str(path), {_canonical(name): _Tensor(read, name) for name in read}, {},
-                 files.read_json(path / "config.json"), words if words.exists() else None)
+  found: dict[str, _Tensor] = {}
+  for name in sorted(read):
+    _put(found, _canonical(name), _Tensor(read, name), str(path))
+  return _Source(str(path), found, {}, files.read_json(path / "config.json"),
+                 words if words.exists() else None)
+
+
+def _put(found: dict[str, _Tensor], name: str, tensor: _Tensor, where: str) -> None:
+  if name in found:
+    raise UserError(f"{where}: tensors '{found[name].name}' and '{tensor.name}' are both "
+                    f"'{name}'")
+  found[name] = tensor
 
 
 def _canonical(name: str) -> str:
@@ -159,11 +169,8 @@ def _open_checkpoint(prefix: str) -> _Source:
     elif new is None:
       raise UserError(f"{prefix}: variable '{name}' is unknown: it is no part of a "
                       "published model")
-    elif new in found:
-      raise UserError(f"{prefix}: variables '{found[new].name}' and '{name}' are both "
-                      f"'{new}'")
     else:
-      found[new] = _Tensor(read, name, tf1.is_transposed(name))
+      _put(found, new, _Tensor(read, name, tf1.is_transposed(name)), prefix)
   config = _near(prefix, "bert_config.json", "config.json")
   return _Source(prefix, found, skipped,
                  tf1.config_values(files.read_json(config)) if config else {},

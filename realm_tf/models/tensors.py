@@ -67,7 +67,9 @@ def read_pytorch(path: PathLike) -> Tensors:
                     "realm_tf[torch], or convert the file to safetensors") from None
   try:
     state = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: value.detach().numpy() for name, value in state.items()}
+    # NumPy has no bfloat16; float32 holds every value of it.
+    return {name: (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+            for name, value in state.items()}
   except Exception as error:  # a damaged file fails in many ways
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     raise UserError(f"{path}: not a file of tensors only ({reason})") from None

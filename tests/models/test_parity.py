@@ -28,7 +28,7 @@ _AGREES = 1e-5  # tighter than the command, which allows 1e-4
     not SHARED.exists(), reason="the shared reference is not on this machine"))])
 def test_every_quantity_agrees(folder):
   compared = list(parity.compare(folder))
-  assert len(compared) == _QUANTITIES
+  assert len({one.quantity for one in compared}) == len(compared) == _QUANTITIES
   for one in compared:
     assert one.difference is not None and one.largest is not None
     assert one.difference <= _AGREES, one
