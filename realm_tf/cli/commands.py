@@ -247,12 +247,14 @@ def _parity(arguments: Sequence[str]) -> int:
   if not FLAGS.reference:
     raise UserError("--reference: name the folder with io.npz and the models")
   from realm_tf.cli import parity  # pylint: disable=import-outside-toplevel
-  return 0 if parity.check(FLAGS.reference, FLAGS.json) else 1
+  return 0 if parity.check(FLAGS.reference, FLAGS.dtype, FLAGS.json) else 1
 
 
 def _define_parity() -> None:
   flags.DEFINE_string("reference", None, "Folder with io.npz and the models embedder, "
                       "scorer, encoder, reader.")
+  flags.DEFINE_enum("dtype", "float64", ["float64", "float32"], "In which our models compute: "
+                    "float64 leaves the rounding to the reference.")
   flags.DEFINE_bool("json", False, "Print one JSON object.")
 
 

@@ -12,13 +12,13 @@ def _finite(value: float | None) -> float | str | None:
   return value if value is None or math.isfinite(value) else str(value)
 
 
-def check(reference: PathLike, as_json: bool) -> bool:
+def check(reference: PathLike, dtype: str, as_json: bool) -> bool:
   """Prints one line per quantity, or one JSON object; whether all of them agree."""
-  compared = list(parity.compare(reference))
+  compared = parity.compare(reference, dtype)
   agrees = all(one.holds for one in compared)
   if as_json:
     print(json.dumps({
-        "reference": str(reference), "tolerance": parity.TOLERANCE, "agrees": agrees,
+        "reference": str(reference), "dtype": dtype, "tolerance": parity.TOLERANCE, "agrees": agrees,
         "quantities": [
             {"quantity": one.quantity, "part": one.part, "agrees": one.holds,
              "difference": _finite(one.difference), "largest": _finite(one.largest)}

@@ -2,10 +2,13 @@
 
 A reference is a folder with `io.npz` (inputs and results of Hugging Face's REALM)
 and `embedder/`, `scorer/`, `encoder/`, `reader/` (config.json, model.safetensors).
-All sizes come from there; what it lacks is left out, and named. Shape letters: B
-batch, K candidates, R rows, T tokens, M masked positions, W widths, V vocabulary.
+All sizes come from there; what it lacks is left out, and named. Our models compute in
+double precision here, so that what differs by rounding is the reference's: in single
+precision, relevances of some hundred differ by 1e-4 between any two programs. Shape
+letters: B batch, K candidates, R rows, T tokens, M masked positions, W widths, V vocabulary.
 """
 
+import contextlib
 import dataclasses
 import pathlib
 import zipfile
@@ -13,6 +16,7 @@ from typing import Iterator
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from realm_tf import files
 from realm_tf.errors import UserError
@@ -47,6 +51,7 @@ class _Reference:
 
   def __init__(self, folder: PathLike):
     self.folder = pathlib.Path(folder)
+    self.dtype = "float64"
     path = self.folder / "io.npz"
     try:
       with np.load(path, allow_pickle=False) as arrays:
@@ -88,8 +93,19 @@ class _Reference:
                       float(np.abs(theirs).max(initial=0.0)))
 
 
-def compare(folder: PathLike) -> Iterator[Comparison]:
-  """Compares quantity by quantity.
+@contextlib.contextmanager
+def _arithmetic(dtype: str) -> Iterator[None]:
+  """Layers that are made here have this dtype."""
+  before = tf_keras.backend.floatx()
+  tf_keras.backend.set_floatx(dtype)
+  try:
+    yield
+  finally:
+    tf_keras.backend.set_floatx(before)
+
+
+def compare(folder: PathLike, dtype: str = "float64") -> list[Comparison]:
+  """Compares quantity by quantity, our models computing in `dtype`.
 
   Raises:
     UserError: the folder is not a reference, or does not fit together.
@@ -102,8 +118,9 @@ def compare(folder: PathLike) -> Iterator[Comparison]:
   if not present:
     raise UserError(f"{folder}: nothing to compare: none of "
                     f"{', '.join(name for name, _, _ in parts)} is there with its inputs")
-  for _, run in present:
-    yield from run(reference)
+  reference.dtype = dtype
+  with _arithmetic(dtype):
+    return [one for _, run in present for one in run(reference)]
 
 
 def _embedder(reference: _Reference) -> Iterator[Comparison]:
@@ -158,9 +175,9 @@ def _masked_logits(reference: _Reference, encoder: KnowledgeEncoder
 def _masked_lm_loss(reference: _Reference, encoder: KnowledgeEncoder
                     ) -> tuple[tf.Tensor, tf.Tensor, np.ndarray]:
   """The loss `per_mask`, averaged as Hugging Face does, and its gradients."""
-  relevance = tf.Variable(reference["encoder_relevance"])  # [B, K]
+  relevance = tf.Variable(reference["encoder_relevance"].astype(reference.dtype))  # [B, K]
   batch, candidates = relevance.shape
-  mask = reference["encoder_mlm_mask"].astype(np.float32)
+  mask = reference["encoder_mlm_mask"].astype(reference.dtype)
   most = max(1, int((mask > 0).sum(1).max()))
   positions = np.argsort(-mask, axis=1, kind="stable")[:, :most].astype(np.int32)
   weights = np.take_along_axis(mask, positions, 1)  # [B, M]
@@ -180,7 +197,7 @@ def _masked_lm_loss(reference: _Reference, encoder: KnowledgeEncoder
 
 def _reader(reference: _Reference) -> Iterator[Comparison]:
   encoder = published.load_encoder(reference.folder / "reader")
-  relevance = tf.Variable(reference["reader_relevance"])  # [searched]
+  relevance = tf.Variable(reference["reader_relevance"].astype(reference.dtype))  # [searched]
   rows = _rows_read(reference)
   packed = reference.packed("reader", rows)
   with tf.GradientTape() as tape:

@@ -171,11 +171,12 @@ class Bert(tf_keras.layers.Layer):
     tf.debugging.assert_less_equal(
         length, self.config.max_position_embeddings,
         "more tokens than the model has positions")
-    types = tf.one_hot(tf.reshape(segments, [-1]), self.config.type_vocab_size)
+    types = tf.one_hot(tf.reshape(segments, [-1]), self.config.type_vocab_size,
+                       dtype=self.token_type_embeddings.dtype)
     x = tf.reshape(tf.gather(self.word_embeddings, ids)
                    + self.position_embeddings[:length], [-1, hidden])
     x = self.embedding_norm(x + tf.matmul(types, self.token_type_embeddings))
-    bias = tf.where(mask, 0.0, x.dtype.min)[:, None, None, :]
+    bias = tf.where(mask, tf.zeros([], x.dtype), x.dtype.min)[:, None, None, :]
     for layer in self.layers:
       x = layer(x, bias)
     return tf.reshape(x, [batch, length, hidden])

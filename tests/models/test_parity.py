@@ -10,6 +10,7 @@ import shutil
 
 import numpy as np
 import pytest
+import tf_keras
 from safetensors.numpy import load_file, save_file
 
 from realm_tf import files
@@ -26,13 +27,15 @@ _AGREES = 1e-5  # tighter than the command, which allows 1e-4
 
 @pytest.mark.parametrize("folder", [SMALL, pytest.param(SHARED, marks=pytest.mark.skipif(
     not SHARED.exists(), reason="the shared reference is not on this machine"))])
-def test_every_quantity_agrees(folder):
-  compared = list(parity.compare(folder))
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_every_quantity_agrees(folder, dtype):
+  compared = parity.compare(folder, dtype)
   assert len({one.quantity for one in compared}) == len(compared) == _QUANTITIES
   for one in compared:
     assert one.difference is not None and one.largest is not None
     assert one.difference <= _AGREES, one
   assert sum(one.largest > 0 for one in compared) >= _QUANTITIES - 2  # not zeros all
+  assert tf_keras.backend.floatx() == "float32"  # what comes after is as before
 
 
 @pytest.fixture(name="copy")
