@@ -253,8 +253,8 @@ def _parity(arguments: Sequence[str]) -> int:
 def _define_parity() -> None:
   flags.DEFINE_string("reference", None, "Folder with io.npz and the models embedder, "
                       "scorer, encoder, reader.")
-  flags.DEFINE_enum("dtype", "float64", ["float64", "float32"], "In which our models compute: "
-                    "float64 leaves the rounding to the reference.")
+  flags.DEFINE_enum("dtype", "float64", ["float64", "float32"], "In which our models "
+                    "compute: float64 leaves the rounding to the reference.")
   flags.DEFINE_bool("json", False, "Print one JSON object.")
 
 

@@ -18,8 +18,8 @@ def check(reference: PathLike, dtype: str, as_json: bool) -> bool:
   agrees = all(one.holds for one in compared)
   if as_json:
     print(json.dumps({
-        "reference": str(reference), "dtype": dtype, "tolerance": parity.TOLERANCE, "agrees": agrees,
-        "quantities": [
+        "reference": str(reference), "dtype": dtype, "tolerance": parity.TOLERANCE,
+        "agrees": agrees, "quantities": [
             {"quantity": one.quantity, "part": one.part, "agrees": one.holds,
              "difference": _finite(one.difference), "largest": _finite(one.largest)}
             for one in compared]}, indent=2))
