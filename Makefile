@@ -1,4 +1,4 @@
-# make test | demo | setup | test-slow | lint | clean
+# make test | demo | setup | test-slow | test-sanitize | test-bazel | lint | clean
 #
 # Each of them prepares what it needs in .venv; a second call installs nothing.
 # Needs Python 3.11 and a C++17 compiler.
@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 OP := realm_tf/index/_realm_ops.so
 OP_SOURCES := $(wildcard ops/*.h ops/*.cc) setup.py
 
-.PHONY: setup test test-cc test-slow demo lint clean
+.PHONY: setup test test-cc test-slow test-sanitize test-bazel demo lint clean
 
 setup: $(OP) $(VENV)/package.stamp
 	@:
@@ -44,6 +44,14 @@ test: test-cc
 
 test-slow: setup
 	@$(BIN)/python -m pytest tests -m slow
+
+test-sanitize: setup
+	@$(BIN)/python setup.py --quiet build_op_test --sanitize
+	@build/top_k_inner_product_test_sanitized
+
+test-bazel: setup
+	@bazel test //:ops_tests
+	@bazel build //ops:_realm_ops.so
 
 demo: setup
 	@$(BIN)/realm run --config=configs/demo.py --workdir=runs/demo

@@ -4,6 +4,7 @@
   pip install .                           op and package
   python setup.py build_ext --inplace     the op, into the source tree
   python setup.py build_op_test           its C++ test, build/top_k_inner_product_test
+  python setup.py build_op_test --sanitize      ... with sanitizers, ..._test_sanitized
 """
 
 import concurrent.futures
@@ -43,6 +44,8 @@ X86_KERNELS = {
 }
 TENSORFLOW_PARTS = ("top_k_inner_product_kernel", "top_k_inner_product_op")
 TEST = "top_k_inner_product_test"
+SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined",
+            "-fno-sanitize-recover=all")
 DIRECT = {"build_op_test", "--inplace"}
 
 
@@ -80,8 +83,9 @@ def tensorflow_flags():
 class Compiler:
   """Compiles ops/*.cc into `folder`, what has changed since last time."""
 
-  def __init__(self, folder):
+  def __init__(self, folder, optimize=("-O3",)):
     self.folder = pathlib.Path(folder)
+    self.optimize = optimize
     self.folder.mkdir(parents=True, exist_ok=True)
     self.newest_header = max(
         path.stat().st_mtime for path in (ROOT / "ops").glob("*.h"))
@@ -95,7 +99,7 @@ class Compiler:
     source = ROOT / "ops" / f"{name}.cc"
     target = self.folder / f"{name}.o"
     record = self.folder / f"{name}.command"
-    command = [compiler(), "-O3", "-std=c++17", "-fPIC", "-Wall", "-Wextra",
+    command = [compiler(), *self.optimize, "-std=c++17", "-fPIC", "-Wall", "-Wextra",
                "-Wno-maybe-uninitialized", "-Wno-psabi", *flags,
                "-c", str(source), "-o", str(target)]
     if not self._is_fresh(source, target, record, command):
@@ -149,17 +153,21 @@ class BuildOpTest(Command):
   """Makes the C++ test; it needs no TensorFlow."""
 
   description = "build the op's C++ test"
-  user_options = []
+  user_options = [("sanitize", None, "with AddressSanitizer and UndefinedBehaviorSanitizer")]
+  boolean_options = ["sanitize"]
 
   def initialize_options(self):
-    pass
+    self.sanitize = False
 
   def finalize_options(self):
     pass
 
   def run(self):
-    objects = Compiler("build/ops").objects({**algorithm_flags(), TEST: ()})
-    run([compiler(), "-o", f"build/{TEST}", *objects, "-lpthread"])
+    flags = SANITIZE if self.sanitize else ("-O3",)
+    suffix = "_sanitized" if self.sanitize else ""
+    objects = Compiler(f"build/ops{suffix}", flags).objects(
+        {**algorithm_flags(), TEST: ()})
+    run([compiler(), *flags, "-o", f"build/{TEST}{suffix}", *objects, "-lpthread"])
 
 
 setup(

@@ -9,18 +9,27 @@
 // score, and among equal scores the lower row comes first. The answer is the
 // first k of that order: the same bits on every CPU.
 //
-// THE SCAN. Computing that score for every pair would be slow, so a blocked
-// matrix product (float FMA, or bfloat16 tiles) makes an approximation s' of
-// the exact product s = q.r, compares it in registers with a threshold, and
-// drops it. Only a pair that might still be among the k best is scored.
-// Memory is O(B k) per worker plus tiles; [B, N] scores exist nowhere.
+// THE SCAN. Computing that score for every pair would be slow, so a faster product
+// makes an approximation s' of the exact product s = q.r, compares it in registers
+// with a threshold, and drops it. There are three scans:
+//
+//   few queries      row by row, at the speed at which memory gives rows; of the
+//                    table's eight-bit shadow, if there is one (top_k_shadow.h)
+//   rounding         many queries: a blocked matrix product of bfloat16 values
+//   float            the same in float: where no instruction rounds, and where
+//                    rounding would let too much through
+//
+// A pair that might still be among the k best becomes a candidate, with bounds on
+// its score; only the candidates whose bounds do not decide are scored, most of
+// them at the end (top_k_collector.h). Memory is O(B k) per worker plus tiles;
+// [B, N] scores exist nowhere.
 //
 // WHY NOTHING IS LOST. Let T be a score that k rows are known to reach. A pair
 // is dropped only if
 //
 //     s' < T - slack |T| - constant(q) - slope(q) reach(r),
 //
-// where reach(r) >= |r| bounds the norms of the row's group of 16. Let q1, r1
+// where reach(r) >= |r| bounds the norms of a group of rows that r is in. Let q1, r1
 // be the vectors as the scan reads them (rounded to bfloat16, or q, r
 // themselves). Then:
 //
@@ -40,14 +49,17 @@
 // 5. No partial sum overflows if |q| and |r| are at most 2^63. Beyond that, and
 //    for D > 2^18, slope or reach is infinite and every pair is scored.
 //
+// A candidate's bounds are s' -+ (constant + slope reach), moved apart by slack,
+// so the score lies within them, and k candidates' lower bounds give a T.
+//
 // slope and constant gather 1-3 (`BoundFor` in top_k_panels.cc). All
 // comparisons are "not less than", so a NaN is never dropped; and if the score
 // is NaN then so is s', as every infinite or NaN element reaches the scan as
 // such: a NaN in the data is always found.
 //
-// Where rounding makes the scan let too much through (embeddings of an
-// untrained tower are nearly all alike), a panel of queries goes over to the
-// float scan, whose g is a thousand times smaller.
+// Where rounding leaves too much to score (embeddings of an untrained tower are
+// nearly all alike), queries go over to the float scan, whose g is a thousand
+// times smaller.
 
 #ifndef REALM_OPS_TOP_K_INNER_PRODUCT_H_
 #define REALM_OPS_TOP_K_INNER_PRODUCT_H_

@@ -60,8 +60,8 @@ float RoundUp(double x) {
 void Widen(const void* table, Element element, int64_t row, int64_t depth,
            float* out) {
   if (element == Element::kFloat32) {
-    std::memcpy(out, static_cast<const float*>(table) + row * depth,
-                depth * sizeof(float));
+    const float* in = static_cast<const float*>(table) + row * depth;
+    std::copy(in, in + depth, out);
     return;
   }
   const uint16_t* in = static_cast<const uint16_t*>(table) + row * depth;

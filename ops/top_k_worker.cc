@@ -15,7 +15,7 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // An exact score costs about as much as scanning this many pairs.
-constexpr int64_t kCostOfScore = 16;
+constexpr int64_t kCostOfScore = 64;
 
 }  // namespace
 
@@ -39,6 +39,7 @@ void Worker::Allocate() {
     collectors_.emplace_back(candidates_.get() + q * capacity, input.k);
   }
   wasteful_.assign(last_panel_ - first_panel_, false);
+  debts_.assign(last_panel_ - first_panel_, 0);
   input.batch <= kMaxFew ? AllocateFew() : AllocateBlocks();
 }
 
@@ -113,8 +114,14 @@ void Worker::StartLanes(const QueryPanel& panel) {
   }
 }
 
-bool Worker::TooManyScored() const {
-  return scored_ * kCostOfScore > panel_->count() * row_count_;
+// Whether scoring costs more than scanning, and has for a while: a collection that
+// fills for the first time may have a quarter of its candidates scored.
+bool Worker::TooManyScored(int64_t* debt) const {
+  const int64_t collection =
+      panel_->count() * Collector::Capacity(search_.input.k);
+  const int64_t pairs = panel_->count() * row_count_;
+  *debt = std::max<int64_t>(0, *debt + scored_ * kCostOfScore - pairs);
+  return *debt > collection * kCostOfScore / 4;
 }
 
 void Worker::ScanPanel(int64_t p) {
@@ -132,7 +139,7 @@ void Worker::ScanPanel(int64_t p) {
   scanner->scan(Load(scanner), search_.input.depth,
                 {panel.packed(form_), panel.strips(), cut_, panel.slopes(form_)},
                 sink);
-  if (TooManyScored()) wasteful_[p - first_panel_] = true;
+  if (TooManyScored(&debts_[p - first_panel_])) wasteful_[p - first_panel_] = true;
 }
 
 void Worker::ScanFew() {
@@ -151,7 +158,7 @@ void Worker::ScanFew() {
                                  allowances_->As<float>() + lane * kMaxBlockRows,
                                  row_count_, cut_ + lane, lane, sink);
   }
-  if (TooManyScored()) wasteful_[0] = true;
+  if (TooManyScored(&debts_[0])) wasteful_[0] = true;
 }
 
 void Worker::ScoreFew(const QueryPanel& panel) {

@@ -118,7 +118,7 @@ class Worker {
   void ScoreShadow(const QueryPanel& panel);
   const RowBlock& Load(const Scanner* scanner);
   void StartLanes(const QueryPanel& panel);
-  bool TooManyScored() const;
+  bool TooManyScored(int64_t* debt) const;
   void Hit(int lane, int64_t row, float score);
   float ErrorOf(int lane, int64_t row) const;
 
@@ -130,6 +130,7 @@ class Worker {
   std::vector<Collector> collectors_;
   // Per panel: the faster scan's bounds leave too much to score exactly.
   std::vector<bool> wasteful_;
+  std::vector<int64_t> debts_;
 
   Loaded loaded_[2];  // as floats, and as rounded
   // [kMaxFew, kMaxBlockRows] each; null if the queries are many.

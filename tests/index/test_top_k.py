@@ -31,10 +31,20 @@ def _kernels():
   raise AssertionError("an unknown kernel was accepted")
 
 
-@pytest.fixture(params=_kernels() + ["twin"])
+def _shadowed(queries, table, k, banned_rows=None):
+  """The op with a shadow made for the occasion; it serves up to four queries."""
+  table = tf.convert_to_tensor(table)
+  shadow = top_k.shadow_table(table) if table.shape.rank in (None, 2) else (
+      tf.zeros([0, 32], tf.int8), tf.zeros([2, 0]))
+  return top_k.top_k_inner_product(queries, table, k, banned_rows, shadow=shadow)
+
+
+@pytest.fixture(params=_kernels() + ["shadowed", "twin"])
 def search(request, monkeypatch):
   if request.param == "twin":
     return top_k.top_k_inner_product_portable
+  if request.param == "shadowed":
+    return _shadowed
   monkeypatch.setenv(_VARIABLE, request.param)
   return top_k.top_k_inner_product
 
@@ -73,8 +83,8 @@ def integers(rng, shape, largest=9):
 def test_equals_a_full_sort_of_random_integers(search, dtype):
   seed = int.from_bytes(os.urandom(4), "little")
   rng = np.random.default_rng(seed)
-  for _ in range(8):
-    batch, rows, depth = rng.integers(1, (40, 2000, 150))
+  for turn in range(8):
+    batch, rows, depth = rng.integers(1, (40 if turn % 2 else 5, 2000, 150))
     width = int(rng.integers(0, min(6, rows)))
     queries, table = integers(rng, (batch, depth)), integers(rng, (rows, depth))
     # Repetitions, fillers and rows that do not exist.
@@ -156,6 +166,43 @@ def test_floats_that_rounding_cannot_tell_apart(search, dtype):
   expected_scores, expected_rows = full_sort(queries, values, 9)
   np.testing.assert_array_equal(scores, expected_scores)
   np.testing.assert_array_equal(rows, expected_rows)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 20])
+def test_floats_of_all_sizes(search, dtype, batch):
+  """Rows from denormal to huge, among them one that dwarfs the others."""
+  rng = np.random.default_rng(10)
+  exponents = rng.integers(-140, 40, (1501, 1))
+  table = np.ldexp(rng.normal(size=(1501, 37)), exponents).astype(np.float32)
+  table[1401] *= 2.0**50
+  table = tf.cast(table, dtype)
+  queries = rng.normal(size=(batch, 37)).astype(np.float32)
+  if search is top_k.top_k_inner_product_portable:
+    pytest.skip("the twin's float32 product takes denormals for zero")
+  expected = full_sort(queries, table.numpy().astype(np.float64), 1300)
+  assert_answer(search(queries, table, 1300), expected)
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_tables_in_order_of_score(search, dtype, direction):
+  """Every row, or none after the first, beats those before it."""
+  table = direction * np.arange(6001, dtype=np.float32)[:, None] // 32 * [[1, 2, -1]]
+  expected = full_sort(np.ones([2, 3]), table, 50)
+  assert_answer(search(tf.ones([2, 3]), tf.cast(table, dtype), 50), expected)
+
+
+def test_a_shadow_must_have_the_table_s_shape():
+  codes, bounds = top_k.shadow_table(tf.ones([5, 3]))
+  with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[6,32\].*\[5,32\]"):
+    top_k.top_k_inner_product(tf.ones([1, 3]), tf.ones([6, 3]), 2, shadow=(codes, bounds))
+
+
+def test_a_shadow_is_what_is_read():
+  """One of another table gives that table's order: so it is not passed over."""
+  table = np.diag(np.arange(1, 65, dtype=np.float32))
+  other = top_k.shadow_table(table[::-1])
+  _, rows = top_k.top_k_inner_product(tf.ones([1, 64]), table, 1, shadow=other)
+  assert rows.numpy() != 63
 
 
 def test_kernels_agree_to_the_bit(monkeypatch, dtype):
@@ -269,7 +316,7 @@ np.savez(sys.argv[1] + "/answer.npz", scores=scores, rows=rows)
 
 
 @pytest.mark.parametrize("search, needs", [
-    (top_k.top_k_inner_product, "with op"),
+    (top_k.top_k_inner_product, "with op"), (_shadowed, "with op"),
     (top_k.top_k_inner_product_portable, "stock TensorFlow")])
 def test_saved_model_in_a_fresh_process(search, needs, tmp_path):
   rng = np.random.default_rng(8)
