@@ -16,7 +16,6 @@ from realm_tf.index.interface import RowIndex
 from realm_tf.index.scann import ScannIndex
 from realm_tf.index.sharded import ShardedIndex
 
-
 _ALIGNMENT = 64  # bytes, of a tensor's memory
 
 

@@ -93,7 +93,8 @@ def test_an_added_document_is_found_at_once_and_a_deleted_one_never(run, tmp_pat
 
 def test_only_new_blocks_are_embedded(run, tmp_path, embedded):
   new = _jsonl(tmp_path / "new.jsonl", [
-      _document("city-Paris", "Paris lies by the river."), _document("b", "Many live there.")])
+      _document("city-Paris", "Paris lies by the river."),
+      _document("b", "Many live there.")])
   assert "1 documents added, 1 replaced" in documents.add(run, new)
   assert sum(embedded) == 2
   documents.delete(run, ["b"])

@@ -45,7 +45,8 @@ _SHARDED = """
     from realm_tf.index.sharded import ShardedIndex
     from realm_tf.index.top_k import top_k_inner_product, top_k_inner_product_portable
     tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 3)
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 3)
     rng = np.random.default_rng(0)
     devices = [f"CPU:{i}" for i in range(3)]
     for search, rows, k, dtype in ((top_k_inner_product, 41, 20, tf.float32),
@@ -161,9 +162,10 @@ def _resident_bytes():
 @pytest.mark.parametrize("kind", ["exact", "scann", "sharded"])
 def test_swaps_never_retrace_and_never_leak(kind):
   rows, size = 4000, 64  # a table is 1 MB
+  config = IndexConfig(leaves=8, searched_leaves=6)
   index = {"exact": lambda: ExactIndex(rows, size),
            "sharded": lambda: ShardedIndex(rows, size, ["CPU:0"] * 2),
-           "scann": lambda: ScannIndex(rows, size, IndexConfig(leaves=8, searched_leaves=6))}[kind]()
+           "scann": lambda: ScannIndex(rows, size, config)}[kind]()
   traces = []
 
   def best(queries):
