@@ -18,10 +18,12 @@ import time
 
 import numpy as np
 from absl import app, flags
+from machine import processor
 
 _ROWS = flags.DEFINE_integer("rows", 13_353_718, "N.")
 _SIZE = flags.DEFINE_integer("size", 128, "D.")
-_FOLDER = flags.DEFINE_string("folder", None, "Where to write; a temporary folder if not set.")
+_FOLDER = flags.DEFINE_string("folder", None,
+                              "Where to write; else where temporary files go.")
 _JSON = flags.DEFINE_string("json", None, "File for the results.")
 
 
@@ -74,7 +76,6 @@ def main(argv) -> None:
     written = _write(root)
     child = subprocess.run([sys.executable, __file__, f"--rows={_ROWS.value}", root],
                            stdout=subprocess.PIPE, text=True, check=True)
-  from index_recall import processor  # pylint: disable=import-outside-toplevel
   result = {"rows": _ROWS.value, "size": _SIZE.value, "written_seconds": written,
             **json.loads(child.stdout.splitlines()[-1]), "processor": processor()}
   print(json.dumps(result))

@@ -12,7 +12,6 @@ it, and it is run there on the same rows. Times are medians over repeated batche
 import json
 import math
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import time
 
 import numpy as np
 from absl import app, flags
+from machine import processor
 
 _ROWS = flags.DEFINE_integer("rows", 100_000, "N, of the clustered rows.")
 _SIZE = flags.DEFINE_integer("size", 128, "D, of the clustered rows.")
@@ -190,12 +190,6 @@ def _show(line):
   print(f"{line['method']:26s} {line['setting']:18s} recall {line['recall']:.4f}  "
         f"{line['ms_per_query']:8.4f} ms/query  built in {line['build_seconds']:.1f} s",
         flush=True)
-
-
-def processor() -> str:
-  with open("/proc/cpuinfo", encoding="utf-8") as file:
-    names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-  return f"{len(names)} x {names[0]}" if names else platform.processor()
 
 
 def main(_) -> None:

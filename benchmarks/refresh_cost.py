@@ -17,6 +17,7 @@ import tempfile
 import time
 
 from absl import app, flags
+from machine import processor
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run with its ICT done.", required=True)
 _STEPS = flags.DEFINE_integer("steps", 120, "Of each mode.")
@@ -64,7 +65,6 @@ def _timed(run, mode: str) -> dict:
 
 
 def main(_) -> None:
-  from index_recall import processor  # pylint: disable=import-outside-toplevel
 
   from realm_tf.cli.run_folder import RunFolder  # pylint: disable=import-outside-toplevel
   run = RunFolder.existing(_WORKDIR.value)
