@@ -62,7 +62,8 @@ class Processes:
 
   def start(self, *arguments: str) -> multiprocessing.Process:
     log = str(self._folder / f"{arguments[0]}.log")
-    process = self._context.Process(target=_command, args=(list(arguments), log))
+    process = self._context.Process(target=_command, args=(list(arguments), log),
+                                    daemon=True)  # it ends with the benchmark
     process.start()
     return process
 
@@ -277,6 +278,7 @@ class Changing:
 
 def main(_) -> None:
   begun, chance, tally = time.monotonic(), random.Random(_SEED.value), Tally()
+  signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that daemons are ended
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     processes = Processes(folder)
