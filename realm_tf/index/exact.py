@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.index import top_k
-from realm_tf.index.shadow import ShadowedTable
 from realm_tf.index.interface import RowIndex
+from realm_tf.index.shadow import ShadowedTable
 
 Search = Callable[..., tuple[tf.Tensor, tf.Tensor]]
 
