@@ -24,7 +24,7 @@ from realm_tf.index.exact import ExactIndex, Search
 
 # Below this many rows partitions cost more than they save: hashing alone is used.
 _LEAST_ROWS_FOR_LEAVES = 2000
-_LEAST_RESCORED = 100
+_RESCORED = 300
 _HASHED_DIMENSIONS = 2  # that share a code, ScaNN's advice
 _NOISE_THRESHOLD = 0.2  # of the anisotropic loss, ScaNN's advice
 _TRAINING_ROWS = 250_000
@@ -39,14 +39,14 @@ class Searcher(NamedTuple):
 
 
 def defaults(config: IndexConfig, num_rows: int) -> IndexConfig:
-  """Fills in what is 0: about sqrt(N) partitions, of which a tenth is searched."""
+  """Fills in what is 0: about sqrt(N) partitions, of which a fifth is searched."""
   leaves = config.leaves or max(1, round(math.sqrt(num_rows)))
   if num_rows < _LEAST_ROWS_FOR_LEAVES and not config.leaves:
     leaves = 1
   return dataclasses.replace(
       config, leaves=leaves,
-      searched_leaves=config.searched_leaves or max(1, math.ceil(leaves / 10)),
-      rescored=min(config.rescored or _LEAST_RESCORED, num_rows))
+      searched_leaves=config.searched_leaves or max(1, math.ceil(leaves / 5)),
+      rescored=min(config.rescored or _RESCORED, num_rows))
 
 
 class ScannIndex(ExactIndex):
