@@ -4,7 +4,7 @@
 
 In a small run a trainer (`realm pretrain`, refresh=job) and a `realm refresh` beside it
 are killed by SIGKILL at random moments and started again, over and over; so are `realm
-add` and `realm delete` in a second run. All the while a reader opens the newest index.
+add`, `delete` and `compact` in a second run. All the while a reader opens the newest index.
 Reported are
 
     kills           how many processes were killed
@@ -62,7 +62,8 @@ class Processes:
 
   def start(self, *arguments: str) -> multiprocessing.Process:
     log = str(self._folder / f"{arguments[0]}.log")
-    process = self._context.Process(target=_command, args=(list(arguments), log))
+    process = self._context.Process(target=_command, args=(list(arguments), log),
+                                    daemon=True)  # it ends with the benchmark
     process.start()
     return process
 
@@ -160,8 +161,8 @@ class Training:
   def __init__(self, run: pathlib.Path, processes: Processes, tally: Tally):
     from realm_tf.corpus.store import Corpus  # pylint: disable=import-outside-toplevel
     self._run, self._processes, self._tally = run, processes, tally
-    self._reader = Reader(run / "pretrain" / "index",
-                          Corpus.open(run / "corpus").rows_by_hash, tally)
+    rows = Corpus.open(run / "corpus").rows_by_hash
+    self._reader = Reader(run / "pretrain" / "index", rows, tally)
     self._progress = {"pretrain": lambda: _checkpoint(run),
                       "refresh": lambda: self._reader.newest}
     self._alive = {name: self._start(name) for name in self._progress}
@@ -207,7 +208,7 @@ class Training:
 
 
 class Changing:
-  """Documents that are added and deleted by commands that are killed."""
+  """Commands that change documents, and are killed."""
 
   def __init__(self, run: pathlib.Path, processes: Processes, tally: Tally):
     from realm_tf.corpus.store import Corpus  # pylint: disable=import-outside-toplevel
@@ -223,20 +224,23 @@ class Changing:
       command, name = self._next(chance)
     process = self._processes.start(*command)
     process.join(chance.uniform(0.1, 1.0) * self._seconds)
-    if process.is_alive():
-      kill(process)
-      self._tally.kill(command[0])
-      there = self._open()
-      if there is not None and there - {name} != self._ids - {name}:
-        self._tally.note("lost", f"documents {sorted(there ^ self._ids)}")
-      done = there is not None and (name in there) == (command[0] == "add")
-      if done and command[0] == "delete":  # there is nothing to delete any more
-        self._ids.discard(name)
-        return
-    self._finish(command, name)
+    if not process.is_alive():
+      self._ended(command, name, process.exitcode)
+      return
+    kill(process)
+    self._tally.kill(command[0])
+    there = self._open()
+    if there is not None and there - {name} != self._ids - {name}:
+      self._tally.note("lost", f"documents {sorted(there ^ self._ids)}")
+    if there is not None and command[0] == "delete" and name not in there:
+      self._ids.discard(name)  # it was done, and could not be done again
+    else:
+      self._finish(command, name)
 
   def _next(self, chance: random.Random) -> tuple[list[str], str]:
     where = f"--workdir={self._run}"
+    if chance.random() < 0.2 and self._number:
+      return ["compact", where], ""
     if chance.random() < 0.4 and self._number:
       name = chance.choice(sorted(self._ids))
       return ["delete", where, name], name
@@ -251,7 +255,12 @@ class Changing:
     begun = time.monotonic()
     code = self._processes.finish(*command)
     self._seconds = time.monotonic() - begun
-    (self._ids.add if command[0] == "add" else self._ids.discard)(name)
+    self._ended(command, name, code)
+
+  def _ended(self, command: list[str], name: str, code: int) -> None:
+    if command[0] == "add":
+      self._ids.add(name)
+    self._ids -= {name} if command[0] == "delete" else set()
     there = self._open()
     if code:
       self._tally.note("failed_resumes", f"{' '.join(command)}: exit code {code}")
@@ -269,6 +278,7 @@ class Changing:
 
 def main(_) -> None:
   begun, chance, tally = time.monotonic(), random.Random(_SEED.value), Tally()
+  signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that daemons are ended
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
     processes = Processes(folder)

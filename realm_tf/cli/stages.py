@@ -18,8 +18,9 @@ from realm_tf.corpus.store import write_store
 from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation import trivia
+from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.masked_words import masked_words
-from realm_tf.evaluation.questions import write_questions
+from realm_tf.evaluation.questions import Question, write_questions
 from realm_tf.text.salient import tagger
 from realm_tf.text.tokenizer import Tokenizer
 from realm_tf.training.finetune import train_finetune
@@ -112,19 +113,27 @@ def evaluate(run: RunFolder, stage: str) -> dict[str, Any]:
     metrics = files.read_json(path)
     if metrics.get("corpus") == run.corpus.hash[:16]:  # else documents came or went
       return metrics
-  config = run.config.evaluate
   questions = run.questions("held_out")
   answerer = run.answerer(stage)
-  passages = min(max(config.recall_at), run.corpus.num_blocks)
-  records = list(evaluation.predict(
-      answerer, [q.question for q in questions], batch_size=config.batch_size,
-      passages=passages))
-  metrics = {
-      **evaluation.score(questions, records, config.recall_at, answerer.read_blocks),
-      "corpus": run.corpus.hash[:16]}
-  if config.masked_sentences and stage != "finetune":  # which leaves the word head behind
+  metrics, records = _scored(run, answerer, questions)
+  metrics["corpus"] = run.corpus.hash[:16]
+  if run.config.index.kind == "scann":  # what the approximation costs, in answers
+    exactly, _ = _scored(run, run.answerer(stage, exact=True), questions)
+    metrics["exact_match_lost_by_index"] = exactly["exact_match"] - metrics["exact_match"]
+  if run.config.evaluate.masked_sentences and stage != "finetune":  # it has no word head
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, _own_blocks(run)))
   evaluation.write_predictions(path.with_suffix(".predictions.jsonl"), questions, records)
   files.write_json(path, metrics)
   return metrics
+
+
+def _scored(run: RunFolder, answerer: QuestionAnswerer, questions: list[Question]
+            ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+  """The metrics of a model's answers, and the answers."""
+  config = run.config.evaluate
+  records = list(evaluation.predict(
+      answerer, [q.question for q in questions], batch_size=config.batch_size,
+      passages=min(max(config.recall_at), run.corpus.num_blocks)))
+  return evaluation.score(questions, records, config.recall_at,
+                          answerer.read_blocks), records

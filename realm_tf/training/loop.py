@@ -53,8 +53,9 @@ class Loop:
         tf.train.Checkpoint(step=self._step, **tracked), str(folder / "checkpoints"),
         max_to_keep=2)
     self._stop: list[int] = []
-    if self._manager.latest_checkpoint:
-      self._restore(self._manager.latest_checkpoint)
+    there = self._checkpoints()
+    if there:
+      self._restore(there[-1])
       logging.info("%s: going on from step %d", name, self.first_step)
     self.log = Log(folder, self.first_step)
 
@@ -118,13 +119,18 @@ class Loop:
                       f"written ({_first_line(error)}); the one before is unchanged: make "
                       "room, then run the same command") from error
 
+  def _checkpoints(self) -> list[str]:
+    """Oldest first; one whose files were deleted is none."""
+    return [path for path in self._manager.checkpoints
+            if pathlib.Path(f"{path}.index").exists()]
+
   def _restore(self, path: str) -> None:
     try:
       self._manager.checkpoint.restore(path)
     except (tf.errors.OpError, ValueError) as error:
-      before = [p for p in self._manager.checkpoints if p != path]
-      way_out = (f"to go on from {before[-1]}, delete {path}.* and the file 'checkpoint' "
-                 "beside it" if before else f"delete {self._manager.directory} to begin anew")
+      before = self._checkpoints()[:-1]
+      way_out = (f"to go on from {before[-1]}, delete {path}.*" if before
+                 else f"delete {self._manager.directory} to begin anew")
       raise UserError(f"{path}: cannot be read: damaged, or of another model or corpus "
                       f"({_first_line(error)}); {way_out}") from error
 

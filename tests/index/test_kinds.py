@@ -149,8 +149,8 @@ def test_less_than_min_recall_is_an_error():
 
 def test_defaults_grow_with_the_corpus():
   one, million = (defaults(IndexConfig(), rows) for rows in (500, 1_000_000))
-  assert (one.leaves, one.searched_leaves, one.rescored) == (1, 1, 100)
-  assert (million.leaves, million.searched_leaves) == (1000, 100)
+  assert (one.leaves, one.searched_leaves, one.rescored) == (1, 1, 300)
+  assert (million.leaves, million.searched_leaves) == (1000, 200)
   assert defaults(IndexConfig(leaves=7, searched_leaves=2), 500).leaves == 7
 
 
@@ -162,10 +162,10 @@ def _resident_bytes():
 @pytest.mark.parametrize("kind", ["exact", "scann", "sharded"])
 def test_swaps_never_retrace_and_never_leak(kind):
   rows, size = 4000, 64  # a table is 1 MB
+  config = IndexConfig(leaves=8, searched_leaves=6)
   index = {"exact": lambda: ExactIndex(rows, size),
            "sharded": lambda: ShardedIndex(rows, size, ["CPU:0"] * 2),
-           "scann": lambda: ScannIndex(
-               rows, size, IndexConfig(leaves=8, searched_leaves=6))}[kind]()
+           "scann": lambda: ScannIndex(rows, size, config)}[kind]()
   traces = []
 
   def best(queries):

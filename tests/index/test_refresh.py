@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from realm_tf.index.refresh import Refresher
+from realm_tf.index.refresh import NoRefresh, Refresher
 
 _LONG = 30  # seconds: a deadlock fails the test instead of hanging it
 
@@ -193,3 +193,65 @@ def test_a_resumed_run_goes_on_with_the_stored_index():
 def test_a_law_stricter_than_the_schedule_is_refused():
   with pytest.raises(ValueError, match="refresh_every"):
     _make(FakeEmbedder(), refresh_every=10, max_staleness=5)
+
+
+def test_with_wait_every_refresh_is_in_use_at_the_step_that_it_was_due():
+  embedder = FakeEmbedder(gated=False)
+  index, refresher = _make(embedder, wait=True)
+  refresher.start(0)
+  assert [step for step in range(1, 35) if refresher.update(step)] == [10, 20, 30]
+  assert [step for step, _ in index.assigned] == [0, 10, 20, 30]
+  assert refresher.staleness(34) == 4
+  refresher.close()
+
+
+def test_nobody_waits_when_training_was_asked_to_stop():
+  embedder, stop = FakeEmbedder(gated=False), threading.Event()
+  index, refresher = _make(embedder, stopping=stop.is_set)
+  refresher.start(0)
+  embedder.gated = True
+  refresher.update(10)
+  stop.set()
+  assert not refresher.update(31)  # the law would wait for ever: the gate is shut
+  assert len(index.assigned) == 1
+  embedder.gate.release()
+  refresher.close()
+
+
+def test_the_slow_part_of_a_swap_is_the_workers():
+  embedder, prepared_by = FakeEmbedder(gated=False), []
+  index, refresher = _make(embedder)
+
+  def prepare(table):
+    prepared_by.append(threading.current_thread())
+    return table + 1
+
+  index.prepare = prepare
+  refresher.start(0)
+  refresher.close()
+  assert prepared_by and threading.current_thread() not in prepared_by
+  assert index.assigned[0][1][0, 0] == 1.0
+
+
+def test_swaps_are_measured_around_the_assignment():
+  embedder, order = FakeEmbedder(gated=False), []
+  index = FakeIndex()
+
+  def swap(assign):
+    order.append(len(index.assigned))
+    assign()
+    order.append(len(index.assigned))
+
+  refresher = Refresher(index, embedder.snapshot, embedder.embed, refresh_every=10,
+                        max_staleness=20, swap=swap, wait=True)
+  refresher.start(0)
+  refresher.update(10)
+  refresher.close()
+  assert order == [0, 1, 1, 2]
+  assert refresher.metrics(12)["index_staleness"] == 2
+
+
+def test_a_frozen_index_stays():
+  frozen = NoRefresh(3)
+  assert not any(frozen.update(step) for step in range(100))
+  assert frozen.metrics(50) == {"index_step": 3, "index_staleness": 47, "index_swaps": 0}

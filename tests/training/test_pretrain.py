@@ -40,6 +40,42 @@ def test_candidates_are_null_then_the_best_without_the_banned(world):
   np.testing.assert_array_equal(rows[:, 1:], expected)
 
 
+def test_a_stale_index_brings_more_and_the_fresh_tower_chooses(world):
+  corpus, passages, model, batch = world
+  rng = np.random.default_rng(0)
+  table = rng.integers(-4, 5, [corpus.num_blocks, 16]).astype(np.float32)
+  index = ExactIndex(*table.shape)
+  index.assign(table, 0)  # says nothing about the model's own embeddings
+  queries = model.retriever.embed_queries(batch.query)
+  rows = pretrain.reranked_candidates(
+      model, index, passages, queries, batch.banned, 4, 3).numpy()
+  stale = index.search(queries, 9, batch.banned)[1].numpy()
+  fresh = model.retriever.embed_documents(
+      passages.documents(tf.range(corpus.num_blocks), 64)).numpy() @ queries.numpy().T
+  assert (rows[:, 0] == corpus.num_blocks).all()
+  for b in range(4):
+    best = stale[b][np.argsort(-fresh[stale[b], b])][:3]
+    np.testing.assert_array_equal(rows[b, 1:], best)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode, steps", [
+    ("sync", [0, 4, 8]), ("rerank", [0]), ("frozen", [0])])
+def test_the_index_is_as_fresh_as_the_mode_says(world, tmp_path, mode, steps):
+  corpus, passages, model, _ = world
+  config = tiny.make_config(tmp_path, pretrain__refresh=mode)
+  index = ExactIndex(corpus.num_blocks, 16)
+  index.assign(np.ones([corpus.num_blocks, 16], np.float32), 0)
+  banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
+  loop, refresher = pretrain.train_pretrain(config, corpus, passages, model, index, banned,
+                                            tmp_path / "pretrain")
+  assert refresher.swaps == len(steps) - 1 and int(index.step) == steps[-1]
+  recorded = {step: means["index_step"] for step, means in loop.log.rows}
+  assert recorded == {step + 1: max(s for s in steps if s <= step) for step in range(12)}
+  if mode == "sync":
+    assert {"index_churn", "stale_index_recall"} <= loop.log.rows[-1][1].keys()
+
+
 def test_relevance_is_by_the_fresh_tower_of_each_candidate_alone(world):
   _, passages, model, batch = world
   rows = np.array([[25, 3, 4], [25, 3, 9], [25, 0, 3], [25, 1, 2]], np.int32)
