@@ -85,7 +85,7 @@ _FULL_DISK = """
 _KILLED = """
     import os, signal, sys
     from realm_tf import files
-    os.replace = files._replace_folder = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    os.replace = files.replace_folder = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     if sys.argv[1] == "file":
       with files.new_file(sys.argv[2]) as file:
         file.write(b"new")
