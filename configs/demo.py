@@ -23,12 +23,12 @@ def get_config():
           document_length=128),
       encoder=config.EncoderConfig(weights="data/weights/bert-tiny", span_hidden_size=64),
       ict=config.ICTConfig(steps=400, batch_size=64, learning_rate=5e-4, warmup_steps=40),
-      reading=config.ReadingConfig(steps=400, batch_size=32, learning_rate=1e-3,
+      reading=config.ReadingConfig(steps=600, batch_size=32, learning_rate=1e-3,
                                    warmup_steps=20, candidates=1),
       pretrain=config.PretrainConfig(
-          steps=200, batch_size=16, candidates=6, learning_rate=3e-4, warmup_steps=20,
-          retriever_rate=0.06, query_length=48, encoder_length=160, span_blocks=(2, 60),
-          refresh_every=45, max_staleness=90),
+          steps=160, batch_size=16, candidates=6, learning_rate=3e-4, warmup_steps=20,
+          retriever_rate=0.1, query_length=48, encoder_length=160, span_blocks=(2, 60),
+          refresh_every=40, max_staleness=80),
       finetune=config.FinetuneConfig(
           steps=350, batch_size=8, beam_size=500, read_blocks=5, reader_length=160,
           learning_rate=5e-4, warmup_steps=35),

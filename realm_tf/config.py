@@ -31,6 +31,7 @@ class RetrieverConfig:
   pooling: str = "pooler"  # "pooler" (published), "cls" or "mean"
   projection_size: int = 128
   shared_towers: bool = True
+  precision: str = "float32"  # of products with weights: "float32" or "bfloat16"
   query_length: int = 64  # word pieces, special tokens counted
   document_length: int = 288
 
@@ -40,6 +41,7 @@ class EncoderConfig:
   """The knowledge-augmented encoder, with its masked-LM and span heads."""
   weights: str = ""
   num_layers: int = 0
+  precision: str = "float32"
   span_hidden_size: int = 256
   max_span_width: int = 10  # word pieces
   span_norm_eps: float = 1e-3  # of the span head's norm; BERT's norms have 1e-12
@@ -158,6 +160,8 @@ _CHOICES = {
     "pretrain.refresh": ("async", "sync", "job", "rerank", "frozen"),
     "index.kind": ("exact", "scann", "sharded"),
     "embedding_dtype": ("float32", "bfloat16"),
+    "retriever.precision": ("float32", "bfloat16"),
+    "encoder.precision": ("float32", "bfloat16"),
 }
 
 

@@ -107,22 +107,35 @@ class Norm(tf_keras.layers.Layer):
     return centred * (tf.math.rsqrt(variance + self.epsilon) * self.gamma) + self.beta
 
 
-def dense(size: int, name: str) -> tf_keras.layers.Dense:
-  return tf_keras.layers.Dense(size, kernel_initializer=initializer(), name=name)
+class Dense(tf_keras.layers.Dense):
+  """A dense layer that multiplies in `precision`; what goes in and out is float32.
+
+  Its weights, norms, softmax and activations stay in float32 too: processors that
+  multiply bfloat16 do nothing else in it.
+  """
+
+  def __init__(self, size: int, name: str, precision: str = "float32"):
+    policy = (tf_keras.mixed_precision.Policy("mixed_bfloat16")
+              if precision == "bfloat16" else None)
+    super().__init__(size, kernel_initializer=initializer(), name=name, dtype=policy)
+
+  def call(self, x: tf.Tensor) -> tf.Tensor:
+    return tf.cast(super().call(x), self.variable_dtype)
 
 
 class TransformerLayer(tf_keras.layers.Layer):
   """Post-norm self-attention and feed-forward, on rows without padding between."""
 
-  def __init__(self, config: BertConfig, **kwargs):
+  def __init__(self, config: BertConfig, precision: str, **kwargs):
     super().__init__(**kwargs)
     self.heads = config.num_attention_heads
     hidden = config.hidden_size
     self.query, self.key, self.value, self.attention_output = (
-        dense(hidden, name) for name in ("query", "key", "value", "attention_output"))
+        Dense(hidden, name, precision)
+        for name in ("query", "key", "value", "attention_output"))
     self.attention_norm = Norm(config.layer_norm_eps, name="attention_norm")
-    self.intermediate = dense(config.intermediate_size, "intermediate")
-    self.output_dense = dense(hidden, "output")
+    self.intermediate = Dense(config.intermediate_size, "intermediate", precision)
+    self.output_dense = Dense(hidden, "output", precision)
     self.output_norm = Norm(config.layer_norm_eps, name="output_norm")
     self.activation = activation(config.hidden_act)
 
@@ -144,9 +157,12 @@ class TransformerLayer(tf_keras.layers.Layer):
 
 
 class Bert(tf_keras.layers.Layer):
-  """Token ids to hidden states: [B, T] int32 -> [B, T, H] float32."""
+  """Token ids to hidden states: [B, T] int32 -> [B, T, H] float32.
 
-  def __init__(self, config: BertConfig, **kwargs):
+  `precision` is that of the products with weights, "float32" or "bfloat16".
+  """
+
+  def __init__(self, config: BertConfig, precision: str = "float32", **kwargs):
     super().__init__(**kwargs)
     self.config = config
     hidden = config.hidden_size
@@ -159,7 +175,7 @@ class Bert(tf_keras.layers.Layer):
         "token_type_embeddings", [config.type_vocab_size, hidden],
         initializer=initializer())
     self.embedding_norm = Norm(config.layer_norm_eps, name="embedding_norm")
-    self.layers = [TransformerLayer(config, name=f"layer_{i}")
+    self.layers = [TransformerLayer(config, precision, name=f"layer_{i}")
                    for i in range(config.num_hidden_layers)]
     self.embedding_norm.build([None, hidden])
 

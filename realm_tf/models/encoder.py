@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from realm_tf.config import EncoderConfig
-from realm_tf.models.bert import Bert, BertConfig, Norm, activation, dense
+from realm_tf.models.bert import Bert, BertConfig, Dense, Norm, activation
 from realm_tf.text.inputs import Packed
 
 
@@ -19,7 +19,7 @@ class MaskedLanguageModel(tf_keras.layers.Layer):
 
   def __init__(self, config: BertConfig, **kwargs):
     super().__init__(**kwargs)
-    self.transform = dense(config.hidden_size, "transform")
+    self.transform = Dense(config.hidden_size, "transform")
     self.activation = activation(config.hidden_act)
     self.norm = Norm(config.layer_norm_eps, name="transform_norm")
     self.bias = self.add_weight("bias", [config.vocab_size], initializer="zeros")
@@ -41,9 +41,9 @@ class SpanHead(tf_keras.layers.Layer):
                **kwargs):
     super().__init__(**kwargs)
     self.max_span_width = max_span_width
-    self.projection = dense(2 * span_hidden_size, "projection")
+    self.projection = Dense(2 * span_hidden_size, "projection")
     self.norm = Norm(norm_eps, name="span_norm")
-    self.score = dense(1, "score")
+    self.score = Dense(1, "score")
 
   def call(self, hidden: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
     """Logits of the spans that start at t and end at t + w.
@@ -70,7 +70,7 @@ class KnowledgeEncoder(tf_keras.layers.Layer):
 
   def __init__(self, config: EncoderConfig, bert: BertConfig, **kwargs):
     super().__init__(**kwargs)
-    self.bert = Bert(bert, name="bert")
+    self.bert = Bert(bert, config.precision, name="bert")
     self.masked_lm = MaskedLanguageModel(bert, name="masked_lm")
     self.span_head = SpanHead(config.span_hidden_size, config.max_span_width,
                               config.span_norm_eps, name="span_head")

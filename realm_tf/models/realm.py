@@ -80,8 +80,7 @@ class Realm(tf.Module):
 
   def make_tower(self) -> Tower:
     """A second tower of the same shape, for a copy of the document tower."""
-    return Tower(self.retriever.bert_config, self.config.retriever.pooling,
-                 self.config.retriever.projection_size)
+    return self.retriever.make_tower("copy")
 
   def _names(self) -> dict[str, weights.Names]:
     return {"retriever": weights.retriever_names(self.retriever),

@@ -20,10 +20,11 @@ class Tower(tf_keras.layers.Layer):
   with the mean over tokens (`pooling="mean"`).
   """
 
-  def __init__(self, bert: BertConfig, pooling: str, projection_size: int, **kwargs):
+  def __init__(self, bert: BertConfig, pooling: str, projection_size: int,
+               precision: str = "float32", **kwargs):
     super().__init__(**kwargs)
     self.pooling = pooling
-    self.bert = Bert(bert, name="bert")
+    self.bert = Bert(bert, precision, name="bert")
     self.pooler = (tf_keras.layers.Dense(bert.hidden_size, "tanh", name="pooler")
                    if pooling == "pooler" else None)
     # An orthogonal projection keeps what the pre-trained vectors know of distance.
@@ -50,13 +51,14 @@ class Retriever(tf_keras.layers.Layer):
     super().__init__(**kwargs)
     self.config = config
     self.bert_config = bert
-    self.query_tower = self._tower("query_tower")
+    self.query_tower = self.make_tower("query_tower")
     self.document_tower = (self.query_tower if config.shared_towers
-                           else self._tower("document_tower"))
+                           else self.make_tower("document_tower"))
 
-  def _tower(self, name: str) -> Tower:
+  def make_tower(self, name: str) -> Tower:
+    """Another tower of the same shape, with weights of its own."""
     return Tower(self.bert_config, self.config.pooling, self.config.projection_size,
-                 name=name)
+                 self.config.precision, name=name)
 
   def embed_queries(self, packed: Packed) -> tf.Tensor:
     """[B, T] -> [B, D] float32."""
@@ -77,7 +79,7 @@ class Retriever(tf_keras.layers.Layer):
     if self.query_tower is not self.document_tower:
       return
     shared = self.document_tower
-    self.query_tower = self._tower("query_tower")
+    self.query_tower = self.make_tower("query_tower")
     zeros = tf.zeros([1, 2], tf.int32)
     self.query_tower(Packed(zeros, zeros == 0, zeros, tf.constant([2])))
     for copy, live in zip(self.query_tower.variables, shared.variables, strict=True):
