@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -33,8 +34,8 @@ _BATCH = flags.DEFINE_list("batch", ["1", "64", "512"], "B, queries at a time.")
 _K = flags.DEFINE_list("k", ["8"], "K, rows wanted.")
 _SECONDS = flags.DEFINE_float("seconds", 2.0, "Repeat each cell for this long ...")
 _REPEATS = flags.DEFINE_integer("repeats", 3, "... and at least so often.", lower_bound=1)
-_ONLY_OURS = flags.DEFINE_string(
-    "only_ours", None, "No peers, and ours only if this is in the name; '' for all.")
+_ONLY = flags.DEFINE_string(
+    "only", "", "Only the methods in whose name this regular expression is found.")
 _LARGE = flags.DEFINE_bool(
     "large", False, "One bfloat16 table only, made where it lies, and how much memory the "
     "searches took beyond it.")
@@ -193,10 +194,9 @@ def draw(cells, machine, path: str) -> None:
   figure.savefig(path, dpi=120)
 
 
-def chosen_methods():
-  if _ONLY_OURS.value is None:
-    return top_k_peers.ours() + top_k_peers.installed_peers()
-  return [method for method in top_k_peers.ours() if _ONLY_OURS.value in method.name]
+def chosen_methods() -> list[top_k_peers.Method]:
+  methods = top_k_peers.ours() + top_k_peers.installed_peers()
+  return [method for method in methods if re.search(_ONLY.value, method.name)]
 
 
 def memory(field: str) -> int:

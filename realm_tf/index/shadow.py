@@ -18,6 +18,10 @@ from realm_tf.index import top_k
 _NONE = 0
 
 
+def _new_version() -> int:
+  return _NONE + 1 + secrets.randbelow(2**62)
+
+
 class ShadowedTable(tf.Module):
   """Keeps `table` [N, D] and its shadow in step.
 
@@ -27,10 +31,11 @@ class ShadowedTable(tf.Module):
   def __init__(self, table: tf.Variable):
     super().__init__()
     self._table = table
-    self.version = tf.Variable(_NONE, dtype=tf.int64, trainable=False, name="version")
+    version = _new_version()
+    self.version = tf.Variable(version, dtype=tf.int64, trainable=False, name="version")
     codes, bounds = (tf.Variable(part, trainable=False)
                      for part in top_k.shadow_table(table))
-    shadow_version = tf.Variable(_NONE, dtype=tf.int64, trainable=False)
+    shadow_version = tf.Variable(version, dtype=tf.int64, trainable=False)
     # Behind a function, checkpoints do not find them.
     self._parts = lambda: (codes, bounds, shadow_version)
     self._writing = threading.Lock()
@@ -40,7 +45,7 @@ class ShadowedTable(tf.Module):
     codes, bounds, shadow_version = self._parts()
     with self._writing:
       new_codes, new_bounds = top_k.shadow_table(table)
-      version = 1 + secrets.randbelow(2**62)
+      version = _new_version()
       self.version.assign(_NONE)
       self._table.assign(table)
       codes.assign(new_codes)

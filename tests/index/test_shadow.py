@@ -28,7 +28,6 @@ def _uses_shadow(index):
 @pytest.mark.parametrize("batch", [1, 4, 9])
 def test_swaps_keep_table_and_shadow_together(dtype, batch):
   index = ExactIndex(3000, 40, dtype, shadow=True)
-  assert not _uses_shadow(index)
   queries = _vectors(99, batch)
   search = tf.function(lambda queries: index.search(queries, 7)[1])
   for seed in range(3):
@@ -36,6 +35,13 @@ def test_swaps_keep_table_and_shadow_together(dtype, batch):
     index.assign(table, seed)
     assert _uses_shadow(index)
     np.testing.assert_array_equal(search(queries), _best(queries, table, 7))
+
+
+def test_a_table_that_is_there_already_has_a_shadow():
+  table, queries = tf.constant(_vectors(0)), _vectors(99, 1)
+  index = ExactIndex(3000, 40, table=table, shadow=True)
+  assert _uses_shadow(index)
+  np.testing.assert_array_equal(index.search(queries, 3)[1], _best(queries, table, 3))
 
 
 def test_threads_never_see_the_shadow_of_another_table():
