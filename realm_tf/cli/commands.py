@@ -273,8 +273,8 @@ def _define_import() -> None:
       "Give it again to put together an open-QA model (embedder, reader, block_emb) or, "
       "with --kind=scorer, two towers (of documents, of queries).")
   flags.DEFINE_string("output", None, "Folder to write: config.json, model.safetensors.")
-  flags.DEFINE_string("kind", None, "embedder, scorer, encoder, reader, openqa or bert; "
-                      "told from the names by default.")
+  flags.DEFINE_string("kind", None, "embedder, scorer, encoder, reader, openqa, bert or "
+                      "block_emb; told from the names by default.")
   flags.DEFINE_string("sizes", None, "config.json or bert_config.json, where none is beside "
                       "the weights; by default sizes are told from shapes.")
   flags.DEFINE_string("vocabulary", None, "vocab.txt, where none is beside the weights.")
