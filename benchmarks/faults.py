@@ -77,7 +77,8 @@ class Processes:
 
 
 def kill(process) -> None:
-  os.kill(process.pid, signal.SIGKILL)
+  if process.is_alive():
+    os.kill(process.pid, signal.SIGKILL)
   process.join()
 
 
