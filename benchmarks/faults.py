@@ -77,7 +77,8 @@ class Processes:
 
 
 def kill(process) -> None:
-  os.kill(process.pid, signal.SIGKILL)
+  if process.is_alive():
+    os.kill(process.pid, signal.SIGKILL)
   process.join()
 
 
@@ -286,10 +287,12 @@ def main(_) -> None:
     shutil.copytree(run, folder / "documents")
     changing = Changing(folder / "documents", processes, tally)
     training = Training(run, processes, tally)
-    while tally.counts["kills"] < _KILLS.value:
-      (changing if chance.random() < 0.25 else training).kill_one(chance)
-      print(f"\r{tally.counts}", end="", file=sys.stderr, flush=True)
-    training.close()
+    try:
+      while tally.counts["kills"] < _KILLS.value:
+        (changing if chance.random() < 0.25 else training).kill_one(chance)
+        print(f"\r{tally.counts}", end="", file=sys.stderr, flush=True)
+    finally:
+      training.close()
     for left in (run, folder / "documents"):
       if processes.finish("verify", f"--workdir={left}"):
         tally.note("torn_reads", (folder / "verify.log").read_text()[-300:])

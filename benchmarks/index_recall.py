@@ -119,10 +119,10 @@ def _ours(rows, queries, exact_rows, lines):
     note("scann, rescored by our op", f"{count}/{leaves} leaves", build,
          lambda q, live=live: live(tf.constant(q)).numpy())
     ours._searcher = ours._searcher._replace(scann=searcher)  # pylint: disable=protected-access
-  _plain_scann(rows, leaves, k, note)
+  _plain_scann(rows, leaves, k, ours.config.rescored, note)
 
 
-def _plain_scann(rows, leaves, k, note):
+def _plain_scann(rows, leaves, k, rescored, note):
   from scann.scann_ops.py import scann_ops_pybind  # pylint: disable=import-outside-toplevel
   begun = time.monotonic()
   searcher = (
@@ -130,13 +130,13 @@ def _plain_scann(rows, leaves, k, note):
       .tree(leaves, leaves // 10, training_sample_size=min(len(rows), 250_000))
       .score_ah(2, anisotropic_quantization_threshold=0.2,
                 training_sample_size=min(len(rows), 250_000))
-      .reorder(100).build())
+      .reorder(rescored).build())
   build = time.monotonic() - begun
   for share in _SHARES:
     count = max(1, round(share * leaves))
     note("plain scann, reorder", f"{count}/{leaves} leaves", build,
          lambda q, count=count: searcher.search_batched_parallel(
-             q, k, 100, count)[0].astype(np.int32))
+             q, k, rescored, count)[0].astype(np.int32))
 
 
 _IN_FAISS = """

@@ -214,21 +214,22 @@ def find(root: PathLike, corpus_rows: Mapping[str, int], *, encoder_hash: str | 
     up_to_step: only versions of this step or an earlier one.
 
   Raises:
-    UserError: a version is damaged. One that vanishes meanwhile is passed over.
+    UserError: a version is damaged. One that vanishes meanwhile is no error.
   """
-  fitting = []
-  for path in versions(root):
+  while True:
+    there = versions(root)
     try:
-      stored = StoredIndex.open(path)
+      stored = [StoredIndex.open(path) for path in there]
     except UserError:
-      if path.exists():
+      if all(path.exists() for path in there):
         raise
-      continue
-    origin = stored.origin
-    if (corpus_rows.get(origin.corpus_hash) == stored.num_rows
-        and encoder_hash in (None, origin.encoder_hash) and origin.step > after_step
-        and (up_to_step is None or origin.step <= up_to_step)):
-      fitting.append(stored)
+      continue  # a newer one has taken the place of one: look again
+    break
+  fitting = [
+      s for s in stored
+      if corpus_rows.get(s.origin.corpus_hash) == s.num_rows
+      and encoder_hash in (None, s.origin.encoder_hash) and s.origin.step > after_step
+      and (up_to_step is None or s.origin.step <= up_to_step)]
   return max(fitting, key=lambda s: (s.origin.step, s.num_rows), default=None)
 
 

@@ -159,6 +159,8 @@ def test_a_job_embeds_each_newest_checkpoint_once_and_keeps_two(job):
     save(number, number / 2)
     assert job.refresh().origin.step == number
     assert job.refresh() is None
+    job._embedded = None  # as in a job that was started again
+    assert job.refresh() is None
     assert _newest(root) == (number, number / 2)
   assert len(store.versions(root)) == 2
   np.testing.assert_array_equal(store.find(root, _ROWS).read()[2], np.zeros(4))  # deleted

@@ -171,6 +171,22 @@ def test_a_missing_shard_is_named(tmp_path):
     store.find(tmp_path, _FITS)
 
 
+def test_versions_that_vanish_while_they_are_listed_are_looked_for_again(
+    tmp_path, monkeypatch):
+  _write(tmp_path, "old")
+  opened = StoredIndex.open.__func__
+
+  def overtaken(cls, folder):
+    if store.versions(tmp_path) == [tmp_path / "old"]:
+      _write(tmp_path, "new", origin=dataclasses.replace(_ORIGIN, step=9))
+      with store.write_lock(tmp_path):
+        store.remove(tmp_path / "old")
+    return opened(cls, folder)
+
+  monkeypatch.setattr(StoredIndex, "open", classmethod(overtaken))
+  assert store.find(tmp_path, _FITS).origin.step == 9
+
+
 def test_a_version_that_vanishes_while_it_is_read_is_said_to(tmp_path):
   stored = _write(tmp_path)
   with store.write_lock(tmp_path):
