@@ -12,6 +12,7 @@ import numpy as np
 from realm_tf import assets, files
 from realm_tf.cli.run_folder import WARM_START, RunFolder
 from realm_tf.corpus.blocks import split_blocks
+from realm_tf.corpus.duplicates import banned_rows
 from realm_tf.corpus.matching import find_occurrences
 from realm_tf.corpus.readers import read_documents
 from realm_tf.corpus.store import write_store
@@ -71,11 +72,12 @@ def ict(run: RunFolder) -> None:
 def pretrain(run: RunFolder) -> None:
   started = time.monotonic()
   wanted, blocks = run.config.pretrain.candidates, run.corpus.num_blocks
-  if wanted > blocks - 1:  # null document + blocks, of which one is banned
+  banned = banned_rows(run.corpus, run.config.pretrain.ban_similarity)
+  most = blocks + 1 - banned.shape[1]  # with the null document
+  if wanted > most:
     raise UserError(f"config.pretrain.candidates: {wanted} are more than a corpus of "
-                    f"{blocks} blocks has, less the banned one; give {blocks - 1} or fewer")
+                    f"{blocks} blocks has, less the banned ones; give {most} or fewer")
   model = run.model(run.stage_before("pretrain"))
-  banned = _own_blocks(run)
   index = run.index(model)
   if run.config.reading.steps:
     train_reading(run.config, run.corpus, run.passages, model, index, banned,
