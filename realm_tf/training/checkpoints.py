@@ -45,7 +45,7 @@ class Checkpoints:
         _read_all(path)
         self._newest.checkpoint.restore(path)
         return
-      except (tf.errors.OpError, ValueError, RuntimeError) as error:
+      except (tf.errors.OpError, ValueError, RuntimeError, LookupError) as error:
         logging.warning("%s: cannot be read (%s); trying the one before", path,
                         _first_line(error))
     if paths:

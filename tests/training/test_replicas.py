@@ -1,14 +1,23 @@
 """Loss and gradients do not depend on how many replicas and parts there are."""
 
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from realm_tf.errors import UserError
 from realm_tf.training import replicas
+from realm_tf.training.log import read_curves
 from tests import tiny
 from tests.training import stages
 
+_ROOT = pathlib.Path(__file__).parents[2]
 _CHANGES = {f"{stage}__{field}": value for stage in stages.STAGES
             for field, value in (("steps", 1), ("batch_size", 8), ("clip_norm", 0.1))}
 
@@ -39,7 +48,9 @@ def _gradients(stage, world, folder, strategy=None, **changes):
   return loop.log.rows[-1][1], moments
 
 
-@pytest.mark.parametrize("stage", stages.STAGES)
+@pytest.mark.parametrize("stage", [
+    "ict", "pretrain", *(pytest.param(stage, marks=pytest.mark.slow)
+                         for stage in ("reading", "finetune"))])
 def test_two_replicas_with_two_parts_each_are_one_device(
     world, mirrored, tmp_path, stage):
   loss = {"pretrain__loss": "per_mask"}
@@ -74,6 +85,41 @@ def test_own_first_has_the_gradient_of_a_plain_concatenation(mirrored):
     own = values[order[:2]]
     expected = 2 * own * (weights[replica, :2] + weights[1 - replica, 2:])
     np.testing.assert_allclose(gradients.values[replica], expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", stages.STAGES)
+def test_two_processes_are_one_device(world, tmp_path, stage):
+  metrics, gradients = _gradients(stage, world, tmp_path / "one")
+  folder, changes = tmp_path / "two", json.dumps({"checkpoint_every": 1, **_CHANGES})
+  workers = [f"localhost:{port}" for port in _free_ports(2)]
+  processes = [subprocess.Popen(
+      [sys.executable, "-m", "tests.training.stages", stage, str(world[0]), str(folder),
+       "multi_worker", changes], cwd=_ROOT, stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT, text=True, env={
+          **os.environ, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
+              "cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})})
+      for index in range(2)]
+  for process in processes:
+    log, _ = process.communicate(timeout=500)
+    assert process.returncode == 0, log
+  for curves in (folder / "curves.csv", folder / "worker-1" / "curves.csv"):
+    ours = read_curves(curves)[-1][1]
+    assert {name: ours[name] for name in metrics} == pytest.approx(metrics, 2e-4, 1e-5)
+  ours = stages.saved(folder)
+  for name, expected in gradients.items():
+    np.testing.assert_allclose(ours[name], expected, rtol=1e-3, atol=1e-6, err_msg=name)
+  assert not (folder / "worker-1" / "checkpoints").exists()
+
+
+def _free_ports(count):
+  sockets = [socket.socket() for _ in range(count)]
+  for opened in sockets:
+    opened.bind(("localhost", 0))
+  ports = [opened.getsockname()[1] for opened in sockets]
+  for opened in sockets:
+    opened.close()
+  return ports
 
 
 def test_a_batch_that_cannot_be_shared_out_is_an_error(mirrored):

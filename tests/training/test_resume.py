@@ -63,8 +63,9 @@ def _assert_same(ours: pathlib.Path, expected: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("stage, number", [
-    ("ict", signal.SIGKILL), ("reading", signal.SIGTERM), ("pretrain", signal.SIGKILL),
-    ("finetune", signal.SIGTERM)])
+    ("ict", signal.SIGTERM), ("pretrain", signal.SIGKILL),
+    pytest.param("reading", signal.SIGKILL, marks=pytest.mark.slow),
+    pytest.param("finetune", signal.SIGTERM, marks=pytest.mark.slow)])
 def test_killed_and_run_again_is_never_killed_to_the_bit(world, tmp_path, stage, number):
   killed = _start(stage, world, tmp_path / "killed")
   _kill_after(_EVERY, killed, tmp_path / "killed", number)
