@@ -3,9 +3,12 @@
 import json
 import os
 import pathlib
+import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -20,6 +23,8 @@ from tests.training import stages
 _ROOT = pathlib.Path(__file__).parents[2]
 _CHANGES = {f"{stage}__{field}": value for stage in stages.STAGES
             for field, value in (("steps", 1), ("batch_size", 8), ("clip_norm", 0.1))}
+# More than there are blocks: some stand twice, and must not be each other's negatives.
+_CHANGES["ict__batch_size"] = 32
 
 
 @pytest.fixture(name="world", scope="module")
@@ -91,16 +96,8 @@ def test_own_first_has_the_gradient_of_a_plain_concatenation(mirrored):
 @pytest.mark.parametrize("stage", stages.STAGES)
 def test_two_processes_are_one_device(world, tmp_path, stage):
   metrics, gradients = _gradients(stage, world, tmp_path / "one")
-  folder, changes = tmp_path / "two", json.dumps({"checkpoint_every": 1, **_CHANGES})
-  workers = [f"localhost:{port}" for port in _free_ports(2)]
-  processes = [subprocess.Popen(
-      [sys.executable, "-m", "tests.training.stages", stage, str(world[0]), str(folder),
-       "multi_worker", changes], cwd=_ROOT, stdout=subprocess.PIPE,
-      stderr=subprocess.STDOUT, text=True, env={
-          **os.environ, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
-              "cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})})
-      for index in range(2)]
-  for process in processes:
+  folder = tmp_path / "two"
+  for process in _two_processes(stage, world, folder, checkpoint_every=1, **_CHANGES):
     log, _ = process.communicate(timeout=500)
     assert process.returncode == 0, log
   for curves in (folder / "curves.csv", folder / "worker-1" / "curves.csv"):
@@ -110,6 +107,48 @@ def test_two_processes_are_one_device(world, tmp_path, stage):
   for name, expected in gradients.items():
     np.testing.assert_allclose(ours[name], expected, rtol=1e-3, atol=1e-6, err_msg=name)
   assert not (folder / "worker-1" / "checkpoints").exists()
+
+
+@pytest.mark.slow
+def test_a_stop_of_one_process_stops_both_at_the_same_step(world, tmp_path):
+  folder = tmp_path / "two"
+  processes = _two_processes("ict", world, folder, checkpoint_every=2, ict__steps=100000)
+  while not (folder / "checkpoints" / "checkpoint").exists():
+    assert processes[0].poll() is None, processes[0].communicate()[0]
+    time.sleep(0.01)
+  processes[1].send_signal(signal.SIGTERM)
+  logs = [process.communicate(timeout=300)[0] for process in processes]
+  stopped = [re.search(r"Interrupted: stopped at step (\d+) of 100000", log) for log in logs]
+  assert stopped[0] and stopped[1], logs
+  step = int(stopped[0][1])
+  assert step == int(stopped[1][1])
+  assert int(stages.saved(folder)["step/.ATTRIBUTES/VARIABLE_VALUE"]) == step
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_number_of_replicas(world, mirrored, tmp_path):
+  for name, strategy in (("same", None), ("other", mirrored)):
+    for steps, by in ((1, None), (2, strategy)):
+      config = tiny.make_config(world[0], write=False, checkpoint_every=1,
+                                **{**_CHANGES, "ict__steps": steps})
+      loop, _ = stages.train("ict", tmp_path / name, world[1], config, by)
+    assert [step for step, _ in loop.log.rows] == [1, 2]
+  same, other = (stages.saved(tmp_path / name) for name in ("same", "other"))
+  assert same.keys() == other.keys()
+  for name, value in same.items():
+    if "/m/" in name:
+      np.testing.assert_allclose(other[name], value, rtol=1e-2, atol=1e-5, err_msg=name)
+
+
+def _two_processes(stage, world, folder, **changes):
+  workers = [f"localhost:{port}" for port in _free_ports(2)]
+  return [subprocess.Popen(
+      [sys.executable, "-m", "tests.training.stages", stage, str(world[0]), str(folder),
+       "multi_worker", json.dumps(changes)], cwd=_ROOT, stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT, text=True, env={
+          **os.environ, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
+              "cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})})
+      for index in range(2)]
 
 
 def _free_ports(count):
