@@ -72,7 +72,7 @@ def ict(run: RunFolder) -> None:
 def pretrain(run: RunFolder) -> None:
   started = time.monotonic()
   wanted, blocks = run.config.pretrain.candidates, run.corpus.num_blocks
-  banned = banned_rows(run.corpus, run.config.pretrain.ban_similarity)
+  banned = _banned(run)
   most = blocks + 1 - banned.shape[1]  # with the null document
   if wanted > most:
     raise UserError(f"config.pretrain.candidates: {wanted} are more than a corpus of "
@@ -87,9 +87,9 @@ def pretrain(run: RunFolder) -> None:
   run.finish("pretrain", model, started, refreshes=refresher.swaps)
 
 
-def _own_blocks(run: RunFolder) -> np.ndarray:
-  """[N, 1] int32: a sentence must not be predicted from the block it stands in."""
-  return np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]
+def _banned(run: RunFolder) -> np.ndarray:
+  """[N, R] int32: the blocks from which those of a sentence must not be predicted."""
+  return banned_rows(run.corpus, run.config.pretrain.ban_similarity)
 
 
 def finetune(run: RunFolder) -> None:
@@ -124,7 +124,7 @@ def evaluate(run: RunFolder, stage: str) -> dict[str, Any]:
     metrics["exact_match_lost_by_index"] = exactly["exact_match"] - metrics["exact_match"]
   if run.config.evaluate.masked_sentences and stage != "finetune":  # it has no word head
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
-                                answerer.index, _own_blocks(run)))
+                                answerer.index, _banned(run)))
   evaluation.write_predictions(path.with_suffix(".predictions.jsonl"), questions, records)
   files.write_json(path, metrics)
   return metrics

@@ -49,8 +49,8 @@ class Checkpoints:
         logging.warning("%s: cannot be read (%s); trying the one before", path,
                         _first_line(error))
     if paths:
-      raise UserError(f"{self._folder}: no checkpoint there can be read; delete this "
-                      "folder to begin the stage anew")
+      raise UserError(f"{self._folder}: no checkpoint there can be read, be they damaged "
+                      "or of another model or corpus; delete this folder to begin anew")
 
   def save(self, step: int, metrics: dict[str, float]) -> None:
     """Saves step `step`; `metrics` decide whether it is the best so far.

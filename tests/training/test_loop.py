@@ -138,7 +138,7 @@ def test_if_all_are_damaged_it_says_so(tmp_path):
   Task(tmp_path, steps=6, every=3).run()
   for path in (tmp_path / "checkpoints").glob("*.index"):
     _damage(path, "cut")
-  with pytest.raises(UserError, match="no checkpoint there can be read; delete this"):
+  with pytest.raises(UserError, match="no checkpoint there can be read, .*; delete this"):
     Task(tmp_path)
 
 
@@ -168,32 +168,3 @@ def test_curves_are_means_since_the_last_record(tmp_path):
   curves = read_curves(tmp_path / "curves.csv")
   assert len(curves) == 50
   assert curves[0] == (4, {"loss": np.mean([0, 1, 2, 3])})
-
-
-def test_a_damaged_checkpoint_is_named_with_the_way_out(tmp_path):
-  weight = tf.Variable(1.0)
-
-  def loop():
-    return Loop("ict", tmp_path, 4, {"weight": weight}, checkpoint_every=2)
-
-  loop().run(tf.data.Dataset.range(4), lambda batch: {"loss": weight.assign_add(1.0)})
-  data = tmp_path / "checkpoints" / "ckpt-4.data-00000-of-00001"
-  content = bytearray(data.read_bytes())
-  content[len(content) // 2] ^= 1
-  data.write_bytes(content)
-  with pytest.raises(UserError, match="ckpt-4: cannot be read.*go on from .*ckpt-2, delete"):
-    loop()
-  for path in (tmp_path / "checkpoints").glob("ckpt-4.*"):
-    path.unlink()
-  assert loop().first_step == 2 and float(weight) == 3.0
-
-
-def test_a_full_disk_at_a_checkpoint_is_one_line(tmp_path):
-  loop = Loop("ict", tmp_path, 4, {"weight": tf.Variable(tf.zeros([50_000]))}, 2)
-  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-  resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-  try:
-    with pytest.raises(UserError, match="step 2 cannot be written"):
-      loop.run(tf.data.Dataset.range(4), lambda batch: {"loss": tf.constant(1.0)})
-  finally:
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
