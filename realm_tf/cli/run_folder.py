@@ -17,6 +17,7 @@ import time
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from realm_tf import config as config_lib
 from realm_tf import files
