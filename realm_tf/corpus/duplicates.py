@@ -1,7 +1,8 @@
 """Blocks that say nearly the same in nearly the same words.
 
 A masked sentence must not be predicted from the block it stands in; nor from a copy of
-that block, which would teach the retriever to find copies. Shape letters: N blocks.
+that block, which would teach the retriever to find copies. In memory and on one core, in
+seconds for some ten thousand blocks; not meant for millions. Shape letters: N blocks.
 """
 
 import numpy as np
