@@ -56,6 +56,8 @@ class OptimizerConfig:
   warmup_steps: int = 100
   weight_decay: float = 0.01
   clip_norm: float = 1.0
+  layer_decay: float = 1.0  # of the learning rate from each layer of a BERT to that below
+  accumulate: int = 1  # parts of a batch that are computed one after the other
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +105,8 @@ class PretrainConfig(OptimizerConfig):
   on_stale: str = "block"  # "block" waits for the refresh, "warn" goes on
   retriever_rate: float = 1.0  # the retriever's learning rate, as a share of the encoder's
   retriever_warmup_steps: int = 0  # 0: the same as warmup_steps
+  # Blocks so like a sentence's own (see `corpus.duplicates`) are banned with it; 0: none.
+  ban_similarity: float = 0.5
   # Mask only spans that are salient in so many blocks, their own counted; 0: no limit.
   span_blocks: tuple[int, int] = (2, 0)
 
@@ -137,6 +141,9 @@ class RealmConfig:
   embedding_dtype: str = "float32"  # of the index: "float32" or "bfloat16"
   embed_batch_tokens: int = 8192  # word pieces per batch when the corpus is embedded
   checkpoint_every: int = 200  # steps
+  keep_checkpoints: int = 2  # of the newest
+  best_metric: str = ""  # a metric of the curves by which the best checkpoint is kept too
+  deterministic: bool = False  # on one CPU a run repeats itself to the bit; slower
   corpus: CorpusConfig = CorpusConfig()
   retriever: RetrieverConfig = RetrieverConfig()
   encoder: EncoderConfig = EncoderConfig()
@@ -173,7 +180,8 @@ def _check(config: RealmConfig) -> None:
                       f"got '{flat[field]}'")
   may_be_zero = ("seed", "num_layers", "warmup_steps", "retriever_warmup_steps", "steps",
                  "weight_decay", "removal_rate", "checkpoint_every", "leaves",
-                 "searched_leaves", "rescored", "min_recall", "masked_sentences")
+                 "searched_leaves", "rescored", "min_recall", "masked_sentences",
+                 "ban_similarity")
   for field, value in flat.items():
     if isinstance(value, (int, float)) and not isinstance(value, bool):
       least = 0 if field.rsplit(".")[-1] in may_be_zero else 1e-12
@@ -182,6 +190,9 @@ def _check(config: RealmConfig) -> None:
   if not 0 <= config.ict.removal_rate <= 1:
     raise UserError("config.ict.removal_rate: expected a rate from 0 to 1, "
                     f"got {config.ict.removal_rate}")
+  for field, value in flat.items():
+    if field.endswith(("layer_decay", "ban_similarity")) and value > 1:
+      raise UserError(f"config.{field}: expected a share from 0 to 1, got {value}")
   if config.pretrain.candidates < 2:
     raise UserError("config.pretrain.candidates: the null document and at least one "
                     f"block are needed, so 2 or more; got {config.pretrain.candidates}")

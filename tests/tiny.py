@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from realm_tf import config as config_lib
 from realm_tf.corpus.blocks import split_blocks
@@ -54,7 +55,7 @@ def write_bert(folder: pathlib.Path, hidden: int = 32, layers: int = 2) -> pathl
   sizes = {"vocab_size": len(vocabulary()), "hidden_size": hidden,
            "num_hidden_layers": layers, "num_attention_heads": 2,
            "intermediate_size": 2 * hidden, "max_position_embeddings": 128}
-  tf.random.set_seed(7)
+  tf_keras.utils.set_random_seed(7)
   bert = Bert(BertConfig(**sizes))
   ids = tf.zeros([1, 3], tf.int32)
   bert(ids, ids == 0, ids)
@@ -65,9 +66,10 @@ def write_bert(folder: pathlib.Path, hidden: int = 32, layers: int = 2) -> pathl
   return folder
 
 
-def make_config(folder: pathlib.Path, **changes) -> config_lib.RealmConfig:
-  """A config for the tiny world: seconds per stage."""
-  weights = str(write_bert(folder / "bert"))
+def make_config(folder: pathlib.Path, write: bool = True, **changes
+                ) -> config_lib.RealmConfig:
+  """A config for the tiny world: seconds per stage; its BERT is written, or there."""
+  weights = str(write_bert(folder / "bert") if write else folder / "bert")
   values = config_lib.to_dict(config_lib.RealmConfig(
       name="tiny", checkpoint_every=0,
       corpus=config_lib.CorpusConfig(max_block_tokens=64),

@@ -45,10 +45,35 @@ def _open_run():
   return RunFolder(config_lib.from_dict(FLAGS.config.to_dict()), FLAGS.workdir)
 
 
-def _stage(name: str) -> Callable[[Sequence[str]], None]:
+def _define_strategy() -> None:
+  flags.DEFINE_enum("strategy", "one_device", ["one_device", "mirrored", "multi_worker"],
+                    "tf.distribute: mirrored trains on all GPUs of this machine, "
+                    "multi_worker on the processes that TF_CONFIG names.")
+
+
+def _open_training_run(one_process: bool = False):
+  """The run, with the strategy that --strategy names."""
+  if FLAGS.strategy == "one_device":
+    return _open_run()
+  if one_process and FLAGS.strategy == "multi_worker":
+    raise UserError("--strategy=multi_worker: run the stages one by one, each on all "
+                    "workers: realm ict, realm pretrain, realm finetune")
+  from realm_tf.training import replicas  # pylint: disable=import-outside-toplevel
+  # Before anything runs: TensorFlow must know of all workers first.
+  strategy = replicas.make_strategy(FLAGS.strategy)
+  opened = _open_run()
+  opened.strategy = strategy
+  return opened
+
+
+def _training(name: str) -> Callable[[Sequence[str]], None]:
+  return _stage(name, _open_training_run)
+
+
+def _stage(name: str, open_run: Callable = _open_run) -> Callable[[Sequence[str]], None]:
   def run(arguments: Sequence[str]) -> None:
     _no_more(arguments)
-    opened = _open_run()
+    opened = open_run()
     from realm_tf.cli import stages  # pylint: disable=import-outside-toplevel
     if name in ("ict", "pretrain", "finetune") and opened.is_done(name):
       print(f"{name}: done already, see {opened.path / name}")
@@ -65,7 +90,7 @@ def _no_more(arguments: Sequence[str]) -> None:
 
 def _run(arguments: Sequence[str]) -> None:
   _no_more(arguments)
-  opened = _open_run()
+  opened = _open_training_run(one_process=True)
   from realm_tf.cli.whole_run import whole_run  # pylint: disable=import-outside-toplevel
   whole_run(opened)
 
@@ -308,19 +333,20 @@ _DEMO = "--config=configs/demo.py --workdir=runs/demo"
 COMMANDS = {
     "run": Command(
         "Run all stages of a config in order; what is there already is not made again.",
-        f"realm run {_DEMO}", _run),
+        f"realm run {_DEMO}", _run, _define_strategy),
     "corpus": Command(
         "Cut documents into blocks and write the corpus store.",
         f"realm corpus {_DEMO}", _stage("corpus")),
     "ict": Command(
         "Warm-start the retriever by the Inverse Cloze Task.", f"realm ict {_DEMO}",
-        _stage("ict")),
+        _training("ict"), _define_strategy),
     "pretrain": Command(
         "Pre-train retriever and encoder together, with asynchronous index refresh.",
-        f"realm pretrain {_DEMO} --config.pretrain.steps=200", _stage("pretrain")),
+        f"realm pretrain {_DEMO} --config.pretrain.steps=200", _training("pretrain"),
+        _define_strategy),
     "finetune": Command(
         "Fine-tune on questions and answers; document tower and index stay frozen.",
-        f"realm finetune {_DEMO}", _stage("finetune")),
+        f"realm finetune {_DEMO}", _training("finetune"), _define_strategy),
     "index": Command(
         "Embed the corpus by the newest model of the run.",
         "realm index --workdir=runs/demo", _index, _define_index),

@@ -17,6 +17,7 @@ import time
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from realm_tf import config as config_lib
 from realm_tf import files
@@ -36,6 +37,7 @@ from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.models.realm import Realm
 from realm_tf.progress import progress
 from realm_tf.text.inputs import pack_single
+from realm_tf.training import replicas
 
 STAGES = ("ict", "pretrain", "finetune")
 WARM_START = "warm start"
@@ -46,6 +48,10 @@ class RunFolder:
 
   def __init__(self, config: RealmConfig, folder: files.PathLike):
     self.config, self.path = config, pathlib.Path(folder)
+    # By which models are trained; what they learn does not depend on it.
+    self.strategy = tf.distribute.get_strategy()
+    if config.deterministic:
+      tf.config.experimental.enable_op_determinism()
     self._claim()
 
   @classmethod
@@ -101,7 +107,9 @@ class RunFolder:
     return (self.path / stage / "done.json").exists()
 
   def finish(self, stage: str, model: Realm, started: float, **facts: Any) -> None:
-    """Saves a stage's model, then marks the stage as done."""
+    """Saves a stage's model, then marks the stage as done; only the chief does."""
+    if not replicas.is_chief(self.strategy):
+      return
     with files.new_folder(self.path / stage / "model") as new:
       model.save(new)
     files.write_json(self.path / stage / "done.json", {
@@ -119,12 +127,13 @@ class RunFolder:
     return next((s for s in reversed(before) if self.is_done(s)), WARM_START)
 
   def model(self, stage: str) -> Realm:
-    """The model as it stands after a stage."""
-    if stage == WARM_START:
-      return Realm.from_weights(self.config, self.corpus.tokenizer.vocab_size)
-    if not self.is_done(stage):
-      raise UserError(f"{self.path / stage}: this stage is not done; run `realm {stage}`")
-    return Realm.from_folder(self.config, self.path / stage / "model")
+    """The model as it stands after a stage, on the devices of the strategy."""
+    with self.strategy.scope():
+      if stage == WARM_START:
+        return Realm.from_weights(self.config, self.corpus.tokenizer.vocab_size)
+      if not self.is_done(stage):
+        raise UserError(f"{self.path / stage}: this stage is not done; run `realm {stage}`")
+      return Realm.from_folder(self.config, self.path / stage / "model")
 
   # Index.
 

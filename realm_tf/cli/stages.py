@@ -12,6 +12,7 @@ import numpy as np
 from realm_tf import assets, files
 from realm_tf.cli.run_folder import WARM_START, RunFolder
 from realm_tf.corpus.blocks import split_blocks
+from realm_tf.corpus.duplicates import banned_rows
 from realm_tf.corpus.matching import find_occurrences
 from realm_tf.corpus.readers import read_documents
 from realm_tf.corpus.store import write_store
@@ -71,11 +72,12 @@ def ict(run: RunFolder) -> None:
 def pretrain(run: RunFolder) -> None:
   started = time.monotonic()
   wanted, blocks = run.config.pretrain.candidates, run.corpus.num_blocks
-  if wanted > blocks - 1:  # null document + blocks, of which one is banned
+  banned = _banned(run)
+  most = blocks + 1 - banned.shape[1]  # with the null document
+  if wanted > most:
     raise UserError(f"config.pretrain.candidates: {wanted} are more than a corpus of "
-                    f"{blocks} blocks has, less the banned one; give {blocks - 1} or fewer")
+                    f"{blocks} blocks has, less the banned ones; give {most} or fewer")
   model = run.model(run.stage_before("pretrain"))
-  banned = _own_blocks(run)
   index = run.index(model)
   if run.config.reading.steps:
     train_reading(run.config, run.corpus, run.passages, model, index, banned,
@@ -85,9 +87,9 @@ def pretrain(run: RunFolder) -> None:
   run.finish("pretrain", model, started, refreshes=refresher.swaps)
 
 
-def _own_blocks(run: RunFolder) -> np.ndarray:
-  """[N, 1] int32: a sentence must not be predicted from the block it stands in."""
-  return np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]
+def _banned(run: RunFolder) -> np.ndarray:
+  """[N, R] int32: the blocks from which those of a sentence must not be predicted."""
+  return banned_rows(run.corpus, run.config.pretrain.ban_similarity)
 
 
 def finetune(run: RunFolder) -> None:
@@ -122,7 +124,7 @@ def evaluate(run: RunFolder, stage: str) -> dict[str, Any]:
     metrics["exact_match_lost_by_index"] = exactly["exact_match"] - metrics["exact_match"]
   if run.config.evaluate.masked_sentences and stage != "finetune":  # it has no word head
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
-                                answerer.index, _own_blocks(run)))
+                                answerer.index, _banned(run)))
   evaluation.write_predictions(path.with_suffix(".predictions.jsonl"), questions, records)
   files.write_json(path, metrics)
   return metrics

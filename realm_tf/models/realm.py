@@ -26,6 +26,8 @@ class Realm(tf.Module):
                encoder_bert: BertConfig):
     super().__init__(name="realm")
     self.config = config
+    # It is trained by the strategy in whose scope it is made.
+    self.strategy = tf.distribute.get_strategy()
     self.retriever = Retriever(config.retriever, retriever_bert, name="retriever")
     self.encoder = KnowledgeEncoder(config.encoder, encoder_bert, name="encoder")
     one = tf.zeros([1, 3], tf.int32)

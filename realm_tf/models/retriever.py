@@ -60,6 +60,12 @@ class Retriever(tf_keras.layers.Layer):
     return Tower(self.bert_config, self.config.pooling, self.config.projection_size,
                  self.config.precision, name=name)
 
+  @property
+  def towers(self) -> list[Tower]:
+    """The query tower, and the document tower where that is another."""
+    query, document = self.query_tower, self.document_tower
+    return [query] if query is document else [query, document]
+
   def embed_queries(self, packed: Packed) -> tf.Tensor:
     """[B, T] -> [B, D] float32."""
     return self.query_tower(packed)

@@ -23,6 +23,7 @@ from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
+from realm_tf.training import replicas
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
 
@@ -71,7 +72,9 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   Towers that were shared part here: the document tower stays as the index knows it.
   """
   finetune = config.finetune
-  model.retriever.part_towers()
+  strategy = model.strategy
+  with strategy.scope():
+    model.retriever.part_towers()
   occurrences = find_occurrences(answers, corpus, corpus.tokenizer, regex)
   places = AnswerPlaces(occurrences, corpus.num_blocks)
   usable = np.flatnonzero(np.diff(occurrences.splits))
@@ -80,15 +83,19 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   variables = [*model.retriever.query_tower.trainable_variables,
                *model.encoder.bert.trainable_variables,
                *model.encoder.span_head.trainable_variables]
-  optimizer = make_optimizer(finetune)
+  with strategy.scope():
+    optimizer = make_optimizer(finetune, [model.retriever.query_tower.bert,
+                                          model.encoder.bert])
   loop = Loop("finetune", folder, finetune.steps, {"model": model, "optimizer": optimizer},
-              config.checkpoint_every)
+              config.checkpoint_every, keep=config.keep_checkpoints,
+              best=config.best_metric, strategy=strategy)
   batches = qa_batches(
       questions, usable, corpus.tokenizer, batch_size=finetune.batch_size,
       seed=config.seed, first_step=loop.first_step, last_step=finetune.steps)
 
-  @tf.function(input_signature=[batches.element_spec])
-  def step(batch: QABatch):
+  share = finetune.batch_size // strategy.num_replicas_in_sync
+
+  def of_part(batch: QABatch):
     with tf.GradientTape() as tape:
       packed = pack_single(batch.question, config.retriever.query_length, corpus.tokenizer)
       queries = model.retriever.embed_queries(packed)  # [B, D]
@@ -108,14 +115,20 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
       correct = tf.reshape(correct, [size, -1])
       reader_loss = losses.marginal_loss(logits, correct)  # [B]
       loss = tf.reduce_mean(retriever_loss + reader_loss)
-    norm = optimizer.apply(tape.gradient(loss, variables), variables)
     best = tf.argmax(logits, 1)
     hits = tf.gather(correct, best, batch_dims=1)
-    return {"loss": loss, "retriever_loss": tf.reduce_mean(retriever_loss),
-            "reader_loss": tf.reduce_mean(reader_loss), "gradient_norm": norm,
-            "beam_has_answer": _share(tf.reduce_any(holds, 1)),
-            "read_has_answer": _share(tf.reduce_any(holds[:, :read_blocks], 1)),
-            "exact_span": _share(hits)}
+    return tape.gradient(loss, variables), {
+        "loss": loss, "retriever_loss": tf.reduce_mean(retriever_loss),
+        "reader_loss": tf.reduce_mean(reader_loss),
+        "beam_has_answer": _share(tf.reduce_any(holds, 1)),
+        "read_has_answer": _share(tf.reduce_any(holds[:, :read_blocks], 1)),
+        "exact_span": _share(hits)}
 
-  loop.run(batches, step)
+  def step(batch: QABatch) -> replicas.Metrics:
+    gradients, metrics = replicas.mean_over_parts(of_part, batch, share,
+                                                  finetune.accumulate)
+    return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
+
+  loop.run(batches, replicas.replicated(strategy, step, batches.element_spec,
+                                        finetune.batch_size, finetune.accumulate))
   return loop

@@ -1,6 +1,7 @@
 """Warm start of the retriever by the Inverse Cloze Task (ORQA, section 5)."""
 
 import pathlib
+from typing import Sequence
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
@@ -9,18 +10,22 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.ict import ICTBatch, ict_batches
 from realm_tf.models.realm import Realm
+from realm_tf.training import replicas
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
 
 
 def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
               folder: pathlib.Path) -> Loop:
-  """Trains both towers in place with in-batch negatives."""
+  """Trains both towers in place; the negatives are the batch's, of all replicas."""
   retriever, ict = model.retriever, config.ict
   variables = retriever.trainable_variables
-  optimizer = make_optimizer(ict)
+  strategy = model.strategy
+  with strategy.scope():
+    optimizer = make_optimizer(ict, [tower.bert for tower in retriever.towers])
   loop = Loop("ict", folder, ict.steps, {"retriever": retriever, "optimizer": optimizer},
-              config.checkpoint_every)
+              config.checkpoint_every, keep=config.keep_checkpoints,
+              best=config.best_metric, strategy=strategy)
   batches = ict_batches(
       corpus, batch_size=ict.batch_size, removal_rate=ict.removal_rate,
       query_length=config.retriever.query_length,
@@ -28,19 +33,55 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
       first_step=loop.first_step, last_step=ict.steps)
   task = tfrs.tasks.Retrieval(remove_accidental_hits=True)
 
-  @tf.function(input_signature=[batches.element_spec])
-  def step(batch: ICTBatch):
-    with tf.GradientTape() as tape:
-      queries, documents = retriever(batch.queries, batch.documents)  # [B, D] both
-      size = tf.cast(tf.shape(queries)[0], tf.float32)
-      # A block that stands twice in the batch is not its own negative.
-      loss = task(queries, documents, candidate_ids=batch.rows,
-                  compute_metrics=False) / size
-    norm = optimizer.apply(tape.gradient(loss, variables), variables)
-    scores = tf.matmul(queries, documents, transpose_b=True)
-    right = tf.argmax(scores, 1, tf.int32) == tf.range(tf.shape(queries)[0])
-    return {"loss": loss, "gradient_norm": norm,
-            "in_batch_accuracy": tf.reduce_mean(tf.cast(right, tf.float32))}
+  share = ict.batch_size // strategy.num_replicas_in_sync
+  part = share // ict.accumulate
 
-  loop.run(batches, step)
+  def embed(batch: ICTBatch) -> tuple[tf.Tensor, tf.Tensor]:
+    return retriever(batch.queries, batch.documents)  # [B, D] both
+
+  def loss_of(vectors: Sequence[tf.Tensor], rows: tf.Tensor
+              ) -> tuple[tf.Tensor, replicas.Metrics]:
+    queries, documents = vectors
+    documents, rows = replicas.own_first(documents), replicas.own_first(rows)
+    # A block that stands twice in the batch is not its own negative.
+    loss = task(queries, documents, candidate_ids=rows, compute_metrics=False) / share
+    right = (tf.argmax(tf.matmul(queries, documents, transpose_b=True), 1, tf.int32)
+             == tf.range(share))
+    return loss, {"loss": loss,
+                  "in_batch_accuracy": tf.reduce_mean(tf.cast(right, tf.float32))}
+
+  def whole_gradients(batch: ICTBatch):
+    with tf.GradientTape() as tape:
+      loss, metrics = loss_of(embed(batch), batch.rows)
+    return tape.gradient(loss, variables), metrics
+
+  def gradients_by_parts(batch: ICTBatch):
+    """Each part is embedded twice, since its loss needs all (Gao et al. 2021, GradCache)."""
+    embedded = tf.map_fn(
+        lambda number: embed(replicas.part_of(batch, number, part)),
+        tf.range(ict.accumulate), fn_output_signature=(tf.float32, tf.float32),
+        parallel_iterations=1)
+    vectors = [tf.reshape(x, [share, x.shape[-1]]) for x in embedded]
+    with tf.GradientTape() as tape:
+      tape.watch(vectors)
+      loss, metrics = loss_of(vectors, batch.rows)
+    # Times the parts, whose mean is taken below.
+    upstream = tuple(g * ict.accumulate for g in tape.gradient(loss, vectors))
+
+    def of_part(both):
+      batch, upstream = both
+      with tf.GradientTape() as tape:
+        embedded = embed(batch)
+      return tape.gradient(embedded, variables, upstream)
+
+    return replicas.mean_over_parts(of_part, (batch, upstream), share,
+                                    ict.accumulate), metrics
+
+  def step(batch: ICTBatch) -> replicas.Metrics:
+    compute = whole_gradients if ict.accumulate == 1 else gradients_by_parts
+    gradients, metrics = compute(batch)
+    return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
+
+  loop.run(batches, replicas.replicated(strategy, step, batches.element_spec,
+                                        ict.batch_size, ict.accumulate))
   return loop

@@ -18,26 +18,32 @@ class Log:
   def __init__(self, folder: pathlib.Path, first_step: int):
     folder.mkdir(parents=True, exist_ok=True)
     self._path = folder / "curves.csv"
-    self.rows = [row for row in read_curves(self._path) if row[0] < first_step]
+    self.rows = [row for row in read_curves(self._path) if row[0] <= first_step]
     self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
     self._sums: dict[str, list[float]] = {}
+    self._since: dict[str, list[float]] = {}
 
   def add(self, metrics: dict[str, float]) -> None:
     """Takes in the metrics of one step."""
-    for name, value in metrics.items():
-      total = self._sums.setdefault(name, [0.0, 0])
-      total[0] += float(value)
-      total[1] += 1
+    for sums in (self._sums, self._since):
+      for name, value in metrics.items():
+        total = sums.setdefault(name, [0.0, 0])
+        total[0] += float(value)
+        total[1] += 1
 
   def record(self, step: int) -> dict[str, float]:
     """Writes the means since the last record, and returns them."""
-    means = {name: total / count for name, (total, count) in self._sums.items()}
-    self._sums = {}
+    means, self._sums = _means(self._sums), {}
     self.rows.append((step, means))
     with self._writer.as_default(step=step):
       for name, value in means.items():
         tf.summary.scalar(name, value)
     self._write_csv()
+    return means
+
+  def since_last_call(self) -> dict[str, float]:
+    """The means since this was last called, whatever was recorded between."""
+    means, self._since = _means(self._since), {}
     return means
 
   def text(self, name: str, value: str, step: int) -> None:
@@ -55,6 +61,10 @@ class Log:
       writer.writerow(["step", *columns])
       for step, means in self.rows:
         writer.writerow([step, *(means.get(name, "") for name in columns)])
+
+
+def _means(sums: dict[str, list[float]]) -> dict[str, float]:
+  return {name: total / count for name, (total, count) in sums.items()}
 
 
 def read_curves(path: pathlib.Path) -> list[tuple[int, dict[str, float]]]:

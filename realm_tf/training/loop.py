@@ -10,7 +10,10 @@ import tensorflow as tf
 from absl import logging
 
 from realm_tf.errors import UserError
+from realm_tf.files import new_file
 from realm_tf.progress import progress
+from realm_tf.training import replicas
+from realm_tf.training.checkpoints import Checkpoints
 from realm_tf.training.log import Log
 
 _RECORDS = 50  # points in a stage's curves, at least
@@ -35,7 +38,7 @@ def stop_requests() -> Iterator[list[int]]:
 
 
 class Loop:
-  """Runs the steps of one stage, from its newest checkpoint on.
+  """Runs the steps of one stage, from its newest whole checkpoint on.
 
   Args:
     name: of the stage, for people.
@@ -43,21 +46,26 @@ class Loop:
     steps: where to stop.
     tracked: what the checkpoints hold, by name.
     checkpoint_every: steps; 0 saves only when asked to stop.
+    keep, best: see `Checkpoints`.
+    strategy: by which the steps run. Where it has several processes, worker 0 alone
+      writes checkpoints, and the others their curves into folders of their own.
   """
 
   def __init__(self, name: str, folder: pathlib.Path, steps: int,
-               tracked: dict[str, Any], checkpoint_every: int):
+               tracked: dict[str, Any], checkpoint_every: int, *, keep: int = 2,
+               best: str = "", strategy: tf.distribute.Strategy | None = None):
     self._name, self._steps, self._every = name, steps, checkpoint_every
+    self._strategy = strategy or tf.distribute.get_strategy()
     self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
-    self._manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(step=self._step, **tracked), str(folder / "checkpoints"),
-        max_to_keep=2)
     self._stop: list[int] = []
-    there = self._checkpoints()
-    if there:
-      self._restore(there[-1])
+    chief = replicas.is_chief(self._strategy)
+    self._checkpoints = Checkpoints(folder / "checkpoints", {"step": self._step, **tracked},
+                                    keep, best, writes=chief)
+    self._checkpoints.restore()
+    if self.first_step:
       logging.info("%s: going on from step %d", name, self.first_step)
-    self.log = Log(folder, self.first_step)
+    self._folder = folder if chief else folder / f"worker-{replicas.worker(self._strategy)}"
+    self.log = Log(self._folder, self.first_step)
 
   @property
   def first_step(self) -> int:
@@ -80,18 +88,17 @@ class Loop:
       on_record: runs after each record of the curves.
 
     Raises:
-      UserError: the loss is not finite.
+      UserError: the loss or a gradient is not finite; the batch was saved.
       Interrupted: asked to stop; the state was saved.
     """
     first = self.first_step
-    record_every = max(1, (self._steps - first) // _RECORDS)
+    record_every = max(1, self._steps // _RECORDS)
     with stop_requests() as self._stop, progress(self._steps - first, self._name) as bar:
       for step, batch in zip(range(first, self._steps), batches):
-        self.log.add(before_step(step))
-        if self._stop:
-          self._interrupt(step)
-        metrics = {name: value.numpy() for name, value in step_function(batch).items()}
-        self._check(metrics["loss"], step)
+        metrics = before_step(step)
+        self._stop_if_asked(step)
+        metrics |= {name: float(value) for name, value in step_function(batch).items()}
+        self._check(metrics, step, batch)
         self.log.add(metrics)
         self._step.assign(step + 1)
         bar.update()
@@ -99,46 +106,31 @@ class Loop:
           means = self.log.record(step + 1)
           bar.postfix(loss=f"{means['loss']:.3f}")
           on_record(step + 1)
-        if self._stop:
-          self._interrupt(step + 1)
         if self._every and (step + 1) % self._every == 0:
-          self._save(step + 1)
+          self._checkpoints.save(step + 1, self.log.since_last_call())
+      self._stop_if_asked(self._steps)
     self.log.close()
 
-  def _interrupt(self, step: int) -> None:
-    self._save(step)
+  def _stop_if_asked(self, step: int) -> None:
+    if not replicas.on_any_worker(self._strategy, self.stopping()):
+      return
+    self._checkpoints.save(step, {})  # too few steps to call it the best
     self.log.close()
     raise Interrupted(f"stopped at step {step} of {self._steps} of {self._name}; "
                       "its state is saved: run the same command to go on")
 
-  def _save(self, step: int) -> None:
-    try:
-      self._manager.save(checkpoint_number=step)
-    except tf.errors.OpError as error:
-      raise UserError(f"{self._manager.directory}: the checkpoint of step {step} cannot be "
-                      f"written ({_first_line(error)}); the one before is unchanged: make "
-                      "room, then run the same command") from error
-
-  def _checkpoints(self) -> list[str]:
-    """Oldest first; one whose files were deleted is none."""
-    return [path for path in self._manager.checkpoints
-            if pathlib.Path(f"{path}.index").exists()]
-
-  def _restore(self, path: str) -> None:
-    try:
-      self._manager.checkpoint.restore(path)
-    except (tf.errors.OpError, ValueError) as error:
-      before = self._checkpoints()[:-1]
-      way_out = (f"to go on from {before[-1]}, delete {path}.*" if before
-                 else f"delete {self._manager.directory} to begin anew")
-      raise UserError(f"{path}: cannot be read: damaged, or of another model or corpus "
-                      f"({_first_line(error)}); {way_out}") from error
-
-  def _check(self, loss: np.ndarray, step: int) -> None:
-    if not np.isfinite(loss):
-      raise UserError(f"{self._name}: the loss is {loss} at step {step}; lower the "
-                      f"learning rate, then go on from the last checkpoint")
+  def _check(self, metrics: dict[str, float], step: int, batch: Any) -> None:
+    for name, value in metrics.items():
+      if name.endswith(("loss", "norm")) and not np.isfinite(value):
+        path = self._folder / f"not-finite-{step}.npz"
+        _save_batch(path, batch)
+        raise UserError(f"{self._name}: the {name.replace('_', ' ')} is {value} at step "
+                        f"{step}, its batch is in {path}; lower the learning rate, then "
+                        "go on from the last checkpoint")
 
 
-def _first_line(error: Exception) -> str:
-  return str(getattr(error, "message", error)).strip().splitlines()[0][:200]
+def _save_batch(path: pathlib.Path, batch: Any) -> None:
+  """Writes the tensors of a batch, ragged ones as values and splits, by their order."""
+  with new_file(path) as file:
+    np.savez(file, *(value.numpy() for value in tf.nest.flatten(
+        batch, expand_composites=True)))

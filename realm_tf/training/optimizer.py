@@ -1,11 +1,13 @@
 """AdamW as BERT is trained with it (Devlin et al. 2019, appendix A.2)."""
 
-from typing import Sequence
+from typing import Any, Iterator, Sequence
 
 import tensorflow as tf
 import tf_keras
 
 from realm_tf.config import OptimizerConfig
+from realm_tf.models.bert import Bert
+from realm_tf.training import replicas
 
 
 class WarmupLinearDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
@@ -30,26 +32,44 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
 
   It is the legacy one because that is a single fused kernel per variable; the newer
   ones are a dozen passes over memory, more than the rest of a small model's step.
-  Norms and biases do not decay.
+  Norms and biases do not decay. `layer_rates` are variables with the share of the
+  learning rate that is theirs; all others have the whole of it.
   """
 
-  def __init__(self, schedule: WarmupLinearDecay, weight_decay: float, clip_norm: float):
+  def __init__(self, schedule: WarmupLinearDecay, weight_decay: float, clip_norm: float,
+               layer_rates: Sequence[tuple[tf.Variable, float]] = ()):
     super().__init__(schedule, epsilon=1e-6, name="AdamW")
     self._weight_decay, self._clip_norm = weight_decay, clip_norm
+    # Keras updates the copy on each device by itself.
+    self._shares = {copy.ref(): rate for variable, rate in layer_rates
+                    for copy in getattr(variable, "values", [variable])}
 
   def apply(self, gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
             variables: Sequence[tf.Variable]) -> tf.Tensor:
-    """Clips by the global norm, then updates; returns the norm before clipping."""
+    """Averages over the replicas, clips by the global norm, then updates.
+
+    Returns:
+      The norm before clipping, of the averaged gradient.
+    """
     pairs = [(tf.convert_to_tensor(g), v) for g, v in zip(gradients, variables)
              if g is not None]
-    clipped, norm = tf.clip_by_global_norm([g for g, _ in pairs], self._clip_norm)
-    self.apply_gradients(zip(clipped, [v for _, v in pairs]))
+    mean = replicas.all_mean([g for g, _ in pairs])
+    clipped, norm = tf.clip_by_global_norm(mean, self._clip_norm)
+    # Keras would add up the replicas' gradients, which are all the same by now.
+    self.apply_gradients(zip(clipped, [v for _, v in pairs]),
+                         experimental_aggregate_gradients=False)
     return norm
 
   def _resource_apply_dense(self, grad, var, apply_state=None):
+    key = var.device, var.dtype.base_dtype
+    known = (apply_state or {}).get(key) or self._fallback_apply_state(*key)
+    rate = known["lr_t"]
+    if var.ref() in self._shares:
+      rate *= self._shares[var.ref()]
+    apply_state = {key: {**known, "lr_t": rate}}
     if self._weight_decay and var.shape.rank > 1:
-      rate = self._decayed_lr(var.dtype.base_dtype) * self._weight_decay
-      with tf.control_dependencies([var.assign_sub(rate * var, read_value=False)]):
+      decayed = var.assign_sub(rate * self._weight_decay * var, read_value=False)
+      with tf.control_dependencies([decayed]):
         return super()._resource_apply_dense(grad, var, apply_state)
     return super()._resource_apply_dense(grad, var, apply_state)
 
@@ -58,15 +78,35 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
             "clip_norm": self._clip_norm}
 
 
-def make_optimizer(config: OptimizerConfig, share: float = 1.0, warmup_steps: int = 0
-                   ) -> AdamW:
+def layer_rates(bert: Bert, decay: float) -> Iterator[tuple[tf.Variable, float]]:
+  """Each variable of a BERT with its share of the learning rate.
+
+  `decay` for the last of L layers, `decay` ** L for the first, `decay` ** (L + 1) for the
+  embeddings (Clark et al. 2020, ELECTRA, appendix A.1); heads have the whole rate.
+  """
+  below = len(bert.layers)
+  inside = {variable.ref() for layer in bert.layers for variable in layer.variables}
+  for variable in bert.variables:
+    if variable.ref() not in inside:
+      yield variable, decay ** (below + 1)
+  for depth, layer in enumerate(bert.layers):
+    for variable in layer.variables:
+      yield variable, decay ** (below - depth)
+
+
+def make_optimizer(config: OptimizerConfig, berts: Sequence[Bert] = (), share: float = 1.0,
+                   warmup_steps: int = 0) -> AdamW:
   """The optimizer of a stage.
 
   Args:
     config: of the stage.
+    berts: that it trains, for `config.layer_decay`.
     share: of its peak learning rate.
     warmup_steps: instead of the config's, if above 0.
   """
   schedule = WarmupLinearDecay(share * config.learning_rate,
                                warmup_steps or config.warmup_steps, config.steps)
-  return AdamW(schedule, config.weight_decay, config.clip_norm)
+  rates: list[Any] = []
+  if config.layer_decay != 1:
+    rates = [pair for bert in berts for pair in layer_rates(bert, config.layer_decay)]
+  return AdamW(schedule, config.weight_decay, config.clip_norm, rates)

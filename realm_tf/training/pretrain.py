@@ -23,6 +23,7 @@ from realm_tf.index.refresh import NoRefresh, Refresher
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed
+from realm_tf.training import replicas
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
 from realm_tf.training.retrieved import retrieved_examples
@@ -111,17 +112,26 @@ def _with_null(passages: Passages, rows: tf.Tensor) -> tf.Tensor:
   return tf.concat([null, rows], 1)
 
 
+def mean_masks(batch: PretrainingBatch, parts: int = 1) -> tf.Tensor:
+  """Masks in a part of a replica's batch, averaged over all parts of all replicas."""
+  return replicas.all_mean(tf.reduce_sum(batch.weights)) / parts
+
+
 def marginal(config: RealmConfig, scores: tf.Tensor, log_probs: tf.Tensor,
-             weights: tf.Tensor) -> tf.Tensor:
-  """The mean loss of a batch in the form that the config names."""
+             weights: tf.Tensor, masks: tf.Tensor | None = None) -> tf.Tensor:
+  """The mean loss of a batch in the form that the config names.
+
+  Of a part of a batch where `masks` is its `mean_masks`: the mean over all parts is
+  then the loss of the whole batch.
+  """
   if config.pretrain.loss == "joint":
     return tf.reduce_mean(losses.joint_loss(scores, log_probs, weights))
-  return (tf.reduce_sum(losses.per_mask_loss(scores, log_probs, weights))
-          / tf.reduce_sum(weights))
+  masks = tf.reduce_sum(weights) if masks is None else masks
+  return tf.reduce_sum(losses.per_mask_loss(scores, log_probs, weights)) / masks
 
 
 def _metrics(loss: tf.Tensor, scores: tf.Tensor, log_probs: tf.Tensor,
-             weights: tf.Tensor) -> dict[str, tf.Tensor]:
+             weights: tf.Tensor, masks: tf.Tensor) -> replicas.Metrics:
   prior = tf.nn.softmax(scores)  # [B, K]
   utility = losses.retrieval_utility(log_probs, weights)  # [B, K - 1]
   share = prior[:, 1:] / tf.reduce_sum(prior[:, 1:], 1, keepdims=True)
@@ -132,7 +142,7 @@ def _metrics(loss: tf.Tensor, scores: tf.Tensor, log_probs: tf.Tensor,
       "best_retrieval_utility": tf.reduce_mean(tf.reduce_max(utility, 1)),
       "null_probability": tf.reduce_mean(prior[:, 0]),
       "prior_entropy": tf.reduce_mean(entropy),
-      "mask_log_prob_null": tf.reduce_sum(log_probs[:, 0] * weights) / tf.reduce_sum(weights),
+      "mask_log_prob_null": tf.reduce_sum(log_probs[:, 0] * weights) / masks,
   }
 
 
@@ -193,16 +203,20 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   encoder_variables = [*model.encoder.bert.trainable_variables,
                        *model.encoder.masked_lm.trainable_variables]
   # Two optimizers, so that each part is clipped by its own norm.
-  retriever_optimizer = make_optimizer(
-      pretrain, pretrain.retriever_rate, pretrain.retriever_warmup_steps)
-  encoder_optimizer = make_optimizer(pretrain)
+  strategy = model.strategy
+  with strategy.scope():
+    retriever_optimizer = make_optimizer(
+        pretrain, [tower.bert for tower in model.retriever.towers],
+        pretrain.retriever_rate, pretrain.retriever_warmup_steps)
+    encoder_optimizer = make_optimizer(pretrain, [model.encoder.bert])
   # A refresh job embeds what it finds in checkpoints.
   checkpoint_every = (pretrain.refresh_every if pretrain.refresh == "job"
                       else config.checkpoint_every)
   loop = Loop("pretrain", folder, pretrain.steps,
               {"model": model, "retriever_optimizer": retriever_optimizer,
                "encoder_optimizer": encoder_optimizer, "index": index},
-              checkpoint_every)
+              checkpoint_every, keep=config.keep_checkpoints,
+              best=config.best_metric, strategy=strategy)
   if loop.first_step:
     index.restored()
   batches = pretraining_batches(
@@ -216,21 +230,27 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
                                  pretrain.candidates, pretrain.rerank_factor)
     return candidates(index, passages, queries, banned, pretrain.candidates)
 
-  @tf.function(input_signature=[batches.element_spec])
-  def step(batch: PretrainingBatch):
-    with tf.GradientTape() as tape:
-      queries = model.retriever.embed_queries(batch.query)  # [B, D]
-      rows = choose(queries, batch.banned)
-      scores = relevance(model, passages, queries, rows)  # [B, K]
-      log_probs = mask_log_probs(model, passages, batch, rows)  # [B, K, M]
-      loss = marginal(config, scores, log_probs, batch.weights)
-    by_retriever, by_encoder = tape.gradient(
-        loss, [retriever_variables, encoder_variables])
-    return {
+  share = pretrain.batch_size // strategy.num_replicas_in_sync
+
+  def step(batch: PretrainingBatch) -> replicas.Metrics:
+    masks = mean_masks(batch, pretrain.accumulate)
+
+    def of_part(part: PretrainingBatch):
+      with tf.GradientTape() as tape:
+        queries = model.retriever.embed_queries(part.query)  # [B, D]
+        rows = choose(queries, part.banned)
+        scores = relevance(model, passages, queries, rows)  # [B, K]
+        log_probs = mask_log_probs(model, passages, part, rows)  # [B, K, M]
+        loss = marginal(config, scores, log_probs, part.weights, masks)
+      gradients = tape.gradient(loss, [retriever_variables, encoder_variables])
+      return gradients, _metrics(loss, scores, log_probs, part.weights, masks)
+
+    (by_retriever, by_encoder), metrics = replicas.mean_over_parts(
+        of_part, batch, share, pretrain.accumulate)
+    return metrics | {
         "retriever_gradient_norm": retriever_optimizer.apply(
             by_retriever, retriever_variables),
-        "encoder_gradient_norm": encoder_optimizer.apply(by_encoder, encoder_variables),
-        **_metrics(loss, scores, log_probs, batch.weights)}
+        "encoder_gradient_norm": encoder_optimizer.apply(by_encoder, encoder_variables)}
 
   @tf.function(input_signature=[batches.element_spec])
   def inspect(batch: PretrainingBatch):
@@ -267,7 +287,9 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   try:
     if isinstance(refresher, Refresher):
       refresher.start(loop.first_step, int(index.step))
-    loop.run(batches, step, before_step=before_step, on_record=show_examples)
+    loop.run(batches, replicas.replicated(strategy, step, batches.element_spec,
+                                          pretrain.batch_size, pretrain.accumulate),
+             before_step=before_step, on_record=show_examples)
   finally:
     refresher.close()
   return loop, refresher

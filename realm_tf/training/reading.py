@@ -23,9 +23,10 @@ from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
+from realm_tf.training import replicas
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
-from realm_tf.training.pretrain import candidates, mask_log_probs
+from realm_tf.training.pretrain import candidates, mask_log_probs, mean_masks
 
 
 def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
@@ -44,30 +45,41 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
   reading, pretrain = config.reading, config.pretrain
   variables = [*model.encoder.bert.trainable_variables,
                *model.encoder.masked_lm.trainable_variables]
-  optimizer = make_optimizer(reading)
+  strategy = model.strategy
+  with strategy.scope():
+    optimizer = make_optimizer(reading, [model.encoder.bert])
   loop = Loop("reading", folder, reading.steps,
-              {"encoder": model.encoder, "optimizer": optimizer}, config.checkpoint_every)
+              {"encoder": model.encoder, "optimizer": optimizer}, config.checkpoint_every,
+              keep=config.keep_checkpoints, best=config.best_metric, strategy=strategy)
   batches = pretraining_batches(
       corpus, banned, batch_size=reading.batch_size,
       query_length=pretrain.query_length, max_masks=pretrain.max_masks,
       support=pretrain.span_blocks, seed=config.seed + 1, first_step=loop.first_step,
       last_step=reading.steps)
 
-  @tf.function(input_signature=[batches.element_spec])
-  def step(batch: PretrainingBatch):
-    queries = model.retriever.embed_queries(batch.query)
-    rows = candidates(index, passages, queries, batch.banned, reading.candidates)
-    rows = tf.concat([rows, batch.support[:, None]], 1)  # [B, K + 1]
-    with tf.GradientTape() as tape:
-      log_probs = mask_log_probs(model, passages, batch, rows)  # [B, K + 1, M]
-      # Each by itself, not their mixture: what the encoder makes of a poor block
-      # counts as much as what it makes of a good one.
-      loss = -tf.reduce_sum(log_probs * batch.weights[:, None]) / (
-          tf.reduce_sum(batch.weights) * (reading.candidates + 1.0))
-    norm = optimizer.apply(tape.gradient(loss, variables), variables)
-    utility = losses.retrieval_utility(log_probs, batch.weights)  # [B, K]
-    return {"loss": loss, "gradient_norm": norm,
-            "support_utility": tf.reduce_mean(utility[:, -1])}
+  share = reading.batch_size // strategy.num_replicas_in_sync
 
-  loop.run(batches, step)
+  def step(batch: PretrainingBatch) -> replicas.Metrics:
+    masks = mean_masks(batch, reading.accumulate)
+
+    def of_part(part: PretrainingBatch):
+      queries = model.retriever.embed_queries(part.query)
+      rows = candidates(index, passages, queries, part.banned, reading.candidates)
+      rows = tf.concat([rows, part.support[:, None]], 1)  # [B, K + 1]
+      with tf.GradientTape() as tape:
+        log_probs = mask_log_probs(model, passages, part, rows)  # [B, K + 1, M]
+        # Each by itself, not their mixture: what the encoder makes of a poor block
+        # counts as much as what it makes of a good one.
+        loss = -tf.reduce_sum(log_probs * part.weights[:, None]) / (
+            masks * (reading.candidates + 1.0))
+      utility = losses.retrieval_utility(log_probs, part.weights)  # [B, K]
+      return tape.gradient(loss, variables), {
+          "loss": loss, "support_utility": tf.reduce_mean(utility[:, -1])}
+
+    gradients, metrics = replicas.mean_over_parts(of_part, batch, share,
+                                                  reading.accumulate)
+    return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
+
+  loop.run(batches, replicas.replicated(strategy, step, batches.element_spec,
+                                        reading.batch_size, reading.accumulate))
   return loop

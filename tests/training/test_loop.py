@@ -1,6 +1,7 @@
 """The loop: where it begins, how it stops, what it refuses."""
 
 import os
+import pathlib
 import resource
 import signal
 
@@ -16,9 +17,11 @@ from realm_tf.training.loop import Interrupted, Loop
 class Task:
   """Adds up its batches: the state tells which ones were seen."""
 
-  def __init__(self, folder, steps=10, every=0):
+  def __init__(self, folder, steps=10, every=0, **options):
     self.total = tf.Variable(0, dtype=tf.int64)
-    self.loop = Loop("task", folder, steps, {"total": self.total}, every)
+    self.ballast = tf.Variable(tf.zeros([1 << 18]))  # a megabyte
+    self.loop = Loop("task", folder, steps, {"total": self.total, "ballast": self.ballast},
+                     every, **options)
     self.steps, self.on_step = steps, lambda step: None
 
   def run(self):
@@ -62,8 +65,102 @@ def test_checkpoints_at_intervals(tmp_path):
 def test_a_loss_that_is_not_finite_stops(tmp_path):
   task = Task(tmp_path)
   task.step = lambda batch: {"loss": tf.constant(np.nan)}
-  with pytest.raises(UserError, match="loss is nan at step 0"):
+  with pytest.raises(UserError, match="loss is nan at step 0, its batch is in .*npz"):
     task.run()
+
+
+def test_a_gradient_that_is_not_finite_stops_and_its_batch_is_saved(tmp_path):
+  class Pair(Task):
+    def run(self):
+      ragged = tf.ragged.constant([[1, 2], [3]])
+      batches = tf.data.Dataset.range(self.steps).map(lambda step: (step, ragged))
+      self.loop.run(batches, lambda batch: {
+          "loss": tf.constant(1.0),
+          "gradient_norm": tf.constant(np.inf if batch[0] == 3 else 1.0)})
+
+  with pytest.raises(UserError, match="gradient norm is inf at step 3"):
+    Pair(tmp_path, every=1).run()
+  saved = np.load(tmp_path / "not-finite-3.npz", allow_pickle=False)
+  assert [saved[name].tolist() for name in saved] == [3, [1, 2, 3], [0, 2, 3]]
+  assert Task(tmp_path).loop.first_step == 3  # nothing of the bad step was kept
+
+
+def _checkpoints(folder):
+  return sorted(int(path.stem[5:]) for path in folder.glob("ckpt-*.index"))
+
+
+def test_the_last_checkpoints_stay_and_the_best(tmp_path):
+  task = Task(tmp_path, steps=12, every=2, keep=3, best="loss")
+  task.step = lambda batch: {"loss": tf.cast((batch - 5) ** 2, tf.float32)}
+  task.run()
+  assert _checkpoints(tmp_path / "checkpoints") == [8, 10, 12]
+  # Means of 4, 5: 0.5; of 6, 7: 2.5.
+  assert _checkpoints(tmp_path / "checkpoints" / "best") == [6]
+  again = Task(tmp_path, steps=16, every=2, keep=3, best="loss")
+  again.step = lambda batch: {"loss": tf.cast(0.4 if batch == 15 else 1, tf.float32)}
+  again.run()
+  assert _checkpoints(tmp_path / "checkpoints" / "best") == [6]
+  assert _checkpoints(tmp_path / "checkpoints") == [12, 14, 16]
+
+
+def test_a_best_metric_that_is_not_there_is_an_error(tmp_path):
+  with pytest.raises(UserError, match="no metric 'recall'; this stage has loss"):
+    Task(tmp_path, every=2, best="recall").run()
+
+
+def _damage(path: pathlib.Path, how: str) -> None:
+  content = path.read_bytes()
+  middle = len(content) // 2
+  path.write_bytes({"cut": content[:middle], "empty": b"",
+                    "flipped": content[:middle] + bytes([content[middle] ^ 1])
+                    + content[middle + 1:]}[how])
+
+
+@pytest.mark.parametrize("suffix", ["index", "data-00000-of-00001"])
+@pytest.mark.parametrize("how", ["cut", "empty", "flipped"])
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, caplog, suffix, how):
+  Task(tmp_path, steps=9, every=3, keep=3).run()
+  _damage(tmp_path / "checkpoints" / f"ckpt-9.{suffix}", how)
+  task = Task(tmp_path, steps=12, every=3, keep=3)
+  assert task.loop.first_step == 6 and int(task.total) == sum(range(6))
+  assert "ckpt-9: cannot be read" in caplog.text and "trying the one before" in caplog.text
+  task.run()
+  assert int(Task(tmp_path, steps=12).total) == sum(range(12))
+
+
+def test_without_the_state_file_the_newest_is_found(tmp_path):
+  Task(tmp_path, steps=9, every=3).run()
+  (tmp_path / "checkpoints" / "checkpoint").write_text("damaged")
+  assert Task(tmp_path, steps=12).loop.first_step == 9
+
+
+def test_if_all_are_damaged_it_says_so(tmp_path):
+  Task(tmp_path, steps=6, every=3).run()
+  for path in (tmp_path / "checkpoints").glob("*.index"):
+    _damage(path, "cut")
+  with pytest.raises(UserError, match="no checkpoint there can be read, .*; delete this"):
+    Task(tmp_path)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
+  task = Task(tmp_path, every=3)
+  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+  def fill(step):
+    if step == 4:
+      resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, limits[1]))
+
+  task.on_step = fill
+  try:
+    with pytest.raises(UserError, match="checkpoint of step 6 cannot be written .*the one "
+                                        "before is unchanged"):
+      task.run()
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+  again = Task(tmp_path)
+  assert again.loop.first_step == 3
+  again.run()
+  assert int(again.total) == sum(range(10))
 
 
 def test_curves_are_means_since_the_last_record(tmp_path):
@@ -71,32 +168,3 @@ def test_curves_are_means_since_the_last_record(tmp_path):
   curves = read_curves(tmp_path / "curves.csv")
   assert len(curves) == 50
   assert curves[0] == (4, {"loss": np.mean([0, 1, 2, 3])})
-
-
-def test_a_damaged_checkpoint_is_named_with_the_way_out(tmp_path):
-  weight = tf.Variable(1.0)
-
-  def loop():
-    return Loop("ict", tmp_path, 4, {"weight": weight}, checkpoint_every=2)
-
-  loop().run(tf.data.Dataset.range(4), lambda batch: {"loss": weight.assign_add(1.0)})
-  data = tmp_path / "checkpoints" / "ckpt-4.data-00000-of-00001"
-  content = bytearray(data.read_bytes())
-  content[len(content) // 2] ^= 1
-  data.write_bytes(content)
-  with pytest.raises(UserError, match="ckpt-4: cannot be read.*go on from .*ckpt-2, delete"):
-    loop()
-  for path in (tmp_path / "checkpoints").glob("ckpt-4.*"):
-    path.unlink()
-  assert loop().first_step == 2 and float(weight) == 3.0
-
-
-def test_a_full_disk_at_a_checkpoint_is_one_line(tmp_path):
-  loop = Loop("ict", tmp_path, 4, {"weight": tf.Variable(tf.zeros([50_000]))}, 2)
-  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-  resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-  try:
-    with pytest.raises(UserError, match="step 2 cannot be written"):
-      loop.run(tf.data.Dataset.range(4), lambda batch: {"loss": tf.constant(1.0)})
-  finally:
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.config import OptimizerConfig
+from realm_tf.models.bert import Bert, BertConfig
 from realm_tf.training.optimizer import WarmupLinearDecay, make_optimizer
 
 
@@ -59,3 +60,33 @@ def test_sparse_gradients_count_as_the_dense_ones_that_they_are():
       (sparse, rows), (tf.convert_to_tensor(sparse), dense))]
   assert float(norms[0]) == pytest.approx(np.sqrt(16 + 36))
   np.testing.assert_array_equal(rows, dense)
+
+
+def _layer(name):
+  """Which layer a variable of a two-layer BERT is in; -1 for the embeddings."""
+  return int(name.split("layer_")[1][0]) if "layer_" in name else -1
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_lower_layers_learn_more_slowly(devices):
+  strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)])
+  config = OptimizerConfig(steps=10, learning_rate=0.1, warmup_steps=1, weight_decay=0.5,
+                           clip_norm=1e6, layer_decay=0.5)
+  with strategy.scope():
+    bert = Bert(BertConfig(vocab_size=7, hidden_size=4, num_hidden_layers=2,
+                           num_attention_heads=1, intermediate_size=6))
+    bert(tf.zeros([1, 2], tf.int32), tf.ones([1, 2], tf.bool), tf.zeros([1, 2], tf.int32))
+    head = tf.Variable(tf.ones([2, 2]))
+    optimizer = make_optimizer(config, [bert])
+  variables = [*bert.trainable_variables, head]
+  before = [v.numpy() for v in variables]
+  tf.function(lambda: strategy.run(lambda: optimizer.apply(
+      [tf.ones_like(v) for v in variables], variables)))()
+  assert {_layer(v.name) for v in bert.trainable_variables} == {-1, 0, 1}
+  for variable, old in zip(variables, before):
+    # Adam's first update is the sign of the gradient times the rate.
+    share = 1.0 if variable is head else 0.5 ** (2 - _layer(variable.name))
+    decay = 0.5 if old.ndim > 1 else 0.0
+    for copy in strategy.experimental_local_results(variable):
+      np.testing.assert_allclose(copy, old * (1 - 0.1 * share * decay) - 0.1 * share,
+                                 rtol=1e-4, atol=1e-6, err_msg=variable.name)

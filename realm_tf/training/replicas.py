@@ -1,0 +1,182 @@
+"""One training step on any number of devices (tf.distribute).
+
+A batch is a function of seed and step. So each process makes the whole batch and each
+replica takes its share: nothing is handed around, and a run sees the same batches
+whatever the number of replicas. A replica's loss is a mean over its share; gradients
+and metrics are averaged over the replicas, which makes them those of the whole batch.
+
+Shape letters: R replicas, B batch, D size.
+"""
+
+import json
+import os
+from typing import Any, Callable
+
+import tensorflow as tf
+
+from realm_tf.errors import UserError
+
+Metrics = dict[str, tf.Tensor]
+_MEAN, _SUM = tf.distribute.ReduceOp.MEAN, tf.distribute.ReduceOp.SUM
+
+
+def make_strategy(kind: str) -> tf.distribute.Strategy:
+  """Makes the strategy of that name; a model made in its scope is trained by it.
+
+  Args:
+    kind: "one_device"; "mirrored", all GPUs of this machine, or all logical CPU devices
+      where there is none; "multi_worker", the processes that TF_CONFIG names.
+
+  Raises:
+    UserError: no such kind, or TF_CONFIG does not say which processes there are.
+  """
+  if kind == "one_device":
+    return tf.distribute.get_strategy()
+  if kind == "mirrored":
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+  if kind == "multi_worker":
+    _check_tf_config()
+    return tf.distribute.MultiWorkerMirroredStrategy()
+  raise UserError(f"'{kind}': expected one_device, mirrored or multi_worker")
+
+
+def _check_tf_config() -> None:
+  try:
+    found = json.loads(os.environ.get("TF_CONFIG", ""))
+    workers, task = found["cluster"]["worker"], found["task"]
+    if task["type"] == "worker" and 0 <= task["index"] < len(workers):
+      return
+  except (json.JSONDecodeError, KeyError, TypeError):
+    pass
+  raise UserError(
+      'TF_CONFIG: expected {"cluster": {"worker": ["host:port", ...]}, "task": '
+      '{"type": "worker", "index": N}}, N being which of the workers this process is')
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+  """Whether this process writes what all of them make: worker 0, or the only one."""
+  resolver = strategy.cluster_resolver
+  return resolver is None or not resolver.task_id
+
+
+def worker(strategy: tf.distribute.Strategy) -> int:
+  """Which process this is."""
+  return 0 if is_chief(strategy) else strategy.cluster_resolver.task_id
+
+
+def on_any_worker(strategy: tf.distribute.Strategy, flag: bool) -> bool:
+  """Whether any process says so: they must all stop at the same step, or none would."""
+  if not getattr(strategy.extended, "_in_multi_worker_mode", lambda: False)():
+    return flag
+  total = strategy.run(lambda value: all_sum(value), args=(tf.constant(float(flag)),))
+  return float(strategy.experimental_local_results(total)[0]) > 0
+
+
+def replicated(strategy: tf.distribute.Strategy, step: Callable[[Any], Metrics],
+               element_spec: Any, batch_size: int, parts: int = 1
+               ) -> Callable[[Any], Metrics]:
+  """The step of a share of the batch, as a graph that takes the whole batch.
+
+  Args:
+    strategy: of the model.
+    step: runs on each replica, is given its share, and returns metrics, scalars that are
+      means over the share.
+    element_spec: of the batches.
+    batch_size: B.
+    parts: into how many parts the step cuts its share.
+
+  Raises:
+    UserError: B is not a multiple of replicas and parts.
+  """
+  count = strategy.num_replicas_in_sync
+  if batch_size % (count * parts):
+    raise UserError(f"batch_size: {batch_size} is not a multiple of {count} replicas x "
+                    f"{parts} parts (accumulate)")
+
+  @tf.function(input_signature=[element_spec])
+  def whole(batch: Any) -> Metrics:
+    if count == 1:
+      return step(batch)
+    names = list[str]()
+
+    def on_replica(batch: Any) -> tf.Tensor:
+      replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+      metrics = step(part_of(batch, replica, batch_size // count))
+      names[:] = metrics
+      return tf.stack([metrics[name] for name in names])  # one collective for all
+
+    means = strategy.reduce(_MEAN, strategy.run(on_replica, args=(batch,)), axis=None)
+    return dict(zip(names, tf.unstack(means), strict=True))
+
+  return whole
+
+
+def part_of(batch: Any, number: int | tf.Tensor, size: int | tf.Tensor) -> Any:
+  """Examples [number * size, (number + 1) * size) of each tensor of a batch."""
+  return tf.nest.map_structure(lambda t: t[number * size:(number + 1) * size], batch)
+
+
+def mean_over_parts(compute: Callable[[Any], Any], batch: Any, size: int,
+                    parts: int) -> Any:
+  """The mean of `compute` over equal parts of the batch, one after the other.
+
+  So memory is that of one part (gradient accumulation).
+
+  Args:
+    compute: from a part to gradients and metrics in any structure; a gradient may be
+      None. It must not talk to other replicas.
+    batch: tensors with an example per row.
+    size: of the batch, a multiple of `parts`.
+    parts: how many.
+  """
+  if parts == 1:
+    return compute(batch)
+  size = size // parts
+  first = compute(part_of(batch, 0, size))
+  flat = [value if value is None else tf.convert_to_tensor(value)
+          for value in tf.nest.flatten(first)]
+  there = [i for i, value in enumerate(flat) if value is not None]
+
+  def add(number: tf.Tensor, *sums: tf.Tensor):
+    values = tf.nest.flatten(compute(part_of(batch, number, size)))
+    return number + 1, *(total + tf.convert_to_tensor(values[i])
+                         for total, i in zip(sums, there))
+
+  _, *sums = tf.while_loop(lambda number, *_: number < parts, add,
+                           [tf.constant(1), *(flat[i] for i in there)],
+                           parallel_iterations=1)
+  for i, total in zip(there, sums):
+    flat[i] = total / parts
+  return tf.nest.pack_sequence_as(first, flat)
+
+
+# What follows is called on each replica, inside a step.
+
+
+def all_sum(values: Any) -> Any:
+  """The sum over all replicas, in any structure of tensors; has a gradient."""
+  context = tf.distribute.get_replica_context()
+  return values if context.num_replicas_in_sync == 1 else context.all_reduce(_SUM, values)
+
+
+def all_mean(values: Any) -> Any:
+  """The mean over all replicas, in any structure of tensors; has a gradient."""
+  context = tf.distribute.get_replica_context()
+  return values if context.num_replicas_in_sync == 1 else context.all_reduce(_MEAN, values)
+
+
+def own_first(values: tf.Tensor) -> tf.Tensor:
+  """All replicas' [B, ...] tensors after each other, this one's first: [R * B, ...].
+
+  It is a sum over replicas of tensors that are 0 but for the own share: the gradient is
+  then right by itself, the sum of what all replicas make of this one's values.
+  """
+  context = tf.distribute.get_replica_context()
+  count = context.num_replicas_in_sync
+  if count == 1:
+    return values
+  size, replica = tf.shape(values)[0], context.replica_id_in_sync_group
+  paddings = [[replica * size, (count - 1 - replica) * size]]
+  paddings += [[0, 0]] * (values.shape.rank - 1)
+  return tf.roll(all_sum(tf.pad(values, paddings)), -replica * size, 0)

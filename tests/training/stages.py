@@ -1,0 +1,66 @@
+"""Trains single stages of the tiny world: in this process or, by `main`, in another."""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.corpus.passages import Passages
+from realm_tf.corpus.store import Corpus
+from realm_tf.index.embed import CorpusEmbedder, collect
+from realm_tf.index.exact import ExactIndex
+from realm_tf.models.realm import Realm
+from realm_tf.training import replicas
+from realm_tf.training.finetune import train_finetune
+from realm_tf.training.ict import train_ict
+from realm_tf.training.pretrain import train_pretrain
+from realm_tf.training.reading import train_reading
+from tests import tiny
+
+STAGES = ("ict", "reading", "pretrain", "finetune")
+
+
+def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
+          strategy: tf.distribute.Strategy | None = None):
+  """Trains one stage from the first weights on; returns its loop and its model."""
+  with (strategy or tf.distribute.get_strategy()).scope():
+    model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+  if stage == "ict":
+    return train_ict(config, corpus, model, folder), model
+  passages = Passages(corpus)
+  embedder = CorpusEmbedder(passages, model.make_tower, 64, 1024)
+  embedder.snapshot(model.retriever.document_tower)
+  table = collect(embedder.batches(), embedder.num_rows)
+  index = ExactIndex(*table.shape)
+  index.assign(table, 0)
+  banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
+  if stage == "reading":
+    return train_reading(config, corpus, passages, model, index, banned, folder), model
+  if stage == "pretrain":
+    return train_pretrain(config, corpus, passages, model, index, banned, folder)[0], model
+  questions = [f"what is the capital of {country}" for country in tiny.CITIES.values()]
+  return train_finetune(config, corpus, passages, model, index, questions,
+                        [[city] for city in tiny.CITIES], folder), model
+
+
+def saved(folder: pathlib.Path) -> dict[str, np.ndarray]:
+  """All that the newest checkpoint of a stage holds, by name."""
+  reader = tf.train.load_checkpoint(str(folder / "checkpoints"))
+  return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
+          if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
+
+
+def main(stage: str, world: str, folder: str, kind: str, changes: str) -> None:
+  """Trains a stage on the corpus and BERT that lie in `world`, deterministically."""
+  strategy = replicas.make_strategy(kind)
+  tf.config.experimental.enable_op_determinism()
+  changes = json.loads(changes)
+  config = tiny.make_config(pathlib.Path(world), write=False, **changes)
+  train(stage, pathlib.Path(folder), Corpus.open(pathlib.Path(world) / "corpus"), config,
+        strategy)
+
+
+if __name__ == "__main__":
+  main(*sys.argv[1:])

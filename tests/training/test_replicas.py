@@ -1,0 +1,174 @@
+"""Loss and gradients do not depend on how many replicas and parts there are."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from realm_tf.errors import UserError
+from realm_tf.training import replicas
+from realm_tf.training.log import read_curves
+from tests import tiny
+from tests.training import stages
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_CHANGES = {f"{stage}__{field}": value for stage in stages.STAGES
+            for field, value in (("steps", 1), ("batch_size", 8), ("clip_norm", 0.1))}
+# More than there are blocks: some stand twice, and must not be each other's negatives.
+_CHANGES["ict__batch_size"] = 32
+
+
+@pytest.fixture(name="world", scope="module")
+def _world(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("replicas")
+  tiny.write_bert(folder / "bert", hidden=16, layers=1)
+  return folder, tiny.make_corpus(folder / "corpus")
+
+
+@pytest.fixture(name="mirrored", scope="module")
+def _mirrored():
+  # One for all: TensorFlow confuses the collectives of two strategies in one process.
+  strategy = replicas.make_strategy("mirrored")
+  assert strategy.num_replicas_in_sync == 2
+  return strategy
+
+
+def _gradients(stage, world, folder, strategy=None, **changes):
+  """The loss of the first step, and its clipped gradient: Adam's first moment x 10."""
+  config = tiny.make_config(world[0], write=False, checkpoint_every=1, **_CHANGES,
+                            **changes)
+  loop, _ = stages.train(stage, folder, world[1], config, strategy)
+  moments = {name: value for name, value in stages.saved(folder).items()
+             if ".OPTIMIZER_SLOT" in name and "/m/" in name}
+  assert len(moments) > 20
+  return loop.log.rows[-1][1], moments
+
+
+@pytest.mark.parametrize("stage", [
+    "ict", "pretrain", *(pytest.param(stage, marks=pytest.mark.slow)
+                         for stage in ("reading", "finetune"))])
+def test_two_replicas_with_two_parts_each_are_one_device(
+    world, mirrored, tmp_path, stage):
+  loss = {"pretrain__loss": "per_mask"}
+  metrics, gradients = _gradients(stage, world, tmp_path / "one", **loss)
+  ours, by_replicas = _gradients(stage, world, tmp_path / "two", mirrored, **loss,
+                                 **{f"{stage}__accumulate": 2})
+  assert {name: ours[name] for name in metrics} == pytest.approx(metrics, 2e-4, 1e-5)
+  assert by_replicas.keys() == gradients.keys()
+  for name, expected in gradients.items():
+    np.testing.assert_allclose(by_replicas[name], expected, rtol=1e-3, atol=1e-6,
+                               err_msg=name)
+
+
+def test_own_first_has_the_gradient_of_a_plain_concatenation(mirrored):
+  rng = np.random.default_rng(0)
+  values, weights = rng.normal(size=[4, 3]), rng.normal(size=[2, 4, 3])
+
+  def step():
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    own = tf.constant(values)[2 * replica:2 * replica + 2]
+    with tf.GradientTape() as tape:
+      tape.watch(own)
+      everything = replicas.own_first(own)
+      loss = tf.reduce_sum(everything ** 2 * tf.gather(weights, replica))
+    return everything, tape.gradient(loss, own)
+
+  everything, gradients = tf.function(lambda: mirrored.run(step))()
+  orders = [[0, 1, 2, 3], [2, 3, 0, 1]]
+  for replica, order in enumerate(orders):
+    np.testing.assert_array_equal(everything.values[replica], values[order])
+    # Its rows stand first with itself, last with the other.
+    own = values[order[:2]]
+    expected = 2 * own * (weights[replica, :2] + weights[1 - replica, 2:])
+    np.testing.assert_allclose(gradients.values[replica], expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", stages.STAGES)
+def test_two_processes_are_one_device(world, tmp_path, stage):
+  metrics, gradients = _gradients(stage, world, tmp_path / "one")
+  folder = tmp_path / "two"
+  for process in _two_processes(stage, world, folder, checkpoint_every=1, **_CHANGES):
+    log, _ = process.communicate(timeout=500)
+    assert process.returncode == 0, log
+  for curves in (folder / "curves.csv", folder / "worker-1" / "curves.csv"):
+    ours = read_curves(curves)[-1][1]
+    assert {name: ours[name] for name in metrics} == pytest.approx(metrics, 2e-4, 1e-5)
+  ours = stages.saved(folder)
+  for name, expected in gradients.items():
+    np.testing.assert_allclose(ours[name], expected, rtol=1e-3, atol=1e-6, err_msg=name)
+  assert not (folder / "worker-1" / "checkpoints").exists()
+
+
+@pytest.mark.slow
+def test_a_stop_of_one_process_stops_both_at_the_same_step(world, tmp_path):
+  folder = tmp_path / "two"
+  processes = _two_processes("ict", world, folder, checkpoint_every=2, ict__steps=100000)
+  while not (folder / "checkpoints" / "checkpoint").exists():
+    assert processes[0].poll() is None, processes[0].communicate()[0]
+    time.sleep(0.01)
+  processes[1].send_signal(signal.SIGTERM)
+  logs = [process.communicate(timeout=300)[0] for process in processes]
+  stopped = [re.search(r"Interrupted: stopped at step (\d+) of 100000", log) for log in logs]
+  assert stopped[0] and stopped[1], logs
+  step = int(stopped[0][1])
+  assert step == int(stopped[1][1])
+  assert int(stages.saved(folder)["step/.ATTRIBUTES/VARIABLE_VALUE"]) == step
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_number_of_replicas(world, mirrored, tmp_path):
+  for name, strategy in (("same", None), ("other", mirrored)):
+    for steps, by in ((1, None), (2, strategy)):
+      config = tiny.make_config(world[0], write=False, checkpoint_every=1,
+                                **{**_CHANGES, "ict__steps": steps})
+      loop, _ = stages.train("ict", tmp_path / name, world[1], config, by)
+    assert [step for step, _ in loop.log.rows] == [1, 2]
+  same, other = (stages.saved(tmp_path / name) for name in ("same", "other"))
+  assert same.keys() == other.keys()
+  for name, value in same.items():
+    if "/m/" in name:
+      np.testing.assert_allclose(other[name], value, rtol=1e-2, atol=1e-5, err_msg=name)
+
+
+def _two_processes(stage, world, folder, **changes):
+  workers = [f"localhost:{port}" for port in _free_ports(2)]
+  return [subprocess.Popen(
+      [sys.executable, "-m", "tests.training.stages", stage, str(world[0]), str(folder),
+       "multi_worker", json.dumps(changes)], cwd=_ROOT, stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT, text=True, env={
+          **os.environ, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
+              "cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})})
+      for index in range(2)]
+
+
+def _free_ports(count):
+  sockets = [socket.socket() for _ in range(count)]
+  for opened in sockets:
+    opened.bind(("localhost", 0))
+  ports = [opened.getsockname()[1] for opened in sockets]
+  for opened in sockets:
+    opened.close()
+  return ports
+
+
+def test_a_batch_that_cannot_be_shared_out_is_an_error(mirrored):
+  with pytest.raises(UserError, match="batch_size: 6 is not a multiple of 2 replicas x 2"):
+    replicas.replicated(mirrored, lambda batch: {}, None, 6, 2)
+
+
+@pytest.mark.parametrize("value", ["", "{}", "not json", '{"cluster": {"worker": ["a:1"]}, '
+                                   '"task": {"type": "worker", "index": 1}}'])
+def test_bad_tf_config_is_an_error(monkeypatch, value):
+  monkeypatch.setenv("TF_CONFIG", value)
+  with pytest.raises(UserError, match="TF_CONFIG: expected"):
+    replicas.make_strategy("multi_worker")
