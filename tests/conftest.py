@@ -2,8 +2,19 @@
 """Imports realm_tf first: it must choose Keras 2 before TensorFlow loads."""
 
 import realm_tf  # noqa: F401  # isort: skip
+import pytest
 import tensorflow as tf
+
+from realm_tf.training import replicas
 
 # Two devices where there is one processor, for what must not depend on their number.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(name="mirrored", scope="session")
+def _mirrored():
+  # One for all: TensorFlow confuses the collectives of two strategies in one process.
+  strategy = replicas.make_strategy("mirrored")
+  assert strategy.num_replicas_in_sync == 2
+  return strategy

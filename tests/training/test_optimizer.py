@@ -68,8 +68,8 @@ def _layer(name):
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-def test_lower_layers_learn_more_slowly(devices):
-  strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)])
+def test_lower_layers_learn_more_slowly(devices, mirrored):
+  strategy = tf.distribute.get_strategy() if devices == 1 else mirrored
   config = OptimizerConfig(steps=10, learning_rate=0.1, warmup_steps=1, weight_decay=0.5,
                            clip_norm=1e6, layer_decay=0.5)
   with strategy.scope():

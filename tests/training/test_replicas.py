@@ -34,14 +34,6 @@ def _world(tmp_path_factory):
   return folder, tiny.make_corpus(folder / "corpus")
 
 
-@pytest.fixture(name="mirrored", scope="module")
-def _mirrored():
-  # One for all: TensorFlow confuses the collectives of two strategies in one process.
-  strategy = replicas.make_strategy("mirrored")
-  assert strategy.num_replicas_in_sync == 2
-  return strategy
-
-
 def _gradients(stage, world, folder, strategy=None, **changes):
   """The loss of the first step, and its clipped gradient: Adam's first moment x 10."""
   config = tiny.make_config(world[0], write=False, checkpoint_every=1, **_CHANGES,
