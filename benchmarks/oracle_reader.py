@@ -65,9 +65,8 @@ def _train(run: RunFolder, model, index) -> None:
   pretrain = dataclasses.replace(
       run.config.pretrain, steps=_STEPS.value, learning_rate=_RATE.value)
   optimizer, variables = make_optimizer(pretrain), model.retriever.trainable_variables
-  banned = np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]
   for batch in pretraining_batches(
-      run.corpus, banned, batch_size=pretrain.batch_size,
+      run.corpus, run.banned, batch_size=pretrain.batch_size,
       query_length=pretrain.query_length, max_masks=pretrain.max_masks,
       support=pretrain.span_blocks, seed=run.config.seed, first_step=0,
       last_step=pretrain.steps):

@@ -29,10 +29,10 @@ def _holds(body: np.ndarray, span: np.ndarray) -> bool:
 def main(_) -> None:
   run = RunFolder.existing(_WORKDIR.value)
   model, settings = run.model(_STAGE.value), run.config.pretrain
-  index, banned = run.index(model), np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]
+  index = run.index(model)
   with_answer, without, found = [], [], []
   for batch in pretraining_batches(
-      run.corpus, banned, batch_size=16, query_length=settings.query_length,
+      run.corpus, run.banned, batch_size=16, query_length=settings.query_length,
       max_masks=settings.max_masks, support=settings.span_blocks,
       seed=run.config.seed + 2, first_step=0, last_step=_BATCHES.value):
     queries = model.retriever.embed_queries(batch.query)

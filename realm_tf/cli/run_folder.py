@@ -22,6 +22,7 @@ import tensorflow as tf
 from realm_tf import config as config_lib
 from realm_tf import files
 from realm_tf.config import RealmConfig
+from realm_tf.corpus.duplicates import banned_rows
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
@@ -83,12 +84,17 @@ class RunFolder:
 
   def forget_corpus(self) -> None:
     """Lets the next use read it again, after a change."""
-    for name in ("corpus", "passages"):
+    for name in ("corpus", "passages", "banned"):
       self.__dict__.pop(name, None)
 
   @functools.cached_property
   def passages(self) -> Passages:
     return Passages(self.corpus)
+
+  @functools.cached_property
+  def banned(self) -> np.ndarray:
+    """[N, R] int32: the blocks from which those of a sentence must not be predicted."""
+    return banned_rows(self.corpus, self.config.pretrain.ban_similarity)
 
   def questions(self, part: str) -> list[Question]:
     """The questions of `part`, "train" or "held_out"."""

@@ -12,7 +12,6 @@ import numpy as np
 from realm_tf import assets, files
 from realm_tf.cli.run_folder import WARM_START, RunFolder
 from realm_tf.corpus.blocks import split_blocks
-from realm_tf.corpus.duplicates import banned_rows
 from realm_tf.corpus.matching import find_occurrences
 from realm_tf.corpus.readers import read_documents
 from realm_tf.corpus.store import write_store
@@ -72,7 +71,7 @@ def ict(run: RunFolder) -> None:
 def pretrain(run: RunFolder) -> None:
   started = time.monotonic()
   wanted, blocks = run.config.pretrain.candidates, run.corpus.num_blocks
-  banned = _banned(run)
+  banned = run.banned
   most = blocks + 1 - banned.shape[1]  # with the null document
   if wanted > most:
     raise UserError(f"config.pretrain.candidates: {wanted} are more than a corpus of "
@@ -85,11 +84,6 @@ def pretrain(run: RunFolder) -> None:
   _, refresher = train_pretrain(run.config, run.corpus, run.passages, model, index, banned,
                                 run.path / "pretrain")
   run.finish("pretrain", model, started, refreshes=refresher.swaps)
-
-
-def _banned(run: RunFolder) -> np.ndarray:
-  """[N, R] int32: the blocks from which those of a sentence must not be predicted."""
-  return banned_rows(run.corpus, run.config.pretrain.ban_similarity)
 
 
 def finetune(run: RunFolder) -> None:
@@ -124,7 +118,7 @@ def evaluate(run: RunFolder, stage: str) -> dict[str, Any]:
     metrics["exact_match_lost_by_index"] = exactly["exact_match"] - metrics["exact_match"]
   if run.config.evaluate.masked_sentences and stage != "finetune":  # it has no word head
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
-                                answerer.index, _banned(run)))
+                                answerer.index, run.banned))
   evaluation.write_predictions(path.with_suffix(".predictions.jsonl"), questions, records)
   files.write_json(path, metrics)
   return metrics
