@@ -23,8 +23,8 @@ from realm_tf.files import new_file
 from realm_tf.index.embed import collect
 from realm_tf.models import losses
 from realm_tf.text.inputs import pack_single
+from realm_tf.training.candidates import candidates, relevance
 from realm_tf.training.optimizer import make_optimizer
-from realm_tf.training.pretrain import candidates, relevance
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A finished run.", required=True)
 _STEPS = flags.DEFINE_integer("steps", 160, "Steps of the run's batch size.")

@@ -41,9 +41,9 @@ def _timed(run, mode: str) -> dict:
   times, staleness = [], []
   check = Loop._check  # pylint: disable=protected-access
 
-  def checked(self, loss, step):  # runs at the end of every step
+  def checked(*arguments):  # runs at the end of every step
     times.append(time.perf_counter())
-    check(self, loss, step)
+    check(*arguments)
 
   Loop._check = checked  # pylint: disable=protected-access
   try:

@@ -13,7 +13,7 @@ from absl import app, flags
 from realm_tf.cli.run_folder import RunFolder
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.models import losses
-from realm_tf.training.pretrain import candidates, mask_log_probs
+from realm_tf.training.candidates import candidates, mask_log_probs
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A finished run.", required=True)
 _STAGE = flags.DEFINE_string("stage", "pretrain", "Whose model: ict or pretrain.")

@@ -9,12 +9,12 @@ measurement is a process of its own; the rounds alternate.
 """
 
 import json
-import platform
 import statistics
 import subprocess
 import sys
 
 from absl import app, flags
+from machine import processor
 
 from realm_tf.files import new_file
 
@@ -116,12 +116,6 @@ def _commands() -> dict[str, list[str]]:
   return commands
 
 
-def _processor() -> str:
-  with open("/proc/cpuinfo", encoding="utf-8") as file:
-    names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-  return f"{len(names)} x {names[0]}" if names else platform.processor()
-
-
 def main(_) -> None:
   if _OURS.value:
     _measure_ours(_OURS.value)
@@ -133,7 +127,7 @@ def main(_) -> None:
   table = {name: {"seconds": statistics.median(s for one in ones for s in one["seconds"]),
                   "peak_mb": max(one["peak_mb"] for one in ones)}
            for name, ones in found.items()}
-  print(f"{_processor()}; {_teraflops(SIZES):.2f} TFLOP; median of "
+  print(f"{processor()}; {_teraflops(SIZES):.2f} TFLOP; median of "
         f"{_ROUNDS.value * _REPEATS.value} steps\n")
   for name, values in table.items():
     peer = table.get(name.replace("ours", "Hugging Face"))
@@ -141,7 +135,7 @@ def main(_) -> None:
     print(f"{name:24s} {values['seconds']:6.2f} s {values['peak_mb']:8.0f} MB{ratio}")
   if _JSON.value:
     with new_file(_JSON.value, "w") as file:
-      json.dump({"processor": _processor(), "sizes": SIZES, "systems": table}, file, indent=2)
+      json.dump({"processor": processor(), "sizes": SIZES, "systems": table}, file, indent=2)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """`realm COMMAND [flags]`: parse, build, call."""
 
+import pathlib
 import sys
+from logging import ERROR
 from typing import Sequence
 
 from absl import flags, logging
@@ -50,6 +52,17 @@ def _one_line(error: BaseException) -> str:
   return " ".join(str(error).split())
 
 
+def _show_our_log() -> None:
+  """Shows what our own modules log; of the libraries, whose notes nobody here can use,
+  errors alone."""
+  ours = pathlib.Path(realm_tf.__file__).resolve().parent
+  logging.use_absl_handler()
+  logging.set_verbosity(logging.INFO)
+  logging.get_absl_handler().addFilter(
+      lambda record: record.levelno >= ERROR
+      or pathlib.Path(record.pathname).resolve().is_relative_to(ours))
+
+
 def run(arguments: Sequence[str]) -> int:
   """Runs one command; the exit code is 2 where the user can mend it."""
   if not arguments or arguments[0] in ("--help", "-h", "help"):
@@ -63,8 +76,7 @@ def run(arguments: Sequence[str]) -> int:
     words = _parse(name, command, rest)
     if words is None:
       return 0
-    logging.use_absl_handler()
-    logging.set_verbosity(logging.INFO)
+    _show_our_log()
     return _call(command, words)
   except UserError as error:
     print(f"realm: {_one_line(error)}", file=sys.stderr)

@@ -13,7 +13,7 @@ from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
-from realm_tf.training.pretrain import candidates, mask_distributions, relevance
+from realm_tf.training.candidates import candidates, mask_distributions, relevance
 
 
 def masked_words(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,

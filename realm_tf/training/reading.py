@@ -24,9 +24,10 @@ from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.training import replicas
+from realm_tf.training.candidates import candidates, mask_log_probs
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
-from realm_tf.training.pretrain import candidates, mask_log_probs, mean_masks
+from realm_tf.training.pretrain import mean_masks
 
 
 def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,

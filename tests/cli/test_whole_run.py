@@ -64,6 +64,8 @@ def _run(world):
   """The whole run, done once for all tests of this file."""
   done = realm("run", f"--config={world}/config.py", f"--workdir={world}/run")
   assert done.returncode == 0, done.stderr
+  assert "pretrain.py" in done.stderr  # our log: an index was swapped in
+  assert "functional_saver" not in done.stderr  # not TensorFlow's
   return world / "run", done.stdout
 
 

@@ -9,7 +9,7 @@ from realm_tf.evaluation import masked_words as module
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models.realm import Realm
-from realm_tf.training import pretrain
+from realm_tf.training import candidates
 from tests import tiny
 
 
@@ -81,9 +81,9 @@ def test_gain_is_that_of_the_loss(world):
       support=config.pretrain.span_blocks, seed=0, first_step=0, last_step=1,
       held_out=True)))
   queries = model.retriever.embed_queries(batch.query)
-  rows = pretrain.candidates(index, passages, queries, batch.banned, 3)
-  scores = pretrain.relevance(model, passages, queries, rows).numpy().astype(np.float64)
-  log_probs = pretrain.mask_log_probs(model, passages, batch, rows).numpy()
+  rows = candidates.candidates(index, passages, queries, batch.banned, 3)
+  scores = candidates.relevance(model, passages, queries, rows).numpy().astype(np.float64)
+  log_probs = candidates.mask_log_probs(model, passages, batch, rows).numpy()
   prior = np.exp(scores - scores.max(1, keepdims=True))
   prior /= prior.sum(1, keepdims=True)
   mixed = np.log((prior[:, :, None] * np.exp(log_probs)).sum(1))  # [B, M]

@@ -8,7 +8,7 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models.realm import Realm
-from realm_tf.training import pretrain
+from realm_tf.training import candidates, pretrain
 from tests import tiny
 
 
@@ -32,7 +32,7 @@ def test_candidates_are_null_then_the_best_without_the_banned(world):
   index = ExactIndex(*table.shape)
   index.assign(table, 0)
   queries = rng.integers(-4, 5, [4, 16]).astype(np.float32)
-  rows = pretrain.candidates(index, passages, queries, batch.banned, 5).numpy()
+  rows = candidates.candidates(index, passages, queries, batch.banned, 5).numpy()
   scores = queries @ table.T
   scores[np.arange(4), batch.row.numpy()] = -np.inf
   expected = np.argsort(-scores, axis=1, kind="stable")[:, :4]
@@ -47,7 +47,7 @@ def test_a_stale_index_brings_more_and_the_fresh_tower_chooses(world):
   index = ExactIndex(*table.shape)
   index.assign(table, 0)  # says nothing about the model's own embeddings
   queries = model.retriever.embed_queries(batch.query)
-  rows = pretrain.reranked_candidates(
+  rows = candidates.reranked_candidates(
       model, index, passages, queries, batch.banned, 4, 3).numpy()
   stale = index.search(queries, 9, batch.banned)[1].numpy()
   fresh = model.retriever.embed_documents(
@@ -80,7 +80,7 @@ def test_relevance_is_by_the_fresh_tower_of_each_candidate_alone(world):
   _, passages, model, batch = world
   rows = np.array([[25, 3, 4], [25, 3, 9], [25, 0, 3], [25, 1, 2]], np.int32)
   queries = model.retriever.embed_queries(batch.query)
-  ours = pretrain.relevance(model, passages, queries, rows).numpy()
+  ours = candidates.relevance(model, passages, queries, rows).numpy()
   for b, k in np.ndindex(rows.shape):
     document = model.retriever.embed_documents(passages.documents(rows[b, k:k + 1], 64))
     np.testing.assert_allclose(ours[b, k], np.dot(queries[b], document[0]), rtol=1e-4,
@@ -90,12 +90,12 @@ def test_relevance_is_by_the_fresh_tower_of_each_candidate_alone(world):
 def test_mask_log_probs_are_those_of_each_pair_alone(world):
   _, passages, model, batch = world
   rows = np.array([[25, 3], [25, 5], [25, 0], [25, 1]], np.int32)
-  ours = pretrain.mask_log_probs(model, passages, batch, rows).numpy()
+  ours = candidates.mask_log_probs(model, passages, batch, rows).numpy()
   for b, k in np.ndindex(rows.shape):
     one = type(batch)(*(tf.nest.map_structure(lambda t, b=b: t[b:b + 1], field)
                         for field in batch))
     pair = np.array([[25, rows[b, k]]], np.int32)
-    alone = pretrain.mask_log_probs(model, passages, one, pair).numpy()
+    alone = candidates.mask_log_probs(model, passages, one, pair).numpy()
     np.testing.assert_allclose(ours[b, k], alone[0, 1], rtol=1e-3, atol=1e-4)
 
 
@@ -106,10 +106,10 @@ def test_retriever_gradient_is_r_of_z_through_the_tower(world):
   variables = model.retriever.trainable_variables
 
   def scores():
-    return pretrain.relevance(model, passages, model.retriever.embed_queries(batch.query),
+    return candidates.relevance(model, passages, model.retriever.embed_queries(batch.query),
                               rows)
 
-  log_probs = pretrain.mask_log_probs(model, passages, batch, rows)
+  log_probs = candidates.mask_log_probs(model, passages, batch, rows)
   with tf.GradientTape() as tape:
     loss = pretrain.marginal(model.config, scores(), log_probs, batch.weights)
   whole = tape.gradient(loss, variables)

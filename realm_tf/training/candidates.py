@@ -1,0 +1,106 @@
+"""The K candidates of a masked sentence: found, scored by fresh towers, read.
+
+Guu et al. 2020, sections 3.1 and 3.3. Shape letters: B batch, K candidates, M masks, V
+vocabulary, D projection.
+"""
+
+from typing import Callable, Sequence
+
+import tensorflow as tf
+
+from realm_tf.config import PretrainConfig
+from realm_tf.corpus.passages import Passages
+from realm_tf.examples.pretraining import PretrainingBatch
+from realm_tf.index.interface import RowIndex
+from realm_tf.models.realm import Realm
+from realm_tf.text.inputs import Packed
+
+
+def candidates(index: RowIndex, passages: Passages, queries: tf.Tensor,
+               banned: tf.Tensor, count: int) -> tf.Tensor:
+  """The null document, then the top `count` - 1 of the index: [B, K] rows."""
+  _, rows = index.search(queries, count - 1, banned)
+  return _with_null(passages, rows)
+
+
+def reranked_candidates(model: Realm, index: RowIndex, passages: Passages,
+                        queries: tf.Tensor, banned: tf.Tensor, count: int, factor: int
+                        ) -> tf.Tensor:
+  """As `candidates`, of `factor` times as many from the index the fresh tower's best."""
+  more = min((count - 1) * factor, passages.num_blocks - banned.shape[1])
+  _, rows = index.search(queries, more, banned)
+  scores = relevance(model, passages, tf.stop_gradient(queries), rows)
+  _, best = tf.math.top_k(scores, count - 1)
+  return _with_null(passages, tf.gather(rows, best, batch_dims=1))
+
+
+def _with_null(passages: Passages, rows: tf.Tensor) -> tf.Tensor:
+  null = tf.fill([tf.shape(rows)[0], 1], passages.null_row)
+  return tf.concat([null, rows], 1)
+
+
+def choose(pretrain: PretrainConfig, model: Realm, index: RowIndex, passages: Passages,
+           queries: tf.Tensor, banned: tf.Tensor) -> tf.Tensor:
+  """The candidates in the way that the config names: [B, D], [B, R] -> [B, K] rows."""
+  if pretrain.refresh == "rerank":
+    return reranked_candidates(model, index, passages, queries, banned,
+                               pretrain.candidates, pretrain.rerank_factor)
+  return candidates(index, passages, queries, banned, pretrain.candidates)
+
+
+def relevance(model: Realm, passages: Passages, queries: tf.Tensor, rows: tf.Tensor
+              ) -> tf.Tensor:
+  """f(x, z) by the fresh document tower: [B, D], [B, K] rows -> [B, K].
+
+  A block that several queries retrieved is embedded once.
+  """
+  unique, place = tf.unique(tf.reshape(rows, [-1]))
+  documents = model.retriever.embed_documents(
+      passages.documents(unique, model.config.retriever.document_length))
+  chosen = tf.reshape(tf.gather(documents, place),
+                      [tf.shape(rows)[0], -1, documents.shape[-1]])  # [B, K, D]
+  return tf.einsum("bd,bkd->bk", queries, chosen)
+
+
+def mask_log_probs(model: Realm, passages: Passages, batch: PretrainingBatch,
+                   rows: tf.Tensor) -> tf.Tensor:
+  """log p(y_j | z, x) of each mask with each candidate: [B, K] rows -> [B, K, M].
+
+  Candidate 0 is the null document: those pairs are short, and would be padded to
+  the length of the others, so they are read by themselves.
+  """
+  def read(rows: tf.Tensor) -> tf.Tensor:
+    packed, (positions, labels, weights) = _pairs(
+        model, passages, batch, rows, (batch.positions, batch.labels, batch.weights))
+    return model.encoder.mask_log_probs(packed, positions, labels, weights)
+
+  return _null_apart(read, rows)
+
+
+def mask_distributions(model: Realm, passages: Passages, batch: PretrainingBatch,
+                       rows: tf.Tensor) -> tf.Tensor:
+  """log p(. | z, x) at each mask with each candidate: [B, K] rows -> [B, K, M, V]."""
+  def read(rows: tf.Tensor) -> tf.Tensor:
+    packed, (positions, weights) = _pairs(
+        model, passages, batch, rows, (batch.positions, batch.weights))
+    return model.encoder.mask_distributions(packed, positions, weights)
+
+  return _null_apart(read, rows)
+
+
+def _pairs(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor,
+           fields: Sequence[tf.Tensor]) -> tuple[Packed, list[tf.Tensor]]:
+  """B * K packed pairs, and the fields [B, M] of the batch for each of them."""
+  lengths = tf.reduce_sum(tf.cast(batch.query.mask, tf.int32), 1) - 2
+  question = tf.RaggedTensor.from_tensor(batch.query.ids[:, 1:], lengths)
+  packed = passages.after(question, rows, model.config.pretrain.encoder_length)
+  return packed, [tf.repeat(field, tf.shape(rows)[1], axis=0) for field in fields]
+
+
+def _null_apart(read: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+  """Reads candidate 0 and the others by themselves: [B, K] -> [B, K, ...]."""
+  parts = []
+  for part in (rows[:, :1], rows[:, 1:]):
+    flat = read(part)  # [B * K, ...]
+    parts.append(tf.reshape(flat, tf.concat([tf.shape(part), tf.shape(flat)[1:]], 0)))
+  return tf.concat(parts, 1)
