@@ -13,7 +13,6 @@ import dataclasses
 import json
 
 import numpy as np
-import tensorflow as tf
 from absl import app, flags
 
 from realm_tf.cli.run_folder import RunFolder
@@ -62,6 +61,7 @@ def _holds(body: np.ndarray, span: np.ndarray) -> bool:
 
 
 def _train(run: RunFolder, model, index) -> None:
+  import tensorflow as tf  # pylint: disable=import-outside-toplevel  # after realm_tf
   pretrain = dataclasses.replace(
       run.config.pretrain, steps=_STEPS.value, learning_rate=_RATE.value)
   optimizer, variables = make_optimizer(pretrain), model.retriever.trainable_variables
