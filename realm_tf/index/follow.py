@@ -12,12 +12,13 @@ from absl import logging
 
 from realm_tf.errors import UserError
 from realm_tf.index import store
+from realm_tf.index.freshness import Freshness
 from realm_tf.index.interface import RowIndex
 
 _REMIND_SECONDS = 30.0
 
 
-class Follower:
+class Follower(Freshness):
   """Keeps an index as fresh as the versions that `realm refresh` commits.
 
   Args:
@@ -38,37 +39,21 @@ class Follower:
                swap: Callable[[Callable[[], None]], None] = lambda assign: assign(),
                stopping: Callable[[], bool] = lambda: False, look_every: float = 1.0,
                sleep: Callable[[float], None] = time.sleep):
+    super().__init__(int(index.step), max_staleness, on_stale)
     self._index, self._root = index, root
     self._corpus_rows, self._keep = corpus_rows, keep
-    self._max_staleness, self._on_stale = max_staleness, on_stale
     self._swap, self._stopping, self._sleep = swap, stopping, sleep
     self._look_every = look_every
-    self._looked, self._index_time = -np.inf, time.time()
-    self._warned_at: int | None = None
-    self.index_step = int(index.step)
-    self.swaps = 0
-    self.seconds_waited = 0.0
-    self.rows_per_second = 0.0
+    self._looked = -np.inf
 
   def update(self, step: int) -> bool:
     """To be called before each training step; whether a new index was swapped in."""
     swapped = False
     if time.monotonic() - self._looked >= self._look_every:
       swapped = self._look(step)
-    if step - self.index_step > self._max_staleness:
+    if self._is_stale(step):
       swapped = self._enforce(step) or swapped
     return swapped
-
-  def staleness(self, step: int) -> int:
-    """Steps since the weights that made the index."""
-    return step - self.index_step
-
-  def metrics(self, step: int) -> dict[str, float]:
-    """As those of `Refresher`."""
-    return {"index_step": self.index_step, "index_staleness": self.staleness(step),
-            "index_staleness_seconds": time.time() - self._index_time,
-            "index_swaps": self.swaps, "index_rows_per_second": self.rows_per_second,
-            "index_seconds_waited": self.seconds_waited}
 
   def close(self) -> None:
     """Nothing runs here that would have to end."""
@@ -86,22 +71,16 @@ class Follower:
         raise
       return False  # a newer one has taken its place: the next look finds that
     self._swap(lambda: self._index.assign(prepared, found.origin.step))
-    self.index_step = found.origin.step
-    self._index_time = found.facts.get("weights_of", time.time())
-    self.rows_per_second = found.facts.get("rows_per_second", 0.0)
-    self.swaps += 1
+    self._swapped(found.origin.step, found.facts.get("weights_of", time.time()),
+                  found.facts.get("rows_per_second", 0.0))
     return True
 
   def _enforce(self, step: int) -> bool:
-    if self._on_stale == "warn":
-      if self._warned_at != self.index_step:
-        logging.warning("index of step %d is %d steps old, more than max_staleness=%d",
-                        self.index_step, self.staleness(step), self._max_staleness)
-        self._warned_at = self.index_step
+    if self._only_warns(step):
       return False
     begun, reminded = time.monotonic(), -np.inf
     swapped = False
-    while step - self.index_step > self._max_staleness and not self._stopping():
+    while self._is_stale(step) and not self._stopping():
       if self._look(step):
         swapped = True
         continue

@@ -19,7 +19,8 @@ import time
 from typing import Any, Callable, Protocol
 
 import numpy as np
-from absl import logging
+
+from realm_tf.index.freshness import Freshness
 
 _POLL_SECONDS = 0.2
 
@@ -36,7 +37,7 @@ class Stopped(Exception):
   """Raised inside the worker when `close` asks it to end."""
 
 
-class Refresher:
+class Refresher(Freshness):
   """Keeps an index fresh while its document tower trains.
 
   Args:
@@ -63,25 +64,19 @@ class Refresher:
       raise ValueError(
           f"max_staleness ({max_staleness}) below refresh_every ({refresh_every}) "
           "would stop training at every step to wait for a refresh not yet due")
+    super().__init__(0, max_staleness, on_stale)  # the step is set by `start`
     self._index = index
     self._snapshot = snapshot
     self._embed = embed
     self._refresh_every = refresh_every
-    self._max_staleness = max_staleness
-    self._on_stale = on_stale
     self._wait = wait
     self._around_swap = swap or (lambda assign: assign())
     self._stopping = stopping
     self._worker = concurrent.futures.ThreadPoolExecutor(1, "index-refresh")
     self._running: concurrent.futures.Future | None = None
     self._started_at = 0
-    self._started_time = self._index_time = time.monotonic()
+    self._started_time = time.time()
     self._stop = threading.Event()
-    self._warned_at: int | None = None
-    self.index_step = 0  # until `start`
-    self.swaps = 0
-    self.seconds_waited = 0.0
-    self.rows_per_second = 0.0
 
   def start(self, step: int, index_step: int | None = None) -> None:
     """Makes the first index, and waits for it; or goes on from a stored one."""
@@ -104,20 +99,9 @@ class Refresher:
       if self._wait and self._finished():
         self._swap()
         swapped = True
-    if step - self.index_step > self._max_staleness:
+    if self._is_stale(step):
       swapped = self._enforce(step) or swapped
     return swapped
-
-  def staleness(self, step: int) -> int:
-    """Steps since the weights that made the index."""
-    return step - self.index_step
-
-  def metrics(self, step: int) -> dict[str, float]:
-    """For the log: how old the index is, and what keeping it fresh costs."""
-    return {"index_step": self.index_step, "index_staleness": self.staleness(step),
-            "index_staleness_seconds": time.monotonic() - self._index_time,
-            "index_swaps": self.swaps, "index_rows_per_second": self.rows_per_second,
-            "index_seconds_waited": self.seconds_waited}
 
   def close(self) -> None:
     """Stops a running refresh between two batches and joins the thread."""
@@ -127,7 +111,7 @@ class Refresher:
 
   def _launch(self, step: int) -> None:
     self._snapshot()
-    self._started_at, self._started_time = step, time.monotonic()
+    self._started_at, self._started_time = step, time.time()
     self._running = self._worker.submit(self._work)
 
   def _work(self) -> tuple[Any, float]:
@@ -153,20 +137,15 @@ class Refresher:
   def _swap(self) -> None:
     running, self._running = self._running, None
     assert running is not None
-    prepared, self.rows_per_second = running.result()  # raises what the worker raised
+    prepared, rows_per_second = running.result()  # raises what the worker raised
     self._around_swap(lambda: self._index.assign(prepared, self._started_at))
-    self.index_step, self._index_time = self._started_at, self._started_time
-    self.swaps += 1
+    self._swapped(self._started_at, self._started_time, rows_per_second)
 
   def _enforce(self, step: int) -> bool:
     """Waits until the law holds, or warns once per index that it does not."""
-    if self._on_stale == "warn":
-      if self._warned_at != self.index_step:
-        logging.warning("index of step %d is %d steps old, more than max_staleness=%d",
-                        self.index_step, self.staleness(step), self._max_staleness)
-        self._warned_at = self.index_step
+    if self._only_warns(step):
       return False
-    while step - self.index_step > self._max_staleness:
+    while self._is_stale(step):
       if not self._running:
         self._launch(step)
       if not self._finished():
