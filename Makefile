@@ -43,7 +43,7 @@ test: test-cc
 	@echo "The slow tests are left out; \`make test-slow\` runs them."
 
 test-slow: setup
-	@$(BIN)/python -m pytest tests -m slow
+	@$(BIN)/python -m pytest tests -m slow -n 2
 
 test-sanitize: setup
 	@$(BIN)/python setup.py --quiet build_op_test --sanitize
