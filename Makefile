@@ -7,7 +7,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
-OP := realm_tf/index/_realm_ops.so
+OP := realm_tf/_realm_ops.so
 OP_SOURCES := $(wildcard ops/*.h ops/*.cc) setup.py
 
 .PHONY: setup test test-cc test-slow test-sanitize test-bazel demo lint clean
@@ -24,7 +24,7 @@ $(VENV)/packages.stamp: requirements.lock
 	@touch $@
 
 $(OP): $(OP_SOURCES) $(VENV)/packages.stamp
-	@echo "Compiling the op (about a minute) ..."
+	@echo "Compiling the ops (about a minute) ..."
 	@$(BIN)/python setup.py --quiet build_ext --inplace
 	@touch $@
 
@@ -36,7 +36,7 @@ $(VENV)/package.stamp: pyproject.toml setup.py $(VENV)/packages.stamp | $(OP)
 
 test-cc: setup
 	@$(BIN)/python setup.py --quiet build_op_test
-	@build/top_k_inner_product_test
+	@set -e; for test in build/tests/*_test; do $$test; done
 
 test: test-cc
 	@$(BIN)/python -m pytest tests -m "not slow" -n 2 --dist loadfile
@@ -47,7 +47,7 @@ test-slow: setup
 
 test-sanitize: setup
 	@$(BIN)/python setup.py --quiet build_op_test --sanitize
-	@build/top_k_inner_product_test_sanitized
+	@set -e; for test in build/tests-sanitized/*_test; do $$test; done
 
 test-bazel: setup
 	@bazel test //:ops_tests

@@ -1,10 +1,10 @@
 # Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
-"""Builds the TensorFlow op as part of the package.
+"""Builds the TensorFlow ops as part of the package.
 
-  pip install .                           op and package
-  python setup.py build_ext --inplace     the op, into the source tree
-  python setup.py build_op_test           its C++ test, build/top_k_inner_product_test
-  python setup.py build_op_test --sanitize      ... with sanitizers, ..._test_sanitized
+  pip install .                           ops and package
+  python setup.py build_ext --inplace     the ops, into the source tree
+  python setup.py build_op_test           their C++ tests, build/tests/*_test
+  python setup.py build_op_test --sanitize      ... with sanitizers, build/tests-sanitized/
 """
 
 import concurrent.futures
@@ -43,7 +43,7 @@ X86_KERNELS = {
     "top_k_scan_amx": AVX512 + ("-mavx512bf16", "-mamx-tile", "-mamx-bf16"),
 }
 TENSORFLOW_PARTS = ("top_k_inner_product_kernel", "top_k_inner_product_op")
-TEST = "top_k_inner_product_test"
+TESTS = ("top_k_inner_product_test",)
 SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined",
             "-fno-sanitize-recover=all")
 DIRECT = {"build_op_test", "--inplace"}
@@ -131,7 +131,7 @@ def run(command):
 
 
 class BuildOp(build_ext):
-  """Makes realm_tf/index/_realm_ops.so, which TensorFlow loads."""
+  """Makes realm_tf/_realm_ops.so, which TensorFlow loads."""
 
   def get_ext_filename(self, fullname):
     # Not a Python module: no interpreter in its name.
@@ -150,9 +150,9 @@ class BuildOp(build_ext):
 
 
 class BuildOpTest(Command):
-  """Makes the C++ test; it needs no TensorFlow."""
+  """Makes the C++ tests; they need no TensorFlow."""
 
-  description = "build the op's C++ test"
+  description = "build the ops' C++ tests"
   user_options = [("sanitize", None, "with AddressSanitizer and UndefinedBehaviorSanitizer")]
   boolean_options = ["sanitize"]
 
@@ -164,10 +164,13 @@ class BuildOpTest(Command):
 
   def run(self):
     flags = SANITIZE if self.sanitize else ("-O3",)
-    suffix = "_sanitized" if self.sanitize else ""
-    objects = Compiler(f"build/ops{suffix}", flags).objects(
-        {**algorithm_flags(), TEST: ()})
-    run([compiler(), *flags, "-o", f"build/{TEST}{suffix}", *objects, "-lpthread"])
+    suffix = "-sanitized" if self.sanitize else ""
+    algorithm = Compiler(f"build/ops{suffix}", flags).objects(algorithm_flags())
+    tests = Compiler(f"build/ops{suffix}", flags).objects(dict.fromkeys(TESTS, ()))
+    target = pathlib.Path(f"build/tests{suffix}")
+    target.mkdir(parents=True, exist_ok=True)
+    for name, test in zip(TESTS, tests):
+      run([compiler(), *flags, "-o", str(target / name), test, *algorithm, "-lpthread"])
 
 
 setup(
@@ -178,7 +181,7 @@ setup(
     # pip installs this into its isolated build environment; called directly,
     # this script would try to install it by itself.
     setup_requires=[] if DIRECT & set(sys.argv) else [requirement("tensorflow")],
-    ext_modules=[Extension("realm_tf.index._realm_ops", sources=[])],
+    ext_modules=[Extension("realm_tf._realm_ops", sources=[])],
     cmdclass={"build_ext": BuildOp, "build_op_test": BuildOpTest},
     zip_safe=False,
 )

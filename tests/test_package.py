@@ -13,7 +13,7 @@ import realm_tf
 _PACKAGE = pathlib.Path(realm_tf.__file__).parent
 
 # A module imports only from its own layer and those above it.
-_LAYERS = ("errors", "files", "progress", "assets", "config", "text", "corpus", "examples",
+_LAYERS = ("errors", "files", "progress", "assets", "config", "native", "text", "corpus", "examples",
            "models", "index", "training", "evaluation", "serving", "cli")
 
 

@@ -5,11 +5,9 @@ B queries, N documents, D projection, K candidates, R banned rows, C rows of the
 table that the twin looks at at a time.
 """
 
-import os
-
 import tensorflow as tf
 
-_LIBRARY = os.path.join(os.path.dirname(__file__), "_realm_ops.so")
+from realm_tf.native import ops as _ops
 
 # The twin holds [B, C] scores at a time.
 _CHUNK_ROWS = 16384
@@ -17,16 +15,6 @@ _CHUNK_ROWS = 16384
 # ... and the vectors of [B, 64] candidates.
 _RESCORED_COLUMNS = 64
 
-
-def _load_library():
-  if not os.path.exists(_LIBRARY):
-    raise ImportError(
-        f"realm_tf's op is not compiled ({_LIBRARY} is missing): run `make setup` "
-        "in the source tree, or `pip install .`.")
-  return tf.load_op_library(_LIBRARY)
-
-
-_ops = _load_library()
 tf.no_gradient("Realm>TopKInnerProduct")
 tf.no_gradient("Realm>ShadowedTopKInnerProduct")
 tf.no_gradient("Realm>ShadowTable")

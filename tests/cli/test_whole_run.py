@@ -127,7 +127,7 @@ def test_export_answers_as_the_live_model_does_in_a_fresh_process(run, tmp_path,
       import json, sys
       import tensorflow as tf, tensorflow_text
       if "{flavour}" == "native":
-        tf.load_op_library("{_ROOT}/realm_tf/index/_realm_ops.so")
+        tf.load_op_library("{_ROOT}/realm_tf/_realm_ops.so")
       model = tf.saved_model.load("{tmp_path}/model")
       answers = model.signatures["answer"](questions=tf.constant({questions!r}))
       assert "realm_tf" not in sys.modules

@@ -363,9 +363,3 @@ def test_threads_search_while_the_table_is_replaced(search):
   for thread in threads:
     thread.join()
   assert not wrong
-
-
-def test_a_missing_library_says_what_to_do(monkeypatch):
-  monkeypatch.setattr(top_k, "_LIBRARY", "/nowhere/_realm_ops.so")
-  with pytest.raises(ImportError, match="make setup"):
-    top_k._load_library()
