@@ -18,7 +18,12 @@ namespace {
 
 // Rows that are scanned against every panel while they stay in the L2 cache.
 constexpr int64_t kBlockBytes = 128 << 10;
-constexpr int64_t kMinBlockRows = 32;
+
+// Rows that a few queries are scanned against once, in streams.
+constexpr int64_t kFewBlockBytes = 512 << 10;
+
+// A thread that is done waits for others' last block: this many blocks to each.
+constexpr int64_t kBlocksPerThread = 8, kMinBlockRows = 32;
 
 // Below this many multiplications, a second thread costs more than it gives.
 constexpr int64_t kWorthAThread = 1 << 18;
@@ -30,10 +35,12 @@ constexpr int64_t kCandidateBytes = 128 << 20;
 // How many candidates a task scores at the end, and how far ahead it fetches rows.
 constexpr int64_t kScoredPerTask = 512, kFetchAhead = 8;
 
-int64_t RowsPerBlock(const TopKInput& input) {
+int64_t RowsPerBlock(const TopKInput& input, int64_t threads) {
   const int64_t bytes = HasShadow(input) ? 1 : BytesOf(input.element);
-  const int64_t fit = kBlockBytes / (input.depth * bytes + 1);
-  return std::clamp(fit / 32 * 32, kMinBlockRows, kMaxBlockRows);
+  const int64_t fit = (IsFew(input) ? kFewBlockBytes : kBlockBytes) /
+                      (input.depth * bytes + 1);
+  const int64_t fair = input.rows / (threads * kBlocksPerThread);
+  return std::clamp(std::min(fit, fair) / 32 * 32, kMinBlockRows, kMaxBlockRows);
 }
 
 std::vector<std::unique_ptr<QueryPanel>> MakePanels(const TopKInput& input,
@@ -160,7 +167,7 @@ std::optional<NotANumber> TopKInnerProduct(const TopKInput& input,
   if (input.batch == 0 || input.k == 0) return std::nullopt;
   const KeepTinyNumbers keep;
   Search search(input, kernel);
-  search.rows_per_block = RowsPerBlock(input);
+  search.rows_per_block = RowsPerBlock(input, threads);
   search.blocks =
       (input.rows + search.rows_per_block - 1) / search.rows_per_block;
   search.panels = MakePanels(input, kernel);

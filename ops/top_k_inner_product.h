@@ -120,9 +120,11 @@ struct TopKInput {
   const float* bounds = nullptr;
 };
 
-// So few queries read the shadow, if there is one, before the table.
+// So few queries are scanned row by row, of the shadow first, if there is one.
+inline bool IsFew(const TopKInput& input) { return input.batch <= kMaxFew; }
+
 inline bool HasShadow(const TopKInput& input) {
-  return input.codes != nullptr && input.batch <= kMaxFew;
+  return input.codes != nullptr && IsFew(input);
 }
 
 struct NotANumber {

@@ -40,7 +40,7 @@ void Worker::Allocate() {
   }
   wasteful_.assign(last_panel_ - first_panel_, false);
   debts_.assign(last_panel_ - first_panel_, 0);
-  input.batch <= kMaxFew ? AllocateFew() : AllocateBlocks();
+  IsFew(input) ? AllocateFew() : AllocateBlocks();
 }
 
 void Worker::AllocateFew() {
@@ -169,7 +169,7 @@ void Worker::ScoreFew(const QueryPanel& panel) {
   const float reach = ReachOf(square, input.depth, /*rounded=*/false);
   for (int lane = 0; lane < panel.count(); ++lane) {
     float* allowances = allowances_->As<float>() + lane * kMaxBlockRows;
-    std::fill(allowances, allowances + kMaxBlockRows,
+    std::fill(allowances, allowances + row_count_,
               panel.slopes(form_)[lane] * reach);
   }
 }
