@@ -42,6 +42,9 @@ struct Panel {
   int strips;
   const float* cut;    // [16 strips]; rises while the scan runs
   const float* slope;  // [16 strips]
+  // What is read next, to be brought to the cache meanwhile.
+  const char* fetch;
+  int64_t fetch_bytes;
 };
 
 // Told of every pair whose s' is not below the cut less what s' may err by. May

@@ -6,6 +6,7 @@
 #ifndef REALM_OPS_TOP_K_SCAN_FEW_H_
 #define REALM_OPS_TOP_K_SCAN_FEW_H_
 
+#include "top_k_fold.h"
 #include "top_k_scan_float.h"
 
 namespace realm {
@@ -25,25 +26,6 @@ inline Words LoadWords(const void* p) {
   Words v;
   __builtin_memcpy(&v, p, sizeof(v));
   return v;
-}
-
-// The even blocks of a and b, and the odd ones, added.
-template <int kBlock, typename V>
-inline V Fold(V a, V b) {
-  Ints even{}, odd{};
-  for (int i = 0; i < kWidth; ++i) {
-    even[i] = i / kBlock * 2 * kBlock + i % kBlock;
-    odd[i] = even[i] + kBlock;
-  }
-  return __builtin_shuffle(a, b, even) + __builtin_shuffle(a, b, odd);
-}
-
-// Lane i becomes the sum over the lanes of v[i]; v is spent.
-template <int kBlock = kWidth / 2, typename V>
-inline V SumEach(V* v) {
-  for (int i = 0; i < kBlock; ++i) v[i] = Fold<kBlock>(v[2 * i], v[2 * i + 1]);
-  if constexpr (kBlock > 1) return SumEach<kBlock / 2>(v);
-  return v[0];
 }
 
 inline void FetchAhead(const void* row, int64_t bytes) {

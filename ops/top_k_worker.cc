@@ -69,8 +69,11 @@ void Worker::Run() {
   const KeepTinyNumbers keep;
   const Scanner* rounding = search_.kernel.rounding;
   if (rounding != nullptr && rounding->enter != nullptr) rounding->enter();
-  for (; block < search_.blocks && !search_.failed; block = next_block_++) {
+  while (block < search_.blocks && !search_.failed) {
+    const int64_t next = next_block_++;
+    next_row_ = std::min(next * search_.rows_per_block, search_.input.rows);
     ScanBlock(block);
+    block = next;
   }
   if (rounding != nullptr && rounding->leave != nullptr) rounding->leave();
 }
@@ -124,6 +127,16 @@ bool Worker::TooManyScored(int64_t* debt) const {
   return *debt > collection * kCostOfScore / 4;
 }
 
+// Where the part of the next block begins that comes to the cache while the panel
+// after `ahead` more is scanned; an end, if there is no next block.
+const char* Worker::NextPart(int64_t p, int64_t ahead) const {
+  const int64_t rows =
+      std::min(search_.rows_per_block, search_.input.rows - next_row_);
+  const int64_t bytes = rows * search_.input.depth * BytesOf(search_.input.element);
+  return search_.RowAt(next_row_) +
+         bytes * (p + ahead - first_panel_) / (last_panel_ - first_panel_);
+}
+
 void Worker::ScanPanel(int64_t p) {
   const bool exact =
       wasteful_[p - first_panel_] || search_.kernel.rounding == nullptr;
@@ -137,7 +150,8 @@ void Worker::ScanPanel(int64_t p) {
       },
       this};
   scanner->scan(Load(scanner), search_.input.depth,
-                {panel.packed(form_), panel.strips(), cut_, panel.slopes(form_)},
+                {panel.packed(form_), panel.strips(), cut_, panel.slopes(form_),
+                 NextPart(p, 0), NextPart(p, 1) - NextPart(p, 0)},
                 sink);
   if (TooManyScored(&debts_[p - first_panel_])) wasteful_[p - first_panel_] = true;
 }

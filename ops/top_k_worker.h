@@ -112,6 +112,7 @@ class Worker {
   void AllocateFew();
   void AllocateBlocks();
   void ScanBlock(int64_t index);
+  const char* NextPart(int64_t panel, int64_t ahead) const;
   void ScanPanel(int64_t panel);
   void ScanFew();
   void ScoreFew(const QueryPanel& panel);
@@ -139,7 +140,7 @@ class Worker {
   // The scan that is running.
   const QueryPanel* panel_ = nullptr;
   QueryPanel::Form form_ = QueryPanel::kFloats;
-  int64_t first_row_ = 0, row_count_ = 0;
+  int64_t first_row_ = 0, row_count_ = 0, next_row_ = 0;
   int64_t scored_ = 0;
   float cut_[kMaxStrips * kStrip];
   float thresholds_[kMaxStrips * kStrip];
