@@ -86,6 +86,9 @@ class BannedRows {
   static BannedRows From(const Int* banned, int64_t batch, int64_t width,
                          int64_t rows);
 
+  // Those of some of the queries.
+  BannedRows Of(const std::vector<int64_t>& queries) const;
+
   int64_t Count(int64_t query) const {
     return begin_[query + 1] - begin_[query];
   }
