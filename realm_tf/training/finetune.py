@@ -95,12 +95,14 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
 
   share = finetune.batch_size // strategy.num_replicas_in_sync
 
-  def of_part(batch: QABatch):
+  def embed(questions: tf.RaggedTensor) -> tf.Tensor:
+    return model.retriever.embed_queries(
+        pack_single(questions, config.retriever.query_length, corpus.tokenizer))  # [B, D]
+
+  def of_part(found: tuple[QABatch, tf.Tensor, tf.Tensor]):
+    batch, rows, vectors = found  # [B, W] blocks of the beam, [B, W, D] their vectors
     with tf.GradientTape() as tape:
-      packed = pack_single(batch.question, config.retriever.query_length, corpus.tokenizer)
-      queries = model.retriever.embed_queries(packed)  # [B, D]
-      _, rows = index.search(queries, beam)  # [B, W]
-      scores = tf.einsum("bd,bwd->bw", queries, index.gather(rows))
+      scores = tf.einsum("bd,bwd->bw", embed(batch.question), vectors)
       holds = places.stand_in(batch.number, rows)
       retriever_loss = losses.marginal_loss(scores, holds)  # [B]
       top = rows[:, :read_blocks]
@@ -124,11 +126,18 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
         "read_has_answer": _share(tf.reduce_any(holds[:, :read_blocks], 1)),
         "exact_span": _share(hits)}
 
-  def step(batch: QABatch) -> replicas.Metrics:
-    gradients, metrics = replicas.mean_over_parts(of_part, batch, share,
+  def learn(found: tuple[QABatch, tf.Tensor, tf.Tensor]) -> replicas.Metrics:
+    gradients, metrics = replicas.mean_over_parts(of_part, found, share,
                                                   finetune.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
-  loop.run(batches, replicas.replicated(strategy, step, batches.element_spec,
-                                        finetune.batch_size, finetune.accumulate))
+  @tf.function(input_signature=[batches.element_spec])
+  def step(batch: QABatch) -> replicas.Metrics:
+    queries = replicas.map_shares(strategy, lambda share: embed(share.question), batch)
+    _, rows = index.search(queries, beam)
+    return replicas.run_on_shares(strategy, learn, (batch, rows, index.gather(rows)),
+                                  finetune.batch_size)
+
+  replicas.check_shares(strategy, finetune.batch_size, finetune.accumulate)
+  loop.run(batches, step)
   return loop

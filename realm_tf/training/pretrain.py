@@ -104,23 +104,37 @@ def _sample_queries(model: Realm, batches: tf.data.Dataset, count: int
   return embed
 
 
-def _step(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
-          by_retriever: AdamW, by_encoder: AdamW
-          ) -> Callable[[PretrainingBatch], replicas.Metrics]:
-  """One step of a replica's share of a batch."""
+def chooser(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages
+            ) -> Callable[[PretrainingBatch], tf.Tensor]:
+  """The first half of a step: a whole batch -> its candidates, [B, K] rows.
+
+  Queries are embedded on the replicas, without a gradient; the search is on the host.
+  """
+  def rows_of(batch: PretrainingBatch) -> tf.Tensor:
+    queries = replicas.map_shares(model.strategy, model.retriever.embed_queries,
+                                  batch.query)  # [B, D]
+    return choose(config.pretrain, model, index, passages, queries, batch.banned)
+
+  return rows_of
+
+
+def _learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever: AdamW,
+             by_encoder: AdamW
+             ) -> Callable[[tuple[PretrainingBatch, tf.Tensor]], replicas.Metrics]:
+  """The second half: learns from a replica's share of a batch and its candidates."""
   pretrain = config.pretrain
   share = pretrain.batch_size // model.strategy.num_replicas_in_sync
   retriever_variables = model.retriever.trainable_variables
   encoder_variables = [*model.encoder.bert.trainable_variables,
                        *model.encoder.masked_lm.trainable_variables]
 
-  def step(batch: PretrainingBatch) -> replicas.Metrics:
-    masks = mean_masks(batch, pretrain.accumulate)
+  def learn(chosen: tuple[PretrainingBatch, tf.Tensor]) -> replicas.Metrics:
+    masks = mean_masks(chosen[0], pretrain.accumulate)
 
-    def of_part(part: PretrainingBatch):
+    def of_part(chosen: tuple[PretrainingBatch, tf.Tensor]):
+      part, rows = chosen
       with tf.GradientTape() as tape:
         queries = model.retriever.embed_queries(part.query)  # [B, D]
-        rows = choose(pretrain, model, index, passages, queries, part.banned)
         scores = relevance(model, passages, queries, rows)  # [B, K]
         log_probs = mask_log_probs(model, passages, part, rows)  # [B, K, M]
         loss = marginal(config, scores, log_probs, part.weights, masks)
@@ -128,12 +142,12 @@ def _step(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages
       return gradients, _metrics(loss, scores, log_probs, part.weights, masks)
 
     (of_retriever, of_encoder), metrics = replicas.mean_over_parts(
-        of_part, batch, share, pretrain.accumulate)
+        of_part, chosen, share, pretrain.accumulate)
     return metrics | {
         "retriever_gradient_norm": by_retriever.apply(of_retriever, retriever_variables),
         "encoder_gradient_norm": by_encoder.apply(of_encoder, encoder_variables)}
 
-  return step
+  return learn
 
 
 def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
@@ -207,9 +221,15 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
                            for name, value in monitor.metrics.items()))
     return refresher.metrics(number) | monitor.metrics
 
-  step = replicas.replicated(
-      strategy, _step(config, model, index, passages, by_retriever, by_encoder),
-      batches.element_spec, pretrain.batch_size, pretrain.accumulate)
+  replicas.check_shares(strategy, pretrain.batch_size, pretrain.accumulate)
+  rows_of = chooser(config, model, index, passages)
+  learn = _learner(config, model, passages, by_retriever, by_encoder)
+
+  @tf.function(input_signature=[batches.element_spec])
+  def step(batch: PretrainingBatch) -> replicas.Metrics:
+    return replicas.run_on_shares(strategy, learn, (batch, rows_of(batch)),
+                                  pretrain.batch_size)
+
   try:
     if isinstance(refresher, Refresher):
       refresher.start(loop.first_step, int(index.step))
