@@ -96,10 +96,14 @@ def mask_distributions(model: Realm, passages: Passages, batch: PretrainingBatch
 def _pairs(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor,
            fields: Sequence[tf.Tensor]) -> tuple[Packed, list[tf.Tensor]]:
   """B * K packed pairs, and the fields [B, M] of the batch for each of them."""
-  lengths = tf.reduce_sum(tf.cast(batch.query.mask, tf.int32), 1) - 2
-  question = tf.RaggedTensor.from_tensor(batch.query.ids[:, 1:], lengths)
-  packed = passages.after(question, rows, model.config.pretrain.encoder_length)
+  packed = passages.after(questions_of(batch), rows, model.config.pretrain.encoder_length)
   return packed, [tf.repeat(field, tf.shape(rows)[1], axis=0) for field in fields]
+
+
+def questions_of(batch: PretrainingBatch) -> tf.RaggedTensor:
+  """[B, (T)]: the masked sentences without special tokens."""
+  lengths = tf.reduce_sum(tf.cast(batch.query.mask, tf.int32), 1) - 2
+  return tf.RaggedTensor.from_tensor(batch.query.ids[:, 1:], lengths)
 
 
 def _null_apart(read: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:

@@ -14,6 +14,7 @@ from absl import logging
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.follow import Follower
@@ -22,7 +23,7 @@ from realm_tf.index.monitor import SwapMonitor
 from realm_tf.index.refresh import NoRefresh, Refresher
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
-from realm_tf.training import replicas
+from realm_tf.training import fixed, overlap, replicas
 from realm_tf.training.candidates import choose, mask_log_probs, relevance
 from realm_tf.training.log import Log
 from realm_tf.training.loop import Loop
@@ -110,43 +111,60 @@ def chooser(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
 
   Queries are embedded on the replicas, without a gradient; the search is on the host.
   """
-  def rows_of(batch: PretrainingBatch) -> tf.Tensor:
+  pretrain = config.pretrain
+
+  def choose_rows(batch: PretrainingBatch) -> tf.Tensor:
     queries = replicas.map_shares(model.strategy, model.retriever.embed_queries,
                                   batch.query)  # [B, D]
-    return choose(config.pretrain, model, index, passages, queries, batch.banned)
+    rows = choose(pretrain, model, index, passages, queries, batch.banned)
+    return tf.ensure_shape(rows, [pretrain.batch_size, pretrain.candidates])
 
-  return rows_of
+  return choose_rows
 
 
-def _learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever: AdamW,
-             by_encoder: AdamW
-             ) -> Callable[[tuple[PretrainingBatch, tf.Tensor]], replicas.Metrics]:
-  """The second half: learns from a replica's share of a batch and its candidates."""
-  pretrain = config.pretrain
-  share = pretrain.batch_size // model.strategy.num_replicas_in_sync
+def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever: AdamW,
+            by_encoder: AdamW, fixed_lengths: bool
+            ) -> Callable[[PretrainingBatch, tf.Tensor], replicas.Metrics]:
+  """The second half: learns from a whole batch and its candidates, [B, K] rows."""
+  pretrain, strategy = config.pretrain, model.strategy
+  share = pretrain.batch_size // strategy.num_replicas_in_sync
   retriever_variables = model.retriever.trainable_variables
   encoder_variables = [*model.encoder.bert.trainable_variables,
                        *model.encoder.masked_lm.trainable_variables]
 
-  def learn(chosen: tuple[PretrainingBatch, tf.Tensor]) -> replicas.Metrics:
-    masks = mean_masks(chosen[0], pretrain.accumulate)
+  def read(given: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """f(x, z) [B, K] and log p(y_j | z, x) [B, K, M], by the weights as they are."""
+    queries = model.retriever.embed_queries(given[0].query)  # [B, D]
+    if fixed_lengths:
+      return (fixed.relevance(model, passages, queries, given),
+              fixed.mask_log_probs(model, given))
+    part, rows = given
+    return (relevance(model, passages, queries, rows),
+            mask_log_probs(model, passages, part, rows))
 
-    def of_part(chosen: tuple[PretrainingBatch, tf.Tensor]):
-      part, rows = chosen
+  def learn_share(given: Any) -> replicas.Metrics:
+    masks = mean_masks(given[0], pretrain.accumulate)
+
+    def of_part(given: Any):
+      weights = given[0].weights
       with tf.GradientTape() as tape:
-        queries = model.retriever.embed_queries(part.query)  # [B, D]
-        scores = relevance(model, passages, queries, rows)  # [B, K]
-        log_probs = mask_log_probs(model, passages, part, rows)  # [B, K, M]
-        loss = marginal(config, scores, log_probs, part.weights, masks)
+        scores, log_probs = read(given)
+        loss = marginal(config, scores, log_probs, weights, masks)
       gradients = tape.gradient(loss, [retriever_variables, encoder_variables])
-      return gradients, _metrics(loss, scores, log_probs, part.weights, masks)
+      return gradients, _metrics(loss, scores, log_probs, weights, masks)
 
     (of_retriever, of_encoder), metrics = replicas.mean_over_parts(
-        of_part, chosen, share, pretrain.accumulate)
+        of_part, given, share, pretrain.accumulate)
     return metrics | {
         "retriever_gradient_norm": by_retriever.apply(of_retriever, retriever_variables),
         "encoder_gradient_norm": by_encoder.apply(of_encoder, encoder_variables)}
 
+  def learn(batch: PretrainingBatch, rows: tf.Tensor) -> replicas.Metrics:
+    # At lengths that follow the data, each part of a share is packed by itself.
+    given = fixed.pack(model, passages, batch, rows) if fixed_lengths else (batch, rows)
+    return replicas.run_on_shares(strategy, learn_share, given, pretrain.batch_size)
+
+  replicas.check_shares(strategy, pretrain.batch_size, pretrain.accumulate)
   return learn
 
 
@@ -188,6 +206,10 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     folder: for checkpoints and curves; a refresh job's versions are in its `index`.
   """
   pretrain, strategy = config.pretrain, model.strategy
+  fixed_lengths = config.fixed_lengths or replicas.is_tpu(strategy)
+  if fixed_lengths and pretrain.refresh == "rerank":
+    raise UserError("config.pretrain.refresh: 'rerank' embeds as many blocks as differ, and "
+                    "so cannot be had at fixed lengths (fixed_lengths, --strategy=tpu)")
   with strategy.scope():  # two optimizers, so that each part is clipped by its own norm
     by_retriever = make_optimizer(
         pretrain, [tower.bert for tower in model.retriever.towers],
@@ -196,18 +218,28 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   # A refresh job embeds what it finds in checkpoints.
   checkpoint_every = (pretrain.refresh_every if pretrain.refresh == "job"
                       else config.checkpoint_every)
-  loop = Loop("pretrain", folder, pretrain.steps,
-              {"model": model, "retriever_optimizer": by_retriever,
-               "encoder_optimizer": by_encoder, "index": index},
-              checkpoint_every, keep=config.keep_checkpoints,
-              best=config.best_metric, strategy=strategy)
+  tracked = {"model": model, "retriever_optimizer": by_retriever,
+             "encoder_optimizer": by_encoder, "index": index}
+  chosen = tf.Variable(tf.zeros([pretrain.batch_size, pretrain.candidates], tf.int32),
+                       trainable=False, name="chosen")
+  if pretrain.prefetch_candidates:
+    tracked["chosen"] = chosen
+  loop = Loop("pretrain", folder, pretrain.steps, tracked, checkpoint_every,
+              keep=config.keep_checkpoints, best=config.best_metric, strategy=strategy)
   if loop.first_step:
     index.restored()
-  batches = pretraining_batches(
-      corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
-      max_masks=pretrain.max_masks, support=pretrain.span_blocks,
-      seed=config.seed, first_step=loop.first_step, last_step=pretrain.steps)
-  monitor = SwapMonitor(index, _sample_queries(model, batches, pretrain.index_sample),
+
+  def batches_from(step: int) -> tf.data.Dataset:
+    return pretraining_batches(
+        corpus, banned, batch_size=pretrain.batch_size,
+        query_length=pretrain.query_length, max_masks=pretrain.max_masks,
+        support=pretrain.span_blocks, seed=config.seed, first_step=step,
+        last_step=pretrain.steps + 1,  # one more, that the last has one to follow
+        fixed_lengths=fixed_lengths)
+
+  batches = batches_from(loop.first_step)
+  samples = batches_from(0) if loop.first_step else batches  # the same when resumed
+  monitor = SwapMonitor(index, _sample_queries(model, samples, pretrain.index_sample),
                         min(pretrain.candidates - 1, corpus.num_blocks))
   embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
                             config.embed_batch_tokens)
@@ -221,20 +253,15 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
                            for name, value in monitor.metrics.items()))
     return refresher.metrics(number) | monitor.metrics
 
-  replicas.check_shares(strategy, pretrain.batch_size, pretrain.accumulate)
-  rows_of = chooser(config, model, index, passages)
-  learn = _learner(config, model, passages, by_retriever, by_encoder)
-
-  @tf.function(input_signature=[batches.element_spec])
-  def step(batch: PretrainingBatch) -> replicas.Metrics:
-    return replicas.run_on_shares(strategy, learn, (batch, rows_of(batch)),
-                                  pretrain.batch_size)
-
+  feed, step = overlap.steps(
+      chooser(config, model, index, passages),
+      learner(config, model, passages, by_retriever, by_encoder, fixed_lengths),
+      batches, chosen if pretrain.prefetch_candidates else None, loop.first_step == 0)
   try:
     if isinstance(refresher, Refresher):
       refresher.start(loop.first_step, int(index.step))
-    loop.run(batches, step, before_step=before_step,
-             on_record=_shower(config, model, index, passages, corpus, batches, loop.log))
+    loop.run(feed, step, before_step=before_step,
+             on_record=_shower(config, model, index, passages, corpus, samples, loop.log))
   finally:
     refresher.close()
   return loop, refresher

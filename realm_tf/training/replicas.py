@@ -20,15 +20,18 @@ Metrics = dict[str, tf.Tensor]
 _MEAN, _SUM = tf.distribute.ReduceOp.MEAN, tf.distribute.ReduceOp.SUM
 
 
-def make_strategy(kind: str) -> tf.distribute.Strategy:
+def make_strategy(kind: str, tpu: str = "local", zone: str | None = None,
+                  project: str | None = None) -> tf.distribute.Strategy:
   """Makes the strategy of that name; a model made in its scope is trained by it.
 
   Args:
     kind: "one_device"; "mirrored", all GPUs of this machine, or all logical CPU devices
-      where there is none; "multi_worker", the processes that TF_CONFIG names.
+      where there is none; "multi_worker", the processes that TF_CONFIG names; "tpu".
+    tpu, zone, project: of `TPUClusterResolver`: the TPU's name or address, "local" on a TPU
+      VM, and where Google's cloud has it.
 
   Raises:
-    UserError: no such kind, or TF_CONFIG does not say which processes there are.
+    UserError: no such kind or TPU, or TF_CONFIG does not say which processes there are.
   """
   if kind == "one_device":
     return tf.distribute.get_strategy()
@@ -38,7 +41,33 @@ def make_strategy(kind: str) -> tf.distribute.Strategy:
   if kind == "multi_worker":
     _check_tf_config()
     return tf.distribute.MultiWorkerMirroredStrategy()
-  raise UserError(f"'{kind}': expected one_device, mirrored or multi_worker")
+  if kind == "tpu":
+    return _tpu_strategy(tpu, zone, project)
+  raise UserError(f"'{kind}': expected one_device, mirrored, multi_worker or tpu")
+
+
+def _tpu_strategy(name: str, zone: str | None, project: str | None) -> tf.distribute.Strategy:
+  try:
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(name, zone, project)
+    if name != "local":
+      tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+    return tf.distribute.TPUStrategy(resolver)
+  except (tf.errors.OpError, ValueError, RuntimeError, OSError) as error:
+    raise UserError(f"--strategy=tpu: no TPU '{name}' can be had here: "
+                    f"{str(error).strip().splitlines()[0][:200]}") from error
+
+
+def is_tpu(strategy: tf.distribute.Strategy) -> bool:
+  """Whether XLA compiles what runs on the replicas, which then needs fixed shapes."""
+  return isinstance(strategy, tf.distribute.TPUStrategy)
+
+
+def refuse_tpu(strategy: tf.distribute.Strategy, what: str) -> None:
+  """Raises `UserError` where a stage has no form at fixed lengths."""
+  if is_tpu(strategy):
+    raise UserError(f"--strategy=tpu: {what} packs at lengths that follow the data, which a "
+                    "TPU cannot run; use one_device, mirrored or multi_worker for it")
 
 
 def _check_tf_config() -> None:
@@ -57,7 +86,7 @@ def _check_tf_config() -> None:
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
   """Whether this process writes what all of them make: worker 0, or the only one."""
   resolver = strategy.cluster_resolver
-  return resolver is None or not resolver.task_id
+  return resolver is None or is_tpu(strategy) or not resolver.task_id
 
 
 def worker(strategy: tf.distribute.Strategy) -> int:
@@ -217,6 +246,7 @@ def own_first(values: tf.Tensor) -> tf.Tensor:
   if count == 1:
     return values
   size, replica = tf.shape(values)[0], context.replica_id_in_sync_group
-  paddings = [[replica * size, (count - 1 - replica) * size]]
-  paddings += [[0, 0]] * (values.shape.rank - 1)
-  return tf.roll(all_sum(tf.pad(values, paddings)), -replica * size, 0)
+  # Rolled into place, since XLA knows of padding only what is the same on all replicas.
+  padded = tf.pad(values, [[0, (count - 1) * size]] + [[0, 0]] * (values.shape.rank - 1))
+  everything = all_sum(tf.roll(padded, replica * size, 0))
+  return tf.roll(everything, -replica * size, 0)

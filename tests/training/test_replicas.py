@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.errors import UserError
+from realm_tf.index.exact import ExactIndex
 from realm_tf.training import replicas
 from realm_tf.training.log import read_curves
 from tests import tiny
@@ -49,11 +50,21 @@ def _gradients(stage, world, folder, strategy=None, **changes):
     "ict", "pretrain", *(pytest.param(stage, marks=pytest.mark.slow)
                          for stage in ("reading", "finetune"))])
 def test_two_replicas_with_two_parts_each_are_one_device(
-    world, mirrored, tmp_path, stage):
+    world, mirrored, tmp_path, monkeypatch, stage):
+  on_replica = []
+  search = ExactIndex.search
+
+  def watched(self, *arguments, **named):
+    on_replica.append(not tf.distribute.in_cross_replica_context())
+    return search(self, *arguments, **named)
+
   loss = {"pretrain__loss": "per_mask"}
   metrics, gradients = _gradients(stage, world, tmp_path / "one", **loss)
-  ours, by_replicas = _gradients(stage, world, tmp_path / "two", mirrored, **loss,
-                                 **{f"{stage}__accumulate": 2})
+  with monkeypatch.context() as patch, mirrored.scope():  # else all is one replica
+    patch.setattr(ExactIndex, "search", watched)
+    ours, by_replicas = _gradients(stage, world, tmp_path / "two", mirrored, **loss,
+                                   **{f"{stage}__accumulate": 2})
+  assert bool(on_replica) == (stage != "ict") and not any(on_replica)
   metrics = {name: value for name, value in metrics.items() if "second" not in name}
   assert {name: ours[name] for name in metrics} == pytest.approx(metrics, 2e-4, 1e-5)
   assert by_replicas.keys() == gradients.keys()
