@@ -97,11 +97,14 @@ def test_own_first_has_the_gradient_of_a_plain_concatenation(mirrored):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", stages.STAGES)
-def test_two_processes_are_one_device(world, tmp_path, stage):
+@pytest.mark.parametrize("stage, changes", [
+    *((stage, {}) for stage in stages.STAGES),
+    ("pretrain", {"pretrain__prefetch_candidates": True})])
+def test_two_processes_are_one_device(world, tmp_path, stage, changes):
   metrics, gradients = _gradients(stage, world, tmp_path / "one")
   folder = tmp_path / "two"
-  for process in _two_processes(stage, world, folder, checkpoint_every=1, **_CHANGES):
+  for process in _two_processes(stage, world, folder, checkpoint_every=1,
+                                **{**_CHANGES, **changes}):
     log, _ = process.communicate(timeout=500)
     assert process.returncode == 0, log
   for curves in (folder / "curves.csv", folder / "worker-1" / "curves.csv"):
