@@ -191,6 +191,24 @@ def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
   return show
 
 
+def _needs_fixed_lengths(config: RealmConfig, strategy: tf.distribute.Strategy) -> bool:
+  needed = config.fixed_lengths or replicas.is_tpu(strategy)
+  if needed and config.pretrain.refresh == "rerank":
+    raise UserError("config.pretrain.refresh: 'rerank' embeds as many blocks as differ, and "
+                    "so cannot be had at fixed lengths (fixed_lengths, --strategy=tpu)")
+  return needed
+
+
+def _batches(config: RealmConfig, corpus: Corpus, banned: np.ndarray, first_step: int,
+             fixed_lengths: bool) -> tf.data.Dataset:
+  """One per step, and one more, so that the last one has one to follow."""
+  pretrain = config.pretrain
+  return pretraining_batches(
+      corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
+      max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
+      first_step=first_step, last_step=pretrain.steps + 1, fixed_lengths=fixed_lengths)
+
+
 def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
                    index: RowIndex, banned: np.ndarray, folder: pathlib.Path
                    ) -> tuple[Loop, Refresher | Follower | NoRefresh]:
@@ -206,10 +224,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     folder: for checkpoints and curves; a refresh job's versions are in its `index`.
   """
   pretrain, strategy = config.pretrain, model.strategy
-  fixed_lengths = config.fixed_lengths or replicas.is_tpu(strategy)
-  if fixed_lengths and pretrain.refresh == "rerank":
-    raise UserError("config.pretrain.refresh: 'rerank' embeds as many blocks as differ, and "
-                    "so cannot be had at fixed lengths (fixed_lengths, --strategy=tpu)")
+  fixed_lengths = _needs_fixed_lengths(config, strategy)
   with strategy.scope():  # two optimizers, so that each part is clipped by its own norm
     by_retriever = make_optimizer(
         pretrain, [tower.bert for tower in model.retriever.towers],
@@ -229,16 +244,9 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   if loop.first_step:
     index.restored()
 
-  def batches_from(step: int) -> tf.data.Dataset:
-    return pretraining_batches(
-        corpus, banned, batch_size=pretrain.batch_size,
-        query_length=pretrain.query_length, max_masks=pretrain.max_masks,
-        support=pretrain.span_blocks, seed=config.seed, first_step=step,
-        last_step=pretrain.steps + 1,  # one more, that the last has one to follow
-        fixed_lengths=fixed_lengths)
-
-  batches = batches_from(loop.first_step)
-  samples = batches_from(0) if loop.first_step else batches  # the same when resumed
+  batches = _batches(config, corpus, banned, loop.first_step, fixed_lengths)
+  samples = (_batches(config, corpus, banned, 0, fixed_lengths) if loop.first_step
+             else batches)  # always the same, also of a run that goes on
   monitor = SwapMonitor(index, _sample_queries(model, samples, pretrain.index_sample),
                         min(pretrain.candidates - 1, corpus.num_blocks))
   embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
