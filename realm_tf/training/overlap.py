@@ -11,6 +11,7 @@ variable, and so in every checkpoint.
 Shape letters: B batch, K candidates.
 """
 
+import time
 from typing import Any, Callable, Iterable, Iterator
 
 import tensorflow as tf
@@ -49,10 +50,10 @@ def one_after_the_other(choose: Choose, learn: Learn, spec: Any) -> Callable[[An
   """
   @tf.function(input_signature=[spec])
   def step(batch: Any) -> Metrics:
-    begun = tf.timestamp()
+    begun = _clock()
     rows = choose(batch)
     with tf.control_dependencies([rows]):
-      waited = tf.timestamp() - begun
+      waited = _clock() - begun
     return learn(batch, rows) | {"retrieval_wait_seconds": waited}
 
   return step
@@ -78,12 +79,17 @@ def side_by_side(choose: Choose, learn: Learn, spec: Any, chosen: tf.Variable
     metrics = learn(batch, chosen.read_value())
     chosen.assign(rows)
     with tf.control_dependencies(list(metrics.values())):
-      learnt = tf.timestamp()
+      learnt = _clock()
     with tf.control_dependencies([rows, learnt]):
-      waited = tf.timestamp() - learnt
+      waited = _clock() - learnt
     return metrics | {"retrieval_wait_seconds": waited}
 
   return step
+
+
+def _clock() -> tf.Tensor:
+  """Seconds; TensorFlow's own clock refuses to run where operations are deterministic."""
+  return tf.ensure_shape(tf.numpy_function(time.monotonic, [], tf.float64), [])
 
 
 def with_following(batches: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
