@@ -8,6 +8,7 @@ a machine that has only its CPU little is to be expected: both want the same cor
 sequences are of full length.
 """
 
+import realm_tf  # noqa: F401  # isort: skip  (it chooses Keras 2 before TensorFlow loads)
 import statistics
 import time
 

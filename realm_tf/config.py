@@ -145,8 +145,8 @@ class RealmConfig:
   checkpoint_every: int = 200  # steps
   keep_checkpoints: int = 2  # of the newest
   best_metric: str = ""  # a metric of the curves by which the best checkpoint is kept too
-  # ICT and pre-training pad everything to the lengths given here, so that no shape depends
-  # on the data: what XLA needs. On a TPU it is always so.
+  # Pad everything to the lengths given here, so that no shape of ICT, pre-training and
+  # fine-tuning depends on the data: what XLA needs. On a TPU it is always so.
   fixed_lengths: bool = False
   deterministic: bool = False  # on one CPU a run repeats itself to the bit; slower
   corpus: CorpusConfig = CorpusConfig()

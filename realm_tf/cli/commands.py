@@ -63,8 +63,8 @@ def _open_training_run(one_process: bool = False):
     raise UserError("--strategy=multi_worker: run the stages one by one, each on all "
                     "workers: realm ict, realm pretrain, realm finetune")
   if one_process and FLAGS.strategy == "tpu":
-    raise UserError("--strategy=tpu: run the stages one by one, ict and pretrain on the "
-                    "TPU, finetune without it")
+    raise UserError("--strategy=tpu: run the stages one by one, realm ict, realm pretrain, "
+                    "realm finetune; what comes after them needs no TPU")
   from realm_tf.training import replicas  # pylint: disable=import-outside-toplevel
   # Before anything runs: TensorFlow must know of all workers first.
   strategy = replicas.make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.tpu_zone,

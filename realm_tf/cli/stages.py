@@ -71,8 +71,10 @@ def ict(run: RunFolder) -> None:
 
 def pretrain(run: RunFolder) -> None:
   started = time.monotonic()
-  if run.config.reading.steps:
-    replicas.refuse_tpu(run.strategy, "the reading warm-up (config.reading.steps)")
+  if run.config.reading.steps and replicas.is_tpu(run.strategy):
+    raise UserError("--strategy=tpu: the reading warm-up (config.reading.steps) packs at "
+                    "lengths that follow the data, which a TPU cannot run; set it to 0, or "
+                    "use another strategy")
   wanted, blocks = run.config.pretrain.candidates, run.corpus.num_blocks
   banned = run.banned
   most = blocks + 1 - banned.shape[1]  # with the null document
@@ -90,7 +92,6 @@ def pretrain(run: RunFolder) -> None:
 
 
 def finetune(run: RunFolder) -> None:
-  replicas.refuse_tpu(run.strategy, "fine-tuning")
   model = run.model(run.stage_before("finetune"))
   index = run.index(model)
   started = time.monotonic()

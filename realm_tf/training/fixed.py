@@ -1,4 +1,4 @@
-"""What a pre-training step reads, in tensors whose shapes do not depend on the data.
+"""What a step reads, in tensors whose shapes do not depend on the data.
 
 XLA compiles for given shapes. So what is looked up and packed is packed on the host, to the
 lengths of the config, and all that the replicas do is dense: towers, encoder, loss, update.
@@ -19,6 +19,7 @@ from realm_tf.training.candidates import questions_of
 
 
 class FixedReads(NamedTuple):
+  """What a pre-training step reads."""
   batch: PretrainingBatch
   documents: Packed  # [B, K - 1, T], for the document tower; the null document is apart
   alone: Packed  # [B, 1, T]: with the null document, for the encoder
@@ -36,10 +37,10 @@ def pack(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Ten
   documents = passages.documents(tf.reshape(found, [-1]), config.retriever.document_length,
                                  multiple=0)
   return FixedReads(
-      batch, _by_candidate(documents, found),
-      _by_candidate(passages.after(questions, rows[:, :1], shortest, multiple=0),
+      batch, by_candidate(documents, found),
+      by_candidate(passages.after(questions, rows[:, :1], shortest, multiple=0),
                     rows[:, :1]),
-      _by_candidate(passages.after(questions, found, length, multiple=0), found))
+      by_candidate(passages.after(questions, found, length, multiple=0), found))
 
 
 def relevance(model: Realm, passages: Passages, queries: tf.Tensor, reads: FixedReads
@@ -50,7 +51,7 @@ def relevance(model: Realm, passages: Passages, queries: tf.Tensor, reads: Fixed
   nothing = Packed(ids, tf.ones_like(ids, tf.bool), tf.constant([[0, 0, 1]]),
                    tf.constant([2]))
   null = model.retriever.embed_documents(nothing)  # [1, D]
-  documents = model.retriever.embed_documents(_flat(reads.documents))
+  documents = model.retriever.embed_documents(flat(reads.documents))
   documents = tf.reshape(documents, [*reads.documents.ids.shape[:2], queries.shape[1]])
   return tf.concat([tf.matmul(queries, null, transpose_b=True),
                     tf.einsum("bd,bkd->bk", queries, documents)], 1)
@@ -62,18 +63,18 @@ def mask_log_probs(model: Realm, reads: FixedReads) -> tf.Tensor:
     size, count = packed.ids.shape[:2]
     fields = (tf.repeat(field, count, axis=0) for field in (
         reads.batch.positions, reads.batch.labels, reads.batch.weights))
-    return tf.reshape(model.encoder.mask_log_probs_padded(_flat(packed), *fields),
+    return tf.reshape(model.encoder.mask_log_probs_padded(flat(packed), *fields),
                       [size, count, reads.batch.weights.shape[1]])
 
   return tf.concat([read(reads.alone), read(reads.pairs)], 1)
 
 
-def _by_candidate(packed: Packed, rows: tf.Tensor) -> Packed:
+def by_candidate(packed: Packed, rows: tf.Tensor) -> Packed:
   """[B * K, ...] -> [B, K, ...]"""
   return tf.nest.map_structure(lambda t: tf.reshape(t, [*rows.shape, *t.shape[1:]]), packed)
 
 
-def _flat(packed: Packed) -> Packed:
+def flat(packed: Packed) -> Packed:
   """[B, K, ...] -> [B * K, ...]"""
   return tf.nest.map_structure(
       lambda t: tf.reshape(t, [t.shape[0] * t.shape[1], *t.shape[2:]]), packed)

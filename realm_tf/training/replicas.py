@@ -63,13 +63,6 @@ def is_tpu(strategy: tf.distribute.Strategy) -> bool:
   return isinstance(strategy, tf.distribute.TPUStrategy)
 
 
-def refuse_tpu(strategy: tf.distribute.Strategy, what: str) -> None:
-  """Raises `UserError` where a stage has no form at fixed lengths."""
-  if is_tpu(strategy):
-    raise UserError(f"--strategy=tpu: {what} packs at lengths that follow the data, which a "
-                    "TPU cannot run; use one_device, mirrored or multi_worker for it")
-
-
 def _check_tf_config() -> None:
   try:
     found = json.loads(os.environ.get("TF_CONFIG", ""))

@@ -14,7 +14,8 @@ from tests import tiny
 from tests.training import stages
 
 _SIZES = {"ict__steps": 1, "ict__batch_size": 8, "pretrain__steps": 1,
-          "pretrain__batch_size": 8, "pretrain__max_masks": 4, "checkpoint_every": 1}
+          "pretrain__batch_size": 8, "pretrain__max_masks": 4, "finetune__steps": 1,
+          "finetune__batch_size": 8, "checkpoint_every": 1}
 
 
 @pytest.fixture(name="world", scope="module")
@@ -81,7 +82,8 @@ def _assert_close(ours, expected):
     np.testing.assert_allclose(ours[1][name], value, rtol=1e-3, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("stage", [pytest.param("ict", marks=pytest.mark.slow), "pretrain"])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["ict", "pretrain", "finetune"])
 def test_two_replicas_at_fixed_lengths_are_one_device(world, mirrored, tmp_path, stage):
   _assert_close(
       _gradients(stage, world, tmp_path / "fixed", mirrored, fixed_lengths=True,
@@ -90,7 +92,7 @@ def test_two_replicas_at_fixed_lengths_are_one_device(world, mirrored, tmp_path,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["ict", "pretrain"])
+@pytest.mark.parametrize("stage", ["ict", "pretrain", "finetune"])
 def test_xla_compiles_all_that_runs_on_a_replica(world, tmp_path, monkeypatch, stage):
   """What a TPU does: it takes the batch, packed, and compiles the rest, update and all."""
   expected = _gradients(stage, world, tmp_path / "expected")
