@@ -98,6 +98,8 @@ class PretrainConfig(OptimizerConfig):
   # "async" (a thread), "sync" (training waits), "job" (`realm refresh`, a process of its
   # own), "rerank" (no refresh; the fresh tower reranks more candidates), "frozen" (none).
   refresh: str = "async"
+  # Retrieve for the next batch while one is learnt from, by weights one step older.
+  prefetch_candidates: bool = False
   rerank_factor: int = 4  # "rerank": retrieved for each candidate that is read
   index_sample: int = 64  # queries by which an index is compared with the one before
   refresh_every: int = 500  # steps from one re-embedding of the corpus to the next
@@ -143,6 +145,9 @@ class RealmConfig:
   checkpoint_every: int = 200  # steps
   keep_checkpoints: int = 2  # of the newest
   best_metric: str = ""  # a metric of the curves by which the best checkpoint is kept too
+  # Pad everything to the lengths given here, so that no shape of ICT, pre-training and
+  # fine-tuning depends on the data: what XLA needs. On a TPU it is always so.
+  fixed_lengths: bool = False
   deterministic: bool = False  # on one CPU a run repeats itself to the bit; slower
   corpus: CorpusConfig = CorpusConfig()
   retriever: RetrieverConfig = RetrieverConfig()

@@ -46,9 +46,13 @@ def _open_run():
 
 
 def _define_strategy() -> None:
-  flags.DEFINE_enum("strategy", "one_device", ["one_device", "mirrored", "multi_worker"],
+  flags.DEFINE_enum("strategy", "one_device",
+                    ["one_device", "mirrored", "multi_worker", "tpu"],
                     "tf.distribute: mirrored trains on all GPUs of this machine, "
-                    "multi_worker on the processes that TF_CONFIG names.")
+                    "multi_worker on the processes that TF_CONFIG names, tpu on a TPU.")
+  flags.DEFINE_string("tpu", "local", "The TPU's name or grpc:// address; local on a TPU VM.")
+  flags.DEFINE_string("tpu_zone", None, "The zone of a TPU that has a name.")
+  flags.DEFINE_string("tpu_project", None, "The project of a TPU that has a name.")
 
 
 def _open_training_run(one_process: bool = False):
@@ -58,9 +62,13 @@ def _open_training_run(one_process: bool = False):
   if one_process and FLAGS.strategy == "multi_worker":
     raise UserError("--strategy=multi_worker: run the stages one by one, each on all "
                     "workers: realm ict, realm pretrain, realm finetune")
+  if one_process and FLAGS.strategy == "tpu":
+    raise UserError("--strategy=tpu: run the stages one by one, realm ict, realm pretrain, "
+                    "realm finetune; what comes after them needs no TPU")
   from realm_tf.training import replicas  # pylint: disable=import-outside-toplevel
   # Before anything runs: TensorFlow must know of all workers first.
-  strategy = replicas.make_strategy(FLAGS.strategy)
+  strategy = replicas.make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.tpu_zone,
+                                    FLAGS.tpu_project)
   opened = _open_run()
   opened.strategy = strategy
   return opened

@@ -1,7 +1,8 @@
 """Packs token ids into the inputs of the models, in the graph.
 
 Rows are padded to the longest of the batch, not to the limit: a batch of short
-questions costs what short questions cost.
+questions costs what short questions cost. Where shapes must not depend on the data, as
+XLA wants it, `multiple=0` pads to the limit.
 
 Shape letters: B batch, T tokens.
 """
@@ -38,7 +39,9 @@ def joined(one: Packed, other: Packed) -> Packed:
 
 
 def _positions(lengths: tf.Tensor, max_length: int, multiple: int) -> tf.Tensor:
-  """`[1, T]` positions up to the longest row, T rounded up to `multiple`."""
+  """`[1, T]` positions up to the longest row, T rounded up to `multiple`; 0 for the limit."""
+  if not multiple:
+    return tf.range(max_length)[None, :]
   longest = tf.reduce_max(tf.concat([lengths, [1]], 0))  # a batch may have no rows
   width = -(-longest // multiple) * multiple
   return tf.range(tf.minimum(width, max_length))[None, :]
@@ -64,7 +67,8 @@ def pack_single(
     ids: `[B, (T)]` int32.
     max_length: most tokens in a row, special tokens counted; at least 2.
     special: gives `pad_id`, `cls_id`, `sep_id`.
-    multiple: T is rounded up to a multiple of this, but never beyond `max_length`.
+    multiple: T is rounded up to a multiple of this, but never beyond `max_length`; with
+      0 it always is `max_length`.
 
   Returns:
     See `Packed`; `segments` are all 0, and `second_start` is the length of the row.
@@ -94,7 +98,8 @@ def pack_pair(
     second: `[B, (T)]` int32.
     max_length: most tokens in a row, special tokens counted; at least 3.
     special: gives `pad_id`, `cls_id`, `sep_id`.
-    multiple: T is rounded up to a multiple of this, but never beyond `max_length`.
+    multiple: T is rounded up to a multiple of this, but never beyond `max_length`; with
+      0 it always is `max_length`.
 
   Returns:
     See `Packed`.

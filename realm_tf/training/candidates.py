@@ -14,6 +14,7 @@ from realm_tf.examples.pretraining import PretrainingBatch
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed
+from realm_tf.training import replicas
 
 
 def candidates(index: RowIndex, passages: Passages, queries: tf.Tensor,
@@ -29,7 +30,8 @@ def reranked_candidates(model: Realm, index: RowIndex, passages: Passages,
   """As `candidates`, of `factor` times as many from the index the fresh tower's best."""
   more = min((count - 1) * factor, passages.num_blocks - banned.shape[1])
   _, rows = index.search(queries, more, banned)
-  scores = relevance(model, passages, tf.stop_gradient(queries), rows)
+  scores = replicas.map_shares(
+      model.strategy, lambda share: relevance(model, passages, *share), (queries, rows))
   _, best = tf.math.top_k(scores, count - 1)
   return _with_null(passages, tf.gather(rows, best, batch_dims=1))
 
@@ -41,7 +43,10 @@ def _with_null(passages: Passages, rows: tf.Tensor) -> tf.Tensor:
 
 def choose(pretrain: PretrainConfig, model: Realm, index: RowIndex, passages: Passages,
            queries: tf.Tensor, banned: tf.Tensor) -> tf.Tensor:
-  """The candidates in the way that the config names: [B, D], [B, R] -> [B, K] rows."""
+  """The candidates in the way that the config names: [B, D], [B, R] -> [B, K] rows.
+
+  Of the whole batch: it is not called on a replica but outside, where the index is.
+  """
   if pretrain.refresh == "rerank":
     return reranked_candidates(model, index, passages, queries, banned,
                                pretrain.candidates, pretrain.rerank_factor)
@@ -91,10 +96,14 @@ def mask_distributions(model: Realm, passages: Passages, batch: PretrainingBatch
 def _pairs(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor,
            fields: Sequence[tf.Tensor]) -> tuple[Packed, list[tf.Tensor]]:
   """B * K packed pairs, and the fields [B, M] of the batch for each of them."""
-  lengths = tf.reduce_sum(tf.cast(batch.query.mask, tf.int32), 1) - 2
-  question = tf.RaggedTensor.from_tensor(batch.query.ids[:, 1:], lengths)
-  packed = passages.after(question, rows, model.config.pretrain.encoder_length)
+  packed = passages.after(questions_of(batch), rows, model.config.pretrain.encoder_length)
   return packed, [tf.repeat(field, tf.shape(rows)[1], axis=0) for field in fields]
+
+
+def questions_of(batch: PretrainingBatch) -> tf.RaggedTensor:
+  """[B, (T)]: the masked sentences without special tokens."""
+  lengths = tf.reduce_sum(tf.cast(batch.query.mask, tf.int32), 1) - 2
+  return tf.RaggedTensor.from_tensor(batch.query.ids[:, 1:], lengths)
 
 
 def _null_apart(read: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:

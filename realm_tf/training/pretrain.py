@@ -14,6 +14,7 @@ from absl import logging
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.follow import Follower
@@ -22,7 +23,7 @@ from realm_tf.index.monitor import SwapMonitor
 from realm_tf.index.refresh import NoRefresh, Refresher
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
-from realm_tf.training import replicas
+from realm_tf.training import fixed, overlap, replicas
 from realm_tf.training.candidates import choose, mask_log_probs, relevance
 from realm_tf.training.log import Log
 from realm_tf.training.loop import Loop
@@ -104,36 +105,67 @@ def _sample_queries(model: Realm, batches: tf.data.Dataset, count: int
   return embed
 
 
-def _step(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
-          by_retriever: AdamW, by_encoder: AdamW
-          ) -> Callable[[PretrainingBatch], replicas.Metrics]:
-  """One step of a replica's share of a batch."""
+def chooser(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages
+            ) -> Callable[[PretrainingBatch], tf.Tensor]:
+  """The first half of a step: a whole batch -> its candidates, [B, K] rows.
+
+  Queries are embedded on the replicas, without a gradient; the search is on the host.
+  """
   pretrain = config.pretrain
-  share = pretrain.batch_size // model.strategy.num_replicas_in_sync
+
+  def choose_rows(batch: PretrainingBatch) -> tf.Tensor:
+    queries = replicas.map_shares(model.strategy, model.retriever.embed_queries,
+                                  batch.query)  # [B, D]
+    rows = choose(pretrain, model, index, passages, queries, batch.banned)
+    return tf.ensure_shape(rows, [pretrain.batch_size, pretrain.candidates])
+
+  return choose_rows
+
+
+def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever: AdamW,
+            by_encoder: AdamW, fixed_lengths: bool
+            ) -> Callable[[PretrainingBatch, tf.Tensor], replicas.Metrics]:
+  """The second half: learns from a whole batch and its candidates, [B, K] rows."""
+  pretrain, strategy = config.pretrain, model.strategy
+  share = pretrain.batch_size // strategy.num_replicas_in_sync
   retriever_variables = model.retriever.trainable_variables
   encoder_variables = [*model.encoder.bert.trainable_variables,
                        *model.encoder.masked_lm.trainable_variables]
 
-  def step(batch: PretrainingBatch) -> replicas.Metrics:
-    masks = mean_masks(batch, pretrain.accumulate)
+  def read(given: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """f(x, z) [B, K] and log p(y_j | z, x) [B, K, M], by the weights as they are."""
+    queries = model.retriever.embed_queries(given[0].query)  # [B, D]
+    if fixed_lengths:
+      return (fixed.relevance(model, passages, queries, given),
+              fixed.mask_log_probs(model, given))
+    part, rows = given
+    return (relevance(model, passages, queries, rows),
+            mask_log_probs(model, passages, part, rows))
 
-    def of_part(part: PretrainingBatch):
+  def learn_share(given: Any) -> replicas.Metrics:
+    masks = mean_masks(given[0], pretrain.accumulate)
+
+    def of_part(given: Any):
+      weights = given[0].weights
       with tf.GradientTape() as tape:
-        queries = model.retriever.embed_queries(part.query)  # [B, D]
-        rows = choose(pretrain, model, index, passages, queries, part.banned)
-        scores = relevance(model, passages, queries, rows)  # [B, K]
-        log_probs = mask_log_probs(model, passages, part, rows)  # [B, K, M]
-        loss = marginal(config, scores, log_probs, part.weights, masks)
+        scores, log_probs = read(given)
+        loss = marginal(config, scores, log_probs, weights, masks)
       gradients = tape.gradient(loss, [retriever_variables, encoder_variables])
-      return gradients, _metrics(loss, scores, log_probs, part.weights, masks)
+      return gradients, _metrics(loss, scores, log_probs, weights, masks)
 
     (of_retriever, of_encoder), metrics = replicas.mean_over_parts(
-        of_part, batch, share, pretrain.accumulate)
+        of_part, given, share, pretrain.accumulate)
     return metrics | {
         "retriever_gradient_norm": by_retriever.apply(of_retriever, retriever_variables),
         "encoder_gradient_norm": by_encoder.apply(of_encoder, encoder_variables)}
 
-  return step
+  def learn(batch: PretrainingBatch, rows: tf.Tensor) -> replicas.Metrics:
+    # At lengths that follow the data, each part of a share is packed by itself.
+    given = fixed.pack(model, passages, batch, rows) if fixed_lengths else (batch, rows)
+    return replicas.run_on_shares(strategy, learn_share, given, pretrain.batch_size)
+
+  replicas.check_shares(strategy, pretrain.batch_size, pretrain.accumulate)
+  return learn
 
 
 def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
@@ -159,6 +191,24 @@ def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
   return show
 
 
+def _needs_fixed_lengths(config: RealmConfig, strategy: tf.distribute.Strategy) -> bool:
+  needed = config.fixed_lengths or replicas.is_tpu(strategy)
+  if needed and config.pretrain.refresh == "rerank":
+    raise UserError("config.pretrain.refresh: 'rerank' embeds as many blocks as differ, and "
+                    "so cannot be had at fixed lengths (fixed_lengths, --strategy=tpu)")
+  return needed
+
+
+def _batches(config: RealmConfig, corpus: Corpus, banned: np.ndarray, first_step: int,
+             fixed_lengths: bool) -> tf.data.Dataset:
+  """One per step, and one more, so that the last one has one to follow."""
+  pretrain = config.pretrain
+  return pretraining_batches(
+      corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
+      max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
+      first_step=first_step, last_step=pretrain.steps + 1, fixed_lengths=fixed_lengths)
+
+
 def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
                    index: RowIndex, banned: np.ndarray, folder: pathlib.Path
                    ) -> tuple[Loop, Refresher | Follower | NoRefresh]:
@@ -174,6 +224,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     folder: for checkpoints and curves; a refresh job's versions are in its `index`.
   """
   pretrain, strategy = config.pretrain, model.strategy
+  fixed_lengths = _needs_fixed_lengths(config, strategy)
   with strategy.scope():  # two optimizers, so that each part is clipped by its own norm
     by_retriever = make_optimizer(
         pretrain, [tower.bert for tower in model.retriever.towers],
@@ -182,18 +233,21 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   # A refresh job embeds what it finds in checkpoints.
   checkpoint_every = (pretrain.refresh_every if pretrain.refresh == "job"
                       else config.checkpoint_every)
-  loop = Loop("pretrain", folder, pretrain.steps,
-              {"model": model, "retriever_optimizer": by_retriever,
-               "encoder_optimizer": by_encoder, "index": index},
-              checkpoint_every, keep=config.keep_checkpoints,
-              best=config.best_metric, strategy=strategy)
+  tracked = {"model": model, "retriever_optimizer": by_retriever,
+             "encoder_optimizer": by_encoder, "index": index}
+  chosen = tf.Variable(tf.zeros([pretrain.batch_size, pretrain.candidates], tf.int32),
+                       trainable=False, name="chosen")
+  if pretrain.prefetch_candidates:
+    tracked["chosen"] = chosen
+  loop = Loop("pretrain", folder, pretrain.steps, tracked, checkpoint_every,
+              keep=config.keep_checkpoints, best=config.best_metric, strategy=strategy)
   if loop.first_step:
     index.restored()
-  batches = pretraining_batches(
-      corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
-      max_masks=pretrain.max_masks, support=pretrain.span_blocks,
-      seed=config.seed, first_step=loop.first_step, last_step=pretrain.steps)
-  monitor = SwapMonitor(index, _sample_queries(model, batches, pretrain.index_sample),
+
+  batches = _batches(config, corpus, banned, loop.first_step, fixed_lengths)
+  samples = (_batches(config, corpus, banned, 0, fixed_lengths) if loop.first_step
+             else batches)  # always the same, also of a run that goes on
+  monitor = SwapMonitor(index, _sample_queries(model, samples, pretrain.index_sample),
                         min(pretrain.candidates - 1, corpus.num_blocks))
   embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
                             config.embed_batch_tokens)
@@ -207,14 +261,15 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
                            for name, value in monitor.metrics.items()))
     return refresher.metrics(number) | monitor.metrics
 
-  step = replicas.replicated(
-      strategy, _step(config, model, index, passages, by_retriever, by_encoder),
-      batches.element_spec, pretrain.batch_size, pretrain.accumulate)
+  feed, step = overlap.steps(
+      chooser(config, model, index, passages),
+      learner(config, model, passages, by_retriever, by_encoder, fixed_lengths),
+      batches, chosen if pretrain.prefetch_candidates else None, loop.first_step == 0)
   try:
     if isinstance(refresher, Refresher):
       refresher.start(loop.first_step, int(index.step))
-    loop.run(batches, step, before_step=before_step,
-             on_record=_shower(config, model, index, passages, corpus, batches, loop.log))
+    loop.run(feed, step, before_step=before_step,
+             on_record=_shower(config, model, index, passages, corpus, samples, loop.log))
   finally:
     refresher.close()
   return loop, refresher
