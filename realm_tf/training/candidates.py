@@ -69,12 +69,15 @@ def mask_log_probs(model: Realm, passages: Passages, batch: PretrainingBatch,
   Candidate 0 is the null document: those pairs are short, and would be padded to
   the length of the others, so they are read by themselves.
   """
-  def read(rows: tf.Tensor) -> tf.Tensor:
-    packed, (positions, labels, weights) = _pairs(
-        model, passages, batch, rows, (batch.positions, batch.labels, batch.weights))
-    return model.encoder.mask_log_probs(packed, positions, labels, weights)
+  return _null_apart(lambda part: read_pairs(model, passages, batch, part), rows)
 
-  return _null_apart(read, rows)
+
+def read_pairs(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor
+               ) -> tf.Tensor:
+  """As `mask_log_probs`, but all pairs padded alike: [B, K] rows -> [B * K, M]."""
+  packed, (positions, labels, weights) = _pairs(
+      model, passages, batch, rows, (batch.positions, batch.labels, batch.weights))
+  return model.encoder.mask_log_probs(packed, positions, labels, weights)
 
 
 def mask_distributions(model: Realm, passages: Passages, batch: PretrainingBatch,

@@ -4,6 +4,7 @@ Retriever and encoder learn together from masked salient spans, while the index 
 fresh. Shape letters: B batch, K candidates, M masks, T tokens, D projection.
 """
 
+import functools
 import pathlib
 from typing import Any, Callable
 
@@ -27,7 +28,8 @@ from realm_tf.training.candidates import choose, mask_log_probs, relevance
 from realm_tf.training.log import Log
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
-from realm_tf.training.retrieved import retrieved_examples
+from realm_tf.training.retrieved import as_markdown, retrieved_examples
+from realm_tf.training.sample import diagnose_by_step, embed_sample, held_out_sentences
 
 _RECORDS_PER_SHOW = 10  # of the curves; each show costs about a step
 
@@ -88,20 +90,10 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
       refresh_every=pretrain.refresh_every, wait=pretrain.refresh == "sync", **law)
 
 
-def _sample_queries(model: Realm, batches: tf.data.Dataset, count: int
-                    ) -> Callable[[], np.ndarray]:
-  """Embeds always the same masked sentences by the query tower as it is: [Q, D]."""
-  queries, size = [], 0
-  for batch in batches:
-    if size >= count:
-      break
-    queries.append(batch.query)
-    size += len(batch.query.ids)
-
-  def embed() -> np.ndarray:
-    return np.concatenate([model.retriever.embed_queries(q).numpy() for q in queries])[:count]
-
-  return embed
+def _norms(name: str, norm: tf.Tensor, of_parts: dict[str, tf.Tensor]) -> replicas.Metrics:
+  name = f"{name}_gradient_norm"
+  parts = {f"{name}@{part}": value for part, value in of_parts.items()}
+  return {name: norm, **(parts if len(parts) > 1 else {})}
 
 
 def _step(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
@@ -110,9 +102,9 @@ def _step(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages
   """One step of a replica's share of a batch."""
   pretrain = config.pretrain
   share = pretrain.batch_size // model.strategy.num_replicas_in_sync
-  retriever_variables = model.retriever.trainable_variables
-  encoder_variables = [*model.encoder.bert.trainable_variables,
-                       *model.encoder.masked_lm.trainable_variables]
+  of_towers = {tower.name: tower.trainable_variables for tower in model.retriever.towers}
+  of_encoder_parts = {"bert": model.encoder.bert.trainable_variables,
+                      "masked_lm": model.encoder.masked_lm.trainable_variables}
 
   def step(batch: PretrainingBatch) -> replicas.Metrics:
     masks = mean_masks(batch, pretrain.accumulate)
@@ -124,24 +116,24 @@ def _step(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages
         scores = relevance(model, passages, queries, rows)  # [B, K]
         log_probs = mask_log_probs(model, passages, part, rows)  # [B, K, M]
         loss = marginal(config, scores, log_probs, part.weights, masks)
-      gradients = tape.gradient(loss, [retriever_variables, encoder_variables])
+      gradients = tape.gradient(loss, [of_towers, of_encoder_parts])
       return gradients, _metrics(loss, scores, log_probs, part.weights, masks)
 
     (of_retriever, of_encoder), metrics = replicas.mean_over_parts(
         of_part, batch, share, pretrain.accumulate)
-    return metrics | {
-        "retriever_gradient_norm": by_retriever.apply(of_retriever, retriever_variables),
-        "encoder_gradient_norm": by_encoder.apply(of_encoder, encoder_variables)}
+    return (metrics
+            | _norms("retriever", *by_retriever.apply_by_part(of_retriever, of_towers))
+            | _norms("encoder", *by_encoder.apply_by_part(of_encoder, of_encoder_parts)))
 
   return step
 
 
 def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
-            corpus: Corpus, batches: tf.data.Dataset, log: Log) -> Callable[[int], None]:
+            corpus: Corpus, sample: tf.data.Dataset, log: Log) -> Callable[[int], None]:
   """Writes now and then what is retrieved for always the same masked sentences."""
-  shown = next(iter(batches))
+  shown = next(iter(sample))
 
-  @tf.function(input_signature=[batches.element_spec])
+  @tf.function(input_signature=[sample.element_spec])
   def inspect(batch: PretrainingBatch):
     """Candidates [B, K] with p(z|x) and p(z|x,y)."""
     queries = model.retriever.embed_queries(batch.query)
@@ -152,9 +144,11 @@ def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
     return rows, tf.exp(prior), tf.nn.softmax(prior + answer)
 
   def show(number: int) -> None:
-    if len(log.rows) % _RECORDS_PER_SHOW == 0:
+    if len(log.rows) % _RECORDS_PER_SHOW == 0 or number == config.pretrain.steps:
       found = (value.numpy() for value in inspect(shown))
-      log.text("retrieved", retrieved_examples(corpus, shown, *found), number)
+      examples = retrieved_examples(corpus, shown, *found)
+      log.text("retrieved", as_markdown(examples), number)
+      log.example({"sentences": examples}, number)
 
   return show
 
@@ -193,19 +187,25 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
       corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
       max_masks=pretrain.max_masks, support=pretrain.span_blocks,
       seed=config.seed, first_step=loop.first_step, last_step=pretrain.steps)
-  monitor = SwapMonitor(index, _sample_queries(model, batches, pretrain.index_sample),
+  sample = held_out_sentences(config, corpus, banned, max(
+      pretrain.index_sample, config.diagnosis.sentences if config.diagnosis.every else 1))
+  monitor = SwapMonitor(index, embed_sample(model, sample, pretrain.index_sample),
                         min(pretrain.candidates - 1, corpus.num_blocks))
   embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
                             config.embed_batch_tokens)
   refresher = make_refresher(config, index, model, corpus, embedder, folder / "index",
                              monitor, loop.stopping)
 
+  diagnose = diagnose_by_step(config, model, index, passages, sample,
+                             functools.partial(marginal, config))
+  show = _shower(config, model, index, passages, corpus, sample, loop.log)
+
   def before_step(number: int) -> dict[str, float]:
     if refresher.update(number):
       logging.info("index of step %d in use at step %d%s", refresher.index_step, number,
                    "".join(f", {name} {value:.3f}"
                            for name, value in monitor.metrics.items()))
-    return refresher.metrics(number) | monitor.metrics
+    return refresher.metrics(number) | monitor.metrics | diagnose(number)
 
   step = replicas.replicated(
       strategy, _step(config, model, index, passages, by_retriever, by_encoder),
@@ -213,8 +213,9 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   try:
     if isinstance(refresher, Refresher):
       refresher.start(loop.first_step, int(index.step))
-    loop.run(batches, step, before_step=before_step,
-             on_record=_shower(config, model, index, passages, corpus, batches, loop.log))
+    if not loop.first_step:
+      show(0)
+    loop.run(batches, step, before_step=before_step, on_record=show)
   finally:
     refresher.close()
   return loop, refresher
