@@ -20,7 +20,8 @@ from realm_tf import files
 _PACKAGES = ("tensorflow", "tensorflow-text", "tensorflow-recommenders", "scann", "tf_keras",
              "numpy", "safetensors")
 # What changes numbers or speed from outside.
-_ENVIRONMENT = re.compile(r"(TF|ONEDNN|DNNL|OMP|REALM|CUDA|XLA)_.*")
+_ENVIRONMENT = re.compile(r"TF_(CONFIG|XLA_FLAGS|(ENABLE|NUM|DETERMINISTIC)_\w+)"
+                          r"|(ONEDNN|DNNL|OMP|REALM|CUDA|XLA)_\w+")
 
 
 def record(folder: pathlib.Path, command: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from realm_tf import files
 from realm_tf.cli import history
 from realm_tf.cli.run_folder import STAGES, WARM_START, RunFolder
 from realm_tf.errors import UserError
-from realm_tf.evaluation import metrics, page
+from realm_tf.evaluation import curve_charts, metrics, page
 from realm_tf.evaluation.report import Stage
 from realm_tf.training.log import read_curves, read_examples
 
@@ -34,16 +34,19 @@ def report(run: RunFolder, output: files.PathLike | None = None) -> pathlib.Path
           "blocks.")),
       page.section("Answers", page.answers(_asked(run) + _answers(run))),
       page.section("Before and after pre-training", page.before_and_after(examples), note=(
-          "The same masked sentences, which are not trained on. Left bars: p(z|x), by the "
-          "retriever alone; right bars: p(z|x,y), once the masked words are known.")),
-      page.section("The index", page.staleness(curve, run.config.pretrain.max_staleness)),
+          "The same masked sentences, which are not trained on, with the candidates that "
+          "the index gave: p(z|x) is the retriever's choice among them, p(z|x,y) what the "
+          "encoder makes of it once the masked words are known.")),
+      page.section("The index", curve_charts.index(
+          curve, run.config.pretrain.max_staleness)),
       page.section("The gradient of a truncated and stale retrieval",
                    *(page.diagnosis(found) for found in _diagnoses(run)), note=(
                        "Pre-training sums over K retrieved documents instead of all, and "
                        "an older index chooses them: what that does to the retriever's "
                        "gradient, against the full sum.")),
-      page.section("Curves", *(page.curves(name, read_curves(path / "curves.csv"))
-                               for name, path in _curve_folders(run).items())),
+      page.section("Curves", *(
+          curve_charts.curves(name, read_curves(path / "curves.csv"))
+          for name, path in _curve_folders(run).items())),
       page.section("Config", page.settings(*(
           config_lib.flatten(config_lib.to_dict(config))
           for config in (run.config, config_lib.RealmConfig())))),
@@ -80,7 +83,8 @@ def _facts(run: RunFolder) -> list[tuple[str, Any]]:
   begun = history.records(run.path)
   if begun:
     last = begun[-1]
-    facts += [("begun", begun[0]["started"]), ("source", page.source(last["source"])),
+    facts += [("begun", f"{begun[0]['started'][:16].replace('T', ' ')} UTC"),
+              ("source", page.source(last["source"])),
               ("versions", f"realm_tf {last['versions']['realm_tf']}, TensorFlow "
                            f"{last['versions']['tensorflow']}"),
               ("machine", f"{last['processors']} × {last['processor']}")]
@@ -100,7 +104,7 @@ def _diagnoses(run: RunFolder) -> list[dict[str, Any]]:
 
 def _asked(run: RunFolder) -> list[dict[str, Any]]:
   """The questions that were asked at the end of the run; nobody says what is right."""
-  return [{**record, "right": None}
+  return [{**record, "prediction": record["answer"], "right": None}
           for record in _lines(run.path / "evaluation" / "asked.jsonl")]
 
 

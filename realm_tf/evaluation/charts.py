@@ -11,7 +11,7 @@ from typing import Callable, Mapping, Sequence
 import numpy as np
 
 Points = Sequence[tuple[float, float]]
-_WIDTH, _HEIGHT, _WIDE = 340, 178, 700
+_WIDTH, _HEIGHT = 340, 178
 _TOP, _BOTTOM, _LEFT = 10, 26, 44
 _LABEL_ROOM, _LABEL_APART = 84, 13
 
@@ -19,7 +19,7 @@ _LABEL_ROOM, _LABEL_APART = 84, 13
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
   """Round numbers that cover [low, high], some `about` of them."""
   if not high > low:
-    low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
+    low, high = low - abs(low) / 2, high + (abs(high) or 1) / 2
   raw = (high - low) / about
   unit = 10 ** math.floor(math.log10(raw))
   step = next(unit * k for k in (1, 2, 5, 10) if unit * k >= raw * 0.999)
@@ -35,7 +35,7 @@ def number(value: float) -> str:
 
 
 def percent(value: float) -> str:
-  return f"{value * 100:.3g} %"
+  return "< 0.01 %" if 0 < value < 1e-4 else f"{value * 100:.3g} %"
 
 
 def smoothed(values: Sequence[float]) -> np.ndarray | None:
@@ -56,8 +56,7 @@ def smoothed(values: Sequence[float]) -> np.ndarray | None:
 def line_chart(series: Mapping[str, Points], *, form: Callable[[float], str] = number,
                span: tuple[float, float] | None = None, x_label: str = "step",
                x_ticks: Sequence[float] = (), log: bool = False,
-               marks: Sequence[float] = (), limit: float | None = None,
-               wide: bool = False) -> str:
+               marks: Sequence[float] = (), limit: float | None = None) -> str:
   """One chart.
 
   Args:
@@ -69,8 +68,7 @@ def line_chart(series: Mapping[str, Points], *, form: Callable[[float], str] = n
     x_ticks: on it; round numbers by default, which begin at 0.
     log: x by its logarithm.
     marks: x of events, drawn as ticks on the axis.
-    limit: y of a dashed line.
-    wide: twice as wide.
+    limit: y of a dashed line, if it is in the picture.
 
   Returns:
     An `<svg>` element; "" where there is nothing to draw.
@@ -80,7 +78,7 @@ def line_chart(series: Mapping[str, Points], *, form: Callable[[float], str] = n
   kept = {name: points for name, points in kept.items() if points}
   if not kept:
     return ""
-  frame = _Frame(kept, span, x_ticks, log, wide)
+  frame = _Frame(kept, span, x_ticks, log)
   parts = [frame.grid(form, x_label)]
   if limit is not None and limit <= frame.y_ticks[-1]:
     y = frame.y(limit)
@@ -91,16 +89,15 @@ def line_chart(series: Mapping[str, Points], *, form: Callable[[float], str] = n
   parts += [_line(frame, i, points) for i, points in enumerate(kept.values())]
   if len(kept) > 1:
     parts += _labels(frame, kept)
-  return (f'<svg viewBox="0 0 {frame.width} {_HEIGHT}" role="img">{"".join(parts)}</svg>')
+  return (f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(parts)}</svg>')
 
 
 class _Frame:
   """From values to places in the picture."""
 
   def __init__(self, series: Mapping[str, Points], span: tuple[float, float] | None,
-               x_ticks: Sequence[float], log: bool, wide: bool):
-    self.width = _WIDE if wide else _WIDTH
-    self.right = self.width - (_LABEL_ROOM if len(series) > 1 else 12)
+               x_ticks: Sequence[float], log: bool):
+    self.right = _WIDTH - (_LABEL_ROOM if len(series) > 1 else 12)
     xs, ys = zip(*(point for points in series.values() for point in points))
     self.y_ticks = ticks(min(ys + (span or ())[:1]), max(ys + (span or ())[1:]))
     self.x_ticks = list(x_ticks) or [t for t in ticks(0, max(xs), 4) if t <= max(xs)]
@@ -160,3 +157,10 @@ def _labels(frame: _Frame, series: Mapping[str, Points]) -> list[str]:
   over = max(0.0, last - (_HEIGHT - _BOTTOM))
   return [f'<text class="name s{i}" x="{frame.right + 6:.1f}" y="{y - over + 3.5:.1f}">'
           f"{html.escape(name)}</text>" for y, i, name in places]
+
+
+def figure(title: str, meaning: str, drawn: str, last: str = "") -> str:
+  """A chart under its title and the last value."""
+  title, meaning, last = map(html.escape, (title, meaning, last))
+  return (f"<figure><figcaption><b>{title}</b><output>{last}</output>"
+          f"<span>{meaning}</span></figcaption>{drawn}</figure>")

@@ -191,7 +191,8 @@ class Diagnosis:
                      ) -> tuple[dict[str, float], Gradient, list[dict[str, Any]]]:
     queries = self._embed_queries(batch)
     scores = _allowed_scores(queries.numpy(), documents, batch.banned.numpy())
-    chosen = {("fresh", k): _best(scores, k) for k in counts}
+    best = _best(scores, counts[-1])
+    chosen = {("fresh", k): best[:, :k] for k in counts}
     for name, choose in choosers.items():
       chosen |= {(name, k): np.asarray(choose(queries, batch.banned, k)) for k in counts}
     full = self.full_sum(batch, documents, scores, list(chosen.values()))

@@ -8,6 +8,7 @@ from typing import Callable
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
@@ -99,6 +100,10 @@ def diagnose_by_step(config: RealmConfig, model: Realm, index: RowIndex, passage
       return {}
     found = diagnosis.measure(choosers, [pretrain.candidates])
     names = ("softmax_mass", "posterior_mass", "gradient_cosine")
+    at_hand = next(row for row in found["rows"] if row["candidates"] == "index")
+    logging.info("step %d: the candidates hold %.3f of p(z|x); cosine of their gradient "
+                 "with that of the full sum %.3f", number, at_hand["softmax_mass"],
+                 at_hand["gradient_cosine"])
     return {"full_prior_entropy": found["prior_entropy"],
             "full_gradient_norm": found["full_gradient_norm"],
             **{f"{name}@{row['candidates']}": row[name]

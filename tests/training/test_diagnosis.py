@@ -16,11 +16,12 @@ from tests import tiny
 class World:
   """A model, its corpus, and two batches of sentences that ban their own block."""
 
-  def __init__(self, folder, blocks=0, **changes):
+  def __init__(self, folder, blocks=0, strategy=None, **changes):
     self.corpus = tiny.make_corpus(folder / "corpus")
     # Few word pieces a batch: documents and pairs come in many chunks.
     self.config = tiny.make_config(folder, embed_batch_tokens=128, **changes)
-    self.model = Realm.from_weights(self.config, self.corpus.tokenizer.vocab_size)
+    with (strategy or tf.distribute.get_strategy()).scope():
+      self.model = Realm.from_weights(self.config, self.corpus.tokenizer.vocab_size)
     # Random BERTs find all texts alike: without this no document would stand out.
     for tower in self.model.retriever.towers:
       tower.norm.gamma.assign(tower.norm.gamma * 2.0)
@@ -162,3 +163,11 @@ def test_it_measures_the_model_as_it_is_now(world):
   scale.assign(scale * 2.0)
   assert after > before * 1.01
   assert world.diagnosis.measure({}, [3])["prior_entropy"] == pytest.approx(before)
+
+
+def test_of_a_model_on_several_devices_it_is_the_same(tmp_path, mirrored, world):
+  ours = World(tmp_path, strategy=mirrored).diagnosis.measure({"some": _choose_some}, [4])
+  expected = world.diagnosis.measure({"some": _choose_some}, [4])
+  assert ours["full_gradient_norm"] == pytest.approx(expected["full_gradient_norm"], rel=1e-3)
+  for one, other in zip(ours["rows"], expected["rows"]):
+    assert one["gradient_cosine"] == pytest.approx(other["gradient_cosine"], abs=1e-3)
