@@ -29,7 +29,12 @@ from realm_tf.training.log import Log
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
 from realm_tf.training.retrieved import as_markdown, retrieved_examples
-from realm_tf.training.sample import diagnose_by_step, embed_sample, held_out_sentences
+from realm_tf.training.sample import (
+    Sample,
+    diagnose_by_step,
+    embed_sample,
+    held_out_sentences,
+)
 
 _RECORDS_PER_SHOW = 10  # of the curves; each show costs about a step
 
@@ -129,11 +134,11 @@ def _step(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages
 
 
 def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
-            corpus: Corpus, sample: tf.data.Dataset, log: Log) -> Callable[[int], None]:
+            corpus: Corpus, sample: Sample, log: Log) -> Callable[[int], None]:
   """Writes now and then what is retrieved for always the same masked sentences."""
-  shown = next(iter(sample))
+  shown = sample.batches[0]
 
-  @tf.function(input_signature=[sample.element_spec])
+  @tf.function(input_signature=[sample.spec])
   def inspect(batch: PretrainingBatch):
     """Candidates [B, K] with p(z|x) and p(z|x,y)."""
     queries = model.retriever.embed_queries(batch.query)

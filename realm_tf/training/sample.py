@@ -4,7 +4,7 @@ Shape letters: B batch, K candidates, Q sample queries, R banned rows, D project
 """
 
 import dataclasses
-from typing import Callable
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,15 +14,21 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
-from realm_tf.examples.pretraining import pretraining_batches
+from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.training.candidates import choose
 from realm_tf.training.diagnosis import Choose, Diagnosis, Loss
 
 
+class Sample(NamedTuple):
+  """Batches, without the tables from which they were made."""
+  batches: list[PretrainingBatch]
+  spec: Any  # of a batch
+
+
 def held_out_sentences(config: RealmConfig, corpus: Corpus, banned: np.ndarray,
-                       count: int) -> tf.data.Dataset:
+                       count: int) -> Sample:
   """At least `count` masked sentences that are not trained on, whatever the step.
 
   In batches of the size of pre-training, or of `count` if that is less. Where the corpus
@@ -44,30 +50,26 @@ def held_out_sentences(config: RealmConfig, corpus: Corpus, banned: np.ndarray,
         first_step=0, last_step=-(-count // size), held_out=held_out)
 
   try:
-    return batches(True)
+    chosen = batches(True)
   except UserError:
-    return batches(False)
+    chosen = batches(False)
+  return Sample(list(chosen), chosen.element_spec)
 
 
-def embed_sample(model: Realm, sample: tf.data.Dataset, count: int
-                 ) -> Callable[[], np.ndarray]:
+def embed_sample(model: Realm, sample: Sample, count: int) -> Callable[[], np.ndarray]:
   """Embeds the first `count` sentences by the query tower as it is: [Q, D]."""
-  queries = [batch.query for batch in sample]
-
   def embed() -> np.ndarray:
-    return np.concatenate([model.retriever.embed_queries(q).numpy() for q in queries])[:count]
+    return np.concatenate([model.retriever.embed_queries(batch.query).numpy()
+                           for batch in sample.batches])[:count]
 
   return embed
 
 
 def make_diagnosis(config: RealmConfig, passages: Passages, model: Realm,
-                   sample: tf.data.Dataset, loss: Loss, sentences: int, blocks: int
-                   ) -> Diagnosis:
+                   sample: Sample, loss: Loss, sentences: int, blocks: int) -> Diagnosis:
   """The diagnosis on the first `sentences` of the sample, rounded up to whole batches."""
-  batches = list(sample)
-  return Diagnosis(config, model, passages,
-                   batches[:-(-sentences // len(batches[0].row))], sample.element_spec,
-                   loss, blocks)
+  count = -(-sentences // len(sample.batches[0].row))
+  return Diagnosis(config, model, passages, sample.batches[:count], sample.spec, loss, blocks)
 
 
 def choose_by(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages
@@ -79,7 +81,7 @@ def choose_by(config: RealmConfig, model: Realm, index: RowIndex, passages: Pass
 
 
 def diagnose_by_step(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
-                     sample: tf.data.Dataset, loss: Loss
+                     sample: Sample, loss: Loss
                      ) -> Callable[[int], dict[str, float]]:
   """Every `diagnosis.every` steps and at the last, what truncation and staleness do.
 
