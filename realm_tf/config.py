@@ -114,6 +114,15 @@ class PretrainConfig(OptimizerConfig):
 
 
 @dataclasses.dataclass(frozen=True)
+class DiagnosisConfig:
+  """How good the truncated, stale gradient of pre-training is: see docs/diagnosis.md."""
+  every: int = 0  # steps of pre-training from one diagnosis to the next; 0: none
+  sentences: int = 32  # held out, always the same
+  blocks: int = 512  # that each sentence's sum is over, the best by fresh towers; 0: all
+  candidates: tuple[int, ...] = (2, 4, 8, 16, 32)  # each K that `realm diagnose` compares
+
+
+@dataclasses.dataclass(frozen=True)
 class FinetuneConfig(OptimizerConfig):
   """Open-domain question answering, document tower and index frozen."""
   questions: str = ""  # JSONL: question, answer
@@ -155,6 +164,7 @@ class RealmConfig:
   ict: ICTConfig = ICTConfig()
   reading: ReadingConfig = ReadingConfig()
   pretrain: PretrainConfig = PretrainConfig()
+  diagnosis: DiagnosisConfig = DiagnosisConfig()
   finetune: FinetuneConfig = FinetuneConfig()
   evaluate: EvaluateConfig = EvaluateConfig()
   index: IndexConfig = IndexConfig()
@@ -186,7 +196,7 @@ def _check(config: RealmConfig) -> None:
   may_be_zero = ("seed", "num_layers", "warmup_steps", "retriever_warmup_steps", "steps",
                  "weight_decay", "removal_rate", "checkpoint_every", "leaves",
                  "searched_leaves", "rescored", "min_recall", "masked_sentences",
-                 "ban_similarity")
+                 "ban_similarity", "every", "blocks")
   for field, value in flat.items():
     if isinstance(value, (int, float)) and not isinstance(value, bool):
       least = 0 if field.rsplit(".")[-1] in may_be_zero else 1e-12
@@ -201,6 +211,9 @@ def _check(config: RealmConfig) -> None:
   if config.pretrain.candidates < 2:
     raise UserError("config.pretrain.candidates: the null document and at least one "
                     f"block are needed, so 2 or more; got {config.pretrain.candidates}")
+  if min(config.diagnosis.candidates, default=2) < 2:
+    raise UserError("config.diagnosis.candidates: the null document and at least one "
+                    f"block are needed, so 2 or more; got {config.diagnosis.candidates}")
   if config.index.min_recall > 1:
     raise UserError("config.index.min_recall: expected a recall from 0 to 1, "
                     f"got {config.index.min_recall}")
