@@ -101,6 +101,7 @@ class PretrainConfig(OptimizerConfig):
   rerank_factor: int = 4  # "rerank": retrieved for each candidate that is read
   index_sample: int = 64  # queries by which an index is compared with the one before
   refresh_every: int = 500  # steps from one re-embedding of the corpus to the next
+  refresh_share: float = 1.0  # "async": of the time that the thread works; 1 never rests
   max_staleness: int = 1000  # steps; the law: step - index.step <= max_staleness
   on_stale: str = "block"  # "block" waits for the refresh, "warn" goes on
   retriever_rate: float = 1.0  # the retriever's learning rate, as a share of the encoder's
@@ -191,7 +192,7 @@ def _check(config: RealmConfig) -> None:
     raise UserError("config.ict.removal_rate: expected a rate from 0 to 1, "
                     f"got {config.ict.removal_rate}")
   for field, value in flat.items():
-    if field.endswith(("layer_decay", "ban_similarity")) and value > 1:
+    if field.endswith(("layer_decay", "ban_similarity", "refresh_share")) and value > 1:
       raise UserError(f"config.{field}: expected a share from 0 to 1, got {value}")
   if config.pretrain.candidates < 2:
     raise UserError("config.pretrain.candidates: the null document and at least one "

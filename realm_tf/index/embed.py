@@ -91,13 +91,14 @@ class CorpusEmbedder:
 
 
 def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
-            on_rows: OnRows = lambda count: None) -> np.ndarray:
+            on_rows: OnRows = lambda count: None, first: int = 0) -> np.ndarray:
   """Puts the batches in the order of their rows: [N, D] float32.
 
   Args:
     batches: see `CorpusEmbedder.batches`; every row once.
     num_rows: N.
     on_rows: is told how many rows each batch had; may raise to stop the work.
+    first: of the rows.
   """
   table: np.ndarray | None = None
   for rows, embeddings in batches:
@@ -106,7 +107,7 @@ def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
                       "tower has diverged; lower the learning rate")
     if table is None:
       table = np.empty([num_rows, embeddings.shape[1]], np.float32)
-    table[rows] = embeddings
+    table[rows - first] = embeddings
     on_rows(len(rows))
   if table is None:
     raise ValueError("there is nothing to embed")

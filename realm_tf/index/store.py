@@ -118,6 +118,8 @@ class StoredIndex:
 
     def read_shard(shard: dict[str, Any], first: int) -> None:
       begin, end = np.searchsorted(keep, [first, first + shard["rows"]])
+      if begin == end:
+        return
       whole = end - begin == shard["rows"]
       rows = table[begin:end] if whole else np.empty(
           [shard["rows"], self.shape[1]], self.dtype)

@@ -167,4 +167,5 @@ def test_curves_are_means_since_the_last_record(tmp_path):
   Task(tmp_path, steps=200).run()
   curves = read_curves(tmp_path / "curves.csv")
   assert len(curves) == 50
+  assert curves[0][1].pop("step_seconds") > 0
   assert curves[0] == (4, {"loss": np.mean([0, 1, 2, 3])})

@@ -86,11 +86,13 @@ def test_own_first_has_the_gradient_of_a_plain_concatenation(mirrored):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", stages.STAGES)
-def test_two_processes_are_one_device(world, tmp_path, stage):
+@pytest.mark.parametrize("stage, kind", [*((stage, "exact") for stage in stages.STAGES),
+                                         ("pretrain", "sharded"), ("finetune", "sharded")])
+def test_two_processes_are_one_device(world, tmp_path, stage, kind):
   metrics, gradients = _gradients(stage, world, tmp_path / "one")
   folder = tmp_path / "two"
-  for process in _two_processes(stage, world, folder, checkpoint_every=1, **_CHANGES):
+  for process in _two_processes(stage, world, folder, checkpoint_every=1, index__kind=kind,
+                                **_CHANGES):
     log, _ = process.communicate(timeout=500)
     assert process.returncode == 0, log
   for curves in (folder / "curves.csv", folder / "worker-1" / "curves.csv"):
