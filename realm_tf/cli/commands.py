@@ -229,8 +229,9 @@ def _compact(arguments: Sequence[str]) -> None:
 
 
 def _define_export() -> None:
-  flags.DEFINE_enum("flavour", "portable", ["portable", "native"],
-                    "portable: stock TensorFlow and TF Text ops; native: our op.")
+  flags.DEFINE_enum("flavour", "portable", ["portable", "native", "scann"],
+                    "portable: stock TensorFlow and TF Text ops; native: our op; scann: "
+                    "ScaNN's.")
   flags.DEFINE_string("output", None, "Folder of the SavedModel; WORKDIR/export by default.")
 
 

@@ -12,7 +12,7 @@ from absl import logging
 
 from realm_tf.errors import UserError
 from realm_tf.index import store
-from realm_tf.index.freshness import Alone, Freshness
+from realm_tf.index.freshness import ALONE, Alone, Freshness
 from realm_tf.index.interface import RowIndex
 
 _REMIND_SECONDS = 30.0
@@ -38,7 +38,7 @@ class Follower(Freshness):
                keep: np.ndarray, *, max_staleness: int, on_stale: str = "block",
                swap: Callable[[Callable[[], None]], None] = lambda assign: assign(),
                stopping: Callable[[], bool] = lambda: False, look_every: float = 1.0,
-               sleep: Callable[[float], None] = time.sleep, together: Alone = Alone()):
+               sleep: Callable[[float], None] = time.sleep, together: Alone = ALONE):
     super().__init__(int(index.step), max_staleness, on_stale, together)
     self._index, self._root = index, root
     self._corpus_rows, self._keep = corpus_rows, keep

@@ -21,6 +21,9 @@ class Alone:
     return value
 
 
+ALONE = Alone()
+
+
 class Freshness:
   """The law of staleness: step - index_step <= max_staleness.
 

@@ -20,7 +20,7 @@ from typing import Any, Callable, Protocol
 
 import numpy as np
 
-from realm_tf.index.freshness import Alone, Freshness
+from realm_tf.index.freshness import ALONE, Alone, Freshness
 from realm_tf.index.pace import Pace
 
 _POLL_SECONDS = 0.2
@@ -62,7 +62,7 @@ class Refresher(Freshness):
                embed: Callable[[Callable[[int], None]], np.ndarray], *,
                refresh_every: int, max_staleness: int, on_stale: str = "block",
                wait: bool = False, swap: Callable[[Callable[[], None]], None] | None = None,
-               stopping: Callable[[], bool] = lambda: False, together: Alone = Alone(),
+               stopping: Callable[[], bool] = lambda: False, together: Alone = ALONE,
                pace: Pace | None = None):
     if max_staleness < refresh_every:
       raise ValueError(

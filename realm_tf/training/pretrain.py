@@ -17,7 +17,7 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.follow import Follower
-from realm_tf.index.freshness import Alone
+from realm_tf.index.freshness import ALONE
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.monitor import SwapMonitor
 from realm_tf.index.pace import Pace
@@ -78,7 +78,7 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
   law: dict[str, Any] = {
       "max_staleness": pretrain.max_staleness, "on_stale": pretrain.on_stale,
       "swap": monitor.swap, "stopping": stopping,
-      "together": replicas.Together(model.strategy) if index.share else Alone()}
+      "together": replicas.Together(model.strategy) if index.share else ALONE}
   first, end = index.share or (0, corpus.num_blocks)
   if pretrain.refresh == "job":
     return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end], **law)
