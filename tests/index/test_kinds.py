@@ -134,8 +134,9 @@ _LOADED = """
     from scann.scann_ops.py import scann_ops
     queries, banned = (tf.constant(np.load(f"{sys.argv[1]}/{name}.npy"))
                        for name in ("queries", "banned"))
-    found = [[value.numpy().tolist() for value in tf.saved_model.load(
-        f"{sys.argv[1]}/{model}").find(queries, banned)] for model in ("one", "other")]
+    models = [tf.saved_model.load(f"{sys.argv[1]}/{name}") for name in ("one", "other")]
+    found = [[value.numpy().tolist() for value in model.find(queries, banned)]
+             for model in models]
     assert "realm_tf" not in sys.modules
     print(json.dumps(found))
     """
