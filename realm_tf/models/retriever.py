@@ -30,7 +30,7 @@ class Tower(tf_keras.layers.Layer):
     # An orthogonal projection keeps what the pre-trained vectors know of distance.
     self.projection = tf_keras.layers.Dense(
         projection_size, kernel_initializer="orthogonal", name="projection")
-    self.norm = Norm(bert.layer_norm_eps, name="projection_norm")
+    self.norm = Norm(bert.layer_norm_eps, projection_size, name="projection_norm")
 
   def call(self, packed: Packed) -> tf.Tensor:
     hidden = self.bert(packed.ids, packed.mask, packed.segments)  # [B, T, H]
