@@ -140,6 +140,8 @@ class RealmConfig:
   assets: tuple[str, ...] = ()  # packages of `realm_tf.assets` that this run needs
   trivia: str = ""  # folder of trivia lists from which the questions are made
   embedding_dtype: str = "float32"  # of the index: "float32" or "bfloat16"
+  # Of the tower that embeds the corpus, "float32" or "bfloat16"; "": retriever.precision.
+  embed_precision: str = ""
   embed_batch_tokens: int = 8192  # word pieces per batch when the corpus is embedded
   checkpoint_every: int = 200  # steps
   keep_checkpoints: int = 2  # of the newest
@@ -169,6 +171,7 @@ _CHOICES = {
     "index.kind": ("exact", "scann", "sharded"),
     "embedding_dtype": ("float32", "bfloat16"),
     "retriever.precision": ("float32", "bfloat16"),
+    "embed_precision": ("", "float32", "bfloat16"),
     "encoder.precision": ("float32", "bfloat16"),
 }
 

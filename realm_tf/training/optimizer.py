@@ -11,7 +11,6 @@ from realm_tf.models.bert import Bert
 from realm_tf.native import ops
 from realm_tf.training import replicas
 
-
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-6
 
 

@@ -5,6 +5,8 @@ import threading
 import numpy as np
 import pytest
 
+from realm_tf.errors import UserError
+from realm_tf.index.embed import collect
 from realm_tf.index.pace import Pace
 from realm_tf.index.refresh import NoRefresh, Refresher
 
@@ -160,6 +162,24 @@ def test_an_error_in_the_worker_surfaces_in_update():
   _finish(refresher, embedder)
   with pytest.raises(ValueError, match="not finite"):
     refresher.update(11)
+  refresher.close()
+  assert len(index.assigned) == 1
+
+
+def test_a_nan_from_the_tower_leaves_the_index_before():
+  embedder = FakeEmbedder(gated=False)
+
+  def embed(check):
+    rows = np.array([[embedder.copy], [1.0]], np.float32)
+    return collect(iter([(np.array([0, 1]), rows)]), 2, check)
+
+  index = FakeIndex()
+  refresher = Refresher(index, embedder.snapshot, embed, refresh_every=10, max_staleness=20,
+                        wait=True)
+  refresher.start(0)
+  embedder.live = np.nan
+  with pytest.raises(UserError, match="diverged; lower the learning rate"):
+    refresher.update(10)
   refresher.close()
   assert len(index.assigned) == 1
 
