@@ -178,7 +178,7 @@ def _refresh(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_run()
   from realm_tf.cli.refreshing import refresh  # pylint: disable=import-outside-toplevel
-  made = refresh(opened, FLAGS.once, FLAGS.nice)
+  made = refresh(opened, FLAGS.once, FLAGS.nice, FLAGS.beam)
   print(f"refresh: done, {made} checkpoints embedded, see {opened.path}/pretrain/index")
 
 
@@ -186,6 +186,8 @@ def _define_refresh() -> None:
   flags.DEFINE_bool("once", False, "Embed the newest checkpoint and end.")
   flags.DEFINE_integer("nice", 10, "How far the job steps back behind the trainer.",
                        lower_bound=0, upper_bound=19)
+  flags.DEFINE_string("beam", None, "Embed by an Apache Beam pipeline with these options, "
+                      "such as --beam='--runner=FlinkRunner'; workers must see WORKDIR.")
 
 
 def _add(arguments: Sequence[str]) -> None:

@@ -114,6 +114,17 @@ def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
   return table
 
 
+def stored_rows(corpus: Corpus, embedder: CorpusEmbedder, first: int, end: int,
+                on_rows: OnRows = lambda count: None) -> tuple[np.ndarray, int]:
+  """Rows [first, end) as they are stored, and how many of them live: others are zeros."""
+  live = np.searchsorted(corpus.stored_rows, [first, end])
+  rows = np.zeros([end - first, embedder.size], np.float32)
+  for numbers, embeddings in embedder.batches(*live):
+    rows[corpus.stored_rows[numbers] - first] = embeddings
+    on_rows(len(numbers))
+  return rows, int(live[1] - live[0])
+
+
 def store_embeddings(root: PathLike, name: str, corpus: Corpus, embedder: CorpusEmbedder,
                      *, step: int, dtype: str, base: StoredIndex | None = None,
                      on_rows: OnRows = lambda count: None, **facts: Any) -> StoredIndex:
@@ -137,12 +148,8 @@ def store_embeddings(root: PathLike, name: str, corpus: Corpus, embedder: Corpus
   writer = IndexWriter(root, name, origin, (corpus.num_stored_rows, embedder.size), base)
   on_rows(int(np.searchsorted(corpus.stored_rows, writer.num_written)))
   for first, end in writer.missing():
-    live = slice(*np.searchsorted(corpus.stored_rows, [first, end]))
-    rows = np.zeros([end - first, embedder.size], np.float32)
-    for numbers, embeddings in embedder.batches(live.start, live.stop):
-      rows[corpus.stored_rows[numbers] - first] = embeddings
-      embedded += len(numbers)
-      on_rows(len(numbers))
+    rows, count = stored_rows(corpus, embedder, first, end, on_rows)
+    embedded += count
     writer.write(rows)
   rate = embedded / max(1e-9, time.monotonic() - begun)
   return writer.commit(rows_per_second=rate, **facts)
