@@ -22,7 +22,7 @@ from machine import processor
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run with its ICT done.", required=True)
 _STEPS = flags.DEFINE_integer("steps", 120, "Of each mode.")
 _EVERY = flags.DEFINE_integer("refresh_every", 30, "Steps between refreshes.")
-_MODES = flags.DEFINE_list("modes", ["frozen", "async", "async:0.5", "sync", "rerank"],
+_MODES = flags.DEFINE_list("modes", ["frozen", "async:1", "async:0.5", "sync", "rerank"],
                            "What to time.")
 _JSON = flags.DEFINE_string("json", None, "File for the results.")
 
@@ -35,7 +35,7 @@ def _timed(run, mode: str) -> dict:
   config = dataclasses.replace(run.config, checkpoint_every=0, pretrain=dataclasses.replace(
       run.config.pretrain, steps=_STEPS.value, refresh=refresh,
       refresh_every=_EVERY.value, max_staleness=2 * _EVERY.value,
-      refresh_share=float(share or 1)))
+      refresh_share=float(share or run.config.pretrain.refresh_share)))
   model = run.model("ict")
   banned = np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]
   with tempfile.TemporaryDirectory() as folder:

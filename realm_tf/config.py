@@ -101,7 +101,7 @@ class PretrainConfig(OptimizerConfig):
   rerank_factor: int = 4  # "rerank": retrieved for each candidate that is read
   index_sample: int = 64  # queries by which an index is compared with the one before
   refresh_every: int = 500  # steps from one re-embedding of the corpus to the next
-  refresh_share: float = 1.0  # "async": of the time that the thread works; 1 never rests
+  refresh_share: float = 0.5  # "async": of the time that the thread works; 1 never rests
   max_staleness: int = 1000  # steps; the law: step - index.step <= max_staleness
   on_stale: str = "block"  # "block" waits for the refresh, "warn" goes on
   retriever_rate: float = 1.0  # the retriever's learning rate, as a share of the encoder's
