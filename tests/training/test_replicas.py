@@ -99,7 +99,8 @@ def test_own_first_has_the_gradient_of_a_plain_concatenation(mirrored):
 @pytest.mark.slow
 @pytest.mark.parametrize("stage, changes", [
     *((stage, {}) for stage in stages.STAGES),
-    ("pretrain", {"pretrain__prefetch_candidates": True})])
+    ("pretrain", {"pretrain__prefetch_candidates": True}),
+    ("pretrain", {"index__kind": "sharded"}), ("finetune", {"index__kind": "sharded"})])
 def test_two_processes_are_one_device(world, tmp_path, stage, changes):
   metrics, gradients = _gradients(stage, world, tmp_path / "one")
   folder = tmp_path / "two"
