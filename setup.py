@@ -33,8 +33,8 @@ EXTRAS = {
 
 # One build runs everywhere: each scan kernel has flags of its own, nothing else
 # has any, and the op chooses at run time.
-ALGORITHM = ("top_k_inner_product", "top_k_kernels", "top_k_panels",
-             "top_k_shadow", "top_k_worker", "top_k_scan_portable", "cpu_features",
+ALGORITHM = ("cpu_features", "top_k_inner_product", "top_k_kernels",
+             "top_k_panels", "top_k_shadow", "top_k_worker", "top_k_scan_portable",
              "transformer", "transformer_portable")
 AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma",
           "-mprefer-vector-width=512")

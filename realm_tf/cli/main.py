@@ -9,6 +9,7 @@ from typing import Sequence
 from absl import flags, logging
 
 import realm_tf
+from realm_tf.cli import commands
 from realm_tf.cli.commands import COMMANDS, Command, define_run_flags
 from realm_tf.errors import UserError
 
@@ -78,6 +79,7 @@ def run(arguments: Sequence[str]) -> int:
     if words is None:
       return 0
     _show_our_log()
+    commands.command_line[:] = arguments
     return _call(command, words)
   except UserError as error:
     print(f"realm: {_one_line(error)}", file=sys.stderr)

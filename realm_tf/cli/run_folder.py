@@ -1,13 +1,16 @@
 """A run's folder: where each stage finds its input and leaves its result.
 
     config.json            the config; another one in the same folder is an error
+    commands/              who wrote here: command, versions, source, machine
     corpus/                the block store
     questions/             train.jsonl, held_out.jsonl
     ict/ pretrain/ finetune/   model/ (weights), curves, checkpoints, done.json
     index/<encoder>-<corpus>/  embeddings by one document tower
     pretrain/index/step-*/ those that a `realm refresh` made while it trained
-    evaluation/            <stage>.json, <stage>.predictions.jsonl
+    evaluation/            <stage>.json, <stage>.predictions.jsonl, bm25.json
+    diagnosis/             <stage>.json, <stage>.png
     export/                SavedModel
+    report.html            all of it on a page
 """
 
 import dataclasses

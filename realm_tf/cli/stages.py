@@ -25,6 +25,7 @@ from realm_tf.evaluation.questions import Question, write_questions
 from realm_tf.index.scann import ScannIndex
 from realm_tf.text.salient import tagger
 from realm_tf.text.tokenizer import Tokenizer
+from realm_tf.training import replicas
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
@@ -72,6 +73,10 @@ def ict(run: RunFolder) -> None:
 
 def pretrain(run: RunFolder) -> None:
   started = time.monotonic()
+  if run.config.reading.steps and replicas.is_tpu(run.strategy):
+    raise UserError("--strategy=tpu: the reading warm-up (config.reading.steps) packs at "
+                    "lengths that follow the data, which a TPU cannot run; set it to 0, or "
+                    "use another strategy")
   wanted, blocks = run.config.pretrain.candidates, run.corpus.num_blocks
   banned = run.banned
   most = blocks + 1 - banned.shape[1]  # with the null document
