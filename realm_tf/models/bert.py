@@ -1,11 +1,11 @@
 """BERT (Devlin et al. 2019, arXiv 1810.04805), with dynamic lengths.
 
-Shape letters: B batch, T tokens, H hidden, A attention heads, F feed-forward.
+Shape letters: B batch, T tokens, H hidden, N rows: tokens that are no padding.
 """
 
 import dataclasses
 import pathlib
-from typing import Any, Callable
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -13,6 +13,7 @@ import tf_keras
 from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
+from realm_tf.models import kernels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,115 +57,89 @@ class BertConfig:
     return cls(**{key: values[key] for key in known & values.keys()})
 
 
-@tf.custom_gradient
-def gelu(x: tf.Tensor):
-  """x * Phi(x) with the exact normal distribution (Hendrycks & Gimpel 2016).
-
-  TensorFlow's own keeps four tensors of the size of x for its gradient; this
-  one keeps two, and the backward pass is that much shorter.
-  """
-  phi = 0.5 * (1.0 + tf.math.erf(x * 0.7071067811865476))
-
-  def gradient(upstream):
-    return upstream * (phi + x * tf.exp(-0.5 * x * x) * 0.3989422804014327)
-
-  return x * phi, gradient
-
-
-def activation(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
-  """The activation of that name in a BERT's `config.json`."""
-  known = {
-      "gelu": gelu,
-      "gelu_new": lambda x: tf.nn.gelu(x, approximate=True),
-      "gelu_pytorch_tanh": lambda x: tf.nn.gelu(x, approximate=True),
-      "relu": tf.nn.relu,
-  }
-  if name not in known:
-    raise UserError(f"hidden_act: expected one of {', '.join(known)}, got '{name}'")
-  return known[name]
-
-
 def initializer() -> tf_keras.initializers.Initializer:
   return tf_keras.initializers.TruncatedNormal(stddev=0.02)
 
 
 class Norm(tf_keras.layers.Layer):
-  """Layer normalisation over the last axis, in float32."""
+  """Layer normalisation over the last axis."""
 
-  def __init__(self, epsilon: float, **kwargs):
+  def __init__(self, epsilon: float, size: int, **kwargs):
     super().__init__(**kwargs)
     self.epsilon = epsilon
-
-  def build(self, shape):
-    self.gamma = self.add_weight("gamma", [shape[-1]], initializer="ones")
-    self.beta = self.add_weight("beta", [shape[-1]], initializer="zeros")
-    super().build(shape)
+    with tf.name_scope(self.name):
+      self.gamma = self.add_weight("gamma", [size], initializer="ones")
+      self.beta = self.add_weight("beta", [size], initializer="zeros")
 
   def call(self, x: tf.Tensor) -> tf.Tensor:
-    mean = tf.reduce_mean(x, -1, keepdims=True)
-    centred = x - mean
-    variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
-    return centred * (tf.math.rsqrt(variance + self.epsilon) * self.gamma) + self.beta
+    return kernels.normalised(x, self.gamma, self.beta, self.epsilon)
 
 
-class Dense(tf_keras.layers.Dense):
-  """A dense layer that multiplies in `precision`; what goes in and out is float32.
+class Weights(tf_keras.layers.Layer):
+  """Kernel and bias of a dense layer inside a BERT, which multiplies by them itself."""
 
-  Its weights, norms, softmax and activations stay in float32 too: processors that
-  multiply bfloat16 do nothing else in it.
-  """
-
-  def __init__(self, size: int, name: str, precision: str = "float32"):
-    policy = (tf_keras.mixed_precision.Policy("mixed_bfloat16")
-              if precision == "bfloat16" else None)
-    super().__init__(size, kernel_initializer=initializer(), name=name, dtype=policy)
-
-  def call(self, x: tf.Tensor) -> tf.Tensor:
-    return tf.cast(super().call(x), self.variable_dtype)
+  def __init__(self, inputs: int, outputs: int, name: str):
+    super().__init__(name=name)
+    with tf.name_scope(name):
+      self.kernel = self.add_weight("kernel", [inputs, outputs],
+                                    initializer=initializer())
+      self.bias = self.add_weight("bias", [outputs], initializer="zeros")
 
 
 class TransformerLayer(tf_keras.layers.Layer):
-  """Post-norm self-attention and feed-forward, on rows without padding between."""
+  """Post-norm self-attention and feed-forward, on rows; see `kernels`."""
 
-  def __init__(self, config: BertConfig, precision: str, **kwargs):
-    super().__init__(**kwargs)
+  def __init__(self, config: BertConfig, **kwargs):
+    super().__init__(autocast=False, **kwargs)  # rows stay in the dtype that they have
+    hidden, inner = config.hidden_size, config.intermediate_size
     self.heads = config.num_attention_heads
-    hidden = config.hidden_size
-    self.query, self.key, self.value, self.attention_output = (
-        Dense(hidden, name, precision)
-        for name in ("query", "key", "value", "attention_output"))
-    self.attention_norm = Norm(config.layer_norm_eps, name="attention_norm")
-    self.intermediate = Dense(config.intermediate_size, "intermediate", precision)
-    self.output_dense = Dense(hidden, "output", precision)
-    self.output_norm = Norm(config.layer_norm_eps, name="output_norm")
-    self.activation = activation(config.hidden_act)
+    with tf.name_scope(self.name):
+      self.query, self.key, self.value, self.attention_output = (
+          Weights(hidden, hidden, name)
+          for name in ("query", "key", "value", "attention_output"))
+      self.attention_norm = Norm(config.layer_norm_eps, hidden, name="attention_norm")
+      self.intermediate = Weights(hidden, inner, "intermediate")
+      self.output_dense = Weights(inner, hidden, "output")
+      self.output_norm = Norm(config.layer_norm_eps, hidden, name="output_norm")
+    self.activation = kernels.activation_name(config.hidden_act)
 
-  def _split(self, x: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
-    x = tf.reshape(x, [batch, -1, self.heads, x.shape[-1] // self.heads])
-    return tf.transpose(x, [0, 2, 1, 3])  # [B, A, T, H/A]
+  def call(self, x: tf.Tensor, layout: kernels.Layout) -> tf.Tensor:
+    """x: [N, H], of the dtype in which products with weights are made."""
+    by = kernels.choose(x.dtype)
+    heads = (self.query, self.key, self.value)  # one product instead of three
+    qkv = _times(x, tf.concat([part.kernel for part in heads], 1))  # [N, 3 H]
+    mixed = by.attention(qkv, tf.concat([part.bias for part in heads], 0), layout, self.heads)
+    x = _added(by, x, mixed, self.attention_output, self.attention_norm)
+    inner = by.activation(_times(x, self.intermediate.kernel), self.intermediate.bias,
+                          self.activation)
+    return _added(by, x, inner, self.output_dense, self.output_norm)
 
-  def call(self, x: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """x: [B * T, H]; bias: [B, 1, 1, T], added to the attention scores."""
-    batch, size = tf.shape(bias)[0], x.shape[-1]
-    query = self._split(self.query(x) * (size // self.heads) ** -0.5, batch)
-    key, value = self._split(self.key(x), batch), self._split(self.value(x), batch)
-    scores = tf.matmul(query, key, transpose_b=True) + bias  # [B, A, T, T]
-    mixed = tf.matmul(tf.nn.softmax(scores), value)
-    mixed = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [-1, size])
-    x = self.attention_norm(x + self.attention_output(mixed))
-    inner = self.activation(self.intermediate(x))
-    return self.output_norm(x + self.output_dense(inner))
+
+def _times(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+  return tf.matmul(x, tf.cast(kernel, x.dtype))
+
+
+def _added(by, x: tf.Tensor, inner: tf.Tensor, dense: Weights, norm: Norm) -> tf.Tensor:
+  """norm(x + inner * kernel + bias)."""
+  return by.norm(x, _times(inner, dense.kernel), dense.bias, norm.gamma, norm.beta,
+                 norm.epsilon)
 
 
 class Bert(tf_keras.layers.Layer):
   """Token ids to hidden states: [B, T] int32 -> [B, T, H] float32.
 
-  `precision` is that of the products with weights, "float32" or "bfloat16".
+  Args:
+    config: its sizes.
+    precision: of the products with weights, and of the states between layers: "float32"
+      or "bfloat16". Weights are float32, and so is the arithmetic between products.
+    recompute: keep of each layer only what goes in, and compute the rest again for the
+      gradient (Chen et al. 2016, arXiv 1604.06174): less memory, a third more time.
   """
 
-  def __init__(self, config: BertConfig, precision: str = "float32", **kwargs):
+  def __init__(self, config: BertConfig, precision: str = "float32",
+               recompute: bool = False, **kwargs):
     super().__init__(**kwargs)
-    self.config = config
+    self.config, self.precision, self.recompute = config, precision, recompute
     hidden = config.hidden_size
     self.word_embeddings = self.add_weight(
         "word_embeddings", [config.vocab_size, hidden], initializer=initializer())
@@ -174,25 +149,47 @@ class Bert(tf_keras.layers.Layer):
     self.token_type_embeddings = self.add_weight(
         "token_type_embeddings", [config.type_vocab_size, hidden],
         initializer=initializer())
-    self.embedding_norm = Norm(config.layer_norm_eps, name="embedding_norm")
-    self.layers = [TransformerLayer(config, precision, name=f"layer_{i}")
+    self.embedding_norm = Norm(config.layer_norm_eps, hidden, name="embedding_norm")
+    self.layers = [TransformerLayer(config, name=f"layer_{i}")
                    for i in range(config.num_hidden_layers)]
-    self.embedding_norm.build([None, hidden])
+
+  @property
+  def dtype_of_rows(self) -> tf.DType:
+    """Of the states between layers."""
+    return tf.bfloat16 if self.precision == "bfloat16" else self.word_embeddings.dtype
+
+  @property
+  def packs(self) -> bool:
+    """Whether padding costs nothing, as things are when it is called."""
+    return kernels.choose(self.dtype_of_rows) is kernels.Fused
 
   def call(self, ids: tf.Tensor, mask: tf.Tensor, segments: tf.Tensor
            ) -> tf.Tensor:
     """ids, segments: [B, T] int32; mask: [B, T] bool, False on padding."""
-    batch, length = tf.unstack(tf.shape(ids))
-    hidden = self.config.hidden_size
     tf.debugging.assert_less_equal(
-        length, self.config.max_position_embeddings,
+        tf.shape(ids)[1], self.config.max_position_embeddings,
         "more tokens than the model has positions")
-    types = tf.one_hot(tf.reshape(segments, [-1]), self.config.type_vocab_size,
-                       dtype=self.token_type_embeddings.dtype)
-    x = tf.reshape(tf.gather(self.word_embeddings, ids)
-                   + self.position_embeddings[:length], [-1, hidden])
-    x = self.embedding_norm(x + tf.matmul(types, self.token_type_embeddings))
-    bias = tf.where(mask, tf.zeros([], x.dtype), x.dtype.min)[:, None, None, :]
+    dtype = self.dtype_of_rows
+    layout = kernels.choose(dtype).layout(mask)
+    x = self._embedded(ids, segments, layout, dtype)
     for layer in self.layers:
-      x = layer(x, bias)
-    return tf.reshape(x, [batch, length, hidden])
+      x = _recomputed(layer, x, layout) if self.recompute else layer(x, layout)
+    return layout.unpack(tf.cast(x, self.word_embeddings.dtype))
+
+  def _embedded(self, ids: tf.Tensor, segments: tf.Tensor, layout: kernels.Layout,
+                dtype: tf.DType) -> tf.Tensor:
+    """[N, H]: words, positions and segments added up, and normalised."""
+    places = tf.zeros_like(ids) + tf.range(tf.shape(ids)[1])
+    words = tf.gather(self.word_embeddings, layout.pack(ids))
+    types = tf.one_hot(layout.pack(segments), self.config.type_vocab_size,
+                       dtype=words.dtype)
+    rest = (tf.gather(self.position_embeddings, layout.pack(places))
+            + tf.matmul(types, self.token_type_embeddings))
+    norm = self.embedding_norm
+    return kernels.choose(dtype).norm(
+        tf.cast(words, dtype), tf.cast(rest, dtype), tf.zeros_like(norm.beta), norm.gamma,
+        norm.beta, norm.epsilon)
+
+
+def _recomputed(layer: TransformerLayer, x: tf.Tensor, layout: kernels.Layout) -> tf.Tensor:
+  return tf.recompute_grad(lambda x: layer(x, layout))(x)

@@ -10,8 +10,13 @@ import tensorflow as tf
 import tf_keras
 
 from realm_tf.config import EncoderConfig
-from realm_tf.models.bert import Bert, BertConfig, Dense, Norm, activation
+from realm_tf.models import kernels
+from realm_tf.models.bert import Bert, BertConfig, Norm, initializer
 from realm_tf.text.inputs import Packed
+
+
+def _dense(size: int, name: str) -> tf_keras.layers.Dense:
+  return tf_keras.layers.Dense(size, kernel_initializer=initializer(), name=name)
 
 
 class MaskedLanguageModel(tf_keras.layers.Layer):
@@ -19,14 +24,15 @@ class MaskedLanguageModel(tf_keras.layers.Layer):
 
   def __init__(self, config: BertConfig, **kwargs):
     super().__init__(**kwargs)
-    self.transform = Dense(config.hidden_size, "transform")
-    self.activation = activation(config.hidden_act)
-    self.norm = Norm(config.layer_norm_eps, name="transform_norm")
+    self.transform = _dense(config.hidden_size, "transform")
+    self.activation = kernels.activation_name(config.hidden_act)
+    self.norm = Norm(config.layer_norm_eps, config.hidden_size, name="transform_norm")
     self.bias = self.add_weight("bias", [config.vocab_size], initializer="zeros")
 
   def call(self, hidden: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
     """[M, H] states and the [V, H] word embeddings -> logits [M, V]."""
-    hidden = self.norm(self.activation(self.transform(hidden)))
+    hidden = self.norm(kernels.Portable.activation(
+        self.transform(hidden), tf.zeros([], hidden.dtype), self.activation))
     return tf.matmul(hidden, embeddings, transpose_b=True) + self.bias
 
 
@@ -41,9 +47,9 @@ class SpanHead(tf_keras.layers.Layer):
                **kwargs):
     super().__init__(**kwargs)
     self.max_span_width = max_span_width
-    self.projection = Dense(2 * span_hidden_size, "projection")
-    self.norm = Norm(norm_eps, name="span_norm")
-    self.score = Dense(1, "score")
+    self.projection = _dense(2 * span_hidden_size, "projection")
+    self.norm = Norm(norm_eps, span_hidden_size, name="span_norm")
+    self.score = _dense(1, "score")
 
   def call(self, hidden: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
     """Logits of the spans that start at t and end at t + w.
@@ -91,6 +97,17 @@ class KnowledgeEncoder(tf_keras.layers.Layer):
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
         tf.gather_nd(labels, real), logits)
     return tf.scatter_nd(real, -losses, tf.shape(weights, tf.int64))
+
+  def mask_log_probs_padded(self, packed: Packed, positions: tf.Tensor, labels: tf.Tensor,
+                            weights: tf.Tensor) -> tf.Tensor:
+    """As `mask_log_probs`; makes logits on padding too, so no shape depends on the data."""
+    hidden = self.bert(packed.ids, packed.mask, packed.segments)
+    at_masks = tf.gather(hidden, positions, batch_dims=1)  # [R, M, H]
+    logits = self.masked_lm(tf.reshape(at_masks, [-1, hidden.shape[-1]]),
+                            self.bert.word_embeddings)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        tf.reshape(labels, [-1]), logits)
+    return -tf.reshape(losses, tf.shape(weights)) * weights
 
   def mask_distributions(self, packed: Packed, positions: tf.Tensor, weights: tf.Tensor
                          ) -> tf.Tensor:

@@ -1,13 +1,18 @@
 """AdamW as BERT is trained with it (Devlin et al. 2019, appendix A.2)."""
 
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 import tf_keras
 
 from realm_tf.config import OptimizerConfig
+from realm_tf.models import kernels
 from realm_tf.models.bert import Bert
+from realm_tf.native import ops
 from realm_tf.training import replicas
+
+Gradients = Mapping[str, Sequence[tf.Tensor | tf.IndexedSlices | None]]
+_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-6
 
 
 class WarmupLinearDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
@@ -31,18 +36,20 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
   """Adam with decoupled weight decay (Loshchilov & Hutter 2019), on Keras's Adam.
 
   It is the legacy one because that is a single fused kernel per variable; the newer
-  ones are a dozen passes over memory, more than the rest of a small model's step.
+  ones are a dozen passes over memory, more than the rest of a small model's step. On CPUs
+  it is our own kernel, which clips and decays in the same pass.
   Norms and biases do not decay. `layer_rates` are variables with the share of the
   learning rate that is theirs; all others have the whole of it.
   """
 
   def __init__(self, schedule: WarmupLinearDecay, weight_decay: float, clip_norm: float,
                layer_rates: Sequence[tuple[tf.Variable, float]] = ()):
-    super().__init__(schedule, epsilon=1e-6, name="AdamW")
+    super().__init__(schedule, _BETA1, _BETA2, _EPSILON, name="AdamW")
+    self._scale: tf.Tensor | None = None  # of the gradients, for our kernel
     self._weight_decay, self._clip_norm = weight_decay, clip_norm
     # Keras updates the copy on each device by itself.
     self._shares = {copy.ref(): rate for variable, rate in layer_rates
-                    for copy in getattr(variable, "values", [variable])}
+                    for copy in (variable, *getattr(variable, "values", ()))}
 
   def apply(self, gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
             variables: Sequence[tf.Variable]) -> tf.Tensor:
@@ -51,14 +58,26 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     Returns:
       The norm before clipping, of the averaged gradient.
     """
-    pairs = [(tf.convert_to_tensor(g), v) for g, v in zip(gradients, variables)
-             if g is not None]
-    mean = replicas.all_mean([g for g, _ in pairs])
-    clipped, norm = tf.clip_by_global_norm(mean, self._clip_norm)
+    return self.apply_by_part({"": gradients}, {"": variables})[0]
+
+  def apply_by_part(self, gradients: Gradients, variables: Mapping[str, Sequence[tf.Variable]]
+                    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """As `apply`, of named parts of a model; returns the norm of each part besides."""
+    pairs = {part: [(tf.convert_to_tensor(g), v) for g, v in zip(gradients[part], of_part)
+                    if g is not None] for part, of_part in variables.items()}
+    means = replicas.all_mean({part: [g for g, _ in of_part]
+                               for part, of_part in pairs.items()})
+    norms = {part: tf.linalg.global_norm(of_part) for part, of_part in means.items()}
+    norm = (tf.linalg.global_norm(list(norms.values())) if len(norms) > 1
+            else next(iter(norms.values())))
+    scale = self._clip_norm / tf.maximum(norm, self._clip_norm)
+    self._scale = scale if kernels.choose(tf.float32) is kernels.Fused and _alone() else None
+    mean = [g if self._scale is not None else g * scale for part in pairs
+            for g in means[part]]
     # Keras would add up the replicas' gradients, which are all the same by now.
-    self.apply_gradients(zip(clipped, [v for _, v in pairs]),
+    self.apply_gradients(zip(mean, [v for of_part in pairs.values() for _, v in of_part]),
                          experimental_aggregate_gradients=False)
-    return norm
+    return norm, norms
 
   def _resource_apply_dense(self, grad, var, apply_state=None):
     key = var.device, var.dtype.base_dtype
@@ -66,16 +85,25 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     rate = known["lr_t"]
     if var.ref() in self._shares:
       rate *= self._shares[var.ref()]
-    apply_state = {key: {**known, "lr_t": rate}}
-    if self._weight_decay and var.shape.rank > 1:
-      decayed = var.assign_sub(rate * self._weight_decay * var, read_value=False)
-      with tf.control_dependencies([decayed]):
-        return super()._resource_apply_dense(grad, var, apply_state)
-    return super()._resource_apply_dense(grad, var, apply_state)
+    decay = rate * self._weight_decay if var.shape.rank > 1 else tf.zeros([])
+    if self._scale is not None and var.dtype == tf.float32:
+      correction = tf.sqrt(1 - known["beta_2_power"]) / (1 - known["beta_1_power"])
+      m, v = (self.get_slot(var, name) for name in ("m", "v"))
+      return ops.realm_resource_adam_w(
+          value=var.handle, m=m.handle, v=v.handle, grad=grad, rate=rate * correction,
+          decay=decay, scale=self._scale, beta1=_BETA1, beta2=_BETA2,
+          epsilon=_EPSILON)
+    with tf.control_dependencies([var.assign_sub(decay * var, read_value=False)]):
+      return super()._resource_apply_dense(grad, var, {key: {**known, "lr_t": rate}})
 
   def get_config(self):
     return {**super().get_config(), "weight_decay": self._weight_decay,
             "clip_norm": self._clip_norm}
+
+
+def _alone() -> bool:
+  """Whether there is one replica: then a value of its step may go into the update."""
+  return tf.distribute.get_replica_context().num_replicas_in_sync == 1
 
 
 def layer_rates(bert: Bert, decay: float) -> Iterator[tuple[tf.Variable, float]]:

@@ -1,0 +1,168 @@
+"""What a transformer layer does between its products with weights, in two ways.
+
+`Fused` calls our ops, on CPUs: each reads and writes memory once, and rows are packed, the
+tokens of all sequences after each other without any padding. `Portable` is the same in
+stock TensorFlow ops, on padded rows: for GPU, TPU and XLA, float64, and exports that a
+stock TensorFlow Serving must load. Both compute in float32 (or wider), whatever the dtype
+of the rows.
+
+Shape letters: B sequences, T tokens of a padded sequence, N rows, H hidden, F width of a
+row, A attention heads.
+"""
+
+import contextlib
+from typing import Iterator, NamedTuple
+
+import tensorflow as tf
+
+from realm_tf.errors import UserError
+from realm_tf.native import ops
+
+_ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
+                "relu": "relu"}
+_only_portable = [False]
+
+
+def activation_name(name: str) -> str:
+  """Of a BERT's `hidden_act`: "gelu" (x Phi(x)), "gelu_tanh" or "relu"."""
+  if name not in _ACTIVATIONS:
+    raise UserError(f"hidden_act: expected one of {', '.join(_ACTIVATIONS)}, got '{name}'")
+  return _ACTIVATIONS[name]
+
+
+@contextlib.contextmanager
+def portable() -> Iterator[None]:
+  """What is traced inside uses stock TensorFlow ops only."""
+  before, _only_portable[0] = _only_portable[0], True
+  try:
+    yield
+  finally:
+    _only_portable[0] = before
+
+
+def choose(dtype: tf.DType) -> "type[Fused] | type[Portable]":
+  """The faster of the two that can compute on rows of that dtype here."""
+  elsewhere = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU")
+  if _only_portable[0] or elsewhere or dtype not in (tf.float32, tf.bfloat16):
+    return Portable
+  return Fused
+
+
+class Layout(NamedTuple):
+  """Where the rows of a batch come from.
+
+  Attributes:
+    mask: [B, T] bool, False on padding.
+    places: [N] int64, of each row among B * T; None where there is a row for each.
+    splits: [B + 1] int32, where each sequence begins; None likewise.
+  """
+  mask: tf.Tensor
+  places: tf.Tensor | None = None
+  splits: tf.Tensor | None = None
+
+  def pack(self, values: tf.Tensor) -> tf.Tensor:
+    """[B, T, ...] -> [N, ...]."""
+    flat = tf.reshape(values, tf.concat([[-1], tf.shape(values)[2:]], 0))
+    return flat if self.places is None else tf.gather(flat, self.places)
+
+  def unpack(self, rows: tf.Tensor) -> tf.Tensor:
+    """[N, F] -> [B, T, F], with zeros or anything on padding."""
+    batch, length = tf.unstack(tf.shape(self.mask, tf.int64))
+    width = rows.shape[-1]
+    if self.places is not None:
+      rows = tf.scatter_nd(self.places[:, None], rows, [batch * length, width])
+    return tf.reshape(rows, [batch, length, width])
+
+
+class Fused:
+  """By our ops; rows [N, F] are float32 or bfloat16, the rest is float32."""
+
+  @staticmethod
+  def layout(mask: tf.Tensor) -> Layout:
+    lengths = tf.reduce_sum(tf.cast(mask, tf.int32), 1)
+    return Layout(mask, tf.where(tf.reshape(mask, [-1]))[:, 0],
+                  tf.concat([[0], tf.cumsum(lengths)], 0))
+
+  @staticmethod
+  def attention(qkv: tf.Tensor, bias: tf.Tensor, layout: Layout, heads: int) -> tf.Tensor:
+    """softmax(Q K' / sqrt(H / A)) V within each sequence: [N, 3 H], [3 H] -> [N, H]."""
+    return ops.realm_packed_attention(qkv=qkv, bias=bias, splits=layout.splits,
+                                      heads=heads).context
+
+  @staticmethod
+  def activation(x: tf.Tensor, bias: tf.Tensor, name: str) -> tf.Tensor:
+    """The activation of x + bias: [N, F], [F] -> [N, F]."""
+    return ops.realm_bias_activation(x=x, bias=bias, activation=name)
+
+  @staticmethod
+  def norm(x: tf.Tensor, delta: tf.Tensor, bias: tf.Tensor, gamma: tf.Tensor,
+           beta: tf.Tensor, epsilon: float) -> tf.Tensor:
+    """Layer normalisation of x + delta + bias: [N, F], [N, F], [F], ... -> [N, F]."""
+    return ops.realm_residual_norm(x=x, delta=delta, bias=bias, gamma=gamma, beta=beta,
+                                   epsilon=epsilon).y
+
+
+@tf.RegisterGradient("Realm>PackedAttention")
+def _attention_gradient(op: tf.Operation, dcontext: tf.Tensor, _) -> list:
+  return [*ops.realm_packed_attention_grad(
+      *op.inputs, *op.outputs, dcontext, heads=op.get_attr("heads")), None]
+
+
+@tf.RegisterGradient("Realm>BiasActivation")
+def _activation_gradient(op: tf.Operation, dy: tf.Tensor) -> list:
+  return list(ops.realm_bias_activation_grad(
+      *op.inputs, dy, activation=op.get_attr("activation")))
+
+
+@tf.RegisterGradient("Realm>ResidualNorm")
+def _norm_gradient(op: tf.Operation, dy: tf.Tensor, *_) -> list:
+  x, delta, bias, gamma, _ = op.inputs
+  _, mean, scale = op.outputs
+  dsum, *others = ops.realm_residual_norm_grad(
+      x=x, delta=delta, bias=bias, gamma=gamma, mean=mean, scale=scale, dy=dy)
+  return [dsum, dsum, *others]
+
+
+class Portable:
+  """In stock TensorFlow ops; rows [B * T, F], padding among them. See `Fused`."""
+
+  @staticmethod
+  def layout(mask: tf.Tensor) -> Layout:
+    return Layout(mask)
+
+  @staticmethod
+  def attention(qkv: tf.Tensor, bias: tf.Tensor, layout: Layout, heads: int) -> tf.Tensor:
+    batch, length = tf.unstack(tf.shape(layout.mask))
+    hidden = qkv.shape[-1] // 3
+    qkv = tf.reshape(qkv + tf.cast(bias, qkv.dtype),
+                     [batch, length, 3, heads, hidden // heads])
+    query, key, value = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))  # [B, A, T, H / A]
+    query *= tf.cast((hidden // heads) ** -0.5, query.dtype)
+    scores = _widened(tf.matmul(query, key, transpose_b=True))  # [B, A, T, T]
+    scores += tf.where(layout.mask, tf.zeros([], scores.dtype),
+                       scores.dtype.min)[:, None, None, :]
+    mixed = tf.matmul(tf.cast(tf.nn.softmax(scores), value.dtype), value)
+    return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * length, hidden])
+
+  @staticmethod
+  def activation(x: tf.Tensor, bias: tf.Tensor, name: str) -> tf.Tensor:
+    wide = _widened(x) + bias
+    y = tf.nn.relu(wide) if name == "relu" else tf.nn.gelu(wide, name == "gelu_tanh")
+    return tf.cast(y, x.dtype)
+
+  @staticmethod
+  def norm(x: tf.Tensor, delta: tf.Tensor, bias: tf.Tensor, gamma: tf.Tensor,
+           beta: tf.Tensor, epsilon: float) -> tf.Tensor:
+    return tf.cast(normalised(_widened(x) + _widened(delta) + bias, gamma, beta, epsilon),
+                   x.dtype)
+
+
+def normalised(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
+  """Layer normalisation (Ba et al. 2016, arXiv 1607.06450) over the last axis."""
+  centred = x - tf.reduce_mean(x, -1, keepdims=True)
+  variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
+  return centred * (tf.math.rsqrt(variance + epsilon) * gamma) + beta
+
+
+def _widened(x: tf.Tensor) -> tf.Tensor:
+  return tf.cast(x, tf.float32) if x.dtype == tf.bfloat16 else x
