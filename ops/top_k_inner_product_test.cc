@@ -231,6 +231,7 @@ void TestSamples(Random& random) {
     Case c = MakeCase("samples", batch, rows, depth, 650, [] { return 0.0f; });
     Ban(&c, random, 9);
     for (int order : {-1, 0, 1}) {
+      if (batch <= kMaxFew && order >= 0) break;  // large, and much the same
       for (int64_t q = 0; q < batch; ++q) {
         for (int d : {0, 1}) c.queries[q * depth + d] = 1.0f + q % 3 * d;
       }
