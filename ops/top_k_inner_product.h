@@ -86,6 +86,9 @@ class BannedRows {
   static BannedRows From(const Int* banned, int64_t batch, int64_t width,
                          int64_t rows);
 
+  // Those of some of the queries.
+  BannedRows Of(const std::vector<int64_t>& queries) const;
+
   int64_t Count(int64_t query) const {
     return begin_[query + 1] - begin_[query];
   }
@@ -120,9 +123,11 @@ struct TopKInput {
   const float* bounds = nullptr;
 };
 
-// So few queries read the shadow, if there is one, before the table.
+// So few queries are scanned row by row, of the shadow first, if there is one.
+inline bool IsFew(const TopKInput& input) { return input.batch <= kMaxFew; }
+
 inline bool HasShadow(const TopKInput& input) {
-  return input.codes != nullptr && input.batch <= kMaxFew;
+  return input.codes != nullptr && IsFew(input);
 }
 
 struct NotANumber {

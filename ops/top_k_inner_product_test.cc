@@ -9,6 +9,7 @@
 #include "top_k_shadow.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -319,6 +320,51 @@ void TestEdges(Random& random) {
   Check(c);
 }
 
+// For large k a sample of the table gives the first threshold. Here its rows are the
+// best (of which fewer than k then reach it), the worst, or like all others.
+void TestSamples(Random& random) {
+  for (const auto& [batch, rows, depth] :
+       std::vector<std::array<int64_t, 3>>{{20, 6007, 400}, {3, 20011, 1000}}) {
+    Case c = MakeCase("samples", batch, rows, depth, 650, [] { return 0.0f; });
+    Ban(&c, random, 9);
+    for (int order : {-1, 0, 1}) {
+      for (int64_t q = 0; q < batch; ++q) {
+        for (int d : {0, 1}) c.queries[q * depth + d] = 1.0f + q % 3 * d;
+      }
+      for (int64_t r = 0; r < rows; ++r) {
+        c.table[r * depth] = order == 0 ? Uniform(random, 0, 255) : order * (r / 64);
+        c.table[r * depth + 1] = order * (r % 64) / 64.0f;
+      }
+      Check(c);
+    }
+  }
+}
+
+// As many rows as are wanted may still reach such a threshold by their bounds, not by
+// their scores: the first 64 rows, which a sample holds, are better by about as much
+// as codes of eight bits lose.
+void TestSamplesWithinBounds(Random& random) {
+  std::normal_distribution<float> normal;
+  Case c = MakeCase("samples within bounds", kMaxFew, 20011, 1000, 650,
+                    [&] { return normal(random); });
+  for (int64_t r = 0; r < c.rows; ++r) {
+    for (int64_t d = 0; d < c.depth; ++d) c.table[r * c.depth + d] *= 0.1f;
+    c.table[r * c.depth] = r < 128;
+    c.table[r * c.depth + 1] = 4;  // so that the codes are coarse
+  }
+  for (int64_t q = 0; q < c.batch; ++q) {
+    double square = 0;
+    for (int64_t d = 2; d < c.depth; ++d) {
+      c.queries[q * c.depth + d] *= 0.1f;
+      square += std::pow(c.queries[q * c.depth + d], 2);
+    }
+    const double loss = 4.0 / 127 * std::sqrt(c.depth / 12.0) * std::sqrt(square);
+    c.queries[q * c.depth] = (q + 2) * loss / 2;
+    c.queries[q * c.depth + 1] = 0;
+  }
+  Check(c);
+}
+
 // Row 777 must be found out.
 void FindNotANumber(const TopKInput& input, const char* name) {
   for (const Kernel& kernel : AvailableKernels()) {
@@ -415,6 +461,8 @@ int main(int argc, char** argv) {
   realm::TestOrders();
   realm::TestDominantRow(random);
   realm::TestEdges(random);
+  realm::TestSamples(random);
+  realm::TestSamplesWithinBounds(random);
   realm::TestNotANumber(random);
   realm::TestShadowBounds(random);
   if (realm::failures > 0) {

@@ -98,9 +98,12 @@ class PretrainConfig(OptimizerConfig):
   # "async" (a thread), "sync" (training waits), "job" (`realm refresh`, a process of its
   # own), "rerank" (no refresh; the fresh tower reranks more candidates), "frozen" (none).
   refresh: str = "async"
+  # Retrieve for the next batch while one is learnt from, by weights one step older.
+  prefetch_candidates: bool = False
   rerank_factor: int = 4  # "rerank": retrieved for each candidate that is read
   index_sample: int = 64  # queries by which an index is compared with the one before
   refresh_every: int = 500  # steps from one re-embedding of the corpus to the next
+  refresh_share: float = 0.5  # "async": of the time that the thread works; 1 never rests
   max_staleness: int = 1000  # steps; the law: step - index.step <= max_staleness
   on_stale: str = "block"  # "block" waits for the refresh, "warn" goes on
   retriever_rate: float = 1.0  # the retriever's learning rate, as a share of the encoder's
@@ -148,10 +151,15 @@ class RealmConfig:
   assets: tuple[str, ...] = ()  # packages of `realm_tf.assets` that this run needs
   trivia: str = ""  # folder of trivia lists from which the questions are made
   embedding_dtype: str = "float32"  # of the index: "float32" or "bfloat16"
+  # Of the tower that embeds the corpus, "float32" or "bfloat16"; "": retriever.precision.
+  embed_precision: str = ""
   embed_batch_tokens: int = 8192  # word pieces per batch when the corpus is embedded
   checkpoint_every: int = 200  # steps
   keep_checkpoints: int = 2  # of the newest
   best_metric: str = ""  # a metric of the curves by which the best checkpoint is kept too
+  # Pad everything to the lengths given here, so that no shape of ICT, pre-training and
+  # fine-tuning depends on the data: what XLA needs. On a TPU it is always so.
+  fixed_lengths: bool = False
   deterministic: bool = False  # on one CPU a run repeats itself to the bit; slower
   corpus: CorpusConfig = CorpusConfig()
   retriever: RetrieverConfig = RetrieverConfig()
@@ -178,6 +186,7 @@ _CHOICES = {
     "index.kind": ("exact", "scann", "sharded"),
     "embedding_dtype": ("float32", "bfloat16"),
     "retriever.precision": ("float32", "bfloat16"),
+    "embed_precision": ("", "float32", "bfloat16"),
     "encoder.precision": ("float32", "bfloat16"),
 }
 
@@ -201,7 +210,7 @@ def _check(config: RealmConfig) -> None:
     raise UserError("config.ict.removal_rate: expected a rate from 0 to 1, "
                     f"got {config.ict.removal_rate}")
   for field, value in flat.items():
-    if field.endswith(("layer_decay", "ban_similarity")) and value > 1:
+    if field.endswith(("layer_decay", "ban_similarity", "refresh_share")) and value > 1:
       raise UserError(f"config.{field}: expected a share from 0 to 1, got {value}")
   if config.pretrain.candidates < 2:
     raise UserError("config.pretrain.candidates: the null document and at least one "

@@ -58,9 +58,13 @@ def _open_run(writes: bool = True):
 
 
 def _define_strategy() -> None:
-  flags.DEFINE_enum("strategy", "one_device", ["one_device", "mirrored", "multi_worker"],
+  flags.DEFINE_enum("strategy", "one_device",
+                    ["one_device", "mirrored", "multi_worker", "tpu"],
                     "tf.distribute: mirrored trains on all GPUs of this machine, "
-                    "multi_worker on the processes that TF_CONFIG names.")
+                    "multi_worker on the processes that TF_CONFIG names, tpu on a TPU.")
+  flags.DEFINE_string("tpu", "local", "The TPU's name or grpc:// address; local on a TPU VM.")
+  flags.DEFINE_string("tpu_zone", None, "The zone of a TPU that has a name.")
+  flags.DEFINE_string("tpu_project", None, "The project of a TPU that has a name.")
 
 
 def _open_training_run(one_process: bool = False):
@@ -70,9 +74,13 @@ def _open_training_run(one_process: bool = False):
   if one_process and FLAGS.strategy == "multi_worker":
     raise UserError("--strategy=multi_worker: run the stages one by one, each on all "
                     "workers: realm ict, realm pretrain, realm finetune")
+  if one_process and FLAGS.strategy == "tpu":
+    raise UserError("--strategy=tpu: run the stages one by one, realm ict, realm pretrain, "
+                    "realm finetune; what comes after them needs no TPU")
   from realm_tf.training import replicas  # pylint: disable=import-outside-toplevel
   # Before anything runs: TensorFlow must know of all workers first.
-  strategy = replicas.make_strategy(FLAGS.strategy)
+  strategy = replicas.make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.tpu_zone,
+                                    FLAGS.tpu_project)
   opened = _open_run()
   opened.strategy = strategy
   return opened
@@ -225,7 +233,7 @@ def _refresh(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_run()
   from realm_tf.cli.refreshing import refresh  # pylint: disable=import-outside-toplevel
-  made = refresh(opened, FLAGS.once, FLAGS.nice)
+  made = refresh(opened, FLAGS.once, FLAGS.nice, FLAGS.beam)
   print(f"refresh: done, {made} checkpoints embedded, see {opened.path}/pretrain/index")
 
 
@@ -233,6 +241,8 @@ def _define_refresh() -> None:
   flags.DEFINE_bool("once", False, "Embed the newest checkpoint and end.")
   flags.DEFINE_integer("nice", 10, "How far the job steps back behind the trainer.",
                        lower_bound=0, upper_bound=19)
+  flags.DEFINE_string("beam", None, "Embed by an Apache Beam pipeline with these options, "
+                      "such as --beam='--runner=FlinkRunner'; workers must see WORKDIR.")
 
 
 def _add(arguments: Sequence[str]) -> None:
@@ -276,8 +286,9 @@ def _compact(arguments: Sequence[str]) -> None:
 
 
 def _define_export() -> None:
-  flags.DEFINE_enum("flavour", "portable", ["portable", "native"],
-                    "portable: stock TensorFlow and TF Text ops; native: our op.")
+  flags.DEFINE_enum("flavour", "portable", ["portable", "native", "scann"],
+                    "portable: stock TensorFlow and TF Text ops; native: our op; scann: "
+                    "ScaNN's.")
   flags.DEFINE_string("output", None, "Folder of the SavedModel; WORKDIR/export by default.")
 
 

@@ -1,5 +1,6 @@
 """`realm COMMAND [flags]`: parse, build, call."""
 
+import errno
 import pathlib
 import sys
 from logging import ERROR
@@ -96,8 +97,10 @@ def _call(command: Command, words: Sequence[str]) -> int:
     return 130
   except OSError as error:
     where = f"{error.filename}: " if error.filename else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    remedy = ": make room, then run the same command" if full else ""
     raise UserError(f"{where}{error.strerror or error}; what was there before is "
-                    "unchanged") from error
+                    f"unchanged{remedy}") from error
   return 0
 
 

@@ -49,22 +49,24 @@ class Passages(tf.Module):
   def null_row(self) -> int:
     return self.num_blocks
 
-  def documents(self, rows: tf.Tensor, max_length: int) -> Packed:
+  def documents(self, rows: tf.Tensor, max_length: int, multiple: int = 8) -> Packed:
     """[B] int32 -> `[CLS] title [SEP] body [SEP]`, what the document tower reads."""
     return pack_pair(self.titles.gather(rows), self.bodies.gather(rows), max_length,
-                     self.special)
+                     self.special, multiple)
 
-  def after(self, questions: tf.RaggedTensor, rows: tf.Tensor, max_length: int) -> Packed:
+  def after(self, questions: tf.RaggedTensor, rows: tf.Tensor, max_length: int,
+            multiple: int = 8) -> Packed:
     """`[CLS] x [SEP] body [SEP]`, what the encoder reads: the body has no title.
 
     Args:
       questions: [B, (T)] int32.
       rows: [B, K] int32: the blocks to read with each question.
       max_length: word pieces; the body is cut, not the question.
+      multiple: see `pack_pair`.
 
     Returns:
       B * K packed pairs, those of the first question first.
     """
     owner = tf.repeat(tf.range(tf.shape(rows)[0]), tf.shape(rows)[1])
     return pack_pair(tf.gather(questions, owner), self.bodies.gather(tf.reshape(rows, [-1])),
-                     max_length, self.special)
+                     max_length, self.special, multiple)

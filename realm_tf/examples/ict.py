@@ -49,11 +49,12 @@ def cut(rows: tf.RaggedTensor, start: tf.Tensor, end: tf.Tensor,
 
 def ict_batches(corpus: Corpus, *, batch_size: int, removal_rate: float,
                 query_length: int, document_length: int, seed: int, first_step: int,
-                last_step: int) -> tf.data.Dataset:
+                last_step: int, fixed_lengths: bool = False) -> tf.data.Dataset:
   """Yields an `ICTBatch` per step; the same (seed, step) gives the same batch.
 
   The sentence is removed from its block with probability `removal_rate`, else it
-  stays, so that the retriever learns both to understand and to match words.
+  stays, so that the retriever learns both to understand and to match words. With
+  `fixed_lengths` all batches have the same T, the lengths given.
   """
   sentences = _sentences(corpus)
   if not len(sentences.row):
@@ -61,16 +62,17 @@ def ict_batches(corpus: Corpus, *, batch_size: int, removal_rate: float,
                     "give longer documents or set --config.ict.steps=0")
   table = _Sentences(*(tf.constant(field, tf.int32) for field in sentences))
   titles, bodies = corpus.title_ids.to_tensor(), corpus.body_ids.to_tensor()
-  special = corpus.tokenizer
+  special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
 
   def batch(step: tf.Tensor, chosen: tf.Tensor) -> ICTBatch:
     row, start, end = (tf.gather(field, chosen) for field in table)
     body = tf.gather(bodies, row)
-    query = pack_single(cut(body, start, end, keep_inside=True), query_length, special)
+    query = pack_single(cut(body, start, end, keep_inside=True), query_length, special,
+                        multiple)
     removed = order.uniform(step, seed, batch_size) < removal_rate
     rest = cut(body, start, tf.where(removed, end, start), keep_inside=False)
-    return ICTBatch(query, pack_pair(tf.gather(titles, row), rest, document_length, special),
-                    row)
+    document = pack_pair(tf.gather(titles, row), rest, document_length, special, multiple)
+    return order.fix_batch_size(ICTBatch(query, document, row), batch_size)
 
   return order.shuffled_batches(
       len(sentences.row), batch_size, seed, first_step, last_step

@@ -4,6 +4,8 @@ So a run that is resumed at a step sees what an uninterrupted one would have
 seen: there is no shuffle buffer whose state would have to be saved.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 
@@ -29,6 +31,12 @@ def shuffled_batches(num_examples: int, batch_size: int, seed: int, first_step: 
         index=place % num_examples, seed=tf.cast(keys, tf.int32), max_index=top, rounds=4)
 
   return tf.data.Dataset.range(first_step, last_step).map(batch)
+
+
+def fix_batch_size(batch: Any, batch_size: int) -> Any:
+  """Lets the graph know that every tensor of a batch has B rows."""
+  return tf.nest.map_structure(
+      lambda t: tf.ensure_shape(t, [batch_size, *t.shape[1:]]), batch)
 
 
 def uniform(step: tf.Tensor, seed: int, size: tf.Tensor) -> tf.Tensor:

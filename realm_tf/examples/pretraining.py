@@ -106,7 +106,8 @@ def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
 def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
                         query_length: int, max_masks: int, support: tuple[int, int],
                         seed: int, first_step: int, last_step: int,
-                        held_out: bool = False) -> tf.data.Dataset:
+                        held_out: bool = False, fixed_lengths: bool = False
+                        ) -> tf.data.Dataset:
   """Yields a `PretrainingBatch` per step; (seed, step) decides it.
 
   Args:
@@ -120,6 +121,8 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     support: see `salient_sentences`.
     seed, first_step, last_step: see `order.shuffled_batches`.
     held_out: the sentences kept for evaluation, instead of those to train on.
+    fixed_lengths: T is `query_length` and M `max_masks` in every batch; else they are
+      those of its longest sentence and span.
   """
   sentences = salient_sentences(corpus, max_masks, support)
   number = np.arange(len(sentences.row))
@@ -153,12 +156,15 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     query = place.with_values(tf.where(masked, special.mask_id, ids))
     labels = tf.ragged.boolean_mask(place.with_values(ids), place.with_values(masked))
     width = span_end - span_start
-    offsets = tf.range(tf.reduce_max(width))[None]  # [1, M]
+    masks = max_masks if fixed_lengths else tf.reduce_max(width)
+    offsets = tf.range(masks)[None]  # [1, M]
     weights = tf.cast(offsets < width[:, None], tf.float32)
     positions = tf.where(weights > 0, 1 + (span_start - start)[:, None] + offsets, 0)
-    return PretrainingBatch(pack_single(query, query_length, special), positions,
-                            labels.to_tensor(), weights, tf.gather(ban_table, row), row,
-                            _other_block(table.support, span, step))
+    packed = pack_single(query, query_length, special, 0 if fixed_lengths else 8)
+    labels = labels.to_tensor(shape=[None, max_masks] if fixed_lengths else None)
+    made = PretrainingBatch(packed, positions, labels, weights, tf.gather(ban_table, row),
+                            row, _other_block(table.support, span, step))
+    return order.fix_batch_size(made, batch_size)
 
   def _other_block(support: _Support, span: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
     first, count, own = (tf.gather(field, span) for field in support[1:])

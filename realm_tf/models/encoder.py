@@ -98,6 +98,17 @@ class KnowledgeEncoder(tf_keras.layers.Layer):
         tf.gather_nd(labels, real), logits)
     return tf.scatter_nd(real, -losses, tf.shape(weights, tf.int64))
 
+  def mask_log_probs_padded(self, packed: Packed, positions: tf.Tensor, labels: tf.Tensor,
+                            weights: tf.Tensor) -> tf.Tensor:
+    """As `mask_log_probs`; makes logits on padding too, so no shape depends on the data."""
+    hidden = self.bert(packed.ids, packed.mask, packed.segments)
+    at_masks = tf.gather(hidden, positions, batch_dims=1)  # [R, M, H]
+    logits = self.masked_lm(tf.reshape(at_masks, [-1, hidden.shape[-1]]),
+                            self.bert.word_embeddings)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        tf.reshape(labels, [-1]), logits)
+    return -tf.reshape(losses, tf.shape(weights)) * weights
+
   def mask_distributions(self, packed: Packed, positions: tf.Tensor, weights: tf.Tensor
                          ) -> tf.Tensor:
     """log p(. | z, x) at each mask: as `mask_log_probs`, but [R, M, V]."""

@@ -1,7 +1,8 @@
 """Packs token ids into the inputs of the models, in the graph.
 
 Rows are padded to the longest of the batch, not to the limit: a batch of short
-questions costs what short questions cost.
+questions costs what short questions cost. Where shapes must not depend on the data, as
+XLA wants it, `multiple=0` pads to the limit.
 
 Shape letters: B batch, T tokens.
 """
@@ -26,8 +27,21 @@ class Packed(typing.NamedTuple):
   second_start: tf.Tensor  # [B] int32: position of the first token of `second`
 
 
+def joined(one: Packed, other: Packed) -> Packed:
+  """The rows of both after each other, the shorter ones padded to the longer ones' T."""
+  longest = tf.maximum(tf.shape(one.ids)[1], tf.shape(other.ids)[1])
+
+  def to_longest(field: tf.Tensor) -> tf.Tensor:
+    return tf.pad(field, [[0, 0], [0, longest - tf.shape(field)[1]]])
+
+  rows = (tf.concat([to_longest(a), to_longest(b)], 0) for a, b in zip(one[:3], other[:3]))
+  return Packed(*rows, tf.concat([one.second_start, other.second_start], 0))
+
+
 def _positions(lengths: tf.Tensor, max_length: int, multiple: int) -> tf.Tensor:
-  """`[1, T]` positions up to the longest row, T rounded up to `multiple`."""
+  """`[1, T]` positions up to the longest row, T rounded up to `multiple`; 0 for the limit."""
+  if not multiple:
+    return tf.range(max_length)[None, :]
   longest = tf.reduce_max(tf.concat([lengths, [1]], 0))  # a batch may have no rows
   width = -(-longest // multiple) * multiple
   return tf.range(tf.minimum(width, max_length))[None, :]
@@ -53,7 +67,8 @@ def pack_single(
     ids: `[B, (T)]` int32.
     max_length: most tokens in a row, special tokens counted; at least 2.
     special: gives `pad_id`, `cls_id`, `sep_id`.
-    multiple: T is rounded up to a multiple of this, but never beyond `max_length`.
+    multiple: T is rounded up to a multiple of this, but never beyond `max_length`; with
+      0 it always is `max_length`.
 
   Returns:
     See `Packed`; `segments` are all 0, and `second_start` is the length of the row.
@@ -83,7 +98,8 @@ def pack_pair(
     second: `[B, (T)]` int32.
     max_length: most tokens in a row, special tokens counted; at least 3.
     special: gives `pad_id`, `cls_id`, `sep_id`.
-    multiple: T is rounded up to a multiple of this, but never beyond `max_length`.
+    multiple: T is rounded up to a multiple of this, but never beyond `max_length`; with
+      0 it always is `max_length`.
 
   Returns:
     See `Packed`.

@@ -14,6 +14,7 @@ from realm_tf.examples.pretraining import PretrainingBatch
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed
+from realm_tf.training import replicas
 
 
 def candidates(index: RowIndex, passages: Passages, queries: tf.Tensor,
@@ -29,7 +30,8 @@ def reranked_candidates(model: Realm, index: RowIndex, passages: Passages,
   """As `candidates`, of `factor` times as many from the index the fresh tower's best."""
   more = min((count - 1) * factor, passages.num_blocks - banned.shape[1])
   _, rows = index.search(queries, more, banned)
-  scores = relevance(model, passages, tf.stop_gradient(queries), rows)
+  scores = replicas.map_shares(
+      model.strategy, lambda share: relevance(model, passages, *share), (queries, rows))
   _, best = tf.math.top_k(scores, count - 1)
   return _with_null(passages, tf.gather(rows, best, batch_dims=1))
 
@@ -41,7 +43,10 @@ def _with_null(passages: Passages, rows: tf.Tensor) -> tf.Tensor:
 
 def choose(pretrain: PretrainConfig, model: Realm, index: RowIndex, passages: Passages,
            queries: tf.Tensor, banned: tf.Tensor) -> tf.Tensor:
-  """The candidates in the way that the config names: [B, D], [B, R] -> [B, K] rows."""
+  """The candidates in the way that the config names: [B, D], [B, R] -> [B, K] rows.
+
+  Of the whole batch: it is not called on a replica but outside, where the index is.
+  """
   if pretrain.refresh == "rerank":
     return reranked_candidates(model, index, passages, queries, banned,
                                pretrain.candidates, pretrain.rerank_factor)
@@ -54,22 +59,37 @@ def relevance(model: Realm, passages: Passages, queries: tf.Tensor, rows: tf.Ten
 
   A block that several queries retrieved is embedded once.
   """
+  documents, place = _distinct(model, passages, rows)
+  return _products(queries, model.retriever.embed_documents(documents), place)
+
+
+def fresh_relevance(model: Realm, passages: Passages, query: Packed, rows: tf.Tensor
+                    ) -> tf.Tensor:
+  """f(x, z) by both fresh towers: packed queries [B, T], [B, K] rows -> [B, K]."""
+  documents, place = _distinct(model, passages, rows)
+  return _products(*model.retriever(query, documents), place)
+
+
+def _distinct(model: Realm, passages: Passages, rows: tf.Tensor
+              ) -> tuple[Packed, tf.Tensor]:
+  """The blocks that are among [B, K] rows, each once, and which of them each row is."""
   unique, place = tf.unique(tf.reshape(rows, [-1]))
-  documents = model.retriever.embed_documents(
-      passages.documents(unique, model.config.retriever.document_length))
-  chosen = tf.reshape(tf.gather(documents, place),
-                      [tf.shape(rows)[0], -1, documents.shape[-1]])  # [B, K, D]
-  return tf.einsum("bd,bkd->bk", queries, chosen)
+  packed = passages.documents(unique, model.config.retriever.document_length)
+  return packed, tf.reshape(place, tf.shape(rows))
+
+
+def _products(queries: tf.Tensor, documents: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+  return tf.einsum("bd,bkd->bk", queries, tf.gather(documents, place))
 
 
 def mask_log_probs(model: Realm, passages: Passages, batch: PretrainingBatch,
                    rows: tf.Tensor) -> tf.Tensor:
   """log p(y_j | z, x) of each mask with each candidate: [B, K] rows -> [B, K, M].
 
-  Candidate 0 is the null document: those pairs are short, and would be padded to
-  the length of the others, so they are read by themselves.
+  Candidate 0 is the null document: where rows are padded, those pairs are read by
+  themselves, since they are short.
   """
-  return _null_apart(lambda part: read_pairs(model, passages, batch, part), rows)
+  return _by_candidate(model, lambda part: read_pairs(model, passages, batch, part), rows)
 
 
 def read_pairs(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor
@@ -88,22 +108,27 @@ def mask_distributions(model: Realm, passages: Passages, batch: PretrainingBatch
         model, passages, batch, rows, (batch.positions, batch.weights))
     return model.encoder.mask_distributions(packed, positions, weights)
 
-  return _null_apart(read, rows)
+  return _by_candidate(model, read, rows)
 
 
 def _pairs(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor,
            fields: Sequence[tf.Tensor]) -> tuple[Packed, list[tf.Tensor]]:
   """B * K packed pairs, and the fields [B, M] of the batch for each of them."""
-  lengths = tf.reduce_sum(tf.cast(batch.query.mask, tf.int32), 1) - 2
-  question = tf.RaggedTensor.from_tensor(batch.query.ids[:, 1:], lengths)
-  packed = passages.after(question, rows, model.config.pretrain.encoder_length)
+  packed = passages.after(questions_of(batch), rows, model.config.pretrain.encoder_length)
   return packed, [tf.repeat(field, tf.shape(rows)[1], axis=0) for field in fields]
 
 
-def _null_apart(read: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
-  """Reads candidate 0 and the others by themselves: [B, K] -> [B, K, ...]."""
+def questions_of(batch: PretrainingBatch) -> tf.RaggedTensor:
+  """[B, (T)]: the masked sentences without special tokens."""
+  lengths = tf.reduce_sum(tf.cast(batch.query.mask, tf.int32), 1) - 2
+  return tf.RaggedTensor.from_tensor(batch.query.ids[:, 1:], lengths)
+
+
+def _by_candidate(model: Realm, read: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor
+                  ) -> tf.Tensor:
+  """Reads [B, K] pairs, of which `read` gives [B * K, ...]: [B, K, ...]."""
   parts = []
-  for part in (rows[:, :1], rows[:, 1:]):
-    flat = read(part)  # [B * K, ...]
+  for part in [rows] if model.encoder.bert.packs else [rows[:, :1], rows[:, 1:]]:
+    flat = read(part)
     parts.append(tf.reshape(flat, tf.concat([tf.shape(part), tf.shape(flat)[1:]], 0)))
   return tf.concat(parts, 1)

@@ -9,7 +9,7 @@ W beam, R read blocks, T tokens, S spans.
 """
 
 import pathlib
-from typing import Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -18,21 +18,24 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.matching import find_occurrences
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.examples import order
 from realm_tf.examples.qa import AnswerPlaces, GoldSpans, QABatch, qa_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
-from realm_tf.training import replicas
+from realm_tf.training import fixed, replicas
 from realm_tf.training.loop import Loop
-from realm_tf.training.optimizer import make_optimizer
+from realm_tf.training.optimizer import AdamW, make_optimizer
 
 
-def read(model: Realm, passages: Passages, questions: tf.RaggedTensor, rows: tf.Tensor,
-         max_length: int) -> tuple[Packed, tf.Tensor]:
-  """Scores the spans of each question's blocks: [B, R] rows -> [B * R, T, width]."""
-  packed = passages.after(questions, rows, max_length)
-  return packed, model.encoder.span_logits(packed)
+class Beam(NamedTuple):
+  """What a step learns from."""
+  question: Packed  # [B, T], for the query tower
+  vectors: tf.Tensor  # [B, W, D]: the blocks of the beam, as the index has them
+  holds: tf.Tensor  # [B, W] bool: whether an answer stands in the block
+  pairs: Packed  # [B * R, T], for the encoder
+  correct: tf.Tensor  # [B, R * S] bool: of all spans of the pairs
 
 
 def correct_spans(gold: GoldSpans, second_start: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
@@ -78,11 +81,6 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   occurrences = find_occurrences(answers, corpus, corpus.tokenizer, regex)
   places = AnswerPlaces(occurrences, corpus.num_blocks)
   usable = np.flatnonzero(np.diff(occurrences.splits))
-  beam = min(finetune.beam_size, corpus.num_blocks)
-  read_blocks = min(finetune.read_blocks, beam)
-  variables = [*model.retriever.query_tower.trainable_variables,
-               *model.encoder.bert.trainable_variables,
-               *model.encoder.span_head.trainable_variables]
   with strategy.scope():
     optimizer = make_optimizer(finetune, [model.retriever.query_tower.bert,
                                           model.encoder.bert])
@@ -92,43 +90,82 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   batches = qa_batches(
       questions, usable, corpus.tokenizer, batch_size=finetune.batch_size,
       seed=config.seed, first_step=loop.first_step, last_step=finetune.steps)
+  replicas.check_shares(strategy, finetune.batch_size, finetune.accumulate)
+  step = _step(config, model, passages, index, places, optimizer)
+  loop.run(batches, tf.function(step, input_signature=[batches.element_spec]))
+  return loop
 
-  share = finetune.batch_size // strategy.num_replicas_in_sync
 
-  def of_part(batch: QABatch):
+def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex,
+          places: AnswerPlaces, optimizer: AdamW) -> Callable[[QABatch], replicas.Metrics]:
+  """The step of a whole batch: finds the beam, then learns from it on the replicas."""
+  finetune = config.finetune
+  beam_size = min(finetune.beam_size, passages.num_blocks)
+  read_blocks = min(finetune.read_blocks, beam_size)
+  variables = [*model.retriever.query_tower.trainable_variables,
+               *model.encoder.bert.trainable_variables,
+               *model.encoder.span_head.trainable_variables]
+  fixed_lengths = config.fixed_lengths or replicas.is_tpu(model.strategy)
+  multiple = 0 if fixed_lengths else 8
+  share = finetune.batch_size // model.strategy.num_replicas_in_sync
+
+  def look_up(batch: QABatch, question: Packed, rows: tf.Tensor, vectors: tf.Tensor) -> Beam:
+    top = rows[:, :read_blocks]
+    pairs = passages.after(batch.question, top, finetune.reader_length, multiple)
+    gold = places.spans(batch.number, top, finetune.max_spans)
+    spans = tf.concat([tf.shape(pairs.ids), [config.encoder.max_span_width]], 0)
+    correct = tf.reshape(correct_spans(gold, pairs.second_start, spans),
+                         [tf.shape(rows)[0], -1])
+    return Beam(question, vectors, places.stand_in(batch.number, rows), pairs, correct)
+
+  def of_part(given: Any):
+    beam = (given._replace(pairs=fixed.flat(given.pairs)) if fixed_lengths
+            else look_up(*given))
     with tf.GradientTape() as tape:
-      packed = pack_single(batch.question, config.retriever.query_length, corpus.tokenizer)
-      queries = model.retriever.embed_queries(packed)  # [B, D]
-      _, rows = index.search(queries, beam)  # [B, W]
-      scores = tf.einsum("bd,bwd->bw", queries, index.gather(rows))
-      holds = places.stand_in(batch.number, rows)
-      retriever_loss = losses.marginal_loss(scores, holds)  # [B]
-      top = rows[:, :read_blocks]
-      read_rows, logits = read(model, passages, batch.question, top,
-                               finetune.reader_length)
-      gold = places.spans(batch.number, top, finetune.max_spans)
-      correct = correct_spans(gold, read_rows.second_start, tf.shape(logits))
-      size = tf.shape(rows)[0]
-      logits = (tf.reshape(logits, [size, read_blocks, -1])
-                + scores[:, :read_blocks, None])  # [B, R, S]
-      logits = tf.reshape(logits, [size, -1])
-      correct = tf.reshape(correct, [size, -1])
-      reader_loss = losses.marginal_loss(logits, correct)  # [B]
-      loss = tf.reduce_mean(retriever_loss + reader_loss)
-    best = tf.argmax(logits, 1)
-    hits = tf.gather(correct, best, batch_dims=1)
-    return tape.gradient(loss, variables), {
-        "loss": loss, "retriever_loss": tf.reduce_mean(retriever_loss),
-        "reader_loss": tf.reduce_mean(reader_loss),
-        "beam_has_answer": _share(tf.reduce_any(holds, 1)),
-        "read_has_answer": _share(tf.reduce_any(holds[:, :read_blocks], 1)),
-        "exact_span": _share(hits)}
+      loss, metrics = _loss(model, beam, read_blocks)
+    return tape.gradient(loss, variables), metrics
 
-  def step(batch: QABatch) -> replicas.Metrics:
-    gradients, metrics = replicas.mean_over_parts(of_part, batch, share,
+  def learn(given: Any) -> replicas.Metrics:
+    gradients, metrics = replicas.mean_over_parts(of_part, given, share,
                                                   finetune.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
-  loop.run(batches, replicas.replicated(strategy, step, batches.element_spec,
-                                        finetune.batch_size, finetune.accumulate))
-  return loop
+  def step(batch: QABatch) -> replicas.Metrics:
+    question = pack_single(batch.question, config.retriever.query_length, passages.special,
+                           multiple)
+    question = order.fix_batch_size(question, finetune.batch_size)
+    queries = replicas.map_shares(model.strategy, model.retriever.embed_queries, question)
+    rows = tf.ensure_shape(index.search(queries, beam_size)[1],
+                           [finetune.batch_size, beam_size])
+    given: Any = (batch, question, rows, index.gather(rows))
+    if fixed_lengths:  # the host packs, of the whole batch
+      looked_up = look_up(*given)
+      given = looked_up._replace(
+          pairs=fixed.by_candidate(looked_up.pairs, rows[:, :read_blocks]),
+          correct=tf.ensure_shape(looked_up.correct, [
+              finetune.batch_size,
+              read_blocks * finetune.reader_length * config.encoder.max_span_width]))
+    return replicas.run_on_shares(model.strategy, learn, given, finetune.batch_size)
+
+  return step
+
+
+def _loss(model: Realm, beam: Beam, read_blocks: int
+          ) -> tuple[tf.Tensor, replicas.Metrics]:
+  """L_retriever + L_reader, and what to log."""
+  queries = model.retriever.embed_queries(beam.question)  # [B, D]
+  scores = tf.einsum("bd,bwd->bw", queries, beam.vectors)
+  retriever_loss = losses.marginal_loss(scores, beam.holds)  # [B]
+  size = tf.shape(scores)[0]
+  logits = tf.reshape(model.encoder.span_logits(beam.pairs), [size, read_blocks, -1])
+  logits += scores[:, :read_blocks, None]  # [B, R, S]
+  logits = tf.reshape(logits, [size, -1])
+  reader_loss = losses.marginal_loss(logits, beam.correct)  # [B]
+  loss = tf.reduce_mean(retriever_loss + reader_loss)
+  best = tf.argmax(logits, 1)
+  return loss, {
+      "loss": loss, "retriever_loss": tf.reduce_mean(retriever_loss),
+      "reader_loss": tf.reduce_mean(reader_loss),
+      "beam_has_answer": _share(tf.reduce_any(beam.holds, 1)),
+      "read_has_answer": _share(tf.reduce_any(beam.holds[:, :read_blocks], 1)),
+      "exact_span": _share(tf.gather(beam.correct, best, batch_dims=1))}

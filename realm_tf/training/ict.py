@@ -30,7 +30,8 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
       corpus, batch_size=ict.batch_size, removal_rate=ict.removal_rate,
       query_length=config.retriever.query_length,
       document_length=config.retriever.document_length, seed=config.seed,
-      first_step=loop.first_step, last_step=ict.steps)
+      first_step=loop.first_step, last_step=ict.steps,
+      fixed_lengths=config.fixed_lengths or replicas.is_tpu(strategy))
   task = tfrs.tasks.Retrieval(remove_accidental_hits=True)
 
   share = ict.batch_size // strategy.num_replicas_in_sync

@@ -3,7 +3,8 @@
 import contextlib
 import pathlib
 import signal
-from typing import Any, Callable, Iterator
+import time
+from typing import Any, Callable, Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -76,10 +77,13 @@ class Loop:
     """Whether SIGTERM or Ctrl-C has come: nobody should wait for anything any more."""
     return bool(self._stop)
 
-  def run(self, batches: tf.data.Dataset, step_function: StepFunction, *,
+  def run(self, batches: Iterable[Any], step_function: StepFunction, *,
           before_step: Callable[[int], dict[str, float]] = lambda step: {},
           on_record: Callable[[int], None] = lambda step: None) -> None:
     """Trains to the last step.
+
+    The curves have `input_wait_seconds`, what a step waited for its batch, besides the
+    metrics of the step.
 
     Args:
       batches: one per step, beginning with `first_step`.
@@ -94,11 +98,13 @@ class Loop:
     first = self.first_step
     record_every = max(1, self._steps // _RECORDS)
     with stop_requests() as self._stop, progress(self._steps - first, self._name) as bar:
-      for step, batch in zip(range(first, self._steps), batches):
-        metrics = before_step(step)
+      for step, (batch, waited) in zip(range(first, self._steps), _timed(batches)):
+        begun = time.monotonic()
+        metrics = {"input_wait_seconds": waited} | before_step(step)
         self._stop_if_asked(step)
         metrics |= {name: float(value) for name, value in step_function(batch).items()}
         self._check(metrics, step, batch)
+        metrics["step_seconds"] = time.monotonic() - begun
         self.log.add(metrics)
         self._step.assign(step + 1)
         bar.update()
@@ -127,6 +133,18 @@ class Loop:
         raise UserError(f"{self._name}: the {name.replace('_', ' ')} is {value} at step "
                         f"{step}, its batch is in {path}; lower the learning rate, then "
                         "go on from the last checkpoint")
+
+
+def _timed(batches: Iterable[Any]) -> Iterator[tuple[Any, float]]:
+  """Each batch, with the seconds that it took to come."""
+  iterator = iter(batches)
+  while True:
+    begun = time.monotonic()
+    try:
+      batch = next(iterator)
+    except StopIteration:
+      return
+    yield batch, time.monotonic() - begun
 
 
 def _save_batch(path: pathlib.Path, batch: Any) -> None:

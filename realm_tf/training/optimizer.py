@@ -49,7 +49,7 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     self._weight_decay, self._clip_norm = weight_decay, clip_norm
     # Keras updates the copy on each device by itself.
     self._shares = {copy.ref(): rate for variable, rate in layer_rates
-                    for copy in getattr(variable, "values", [variable])}
+                    for copy in (variable, *getattr(variable, "values", ()))}
 
   def apply(self, gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
             variables: Sequence[tf.Variable]) -> tf.Tensor:

@@ -15,16 +15,24 @@ from absl import logging
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.follow import Follower
+from realm_tf.index.freshness import ALONE
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.monitor import SwapMonitor
+from realm_tf.index.pace import Pace
 from realm_tf.index.refresh import NoRefresh, Refresher
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
-from realm_tf.training import replicas
-from realm_tf.training.candidates import choose, mask_log_probs, relevance
+from realm_tf.training import fixed, overlap, replicas
+from realm_tf.training.candidates import (
+    choose,
+    fresh_relevance,
+    mask_log_probs,
+    relevance,
+)
 from realm_tf.training.log import Log
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
@@ -82,17 +90,22 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
     return NoRefresh(int(index.step))
   law: dict[str, Any] = {
       "max_staleness": pretrain.max_staleness, "on_stale": pretrain.on_stale,
-      "swap": monitor.swap, "stopping": stopping}
+      "swap": monitor.swap, "stopping": stopping,
+      "together": replicas.Together(model.strategy) if index.share else ALONE}
+  first, end = index.share or (0, corpus.num_blocks)
   if pretrain.refresh == "job":
-    return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows, **law)
+    return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end], **law)
 
   def snapshot() -> None:
     embedder.snapshot(model.retriever.document_tower)
     index.measure_with(monitor.queries())
 
-  return Refresher(
-      index, snapshot, lambda check: collect(embedder.batches(), embedder.num_rows, check),
-      refresh_every=pretrain.refresh_every, wait=pretrain.refresh == "sync", **law)
+  def embed(check: Callable[[int], None]) -> np.ndarray:
+    return collect(embedder.batches(first, end), end - first, check, first)
+
+  return Refresher(index, snapshot, embed, refresh_every=pretrain.refresh_every,
+                   wait=pretrain.refresh == "sync", pace=Pace(pretrain.refresh_share),
+                   **law)
 
 
 def _norms(name: str, norm: tf.Tensor, of_parts: dict[str, tf.Tensor]) -> replicas.Metrics:
@@ -101,36 +114,67 @@ def _norms(name: str, norm: tf.Tensor, of_parts: dict[str, tf.Tensor]) -> replic
   return {name: norm, **(parts if len(parts) > 1 else {})}
 
 
-def _step(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
-          by_retriever: AdamW, by_encoder: AdamW
-          ) -> Callable[[PretrainingBatch], replicas.Metrics]:
-  """One step of a replica's share of a batch."""
+def chooser(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages
+            ) -> Callable[[PretrainingBatch], tf.Tensor]:
+  """The first half of a step: a whole batch -> its candidates, [B, K] rows.
+
+  Queries are embedded on the replicas, without a gradient; the search is on the host.
+  """
   pretrain = config.pretrain
-  share = pretrain.batch_size // model.strategy.num_replicas_in_sync
+
+  def choose_rows(batch: PretrainingBatch) -> tf.Tensor:
+    queries = replicas.map_shares(model.strategy, model.retriever.embed_queries,
+                                  batch.query)  # [B, D]
+    rows = choose(pretrain, model, index, passages, queries, batch.banned)
+    return tf.ensure_shape(rows, [pretrain.batch_size, pretrain.candidates])
+
+  return choose_rows
+
+
+def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever: AdamW,
+            by_encoder: AdamW, fixed_lengths: bool
+            ) -> Callable[[PretrainingBatch, tf.Tensor], replicas.Metrics]:
+  """The second half: learns from a whole batch and its candidates, [B, K] rows."""
+  pretrain, strategy = config.pretrain, model.strategy
+  share = pretrain.batch_size // strategy.num_replicas_in_sync
   of_towers = {tower.name: tower.trainable_variables for tower in model.retriever.towers}
   of_encoder_parts = {"bert": model.encoder.bert.trainable_variables,
                       "masked_lm": model.encoder.masked_lm.trainable_variables}
 
-  def step(batch: PretrainingBatch) -> replicas.Metrics:
-    masks = mean_masks(batch, pretrain.accumulate)
+  def read(given: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """f(x, z) [B, K] and log p(y_j | z, x) [B, K, M], by the weights as they are."""
+    if fixed_lengths:
+      queries = model.retriever.embed_queries(given[0].query)  # [B, D]
+      return (fixed.relevance(model, passages, queries, given),
+              fixed.mask_log_probs(model, given))
+    part, rows = given
+    return (fresh_relevance(model, passages, part.query, rows),
+            mask_log_probs(model, passages, part, rows))
 
-    def of_part(part: PretrainingBatch):
+  def learn_share(given: Any) -> replicas.Metrics:
+    masks = mean_masks(given[0], pretrain.accumulate)
+
+    def of_part(given: Any):
+      weights = given[0].weights
       with tf.GradientTape() as tape:
-        queries = model.retriever.embed_queries(part.query)  # [B, D]
-        rows = choose(pretrain, model, index, passages, queries, part.banned)
-        scores = relevance(model, passages, queries, rows)  # [B, K]
-        log_probs = mask_log_probs(model, passages, part, rows)  # [B, K, M]
-        loss = marginal(config, scores, log_probs, part.weights, masks)
+        scores, log_probs = read(given)
+        loss = marginal(config, scores, log_probs, weights, masks)
       gradients = tape.gradient(loss, [of_towers, of_encoder_parts])
-      return gradients, _metrics(loss, scores, log_probs, part.weights, masks)
+      return gradients, _metrics(loss, scores, log_probs, weights, masks)
 
     (of_retriever, of_encoder), metrics = replicas.mean_over_parts(
-        of_part, batch, share, pretrain.accumulate)
+        of_part, given, share, pretrain.accumulate)
     return (metrics
             | _norms("retriever", *by_retriever.apply_by_part(of_retriever, of_towers))
             | _norms("encoder", *by_encoder.apply_by_part(of_encoder, of_encoder_parts)))
 
-  return step
+  def learn(batch: PretrainingBatch, rows: tf.Tensor) -> replicas.Metrics:
+    # At lengths that follow the data, each part of a share is packed by itself.
+    given = fixed.pack(model, passages, batch, rows) if fixed_lengths else (batch, rows)
+    return replicas.run_on_shares(strategy, learn_share, given, pretrain.batch_size)
+
+  replicas.check_shares(strategy, pretrain.batch_size, pretrain.accumulate)
+  return learn
 
 
 def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
@@ -158,6 +202,24 @@ def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
   return show
 
 
+def _needs_fixed_lengths(config: RealmConfig, strategy: tf.distribute.Strategy) -> bool:
+  needed = config.fixed_lengths or replicas.is_tpu(strategy)
+  if needed and config.pretrain.refresh == "rerank":
+    raise UserError("config.pretrain.refresh: 'rerank' embeds as many blocks as differ, and "
+                    "so cannot be had at fixed lengths (fixed_lengths, --strategy=tpu)")
+  return needed
+
+
+def _batches(config: RealmConfig, corpus: Corpus, banned: np.ndarray, first_step: int,
+             fixed_lengths: bool) -> tf.data.Dataset:
+  """One per step, and one more, so that the last one has one to follow."""
+  pretrain = config.pretrain
+  return pretraining_batches(
+      corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
+      max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
+      first_step=first_step, last_step=pretrain.steps + 1, fixed_lengths=fixed_lengths)
+
+
 def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
                    index: RowIndex, banned: np.ndarray, folder: pathlib.Path
                    ) -> tuple[Loop, Refresher | Follower | NoRefresh]:
@@ -173,6 +235,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     folder: for checkpoints and curves; a refresh job's versions are in its `index`.
   """
   pretrain, strategy = config.pretrain, model.strategy
+  fixed_lengths = _needs_fixed_lengths(config, strategy)
   with strategy.scope():  # two optimizers, so that each part is clipped by its own norm
     by_retriever = make_optimizer(
         pretrain, [tower.bert for tower in model.retriever.towers],
@@ -181,17 +244,20 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   # A refresh job embeds what it finds in checkpoints.
   checkpoint_every = (pretrain.refresh_every if pretrain.refresh == "job"
                       else config.checkpoint_every)
-  loop = Loop("pretrain", folder, pretrain.steps,
-              {"model": model, "retriever_optimizer": by_retriever,
-               "encoder_optimizer": by_encoder, "index": index},
-              checkpoint_every, keep=config.keep_checkpoints,
-              best=config.best_metric, strategy=strategy)
+  tracked = {"model": model, "retriever_optimizer": by_retriever,
+             "encoder_optimizer": by_encoder}
+  if not index.share:  # of a share the law makes a new one, when a run goes on
+    tracked["index"] = index
+  chosen = tf.Variable(tf.zeros([pretrain.batch_size, pretrain.candidates], tf.int32),
+                       trainable=False, name="chosen")
+  if pretrain.prefetch_candidates:
+    tracked["chosen"] = chosen
+  loop = Loop("pretrain", folder, pretrain.steps, tracked, checkpoint_every,
+              keep=config.keep_checkpoints, best=config.best_metric, strategy=strategy)
   if loop.first_step:
     index.restored()
-  batches = pretraining_batches(
-      corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
-      max_masks=pretrain.max_masks, support=pretrain.span_blocks,
-      seed=config.seed, first_step=loop.first_step, last_step=pretrain.steps)
+
+  batches = _batches(config, corpus, banned, loop.first_step, fixed_lengths)
   sample = held_out_sentences(config, corpus, banned, max(
       pretrain.index_sample, config.diagnosis.sentences if config.diagnosis.every else 1))
   monitor = SwapMonitor(index, embed_sample(model, sample, pretrain.index_sample),
@@ -212,15 +278,16 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
                            for name, value in monitor.metrics.items()))
     return refresher.metrics(number) | monitor.metrics | diagnose(number)
 
-  step = replicas.replicated(
-      strategy, _step(config, model, index, passages, by_retriever, by_encoder),
-      batches.element_spec, pretrain.batch_size, pretrain.accumulate)
+  feed, step = overlap.steps(
+      chooser(config, model, index, passages),
+      learner(config, model, passages, by_retriever, by_encoder, fixed_lengths),
+      batches, chosen if pretrain.prefetch_candidates else None, loop.first_step == 0)
   try:
     if isinstance(refresher, Refresher):
       refresher.start(loop.first_step, int(index.step))
     if not loop.first_step:
       show(0)
-    loop.run(batches, step, before_step=before_step, on_record=show)
+    loop.run(feed, step, before_step=before_step, on_record=show)
   finally:
     refresher.close()
   return loop, refresher

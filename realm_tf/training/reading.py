@@ -60,13 +60,11 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
 
   share = reading.batch_size // strategy.num_replicas_in_sync
 
-  def step(batch: PretrainingBatch) -> replicas.Metrics:
-    masks = mean_masks(batch, reading.accumulate)
+  def learn(chosen: tuple[PretrainingBatch, tf.Tensor]) -> replicas.Metrics:
+    masks = mean_masks(chosen[0], reading.accumulate)
 
-    def of_part(part: PretrainingBatch):
-      queries = model.retriever.embed_queries(part.query)
-      rows = candidates(index, passages, queries, part.banned, reading.candidates)
-      rows = tf.concat([rows, part.support[:, None]], 1)  # [B, K + 1]
+    def of_part(chosen: tuple[PretrainingBatch, tf.Tensor]):
+      part, rows = chosen
       with tf.GradientTape() as tape:
         log_probs = mask_log_probs(model, passages, part, rows)  # [B, K + 1, M]
         # Each by itself, not their mixture: what the encoder makes of a poor block
@@ -77,10 +75,17 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
       return tape.gradient(loss, variables), {
           "loss": loss, "support_utility": tf.reduce_mean(utility[:, -1])}
 
-    gradients, metrics = replicas.mean_over_parts(of_part, batch, share,
+    gradients, metrics = replicas.mean_over_parts(of_part, chosen, share,
                                                   reading.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
-  loop.run(batches, replicas.replicated(strategy, step, batches.element_spec,
-                                        reading.batch_size, reading.accumulate))
+  @tf.function(input_signature=[batches.element_spec])
+  def step(batch: PretrainingBatch) -> replicas.Metrics:
+    queries = replicas.map_shares(strategy, model.retriever.embed_queries, batch.query)
+    rows = candidates(index, passages, queries, batch.banned, reading.candidates)
+    rows = tf.concat([rows, batch.support[:, None]], 1)  # [B, K + 1]
+    return replicas.run_on_shares(strategy, learn, (batch, rows), reading.batch_size)
+
+  replicas.check_shares(strategy, reading.batch_size, reading.accumulate)
+  loop.run(batches, step)
   return loop

@@ -15,20 +15,24 @@ from typing import Any, Callable
 import tensorflow as tf
 
 from realm_tf.errors import UserError
+from realm_tf.index.freshness import Alone
 
 Metrics = dict[str, tf.Tensor]
 _MEAN, _SUM = tf.distribute.ReduceOp.MEAN, tf.distribute.ReduceOp.SUM
 
 
-def make_strategy(kind: str) -> tf.distribute.Strategy:
+def make_strategy(kind: str, tpu: str = "local", zone: str | None = None,
+                  project: str | None = None) -> tf.distribute.Strategy:
   """Makes the strategy of that name; a model made in its scope is trained by it.
 
   Args:
     kind: "one_device"; "mirrored", all GPUs of this machine, or all logical CPU devices
-      where there is none; "multi_worker", the processes that TF_CONFIG names.
+      where there is none; "multi_worker", the processes that TF_CONFIG names; "tpu".
+    tpu, zone, project: of `TPUClusterResolver`: the TPU's name or address, "local" on a TPU
+      VM, and where Google's cloud has it.
 
   Raises:
-    UserError: no such kind, or TF_CONFIG does not say which processes there are.
+    UserError: no such kind or TPU, or TF_CONFIG does not say which processes there are.
   """
   if kind == "one_device":
     return tf.distribute.get_strategy()
@@ -38,7 +42,26 @@ def make_strategy(kind: str) -> tf.distribute.Strategy:
   if kind == "multi_worker":
     _check_tf_config()
     return tf.distribute.MultiWorkerMirroredStrategy()
-  raise UserError(f"'{kind}': expected one_device, mirrored or multi_worker")
+  if kind == "tpu":
+    return _tpu_strategy(tpu, zone, project)
+  raise UserError(f"'{kind}': expected one_device, mirrored, multi_worker or tpu")
+
+
+def _tpu_strategy(name: str, zone: str | None, project: str | None) -> tf.distribute.Strategy:
+  try:
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(name, zone, project)
+    if name != "local":
+      tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+    return tf.distribute.TPUStrategy(resolver)
+  except (tf.errors.OpError, ValueError, RuntimeError, OSError) as error:
+    raise UserError(f"--strategy=tpu: no TPU '{name}' can be had here: "
+                    f"{str(error).strip().splitlines()[0][:200]}") from error
+
+
+def is_tpu(strategy: tf.distribute.Strategy) -> bool:
+  """Whether XLA compiles what runs on the replicas, which then needs fixed shapes."""
+  return isinstance(strategy, tf.distribute.TPUStrategy)
 
 
 def _check_tf_config() -> None:
@@ -57,7 +80,7 @@ def _check_tf_config() -> None:
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
   """Whether this process writes what all of them make: worker 0, or the only one."""
   resolver = strategy.cluster_resolver
-  return resolver is None or not resolver.task_id
+  return resolver is None or is_tpu(strategy) or not resolver.task_id
 
 
 def worker(strategy: tf.distribute.Strategy) -> int:
@@ -73,48 +96,105 @@ def on_any_worker(strategy: tf.distribute.Strategy, flag: bool) -> bool:
   return float(strategy.experimental_local_results(total)[0]) > 0
 
 
-def replicated(strategy: tf.distribute.Strategy, step: Callable[[Any], Metrics],
-               element_spec: Any, batch_size: int, parts: int = 1
-               ) -> Callable[[Any], Metrics]:
-  """The step of a share of the batch, as a graph that takes the whole batch.
+class Together(Alone):
+  """The processes of a strategy; all of them call its methods at the same points."""
 
-  Args:
-    strategy: of the model.
-    step: runs on each replica, is given its share, and returns metrics, scalars that are
-      means over the share.
-    element_spec: of the batches.
-    batch_size: B.
-    parts: into how many parts the step cuts its share.
+  def __init__(self, strategy: tf.distribute.Strategy):
+    self._strategy = strategy
+    self._sum = tf.function(lambda value: strategy.reduce(
+        _SUM, strategy.run(tf.identity, args=(value,)), axis=None),
+        input_signature=[tf.TensorSpec([], tf.int64)])
 
-  Raises:
-    UserError: B is not a multiple of replicas and parts.
-  """
+  def all(self, flag: bool) -> bool:
+    return int(self._sum(tf.constant(int(not flag), tf.int64))) == 0
+
+  def chief(self, value: int) -> int:
+    own = tf.constant(value if is_chief(self._strategy) else 0, tf.int64)
+    return int(self._sum(own)) // len(self._strategy.extended.worker_devices)
+
+
+def check_shares(strategy: tf.distribute.Strategy, batch_size: int, parts: int = 1) -> None:
+  """Raises `UserError` unless each replica's share of a batch can be cut into parts."""
   count = strategy.num_replicas_in_sync
   if batch_size % (count * parts):
     raise UserError(f"batch_size: {batch_size} is not a multiple of {count} replicas x "
                     f"{parts} parts (accumulate)")
 
-  @tf.function(input_signature=[element_spec])
-  def whole(batch: Any) -> Metrics:
-    if count == 1:
-      return step(batch)
-    names = list[str]()
 
-    def on_replica(batch: Any) -> tf.Tensor:
-      replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-      metrics = step(part_of(batch, replica, batch_size // count))
-      names[:] = metrics
-      return tf.stack([metrics[name] for name in names])  # one collective for all
+def run_on_shares(strategy: tf.distribute.Strategy, step: Callable[[Any], Metrics],
+                  batch: Any, batch_size: int) -> Metrics:
+  """Gives each replica its share of the whole batch; to be called in a graph.
 
-    means = strategy.reduce(_MEAN, strategy.run(on_replica, args=(batch,)), axis=None)
-    return dict(zip(names, tf.unstack(means), strict=True))
+  Args:
+    strategy: of the model.
+    step: runs on each replica and returns metrics, scalars that are means over the share.
+    batch: tensors with an example per row, any structure.
+    batch_size: B.
 
-  return whole
+  Returns:
+    The metrics of the whole batch.
+  """
+  count = strategy.num_replicas_in_sync
+  if count == 1:
+    return step(batch)
+  names = list[str]()
+
+  def on_replica(batch: Any) -> tf.Tensor:
+    metrics = step(part_of(batch, _replica(), batch_size // count))
+    names[:] = metrics
+    return tf.stack([metrics[name] for name in names])  # one collective for all
+
+  means = strategy.reduce(_MEAN, strategy.run(on_replica, args=(batch,)), axis=None)
+  return dict(zip(names, tf.unstack(means), strict=True))
+
+
+def map_shares(strategy: tf.distribute.Strategy, compute: Callable[[Any], tf.Tensor],
+               batch: Any) -> tf.Tensor:
+  """Maps each replica's share of a batch, and puts what comes out together again.
+
+  As `run_on_shares`, but from [B / R, ...] to [B / R, ...]; each process gets all [B, ...].
+  """
+  count = strategy.num_replicas_in_sync
+  if count == 1:
+    return compute(batch)
+  first = tf.nest.flatten(batch)[0]
+  size = (first.shape[0] or tf.shape(first)[0]) // count
+  return strategy.gather(strategy.run(
+      lambda batch: compute(part_of(batch, _replica(), size)), args=(batch,)), axis=0)
+
+
+def replicated(strategy: tf.distribute.Strategy, step: Callable[[Any], Metrics],
+               element_spec: Any, batch_size: int, parts: int = 1
+               ) -> Callable[[Any], Metrics]:
+  """`run_on_shares` as a graph that takes the whole batch.
+
+  Args:
+    strategy, step, batch_size: see there.
+    element_spec: of the batches.
+    parts: into how many parts the step cuts its share.
+
+  Raises:
+    UserError: B is not a multiple of replicas and parts.
+  """
+  check_shares(strategy, batch_size, parts)
+  return tf.function(lambda batch: run_on_shares(strategy, step, batch, batch_size),
+                     input_signature=[element_spec])
+
+
+def _replica() -> int | tf.Tensor:
+  return tf.distribute.get_replica_context().replica_id_in_sync_group
 
 
 def part_of(batch: Any, number: int | tf.Tensor, size: int | tf.Tensor) -> Any:
   """Examples [number * size, (number + 1) * size) of each tensor of a batch."""
-  return tf.nest.map_structure(lambda t: t[number * size:(number + 1) * size], batch)
+  def cut(rows: Any) -> Any:
+    if isinstance(rows, tf.RaggedTensor):
+      return rows[number * size:(number + 1) * size]
+    # XLA knows the shape of a slice by its size, not by its two ends.
+    others = rows.shape.rank - 1
+    return tf.slice(rows, [number * size] + [0] * others, [size] + [-1] * others)
+
+  return tf.nest.map_structure(cut, batch)
 
 
 def mean_over_parts(compute: Callable[[Any], Any], batch: Any, size: int,
@@ -177,6 +257,7 @@ def own_first(values: tf.Tensor) -> tf.Tensor:
   if count == 1:
     return values
   size, replica = tf.shape(values)[0], context.replica_id_in_sync_group
-  paddings = [[replica * size, (count - 1 - replica) * size]]
-  paddings += [[0, 0]] * (values.shape.rank - 1)
-  return tf.roll(all_sum(tf.pad(values, paddings)), -replica * size, 0)
+  # Rolled into place, since XLA knows of padding only what is the same on all replicas.
+  padded = tf.pad(values, [[0, (count - 1) * size]] + [[0, 0]] * (values.shape.rank - 1))
+  everything = all_sum(tf.roll(padded, replica * size, 0))
+  return tf.roll(everything, -replica * size, 0)

@@ -12,7 +12,10 @@ import pytest
 import tensorflow as tf
 
 from realm_tf import config as config_lib
+from realm_tf.cli import stages
 from realm_tf.cli.run_folder import RunFolder
+from realm_tf.errors import UserError
+from realm_tf.training import replicas
 from realm_tf.training.log import read_curves, read_examples
 from tests import tiny
 
@@ -175,7 +178,7 @@ def test_recall_in_the_report_is_recall_over_the_predictions(run):
   assert metrics["recall@5"] == pytest.approx(np.mean(hits))
 
 
-@pytest.mark.parametrize("flavour", ["portable", "native"])
+@pytest.mark.parametrize("flavour", ["portable", "native", "scann"])
 def test_export_answers_as_the_live_model_does_in_a_fresh_process(run, tmp_path, flavour):
   folder, _ = run
   exported = realm("export", f"--workdir={folder}", f"--flavour={flavour}",
@@ -187,6 +190,8 @@ def test_export_answers_as_the_live_model_does_in_a_fresh_process(run, tmp_path,
       import tensorflow as tf, tensorflow_text
       if "{flavour}" == "native":
         tf.load_op_library("{_ROOT}/realm_tf/_realm_ops.so")
+      if "{flavour}" == "scann":
+        from scann.scann_ops.py import scann_ops
       model = tf.saved_model.load("{tmp_path}/model")
       answers = model.signatures["answer"](questions=tf.constant({questions!r}))
       assert "realm_tf" not in sys.modules
@@ -297,3 +302,25 @@ def test_help_shows_flags_and_an_example(command):
   done = realm(command, "--help")
   assert done.returncode == 0
   assert "--workdir" in done.stdout and f"realm {command} --" in done.stdout
+
+
+@pytest.mark.parametrize("command, strategy, message", [
+    ("run", "multi_worker", "run the stages one by one"),
+    ("run", "tpu", "run the stages one by one, realm ict, realm pretrain"),
+    ("pretrain", "tpu", "no TPU 'local' can be had here"),
+    ("pretrain", "multi_worker", "TF_CONFIG: expected")])
+def test_a_strategy_that_cannot_be_had_is_one_line(world, tmp_path, command, strategy,
+                                                   message):
+  done = realm(command, f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+               f"--strategy={strategy}")
+  assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+  assert message in done.stderr.splitlines()[-1]
+  assert not (tmp_path / "run").exists()
+
+
+def test_what_a_tpu_cannot_do_is_refused_before_anything_is_made(world, monkeypatch):
+  run = RunFolder(tiny.make_config(world, write=False, reading__steps=6), world / "tpu")
+  monkeypatch.setattr(replicas, "is_tpu", lambda strategy: strategy is run.strategy)
+  with pytest.raises(UserError, match="--strategy=tpu: the reading warm-up"):
+    stages.pretrain(run)
+  assert [path.name for path in run.path.iterdir()] == ["config.json"]

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.errors import UserError
+from realm_tf.index.exact import ExactIndex
 from realm_tf.training import replicas
 from realm_tf.training.log import read_curves
 from tests import tiny
@@ -49,11 +50,21 @@ def _gradients(stage, world, folder, strategy=None, **changes):
     "ict", "pretrain", *(pytest.param(stage, marks=pytest.mark.slow)
                          for stage in ("reading", "finetune"))])
 def test_two_replicas_with_two_parts_each_are_one_device(
-    world, mirrored, tmp_path, stage):
+    world, mirrored, tmp_path, monkeypatch, stage):
+  on_replica = []
+  search = ExactIndex.search
+
+  def watched(self, *arguments, **named):
+    on_replica.append(tf.distribute.get_replica_context().num_replicas_in_sync > 1)
+    return search(self, *arguments, **named)
+
   loss = {"pretrain__loss": "per_mask"}
   metrics, gradients = _gradients(stage, world, tmp_path / "one", **loss)
-  ours, by_replicas = _gradients(stage, world, tmp_path / "two", mirrored, **loss,
-                                 **{f"{stage}__accumulate": 2})
+  with monkeypatch.context() as patch:
+    patch.setattr(ExactIndex, "search", watched)
+    ours, by_replicas = _gradients(stage, world, tmp_path / "two", mirrored, **loss,
+                                   **{f"{stage}__accumulate": 2})
+  assert bool(on_replica) == (stage != "ict") and not any(on_replica)
   metrics = {name: value for name, value in metrics.items() if "second" not in name}
   assert {name: ours[name] for name in metrics} == pytest.approx(metrics, 2e-4, 1e-5)
   assert by_replicas.keys() == gradients.keys()
@@ -86,11 +97,15 @@ def test_own_first_has_the_gradient_of_a_plain_concatenation(mirrored):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", stages.STAGES)
-def test_two_processes_are_one_device(world, tmp_path, stage):
+@pytest.mark.parametrize("stage, changes", [
+    *((stage, {}) for stage in stages.STAGES),
+    ("pretrain", {"pretrain__prefetch_candidates": True}),
+    ("pretrain", {"index__kind": "sharded"}), ("finetune", {"index__kind": "sharded"})])
+def test_two_processes_are_one_device(world, tmp_path, stage, changes):
   metrics, gradients = _gradients(stage, world, tmp_path / "one")
   folder = tmp_path / "two"
-  for process in _two_processes(stage, world, folder, checkpoint_every=1, **_CHANGES):
+  for process in _two_processes(stage, world, folder, checkpoint_every=1,
+                                **{**_CHANGES, **changes}):
     log, _ = process.communicate(timeout=500)
     assert process.returncode == 0, log
   for curves in (folder / "curves.csv", folder / "worker-1" / "curves.csv"):

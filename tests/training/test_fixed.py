@@ -1,0 +1,134 @@
+"""At fixed lengths a step gives the numbers of one at lengths that follow the data."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from realm_tf.corpus.passages import Passages
+from realm_tf.examples.ict import ict_batches
+from realm_tf.examples.pretraining import pretraining_batches
+from realm_tf.models import kernels
+from realm_tf.models.realm import Realm
+from realm_tf.training import candidates, fixed, replicas
+from tests import tiny
+from tests.training import stages
+
+_SIZES = {"ict__steps": 1, "ict__batch_size": 8, "pretrain__steps": 1,
+          "pretrain__batch_size": 8, "pretrain__max_masks": 4, "finetune__steps": 1,
+          "finetune__batch_size": 8, "checkpoint_every": 1}
+
+
+@pytest.fixture(name="world", scope="module")
+def _world(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("fixed")
+  tiny.write_bert(folder / "bert", hidden=16, layers=1)
+  return folder, tiny.make_corpus(folder / "corpus")
+
+
+def _batch(corpus, fixed_lengths):
+  banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
+  return next(iter(pretraining_batches(
+      corpus, banned, batch_size=4, query_length=32, max_masks=4, support=(2, 0),
+      seed=0, first_step=0, last_step=1, fixed_lengths=fixed_lengths)))
+
+
+def test_batches_have_the_shapes_of_the_config(world):
+  _, corpus = world
+  spec = pretraining_batches(
+      corpus, np.zeros([corpus.num_blocks, 2], np.int32), batch_size=4, query_length=32,
+      max_masks=6, support=(2, 0), seed=0, first_step=0, last_step=1,
+      fixed_lengths=True).element_spec
+  assert spec.query.ids.shape == [4, 32] and spec.labels.shape == [4, 6]
+  assert all(t.shape.is_fully_defined() for t in tf.nest.flatten(spec))
+  spec = ict_batches(corpus, batch_size=4, removal_rate=0.9, query_length=16,
+                     document_length=48, seed=0, first_step=0, last_step=1,
+                     fixed_lengths=True).element_spec
+  assert spec.queries.ids.shape == [4, 16] and spec.documents.ids.shape == [4, 48]
+  assert all(t.shape.is_fully_defined() for t in tf.nest.flatten(spec))
+
+
+def test_padding_changes_neither_relevance_nor_predictions(world):
+  folder, corpus = world
+  model = Realm.from_weights(tiny.make_config(folder, write=False),
+                             corpus.tokenizer.vocab_size)
+  passages = Passages(corpus)
+  rows = tf.constant([[25, 3, 4], [25, 3, 9], [25, 0, 3], [25, 1, 2]])
+  batch, padded = _batch(corpus, False), _batch(corpus, True)
+  queries = model.retriever.embed_queries(batch.query)
+  reads = fixed.pack(model, passages, padded, rows)
+  assert reads.pairs.ids.shape == [4, 2, 96] and reads.documents.ids.shape == [4, 2, 64]
+  np.testing.assert_allclose(
+      fixed.relevance(model, passages, queries, reads),
+      candidates.relevance(model, passages, queries, rows), rtol=1e-4, atol=1e-4)
+  expected = candidates.mask_log_probs(model, passages, batch, rows).numpy()
+  ours = fixed.mask_log_probs(model, reads).numpy()
+  masks = expected.shape[2]
+  np.testing.assert_allclose(ours[:, :, :masks], expected, rtol=1e-4, atol=1e-4)
+  assert not ours[:, :, masks:].any() and masks < ours.shape[2]
+
+
+def _gradients(stage, world, folder, strategy=None, **changes):
+  config = tiny.make_config(world[0], write=False, **{**_SIZES, **changes})
+  loop, _ = stages.train(stage, folder, world[1], config, strategy)
+  moments = {name: value for name, value in stages.saved(folder).items()
+             if ".OPTIMIZER_SLOT" in name and "/m/" in name}
+  return loop.log.rows[-1][1]["loss"], moments
+
+
+def _assert_close(ours, expected):
+  assert ours[0] == pytest.approx(expected[0], 2e-4)
+  assert ours[1].keys() == expected[1].keys() and len(expected[1]) > 20
+  for name, value in expected[1].items():
+    np.testing.assert_allclose(ours[1][name], value, rtol=1e-3, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["ict", "pretrain", "finetune"])
+def test_two_replicas_at_fixed_lengths_are_one_device(world, mirrored, tmp_path, stage):
+  _assert_close(
+      _gradients(stage, world, tmp_path / "fixed", mirrored, fixed_lengths=True,
+                 **{f"{stage}__accumulate": 2}),
+      _gradients(stage, world, tmp_path / "one"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["ict", "pretrain", "finetune"])
+def test_xla_compiles_all_that_runs_on_a_replica(world, tmp_path, monkeypatch, stage):
+  """What a TPU does: it takes the batch, packed, and compiles the rest, update and all."""
+  expected = _gradients(stage, world, tmp_path / "expected")
+  compiled = []
+
+  def run_compiled(strategy, step, batch, batch_size):
+    del strategy, batch_size
+    compiled.append(step)
+    return tf.function(step, jit_compile=True)(batch)
+
+  monkeypatch.setattr(replicas, "run_on_shares", run_compiled)
+  monkeypatch.setattr(replicas, "map_shares", lambda strategy, compute, batch:
+                      tf.function(compute, jit_compile=True)(batch))
+  with kernels.portable():  # as where there is a TPU
+    ours = _gradients(stage, world, tmp_path / "xla", fixed_lengths=True)
+  assert compiled
+  _assert_close(ours, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_xla_compiles_what_shares_vectors_between_replicas(monkeypatch, count):
+  """Two more replicas that have nothing: the sum over all is then this one's."""
+  values = np.arange(6.0).reshape(2, 3)
+
+  class Context:
+    num_replicas_in_sync = count
+    replica_id_in_sync_group = tf.constant(count - 1)
+
+  monkeypatch.setattr(tf.distribute, "get_replica_context", Context)
+  monkeypatch.setattr(replicas, "all_sum", lambda values: values)
+  everything = tf.function(replicas.own_first, jit_compile=True)(tf.constant(values))
+  np.testing.assert_array_equal(everything[:2], values)
+  assert not everything[2:].numpy().any() and len(everything) == 2 * count
+
+
+def test_no_tpu_is_one_clear_line():
+  with pytest.raises(replicas.UserError, match="--strategy=tpu: no TPU 'local' can be had"):
+    replicas.make_strategy("tpu")
