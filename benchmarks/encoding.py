@@ -28,7 +28,7 @@ _ROUNDS = flags.DEFINE_integer("rounds", 3, "How often every system is measured.
 _JSON = flags.DEFINE_string("json", None, "Where to write the numbers.")
 _OURS = flags.DEFINE_enum("ours", None, ["float32", "bfloat16"],
                           "Measure ours in this process; used by the script itself.")
-_WORK = flags.DEFINE_string("work", None, "Folder of the passages; used by the script itself.")
+_WORK = flags.DEFINE_string("work", None, "Folder for it; used by the script itself.")
 
 _LENGTH = 128  # word pieces, special ones counted
 _PRECISIONS = ("float32", "bfloat16")

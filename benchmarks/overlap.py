@@ -2,7 +2,7 @@
 
     python benchmarks/overlap.py --rows=1000000
 
-A step of the sizes of `training_step.py`, in bfloat16, with an exact search of a table of
+A step of the sizes of `training.py`, in bfloat16, with an exact search of a table of
 random rows before it; then the same with the search for the next batch beside the update. Of
 a machine that has only its CPU little is to be expected: both want the same cores. All
 sequences are of full length.
@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 from machine import processor
-from training_step import SIZES
+from step_sizes import SIZES
 
 from realm_tf.config import EncoderConfig, PretrainConfig, RetrieverConfig
 from realm_tf.index.exact import ExactIndex

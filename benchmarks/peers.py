@@ -29,12 +29,14 @@ def peer_script(name: str) -> str:
   return str(_HERE / "hugging_face" / name)
 
 
-def take_turns(commands: dict[str, list[str]], rounds: int) -> dict[str, list[dict[str, Any]]]:
+def take_turns(commands: dict[str, list[str]], rounds: int
+               ) -> dict[str, list[dict[str, Any]]]:
   """The last line that each command printed, read as JSON, once for every round."""
   found: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
   for number in range(rounds):
     for name, command in commands.items():
-      print(f"\rround {number + 1}/{rounds}: {name:30s}", end="", file=sys.stderr, flush=True)
+      print(f"\rround {number + 1}/{rounds}: {name:30s}", end="", file=sys.stderr,
+            flush=True)
       done = subprocess.run(command, capture_output=True, text=True, check=False)
       if done.returncode:
         raise SystemExit(f"\n{name} failed:\n{done.stderr[-2000:]}")
@@ -43,7 +45,8 @@ def take_turns(commands: dict[str, list[str]], rounds: int) -> dict[str, list[di
   return found
 
 
-def pooled(ones: list[dict[str, Any]], key: str = "seconds") -> tuple[float, float, float, int]:
+def pooled(ones: list[dict[str, Any]], key: str = "seconds"
+           ) -> tuple[float, float, float, int]:
   """Median, least, most and number of what all rounds measured."""
   values = [value for one in ones for value in one[key]]
   return statistics.median(values), min(values), max(values), len(values)

@@ -19,6 +19,7 @@ import time
 import peers
 from absl import app, flags
 from machine import processor
+from step_sizes import SIZES
 
 from realm_tf.files import new_file
 
@@ -31,8 +32,6 @@ _OURS = flags.DEFINE_enum("ours", None, ["float32", "bfloat16"],
                           "Measure ours in this process; used by the script itself.")
 _TEXT = flags.DEFINE_string("lengths", None, "File of lengths; used by the script itself.")
 
-SIZES = {"vocabulary": 30522, "hidden": 384, "layers": 6, "heads": 12, "batch": 4,
-         "candidates": 8, "query": 64, "document": 128, "masks": 3}
 _PRECISIONS = ("float32", "bfloat16")
 
 
@@ -49,7 +48,8 @@ def teraflop(queries, documents, pairs) -> float:
 def _full_lengths():
   s = SIZES
   rows = s["batch"] * s["candidates"]
-  return [s["query"]] * s["batch"], [s["document"]] * rows, [s["query"] + s["document"]] * rows
+  pair = s["query"] + s["document"]
+  return [s["query"]] * s["batch"], [s["document"]] * rows, [pair] * rows
 
 
 def _real_lengths():

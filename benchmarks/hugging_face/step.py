@@ -1,4 +1,4 @@
-"""A pre-training step of Hugging Face's REALM; run by `benchmarks/training.py`, not by itself.
+"""A pre-training step of Hugging Face's REALM; run by `benchmarks/training.py`.
 
 Needs torch and transformers 4.30.2 (the last that had REALM), and nothing of realm_tf.
 Prints seconds per step and the peak memory in GB as JSON.
