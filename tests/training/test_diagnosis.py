@@ -22,12 +22,13 @@ class World:
     self.config = tiny.make_config(folder, embed_batch_tokens=128, **changes)
     with (strategy or tf.distribute.get_strategy()).scope():
       self.model = Realm.from_weights(self.config, self.corpus.tokenizer.vocab_size)
-    # Random BERTs find all texts alike: without this no document would stand out.
-    for tower in self.model.retriever.towers:
-      tower.norm.gamma.assign(tower.norm.gamma * 2.0)
-    # Logits are products with the word embeddings.
-    embeddings = self.model.encoder.bert.word_embeddings
-    embeddings.assign(embeddings * 30.0)
+    # Random BERTs find all texts alike: without this no document would stand out, neither
+    # by the towers nor by the encoder, whose logits are products with its embeddings.
+    towers = self.model.retriever.towers
+    for bert in (*(tower.bert for tower in towers), self.model.encoder.bert):
+      bert.word_embeddings.assign(bert.word_embeddings * 30.0)
+    for tower in towers:
+      tower.norm.gamma.assign(tower.norm.gamma * 0.7)
     for layer in self.model.encoder.bert.layers:
       for variable in layer.trainable_variables:
         if variable.shape.rank == 2:
