@@ -1,7 +1,9 @@
 """Recall against latency: our indexes beside plain ScaNN and faiss.
 
     python benchmarks/index_recall.py --rows=1000000 --json=recall.json
-    python benchmarks/index_recall.py --workdir=runs/mine --faiss_python=/venv/bin/python
+    python benchmarks/index_recall.py --rows=1000000 --json=recall.json --methods=ivf,hnsw \
+        --faiss_python=/venv/bin/python          # adds to what is in the file
+    python benchmarks/index_recall.py --plot=recall.png recall.json other.json
 
 The rows are clustered vectors (a mixture of 4,096 Gaussians of unequal weight whose
 centres lie on a hierarchy), or with --workdir the index of a run, its held-out
@@ -9,6 +11,7 @@ questions being the queries. faiss-cpu is no dependency of ours: name a Python t
 it, and it is run there on the same rows. Times are medians over repeated batches.
 """
 
+import dataclasses
 import json
 import math
 import pathlib
@@ -30,9 +33,14 @@ _BATCH = flags.DEFINE_integer("batch", 64, "Queries per search.")
 _K = flags.DEFINE_integer("k", 10, "Results per query.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Of the whole set of queries.")
 _FAISS = flags.DEFINE_string("faiss_python", None, "A Python that has faiss-cpu.")
-_HNSW = flags.DEFINE_bool("hnsw", True, "Build faiss's HNSW too, which takes long.")
-_JSON = flags.DEFINE_string("json", None, "File for the results.")
+_METHODS = flags.DEFINE_list(
+    "methods", ["ours", "scann"], "Of ours (exact, and over ScaNN), scann (alone), ivf and "
+    "hnsw (faiss); HNSW takes long to build.")
+_EF = flags.DEFINE_integer("ef_construction", 40, "Of HNSW.")
+_JSON = flags.DEFINE_string("json", None, "File for the results, which are added.")
+_PLOT = flags.DEFINE_string("plot", None, "Draws the curves of the files that are named.")
 
+_RESCORED = 300  # as we do
 _SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # of the leaves that are searched
 
 
@@ -80,63 +88,50 @@ def measure(search, queries: np.ndarray, exact: np.ndarray, batch: int, repeats:
   return float(recall), 1000 * statistics.median(seconds)
 
 
-def _ours(rows, queries, exact_rows, lines):
-  """Exact, ours over ScaNN, and ScaNN alone, by growing shares of searched leaves."""
+def _ours(rows, queries, note):
+  """Exact, and ours over ScaNN by growing shares of searched leaves."""
   import tensorflow as tf  # pylint: disable=import-outside-toplevel
 
   from realm_tf.config import IndexConfig  # pylint: disable=import-outside-toplevel
   from realm_tf.index.exact import ExactIndex  # pylint: disable=import-outside-toplevel
   from realm_tf.index.scann import ScannIndex  # pylint: disable=import-outside-toplevel
-  k, batch, repeats = _K.value, _BATCH.value, _REPEATS.value
+  spec = [tf.TensorSpec([None, rows.shape[1]])]
 
-  def note(method, setting, build, search):
-    recall, ms = measure(search, queries, exact_rows, batch, repeats)
-    lines.append({"method": method, "setting": setting, "recall": recall,
-                  "ms_per_query": ms, "build_seconds": build})
-    _show(lines[-1])
+  def searcher(index):
+    find = tf.function(lambda q: index.search(q, _K.value)[1], input_signature=spec)
+    return lambda q: find(tf.constant(q)).numpy()
 
   index = ExactIndex(*rows.shape)
   index.assign(rows, 0)
-  spec = [tf.TensorSpec([None, rows.shape[1]])]
-  live = tf.function(lambda q: index.search(q, k)[1], input_signature=spec)
-  note("exact (our op)", "", 0.0, lambda q: live(tf.constant(q)).numpy())
+  note("exact (our op)", "", 0.0, searcher(index))
   leaves = round(math.sqrt(len(rows)))
   ours = ScannIndex(*rows.shape, IndexConfig(kind="scann", leaves=leaves))
   begun = time.monotonic()
-  prepared = ours.prepare(rows)
-  ours.assign(prepared, 0)
-  build = time.monotonic() - begun
-  for share in _SHARES:
-    count = max(1, round(share * leaves))
-    searcher = ours._searcher.scann  # pylint: disable=protected-access
-
-    class Searching:  # the same searcher, with another number of leaves
-      def search_batched_parallel(self, q, final, pre, count=count, searcher=searcher):
-        return searcher.search_batched_parallel(q, final, pre, count)
-
-    ours._searcher = ours._searcher._replace(scann=Searching())  # pylint: disable=protected-access
-    live = tf.function(lambda q: ours.search(q, k)[1], input_signature=spec)
-    note("scann, rescored by our op", f"{count}/{leaves} leaves", build,
-         lambda q, live=live: live(tf.constant(q)).numpy())
-    ours._searcher = ours._searcher._replace(scann=searcher)  # pylint: disable=protected-access
-  _plain_scann(rows, leaves, k, ours.config.rescored, note)
+  ours.assign(ours.prepare(rows), 0)
+  build, find = time.monotonic() - begun, searcher(ours)
+  for count in _counts(leaves):
+    ours.config = dataclasses.replace(ours.config, searched_leaves=count)
+    note("scann, rescored by us", f"{count}/{leaves} leaves", build, find)
 
 
-def _plain_scann(rows, leaves, k, rescored, note):
+def _counts(leaves):
+  return [max(1, round(share * leaves)) for share in _SHARES]
+
+
+def _plain_scann(rows, queries, note):
   from scann.scann_ops.py import scann_ops_pybind  # pylint: disable=import-outside-toplevel
-  begun = time.monotonic()
+  leaves, begun = round(math.sqrt(len(rows))), time.monotonic()
   searcher = (
-      scann_ops_pybind.builder(rows, k, "dot_product")
+      scann_ops_pybind.builder(rows, _K.value, "dot_product")
       .tree(leaves, leaves // 10, training_sample_size=min(len(rows), 250_000))
       .score_ah(2, anisotropic_quantization_threshold=0.2,
                 training_sample_size=min(len(rows), 250_000))
-      .reorder(rescored).build())
+      .reorder(_RESCORED).build())
   build = time.monotonic() - begun
-  for share in _SHARES:
-    count = max(1, round(share * leaves))
+  for count in _counts(leaves):
     note("plain scann, reorder", f"{count}/{leaves} leaves", build,
          lambda q, count=count: searcher.search_batched_parallel(
-             q, k, rescored, count)[0].astype(np.int32))
+             q, _K.value, _RESCORED, count)[0].astype(np.int32))
 
 
 _IN_FAISS = """
@@ -144,7 +139,8 @@ import sys; sys.path.insert(0, sys.argv[1])
 import json, time, math
 import faiss, numpy as np
 from index_recall import measure
-folder, k, batch, repeats, hnsw = sys.argv[2], *map(int, sys.argv[3:7])
+folder, k, batch, repeats, ef = sys.argv[2], *map(int, sys.argv[3:7])
+methods = sys.argv[7].split(",")
 rows, queries, exact = (
     np.load(f"{folder}/{name}.npy") for name in ("rows", "queries", "exact"))
 def note(method, setting, build, index):
@@ -153,16 +149,18 @@ def note(method, setting, build, index):
                     "ms_per_query": ms, "build_seconds": build}), flush=True)
 begun = time.monotonic()
 leaves = round(math.sqrt(len(rows)))
-index = faiss.IndexIVFFlat(faiss.IndexFlatIP(rows.shape[1]), rows.shape[1], leaves,
-                           faiss.METRIC_INNER_PRODUCT)
-index.train(rows[:250_000]); index.add(rows)
-build = time.monotonic() - begun
-for share in (0.01, 0.02, 0.05, 0.1, 0.2, 0.4):
-  index.nprobe = max(1, round(share * leaves))
-  note("faiss IVFFlat", f"{index.nprobe}/{leaves} lists", build, index)
-if hnsw:
+if "ivf" in methods:
+  index = faiss.IndexIVFFlat(faiss.IndexFlatIP(rows.shape[1]), rows.shape[1], leaves,
+                             faiss.METRIC_INNER_PRODUCT)
+  index.train(rows[:250_000]); index.add(rows)
+  build = time.monotonic() - begun
+  for share in (0.01, 0.02, 0.05, 0.1, 0.2, 0.4):
+    index.nprobe = max(1, round(share * leaves))
+    note("faiss IVFFlat", f"{index.nprobe}/{leaves} lists", build, index)
+if "hnsw" in methods:
   begun = time.monotonic()
   index = faiss.IndexHNSWFlat(rows.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
+  index.hnsw.efConstruction = ef
   index.add(rows)
   build = time.monotonic() - begun
   for ef in (16, 32, 64, 128, 256):
@@ -171,42 +169,81 @@ if hnsw:
 """
 
 
-def _faiss(rows, queries, exact_rows, lines):
+def _faiss(rows, queries, exact_rows, methods, keep):
   with tempfile.TemporaryDirectory() as folder:
     for name, array in (("rows", rows), ("queries", queries), ("exact", exact_rows)):
       np.save(f"{folder}/{name}.npy", np.ascontiguousarray(array))
     with subprocess.Popen(
         [_FAISS.value, "-c", _IN_FAISS, str(pathlib.Path(__file__).parent), folder,
-         *map(str, (_K.value, _BATCH.value, _REPEATS.value, int(_HNSW.value)))],
+         *map(str, (_K.value, _BATCH.value, _REPEATS.value, _EF.value)), ",".join(methods)],
         stdout=subprocess.PIPE, text=True) as child:
       for line in child.stdout:
-        lines.append(json.loads(line))
-        _show(lines[-1])
+        keep(json.loads(line))
     if child.returncode:
       raise SystemExit("faiss failed; see above")
 
 
-def _show(line):
-  print(f"{line['method']:26s} {line['setting']:18s} recall {line['recall']:.4f}  "
-        f"{line['ms_per_query']:8.4f} ms/query  built in {line['build_seconds']:.1f} s",
-        flush=True)
+def _plot(paths: list[str]) -> None:
+  """Recall against queries per second, a panel for each file."""
+  import matplotlib  # pylint: disable=import-outside-toplevel
+  matplotlib.use("Agg")
+  from matplotlib import pyplot  # pylint: disable=import-outside-toplevel
+  figure, panels = pyplot.subplots(1, len(paths), figsize=(6 * len(paths), 4.5),
+                                   squeeze=False)
+  for path, panel in zip(paths, panels[0]):
+    found = json.loads(pathlib.Path(path).read_text())
+    for method in dict.fromkeys(line["method"] for line in found["lines"]):
+      points = [line for line in found["lines"] if line["method"] == method]
+      panel.plot([line["recall"] for line in points],
+                 [1000 / line["ms_per_query"] for line in points], "o-", label=method)
+    panel.set(title=f"{found['rows'][0]:,} x {found['rows'][1]}, {found['data']}",
+              xlabel=f"recall@{found['k']}", yscale="log",
+              ylabel=f"queries per second, batch {found['batch']}")
+    panel.grid(True, which="both", alpha=0.3)
+    panel.legend()
+  figure.tight_layout()
+  figure.savefig(_PLOT.value, dpi=100)
 
 
-def main(_) -> None:
+def main(arguments: list[str]) -> None:
+  if _PLOT.value:
+    _plot(arguments[1:])
+    return
   rows, queries = (_of_run(_WORKDIR.value) if _WORKDIR.value else
                    clustered(_ROWS.value, _SIZE.value, _QUERIES.value))
   import realm_tf  # pylint: disable=import-outside-toplevel
   exact_rows = realm_tf.top_k_inner_product(queries, rows, _K.value)[1].numpy()
   print(f"{rows.shape[0]} rows x {rows.shape[1]}, {len(queries)} queries, top {_K.value}, "
         f"batch {_BATCH.value}, median of {_REPEATS.value} repeats, {processor()}")
-  lines: list[dict] = []
-  _ours(rows, queries, exact_rows, lines)
-  if _FAISS.value:
-    _faiss(rows, queries, exact_rows, lines)
-  if _JSON.value:
-    pathlib.Path(_JSON.value).write_text(json.dumps({
-        "rows": rows.shape, "batch": _BATCH.value, "k": _K.value, "processor": processor(),
-        "workdir": _WORKDIR.value, "lines": lines}, indent=2) + "\n")
+  result = {"rows": list(rows.shape), "batch": _BATCH.value, "k": _K.value,
+            "data": "a run" if _WORKDIR.value else "clustered", "processor": processor(),
+            "lines": []}
+  path = pathlib.Path(_JSON.value) if _JSON.value else None
+  if path and path.exists():
+    result = json.loads(path.read_text())
+    if result["rows"] != list(rows.shape):
+      raise SystemExit(f"{path}: of other rows")
+
+  def keep(line):
+    print(f"{line['method']:24s} {line['setting']:18s} recall {line['recall']:.4f}  "
+          f"{line['ms_per_query']:8.4f} ms/query  built in {line['build_seconds']:.1f} s",
+          flush=True)
+    result["lines"].append(line)
+    if path:
+      path.write_text(json.dumps(result, indent=2) + "\n")
+
+  def note(method, setting, build, search):
+    recall, ms = measure(search, queries, exact_rows, _BATCH.value, _REPEATS.value)
+    keep({"method": method, "setting": setting, "recall": recall, "ms_per_query": ms,
+          "build_seconds": build})
+
+  if "ours" in _METHODS.value:
+    _ours(rows, queries, note)
+  if "scann" in _METHODS.value:
+    _plain_scann(rows, queries, note)
+  in_faiss = [name for name in ("ivf", "hnsw") if name in _METHODS.value]
+  if in_faiss:
+    _faiss(rows, queries, exact_rows, in_faiss, keep)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ def get_config():
       name="demo",
       assets=("bert-tiny", "wiki-leads", "trivia"),
       trivia="data/trivia",
+      checkpoint_every=80,
       corpus=config.CorpusConfig(source="data/wiki-leads/summaries.json",
                                  max_block_tokens=128),
       retriever=config.RetrieverConfig(
@@ -29,6 +30,7 @@ def get_config():
           steps=160, batch_size=16, candidates=6, learning_rate=3e-4, warmup_steps=20,
           retriever_rate=0.1, query_length=48, encoder_length=160, span_blocks=(2, 60),
           refresh_every=40, max_staleness=80),
+      diagnosis=config.DiagnosisConfig(every=80, sentences=16, blocks=256),
       finetune=config.FinetuneConfig(
           steps=350, batch_size=8, beam_size=500, read_blocks=5, reader_length=160,
           learning_rate=5e-4, warmup_steps=35),

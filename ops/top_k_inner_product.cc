@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -18,7 +19,12 @@ namespace {
 
 // Rows that are scanned against every panel while they stay in the L2 cache.
 constexpr int64_t kBlockBytes = 128 << 10;
-constexpr int64_t kMinBlockRows = 32;
+
+// Rows that a few queries are scanned against once, in streams.
+constexpr int64_t kFewBlockBytes = 512 << 10;
+
+// A thread that is done waits for others' last block: this many blocks to each.
+constexpr int64_t kBlocksPerThread = 8, kMinBlockRows = 32;
 
 // Below this many multiplications, a second thread costs more than it gives.
 constexpr int64_t kWorthAThread = 1 << 18;
@@ -30,21 +36,25 @@ constexpr int64_t kCandidateBytes = 128 << 20;
 // How many candidates a task scores at the end, and how far ahead it fetches rows.
 constexpr int64_t kScoredPerTask = 512, kFetchAhead = 8;
 
-int64_t RowsPerBlock(const TopKInput& input) {
+// For so many wanted rows, a sample of so many blocks first gives a threshold.
+constexpr int64_t kGuessFrom = 128, kSampleStep = 16;
+
+int64_t RowsPerBlock(const TopKInput& input, int64_t threads) {
   const int64_t bytes = HasShadow(input) ? 1 : BytesOf(input.element);
-  const int64_t fit = kBlockBytes / (input.depth * bytes + 1);
-  return std::clamp(fit / 32 * 32, kMinBlockRows, kMaxBlockRows);
+  const int64_t fit = (IsFew(input) ? kFewBlockBytes : kBlockBytes) /
+                      (input.depth * bytes + 1);
+  const int64_t fair = input.rows / (threads * kBlocksPerThread);
+  return std::clamp(std::min(fit, fair) / 32 * 32, kMinBlockRows, kMaxBlockRows);
 }
 
-std::vector<std::unique_ptr<QueryPanel>> MakePanels(const TopKInput& input,
-                                                    const Kernel& kernel) {
+Panels MakePanels(const TopKInput& input, const Kernel& kernel) {
   int64_t max_strips = kernel.exact->max_strips;
   if (kernel.rounding != nullptr) {
     max_strips = std::min<int64_t>(max_strips, kernel.rounding->max_strips);
   }
   const int64_t strips = (input.batch + kStrip - 1) / kStrip;
   const int64_t count = (strips + max_strips - 1) / max_strips;
-  std::vector<std::unique_ptr<QueryPanel>> panels;
+  Panels panels;
   for (int64_t p = 0; p < count; ++p) {  // as even as strips allow
     const int64_t begin = strips * p / count * kStrip;
     const int64_t end =
@@ -63,11 +73,10 @@ struct Division {
 
 Division Divide(const Search& search, int64_t threads) {
   const TopKInput& input = search.input;
-  const double work = 1.0 * input.batch * input.rows * input.depth;
-  threads = std::clamp<int64_t>(static_cast<int64_t>(work / kWorthAThread), 1,
-                                std::max<int64_t>(threads, 1));
+  const double work = 1.0 * input.batch * input.rows / search.step * input.depth;
+  threads = std::clamp<int64_t>(static_cast<int64_t>(work / kWorthAThread), 1, threads);
   const int64_t bytes =
-      input.batch * Collector::Capacity(input.k) * sizeof(Candidate);
+      input.batch * Collector::Capacity(search.k) * sizeof(Candidate);
   Division division;
   division.workers = std::clamp<int64_t>(kCandidateBytes / bytes, 1, threads);
   division.workers = std::min(division.workers, search.blocks);
@@ -79,6 +88,73 @@ Division Divide(const Search& search, int64_t threads) {
 
 void Serially(int64_t n, const std::function<void(int64_t)>& body) {
   for (int64_t i = 0; i < n; ++i) body(i);
+}
+
+// Runs a search's workers, and holds what they kept.
+class Scan {
+ public:
+  Scan(Search* search, const ParallelFor& parallel_for, int64_t threads)
+      : division_(Divide(*search, threads)), next_block_(division_.groups) {
+    const int64_t panels = search->panels.size();
+    workers_.reserve(division_.groups * division_.workers);
+    for (int64_t g = 0; g < division_.groups; ++g) {
+      for (int64_t w = 0; w < division_.workers; ++w) {
+        workers_.emplace_back(search, &next_block_[g], panels * g / division_.groups,
+                              panels * (g + 1) / division_.groups);
+      }
+    }
+    parallel_for(workers_.size(), [&](int64_t w) { workers_[w].Run(); });
+  }
+
+  // The best for a query are among these, in no order.
+  std::vector<Candidate> Kept(int64_t query) const {
+    auto worker = workers_.begin();  // the first of the query's group
+    while (worker->end_query() <= query) worker += division_.workers;
+    std::vector<Candidate> kept;
+    for (int64_t w = 0; w < division_.workers; ++w, ++worker) {
+      const Collector* part = worker->collector(query);
+      if (part != nullptr) kept.insert(kept.end(), part->begin(), part->end());
+    }
+    return kept;
+  }
+
+ private:
+  const Division division_;
+  std::vector<std::atomic<int64_t>> next_block_;
+  std::vector<Worker> workers_;  // group major
+};
+
+// How many rows of a sample are likely to reach what k rows of the table do, and six
+// standard deviations more: the guess should be too low, not too high.
+int64_t RankInSample(int64_t k) {
+  const double expected = 1.0 * k / kSampleStep;
+  return static_cast<int64_t>(expected + 6 * std::sqrt(expected));
+}
+
+bool IsWorthAGuess(const Search& search) {
+  return search.k >= kGuessFrom && search.blocks >= 2 * kSampleStep &&
+         search.input.rows / kSampleStep >= 4 * RankInSample(search.k);
+}
+
+// Begins with thresholds that about k rows of the table reach, by a sample of it.
+void Guess(Search* search, const ParallelFor& parallel_for, int64_t threads) {
+  const int64_t rank = RankInSample(search->k);
+  Search sample(search->input, search->kernel, search->panels, rank,
+                search->rows_per_block, kSampleStep);
+  const Scan scan(&sample, parallel_for, threads);
+  if (sample.failure) return search->Fail(*sample.failure);
+  search->guesses.resize(search->input.batch);
+  for (int64_t q = 0; q < search->input.batch; ++q) {
+    std::vector<Candidate> kept = scan.Kept(q);
+    search->guesses[q] = -std::numeric_limits<float>::infinity();
+    if (static_cast<int64_t>(kept.size()) >= rank) {  // else bans took too many
+      std::nth_element(
+          kept.begin(), kept.begin() + rank - 1, kept.end(),
+          [](const Candidate& a, const Candidate& b) { return a.low > b.low; });
+      search->guesses[q] = ScoreOf(kept[rank - 1].low);
+    }
+    search->thresholds[q] = search->guesses[q];
+  }
 }
 
 // Scores, in parts of the table that are fetched ahead, what bounds did not decide.
@@ -99,19 +175,17 @@ void ScoreAll(Search* search, int64_t query, std::vector<Candidate>* all,
   });
 }
 
-// The best k of what the workers kept for one query.
-void Finish(Search* search, int64_t query,
-            const std::vector<const Collector*>& parts,
+// The best k of what the workers kept for one query. False if they may have dropped
+// one of them, as the threshold that they began with was not reached by k rows.
+bool Finish(Search* search, int64_t query, std::vector<Candidate> all,
             const ParallelFor& parallel_for, float* scores, int32_t* rows) {
-  const int64_t k = search->input.k;
-  std::vector<Candidate> all;
-  for (const Collector* part : parts) {
-    if (part != nullptr) all.insert(all.end(), part->begin(), part->end());
-  }
+  const int64_t k = search->k;
+  if (static_cast<int64_t>(all.size()) < k) return false;
   const uint64_t kth = NearKth(all.data(), all.size(), k);
   all.resize(KeepFrom(kth, all.data(), all.size()));
   ScoreAll(search, query, &all, parallel_for);
   std::vector<uint64_t> keys;
+  keys.reserve(all.size());
   for (const Candidate& candidate : all) keys.push_back(candidate.low);
   std::nth_element(keys.begin(), keys.begin() + k - 1, keys.end(),
                    std::greater<uint64_t>());
@@ -120,6 +194,63 @@ void Finish(Search* search, int64_t query,
     scores[i] = ScoreOf(keys[i]);
     rows[i] = RowOf(keys[i]);
   }
+  return search->guesses.empty() || scores[k - 1] >= search->guesses[query];
+}
+
+// Searches once. Lists the queries whose guess was too high.
+std::optional<NotANumber> SearchOnce(const TopKInput& input, const Kernel& kernel,
+                                     const ParallelFor& parallel_for,
+                                     int64_t threads, bool may_guess, float* scores,
+                                     int32_t* rows, std::vector<int64_t>* missed) {
+  const Panels panels = MakePanels(input, kernel);
+  Search search(input, kernel, panels, input.k, RowsPerBlock(input, threads));
+  if (may_guess && IsWorthAGuess(search)) Guess(&search, parallel_for, threads);
+  if (search.failure) return search.failure;
+  const Scan scan(&search, parallel_for, threads);
+  if (search.failure) return search.failure;
+  std::vector<char> found(input.batch);
+  const auto finish = [&](int64_t q, const ParallelFor& run) {
+    const KeepTinyNumbers keep;
+    found[q] = Finish(&search, q, scan.Kept(q), run, scores + q * input.k,
+                      rows + q * input.k);
+  };
+  if (input.batch < threads) {
+    for (int64_t q = 0; q < input.batch; ++q) finish(q, parallel_for);
+  } else {
+    parallel_for(input.batch, [&](int64_t q) { finish(q, Serially); });
+  }
+  for (int64_t q = 0; q < input.batch; ++q) {
+    if (!found[q]) missed->push_back(q);
+  }
+  return search.failure;
+}
+
+// Searches again, without a guess, for the queries whose guess was too high.
+std::optional<NotANumber> SearchAgain(const TopKInput& input, const Kernel& kernel,
+                                      const ParallelFor& parallel_for, int64_t threads,
+                                      const std::vector<int64_t>& missed,
+                                      float* scores, int32_t* rows) {
+  const int64_t count = missed.size();
+  std::vector<float> queries, some_scores(count * input.k);
+  std::vector<int32_t> some_rows(count * input.k);
+  for (int64_t q : missed) {
+    const float* query = input.queries + q * input.depth;
+    queries.insert(queries.end(), query, query + input.depth);
+  }
+  const BannedRows banned = input.banned->Of(missed);
+  TopKInput some = input;
+  some.queries = queries.data();
+  some.batch = count;
+  some.banned = &banned;
+  std::vector<int64_t> none;
+  auto failure = SearchOnce(some, kernel, parallel_for, threads, /*may_guess=*/false,
+                            some_scores.data(), some_rows.data(), &none);
+  if (failure) failure->query = missed[failure->query];
+  for (int64_t i = 0; i < count; ++i) {
+    std::copy_n(&some_scores[i * input.k], input.k, scores + missed[i] * input.k);
+    std::copy_n(&some_rows[i * input.k], input.k, rows + missed[i] * input.k);
+  }
+  return failure;
 }
 
 }  // namespace
@@ -152,6 +283,17 @@ bool BannedRows::Contains(int64_t query, int32_t row) const {
                             rows_.begin() + begin_[query + 1], row);
 }
 
+BannedRows BannedRows::Of(const std::vector<int64_t>& queries) const {
+  BannedRows result;
+  result.begin_.push_back(0);
+  for (int64_t q : queries) {
+    result.rows_.insert(result.rows_.end(), rows_.begin() + begin_[q],
+                        rows_.begin() + begin_[q + 1]);
+    result.begin_.push_back(result.rows_.size());
+  }
+  return result;
+}
+
 std::optional<NotANumber> TopKInnerProduct(const TopKInput& input,
                                            const Kernel& kernel,
                                            const ParallelFor& parallel_for,
@@ -159,49 +301,12 @@ std::optional<NotANumber> TopKInnerProduct(const TopKInput& input,
                                            int32_t* rows) {
   if (input.batch == 0 || input.k == 0) return std::nullopt;
   const KeepTinyNumbers keep;
-  Search search(input, kernel);
-  search.rows_per_block = RowsPerBlock(input);
-  search.blocks =
-      (input.rows + search.rows_per_block - 1) / search.rows_per_block;
-  search.panels = MakePanels(input, kernel);
-  search.thresholds.reset(new std::atomic<float>[input.batch]);
-  for (int64_t b = 0; b < input.batch; ++b) {
-    search.thresholds[b] = -std::numeric_limits<float>::infinity();
-  }
-
-  const Division division = Divide(search, threads);
-  const int64_t panels = search.panels.size();
-  std::vector<std::atomic<int64_t>> next_block(division.groups);
-  std::vector<Worker> workers;  // group major
-  workers.reserve(division.groups * division.workers);
-  for (int64_t w = 0; w < division.groups * division.workers; ++w) {
-    const int64_t g = w / division.workers;
-    workers.emplace_back(&search, &next_block[g], panels * g / division.groups,
-                         panels * (g + 1) / division.groups);
-  }
-  parallel_for(workers.size(), [&](int64_t w) { workers[w].Run(); });
-  if (search.failure) return search.failure;
-
-  const auto finish = [&](int64_t q, const ParallelFor& run) {
-    int64_t g = 0;  // the group of the query
-    while (workers[g * division.workers].end_query() <= q) ++g;
-    std::vector<const Collector*> parts;
-    for (int64_t w = 0; w < division.workers; ++w) {
-      parts.push_back(workers[g * division.workers + w].collector(q));
-    }
-    Finish(&search, q, parts, run, scores + q * input.k, rows + q * input.k);
-  };
-  if (input.batch < threads) {
-    for (int64_t q = 0; q < input.batch; ++q) finish(q, parallel_for);
-  } else {
-    parallel_for(panels, [&](int64_t p) {
-      const QueryPanel& panel = *search.panels[p];
-      for (int lane = 0; lane < panel.count(); ++lane) {
-        finish(panel.first() + lane, Serially);
-      }
-    });
-  }
-  return search.failure;
+  threads = std::max<int64_t>(threads, 1);
+  std::vector<int64_t> missed;
+  const auto failure = SearchOnce(input, kernel, parallel_for, threads,
+                                  /*may_guess=*/true, scores, rows, &missed);
+  if (failure || missed.empty()) return failure;
+  return SearchAgain(input, kernel, parallel_for, threads, missed, scores, rows);
 }
 
 }  // namespace realm

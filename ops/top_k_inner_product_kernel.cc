@@ -1,7 +1,6 @@
 // Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
 
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <limits>
 #include <optional>
@@ -15,6 +14,7 @@
 #include "tensorflow/core/framework/tensor_shape.h"
 #include "tensorflow/core/platform/threadpool.h"
 
+#include "cpu_features.h"
 #include "top_k_inner_product.h"
 #include "top_k_shadow.h"
 
@@ -35,21 +35,10 @@ absl::Status InvalidArgument(const Parts&... parts) {
 }
 
 // The best kernel, or the one that a test asks for.
-absl::Status ChooseKernel(Kernel* chosen) {
-  const std::vector<Kernel>& kernels = AvailableKernels();
-  *chosen = kernels.front();
-  const char* wanted = std::getenv("REALM_TOP_K_KERNEL");
-  if (wanted == nullptr || *wanted == '\0') return absl::OkStatus();
-  std::string names;
-  for (const Kernel& kernel : kernels) {
-    if (std::string(wanted) == kernel.name) {
-      *chosen = kernel;
-      return absl::OkStatus();
-    }
-    names += std::string(names.empty() ? "" : ", ") + kernel.name;
-  }
-  return InvalidArgument("REALM_TOP_K_KERNEL is ", wanted,
-                         ", but the kernels that this CPU can run are ", names);
+absl::Status Choose(const Kernel** kernel) {
+  std::string problem;
+  *kernel = ChooseKernel(AvailableKernels(), "REALM_TOP_K_KERNEL", &problem);
+  return *kernel == nullptr ? InvalidArgument(problem) : absl::OkStatus();
 }
 
 absl::Status CheckShapes(const Tensor& queries, const Tensor& table,
@@ -158,8 +147,8 @@ class TopKInnerProductOp : public OpKernel {
     const int64_t k = c->input(3).scalar<int32_t>()();
     const BannedRows banned = ReadBanned(c->input(2), rows);
     OP_REQUIRES_OK(c, CheckK(k, rows, batch, banned));
-    Kernel kernel;
-    OP_REQUIRES_OK(c, ChooseKernel(&kernel));
+    const Kernel* kernel;
+    OP_REQUIRES_OK(c, Choose(&kernel));
 
     Tensor *scores, *best;
     OP_REQUIRES_OK(c, c->allocate_output(0, {batch, k}, &scores));
@@ -184,7 +173,7 @@ class TopKInnerProductOp : public OpKernel {
     }
     ThreadPool* pool = PoolOf(c);
     const std::optional<NotANumber> nan = TopKInnerProduct(
-        input, kernel, OnPool(pool), pool->NumThreads(),
+        input, *kernel, OnPool(pool), pool->NumThreads(),
         scores->flat<float>().data(), best->flat<int32_t>().data());
     OP_REQUIRES(c, !nan,
                 InvalidArgument("the dot product of query ", nan->query,

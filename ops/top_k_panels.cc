@@ -76,6 +76,7 @@ QueryPanel::QueryPanel(const TopKInput& input, const Kernel& kernel,
                    ? 0
                    : (input.depth + kTileDepth - 1) / kTileDepth * kTileDepth *
                          strips() * kStrip * sizeof(uint16_t)),
+      few_(IsFew(input) ? count * code_stride_ * sizeof(float) : 0),
       codes_(HasShadow(input) ? count * code_stride_ * sizeof(int16_t) : 0) {
   float* padded = padded_.As<float>();
   std::fill(padded, padded + count * stride_, 0.0f);
@@ -84,6 +85,7 @@ QueryPanel::QueryPanel(const TopKInput& input, const Kernel& kernel,
     std::copy(query, query + input.depth, padded + lane * stride_);
   }
   PackFloats(input);
+  if (IsFew(input)) PackFew(input);
   if (kernel.rounding != nullptr) PackRounded(input);
   if (HasShadow(input)) PackCodes(input);
 }
@@ -104,6 +106,17 @@ void QueryPanel::PackFloats(const TopKInput& input) {
                                  input.element, input.depth);
     slopes_[kFloats][lane] = bound.slope;
     constants_[kFloats][lane] = bound.constant;
+  }
+}
+
+void QueryPanel::PackFew(const TopKInput& input) {
+  float* out = few_.As<float>();
+  std::fill(out, out + count_ * code_stride_, 0.0f);
+  const bool apart = input.element == Element::kBfloat16;
+  for (int lane = 0; lane < count_; ++lane, out += code_stride_) {
+    for (int64_t d = 0; d < input.depth; ++d) {
+      out[apart ? d / 2 + d % 2 * code_stride_ / 2 : d] = query(lane)[d];
+    }
   }
 }
 

@@ -78,7 +78,9 @@ class QueryPanel {
   }
 
   // For panels of at most kMaxFew queries.
-  FewQueries<float> few() const { return {query(0), stride_, count_}; }
+  FewQueries<float> few() const {
+    return {few_.As<float>(), code_stride_, count_};
+  }
   FewQueries<int16_t> few_codes() const {
     return {codes_.As<int16_t>(), code_stride_, count_};
   }
@@ -86,13 +88,14 @@ class QueryPanel {
 
  private:
   void PackFloats(const TopKInput& input);
+  void PackFew(const TopKInput& input);
   void PackRounded(const TopKInput& input);
   void PackCodes(const TopKInput& input);
 
   int64_t first_;
   int count_;
   int64_t stride_, code_stride_;
-  AlignedBuffer padded_, floats_, rounded_, codes_;
+  AlignedBuffer padded_, floats_, rounded_, few_, codes_;
   float slopes_[2][kMaxStrips * kStrip];
   float constants_[3][kMaxStrips * kStrip];
   QueryCodes coded_[kMaxFew];

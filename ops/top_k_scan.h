@@ -42,6 +42,9 @@ struct Panel {
   int strips;
   const float* cut;    // [16 strips]; rises while the scan runs
   const float* slope;  // [16 strips]
+  // What is read next, to be brought to the cache meanwhile.
+  const char* fetch;
+  int64_t fetch_bytes;
 };
 
 // Told of every pair whose s' is not below the cut less what s' may err by. May
@@ -53,9 +56,10 @@ struct HitSink {
 
 // So few queries are scanned row by row, without panels, so many rows at a time.
 constexpr int kMaxFew = 4;
-constexpr int64_t kMaxBlockRows = 1024;
+constexpr int64_t kMaxBlockRows = 4096;
 
-// Up to kMaxFew queries, each padded with zeros to a multiple of 16 values.
+// Up to kMaxFew queries, each padded with zeros to a multiple of 32 values. For a
+// bfloat16 table the even values come first, then the odd ones.
 template <typename T>
 struct FewQueries {
   const T* queries;  // [count, stride]
@@ -85,7 +89,7 @@ struct Scanner {
   // The rest is null in a scanner that rounds.
 
   // s' of `rows` rows for few queries: scores [queries.count, kMaxBlockRows].
-  // Returns the largest squared norm, as computed.
+  // Returns what no squared norm, as computed, exceeds.
   float (*score)(const void* table, Element element, int64_t rows, int64_t depth,
                  const FewQueries<float>& queries, float* scores);
 

@@ -104,6 +104,7 @@ void ScanBlock(const RowBlock& block, const Panel& panel, const HitSink& sink) {
   int64_t row = 0;
   for (; row + 2 * kStrip <= block.count; row += 2 * kStrip) {
     ScanTiles<2, kStrips>(block, row, panel, sink);
+    Fetch(panel, row, 2 * kStrip, block.count);
   }
   if (row < block.count) ScanTiles<1, kStrips>(block, row, panel, sink);
 }

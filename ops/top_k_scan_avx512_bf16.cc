@@ -69,6 +69,7 @@ void ScanBlock(const RowBlock& block, const Panel& panel, const HitSink& sink) {
   for (int64_t i = 0; i < block.count; i += kRows) {
     ScanRows<kStrips>(rows + i * block.stride, block.stride, panel,
                       block.reach[i / kStrip], i, sink);
+    Fetch(panel, i, kRows, block.count);
   }
 }
 

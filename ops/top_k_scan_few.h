@@ -6,43 +6,26 @@
 #ifndef REALM_OPS_TOP_K_SCAN_FEW_H_
 #define REALM_OPS_TOP_K_SCAN_FEW_H_
 
+#include "top_k_fold.h"
 #include "top_k_scan_float.h"
 
 namespace realm {
 namespace {
 
 // The hardware fetches ahead too, but stops at the end of each page.
-constexpr int64_t kFetchAhead = 4096;
+constexpr int64_t kFetchAhead = 1024;
+
+// A block is read in four places in turns: memory answers those sooner than one.
+constexpr int kStreams = 4;
+constexpr int kTurns = kWidth / kStreams;
 
 typedef int32_t Ints __attribute__((vector_size(kWidth * 4)));
 typedef uint32_t Words __attribute__((vector_size(kWidth * 4)));
-typedef uint16_t Shorts __attribute__((vector_size(kWidth * 2)));
 
-inline Floats LoadWide(const float* p) { return LoadFloats(p); }
-
-inline Floats LoadWide(const uint16_t* p) {
-  Shorts v;
+inline Words LoadWords(const void* p) {
+  Words v;
   __builtin_memcpy(&v, p, sizeof(v));
-  return (Floats)(__builtin_convertvector(v, Words) << 16);
-}
-
-// The even blocks of a and b, and the odd ones, added.
-template <int kBlock, typename V>
-inline V Fold(V a, V b) {
-  Ints even{}, odd{};
-  for (int i = 0; i < kWidth; ++i) {
-    even[i] = i / kBlock * 2 * kBlock + i % kBlock;
-    odd[i] = even[i] + kBlock;
-  }
-  return __builtin_shuffle(a, b, even) + __builtin_shuffle(a, b, odd);
-}
-
-// Lane i becomes the sum over the lanes of v[i]; v is spent.
-template <int kBlock = kWidth / 2, typename V>
-inline V SumEach(V* v) {
-  for (int i = 0; i < kBlock; ++i) v[i] = Fold<kBlock>(v[2 * i], v[2 * i + 1]);
-  if constexpr (kBlock > 1) return SumEach<kBlock / 2>(v);
-  return v[0];
+  return v;
 }
 
 inline void FetchAhead(const void* row, int64_t bytes) {
@@ -50,48 +33,95 @@ inline void FetchAhead(const void* row, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + i);
 }
 
-// sums[0] becomes the squared norm of the row, sums[1 + q] its product with q.
-template <int kQueries, typename T>
-inline void AddRow(const T* row, int64_t depth, const FewQueries<float>& few,
-                   Floats* sums) {
-  const auto add = [&](Floats x, int64_t d) {
-    sums[0] += x * x;
-    for (int q = 0; q < kQueries; ++q) {
-      sums[1 + q] += x * LoadFloats(few.queries + q * few.stride + d);
+// For kWidth rows at a time, kTurns of each stream: add(row, lane) for each, the last
+// row again beyond the end, then done(places): where each stream's results belong.
+template <typename Add, typename Done>
+inline void InStreams(int64_t rows, const Add& add, const Done& done) {
+  const int64_t part = (rows + kWidth - 1) / kWidth * kTurns;
+  for (int64_t i = 0; i < part; i += kTurns) {
+    for (int turn = 0; turn < kTurns; ++turn) {
+      for (int s = 0; s < kStreams; ++s) {
+        const int64_t row = s * part + i + turn;
+        add(row < rows ? row : rows - 1, s * kTurns + turn);
+      }
     }
-  };
+    done(i, part);
+  }
+}
+
+template <typename V, typename T>
+inline void Store(V found, int64_t at, int64_t part, T* out) {
+  T lanes[kWidth];
+  __builtin_memcpy(lanes, &found, sizeof(found));
+  for (int s = 0; s < kStreams; ++s) {
+    __builtin_memcpy(out + s * part + at, lanes + s * kTurns, sizeof(T) * kTurns);
+  }
+}
+
+// What a row of floats, or of bfloat16, adds to the sum of its squares and to its
+// products with the queries.
+template <int kQueries>
+inline void Add(Floats x, const float* query, int64_t stride, Floats* sums) {
+  sums[0] += x * x;
+  for (int q = 0; q < kQueries; ++q) sums[1 + q] += x * LoadFloats(query + q * stride);
+}
+
+template <int kQueries>
+inline void AddRow(const float* row, int64_t depth, const FewQueries<float>& few,
+                   Floats* sums) {
   const int64_t whole = depth / kWidth * kWidth;
-  for (int64_t d = 0; d < whole; d += kWidth) add(LoadWide(row + d), d);
+  for (int64_t d = 0; d < whole; d += kWidth) {
+    Add<kQueries>(LoadFloats(row + d), few.queries + d, few.stride, sums);
+  }
   if (whole < depth) {
-    T rest[kWidth] = {};
-    __builtin_memcpy(rest, row + whole, (depth - whole) * sizeof(T));
-    add(LoadWide(rest), whole);
+    float rest[kWidth] = {};
+    __builtin_memcpy(rest, row + whole, (depth - whole) * sizeof(float));
+    Add<kQueries>(LoadFloats(rest), few.queries + whole, few.stride, sums);
+  }
+}
+
+// Two bfloat16 values in a word: the odd one is its upper half, the even one the
+// lower. So the query's even values come first, and its odd ones in the second half.
+template <int kQueries>
+inline void AddPairs(Words pairs, const float* query, int64_t stride, Floats* sums) {
+  Add<kQueries>((Floats)(pairs << 16), query, stride, sums);
+  Add<kQueries>((Floats)(pairs & 0xffff0000u), query + stride / 2, stride, sums);
+}
+
+template <int kQueries>
+inline void AddRow(const uint16_t* row, int64_t depth, const FewQueries<float>& few,
+                   Floats* sums) {
+  constexpr int kPairs = 2 * kWidth;
+  const int64_t whole = depth / kPairs * kPairs;
+  for (int64_t d = 0; d < whole; d += kPairs) {
+    AddPairs<kQueries>(LoadWords(row + d), few.queries + d / 2, few.stride, sums);
+  }
+  if (whole < depth) {
+    uint16_t rest[kPairs] = {};
+    __builtin_memcpy(rest, row + whole, (depth - whole) * sizeof(uint16_t));
+    AddPairs<kQueries>(LoadWords(rest), few.queries + whole / 2, few.stride, sums);
   }
 }
 
 template <int kQueries, typename T>
 float ScoreRows(const T* table, int64_t rows, int64_t depth,
                 const FewQueries<float>& few, float* scores) {
-  Floats largest = {};
-  for (int64_t i = 0; i < rows; i += kWidth) {
-    Floats parts[1 + kQueries][kWidth];
-    for (int r = 0; r < kWidth; ++r) {  // the last row again beyond the end
-      const T* row = table + (i + r < rows ? i + r : rows - 1) * depth;
-      FetchAhead(row, depth * sizeof(T));
-      Floats sums[1 + kQueries] = {};
-      AddRow<kQueries>(row, depth, few, sums);
-      for (int s = 0; s <= kQueries; ++s) parts[s][r] = sums[s];
-    }
-    const Floats square = SumEach(parts[0]);
-    largest = square > largest ? square : largest;
+  Floats squares = {}, parts[kQueries][kWidth];
+  const auto add = [&](int64_t row, int lane) {
+    FetchAhead(table + row * depth, depth * sizeof(T));
+    Floats sums[1 + kQueries] = {};
+    AddRow<kQueries>(table + row * depth, depth, few, sums);
+    squares = sums[0] > squares ? sums[0] : squares;
+    for (int q = 0; q < kQueries; ++q) parts[q][lane] = sums[1 + q];
+  };
+  InStreams(rows, add, [&](int64_t at, int64_t part) {
     for (int q = 0; q < kQueries; ++q) {
-      const Floats found = SumEach(parts[1 + q]);
-      __builtin_memcpy(scores + q * kMaxBlockRows + i, &found, sizeof(found));
+      Store(SumEach(parts[q]), at, part, scores + q * kMaxBlockRows);
     }
-  }
+  });
   float lanes[kWidth], most = 0;
-  __builtin_memcpy(lanes, &largest, sizeof(lanes));
-  for (float lane : lanes) most = lane > most ? lane : most;
+  __builtin_memcpy(lanes, &squares, sizeof(lanes));
+  for (float lane : lanes) most += lane;
   return most;
 }
 
@@ -134,24 +164,23 @@ inline Ints MultiplyCodes(const int8_t* codes, const int16_t* query) {
 template <int kQueries>
 void ScoreCodeRows(const int8_t* codes, int64_t rows,
                    const FewQueries<int16_t>& few, int32_t* products) {
-  for (int64_t i = 0; i < rows; i += kWidth) {
-    Ints parts[kQueries][kWidth];
-    for (int r = 0; r < kWidth; ++r) {
-      const int8_t* row = codes + (i + r < rows ? i + r : rows - 1) * few.stride;
-      FetchAhead(row, few.stride);
-      Ints sums[kQueries] = {};
-      for (int64_t d = 0; d < few.stride; d += 2 * kWidth) {
-        for (int q = 0; q < kQueries; ++q) {
-          sums[q] += MultiplyCodes(row + d, few.queries + q * few.stride + d);
-        }
+  Ints parts[kQueries][kWidth];
+  const auto add = [&](int64_t row, int lane) {
+    const int8_t* at = codes + row * few.stride;
+    FetchAhead(at, few.stride);
+    Ints sums[kQueries] = {};
+    for (int64_t d = 0; d < few.stride; d += 2 * kWidth) {
+      for (int q = 0; q < kQueries; ++q) {
+        sums[q] += MultiplyCodes(at + d, few.queries + q * few.stride + d);
       }
-      for (int q = 0; q < kQueries; ++q) parts[q][r] = sums[q];
     }
+    for (int q = 0; q < kQueries; ++q) parts[q][lane] = sums[q];
+  };
+  InStreams(rows, add, [&](int64_t at, int64_t part) {
     for (int q = 0; q < kQueries; ++q) {
-      const Ints found = SumEach(parts[q]);
-      __builtin_memcpy(products + q * kMaxBlockRows + i, &found, sizeof(found));
+      Store(SumEach(parts[q]), at, part, products + q * kMaxBlockRows);
     }
-  }
+  });
 }
 
 void FewScoreCodes(const int8_t* codes, int64_t rows,

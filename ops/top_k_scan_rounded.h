@@ -9,6 +9,7 @@
 
 #include <immintrin.h>
 
+#include "top_k_fold.h"
 #include "top_k_scan.h"
 
 namespace realm {
@@ -34,17 +35,38 @@ void RoundRow(const float* in, int64_t n, int64_t padded, uint16_t* out) {
   }
 }
 
-inline float SquaredNorm(const uint16_t* row, int64_t padded) {
-  __m512 sum = _mm512_setzero_ps();
-  for (int64_t d = 0; d < padded; d += kTileDepth) {
-    const __m512bh x = (__m512bh)_mm512_loadu_si512(row + d);
-    sum = _mm512_dpbf16_ps(sum, x, x);
+// The largest squared norm of kStrip rows. One that is not a number does not count:
+// nor are its products, and so they are never dropped.
+inline float LargestSquare(const uint16_t* rows, int64_t padded) {
+  __m512 sums[kStrip];
+#pragma GCC unroll 16
+  for (int r = 0; r < kStrip; ++r) {
+    sums[r] = _mm512_setzero_ps();
+    for (int64_t d = 0; d < padded; d += kTileDepth) {
+      const __m512bh x = (__m512bh)_mm512_loadu_si512(rows + r * padded + d);
+      sums[r] = _mm512_dpbf16_ps(sums[r], x, x);
+    }
   }
-  return _mm512_reduce_add_ps(sum);
+  const __m512 squares = SumEach(sums);
+  float most = 0;
+  for (int r = 0; r < kStrip; ++r) most = squares[r] > most ? squares[r] : most;
+  return most;
+}
+
+// While a panel is scanned, what is read next comes to the cache, a part after each
+// group of rows, from four places in turns, which memory answers sooner than one.
+inline void Fetch(const Panel& panel, int64_t row, int64_t rows, int64_t count) {
+  const int64_t quarter = panel.fetch_bytes / 4;
+  const int64_t end = quarter * (row + rows) / count;
+  for (int64_t i = (quarter * row / count + 63) & ~63; i < end; i += 64) {
+    for (int stream = 0; stream < 4; ++stream) {
+      __builtin_prefetch(panel.fetch + stream * quarter + i, 0, 2);
+    }
+  }
 }
 
 void RoundedLoad(const void* rows, Element element, int64_t count, int64_t depth,
-          void* scratch, RowBlock* block) {
+                 void* scratch, RowBlock* block) {
   const int64_t padded = Padded(depth);
   block->count = (count + kStrip - 1) / kStrip * kStrip;
   block->stride = padded;
@@ -70,10 +92,8 @@ void RoundedLoad(const void* rows, Element element, int64_t count, int64_t depth
   }
   // The norms of rounded rows stand for the rows': BoundFor allows for it.
   const uint16_t* in = static_cast<const uint16_t*>(block->rows);
-  for (int64_t i = 0; i < block->count; ++i) {
-    float* square = block->squares + i / kStrip;
-    const float norm = SquaredNorm(in + i * padded, padded);
-    if (i % kStrip == 0 || norm > *square) *square = norm;
+  for (int64_t i = 0; i < block->count; i += kStrip) {
+    block->squares[i / kStrip] = LargestSquare(in + i * padded, padded);
   }
 }
 

@@ -19,6 +19,19 @@ constexpr int64_t kCostOfScore = 64;
 
 }  // namespace
 
+Search::Search(const TopKInput& input, const Kernel& kernel, const Panels& panels,
+               int64_t k, int64_t rows_per_block, int64_t step)
+    : input(input),
+      kernel(kernel),
+      panels(panels),
+      k(k),
+      rows_per_block(rows_per_block),
+      step(step),
+      blocks((input.rows + step * rows_per_block - 1) / (step * rows_per_block)),
+      thresholds(new std::atomic<float>[input.batch]) {
+  for (int64_t q = 0; q < input.batch; ++q) thresholds[q] = -kInfinity;
+}
+
 void Search::Score(int64_t query_index, const float* query,
                    Candidate* candidate) {
   const int32_t row = RowOf(candidate->low);
@@ -32,15 +45,15 @@ void Search::Score(int64_t query_index, const float* query,
 void Worker::Allocate() {
   const TopKInput& input = search_.input;
   const int64_t queries = end_query() - FirstQuery();
-  const int64_t capacity = Collector::Capacity(input.k);
+  const int64_t capacity = Collector::Capacity(search_.k);
   candidates_.reset(new Candidate[queries * capacity]);
   collectors_.reserve(queries);
   for (int64_t q = 0; q < queries; ++q) {
-    collectors_.emplace_back(candidates_.get() + q * capacity, input.k);
+    collectors_.emplace_back(candidates_.get() + q * capacity, search_.k);
   }
   wasteful_.assign(last_panel_ - first_panel_, false);
   debts_.assign(last_panel_ - first_panel_, 0);
-  input.batch <= kMaxFew ? AllocateFew() : AllocateBlocks();
+  IsFew(input) ? AllocateFew() : AllocateBlocks();
 }
 
 void Worker::AllocateFew() {
@@ -69,14 +82,17 @@ void Worker::Run() {
   const KeepTinyNumbers keep;
   const Scanner* rounding = search_.kernel.rounding;
   if (rounding != nullptr && rounding->enter != nullptr) rounding->enter();
-  for (; block < search_.blocks && !search_.failed; block = next_block_++) {
+  while (block < search_.blocks && !search_.failed) {
+    const int64_t next = next_block_++;
+    next_row_ = search_.FirstRow(next);
     ScanBlock(block);
+    block = next;
   }
   if (rounding != nullptr && rounding->leave != nullptr) rounding->leave();
 }
 
 void Worker::ScanBlock(int64_t index) {
-  first_row_ = index * search_.rows_per_block;
+  first_row_ = search_.FirstRow(index);
   row_count_ =
       std::min(search_.rows_per_block, search_.input.rows - first_row_);
   if (scores_ != nullptr) return ScanFew();
@@ -118,10 +134,20 @@ void Worker::StartLanes(const QueryPanel& panel) {
 // fills for the first time may have a quarter of its candidates scored.
 bool Worker::TooManyScored(int64_t* debt) const {
   const int64_t collection =
-      panel_->count() * Collector::Capacity(search_.input.k);
+      panel_->count() * Collector::Capacity(search_.k);
   const int64_t pairs = panel_->count() * row_count_;
   *debt = std::max<int64_t>(0, *debt + scored_ * kCostOfScore - pairs);
   return *debt > collection * kCostOfScore / 4;
+}
+
+// Where the part of the next block begins that comes to the cache while the panel
+// after `ahead` more is scanned; an end, if there is no next block.
+const char* Worker::NextPart(int64_t p, int64_t ahead) const {
+  const int64_t rows =
+      std::min(search_.rows_per_block, search_.input.rows - next_row_);
+  const int64_t bytes = rows * search_.input.depth * BytesOf(search_.input.element);
+  return search_.RowAt(next_row_) +
+         bytes * (p + ahead - first_panel_) / (last_panel_ - first_panel_);
 }
 
 void Worker::ScanPanel(int64_t p) {
@@ -137,7 +163,8 @@ void Worker::ScanPanel(int64_t p) {
       },
       this};
   scanner->scan(Load(scanner), search_.input.depth,
-                {panel.packed(form_), panel.strips(), cut_, panel.slopes(form_)},
+                {panel.packed(form_), panel.strips(), cut_, panel.slopes(form_),
+                 NextPart(p, 0), NextPart(p, 1) - NextPart(p, 0)},
                 sink);
   if (TooManyScored(&debts_[p - first_panel_])) wasteful_[p - first_panel_] = true;
 }
@@ -169,7 +196,7 @@ void Worker::ScoreFew(const QueryPanel& panel) {
   const float reach = ReachOf(square, input.depth, /*rounded=*/false);
   for (int lane = 0; lane < panel.count(); ++lane) {
     float* allowances = allowances_->As<float>() + lane * kMaxBlockRows;
-    std::fill(allowances, allowances + kMaxBlockRows,
+    std::fill(allowances, allowances + row_count_,
               panel.slopes(form_)[lane] * reach);
   }
 }
@@ -226,10 +253,17 @@ void Worker::Hit(int lane, int64_t row, float score) {
     if (search_.failed) return;
   }
   Collector& collector = collectors_[query - FirstQuery()];
-  if (ScoreOf(candidate.high) < thresholds_[lane] ||
-      !collector.Wants(candidate.high) ||
-      search_.input.banned->Contains(query, id)) {
-    return;
+  const auto is_wanted = [&] {
+    return !(ScoreOf(candidate.high) < thresholds_[lane]) &&
+           collector.Wants(candidate.high);
+  };
+  if (!is_wanted() || search_.input.banned->Contains(query, id)) return;
+  if (ScoresOnSight() && candidate.low != candidate.high) {
+    search_.Score(query, panel_->query(lane), &candidate);
+    if (!is_wanted()) {
+      ++scored_;  // in vain
+      return;
+    }
   }
   if (!collector.Add(candidate, score_exactly)) return;
   if (collector.threshold() > thresholds_[lane]) {

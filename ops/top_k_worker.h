@@ -19,17 +19,19 @@
 
 namespace realm {
 
-// What the workers share.
+using Panels = std::vector<std::unique_ptr<QueryPanel>>;
+
+// What the workers of one scan share: of the table, every `step`-th block.
 struct Search {
-  Search(const TopKInput& input, const Kernel& kernel)
-      : input(input), kernel(kernel) {}
+  Search(const TopKInput& input, const Kernel& kernel, const Panels& panels,
+         int64_t k, int64_t rows_per_block, int64_t step = 1);
 
   const TopKInput& input;
   const Kernel& kernel;
-  int64_t rows_per_block = 0;
-  int64_t blocks = 0;
-  std::vector<std::unique_ptr<QueryPanel>> panels;
+  const Panels& panels;
+  const int64_t k, rows_per_block, step, blocks;
   std::unique_ptr<std::atomic<float>[]> thresholds;  // [batch], only rising
+  std::vector<float> guesses;  // [batch] thresholds to begin with, or nothing
 
   std::mutex mutex;
   std::atomic<bool> failed{false};
@@ -61,6 +63,11 @@ struct Search {
         [](int64_t q, const auto& panel) {
           return q < panel->first() + panel->count();
         });
+  }
+
+  // The first row of a block that is scanned, or the end of the table.
+  int64_t FirstRow(int64_t block) const {
+    return std::min(block * step * rows_per_block, input.rows);
   }
 
   // Has the row brought to the cache.
@@ -112,6 +119,7 @@ class Worker {
   void AllocateFew();
   void AllocateBlocks();
   void ScanBlock(int64_t index);
+  const char* NextPart(int64_t panel, int64_t ahead) const;
   void ScanPanel(int64_t panel);
   void ScanFew();
   void ScoreFew(const QueryPanel& panel);
@@ -121,6 +129,12 @@ class Worker {
   bool TooManyScored(int64_t* debt) const;
   void Hit(int lane, int64_t row, float score);
   float ErrorOf(int lane, int64_t row) const;
+
+  // Whether candidates are scored while their rows are in the cache: a good first
+  // threshold lets through little more than what will be scored at the end anyway.
+  bool ScoresOnSight() const {
+    return !search_.guesses.empty() && form_ != QueryPanel::kCodes;
+  }
 
   Search& search_;
   std::atomic<int64_t>& next_block_;
@@ -139,7 +153,7 @@ class Worker {
   // The scan that is running.
   const QueryPanel* panel_ = nullptr;
   QueryPanel::Form form_ = QueryPanel::kFloats;
-  int64_t first_row_ = 0, row_count_ = 0;
+  int64_t first_row_ = 0, row_count_ = 0, next_row_ = 0;
   int64_t scored_ = 0;
   float cut_[kMaxStrips * kStrip];
   float thresholds_[kMaxStrips * kStrip];

@@ -32,6 +32,7 @@ class RetrieverConfig:
   projection_size: int = 128
   shared_towers: bool = True
   precision: str = "float32"  # of products with weights: "float32" or "bfloat16"
+  recompute: bool = False  # layers again for the gradient: less memory, more time
   query_length: int = 64  # word pieces, special tokens counted
   document_length: int = 288
 
@@ -42,6 +43,7 @@ class EncoderConfig:
   weights: str = ""
   num_layers: int = 0
   precision: str = "float32"
+  recompute: bool = False
   span_hidden_size: int = 256
   max_span_width: int = 10  # word pieces
   span_norm_eps: float = 1e-3  # of the span head's norm; BERT's norms have 1e-12
@@ -103,6 +105,7 @@ class PretrainConfig(OptimizerConfig):
   rerank_factor: int = 4  # "rerank": retrieved for each candidate that is read
   index_sample: int = 64  # queries by which an index is compared with the one before
   refresh_every: int = 500  # steps from one re-embedding of the corpus to the next
+  refresh_share: float = 0.5  # "async": of the time that the thread works; 1 never rests
   max_staleness: int = 1000  # steps; the law: step - index.step <= max_staleness
   on_stale: str = "block"  # "block" waits for the refresh, "warn" goes on
   retriever_rate: float = 1.0  # the retriever's learning rate, as a share of the encoder's
@@ -111,6 +114,15 @@ class PretrainConfig(OptimizerConfig):
   ban_similarity: float = 0.5
   # Mask only spans that are salient in so many blocks, their own counted; 0: no limit.
   span_blocks: tuple[int, int] = (2, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class DiagnosisConfig:
+  """How good the truncated, stale gradient of pre-training is: see docs/diagnosis.md."""
+  every: int = 0  # steps of pre-training from one diagnosis to the next; 0: none
+  sentences: int = 32  # held out, always the same
+  blocks: int = 512  # that each sentence's sum is over, the best by fresh towers; 0: all
+  candidates: tuple[int, ...] = (2, 4, 8, 16, 32)  # each K that `realm diagnose` compares
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +153,8 @@ class RealmConfig:
   assets: tuple[str, ...] = ()  # packages of `realm_tf.assets` that this run needs
   trivia: str = ""  # folder of trivia lists from which the questions are made
   embedding_dtype: str = "float32"  # of the index: "float32" or "bfloat16"
+  # Of the tower that embeds the corpus, "float32" or "bfloat16"; "": retriever.precision.
+  embed_precision: str = ""
   embed_batch_tokens: int = 8192  # word pieces per batch when the corpus is embedded
   checkpoint_every: int = 200  # steps
   keep_checkpoints: int = 2  # of the newest
@@ -155,6 +169,7 @@ class RealmConfig:
   ict: ICTConfig = ICTConfig()
   reading: ReadingConfig = ReadingConfig()
   pretrain: PretrainConfig = PretrainConfig()
+  diagnosis: DiagnosisConfig = DiagnosisConfig()
   finetune: FinetuneConfig = FinetuneConfig()
   evaluate: EvaluateConfig = EvaluateConfig()
   index: IndexConfig = IndexConfig()
@@ -173,6 +188,7 @@ _CHOICES = {
     "index.kind": ("exact", "scann", "sharded"),
     "embedding_dtype": ("float32", "bfloat16"),
     "retriever.precision": ("float32", "bfloat16"),
+    "embed_precision": ("", "float32", "bfloat16"),
     "encoder.precision": ("float32", "bfloat16"),
 }
 
@@ -186,7 +202,7 @@ def _check(config: RealmConfig) -> None:
   may_be_zero = ("seed", "num_layers", "warmup_steps", "retriever_warmup_steps", "steps",
                  "weight_decay", "removal_rate", "checkpoint_every", "leaves",
                  "searched_leaves", "rescored", "min_recall", "masked_sentences",
-                 "ban_similarity")
+                 "ban_similarity", "every", "blocks")
   for field, value in flat.items():
     if isinstance(value, (int, float)) and not isinstance(value, bool):
       least = 0 if field.rsplit(".")[-1] in may_be_zero else 1e-12
@@ -196,11 +212,14 @@ def _check(config: RealmConfig) -> None:
     raise UserError("config.ict.removal_rate: expected a rate from 0 to 1, "
                     f"got {config.ict.removal_rate}")
   for field, value in flat.items():
-    if field.endswith(("layer_decay", "ban_similarity")) and value > 1:
+    if field.endswith(("layer_decay", "ban_similarity", "refresh_share")) and value > 1:
       raise UserError(f"config.{field}: expected a share from 0 to 1, got {value}")
   if config.pretrain.candidates < 2:
     raise UserError("config.pretrain.candidates: the null document and at least one "
                     f"block are needed, so 2 or more; got {config.pretrain.candidates}")
+  if min(config.diagnosis.candidates, default=2) < 2:
+    raise UserError("config.diagnosis.candidates: the null document and at least one "
+                    f"block are needed, so 2 or more; got {config.diagnosis.candidates}")
   if config.index.min_recall > 1:
     raise UserError("config.index.min_recall: expected a recall from 0 to 1, "
                     f"got {config.index.min_recall}")

@@ -49,24 +49,30 @@ def ask_run(run: RunFolder, questions: Sequence[str], as_json: bool) -> None:
        ._asdict(), as_json)
 
 
-def ask_export(folder: files.PathLike, questions: Sequence[str], as_json: bool) -> None:
-  """Answers by an exported SavedModel."""
+def ask_export(folder: files.PathLike, questions: Sequence[str], as_json: bool
+               ) -> list[dict[str, Any]]:
+  """Answers by an exported SavedModel; returns what it prints."""
   model = serving.load(folder)  # held: its functions do not keep its variables
-  show(questions, model.answer(tf.constant(list(questions))), as_json)
+  return show(questions, model.answer(tf.constant(list(questions))), as_json)
 
 
-def show(questions: Sequence[str], answers: dict[str, tf.Tensor], as_json: bool) -> None:
+def show(questions: Sequence[str], answers: dict[str, tf.Tensor], as_json: bool
+         ) -> list[dict[str, Any]]:
   """Prints each answer and its passage with the answer marked in it."""
   columns = {name: value.numpy() for name, value in answers.items()}
-  for i, question in enumerate(questions):
-    record = {name: _plain(column[i]) for name, column in columns.items()}
+  records = [{"question": question,
+              **{name: _plain(column[i]) for name, column in columns.items()}}
+             for i, question in enumerate(questions)]
+  for record in records:
     if as_json:
-      print(json.dumps({"question": question, **record}, ensure_ascii=False))
+      print(json.dumps(record, ensure_ascii=False))
       continue
+    question = record["question"]
     print(f"\nQ: {question}\nA: {record['answer']}   (score {record['score']:.2f}, "
           f"from \"{record['title']}\")")
     print(mark_answer(record["passage"], record["start_byte"], record["end_byte"],
                       color=sys.stdout.isatty()))
+  return records
 
 
 def _plain(value: Any) -> Any:

@@ -35,14 +35,26 @@ def define_run_flags() -> None:
                       "there and find those of earlier stages.")
 
 
-def _open_run():
-  """The run that --config and --workdir name."""
+# The words behind `realm` of the command that runs; set by `main`, noted in its run.
+command_line: list[str] = []
+
+
+def _open_run(writes: bool = True):
+  """The run that --config and --workdir name.
+
+  A command that `writes` into its folder leaves a record there of how it was started.
+  """
+  from realm_tf.cli import history  # pylint: disable=import-outside-toplevel
   from realm_tf.cli.run_folder import RunFolder  # pylint: disable=import-outside-toplevel
   if not FLAGS.workdir:
     raise UserError("--workdir is missing: name the folder of the run")
   if FLAGS.config is None:
-    return RunFolder.existing(FLAGS.workdir)
-  return RunFolder(config_lib.from_dict(FLAGS.config.to_dict()), FLAGS.workdir)
+    opened = RunFolder.existing(FLAGS.workdir)
+  else:
+    opened = RunFolder(config_lib.from_dict(FLAGS.config.to_dict()), FLAGS.workdir)
+  if writes:
+    history.record(opened.path, command_line)
+  return opened
 
 
 def _define_strategy() -> None:
@@ -116,11 +128,46 @@ def _define_evaluate() -> None:
   flags.DEFINE_string("stage", None, "ict, pretrain or finetune; the newest by default.")
 
 
+def _diagnose(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  opened = _open_run()
+  from realm_tf import files  # pylint: disable=import-outside-toplevel
+  from realm_tf.cli import diagnosing  # pylint: disable=import-outside-toplevel
+  from realm_tf.evaluation import diagnosis_report  # pylint: disable=import-outside-toplevel
+  stage = FLAGS.stage or opened.stage_before("finetune")
+  found = diagnosing.diagnose(opened, stage, FLAGS.sentences, FLAGS.blocks)
+  print(diagnosis_report.table(found))
+  written = diagnosing.json_path(opened, stage)
+  print(f"\nsee {written} and {written.with_suffix('.png')}")
+  if FLAGS.json:
+    files.write_json(FLAGS.json, found)
+
+
+def _define_diagnose() -> None:
+  flags.DEFINE_string("stage", None, "ict or pretrain; the newest of them by default.")
+  flags.DEFINE_integer("sentences", None, "How many; config.diagnosis.sentences by default.",
+                       lower_bound=1)
+  flags.DEFINE_integer("blocks", None, "How many are summed for each sentence, 0 for all; "
+                       "config.diagnosis.blocks by default.", lower_bound=0)
+  flags.DEFINE_string("json", None, "Write the figures to this file too.")
+
+
+def _report(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  opened = _open_run(writes=False)
+  from realm_tf.cli import reporting  # pylint: disable=import-outside-toplevel
+  print(reporting.report(opened, FLAGS.output))
+
+
+def _define_report() -> None:
+  flags.DEFINE_string("output", None, "The HTML file; WORKDIR/report.html by default.")
+
+
 def _predict(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   if not FLAGS.questions or not FLAGS.output:
     raise UserError("--questions and --output: name the file to read and the one to write")
-  opened = _open_run()
+  opened = _open_run(writes=False)
   from realm_tf.cli.asking import predict  # pylint: disable=import-outside-toplevel
   predict(opened, FLAGS.questions, FLAGS.output)
 
@@ -137,7 +184,7 @@ def _ask(arguments: Sequence[str]) -> None:
   if FLAGS.export:
     asking.ask_export(FLAGS.export, arguments, FLAGS.json)
   else:
-    asking.ask_run(_open_run(), arguments, FLAGS.json)
+    asking.ask_run(_open_run(writes=False), arguments, FLAGS.json)
 
 
 def _define_ask() -> None:
@@ -173,7 +220,7 @@ def _define_index() -> None:
 def _verify(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   from realm_tf.cli import verifying  # pylint: disable=import-outside-toplevel
-  for line in verifying.verify(_open_run(), FLAGS.sample):
+  for line in verifying.verify(_open_run(writes=False), FLAGS.sample):
     print(line)
 
 
@@ -186,7 +233,7 @@ def _refresh(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_run()
   from realm_tf.cli.refreshing import refresh  # pylint: disable=import-outside-toplevel
-  made = refresh(opened, FLAGS.once, FLAGS.nice)
+  made = refresh(opened, FLAGS.once, FLAGS.nice, FLAGS.beam)
   print(f"refresh: done, {made} checkpoints embedded, see {opened.path}/pretrain/index")
 
 
@@ -194,6 +241,8 @@ def _define_refresh() -> None:
   flags.DEFINE_bool("once", False, "Embed the newest checkpoint and end.")
   flags.DEFINE_integer("nice", 10, "How far the job steps back behind the trainer.",
                        lower_bound=0, upper_bound=19)
+  flags.DEFINE_string("beam", None, "Embed by an Apache Beam pipeline with these options, "
+                      "such as --beam='--runner=FlinkRunner'; workers must see WORKDIR.")
 
 
 def _add(arguments: Sequence[str]) -> None:
@@ -237,8 +286,9 @@ def _compact(arguments: Sequence[str]) -> None:
 
 
 def _define_export() -> None:
-  flags.DEFINE_enum("flavour", "portable", ["portable", "native"],
-                    "portable: stock TensorFlow and TF Text ops; native: our op.")
+  flags.DEFINE_enum("flavour", "portable", ["portable", "native", "scann"],
+                    "portable: stock TensorFlow and TF Text ops; native: our op; scann: "
+                    "ScaNN's.")
   flags.DEFINE_string("output", None, "Folder of the SavedModel; WORKDIR/export by default.")
 
 
@@ -376,6 +426,13 @@ COMMANDS = {
     "evaluate": Command(
         "Measure recall, exact match and F1 on the held-out questions.",
         "realm evaluate --workdir=runs/demo --stage=pretrain", _evaluate, _define_evaluate),
+    "diagnose": Command(
+        "Measure the gradient of a truncated and stale retrieval against the full sum.",
+        "realm diagnose --workdir=runs/demo --stage=pretrain --blocks=0", _diagnose,
+        _define_diagnose),
+    "report": Command(
+        "Make one HTML page of a run: curves, recall, staleness, examples, answers.",
+        "realm report --workdir=runs/demo", _report, _define_report),
     "predict": Command(
         "Answer a file of questions.",
         "realm predict --workdir=runs/demo --questions=q.jsonl --output=answers.jsonl",

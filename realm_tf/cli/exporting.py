@@ -4,18 +4,23 @@ import pathlib
 
 from realm_tf.cli.run_folder import RunFolder
 from realm_tf.index import top_k
+from realm_tf.index.scann import ScannInGraph
 from realm_tf.serving import export as serving
 
 _SEARCH = {"portable": top_k.top_k_inner_product_portable,
-           "native": top_k.top_k_inner_product}
+           "native": top_k.top_k_inner_product,
+           "scann": top_k.top_k_inner_product_portable}  # where ScaNN finds too few
 
 
 def export_run(run: RunFolder, flavour: str = "portable", output: str | None = None
                ) -> pathlib.Path:
   """Writes the SavedModel; returns its folder.
 
-  It searches exactly, whatever `config.index.kind` is: ScaNN lives outside the graph.
+  It searches exactly, whatever `config.index.kind` is, but for the flavour "scann".
   """
   folder = pathlib.Path(output or run.path / "export")
-  serving.export(run.answerer(run.newest_stage(), _SEARCH[flavour], exact=True), folder)
+  answerer = run.answerer(run.newest_stage(), _SEARCH[flavour], exact=True)
+  if flavour == "scann":
+    answerer.index = ScannInGraph(answerer.index, run.config.index, _SEARCH[flavour])
+  serving.export(answerer, folder)
   return folder

@@ -1,5 +1,6 @@
 """`realm COMMAND [flags]`: parse, build, call."""
 
+import errno
 import pathlib
 import sys
 from logging import ERROR
@@ -8,6 +9,7 @@ from typing import Sequence
 from absl import flags, logging
 
 import realm_tf
+from realm_tf.cli import commands
 from realm_tf.cli.commands import COMMANDS, Command, define_run_flags
 from realm_tf.errors import UserError
 
@@ -77,6 +79,7 @@ def run(arguments: Sequence[str]) -> int:
     if words is None:
       return 0
     _show_our_log()
+    commands.command_line[:] = arguments
     return _call(command, words)
   except UserError as error:
     print(f"realm: {_one_line(error)}", file=sys.stderr)
@@ -94,8 +97,10 @@ def _call(command: Command, words: Sequence[str]) -> int:
     return 130
   except OSError as error:
     where = f"{error.filename}: " if error.filename else ""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    remedy = ": make room, then run the same command" if full else ""
     raise UserError(f"{where}{error.strerror or error}; what was there before is "
-                    "unchanged") from error
+                    f"unchanged{remedy}") from error
   return 0
 
 

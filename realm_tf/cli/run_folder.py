@@ -1,13 +1,16 @@
 """A run's folder: where each stage finds its input and leaves its result.
 
     config.json            the config; another one in the same folder is an error
+    commands/              who wrote here: command, versions, source, machine
     corpus/                the block store
     questions/             train.jsonl, held_out.jsonl
     ict/ pretrain/ finetune/   model/ (weights), curves, checkpoints, done.json
     index/<encoder>-<corpus>/  embeddings by one document tower
     pretrain/index/step-*/ those that a `realm refresh` made while it trained
-    evaluation/            <stage>.json, <stage>.predictions.jsonl
+    evaluation/            <stage>.json, <stage>.predictions.jsonl, bm25.json
+    diagnosis/             <stage>.json, <stage>.png
     export/                SavedModel
+    report.html            all of it on a page
 """
 
 import dataclasses
@@ -29,7 +32,7 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.questions import Question, read_questions
 from realm_tf.index import store
-from realm_tf.index.build import build_index
+from realm_tf.index.build import build_index, rows_to_read
 from realm_tf.index.embed import CorpusEmbedder, encoder_hash, store_embeddings
 from realm_tf.index.exact import Search
 from realm_tf.index.interface import RowIndex
@@ -186,10 +189,12 @@ class RunFolder:
 
     Its kind is that of the config, or "exact".
     """
-    table = self.stored_index(model).read(self.corpus.stored_rows)
     config = (dataclasses.replace(self.config, index=config_lib.IndexConfig()) if exact
               else self.config)
-    return build_index(config, table, 0, search, lambda: self._sample_queries(model))
+    rows = self.corpus.stored_rows
+    own = rows[rows_to_read(config, len(rows), self.strategy)]
+    return build_index(config, self.stored_index(model).read(own), 0, search,
+                       lambda: self._sample_queries(model), self.strategy, len(rows))
 
   def _sample_queries(self, model: Realm) -> np.ndarray:
     """[Q, D]: questions that were held out; where there are none, blocks' beginnings."""

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from realm_tf import assets, files
 from realm_tf.cli.run_folder import WARM_START, RunFolder
@@ -21,6 +22,7 @@ from realm_tf.evaluation import trivia
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.evaluation.questions import Question, write_questions
+from realm_tf.index.scann import ScannIndex
 from realm_tf.text.salient import tagger
 from realm_tf.text.tokenizer import Tokenizer
 from realm_tf.training import replicas
@@ -103,8 +105,25 @@ def finetune(run: RunFolder) -> None:
 
 
 def index(run: RunFolder) -> None:
-  """Embeds the corpus by the newest model; builds and measures the index once."""
-  run.index(run.model(run.newest_stage()))
+  """Embeds the corpus by the newest model; builds the index.
+
+  What an approximate one misses is measured, logged, and kept in `index/scann.json`.
+  """
+  stage = run.newest_stage()
+  if run.config.index.kind != "scann":
+    run.index(run.model(stage))
+    return
+  answerer = run.answerer(stage)
+  facts = {"stage": stage, "queries": run.config.index.recall_queries,
+           **_of_scann(answerer)}
+  try:
+    questions = run.questions("held_out")[:run.config.index.recall_queries]
+  except UserError:  # there are none; recall is of the beginnings of blocks
+    questions = []
+  if questions:
+    facts |= _lost_by_index(run, stage, questions, _scored(run, answerer, questions)[0])
+  logging.info("scann: %s", ", ".join(f"{name} {value}" for name, value in facts.items()))
+  files.write_json(run.index_root / "scann.json", facts)
 
 
 def evaluate(run: RunFolder, stage: str) -> dict[str, Any]:
@@ -118,15 +137,31 @@ def evaluate(run: RunFolder, stage: str) -> dict[str, Any]:
   answerer = run.answerer(stage)
   metrics, records = _scored(run, answerer, questions)
   metrics["corpus"] = run.corpus.hash[:16]
-  if run.config.index.kind == "scann":  # what the approximation costs, in answers
-    exactly, _ = _scored(run, run.answerer(stage, exact=True), questions)
-    metrics["exact_match_lost_by_index"] = exactly["exact_match"] - metrics["exact_match"]
+  if run.config.index.kind == "scann":
+    metrics |= _of_scann(answerer) | _lost_by_index(run, stage, questions, metrics)
   if run.config.evaluate.masked_sentences and stage != "finetune":  # it has no word head
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, run.banned))
   evaluation.write_predictions(path.with_suffix(".predictions.jsonl"), questions, records)
   files.write_json(path, metrics)
   return metrics
+
+
+def _of_scann(answerer: QuestionAnswerer) -> dict[str, Any]:
+  """How an approximate index was made, and what share of the exact top K it finds."""
+  index = answerer.index
+  assert isinstance(index, ScannIndex)
+  return {"leaves": index.config.leaves, "searched_leaves": index.config.searched_leaves,
+          "rescored": index.config.rescored,
+          f"index_recall@{index.config.recall_at}": index.recall}
+
+
+def _lost_by_index(run: RunFolder, stage: str, questions: list[Question],
+                   metrics: dict[str, Any]) -> dict[str, float]:
+  """What the approximation costs in answers: those of an exact search, less `metrics`."""
+  exactly, _ = _scored(run, run.answerer(stage, exact=True), questions)
+  return {f"{name}_lost_by_index": exactly[name] - metrics[name] for name in metrics
+          if name == "exact_match" or name.startswith("recall@")}
 
 
 def _scored(run: RunFolder, answerer: QuestionAnswerer, questions: list[Question]

@@ -1,16 +1,17 @@
 """All stages of a config in order, then what they were worth."""
 
+import json
 import time
 
 import numpy as np
 
-from realm_tf.cli import stages
+from realm_tf.cli import reporting, stages
 from realm_tf.cli.asking import ask_export
 from realm_tf.cli.exporting import export_run
 from realm_tf.cli.run_folder import STAGES, WARM_START, RunFolder
 from realm_tf.evaluation import metrics, report
 from realm_tf.evaluation.bm25 import bm25_rows
-from realm_tf.files import new_file
+from realm_tf.files import new_file, read_json, write_json
 from realm_tf.training.log import read_curves
 
 
@@ -22,39 +23,46 @@ def whole_run(run: RunFolder) -> None:
   corpus = run.corpus
   print(f"{corpus.num_blocks} blocks, {len(run.questions('train'))} questions to train "
         f"on, {len(run.questions('held_out'))} held out")
-  rows = [_bm25(run), _evaluated(run, WARM_START)]
+  _bm25(run)
+  stages.evaluate(run, WARM_START)
   for stage in STAGES:
     if getattr(run.config, stage).steps:
       _say(stage)
       if not run.is_done(stage):
         getattr(stages, stage)(run)
-      rows.append(_evaluated(run, stage))
+      stages.evaluate(run, stage)
   _say("export")
   if not (run.path / "export").exists():
     export_run(run)
-  _finish(run, rows, time.monotonic() - started)
+  _finish(run, time.monotonic() - started)
 
 
 def _say(what: str) -> None:
   print(f"\n=== {what}", flush=True)
 
 
-def _finish(run: RunFolder, rows: list[report.Stage], seconds: float) -> None:
+def _finish(run: RunFolder, seconds: float) -> None:
   curves = {stage: read_curves(run.path / stage / "curves.csv") for stage in STAGES}
   report.plot_curves({stage: curve for stage, curve in curves.items() if curve},
                      run.path / "curves.png")
-  table = report.stage_table(rows)
+  table = report.stage_table(reporting.stage_rows(run))
   with new_file(run.path / "table.txt", "w") as file:
     file.write(table + "\n")
   print(f"\n{len(run.questions('held_out'))} held-out questions:\n\n{table}\n")
   print(f"curves: {run.path / 'curves.png'}   TensorBoard: tensorboard "
         f"--logdir={run.path}   in all {seconds / 60:.1f} minutes")
   if run.config.demo_questions:
-    ask_export(run.path / "export", run.config.demo_questions, as_json=False)
+    asked = ask_export(run.path / "export", run.config.demo_questions, as_json=False)
+    with new_file(run.path / "evaluation" / "asked.jsonl", "w") as file:
+      file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in asked)
+  print(f"\nreport: {reporting.report(run)}")
 
 
-def _bm25(run: RunFolder) -> report.Stage:
-  """The baseline to beat: BM25 over the same blocks."""
+def _bm25(run: RunFolder) -> None:
+  """Evaluates the baseline to beat, BM25 over the same blocks, once."""
+  path = run.path / "evaluation" / "bm25.json"
+  if path.exists() and read_json(path)["corpus"] == run.corpus.hash[:16]:
+    return
   questions = run.questions("held_out")
   titles, texts = run.corpus.titles, run.corpus.texts
   documents = [f"{title.decode()} {text.decode()}" for title, text in zip(titles, texts)]
@@ -62,12 +70,5 @@ def _bm25(run: RunFolder) -> report.Stage:
   ranks = [metrics.rank_of_answer([texts[row].decode() for row in rows], q.answers, q.regex)
            for q, rows in zip(questions, np.asarray(found))]
   recall = metrics.recall_at(ranks, [5, 20])
-  return report.Stage("BM25", recall[5], recall[20])
-
-
-def _evaluated(run: RunFolder, stage: str) -> report.Stage:
-  found = stages.evaluate(run, stage)
-  minutes = None if stage == WARM_START else run.minutes(stage)
-  return report.Stage(
-      stage, found.get("recall@5"), found.get("recall@20"), found.get("masked_words_alone"),
-      found.get("masked_words"), found["exact_match"], minutes)
+  write_json(path, {"recall@5": recall[5], "recall@20": recall[20],
+                    "corpus": run.corpus.hash[:16]})

@@ -6,11 +6,11 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from realm_tf.evaluation.charts import smoothed
 from realm_tf.files import PathLike, new_file
 
 Curve = Sequence[tuple[int, Mapping[str, float]]]
@@ -104,7 +104,7 @@ def _rows(stage: str, curve: Curve) -> list[tuple[str, list]]:
 def _draw(axis, title: str, series: Mapping[str, tuple[list, list]]) -> None:
   axis.set_title(title, loc="left", fontsize=10, color="#333333")
   for color, (name, (steps, values)) in zip(_COLORS * len(series), series.items()):
-    smooth = _smoothed(values)
+    smooth = smoothed(values)
     if smooth is not None:
       axis.plot(steps, values, color=color, alpha=0.22, linewidth=0.8)
     axis.plot(steps, values if smooth is None else smooth, color=color, linewidth=1.7,
@@ -118,21 +118,6 @@ def _draw(axis, title: str, series: Mapping[str, tuple[list, list]]) -> None:
   axis.set_axisbelow(True)
   axis.spines[["top", "right", "left"]].set_visible(False)
   axis.spines["bottom"].set_color("#bbbbbb")
-
-
-def _smoothed(values: Sequence[float]) -> np.ndarray | None:
-  """A centred moving average, narrower at both ends; None for a curve without noise."""
-  reach = len(values) // 25
-  turns = np.diff(np.sign(np.diff(values))) != 0
-  # A staleness saw turns at its teeth only: smoothing would file them off.
-  if not reach or turns.mean() < 0.25:
-    return None
-  total = np.concatenate([[0.0], np.cumsum(values)])
-  centre = np.arange(len(values))
-  # As far to the left as to the right: a lopsided window would bend the ends.
-  reach = np.minimum(reach, np.minimum(centre, len(values) - 1 - centre))
-  low, high = centre - reach, centre + reach + 1
-  return (total[high] - total[low]) / (high - low)
 
 
 # Stand-ins for the two ends of the mark while lines are broken: one column each,

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from realm_tf.config import RealmConfig
 from realm_tf.errors import UserError
+from realm_tf.index.distributed import DistributedIndex, num_processes, own_rows
 from realm_tf.index.exact import ExactIndex, Search
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.scann import ScannIndex
@@ -31,16 +32,29 @@ def as_tensor(table: np.ndarray) -> tf.Tensor:
   return tf.experimental.dlpack.from_dlpack(table.__dlpack__())
 
 
+def rows_to_read(config: RealmConfig, num_rows: int, strategy: tf.distribute.Strategy
+                 ) -> slice:
+  """Which of the N rows this process's index holds: all, or its share of them."""
+  if config.index.kind == "sharded" and num_processes(strategy) > 1:
+    return slice(*own_rows(num_rows, strategy))
+  return slice(0, num_rows)
+
+
 def build_index(config: RealmConfig, table: np.ndarray, step: int, search: Search,
-                sample_queries: Callable[[], np.ndarray] | None = None) -> RowIndex:
+                sample_queries: Callable[[], np.ndarray] | None = None,
+                strategy: tf.distribute.Strategy | None = None,
+                num_rows: int | None = None) -> RowIndex:
   """Makes an index and fills it.
 
   Args:
     config: of the run.
-    table: [N, D], by the document tower of training step `step`.
+    table: [N, D], by the document tower of training step `step`; this process's
+      `rows_to_read`.
     step: see `table`.
     search: the op, or its twin.
     sample_queries: gives queries [Q, D] on which an approximate index is measured.
+    strategy: whose processes share an index that is sharded.
+    num_rows: N, if `table` is a share.
 
   Raises:
     UserError: a device is not there, or the index finds less than `min_recall`.
@@ -51,8 +65,10 @@ def build_index(config: RealmConfig, table: np.ndarray, step: int, search: Searc
     exact = ExactIndex(rows, size, dtype, search, table=tf.cast(as_tensor(table), dtype))
     exact.step.assign(step)
     return exact
-  index: ShardedIndex | ScannIndex
-  if kind == "sharded":
+  index: DistributedIndex | ShardedIndex | ScannIndex
+  if kind == "sharded" and strategy and num_processes(strategy) > 1:
+    index = DistributedIndex(num_rows or rows, size, strategy, dtype, search)
+  elif kind == "sharded":
     index = ShardedIndex(rows, size, _devices(config.index.devices), dtype, search)
   else:
     index = ScannIndex(rows, size, config.index, dtype, search)

@@ -91,13 +91,14 @@ class CorpusEmbedder:
 
 
 def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
-            on_rows: OnRows = lambda count: None) -> np.ndarray:
+            on_rows: OnRows = lambda count: None, first: int = 0) -> np.ndarray:
   """Puts the batches in the order of their rows: [N, D] float32.
 
   Args:
     batches: see `CorpusEmbedder.batches`; every row once.
     num_rows: N.
     on_rows: is told how many rows each batch had; may raise to stop the work.
+    first: of the rows.
   """
   table: np.ndarray | None = None
   for rows, embeddings in batches:
@@ -106,11 +107,22 @@ def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
                       "tower has diverged; lower the learning rate")
     if table is None:
       table = np.empty([num_rows, embeddings.shape[1]], np.float32)
-    table[rows] = embeddings
+    table[rows - first] = embeddings
     on_rows(len(rows))
   if table is None:
     raise ValueError("there is nothing to embed")
   return table
+
+
+def stored_rows(corpus: Corpus, embedder: CorpusEmbedder, first: int, end: int,
+                on_rows: OnRows = lambda count: None) -> tuple[np.ndarray, int]:
+  """Rows [first, end) as they are stored, and how many of them live: others are zeros."""
+  live = np.searchsorted(corpus.stored_rows, [first, end])
+  rows = np.zeros([end - first, embedder.size], np.float32)
+  for numbers, embeddings in embedder.batches(*live):
+    rows[corpus.stored_rows[numbers] - first] = embeddings
+    on_rows(len(numbers))
+  return rows, int(live[1] - live[0])
 
 
 def store_embeddings(root: PathLike, name: str, corpus: Corpus, embedder: CorpusEmbedder,
@@ -136,12 +148,8 @@ def store_embeddings(root: PathLike, name: str, corpus: Corpus, embedder: Corpus
   writer = IndexWriter(root, name, origin, (corpus.num_stored_rows, embedder.size), base)
   on_rows(int(np.searchsorted(corpus.stored_rows, writer.num_written)))
   for first, end in writer.missing():
-    live = slice(*np.searchsorted(corpus.stored_rows, [first, end]))
-    rows = np.zeros([end - first, embedder.size], np.float32)
-    for numbers, embeddings in embedder.batches(live.start, live.stop):
-      rows[corpus.stored_rows[numbers] - first] = embeddings
-      embedded += len(numbers)
-      on_rows(len(numbers))
+    rows, count = stored_rows(corpus, embedder, first, end, on_rows)
+    embedded += count
     writer.write(rows)
   rate = embedded / max(1e-9, time.monotonic() - begun)
   return writer.commit(rows_per_second=rate, **facts)

@@ -5,14 +5,14 @@ The law of staleness is that of `realm_tf.index.refresh`. Nothing here writes.
 
 import pathlib
 import time
-from typing import Callable, Mapping
+from typing import Any, Callable, Mapping
 
 import numpy as np
 from absl import logging
 
 from realm_tf.errors import UserError
 from realm_tf.index import store
-from realm_tf.index.freshness import Freshness
+from realm_tf.index.freshness import ALONE, Alone, Freshness
 from realm_tf.index.interface import RowIndex
 
 _REMIND_SECONDS = 30.0
@@ -29,7 +29,7 @@ class Follower(Freshness):
     max_staleness: the law.
     on_stale: "block" waits for a version that is fresh enough, "warn" goes on.
     swap: see `Refresher`.
-    stopping: see `Refresher`.
+    stopping, together: see `Refresher`. Process 0 says which version all of them take.
     look_every: seconds between two looks at the folder.
     sleep: `time.sleep`, or a test's own.
   """
@@ -38,8 +38,8 @@ class Follower(Freshness):
                keep: np.ndarray, *, max_staleness: int, on_stale: str = "block",
                swap: Callable[[Callable[[], None]], None] = lambda assign: assign(),
                stopping: Callable[[], bool] = lambda: False, look_every: float = 1.0,
-               sleep: Callable[[float], None] = time.sleep):
-    super().__init__(int(index.step), max_staleness, on_stale)
+               sleep: Callable[[float], None] = time.sleep, together: Alone = ALONE):
+    super().__init__(int(index.step), max_staleness, on_stale, together)
     self._index, self._root = index, root
     self._corpus_rows, self._keep = corpus_rows, keep
     self._swap, self._stopping, self._sleep = swap, stopping, sleep
@@ -48,9 +48,7 @@ class Follower(Freshness):
 
   def update(self, step: int) -> bool:
     """To be called before each training step; whether a new index was swapped in."""
-    swapped = False
-    if time.monotonic() - self._looked >= self._look_every:
-      swapped = self._look(step)
+    swapped = self._look(step)
     if self._is_stale(step):
       swapped = self._enforce(step) or swapped
     return swapped
@@ -59,28 +57,45 @@ class Follower(Freshness):
     """Nothing runs here that would have to end."""
 
   def _look(self, step: int) -> bool:
+    """Swaps in a newer version, if there is one."""
+    newest = self._together.chief(self._newest(step))
+    if newest <= self.index_step:
+      return False
+    found = store.find(self._root, self._corpus_rows, after_step=newest - 1,
+                       up_to_step=newest)
+    prepared = self._prepare(found) if found else None
+    if not self._together.all(prepared is not None):
+      return False  # a newer one has taken its place: the next look finds that
+    assert found is not None
+    self._swap(lambda: self._index.assign(prepared, newest))
+    self._swapped(newest, found.facts.get("weights_of", time.time()),
+                  found.facts.get("rows_per_second", 0.0))
+    return True
+
+  def _newest(self, step: int) -> int:
+    """The step of the newest version that may be used; looks only now and then."""
+    if time.monotonic() - self._looked < self._look_every:
+      return -1
     self._looked = time.monotonic()
     found = store.find(self._root, self._corpus_rows, after_step=self.index_step,
                        up_to_step=step)
-    if not found:
-      return False
+    return found.origin.step if found else -1
+
+  def _prepare(self, found: store.StoredIndex) -> Any:
+    """None if it is gone."""
     try:
-      prepared = self._index.prepare(found.read(self._keep))
+      return self._index.prepare(found.read(self._keep))
     except UserError:
       if found.folder.exists():
         raise
-      return False  # a newer one has taken its place: the next look finds that
-    self._swap(lambda: self._index.assign(prepared, found.origin.step))
-    self._swapped(found.origin.step, found.facts.get("weights_of", time.time()),
-                  found.facts.get("rows_per_second", 0.0))
-    return True
+      return None
 
   def _enforce(self, step: int) -> bool:
     if self._only_warns(step):
       return False
     begun, reminded = time.monotonic(), -np.inf
     swapped = False
-    while self._is_stale(step) and not self._stopping():
+    while self._is_stale(step) and self._together.all(not self._stopping()):
       if self._look(step):
         swapped = True
         continue

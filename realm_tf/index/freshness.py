@@ -5,6 +5,25 @@ import time
 from absl import logging
 
 
+class Alone:
+  """What the processes that train together agree on, where there is one of them.
+
+  Only those that share an index need to agree: it must be swapped in all at the same
+  step. All of them then call these at the same points; see `training.replicas.Together`.
+  """
+
+  def all(self, flag: bool) -> bool:
+    """Whether all processes say so."""
+    return flag
+
+  def chief(self, value: int) -> int:
+    """The value of process 0."""
+    return value
+
+
+ALONE = Alone()
+
+
 class Freshness:
   """The law of staleness: step - index_step <= max_staleness.
 
@@ -15,8 +34,9 @@ class Freshness:
     rows_per_second: embedded, when the last index was made.
   """
 
-  def __init__(self, index_step: int, max_staleness: int, on_stale: str):
+  def __init__(self, index_step: int, max_staleness: int, on_stale: str, together: Alone):
     self._max_staleness, self._on_stale = max_staleness, on_stale
+    self._together = together
     self._weights_of = time.time()
     self._warned_at: int | None = None
     self.index_step = index_step

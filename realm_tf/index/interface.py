@@ -16,8 +16,11 @@ class RowIndex(tfrs.layers.factorized_top_k.TopK):
   Attributes:
     step: int64 variable: the model step whose document tower made the rows; -1 before
       the first.
+    share: [first, end) of the rows that this process holds, which are all that it
+      prepares and assigns; None where it holds all.
   """
   step: tf.Variable
+  share: tuple[int, int] | None = None
 
   def prepare(self, embeddings: np.ndarray):
     """The slow part of a swap, on any thread: what `assign` takes for [N, D] rows."""

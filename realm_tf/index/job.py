@@ -31,10 +31,13 @@ class RefreshJob:
     model: of the trainer's shape; checkpoints are read into it.
     embedder: of the same corpus.
     dtype: of the stored rows.
+    store: embeds and commits a version: here, or on other machines (`index.beam`).
   """
 
   def __init__(self, checkpoints: pathlib.Path, root: pathlib.Path, corpus: Corpus,
-               model: Realm, embedder: CorpusEmbedder, dtype: str):
+               model: Realm, embedder: CorpusEmbedder, dtype: str,
+               store: Callable[..., StoredIndex] = store_embeddings):
+    self._store_embeddings = store
     self._checkpoints, self._root, self._dtype = checkpoints, root, dtype
     self._corpus, self._model, self._embedder = corpus, model, embedder
     self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -88,7 +91,7 @@ class RefreshJob:
         raise _Stopped()
 
     name = f"step-{step:08d}-{self._embedder.encoder_hash[:8]}"
-    return store_embeddings(
+    return self._store_embeddings(
         self._root, name, self._corpus, self._embedder, step=step, dtype=self._dtype,
         on_rows=on_rows, weights_of=saved)
 

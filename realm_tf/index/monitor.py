@@ -29,7 +29,8 @@ class SwapMonitor:
 
   def __init__(self, index: RowIndex, embed_queries: Callable[[], np.ndarray], k: int):
     """`embed_queries` gives the sample [Q, D] as the query tower is now."""
-    self._index, self.queries, self._k = index, embed_queries, k
+    self.queries = embed_queries
+    self._search = tf.function(lambda queries: index.search(queries, k)[1])
     self._last: np.ndarray | None = None
     self.metrics: dict[str, float] = {}
 
@@ -45,4 +46,4 @@ class SwapMonitor:
     self._last = fresh
 
   def _rows(self, queries: np.ndarray) -> np.ndarray:
-    return self._index.search(tf.constant(queries), self._k)[1].numpy()
+    return self._search(tf.constant(queries)).numpy()

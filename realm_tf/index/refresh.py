@@ -20,7 +20,8 @@ from typing import Any, Callable, Protocol
 
 import numpy as np
 
-from realm_tf.index.freshness import Freshness
+from realm_tf.index.freshness import ALONE, Alone, Freshness
+from realm_tf.index.pace import Pace
 
 _POLL_SECONDS = 0.2
 
@@ -53,18 +54,21 @@ class Refresher(Freshness):
     wait: let training wait for every refresh as soon as it is due.
     swap: is given what makes a swap, and calls it; see `monitor.SwapMonitor.swap`.
     stopping: whether training has been asked to stop, so that nobody waits any more.
+    together: the processes that share the index, and so swap at the same steps.
+    pace: by which the worker yields to training; by default it does not.
   """
 
   def __init__(self, index: SwappableIndex, snapshot: Callable[[], None],
                embed: Callable[[Callable[[int], None]], np.ndarray], *,
                refresh_every: int, max_staleness: int, on_stale: str = "block",
                wait: bool = False, swap: Callable[[Callable[[], None]], None] | None = None,
-               stopping: Callable[[], bool] = lambda: False):
+               stopping: Callable[[], bool] = lambda: False, together: Alone = ALONE,
+               pace: Pace | None = None):
     if max_staleness < refresh_every:
       raise ValueError(
           f"max_staleness ({max_staleness}) below refresh_every ({refresh_every}) "
           "would stop training at every step to wait for a refresh not yet due")
-    super().__init__(0, max_staleness, on_stale)  # the step is set by `start`
+    super().__init__(0, max_staleness, on_stale, together)  # the step is set by `start`
     self._index = index
     self._snapshot = snapshot
     self._embed = embed
@@ -72,6 +76,7 @@ class Refresher(Freshness):
     self._wait = wait
     self._around_swap = swap or (lambda assign: assign())
     self._stopping = stopping
+    self._pace = pace or Pace(1.0)
     self._worker = concurrent.futures.ThreadPoolExecutor(1, "index-refresh")
     self._running: concurrent.futures.Future | None = None
     self._started_at = 0
@@ -91,7 +96,7 @@ class Refresher(Freshness):
   def update(self, step: int) -> bool:
     """To be called before each training step; whether a new index was swapped in."""
     swapped = False
-    if self._running and self._running.done():
+    if self._running and self._together.all(self._running.done()):
       self._swap()
       swapped = True
     if not self._running and step - self._started_at >= self._refresh_every:
@@ -106,12 +111,14 @@ class Refresher(Freshness):
   def close(self) -> None:
     """Stops a running refresh between two batches and joins the thread."""
     self._stop.set()
+    self._pace.hurry()
     self._worker.shutdown(wait=True, cancel_futures=True)
     self._running = None
 
   def _launch(self, step: int) -> None:
     self._snapshot()
     self._started_at, self._started_time = step, time.time()
+    self._pace.begin()
     self._running = self._worker.submit(self._work)
 
   def _work(self) -> tuple[Any, float]:
@@ -120,6 +127,7 @@ class Refresher(Freshness):
     def check(count: int) -> None:
       if self._stop.is_set():
         raise Stopped()
+      self._pace.rest()
 
     embeddings = self._embed(check)
     rate = len(embeddings) / max(1e-9, time.monotonic() - begun)
@@ -129,10 +137,12 @@ class Refresher(Freshness):
     """Waits for the running refresh; false if training was asked to stop meanwhile."""
     begun = time.monotonic()
     assert self._running is not None
+    self._pace.hurry()
     while not self._running.done() and not self._stopping():
       concurrent.futures.wait([self._running], _POLL_SECONDS)
+    finished = self._together.all(self._running.done())
     self.seconds_waited += time.monotonic() - begun
-    return self._running.done()
+    return finished
 
   def _swap(self) -> None:
     running, self._running = self._running, None

@@ -1,9 +1,11 @@
 """An approximate index: ScaNN chooses candidates, which are scored as our op scores.
 
 ScaNN (Guo et al. 2020) looks into the nearest partitions only, and ranks what it finds
-there by anisotropic hashing. Its searcher lives outside the graph, which calls it: a
-swap is one assignment in Python, nothing is traced again and nothing leaks. (The
-TensorFlow ops of the `scann` package keep every searcher that they ever made.)
+there by anisotropic hashing. While training swaps, its searcher lives outside the graph,
+which calls it: a swap is one assignment in Python, nothing is traced again and nothing
+leaks. (The TensorFlow ops of the `scann` package keep every searcher that they ever made,
+and a graph keeps the first that it saw.) `ScannInGraph`, for exports, is never swapped,
+and is in the graph.
 
 Shape letters: B batch, K results, C candidates, N rows, D projection, R banned rows.
 """
@@ -57,14 +59,15 @@ class ScannIndex(ExactIndex):
 
   def __init__(self, num_rows: int, size: int, config: IndexConfig,
                dtype: tf.DType = tf.float32, search: Search = top_k.top_k_inner_product,
-               k: int = 10, name: str = "scann_index"):
+               k: int = 10, name: str = "scann_index", table: tf.Tensor | None = None):
     """Makes an index of zeros, to be swapped before the first search.
 
     Args:
-      num_rows, size, dtype, search, k, name: see `ExactIndex`.
-      config: see `IndexConfig`; 0 is replaced as `defaults` says.
+      num_rows, size, dtype, search, k, name, table: see `ExactIndex`.
+      config: see `IndexConfig`; 0 is replaced as `defaults` says. The attribute `config`
+        may be given another `searched_leaves` between two searches.
     """
-    super().__init__(num_rows, size, dtype, search, k, name)
+    super().__init__(num_rows, size, dtype, search, k, name, table)
     self.config = defaults(config, num_rows)
     self._searcher: Searcher | None = None
     self._queries: np.ndarray | None = None
@@ -85,7 +88,7 @@ class ScannIndex(ExactIndex):
       UserError: its recall is less than `min_recall`.
     """
     rows = np.asarray(embeddings)
-    searcher = Searcher(self._train(rows.astype(np.float32)), rows, math.nan)
+    searcher = Searcher(_train(_outside_graph(), rows, self.config), rows, math.nan)
     if self._queries is None:
       return searcher
     recall = self._measure(searcher, self._queries)
@@ -119,8 +122,7 @@ class ScannIndex(ExactIndex):
     banned = tf.cast(banned, tf.int32)
     wanted = tf.minimum(tf.maximum(self.config.rescored, k + tf.shape(banned)[1]),
                         self.table.shape[0])
-    candidates = tf.numpy_function(self._find, [queries, wanted], tf.int32)
-    candidates = tf.ensure_shape(candidates, [queries.shape[0], None])  # [B, C]
+    candidates = self._candidates(queries, wanted)  # [B, C]
     usable = (candidates >= 0) & tf.reduce_all(
         candidates[:, :, None] != banned[:, None], 2)
     enough = tf.reduce_all(tf.reduce_sum(tf.cast(usable, tf.int32), 1) >= k)
@@ -133,10 +135,14 @@ class ScannIndex(ExactIndex):
   def is_exact(self) -> bool:
     return False
 
-  def _find(self, queries: np.ndarray, count: int) -> np.ndarray:
+  def _candidates(self, queries: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     """ScaNN's candidates, ascending: [B, C] int32, -1 where it found no more."""
+    found = tf.numpy_function(self._find, [queries, count], tf.int32)
+    return tf.ensure_shape(found, [queries.shape[0], None])
+
+  def _find(self, queries: np.ndarray, count: int) -> np.ndarray:
     assert self._searcher is not None, "assign rows before the first search"
-    return _candidates(self._searcher.scann, queries, int(count))
+    return _found(self._searcher.scann, queries, int(count), self.config)
 
   def _rescore(self, queries: tf.Tensor, candidates: tf.Tensor, usable: tf.Tensor, k
                ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -159,33 +165,66 @@ class ScannIndex(ExactIndex):
     best, place = tf.math.top_k(scores, k)
     return best, tf.gather(rows, place, batch_dims=1)
 
-  def _train(self, rows: np.ndarray):
-    from scann.scann_ops.py import scann_ops_pybind  # pylint: disable=import-outside-toplevel
-    config = self.config
-    sample = min(len(rows), _TRAINING_ROWS)
-    builder = scann_ops_pybind.builder(rows, config.rescored, "dot_product")
-    if config.leaves > 1:
-      builder = builder.tree(config.leaves, config.searched_leaves,
-                             training_sample_size=sample)
-    builder = builder.score_ah(
-        min(_HASHED_DIMENSIONS, rows.shape[1]), training_sample_size=sample,
-        anisotropic_quantization_threshold=_NOISE_THRESHOLD)
-    searcher = builder.set_n_training_threads(os.cpu_count() or 1).build()
-    searcher.set_num_threads(os.cpu_count() or 1)
-    return searcher
-
   def _measure(self, searcher: Searcher, queries: np.ndarray) -> float:
     """The share of the exact top K that is among the candidates; mean over queries."""
     k = min(self.config.recall_at, len(searcher.rows))
     table = tf.cast(searcher.rows, self.table.dtype)
     exact = self._search(tf.constant(queries, tf.float32), table, k)[1].numpy()
-    found = _candidates(searcher.scann, queries, max(k, self.config.rescored))
+    found = _found(searcher.scann, queries, max(k, self.config.rescored), self.config)
     hits = (exact[:, :, None] == found[:, None]).any(2)
     return float(hits.mean())
 
 
-def _candidates(searcher, queries: np.ndarray, count: int) -> np.ndarray:
+class ScannInGraph(ScannIndex):
+  """A ScaNN index that is not swapped, with its searcher in the graph: for a SavedModel.
+
+  It finds what `ScannIndex` does. A process that loads it must have imported
+  `scann.scann_ops.py.scann_ops`, which registers ScaNN's ops.
+  """
+
+  def __init__(self, index: ExactIndex, config: IndexConfig, search: Search):
+    """Trains a searcher of the rows of `index`, whose table it shares."""
+    from scann.scann_ops.py import scann_ops  # pylint: disable=import-outside-toplevel
+    super().__init__(*index.table.shape, config, index.table.dtype, search,
+                     table=index.table.read_value())
+    self.step.assign(index.step)
+    searcher = _train(scann_ops, index.table.numpy(), self.config)
+    self._state = searcher.serialize_to_module()
+    tf.raw_ops.DestroyResourceOp(resource=searcher.searcher_handle)
+    self._search_batched = scann_ops.scann_search_batched
+
+  def _candidates(self, queries: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    # The op makes the searcher when it is first run, and keeps it.
+    handle = self._state.recreate_handle()
+    rows, scores = self._search_batched(handle, queries, count, count, -1, True)
+    return tf.sort(tf.where(tf.math.is_nan(scores), -1, rows), axis=1)
+
+
+def _outside_graph():
+  from scann.scann_ops.py import scann_ops_pybind  # pylint: disable=import-outside-toplevel
+  return scann_ops_pybind
+
+
+def _train(scann, rows: np.ndarray, config: IndexConfig):
+  """A searcher of one of ScaNN's two modules, which have the same builder."""
+  rows = rows.astype(np.float32)
+  sample, threads = min(len(rows), _TRAINING_ROWS), os.cpu_count() or 1
+  builder = scann.builder(rows, config.rescored, "dot_product")
+  if config.leaves > 1:
+    builder = builder.tree(config.leaves, config.searched_leaves,
+                           training_sample_size=sample)
+  builder = builder.score_ah(
+      min(_HASHED_DIMENSIONS, rows.shape[1]), training_sample_size=sample,
+      anisotropic_quantization_threshold=_NOISE_THRESHOLD)
+  searcher = builder.set_n_training_threads(threads).build()
+  if hasattr(searcher, "set_num_threads"):
+    searcher.set_num_threads(threads)
+  return searcher
+
+
+def _found(searcher, queries: np.ndarray, count: int, config: IndexConfig) -> np.ndarray:
   # What was not found is row 0 with the score NaN.
   rows, scores = searcher.search_batched_parallel(
-      np.ascontiguousarray(queries, np.float32), count, count)
+      np.ascontiguousarray(queries, np.float32), count, count,
+      config.searched_leaves if config.leaves > 1 else None)
   return np.sort(np.where(np.isnan(scores), -1, rows.astype(np.int32)), axis=1)

@@ -52,7 +52,7 @@ class ShardedIndex(RowIndex):
         scores, rows = self._search(queries, table, tf.minimum(wanted, table.shape[0]))
       parts.append((scores, rows + first))
     scores, rows = (tf.concat(part, 1) for part in zip(*parts))
-    return _best(scores, rows, k, banned)
+    return best_of(scores, rows, k, banned)
 
   def is_exact(self) -> bool:
     return True
@@ -67,8 +67,8 @@ class ShardedIndex(RowIndex):
     return found
 
 
-def _best(scores: tf.Tensor, rows: tf.Tensor, k, banned: tf.Tensor
-          ) -> tuple[tf.Tensor, tf.Tensor]:
+def best_of(scores: tf.Tensor, rows: tf.Tensor, k, banned: tf.Tensor
+            ) -> tuple[tf.Tensor, tf.Tensor]:
   """The best K of [B, C] rows that are not banned.
 
   Equal scores stand in the order of their rows, and `top_k` keeps that order.

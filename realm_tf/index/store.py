@@ -118,6 +118,8 @@ class StoredIndex:
 
     def read_shard(shard: dict[str, Any], first: int) -> None:
       begin, end = np.searchsorted(keep, [first, first + shard["rows"]])
+      if begin == end:
+        return
       whole = end - begin == shard["rows"]
       rows = table[begin:end] if whole else np.empty(
           [shard["rows"], self.shape[1]], self.dtype)
@@ -288,15 +290,22 @@ class IndexWriter:
     Raises:
       NotFinite: a row is not; nothing is written.
     """
-    finite = np.isfinite(rows).all(1)
-    if not finite.all():
-      raise NotFinite(f"the embedding of block {self.num_written + np.argmin(finite)} is "
-                      "not finite: the document tower has diverged; lower the learning rate")
-    data = _bytes(np.ascontiguousarray(rows, DTYPES[self._origin.dtype]))
-    name = f"rows-{len(self._shards):05d}.bin"
-    with files.new_file(self._folder / name) as file:
-      file.write(data)
-    self._note(name, len(rows), hashlib.sha256(data).hexdigest())
+    path = self.next_shard()
+    digest = write_shard(path, rows, self._origin.dtype, self.num_written)
+    self._note(path.name, len(rows), digest)
+
+  def next_shard(self, ahead: int = 0) -> pathlib.Path:
+    """Where the shard lies that is written next, or `ahead` of it."""
+    return self._folder / f"rows-{len(self._shards) + ahead:05d}.bin"
+
+  def adopt(self, num_rows: int) -> None:
+    """Takes the next shard as others have written it, by `write_shard`."""
+    path = self.next_shard()
+    wanted = num_rows * self._shape[1] * DTYPES[self._origin.dtype].itemsize
+    if not path.exists() or path.stat().st_size != wanted:
+      raise UserError(f"{path}: not there, or not of {wanted} bytes: do all workers write "
+                      "to the folder that this process reads?")
+    self._note(path.name, num_rows, files.sha256(path))
 
   def commit(self, **facts: Any) -> StoredIndex:
     """Makes the version visible, whole."""
@@ -351,6 +360,22 @@ class IndexWriter:
     for path in self._final.parent.glob(".*"):
       if path.is_dir() and path != self._folder:
         shutil.rmtree(path)
+
+
+def write_shard(path: pathlib.Path, rows: np.ndarray, dtype: str, first: int) -> str:
+  """Writes [n, D] rows, of which `first` is the number of the first; their SHA-256.
+
+  Raises:
+    NotFinite: a row is not; nothing is written.
+  """
+  finite = np.isfinite(rows).all(1)
+  if not finite.all():
+    raise NotFinite(f"the embedding of block {first + np.argmin(finite)} is not finite: the "
+                    "document tower has diverged; lower the learning rate")
+  data = _bytes(np.ascontiguousarray(rows, DTYPES[dtype]))
+  with files.new_file(path) as file:
+    file.write(data)
+  return hashlib.sha256(data).hexdigest()
 
 
 def save(root: PathLike, name: str, table: np.ndarray, origin: Origin, **facts: Any

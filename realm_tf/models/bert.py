@@ -153,13 +153,23 @@ class Bert(tf_keras.layers.Layer):
     self.layers = [TransformerLayer(config, name=f"layer_{i}")
                    for i in range(config.num_hidden_layers)]
 
+  @property
+  def dtype_of_rows(self) -> tf.DType:
+    """Of the states between layers."""
+    return tf.bfloat16 if self.precision == "bfloat16" else self.word_embeddings.dtype
+
+  @property
+  def packs(self) -> bool:
+    """Whether padding costs nothing, as things are when it is called."""
+    return kernels.choose(self.dtype_of_rows) is kernels.Fused
+
   def call(self, ids: tf.Tensor, mask: tf.Tensor, segments: tf.Tensor
            ) -> tf.Tensor:
     """ids, segments: [B, T] int32; mask: [B, T] bool, False on padding."""
     tf.debugging.assert_less_equal(
         tf.shape(ids)[1], self.config.max_position_embeddings,
         "more tokens than the model has positions")
-    dtype = tf.bfloat16 if self.precision == "bfloat16" else self.word_embeddings.dtype
+    dtype = self.dtype_of_rows
     layout = kernels.choose(dtype).layout(mask)
     x = self._embedded(ids, segments, layout, dtype)
     for layer in self.layers:

@@ -81,8 +81,8 @@ class Realm(tf.Module):
         "sha256": {name: files.sha256(folder / name) for name in _PARTS.values()}})
 
   def make_tower(self) -> Tower:
-    """A second tower of the same shape, for a copy of the document tower."""
-    return self.retriever.make_tower("copy")
+    """A second tower of the same shape, for the copy that embeds the corpus."""
+    return self.retriever.make_tower("copy", self.config.embed_precision)
 
   def _names(self) -> dict[str, weights.Names]:
     return {"retriever": weights.retriever_names(self.retriever),

@@ -9,7 +9,7 @@ import tf_keras
 
 from realm_tf.config import RetrieverConfig
 from realm_tf.models.bert import Bert, BertConfig, Norm
-from realm_tf.text.inputs import Packed
+from realm_tf.text.inputs import Packed, joined
 
 
 class Tower(tf_keras.layers.Layer):
@@ -21,10 +21,10 @@ class Tower(tf_keras.layers.Layer):
   """
 
   def __init__(self, bert: BertConfig, pooling: str, projection_size: int,
-               precision: str = "float32", **kwargs):
+               precision: str = "float32", recompute: bool = False, **kwargs):
     super().__init__(**kwargs)
     self.pooling = pooling
-    self.bert = Bert(bert, precision, name="bert")
+    self.bert = Bert(bert, precision, recompute, name="bert")
     self.pooler = (tf_keras.layers.Dense(bert.hidden_size, "tanh", name="pooler")
                    if pooling == "pooler" else None)
     # An orthogonal projection keeps what the pre-trained vectors know of distance.
@@ -55,10 +55,10 @@ class Retriever(tf_keras.layers.Layer):
     self.document_tower = (self.query_tower if config.shared_towers
                            else self.make_tower("document_tower"))
 
-  def make_tower(self, name: str) -> Tower:
-    """Another tower of the same shape, with weights of its own."""
+  def make_tower(self, name: str, precision: str = "") -> Tower:
+    """Another tower of the same shape, with weights of its own; by default as precise."""
     return Tower(self.bert_config, self.config.pooling, self.config.projection_size,
-                 self.config.precision, name=name)
+                 precision or self.config.precision, self.config.recompute, name=name)
 
   @property
   def towers(self) -> list[Tower]:
@@ -75,7 +75,14 @@ class Retriever(tf_keras.layers.Layer):
     return self.document_tower(packed)
 
   def call(self, queries: Packed, documents: Packed) -> tuple[tf.Tensor, tf.Tensor]:
-    return self.embed_queries(queries), self.embed_documents(documents)
+    """Both at once: [B, T] and [B', T'] -> [B, D] and [B', D] float32."""
+    tower = self.query_tower
+    if tower is not self.document_tower or not tower.bert.packs:
+      return self.embed_queries(queries), self.embed_documents(documents)
+    # One pass instead of two: rows are packed, so padding costs nothing.
+    vectors = tower(joined(queries, documents))
+    count = tf.shape(queries.ids)[0]
+    return vectors[:count], vectors[count:]
 
   def part_towers(self) -> None:
     """Gives a shared retriever a query tower of its own, with the same weights.

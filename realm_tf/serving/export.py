@@ -2,10 +2,11 @@
 
 Signatures: `answer` (the default), `retrieve`, `embed`. Tokenising, search, reading
 and cutting the answer out of the original text are all in the graph; there is no
-Python in it. Two flavours:
+Python in it. Three flavours:
 
 * `portable`: stock TensorFlow and TF Text ops only;
-* `native`: searches by our op, which the server must have loaded.
+* `native`: searches by our op, which the server must have loaded;
+* `scann`: searches by ScaNN's, and scores as the others do.
 """
 
 import pathlib
@@ -49,14 +50,17 @@ def export(answerer: QuestionAnswerer, folder: PathLike) -> None:
         "retrieve": served.retrieve, "embed": served.embed})
 
 
-def load(folder: PathLike, native: bool = False):
+def load(folder: PathLike, native: bool = False, scann: bool = False):
   """Loads an export: an object with `answer(questions)` and `retrieve(questions, k)`.
 
-  Loading registers TF Text's ops, and ours for a `native` export.
+  Loading registers TF Text's ops, ours for a `native` export, and ScaNN's for a `scann`.
   """
   import tensorflow_text  # pylint: disable=unused-import,import-outside-toplevel
   del tensorflow_text
   if native:
     from realm_tf.index import top_k  # pylint: disable=import-outside-toplevel
     del top_k
+  if scann:
+    from scann.scann_ops.py import scann_ops  # pylint: disable=import-outside-toplevel
+    del scann_ops
   return tf.saved_model.load(str(folder))

@@ -27,6 +27,17 @@ class Packed(typing.NamedTuple):
   second_start: tf.Tensor  # [B] int32: position of the first token of `second`
 
 
+def joined(one: Packed, other: Packed) -> Packed:
+  """The rows of both after each other, the shorter ones padded to the longer ones' T."""
+  longest = tf.maximum(tf.shape(one.ids)[1], tf.shape(other.ids)[1])
+
+  def to_longest(field: tf.Tensor) -> tf.Tensor:
+    return tf.pad(field, [[0, 0], [0, longest - tf.shape(field)[1]]])
+
+  rows = (tf.concat([to_longest(a), to_longest(b)], 0) for a, b in zip(one[:3], other[:3]))
+  return Packed(*rows, tf.concat([one.second_start, other.second_start], 0))
+
+
 def _positions(lengths: tf.Tensor, max_length: int, multiple: int) -> tf.Tensor:
   """`[1, T]` positions up to the longest row, T rounded up to `multiple`; 0 for the limit."""
   if not multiple:

@@ -59,27 +59,45 @@ def relevance(model: Realm, passages: Passages, queries: tf.Tensor, rows: tf.Ten
 
   A block that several queries retrieved is embedded once.
   """
+  documents, place = _distinct(model, passages, rows)
+  return _products(queries, model.retriever.embed_documents(documents), place)
+
+
+def fresh_relevance(model: Realm, passages: Passages, query: Packed, rows: tf.Tensor
+                    ) -> tf.Tensor:
+  """f(x, z) by both fresh towers: packed queries [B, T], [B, K] rows -> [B, K]."""
+  documents, place = _distinct(model, passages, rows)
+  return _products(*model.retriever(query, documents), place)
+
+
+def _distinct(model: Realm, passages: Passages, rows: tf.Tensor
+              ) -> tuple[Packed, tf.Tensor]:
+  """The blocks that are among [B, K] rows, each once, and which of them each row is."""
   unique, place = tf.unique(tf.reshape(rows, [-1]))
-  documents = model.retriever.embed_documents(
-      passages.documents(unique, model.config.retriever.document_length))
-  chosen = tf.reshape(tf.gather(documents, place),
-                      [tf.shape(rows)[0], -1, documents.shape[-1]])  # [B, K, D]
-  return tf.einsum("bd,bkd->bk", queries, chosen)
+  packed = passages.documents(unique, model.config.retriever.document_length)
+  return packed, tf.reshape(place, tf.shape(rows))
+
+
+def _products(queries: tf.Tensor, documents: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+  return tf.einsum("bd,bkd->bk", queries, tf.gather(documents, place))
 
 
 def mask_log_probs(model: Realm, passages: Passages, batch: PretrainingBatch,
                    rows: tf.Tensor) -> tf.Tensor:
   """log p(y_j | z, x) of each mask with each candidate: [B, K] rows -> [B, K, M].
 
-  Candidate 0 is the null document: those pairs are short, and would be padded to
-  the length of the others, so they are read by themselves.
+  Candidate 0 is the null document: where rows are padded, those pairs are read by
+  themselves, since they are short.
   """
-  def read(rows: tf.Tensor) -> tf.Tensor:
-    packed, (positions, labels, weights) = _pairs(
-        model, passages, batch, rows, (batch.positions, batch.labels, batch.weights))
-    return model.encoder.mask_log_probs(packed, positions, labels, weights)
+  return _by_candidate(model, lambda part: read_pairs(model, passages, batch, part), rows)
 
-  return _null_apart(read, rows)
+
+def read_pairs(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor
+               ) -> tf.Tensor:
+  """As `mask_log_probs`, but all pairs padded alike: [B, K] rows -> [B * K, M]."""
+  packed, (positions, labels, weights) = _pairs(
+      model, passages, batch, rows, (batch.positions, batch.labels, batch.weights))
+  return model.encoder.mask_log_probs(packed, positions, labels, weights)
 
 
 def mask_distributions(model: Realm, passages: Passages, batch: PretrainingBatch,
@@ -90,7 +108,7 @@ def mask_distributions(model: Realm, passages: Passages, batch: PretrainingBatch
         model, passages, batch, rows, (batch.positions, batch.weights))
     return model.encoder.mask_distributions(packed, positions, weights)
 
-  return _null_apart(read, rows)
+  return _by_candidate(model, read, rows)
 
 
 def _pairs(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor,
@@ -106,10 +124,11 @@ def questions_of(batch: PretrainingBatch) -> tf.RaggedTensor:
   return tf.RaggedTensor.from_tensor(batch.query.ids[:, 1:], lengths)
 
 
-def _null_apart(read: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
-  """Reads candidate 0 and the others by themselves: [B, K] -> [B, K, ...]."""
+def _by_candidate(model: Realm, read: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor
+                  ) -> tf.Tensor:
+  """Reads [B, K] pairs, of which `read` gives [B * K, ...]: [B, K, ...]."""
   parts = []
-  for part in (rows[:, :1], rows[:, 1:]):
-    flat = read(part)  # [B * K, ...]
+  for part in [rows] if model.encoder.bert.packs else [rows[:, :1], rows[:, 1:]]:
+    flat = read(part)
     parts.append(tf.reshape(flat, tf.concat([tf.shape(part), tf.shape(flat)[1:]], 0)))
   return tf.concat(parts, 1)

@@ -1,7 +1,9 @@
-"""Training curves: TensorBoard events and a CSV of the same numbers."""
+"""Training curves: TensorBoard events and a CSV of the same numbers; examples beside them."""
 
 import csv
+import json
 import pathlib
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,14 +13,17 @@ from realm_tf.files import new_file
 class Log:
   """Means of metrics between two records, to TensorBoard and `curves.csv`.
 
-  A resumed run drops the records past its checkpoint, so that no step is there
-  twice.
+  Examples go to `examples.jsonl`. A resumed run drops the records and examples past its
+  checkpoint, so that no step is there twice.
   """
 
   def __init__(self, folder: pathlib.Path, first_step: int):
     folder.mkdir(parents=True, exist_ok=True)
     self._path = folder / "curves.csv"
     self.rows = [row for row in read_curves(self._path) if row[0] <= first_step]
+    self._examples_path = folder / "examples.jsonl"
+    self._examples = [one for one in read_examples(self._examples_path)
+                      if one["step"] <= first_step]
     self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
     self._sums: dict[str, list[float]] = {}
     self._since: dict[str, list[float]] = {}
@@ -51,6 +56,14 @@ class Log:
     with self._writer.as_default(step=step):
       tf.summary.text(name, value)
 
+  def example(self, value: dict[str, Any], step: int) -> None:
+    """Adds a line to `examples.jsonl`, in place of one of the same step."""
+    self._examples = [one for one in self._examples if one["step"] != step]
+    self._examples.append({"step": step, **value})
+    with new_file(self._examples_path, "w") as file:
+      for one in self._examples:
+        file.write(json.dumps(one, ensure_ascii=False) + "\n")
+
   def close(self) -> None:
     self._writer.close()
 
@@ -74,3 +87,11 @@ def read_curves(path: pathlib.Path) -> list[tuple[int, dict[str, float]]]:
   with open(path, newline="", encoding="utf-8") as file:
     return [(int(row.pop("step")), {k: float(v) for k, v in row.items() if v})
             for row in csv.DictReader(file)]
+
+
+def read_examples(path: pathlib.Path) -> list[dict[str, Any]]:
+  """Reads an `examples.jsonl`, by step; empty if there is none yet."""
+  if not path.exists():
+    return []
+  with open(path, encoding="utf-8") as file:
+    return [json.loads(line) for line in file]

@@ -99,10 +99,12 @@ class Loop:
     record_every = max(1, self._steps // _RECORDS)
     with stop_requests() as self._stop, progress(self._steps - first, self._name) as bar:
       for step, (batch, waited) in zip(range(first, self._steps), _timed(batches)):
+        begun = time.monotonic()
         metrics = {"input_wait_seconds": waited} | before_step(step)
         self._stop_if_asked(step)
         metrics |= {name: float(value) for name, value in step_function(batch).items()}
         self._check(metrics, step, batch)
+        metrics["step_seconds"] = time.monotonic() - begun
         self.log.add(metrics)
         self._step.assign(step + 1)
         bar.update()

@@ -1,6 +1,6 @@
 """AdamW as BERT is trained with it (Devlin et al. 2019, appendix A.2)."""
 
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 import tf_keras
@@ -11,7 +11,7 @@ from realm_tf.models.bert import Bert
 from realm_tf.native import ops
 from realm_tf.training import replicas
 
-
+Gradients = Mapping[str, Sequence[tf.Tensor | tf.IndexedSlices | None]]
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-6
 
 
@@ -58,18 +58,26 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     Returns:
       The norm before clipping, of the averaged gradient.
     """
-    pairs = [(tf.convert_to_tensor(g), v) for g, v in zip(gradients, variables)
-             if g is not None]
-    mean = replicas.all_mean([g for g, _ in pairs])
-    norm = tf.linalg.global_norm(mean)
+    return self.apply_by_part({"": gradients}, {"": variables})[0]
+
+  def apply_by_part(self, gradients: Gradients, variables: Mapping[str, Sequence[tf.Variable]]
+                    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """As `apply`, of named parts of a model; returns the norm of each part besides."""
+    pairs = {part: [(tf.convert_to_tensor(g), v) for g, v in zip(gradients[part], of_part)
+                    if g is not None] for part, of_part in variables.items()}
+    means = replicas.all_mean({part: [g for g, _ in of_part]
+                               for part, of_part in pairs.items()})
+    norms = {part: tf.linalg.global_norm(of_part) for part, of_part in means.items()}
+    norm = (tf.linalg.global_norm(list(norms.values())) if len(norms) > 1
+            else next(iter(norms.values())))
     scale = self._clip_norm / tf.maximum(norm, self._clip_norm)
     self._scale = scale if kernels.choose(tf.float32) is kernels.Fused and _alone() else None
-    if self._scale is None:
-      mean = [g * scale for g in mean]
+    mean = [g if self._scale is not None else g * scale for part in pairs
+            for g in means[part]]
     # Keras would add up the replicas' gradients, which are all the same by now.
-    self.apply_gradients(zip(mean, [v for _, v in pairs]),
+    self.apply_gradients(zip(mean, [v for of_part in pairs.values() for _, v in of_part]),
                          experimental_aggregate_gradients=False)
-    return norm
+    return norm, norms
 
   def _resource_apply_dense(self, grad, var, apply_state=None):
     key = var.device, var.dtype.base_dtype

@@ -4,6 +4,7 @@ Retriever and encoder learn together from masked salient spans, while the index 
 fresh. Shape letters: B batch, K candidates, M masks, T tokens, D projection.
 """
 
+import functools
 import pathlib
 from typing import Any, Callable
 
@@ -18,17 +19,30 @@ from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.follow import Follower
+from realm_tf.index.freshness import ALONE
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.monitor import SwapMonitor
+from realm_tf.index.pace import Pace
 from realm_tf.index.refresh import NoRefresh, Refresher
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.training import fixed, overlap, replicas
-from realm_tf.training.candidates import choose, mask_log_probs, relevance
+from realm_tf.training.candidates import (
+    choose,
+    fresh_relevance,
+    mask_log_probs,
+    relevance,
+)
 from realm_tf.training.log import Log
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
-from realm_tf.training.retrieved import retrieved_examples
+from realm_tf.training.retrieved import as_markdown, retrieved_examples
+from realm_tf.training.sample import (
+    Sample,
+    diagnose_by_step,
+    embed_sample,
+    held_out_sentences,
+)
 
 _RECORDS_PER_SHOW = 10  # of the curves; each show costs about a step
 
@@ -76,33 +90,28 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
     return NoRefresh(int(index.step))
   law: dict[str, Any] = {
       "max_staleness": pretrain.max_staleness, "on_stale": pretrain.on_stale,
-      "swap": monitor.swap, "stopping": stopping}
+      "swap": monitor.swap, "stopping": stopping,
+      "together": replicas.Together(model.strategy) if index.share else ALONE}
+  first, end = index.share or (0, corpus.num_blocks)
   if pretrain.refresh == "job":
-    return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows, **law)
+    return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end], **law)
 
   def snapshot() -> None:
     embedder.snapshot(model.retriever.document_tower)
     index.measure_with(monitor.queries())
 
-  return Refresher(
-      index, snapshot, lambda check: collect(embedder.batches(), embedder.num_rows, check),
-      refresh_every=pretrain.refresh_every, wait=pretrain.refresh == "sync", **law)
+  def embed(check: Callable[[int], None]) -> np.ndarray:
+    return collect(embedder.batches(first, end), end - first, check, first)
+
+  return Refresher(index, snapshot, embed, refresh_every=pretrain.refresh_every,
+                   wait=pretrain.refresh == "sync", pace=Pace(pretrain.refresh_share),
+                   **law)
 
 
-def _sample_queries(model: Realm, batches: tf.data.Dataset, count: int
-                    ) -> Callable[[], np.ndarray]:
-  """Embeds always the same masked sentences by the query tower as it is: [Q, D]."""
-  queries, size = [], 0
-  for batch in batches:
-    if size >= count:
-      break
-    queries.append(batch.query)
-    size += len(batch.query.ids)
-
-  def embed() -> np.ndarray:
-    return np.concatenate([model.retriever.embed_queries(q).numpy() for q in queries])[:count]
-
-  return embed
+def _norms(name: str, norm: tf.Tensor, of_parts: dict[str, tf.Tensor]) -> replicas.Metrics:
+  name = f"{name}_gradient_norm"
+  parts = {f"{name}@{part}": value for part, value in of_parts.items()}
+  return {name: norm, **(parts if len(parts) > 1 else {})}
 
 
 def chooser(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages
@@ -128,18 +137,18 @@ def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever:
   """The second half: learns from a whole batch and its candidates, [B, K] rows."""
   pretrain, strategy = config.pretrain, model.strategy
   share = pretrain.batch_size // strategy.num_replicas_in_sync
-  retriever_variables = model.retriever.trainable_variables
-  encoder_variables = [*model.encoder.bert.trainable_variables,
-                       *model.encoder.masked_lm.trainable_variables]
+  of_towers = {tower.name: tower.trainable_variables for tower in model.retriever.towers}
+  of_encoder_parts = {"bert": model.encoder.bert.trainable_variables,
+                      "masked_lm": model.encoder.masked_lm.trainable_variables}
 
   def read(given: Any) -> tuple[tf.Tensor, tf.Tensor]:
     """f(x, z) [B, K] and log p(y_j | z, x) [B, K, M], by the weights as they are."""
-    queries = model.retriever.embed_queries(given[0].query)  # [B, D]
     if fixed_lengths:
+      queries = model.retriever.embed_queries(given[0].query)  # [B, D]
       return (fixed.relevance(model, passages, queries, given),
               fixed.mask_log_probs(model, given))
     part, rows = given
-    return (relevance(model, passages, queries, rows),
+    return (fresh_relevance(model, passages, part.query, rows),
             mask_log_probs(model, passages, part, rows))
 
   def learn_share(given: Any) -> replicas.Metrics:
@@ -150,14 +159,14 @@ def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever:
       with tf.GradientTape() as tape:
         scores, log_probs = read(given)
         loss = marginal(config, scores, log_probs, weights, masks)
-      gradients = tape.gradient(loss, [retriever_variables, encoder_variables])
+      gradients = tape.gradient(loss, [of_towers, of_encoder_parts])
       return gradients, _metrics(loss, scores, log_probs, weights, masks)
 
     (of_retriever, of_encoder), metrics = replicas.mean_over_parts(
         of_part, given, share, pretrain.accumulate)
-    return metrics | {
-        "retriever_gradient_norm": by_retriever.apply(of_retriever, retriever_variables),
-        "encoder_gradient_norm": by_encoder.apply(of_encoder, encoder_variables)}
+    return (metrics
+            | _norms("retriever", *by_retriever.apply_by_part(of_retriever, of_towers))
+            | _norms("encoder", *by_encoder.apply_by_part(of_encoder, of_encoder_parts)))
 
   def learn(batch: PretrainingBatch, rows: tf.Tensor) -> replicas.Metrics:
     # At lengths that follow the data, each part of a share is packed by itself.
@@ -169,11 +178,11 @@ def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever:
 
 
 def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
-            corpus: Corpus, batches: tf.data.Dataset, log: Log) -> Callable[[int], None]:
+            corpus: Corpus, sample: Sample, log: Log) -> Callable[[int], None]:
   """Writes now and then what is retrieved for always the same masked sentences."""
-  shown = next(iter(batches))
+  shown = sample.batches[0]
 
-  @tf.function(input_signature=[batches.element_spec])
+  @tf.function(input_signature=[sample.spec])
   def inspect(batch: PretrainingBatch):
     """Candidates [B, K] with p(z|x) and p(z|x,y)."""
     queries = model.retriever.embed_queries(batch.query)
@@ -184,9 +193,11 @@ def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
     return rows, tf.exp(prior), tf.nn.softmax(prior + answer)
 
   def show(number: int) -> None:
-    if len(log.rows) % _RECORDS_PER_SHOW == 0:
+    if len(log.rows) % _RECORDS_PER_SHOW == 0 or number == config.pretrain.steps:
       found = (value.numpy() for value in inspect(shown))
-      log.text("retrieved", retrieved_examples(corpus, shown, *found), number)
+      examples = retrieved_examples(corpus, shown, *found)
+      log.text("retrieved", as_markdown(examples), number)
+      log.example({"sentences": examples}, number)
 
   return show
 
@@ -234,7 +245,9 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   checkpoint_every = (pretrain.refresh_every if pretrain.refresh == "job"
                       else config.checkpoint_every)
   tracked = {"model": model, "retriever_optimizer": by_retriever,
-             "encoder_optimizer": by_encoder, "index": index}
+             "encoder_optimizer": by_encoder}
+  if not index.share:  # of a share the law makes a new one, when a run goes on
+    tracked["index"] = index
   chosen = tf.Variable(tf.zeros([pretrain.batch_size, pretrain.candidates], tf.int32),
                        trainable=False, name="chosen")
   if pretrain.prefetch_candidates:
@@ -245,21 +258,25 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     index.restored()
 
   batches = _batches(config, corpus, banned, loop.first_step, fixed_lengths)
-  samples = (_batches(config, corpus, banned, 0, fixed_lengths) if loop.first_step
-             else batches)  # always the same, also of a run that goes on
-  monitor = SwapMonitor(index, _sample_queries(model, samples, pretrain.index_sample),
+  sample = held_out_sentences(config, corpus, banned, max(
+      pretrain.index_sample, config.diagnosis.sentences if config.diagnosis.every else 1))
+  monitor = SwapMonitor(index, embed_sample(model, sample, pretrain.index_sample),
                         min(pretrain.candidates - 1, corpus.num_blocks))
   embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
                             config.embed_batch_tokens)
   refresher = make_refresher(config, index, model, corpus, embedder, folder / "index",
                              monitor, loop.stopping)
 
+  diagnose = diagnose_by_step(config, model, index, passages, sample,
+                             functools.partial(marginal, config))
+  show = _shower(config, model, index, passages, corpus, sample, loop.log)
+
   def before_step(number: int) -> dict[str, float]:
     if refresher.update(number):
       logging.info("index of step %d in use at step %d%s", refresher.index_step, number,
                    "".join(f", {name} {value:.3f}"
                            for name, value in monitor.metrics.items()))
-    return refresher.metrics(number) | monitor.metrics
+    return refresher.metrics(number) | monitor.metrics | diagnose(number)
 
   feed, step = overlap.steps(
       chooser(config, model, index, passages),
@@ -268,8 +285,9 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   try:
     if isinstance(refresher, Refresher):
       refresher.start(loop.first_step, int(index.step))
-    loop.run(feed, step, before_step=before_step,
-             on_record=_shower(config, model, index, passages, corpus, samples, loop.log))
+    if not loop.first_step:
+      show(0)
+    loop.run(feed, step, before_step=before_step, on_record=show)
   finally:
     refresher.close()
   return loop, refresher

@@ -15,6 +15,7 @@ from typing import Any, Callable
 import tensorflow as tf
 
 from realm_tf.errors import UserError
+from realm_tf.index.freshness import Alone
 
 Metrics = dict[str, tf.Tensor]
 _MEAN, _SUM = tf.distribute.ReduceOp.MEAN, tf.distribute.ReduceOp.SUM
@@ -93,6 +94,23 @@ def on_any_worker(strategy: tf.distribute.Strategy, flag: bool) -> bool:
     return flag
   total = strategy.run(lambda value: all_sum(value), args=(tf.constant(float(flag)),))
   return float(strategy.experimental_local_results(total)[0]) > 0
+
+
+class Together(Alone):
+  """The processes of a strategy; all of them call its methods at the same points."""
+
+  def __init__(self, strategy: tf.distribute.Strategy):
+    self._strategy = strategy
+    self._sum = tf.function(lambda value: strategy.reduce(
+        _SUM, strategy.run(tf.identity, args=(value,)), axis=None),
+        input_signature=[tf.TensorSpec([], tf.int64)])
+
+  def all(self, flag: bool) -> bool:
+    return int(self._sum(tf.constant(int(not flag), tf.int64))) == 0
+
+  def chief(self, value: int) -> int:
+    own = tf.constant(value if is_chief(self._strategy) else 0, tf.int64)
+    return int(self._sum(own)) // len(self._strategy.extended.worker_devices)
 
 
 def check_shares(strategy: tf.distribute.Strategy, batch_size: int, parts: int = 1) -> None:

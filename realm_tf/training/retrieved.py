@@ -1,19 +1,22 @@
-"""What was retrieved for a few masked sentences, as Markdown for TensorBoard.
+"""What was retrieved for a few masked sentences, for people to read.
 
 Shape letters: B batch, K candidates.
 """
+
+from typing import Any, Sequence
 
 import numpy as np
 
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.pretraining import PretrainingBatch
 
-_PASSAGE_CHARACTERS = 200
+_PASSAGE_CHARACTERS = 300
 
 
 def retrieved_examples(corpus: Corpus, batch: PretrainingBatch, rows: np.ndarray,
-                       prior: np.ndarray, posterior: np.ndarray, most: int = 4) -> str:
-  """A table per sentence: each candidate with p(z|x) and p(z|x,y).
+                       prior: np.ndarray, posterior: np.ndarray, most: int = 4
+                       ) -> list[dict[str, Any]]:
+  """Each sentence with its candidates, p(z|x) and p(z|x,y), as plain values.
 
   Args:
     corpus: for the texts.
@@ -21,20 +24,43 @@ def retrieved_examples(corpus: Corpus, batch: PretrainingBatch, rows: np.ndarray
     rows: [B, K] block ids; candidate 0 is the null document.
     prior, posterior: [B, K] probabilities.
     most: how many sentences.
+
+  Returns:
+    `sentence`, `answer` and `candidates`, of which each has `title`, `text` (its
+    beginning; the null document has neither), `prior` and `posterior`.
   """
-  parts = []
+  examples = []
   for i in range(min(most, len(rows))):
-    query = _words(corpus, batch.query.ids[i].numpy()[batch.query.mask[i].numpy()][1:-1])
-    answer = _words(corpus, batch.labels[i].numpy()[batch.weights[i].numpy() > 0])
-    lines = [f"**{query}** answer: *{answer}*", "",
+    sentence = batch.query.ids[i].numpy()[batch.query.mask[i].numpy()][1:-1]
+    answer = batch.labels[i].numpy()[batch.weights[i].numpy() > 0]
+    examples.append({
+        "sentence": _words(corpus, sentence), "answer": _words(corpus, answer),
+        "candidates": [
+            {**_passage(corpus, k, row), "prior": round(float(prior[i, k]), 4),
+             "posterior": round(float(posterior[i, k]), 4)}
+            for k, row in enumerate(rows[i])]})
+  return examples
+
+
+def as_markdown(examples: Sequence[dict[str, Any]]) -> str:
+  """A table per sentence, for TensorBoard."""
+  parts = []
+  for example in examples:
+    lines = [f"**{example['sentence']}** answer: *{example['answer']}*", "",
              "| p(z given x) | p(z given x, y) | title | passage |", "|--:|--:|---|---|"]
-    for k, row in enumerate(rows[i]):
-      title, text = ("(null document)", "") if k == 0 else (
-          corpus.titles[row].decode(), corpus.texts[row].decode()[:_PASSAGE_CHARACTERS])
-      lines.append(f"| {prior[i, k]:.3f} | {posterior[i, k]:.3f} | {_cell(title)} "
-                   f"| {_cell(text)} |")
+    lines += [
+        f"| {one['prior']:.3f} | {one['posterior']:.3f} "
+        f"| {_cell(one['title'] or '(null document)')} | {_cell(one['text'])} |"
+        for one in example["candidates"]]
     parts.append("\n".join(lines))
   return "\n\n".join(parts)
+
+
+def _passage(corpus: Corpus, k: int, row: int) -> dict[str, str]:
+  if k == 0:
+    return {"title": "", "text": ""}
+  return {"title": corpus.titles[row].decode(),
+          "text": corpus.texts[row].decode()[:_PASSAGE_CHARACTERS]}
 
 
 def _words(corpus: Corpus, ids: np.ndarray) -> str:

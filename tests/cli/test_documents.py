@@ -187,6 +187,32 @@ def test_verify_embeds_again(run):
     verifying.verify(run, 25)
 
 
+def test_what_a_scann_index_loses_is_measured_and_kept(run, tmp_path):
+  questions = tmp_path / "questions.jsonl"
+  questions.write_text("".join(
+      json.dumps({"question": f"what is the capital of {country}", "answer": [city]}) + "\n"
+      for city, country in tiny.CITIES.items()))
+  values = json.loads((run.path / "config.json").read_text())
+  values["index"].update(kind="scann", rescored=3, recall_at=3, leaves=5, searched_leaves=1)
+  values["evaluate"].update(questions=str(questions), recall_at=[1, 3])
+  (run.path / "config.json").write_text(json.dumps(values))
+  opened = RunFolder.existing(run.path)
+  stages.index(opened)
+  kept = json.loads((run.index_root / "scann.json").read_text())
+  ours, exact = opened.answerer("ict"), opened.answerer("ict", exact=True)
+  lost = {}
+  for name, answerer in (("exact", exact), ("ours", ours)):
+    hits = [any(city in text.decode() for text in answerer.retrieve(
+        tf.constant([f"what is the capital of {country}"]), 3).passage.numpy()[0])
+            for city, country in tiny.CITIES.items()]
+    lost[name] = np.mean(hits)
+  assert lost["ours"] < lost["exact"]
+  assert kept["recall@3_lost_by_index"] == pytest.approx(lost["exact"] - lost["ours"])
+  assert kept["index_recall@3"] == pytest.approx(ours.index.recall)
+  assert {"exact_match_lost_by_index", "leaves", "stage"} <= kept.keys()
+  assert RunFolder.existing(run.path).stored_index(run.model("ict"))  # it is no version
+
+
 def test_refresh_is_refused_where_no_trainer_looks(run):
   with pytest.raises(UserError, match="'async'; a trainer looks"):
     refreshing.refresh(run, once=True, nice=0)

@@ -16,6 +16,7 @@ from realm_tf.cli import stages
 from realm_tf.cli.run_folder import RunFolder
 from realm_tf.errors import UserError
 from realm_tf.training import replicas
+from realm_tf.training.log import read_curves, read_examples
 from tests import tiny
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -50,7 +51,8 @@ def _world(tmp_path_factory):
       folder, corpus__source=str(folder / "documents.jsonl"),
       finetune__questions=str(folder / "train.jsonl"),
       evaluate__questions=str(folder / "held_out.jsonl"),
-      reading__steps=6, demo_questions=("what is the capital of france?",))
+      reading__steps=6, diagnosis__every=6, diagnosis__sentences=4,
+      demo_questions=("what is the capital of france?",))
   (folder / "config.json").write_text(json.dumps(config_lib.to_dict(config)))
   (folder / "config.py").write_text(textwrap.dedent(f"""
       import json
@@ -76,7 +78,8 @@ def test_run_makes_every_result(run):
   folder, output = run
   for part in ("corpus/manifest.json", "ict/done.json", "pretrain/done.json",
                "finetune/done.json", "export/saved_model.pb", "curves.png", "table.txt",
-               "evaluation/finetune.predictions.jsonl", "pretrain/curves.csv"):
+               "evaluation/finetune.predictions.jsonl", "pretrain/curves.csv",
+               "report.html"):
     assert (folder / part).exists(), part
   assert list((folder / "pretrain" / "tensorboard").iterdir())
   table = (folder / "table.txt").read_text()
@@ -88,6 +91,62 @@ def test_run_makes_every_result(run):
 def test_pretraining_refreshed_its_index(run):
   facts = json.loads((run[0] / "pretrain" / "done.json").read_text())
   assert facts["refreshes"] >= 1
+
+
+def test_the_curves_say_how_good_the_gradient_is(run):
+  curves = read_curves(run[0] / "pretrain" / "curves.csv")
+  names = [f"{name}@{by}" for name in ("softmax_mass", "posterior_mass", "gradient_cosine")
+           for by in ("index", "fresh")]
+  measured = [step for step, means in curves if set(names) <= means.keys()]
+  assert measured == [1, 7, 12]  # before steps 0 and 6, and before the last
+  for step, means in curves:
+    assert ("softmax_mass@index" in means) == (step in measured)
+    parts = [means[f"encoder_gradient_norm@{part}"] for part in ("bert", "masked_lm")]
+    assert means["encoder_gradient_norm"] == pytest.approx(np.hypot(*parts), rel=1e-4)
+
+
+def test_examples_are_there_before_and_after_pretraining(run):
+  examples = read_examples(run[0] / "pretrain" / "examples.jsonl")
+  steps = [one["step"] for one in examples]
+  assert steps[0] == 0 and steps[-1] == 12 and steps == sorted(set(steps))
+  first, last = examples[0]["sentences"], examples[-1]["sentences"]
+  assert [one["sentence"] for one in first] == [one["sentence"] for one in last]
+  for one in (*first, *last):
+    for name in ("prior", "posterior"):
+      assert sum(c[name] for c in one["candidates"]) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_report_shows_the_run(run):
+  text = (run[0] / "report.html").read_text()
+  for part in ("BM25", "step 0", "step 12", "Staleness in steps", "null document",
+               "what is the capital of france?", "realm run --config="):
+    assert part in text, part
+  assert f"report: {run[0]}/report.html" in run[1]
+
+
+def test_diagnosis_of_a_finished_run(run, tmp_path):
+  done = realm("diagnose", f"--workdir={run[0]}", "--blocks=0", f"--json={tmp_path}/a.json")
+  assert done.returncode == 0, done.stderr
+  found = json.loads((tmp_path / "a.json").read_text())
+  assert found == json.loads((run[0] / "diagnosis" / "pretrain.json").read_text())
+  assert (run[0] / "diagnosis" / "pretrain.png").stat().st_size > 10_000
+  assert found["stage"] == "pretrain" and found["summed_mass"] == pytest.approx(1)
+  assert {row["candidates"] for row in found["rows"]} == {"fresh", "after ict"}
+  assert "entropy of p(z|x)" in done.stdout and "after ict" in done.stdout
+  reported = realm("report", f"--workdir={run[0]}", f"--output={tmp_path}/page.html")
+  assert reported.stdout.strip() == f"{tmp_path}/page.html"
+  assert "cosine with the full gradient" in (tmp_path / "page.html").read_text()
+  refused = realm("diagnose", f"--workdir={run[0]}", "--stage=finetune")
+  assert refused.returncode == 2 and "diagnose ict or pretrain" in refused.stderr
+
+
+def test_a_report_of_a_run_that_has_hardly_begun(world, tmp_path):
+  flags = [f"--config={world}/config.py", f"--workdir={tmp_path}/run"]
+  assert realm("corpus", *flags).returncode == 0
+  done = realm("report", f"--workdir={tmp_path}/run")
+  assert done.returncode == 0, done.stderr
+  text = (tmp_path / "run" / "report.html").read_text()
+  assert "stages done" in text and "Curves" not in text
 
 
 def test_second_run_makes_nothing_again(run, world):
@@ -119,7 +178,7 @@ def test_recall_in_the_report_is_recall_over_the_predictions(run):
   assert metrics["recall@5"] == pytest.approx(np.mean(hits))
 
 
-@pytest.mark.parametrize("flavour", ["portable", "native"])
+@pytest.mark.parametrize("flavour", ["portable", "native", "scann"])
 def test_export_answers_as_the_live_model_does_in_a_fresh_process(run, tmp_path, flavour):
   folder, _ = run
   exported = realm("export", f"--workdir={folder}", f"--flavour={flavour}",
@@ -131,6 +190,8 @@ def test_export_answers_as_the_live_model_does_in_a_fresh_process(run, tmp_path,
       import tensorflow as tf, tensorflow_text
       if "{flavour}" == "native":
         tf.load_op_library("{_ROOT}/realm_tf/_realm_ops.so")
+      if "{flavour}" == "scann":
+        from scann.scann_ops.py import scann_ops
       model = tf.saved_model.load("{tmp_path}/model")
       answers = model.signatures["answer"](questions=tf.constant({questions!r}))
       assert "realm_tf" not in sys.modules

@@ -67,11 +67,11 @@ def test_failed_drawing_leaves_the_old_picture(tmp_path, monkeypatch):
 
 def test_smoothing_keeps_saws_and_constants():
   noise = np.random.default_rng(0).normal(size=200)
-  assert report._smoothed(noise).std() < noise.std() / 2
-  np.testing.assert_allclose(report._smoothed(noise)[[0, -1]], noise[[0, -1]])
-  assert report._smoothed(np.arange(200) % 50) is None
-  assert report._smoothed([1.0] * 200) is None
-  assert report._smoothed([1.0]) is None
+  assert report.smoothed(noise).std() < noise.std() / 2
+  np.testing.assert_allclose(report.smoothed(noise)[[0, -1]], noise[[0, -1]])
+  assert report.smoothed(np.arange(200) % 50) is None
+  assert report.smoothed([1.0] * 200) is None
+  assert report.smoothed([1.0]) is None
 
 
 _PASSAGE = "Das Café 😀 liegt an der Seine in Paris, nicht weit vom Louvre entfernt."

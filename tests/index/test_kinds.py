@@ -1,5 +1,7 @@
 """ScaNN and sharded indexes against the exact one and brute force."""
 
+import functools
+import json
 import subprocess
 import sys
 import textwrap
@@ -12,8 +14,9 @@ from realm_tf.config import IndexConfig
 from realm_tf.errors import UserError
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.monitor import SwapMonitor, overlap
-from realm_tf.index.scann import ScannIndex, defaults
+from realm_tf.index.scann import ScannIndex, ScannInGraph, defaults
 from realm_tf.index.sharded import ShardedIndex
+from realm_tf.index.top_k import top_k_inner_product, top_k_inner_product_portable
 
 
 def _clustered(rows, seed=0, size=16, clusters=30):
@@ -123,6 +126,60 @@ def test_scann_passes_over_banned_rows(scann):
   assert not (rows.numpy()[:, :, None] == banned[:, None]).any()
   theirs = exact.search(queries, 10, banned)[1].numpy()
   assert (rows.numpy()[:, :, None] == theirs[:, None]).any(2).mean() > 0.9
+
+
+_LOADED = """
+    import json, sys
+    import numpy as np, tensorflow as tf
+    from scann.scann_ops.py import scann_ops
+    queries, banned = (tf.constant(np.load(f"{sys.argv[1]}/{name}.npy"))
+                       for name in ("queries", "banned"))
+    models = [tf.saved_model.load(f"{sys.argv[1]}/{name}") for name in ("one", "other")]
+    found = [[value.numpy().tolist() for value in model.find(queries, banned)]
+             for model in models]
+    assert "realm_tf" not in sys.modules
+    print(json.dumps(found))
+    """
+
+
+def _ten_best(index, queries, banned):
+  return index.search(queries, 10, banned)
+
+
+def test_scann_in_a_saved_model_finds_what_the_live_one_does(scann, tmp_path):
+  index, table, queries = scann
+  other = ScannIndex(*table.shape, index.config)
+  other.assign(other.prepare(table[::-1].copy()), 4)
+  banned = _bans(_exact(table), queries)
+  np.save(tmp_path / "queries.npy", queries)
+  np.save(tmp_path / "banned.npy", banned)
+  for name, live in (("one", index), ("other", other)):
+    served = tf.Module()
+    served.index = ScannInGraph(live, live.config, top_k_inner_product_portable)
+    assert int(served.index.step) == int(live.step)
+    served.find = tf.function(functools.partial(_ten_best, served.index), input_signature=[
+        tf.TensorSpec([None, 16]), tf.TensorSpec([None, 3], tf.int32)])
+    tf.saved_model.save(served, str(tmp_path / name))
+  done = subprocess.run([sys.executable, "-c", textwrap.dedent(_LOADED), tmp_path],
+                        check=False, capture_output=True, text=True)
+  assert done.returncode == 0, done.stderr
+  for live, (scores, rows) in zip((index, other), json.loads(done.stdout.splitlines()[-1])):
+    theirs = [value.numpy() for value in live.search(
+        tf.constant(queries), 10, tf.constant(banned))]
+    assert overlap(np.array(rows), theirs[1]) > 0.99  # each was trained for itself
+    np.testing.assert_allclose(np.array(scores, np.float32)[:, 0], theirs[0][:, 0], rtol=1e-6)
+
+
+def test_a_graph_makes_its_scann_searcher_once():
+  table = _clustered(4000)
+  served = ScannInGraph(_exact(table), IndexConfig(kind="scann"), top_k_inner_product)
+  find = tf.function(lambda queries: served.search(queries, 5)[1])
+  queries = tf.constant(_clustered(64, 1))
+  for step in range(300):
+    if step == 50:
+      before = _resident_bytes()
+    find(queries)
+  assert _resident_bytes() - before < 5e6  # a searcher is 50 kB, 250 of them 12 MB
 
 
 def test_scann_searches_exactly_where_it_finds_too_few():

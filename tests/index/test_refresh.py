@@ -5,6 +5,9 @@ import threading
 import numpy as np
 import pytest
 
+from realm_tf.errors import UserError
+from realm_tf.index.embed import collect
+from realm_tf.index.pace import Pace
 from realm_tf.index.refresh import NoRefresh, Refresher
 
 _LONG = 30  # seconds: a deadlock fails the test instead of hanging it
@@ -163,6 +166,24 @@ def test_an_error_in_the_worker_surfaces_in_update():
   assert len(index.assigned) == 1
 
 
+def test_a_nan_from_the_tower_leaves_the_index_before():
+  embedder = FakeEmbedder(gated=False)
+
+  def embed(check):
+    rows = np.array([[embedder.copy], [1.0]], np.float32)
+    return collect(iter([(np.array([0, 1]), rows)]), 2, check)
+
+  index = FakeIndex()
+  refresher = Refresher(index, embedder.snapshot, embed, refresh_every=10, max_staleness=20,
+                        wait=True)
+  refresher.start(0)
+  embedder.live = np.nan
+  with pytest.raises(UserError, match="diverged; lower the learning rate"):
+    refresher.update(10)
+  refresher.close()
+  assert len(index.assigned) == 1
+
+
 def test_close_stops_a_running_refresh_and_joins():
   embedder = FakeEmbedder(gated=False)
   index, refresher = _make(embedder)
@@ -249,6 +270,36 @@ def test_swaps_are_measured_around_the_assignment():
   refresher.close()
   assert order == [0, 1, 1, 2]
   assert refresher.metrics(12)["index_staleness"] == 2
+
+
+def test_the_worker_rests_between_batches_for_its_share_of_the_time():
+  times, rests = iter([0.0, 10.0, 12.0, 20.0, 23.0, 50.0]), []
+  pace = Pace(0.25, lambda: next(times), lambda hurry, seconds: rests.append(seconds))
+  pace.begin()  # at 10
+  pace.rest()  # after a batch of 2 seconds; rested until 20
+  pace.rest()  # after one of 3
+  assert rests == [6.0, 9.0]
+
+
+def test_nobody_rests_while_training_waits():
+  embedder, resting = FakeEmbedder(gated=False), threading.Event()
+
+  def wait(hurry, seconds):
+    del seconds
+    resting.set()
+    assert hurry.wait(_LONG)
+    return True
+
+  index, refresher = _make(embedder, pace=Pace(0.5, wait=wait))
+  refresher.start(0)  # waits for the first index
+  resting.clear()
+  refresher.update(10)
+  assert resting.wait(_LONG) and not refresher.update(20)  # it rests, and nobody waits
+  assert refresher.update(21)  # the law: training waits, so it does not rest
+  resting.clear()
+  assert not refresher.update(22) and resting.wait(_LONG)  # the next one may again
+  refresher.close()
+  assert [step for step, _ in index.assigned] == [0, 10]
 
 
 def test_a_frozen_index_stays():

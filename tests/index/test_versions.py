@@ -276,6 +276,41 @@ def test_a_full_disk_leaves_the_version_before(tmp_path):
   np.testing.assert_array_equal(_write(tmp_path, "v2", big[:40]).read(), big[:40])
 
 
+_ON_A_FULL_DISK = """
+mount -t tmpfs -o size=60k tmpfs {root} || exit 77
+{python} - {root} <<'END'
+import errno, sys
+import numpy as np
+from realm_tf.index import store
+rows = np.ones([40, 8], np.float32)
+origin = store.Origin("c" * 64, "e" * 64, 7, "float32")
+store.save(sys.argv[1], "v1", rows, origin)
+try:
+  store.save(sys.argv[1], "v2", np.ones([4000, 8], np.float32), origin)
+except OSError as error:
+  assert error.errno == errno.ENOSPC, error
+else:
+  raise AssertionError("it fitted")
+found = store.find(sys.argv[1], {{"c" * 64: 40}})
+np.testing.assert_array_equal(found.read(), rows)
+store.save(sys.argv[1], "v2", 2 * rows, origin)  # there is room for this
+np.testing.assert_array_equal(store.StoredIndex.open(sys.argv[1] + "/v2").read(), 2 * rows)
+END
+"""
+
+
+def test_a_disk_that_is_really_full_leaves_the_version_before(tmp_path):
+  script = _ON_A_FULL_DISK.format(root=tmp_path, python=sys.executable)
+  try:  # a file system of its own needs a name space of its own
+    done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+                           script], cwd=_ROOT, capture_output=True, text=True, check=False)
+  except FileNotFoundError:
+    pytest.skip("there is no `unshare` here")
+  if done.returncode == 77 or "unshare" in done.stderr:
+    pytest.skip(f"this system lets nobody mount: {done.stderr}")
+  assert done.returncode == 0, done.stderr
+
+
 def test_manifests_hold_what_was_written(tmp_path):
   files.write_manifest(tmp_path / "m.json", {"a": [1, 2]})
   assert files.read_manifest(tmp_path / "m.json") == {"a": [1, 2]}

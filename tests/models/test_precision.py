@@ -70,3 +70,8 @@ def test_towers_in_bfloat16():
   for variable, live in zip(copy.variables, rounded.document_tower.variables, strict=True):
     variable.assign(live)
   np.testing.assert_array_equal(copy(packed), ours)  # as precise as the tower it copies
+  copy = exact.make_tower("copy", "bfloat16")  # or as is asked for
+  copy(packed)
+  for variable, live in zip(copy.variables, exact.document_tower.variables, strict=True):
+    variable.assign(live)
+  np.testing.assert_array_equal(copy(packed), ours)

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.index.build import build_index, rows_to_read
 from realm_tf.index.embed import CorpusEmbedder, collect
-from realm_tf.index.exact import ExactIndex
+from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.models.realm import Realm
 from realm_tf.training import replicas
 from realm_tf.training.finetune import train_finetune
@@ -33,8 +34,9 @@ def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
   embedder = CorpusEmbedder(passages, model.make_tower, 64, 1024)
   embedder.snapshot(model.retriever.document_tower)
   table = collect(embedder.batches(), embedder.num_rows)
-  index = ExactIndex(*table.shape)
-  index.assign(table, 0)
+  own = table[rows_to_read(config, len(table), model.strategy)]
+  index = build_index(config, own, 0, top_k_inner_product, strategy=model.strategy,
+                      num_rows=len(table))
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
   if stage == "reading":
     return train_reading(config, corpus, passages, model, index, banned, folder), model

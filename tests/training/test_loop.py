@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.errors import UserError
-from realm_tf.training.log import read_curves
+from realm_tf.training.log import Log, read_curves, read_examples
 from realm_tf.training.loop import Interrupted, Loop
 
 
@@ -168,5 +168,19 @@ def test_curves_are_means_since_the_last_record(tmp_path):
   curves = read_curves(tmp_path / "curves.csv")
   assert len(curves) == 50
   step, means = curves[0]
-  assert means.pop("input_wait_seconds") >= 0
+  assert means.pop("input_wait_seconds") >= 0 and means.pop("step_seconds") > 0
   assert (step, means) == (4, {"loss": np.mean([0, 1, 2, 3])})
+
+
+def test_examples_of_a_resumed_run_are_not_there_twice(tmp_path):
+  path = tmp_path / "examples.jsonl"
+  assert read_examples(path) == []
+  log = Log(tmp_path, 0)
+  for step in (0, 10, 20, 30):
+    log.example({"sentence": f"Łódź <{step}>"}, step)
+  resumed = Log(tmp_path, 10)  # killed after 30, its newest checkpoint is of 10
+  resumed.example({"sentence": "again"}, 20)
+  resumed.example({"sentence": "once more"}, 20)
+  assert read_examples(path) == [
+      {"step": 0, "sentence": "Łódź <0>"}, {"step": 10, "sentence": "Łódź <10>"},
+      {"step": 20, "sentence": "once more"}]

@@ -90,3 +90,17 @@ def test_lower_layers_learn_more_slowly(devices, mirrored):
     for copy in strategy.experimental_local_results(variable):
       np.testing.assert_allclose(copy, old * (1 - 0.1 * share * decay) - 0.1 * share,
                                  rtol=1e-4, atol=1e-6, err_msg=variable.name)
+
+
+def test_parts_are_clipped_together_and_each_has_its_norm():
+  config = OptimizerConfig(steps=10, learning_rate=0.1, warmup_steps=1, clip_norm=1.0)
+  gradients = {"tower": [tf.constant([3.0, 0.0]), None], "head": [tf.constant([[4.0]])]}
+  parts, flat = ({"tower": [tf.Variable([1.0, 1.0]), tf.Variable([1.0])],
+                  "head": [tf.Variable([[1.0]])]} for _ in range(2))
+  norm, norms = make_optimizer(config).apply_by_part(gradients, parts)
+  assert float(norm) == pytest.approx(5)
+  assert {name: float(value) for name, value in norms.items()} == {"tower": 3, "head": 4}
+  make_optimizer(config).apply([*gradients["tower"], *gradients["head"]],
+                               [*flat["tower"], *flat["head"]])
+  for ours, expected in zip(tf.nest.flatten(parts), tf.nest.flatten(flat)):
+    np.testing.assert_array_equal(ours, expected)

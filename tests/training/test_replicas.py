@@ -115,7 +115,8 @@ def test_shares_are_put_together_in_their_order(mirrored, rows):
 @pytest.mark.slow
 @pytest.mark.parametrize("stage, changes", [
     *((stage, {}) for stage in stages.STAGES),
-    ("pretrain", {"pretrain__prefetch_candidates": True})])
+    ("pretrain", {"pretrain__prefetch_candidates": True}),
+    ("pretrain", {"index__kind": "sharded"}), ("finetune", {"index__kind": "sharded"})])
 def test_two_processes_are_one_device(world, tmp_path, stage, changes):
   metrics, gradients = _gradients(stage, world, tmp_path / "one")
   folder = tmp_path / "two"

@@ -1,0 +1,105 @@
+"""What a diagnosis found: a table with the meaning of each figure, and a picture."""
+
+import math
+from typing import Any, Mapping, Sequence
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from realm_tf.files import PathLike, new_file
+
+Found = Mapping[str, Any]  # `training.diagnosis.Diagnosis.measure` and facts of the run
+
+COLUMNS = (
+    ("softmax_mass", "p(z|x)", "share of the prior over all blocks that the candidates hold"),
+    ("posterior_mass", "p(z|x,y)", "share of the posterior: what the reader finds useful"),
+    ("gradient_cosine", "cosine", "of the retriever's gradient with that of the full sum"),
+    ("gradient_cosine_by_queries", "queries", "the same, what came through the query tower"),
+    ("gradient_cosine_by_documents", "documents", "the same, through the document tower"),
+    ("gradient_norm_ratio", "norm", "of the gradient, as a share of that of the full sum"),
+    ("sentence_cosine", "sentence", "cosine of dL/dq of a single sentence, the median"))
+
+
+def facts(found: Found) -> list[tuple[str, str, str]]:
+  """Name, figure and meaning of what is no matter of K."""
+  batches, size = found["batches"], found["sentences"] // found["batches"]
+  rows = [
+      ("blocks in the sum", f"{found['summed_blocks']:,} of {found['blocks']:,}",
+       f"they hold {found['summed_mass']:.1%} of p(z|x)"),
+      ("entropy of p(z|x)", f"{found['prior_entropy']:.2f} nats",
+       f"as wide as {math.exp(found['prior_entropy']):,.1f} equally likely blocks"),
+      ("entropy of p(z|x,y)", f"{found['posterior_entropy']:.2f} nats",
+       "once the masked words are known: as wide as "
+       f"{math.exp(found['posterior_entropy']):,.1f}"),
+      ("full gradient norm", f"{found['full_gradient_norm']:.3g}",
+       f"through queries {found['full_gradient_norm_by_queries']:.3g}, through documents "
+       f"{found['full_gradient_norm_by_documents']:.3g}")]
+  between = found["gradient_cosine_between_batches"]
+  if between is not None:
+    rows.append(("cosine between batches", f"{between:.3f}",
+                 f"of the full gradients of {batches} batches of {size}: sampling alone"))
+  return rows
+
+
+def table(found: Found) -> str:
+  """All figures, for a terminal."""
+  heading = (f"{found['stage']}: {found['sentences']} sentences that were not trained on, "
+             f"{found['loss']} loss, K = {found['pretrain_candidates']} in training")
+  names = [one["candidates"] for one in found["rows"]]
+  width = max(len(name) for name in [*names, "candidates"])
+  lines = [heading, ""]
+  lines += [f"{name:24s} {figure:>16s}   {meaning}" for name, figure, meaning in facts(found)]
+  lines += ["", "  ".join([f"{'candidates':{width}s}", "  K",
+                           *(f"{label:>9s}" for _, label, _ in COLUMNS)])]
+  for one in found["rows"]:
+    lines.append("  ".join([f"{one['candidates']:{width}s}", f"{one['k']:3d}",
+                            *(f"{one[name]:9.3f}" for name, _, _ in COLUMNS)]))
+  lines += ["", "fresh: the best by the towers as they are; others: as an older index gives "
+            "them. K counts the null document."]
+  lines += [f"{label:9s}  {meaning}" for _, label, meaning in COLUMNS]
+  return "\n".join(lines)
+
+
+def by_candidates(found: Found, metric: str) -> dict[str, list[tuple[int, float]]]:
+  """Points (K, value) of a metric for each way to choose candidates."""
+  lines: dict[str, list[tuple[int, float]]] = {}
+  for one in found["rows"]:
+    lines.setdefault(one["candidates"], []).append((one["k"], one[metric]))
+  return lines
+
+
+PANELS = (("softmax_mass", "share of p(z|x)"), ("posterior_mass", "share of p(z|x,y)"),
+          ("gradient_cosine", "cosine with the full gradient"))
+_COLORS = ("#0b6e99", "#d9730d", "#6940a5")
+
+
+def plot(found: Found, path: PathLike) -> None:
+  """Draws both masses and the cosine over K into one PNG."""
+  figure = Figure(figsize=(11, 3.2), layout="constrained", dpi=120)
+  FigureCanvasAgg(figure)
+  for axis, (metric, title) in zip(figure.subplots(1, len(PANELS)), PANELS):
+    lines = by_candidates(found, metric)
+    for color, (name, points) in zip(_COLORS, lines.items()):
+      axis.plot(*zip(*points), color=color, marker="o", markersize=3.5, linewidth=1.7,
+                label=name)
+    _axis(axis, title, sorted({k for points in lines.values() for k, _ in points}))
+    axis.axvline(found["pretrain_candidates"], color="#bbbbbb", linewidth=0.8, zorder=0)
+  figure.axes[0].legend(frameon=False, fontsize=8)
+  with new_file(path) as file:
+    figure.savefig(file, format="png")
+
+
+def _axis(axis, title: str, ticks: Sequence[int]) -> None:
+  axis.set_title(title, loc="left", fontsize=10, color="#333333")
+  axis.set_xscale("log", base=2)
+  axis.xaxis.set_major_locator(FixedLocator(ticks))
+  axis.xaxis.set_minor_locator(NullLocator())
+  axis.set_xticklabels([str(tick) for tick in ticks])
+  low = axis.get_ylim()[0]
+  axis.set_ylim(min(0, low), 1.02)
+  axis.set_xlabel("candidates K, the null document counted", fontsize=8, color="#666666")
+  axis.tick_params(labelsize=8, colors="#666666", length=0)
+  axis.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+  axis.spines[["top", "right", "left"]].set_visible(False)
+  axis.spines["bottom"].set_color("#bbbbbb")

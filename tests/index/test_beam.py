@@ -1,0 +1,73 @@
+"""A refresh job by Apache Beam commits what one without it commits."""
+
+import functools
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from realm_tf.cli import refreshing, stages
+from realm_tf.cli.run_folder import RunFolder
+from realm_tf.errors import UserError
+from realm_tf.index import store
+from realm_tf.training.checkpoints import Checkpoints
+from tests import tiny
+
+beam = pytest.importorskip("realm_tf.index.beam", reason="apache-beam is an extra",
+                           exc_type=ImportError)
+
+
+@pytest.fixture(name="run", scope="module")
+def _run(tmp_path_factory):
+  """A run with one checkpoint of pre-training, whose tower has moved since ICT."""
+  folder = tmp_path_factory.mktemp("beam")
+  documents = folder / "documents.jsonl"
+  documents.write_text("".join(json.dumps(vars(d)) + "\n" for d in tiny.documents()))
+  run = RunFolder(tiny.make_config(folder, corpus__source=str(documents), ict__steps=2,
+                                   pretrain__refresh="job"), folder / "run")
+  stages.corpus(run)
+  stages.ict(run)
+  model = run.model("ict")
+  for variable in model.retriever.document_tower.trainable_variables:
+    variable.assign(variable * 1.5)
+  step = tf.Variable(7, dtype=tf.int64)
+  folder = run.path / "pretrain" / "checkpoints"
+  Checkpoints(folder, {"step": step, "model": model}).save(7, {})
+  return run
+
+
+
+def test_the_version_is_that_of_a_job_without_beam(run, monkeypatch):
+  monkeypatch.setattr(beam, "_ROWS_PER_SHARD", 10)  # three shards
+  results = []
+  for by in (None, "--runner=DirectRunner"):
+    assert refreshing.refresh(run, once=True, nice=0, beam=by) == 1
+    found = store.find(run.path / "pretrain" / "index", run.corpus.rows_by_hash)
+    results.append((found.origin, found.read(), len(found.shards)))
+    with store.write_lock(found.folder.parent):
+      store.remove(found.folder)
+  (origin, rows, one), (same_origin, same_rows, three) = results
+  assert origin == same_origin and origin.step == 7 and (one, three) == (1, 3)
+  np.testing.assert_allclose(same_rows, rows, atol=1e-5)
+
+
+def test_a_worker_that_fails_leaves_no_version(run, monkeypatch):
+  def fails(*arguments):
+    raise RuntimeError("this machine is broken")
+
+  monkeypatch.setattr(refreshing, "_open_worker", functools.partial(fails))
+  with pytest.raises(Exception, match="this machine is broken"):
+    refreshing.refresh(run, once=True, nice=0, beam="--runner=DirectRunner")
+  assert store.versions(run.path / "pretrain" / "index") == []
+
+
+def test_workers_that_write_elsewhere_are_noticed(tmp_path):
+  origin = store.Origin("c" * 64, "e" * 64, 7, "float32")
+  with store.write_lock(tmp_path):
+    writer = store.IndexWriter(tmp_path, "v1", origin, (4, 2))
+    with pytest.raises(UserError, match="do all workers write to the folder"):
+      writer.adopt(4)
+    store.write_shard(writer.next_shard(), np.ones([4, 2]), "float32", 0)
+    writer.adopt(4)
+    np.testing.assert_array_equal(writer.commit().read(), np.ones([4, 2]))

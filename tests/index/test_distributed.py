@@ -1,0 +1,177 @@
+"""The index that processes share, against the exact one: two real processes."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from realm_tf.index.distributed import DistributedIndex, num_processes, own_rows
+from realm_tf.index.exact import ExactIndex
+from realm_tf.index.freshness import Alone
+from realm_tf.index.refresh import Refresher
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_LONG = 30  # seconds: a deadlock fails the test instead of hanging it
+
+_TWO = """
+    import realm_tf, numpy as np, tensorflow as tf
+    from realm_tf.index.distributed import DistributedIndex
+    from realm_tf.index.exact import ExactIndex
+    from realm_tf.training import replicas
+    strategy = replicas.make_strategy("multi_worker")
+    me, rng = replicas.worker(strategy), np.random.default_rng(0)
+    for rows, k, dtype in ((301, 9, tf.float32), (7, 4, tf.bfloat16)):
+      exact = ExactIndex(rows, 8, dtype)
+      ours = DistributedIndex(rows, 8, strategy, dtype)
+      assert sum(table.shape[0] for table in ours.tables) < 0.6 * rows
+      traces = []
+
+      def find(queries, bans):
+        traces.append(1)
+        return ours.search(queries, k, bans)
+
+      look_up = tf.function(lambda rows: strategy.run(ours.gather, args=(rows,)))
+      on_replica = tf.function(lambda q, b: strategy.run(find, args=(q, b)))
+      outside = tf.function(find)
+      for step in range(4):
+        table = rng.integers(-2, 3, [rows, 8]).astype("f4")  # many ties
+        all_queries = rng.integers(-2, 3, [2, 5, 8]).astype("f4")
+        if rows == 301:  # the best of all queries lie in one process
+          table[:100] = 3 * all_queries.reshape(10, 8)[np.arange(100) % 10]
+        exact.assign(table, step), ours.assign(ours.prepare(table), step)
+        banned = rng.integers(-1, rows, [2, 5, 3]).astype("i4")
+        for q, b in zip(all_queries, banned):  # these are missed if forgotten
+          b[:, :2] = exact.search(q, 2)[1]
+        for search, mine in ((on_replica, me), (outside, 0)):  # outside, all ask the same
+          queries = tf.constant(all_queries[mine])
+          for bans in (tf.constant(banned[mine]), tf.fill([5, 3], -1)):
+            for found, expected in zip(search(queries, bans),
+                                       exact.search(queries, k, bans)):
+              np.testing.assert_array_equal(found, expected)
+        wanted = tf.constant(rng.integers(0, rows, [2, 2, 3]), tf.int32)
+        np.testing.assert_array_equal(ours.gather(wanted[0]), exact.gather(wanted[0]))
+        np.testing.assert_array_equal(look_up(wanted[me]), exact.gather(wanted[me]))
+        assert int(ours.step) == step
+      assert len(traces) == 2, traces
+    together = replicas.Together(strategy)
+    assert not together.all(me == 0) and together.all(True)
+    assert together.chief(7 if me == 0 else 9) == 7
+    print("equal")
+    """
+
+
+def in_two_processes(command, **popen):
+  """Starts a command as both workers of a cluster of this machine."""
+  sockets = [socket.socket() for _ in range(2)]
+  for opened in sockets:
+    opened.bind(("localhost", 0))
+  workers = [f"localhost:{opened.getsockname()[1]}" for opened in sockets]
+  for opened in sockets:
+    opened.close()
+  return [subprocess.Popen(
+      command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+      env={**os.environ, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
+          "cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})},
+      **popen) for index in range(2)]
+
+
+@pytest.mark.slow
+def test_an_index_that_two_processes_share_equals_exact():
+  processes = in_two_processes([sys.executable, "-c", textwrap.dedent(_TWO)])
+  try:
+    for process in processes:
+      log, _ = process.communicate(timeout=300)
+      assert process.returncode == 0 and log.endswith("equal\n"), log
+  finally:  # one that failed leaves the other waiting
+    for process in processes:
+      process.kill()
+
+
+def test_two_replicas_of_one_process_equal_exact(mirrored):
+  rng = np.random.default_rng(0)
+  table = rng.integers(-2, 3, [41, 8]).astype(np.float32)
+  queries = rng.integers(-2, 3, [2, 5, 8]).astype(np.float32)
+  exact, ours = ExactIndex(41, 8), DistributedIndex(41, 8, mirrored)
+  exact.assign(table, 3)
+  ours.assign(ours.prepare(table), 3)
+  assert num_processes(mirrored) == 1 and own_rows(41, mirrored) == (0, 41)
+  banned = exact.search(queries.reshape(10, 8), 2)[1].numpy().reshape(2, 5, 2)
+
+  @tf.function
+  def search():
+    def on_replica():
+      own = tf.distribute.get_replica_context().replica_id_in_sync_group
+      return ours.search(tf.constant(queries)[own], 6, tf.constant(banned)[own])
+    return mirrored.run(on_replica)
+
+  scores, rows = search()
+  for own in range(2):
+    expected = exact.search(queries[own], 6, banned[own])
+    np.testing.assert_array_equal(scores.values[own], expected[0])
+    np.testing.assert_array_equal(rows.values[own], expected[1])
+  np.testing.assert_array_equal(ours.search(tf.constant(queries[0]), 6)[1],
+                                exact.search(queries[0], 6)[1])
+
+
+class _Pair(Alone):
+  """Two threads that stand for two processes."""
+
+  def __init__(self):
+    self._barrier, self._flags = threading.Barrier(2, timeout=_LONG), []
+
+  def all(self, flag):
+    self._flags.append(flag)
+    self._barrier.wait()
+    answer = all(self._flags)
+    if self._barrier.wait() == 0:
+      self._flags.clear()
+    self._barrier.wait()
+    return answer
+
+
+class _Index:
+  def __init__(self):
+    self.steps = []
+
+  def prepare(self, embeddings):
+    return embeddings
+
+  def assign(self, prepared, step):
+    self.steps.append(step)
+
+
+def test_processes_that_share_an_index_swap_at_the_same_step():
+  together, slow = _Pair(), threading.Event()
+  swapped = [[], []]
+
+  def train(number):
+    def embed(check):
+      if number and not slow.wait(_LONG):
+        raise TimeoutError
+      return np.zeros([2, 1], np.float32)
+
+    refresher = Refresher(_Index(), lambda: None, embed, refresh_every=10, max_staleness=20,
+                          together=together)
+    refresher.start(0, index_step=0)
+    for step in range(10, 18):
+      if number and step == 15:
+        slow.set()
+        refresher._running.result(_LONG)  # pylint: disable=protected-access
+      if refresher.update(step):
+        swapped[number].append(step)
+    refresher.close()
+
+  threads = [threading.Thread(target=train, args=(number,)) for number in range(2)]
+  for thread in threads:
+    thread.start()
+  for thread in threads:
+    thread.join(_LONG)
+  assert swapped == [[15], [15]]  # the fast one was ready at 11
