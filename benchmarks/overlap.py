@@ -2,7 +2,7 @@
 
     python benchmarks/overlap.py --rows=1000000
 
-A step of the sizes of `training_step.py`, in bfloat16, with an exact search of a table of
+A step of the sizes of `training.py`, in bfloat16, with an exact search of a table of
 random rows before it; then the same with the search for the next batch beside the update. Of
 a machine that has only its CPU little is to be expected: both want the same cores. All
 sequences are of full length.
@@ -16,7 +16,6 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 from machine import processor
-from training_step import SIZES
 
 from realm_tf.config import EncoderConfig, PretrainConfig, RetrieverConfig
 from realm_tf.index.exact import ExactIndex
@@ -28,6 +27,8 @@ from realm_tf.text.inputs import Packed
 from realm_tf.training import overlap
 from realm_tf.training.optimizer import make_optimizer
 
+SIZES = {"vocabulary": 30522, "hidden": 384, "layers": 6, "heads": 12, "batch": 4,
+         "candidates": 8, "query": 64, "document": 128, "masks": 3}
 _ROWS = flags.DEFINE_integer("rows", 1_000_000, "Blocks in the index.")
 _TEXTS = 4096  # different ones; more rows share them
 _STEPS = flags.DEFINE_integer("steps", 5, "Of each kind, after two to warm up.")
