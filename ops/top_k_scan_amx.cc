@@ -3,26 +3,13 @@
 // The rounding scan, on matrix tiles (AMX): 16 rows by 16 queries in one
 // register, 8,192 multiplications in an instruction.
 
+#include "amx_tiles.h"
 #include "top_k_scan_rounded.h"
 
 namespace realm {
 namespace {
 
 // Tiles 0-3 hold sums (row tile major), 4-5 rows, 6-7 queries.
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
-// Static, as compilers take the intrinsic to read but the first eight bytes.
-constexpr TileConfig kTileConfig;
-
-void Enter() { _tile_loadconfig(&kTileConfig); }
-
-void Leave() { _tile_release(); }
 
 // sums[row tile][strip][row][query] = rows x queries.
 template <int kRowTiles, int kStrips>
@@ -121,7 +108,7 @@ void Scan(const RowBlock& block, int64_t /*depth*/, const Panel& panel,
 }  // namespace
 
 const Scanner kAmxScanner = {
-    /*rounds=*/true, /*max_strips=*/2, Enter, Leave, RoundedLoad, Scan,
+    /*rounds=*/true, /*max_strips=*/2, EnterTiles, LeaveTiles, RoundedLoad, Scan,
     /*score=*/nullptr, /*score_codes=*/nullptr, /*filter=*/nullptr,
     /*dot=*/nullptr,
 };

@@ -2,30 +2,18 @@
 //
 // Attention whose bfloat16 products are on matrix tiles (AMX); the rest as in AVX-512.
 
-#include <immintrin.h>
-
-#include "transformer_attention.h"
-#include "transformer_rows.h"
+#include "amx_tiles.h"
+#include "transformer_isa.h"
 
 namespace realm {
 namespace {
 
 // Tiles 0-3 hold sums (16 x 16, row tile major), 4-5 the left, 6-7 the right matrix.
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
-constexpr TileConfig kTileConfig;
-
 // A right matrix has its values of two depths side by side: [depth / 2, n, 2].
 struct TileProducts {
   using Value = uint16_t;
-  static void Enter() { _tile_loadconfig(&kTileConfig); }
-  static void Leave() { _tile_release(); }
+  static void Enter() { EnterTiles(); }
+  static void Leave() { LeaveTiles(); }
 
   static const Value* Columns(const Value* rows, int64_t count, int64_t width, Value* to) {
     const int64_t pairs = width / 2;
@@ -122,16 +110,11 @@ void AttendOnTilesGrad(const AttentionGrad& in, int64_t sequence, int64_t begin,
 
 }  // namespace
 
-const TransformerKernel kAmxTransformer = {
-    "amx",
-    ResidualNormRows,
-    ResidualNormRowsGrad,
-    BiasActivationRows,
-    BiasActivationRowsGrad,
-    AttendOnTiles,
-    AttendOnTilesGrad,
-    UpdateByAdamW,
-    AttentionScratch,
-};
+const TransformerKernel kAmxTransformer = [] {
+  TransformerKernel kernel = KernelBy<FloatProducts>("amx");
+  kernel.attention = AttendOnTiles;
+  kernel.attention_grad = AttendOnTilesGrad;
+  return kernel;
+}();
 
 }  // namespace realm
