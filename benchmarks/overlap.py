@@ -2,7 +2,7 @@
 
     python benchmarks/overlap.py --rows=1000000
 
-A step of the sizes of `training_step.py`, in bfloat16, with an exact search of a table of
+A step of the sizes of `training.py`, in bfloat16, with an exact search of a table of
 random rows before it; then the same with the search for the next batch beside the update. Of
 a machine that has only its CPU little is to be expected: both want the same cores. All
 sequences are of full length.
@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 from machine import processor
-from training_step import SIZES
+from step_sizes import SIZES
 
 from realm_tf.config import EncoderConfig, PretrainConfig, RetrieverConfig
 from realm_tf.index.exact import ExactIndex
@@ -30,7 +30,7 @@ from realm_tf.training.optimizer import make_optimizer
 
 _ROWS = flags.DEFINE_integer("rows", 1_000_000, "Blocks in the index.")
 _TEXTS = 4096  # different ones; more rows share them
-_REPEATS = flags.DEFINE_integer("repeats", 5, "Steps of each kind, after two to warm up.")
+_STEPS = flags.DEFINE_integer("steps", 5, "Of each kind, after two to warm up.")
 
 
 def _packed(ids: tf.Tensor) -> Packed:
@@ -76,7 +76,7 @@ def _halves():
 def _measure(feed, step) -> tuple[float, float]:
   """Median seconds of a step, and of its wait for candidates."""
   seconds, waits = [], []
-  for _, batch in zip(range(_REPEATS.value + 2), feed):
+  for _, batch in zip(range(_STEPS.value + 2), feed):
     begun = time.perf_counter()
     waits.append(float(step(batch)["retrieval_wait_seconds"]))
     seconds.append(time.perf_counter() - begun)
@@ -85,12 +85,12 @@ def _measure(feed, step) -> tuple[float, float]:
 
 def main(_) -> None:
   choose, learn = _halves()
-  batches = tf.data.Dataset.range(_REPEATS.value + 3).map(
+  batches = tf.data.Dataset.range(_STEPS.value + 3).map(
       lambda step: tf.random.stateless_uniform(
           [SIZES["batch"], SIZES["query"]], tf.stack([step, 0]), 1000, SIZES["vocabulary"],
           tf.int32))
   chosen = tf.Variable(tf.zeros([SIZES["batch"], SIZES["candidates"]], tf.int32))
-  print(f"{processor()}; {_ROWS.value} rows; median of {_REPEATS.value} steps\n")
+  print(f"{processor()}; {_ROWS.value} rows; median of {_STEPS.value} steps\n")
   print("                     a step   waits for candidates")
   for name, where in (("in turn", None), ("beside the update", chosen)):
     seconds, waited = _measure(*overlap.steps(choose, learn, batches, where, True))

@@ -1,8 +1,9 @@
 // Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
 //
-// What training a transformer does besides its products with weights (Vaswani et al. 2017;
-// Devlin et al. 2019), forward, backward and update, on packed rows: the tokens of all sequences
-// after each other, none of them padding. Each function reads and writes memory once.
+// What training a transformer does besides its products with weights (Vaswani et al.
+// 2017; Devlin et al. 2019), forward, backward and update, on packed rows: the tokens of
+// all sequences after each other, none of them padding. Each function reads and writes
+// memory once.
 //
 // Shape letters: N tokens of all sequences, B sequences, A heads, H hidden, F width of a
 // row. Rows are float32 or bfloat16 (as uint16_t); arithmetic is in float32, but for the

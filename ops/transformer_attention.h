@@ -107,9 +107,6 @@ void StoreRows(const float* from, int64_t padded_size, int64_t rows, int64_t siz
   }
 }
 
-template <typename Value>
-constexpr int kTerms = sizeof(Value) == 2 ? 4 : 7;  // of the series of an exponential
-
 // Scores [T] of a query to exp(score s - most), 0 beyond T; the sum, and the log sum.
 template <typename Value>
 float Exponentials(const float* scores, float scale, int64_t length, int64_t padded,

@@ -131,6 +131,10 @@ inline Lanes Series(Lanes r) {
   return sum;
 }
 
+// Of the series of an exponential, for what is stored so.
+template <typename Stored>
+constexpr int kTerms = sizeof(Stored) == 2 ? 4 : 7;
+
 // e^x: 2^n times the series of e^r. Not a number stays one.
 template <int kTerms = 7>
 inline Lanes Exp(Lanes x) {

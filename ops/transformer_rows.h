@@ -93,6 +93,7 @@ struct Point {
 };
 
 struct Relu {
+  template <int>
   static Point At(Lanes x) {
     const Lanes zero{};
     return {x > zero ? x : zero, x > zero ? All(1) : zero};
@@ -101,8 +102,9 @@ struct Relu {
 
 // x Phi(x); Phi by formula 7.1.26 of Abramowitz & Stegun (1964), error below 1e-7.
 struct Gelu {
+  template <int kTerms>
   static Point At(Lanes x) {
-    const Lanes bell = Exp(x * x * -.5f);
+    const Lanes bell = Exp<kTerms>(x * x * -.5f);
     const Lanes t = Reciprocal(1.f + .3275911f * .70710678f * Abs(x));
     Lanes tail = t * 1.061405429f - 1.453152027f;
     tail = tail * t + 1.421413741f;
@@ -116,12 +118,13 @@ struct Gelu {
 
 // The tanh form of Hendrycks & Gimpel (2016), arXiv 1606.08415.
 struct GeluTanh {
+  template <int kTerms>
   static Point At(Lanes x) {
     constexpr float kScale = .79788456f, kCubic = .044715f;
     const Lanes inner = kScale * (x + kCubic * x * x * x);
     Lanes twice = 2.f * inner;
     twice = twice > All(80.f) ? All(80.f) : twice;  // whose exponential is finite
-    const Lanes tanh = 1.f - 2.f * Reciprocal(Exp(twice) + 1.f);
+    const Lanes tanh = 1.f - 2.f * Reciprocal(Exp<kTerms>(twice) + 1.f);
     const Lanes half = .5f * (1.f + tanh);
     return {x * half,
             half + .5f * x * (1.f - tanh * tanh) * kScale * (1.f + 3 * kCubic * x * x)};
@@ -134,7 +137,8 @@ void ActivateRows(const BiasActivation& in, int64_t begin, int64_t end) {
     const T* x = static_cast<const T*>(in.x) + row * in.width;
     T* y = static_cast<T*>(in.y) + row * in.width;
     ForLanes(in.width, [&](int64_t i, int64_t n) {
-      Store(y + i, Function::At(Load(x + i, n) + Load(in.bias + i, n)).value, n);
+      const Lanes sum = Load(x + i, n) + Load(in.bias + i, n);
+      Store(y + i, Function::template At<kTerms<T>>(sum).value, n);
     });
   }
 }
@@ -147,7 +151,8 @@ void ActivateRowsGrad(const BiasActivationGrad& in, int64_t begin, int64_t end,
     const T* dy = static_cast<const T*>(in.dy) + row * in.width;
     T* dx = static_cast<T*>(in.dx) + row * in.width;
     ForLanes(in.width, [&](int64_t i, int64_t n) {
-      const Lanes slope = Function::At(Load(x + i, n) + Load(in.bias + i, n)).slope;
+      const Lanes slope =
+          Function::template At<kTerms<T>>(Load(x + i, n) + Load(in.bias + i, n)).slope;
       const Lanes result = Load(dy + i, n) * slope;
       Store(dx + i, result, n);
       Store(sums + i, Load(sums + i, n) + result, n);

@@ -260,7 +260,8 @@ void TestAdamW(const TransformerKernel& kernel, int64_t count) {
   std::vector<float> new_v = Floats(Random(count));
   const std::vector<float> gradient = Floats(Random(count));
   for (float& x : new_v) x *= x;
-  const Doubles values = Wide(got), m = Wide(new_m), v = Wide(new_v), grad = Wide(gradient);
+  const Doubles values = Wide(got), m = Wide(new_m), v = Wide(new_v);
+  const Doubles grad = Wide(gradient);
   Compute(AdamW{count, gradient.data(), .25f, .9f, .999f, 1e-6f, .125f, .5f, got.data(),
                 new_m.data(), new_v.data()},
           kernel, kBackwards);
@@ -286,7 +287,9 @@ void TestAll(const TransformerKernel& kernel) {
     const double most = exact ? 2e-5 : 2e-2;
     for (auto [count, width] : {std::pair{1, 1}, {3, 16}, {5, 37}, {300, 48}, {0, 8}}) {
       const std::string size = " " + std::to_string(count) + "x" + std::to_string(width);
-      if (width > 1 && count) TestNorm(kernel, row, count, width, most, name + " norm" + size);
+      if (width > 1 && count) {
+        TestNorm(kernel, row, count, width, most, name + " norm" + size);
+      }
       for (Activation activation :
            {Activation::kGelu, Activation::kGeluTanh, Activation::kRelu}) {
         if (count == 0) continue;

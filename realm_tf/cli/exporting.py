@@ -22,5 +22,5 @@ def export_run(run: RunFolder, flavour: str = "portable", output: str | None = N
   answerer = run.answerer(run.newest_stage(), _SEARCH[flavour], exact=True)
   if flavour == "scann":
     answerer.index = ScannInGraph(answerer.index, run.config.index, _SEARCH[flavour])
-  serving.export(answerer, folder)
+  serving.export(answerer, folder, native=flavour == "native")
   return folder

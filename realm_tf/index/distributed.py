@@ -1,11 +1,13 @@
 """The exact index split over the replicas of a strategy, in whatever processes they are.
 
-Each replica's host holds N / R consecutive rows and searches them for the queries of all
-replicas; each replica then takes the best of all for its own.
+Each replica's host holds N / R consecutive rows and searches them for the queries of all;
+then the best of all that was found counts.
 
 Shape letters: R replicas, B batch of one replica, K results, N rows, D projection, W
 results that a replica finds, E banned rows.
 """
+
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -44,9 +46,9 @@ def _bounds(num_rows: int, strategy: tf.distribute.Strategy) -> list[int]:
 class DistributedIndex(RowIndex):
   """Equals `ExactIndex` to the bit; no process holds more than its share.
 
-  `search` and `gather` are called by all replicas at once, be it inside
-  `strategy.run` or, once per process, outside of it; B, K and E are the same in all.
-  What is swapped in must be of the same step in all processes.
+  `search` and `gather` are called by all replicas at once inside `strategy.run`, each with
+  queries of its own but the same B, K and E; or by all processes at once outside of it,
+  with the same queries. What is swapped in must be of the same step in all processes.
   """
 
   def __init__(self, num_rows: int, size: int, strategy: tf.distribute.Strategy,
@@ -80,58 +82,56 @@ class DistributedIndex(RowIndex):
              ) -> tuple[tf.Tensor, tf.Tensor]:
     if banned is None:
       banned = tf.zeros([tf.shape(queries)[0], 0], tf.int32)
-    return self._on_replica(lambda q, b: self._find(q, k, b), tf.stop_gradient(queries),
-                            tf.cast(banned, tf.int32))
+    return self._on_replicas(lambda same, q, b: self._find(same, q, k, b),
+                             tf.stop_gradient(queries), tf.cast(banned, tf.int32))
 
   def gather(self, rows: tf.Tensor) -> tf.Tensor:
-    return self._on_replica(self._look_up, rows)
+    return self._on_replicas(self._look_up, rows)
 
   def is_exact(self) -> bool:
     return True
 
-  def _on_replica(self, function, *arguments):
-    """Calls it on this replica, or outside of replicas on each of this process's."""
+  def _on_replicas(self, function, *arguments):
+    """Calls it on this replica, or on all if this is none; says if arguments are the same."""
     context = tf.distribute.get_replica_context()
     if context is not None and context.strategy is self._strategy:
-      return function(*arguments)
-    found = self._strategy.run(function, args=arguments)
+      return function(False, *arguments)
+    found = self._strategy.run(functools.partial(function, True), args=arguments)
     return tf.nest.map_structure(
         lambda value: self._strategy.experimental_local_results(value)[0], found,
         expand_composites=False)
 
-  def _find(self, queries: tf.Tensor, k, banned: tf.Tensor
+  def _find(self, same: bool, queries: tf.Tensor, k, banned: tf.Tensor
             ) -> tuple[tf.Tensor, tf.Tensor]:
     context = tf.distribute.get_replica_context()
     table, first = self._own(context)
+    size = tf.shape(queries)[0]
+    everyone, own = (queries, 0) if same else _gathered(context, queries)
     # Whose rows are banned is the asker's business, so E more are brought.
     wanted = k + tf.shape(banned)[1]
-    everyone = _gathered(context, queries)  # [R * B, D]
     width = tf.minimum(wanted, table.shape[0])
     scores, rows = self._search(everyone, table, width)
     missing = [[0, 0], [0, wanted - width]]  # of a share of fewer rows
     scores = tf.pad(scores, missing, constant_values=-np.inf)
     rows = tf.pad(rows + first, missing, constant_values=-1)
-    own = context.replica_id_in_sync_group * tf.shape(queries)[0]
 
     def of_own_queries(values: tf.Tensor) -> tf.Tensor:
-      """[R * B, W] of each replica -> [B, R * W], in the order of the rows."""
-      values = _gathered(context, values[tf.newaxis])  # [R, R * B, W]
-      values = tf.transpose(values[:, own:own + tf.shape(queries)[0]], [1, 0, 2])
-      return tf.reshape(values, [tf.shape(queries)[0], -1])
+      """[B or R * B, W] of each replica -> [B, R * W], in the order of the rows."""
+      values, _ = _gathered(context, values[tf.newaxis])  # [R, B or R * B, W]
+      return tf.reshape(tf.transpose(values[:, own:own + size], [1, 0, 2]), [size, -1])
 
     return best_of(of_own_queries(scores), of_own_queries(rows), k, banned)
 
-  def _look_up(self, rows: tf.Tensor) -> tf.Tensor:
+  def _look_up(self, same: bool, rows: tf.Tensor) -> tf.Tensor:
     """Each replica puts in what it holds of all that is asked for."""
     context = tf.distribute.get_replica_context()
     table, first = self._own(context)
-    size = tf.shape(rows)[0]
-    places = _gathered(context, rows) - first
+    everyone, own = (rows, 0) if same else _gathered(context, rows)
+    places = everyone - first
     held = (places >= 0) & (places < table.shape[0])
     found = tf.cast(tf.gather(table, tf.where(held, places, 0)), tf.float32)
     found = context.all_reduce(_SUM, tf.where(held[..., tf.newaxis], found, 0.0))
-    own = context.replica_id_in_sync_group * size
-    return found[own:own + size]
+    return found[own:own + tf.shape(rows)[0]]
 
   def _own(self, context: tf.distribute.ReplicaContext) -> tuple[tf.Variable, int]:
     """The table of this replica, and its first row."""
@@ -139,6 +139,9 @@ class DistributedIndex(RowIndex):
     return self.tables[replica - self._here.start], self._bounds[replica]
 
 
-def _gathered(context: tf.distribute.ReplicaContext, values: tf.Tensor) -> tf.Tensor:
-  """All replicas' tensors after each other; one made outside has no device, and needs one."""
-  return context.all_gather(tf.identity(values), axis=0)
+def _gathered(context: tf.distribute.ReplicaContext, values: tf.Tensor
+              ) -> tuple[tf.Tensor, tf.Tensor]:
+  """All replicas' [B, ...] tensors after each other, and where this one's begins."""
+  # What was made outside of the replica has no device, and needs one.
+  everyone = context.all_gather(tf.identity(values), axis=0)
+  return everyone, context.replica_id_in_sync_group * tf.shape(values)[0]

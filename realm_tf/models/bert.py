@@ -107,21 +107,17 @@ class TransformerLayer(tf_keras.layers.Layer):
     """x: [N, H], of the dtype in which products with weights are made."""
     by = kernels.choose(x.dtype)
     heads = (self.query, self.key, self.value)  # one product instead of three
-    qkv = _times(x, tf.concat([part.kernel for part in heads], 1))  # [N, 3 H]
+    qkv = by.product(x, tf.concat([part.kernel for part in heads], 1))  # [N, 3 H]
     mixed = by.attention(qkv, tf.concat([part.bias for part in heads], 0), layout, self.heads)
     x = _added(by, x, mixed, self.attention_output, self.attention_norm)
-    inner = by.activation(_times(x, self.intermediate.kernel), self.intermediate.bias,
+    inner = by.activation(by.product(x, self.intermediate.kernel), self.intermediate.bias,
                           self.activation)
     return _added(by, x, inner, self.output_dense, self.output_norm)
 
 
-def _times(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-  return tf.matmul(x, tf.cast(kernel, x.dtype))
-
-
 def _added(by, x: tf.Tensor, inner: tf.Tensor, dense: Weights, norm: Norm) -> tf.Tensor:
   """norm(x + inner * kernel + bias)."""
-  return by.norm(x, _times(inner, dense.kernel), dense.bias, norm.gamma, norm.beta,
+  return by.norm(x, by.product(inner, dense.kernel), dense.bias, norm.gamma, norm.beta,
                  norm.epsilon)
 
 

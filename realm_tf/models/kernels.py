@@ -74,6 +74,21 @@ class Layout(NamedTuple):
     return tf.reshape(rows, [batch, length, width])
 
 
+@tf.custom_gradient
+def _product(x: tf.Tensor, kernel: tf.Tensor):
+  rounded = tf.cast(kernel, x.dtype)
+
+  def gradient(dy: tf.Tensor):
+    # The narrower of the two is turned, which in bfloat16 is the faster product.
+    if x.dtype == tf.bfloat16 and kernel.shape[1] > kernel.shape[0]:
+      of_kernel = tf.transpose(tf.matmul(dy, x, transpose_a=True))
+    else:
+      of_kernel = tf.matmul(x, dy, transpose_a=True)
+    return tf.matmul(dy, rounded, transpose_b=True), tf.cast(of_kernel, kernel.dtype)
+
+  return tf.matmul(x, rounded), gradient
+
+
 class Fused:
   """By our ops; rows [N, F] are float32 or bfloat16, the rest is float32."""
 
@@ -82,6 +97,11 @@ class Fused:
     lengths = tf.reduce_sum(tf.cast(mask, tf.int32), 1)
     return Layout(mask, tf.where(tf.reshape(mask, [-1]))[:, 0],
                   tf.concat([[0], tf.cumsum(lengths)], 0))
+
+  @staticmethod
+  def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Rows times a kernel, in the dtype of the rows: [N, F], [F, M] -> [N, M]."""
+    return _product(x, tf.convert_to_tensor(kernel))
 
   @staticmethod
   def attention(qkv: tf.Tensor, bias: tf.Tensor, layout: Layout, heads: int) -> tf.Tensor:
@@ -129,6 +149,10 @@ class Portable:
   @staticmethod
   def layout(mask: tf.Tensor) -> Layout:
     return Layout(mask)
+
+  @staticmethod
+  def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    return tf.matmul(x, tf.cast(kernel, x.dtype))
 
   @staticmethod
   def attention(qkv: tf.Tensor, bias: tf.Tensor, layout: Layout, heads: int) -> tf.Tensor:

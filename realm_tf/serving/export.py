@@ -5,10 +5,11 @@ and cutting the answer out of the original text are all in the graph; there is n
 Python in it. Three flavours:
 
 * `portable`: stock TensorFlow and TF Text ops only;
-* `native`: searches by our op, which the server must have loaded;
+* `native`: searches and reads by our ops, which the server must have loaded;
 * `scann`: searches by ScaNN's, and scores as the others do.
 """
 
+import contextlib
 import pathlib
 
 import tensorflow as tf
@@ -16,6 +17,7 @@ import tensorflow as tf
 from realm_tf import files
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.files import PathLike
+from realm_tf.models import kernels
 
 
 class _Served(tf.Module):
@@ -41,10 +43,14 @@ class _Served(tf.Module):
     self.answer, self.retrieve, self.embed = answer, retrieve, embed
 
 
-def export(answerer: QuestionAnswerer, folder: PathLike) -> None:
-  """Writes the SavedModel into `folder`, whole or not at all."""
-  served = _Served(answerer)
-  with files.new_folder(pathlib.Path(folder)) as new:
+def export(answerer: QuestionAnswerer, folder: PathLike, native: bool = False) -> None:
+  """Writes the SavedModel into `folder`, whole or not at all.
+
+  `native` says whether its transformers may use our ops; its index searches as it does.
+  """
+  ops = contextlib.nullcontext() if native else kernels.portable()
+  with ops, files.new_folder(pathlib.Path(folder)) as new:
+    served = _Served(answerer)
     tf.saved_model.save(served, str(new), signatures={
         "serving_default": served.answer, "answer": served.answer,
         "retrieve": served.retrieve, "embed": served.embed})

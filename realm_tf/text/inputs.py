@@ -34,8 +34,9 @@ def joined(one: Packed, other: Packed) -> Packed:
   def to_longest(field: tf.Tensor) -> tf.Tensor:
     return tf.pad(field, [[0, 0], [0, longest - tf.shape(field)[1]]])
 
-  rows = (tf.concat([to_longest(a), to_longest(b)], 0) for a, b in zip(one[:3], other[:3]))
-  return Packed(*rows, tf.concat([one.second_start, other.second_start], 0))
+  ids, mask, segments = (tf.concat([to_longest(a), to_longest(b)], 0)
+                         for a, b in zip(one[:3], other[:3]))
+  return Packed(ids, mask, segments, tf.concat([one.second_start, other.second_start], 0))
 
 
 def _positions(lengths: tf.Tensor, max_length: int, multiple: int) -> tf.Tensor:

@@ -67,7 +67,8 @@ def fresh_relevance(model: Realm, passages: Passages, query: Packed, rows: tf.Te
                     ) -> tf.Tensor:
   """f(x, z) by both fresh towers: packed queries [B, T], [B, K] rows -> [B, K]."""
   documents, place = _distinct(model, passages, rows)
-  return _products(*model.retriever(query, documents), place)
+  of_queries, of_documents = model.retriever(query, documents)
+  return _products(of_queries, of_documents, place)
 
 
 def _distinct(model: Realm, passages: Passages, rows: tf.Tensor

@@ -53,7 +53,7 @@ def _batch_sizes(monkeypatch):
 def test_finetuning_learns_and_leaves_the_document_tower_alone(tmp_path, batch_sizes):
   """And takes batches, without text in a step: the published code took one question,
   and tokenised 5,000 blocks for it."""
-  config = tiny.make_config(tmp_path, finetune__steps=60, finetune__learning_rate=3e-3,
+  config = tiny.make_config(tmp_path, finetune__steps=80, finetune__learning_rate=3e-3,
                             finetune__beam_size=25)
   corpus = tiny.make_corpus(tmp_path / "corpus")
   passages = Passages(corpus)

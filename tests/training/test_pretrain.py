@@ -73,7 +73,8 @@ def test_the_index_is_as_fresh_as_the_mode_says(world, tmp_path, mode, steps):
   recorded = {step: means["index_step"] for step, means in loop.log.rows}
   assert recorded == {step + 1: max(s for s in steps if s <= step) for step in range(12)}
   if mode == "sync":
-    assert {"index_churn", "stale_index_recall"} <= loop.log.rows[-1][1].keys()
+    assert {"index_churn", "stale_index_recall", "index_staleness", "index_rows_per_second",
+            "index_staleness_seconds"} <= loop.log.rows[-1][1].keys()
 
 
 def test_relevance_is_by_the_fresh_tower_of_each_candidate_alone(world):
