@@ -56,7 +56,7 @@ fuzz: setup
 	@command -v clang++ >/dev/null || { \
 	  echo "clang++ is missing: libFuzzer comes with clang (apt-get install clang)" >&2; exit 2; }
 	@CXX=clang++ $(BIN)/python setup.py --quiet build_op_test --fuzz
-	@build/fuzz/top_k_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=600 -print_final_stats=1
+	@build/fuzz/top_k_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=0 -print_final_stats=1
 
 test-bazel: setup
 	@command -v bazel >/dev/null || { \
