@@ -305,8 +305,9 @@ void TestAll(const TransformerKernel& kernel) {
       TestAttention(kernel, row, splits, 2, 32, 1, most, which);
       TestAttention(kernel, row, splits, 1, 5, 1, most, which + " of 5");
       TestAttention(kernel, row, splits, 2, 64, 1, most, which + " of 64");
-      // Scores in the hundreds: one key has all the weight.
-      TestAttention(kernel, row, splits, 1, 32, 6, exact ? 1e-3 : 1e-1, which + " peaked");
+      // Scores in the hundreds, so one key has all the weight; rounded to bfloat16 they are
+      // off by whole units, so only what is far off is an error there.
+      TestAttention(kernel, row, splits, 1, 32, 6, exact ? 1e-3 : .5, which + " peaked");
     }
   }
 }
