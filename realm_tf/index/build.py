@@ -65,7 +65,7 @@ def build_index(config: RealmConfig, table: np.ndarray, step: int, search: Searc
     exact = ExactIndex(rows, size, dtype, search, table=tf.cast(as_tensor(table), dtype))
     exact.step.assign(step)
     return exact
-  index: DistributedIndex | ShardedIndex | ScannIndex
+  index: RowIndex
   if kind == "sharded" and strategy and num_processes(strategy) > 1:
     index = DistributedIndex(num_rows or rows, size, strategy, dtype, search)
   elif kind == "sharded":
