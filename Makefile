@@ -1,4 +1,4 @@
-# make test | demo | setup | test-slow | test-sanitize | test-bazel | lint | clean
+# make test | demo | setup | test-slow | test-sanitize | test-bazel | fuzz | lint | clean
 #
 # Each of them prepares what it needs in .venv; a second call installs nothing.
 # Needs Python 3.11 and a C++17 compiler.
@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 OP := realm_tf/_realm_ops.so
 OP_SOURCES := $(wildcard ops/*.h ops/*.cc) setup.py
 
-.PHONY: setup test test-cc test-slow test-sanitize test-bazel demo lint clean
+.PHONY: setup test test-cc test-slow test-sanitize test-bazel fuzz demo lint clean
 
 setup: $(OP) $(VENV)/package.stamp
 	@:
@@ -49,7 +49,18 @@ test-sanitize: setup
 	@$(BIN)/python setup.py --quiet build_op_test --sanitize
 	@set -e; for test in build/tests-sanitized/*_test; do $$test; done
 
+# So many seconds of random shapes and values.
+FUZZ_SECONDS ?= 180
+
+fuzz: setup
+	@command -v clang++ >/dev/null || { \
+	  echo "clang++ is missing: libFuzzer comes with clang (apt-get install clang)" >&2; exit 2; }
+	@CXX=clang++ $(BIN)/python setup.py --quiet build_op_test --fuzz
+	@build/fuzz/top_k_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=600 -print_final_stats=1
+
 test-bazel: setup
+	@command -v bazel >/dev/null || { \
+	  echo "bazel is missing: apt-get install bazel-bootstrap, or any Bazel" >&2; exit 2; }
 	@bazel test //:ops_tests
 	@bazel build //ops:_realm_ops.so
 

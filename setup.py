@@ -5,6 +5,7 @@
   python setup.py build_ext --inplace     the ops, into the source tree
   python setup.py build_op_test           their C++ tests, build/tests/*_test
   python setup.py build_op_test --sanitize      ... with sanitizers, build/tests-sanitized/
+  CXX=clang++ python setup.py build_op_test --fuzz    libFuzzer targets, build/fuzz/*_fuzz
 """
 
 import concurrent.futures
@@ -52,6 +53,9 @@ TENSORFLOW_PARTS = ("top_k_inner_product_kernel", "top_k_inner_product_op",
 TESTS = ("top_k_inner_product_test", "transformer_test")
 SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined",
             "-fno-sanitize-recover=all")
+FUZZERS = ("top_k_fuzz",)
+FUZZ = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+        "-Wno-unknown-warning-option")
 DIRECT = {"build_op_test", "--inplace"}
 
 
@@ -159,24 +163,35 @@ class BuildOpTest(Command):
   """Makes the C++ tests; they need no TensorFlow."""
 
   description = "build the ops' C++ tests"
-  user_options = [("sanitize", None, "with AddressSanitizer and UndefinedBehaviorSanitizer")]
-  boolean_options = ["sanitize"]
+  user_options = [
+      ("sanitize", None, "with AddressSanitizer and UndefinedBehaviorSanitizer"),
+      ("fuzz", None, "libFuzzer's targets instead, which need clang")]
+  boolean_options = ["sanitize", "fuzz"]
 
   def initialize_options(self):
-    self.sanitize = False
+    self.sanitize = self.fuzz = False
 
   def finalize_options(self):
     pass
 
   def run(self):
-    flags = SANITIZE if self.sanitize else ("-O3",)
-    suffix = "-sanitized" if self.sanitize else ""
-    algorithm = Compiler(f"build/ops{suffix}", flags).objects(algorithm_flags())
-    tests = Compiler(f"build/ops{suffix}", flags).objects(dict.fromkeys(TESTS, ()))
-    target = pathlib.Path(f"build/tests{suffix}")
+    if self.fuzz:
+      self._link(FUZZERS, "fuzz", FUZZ + ("-fsanitize=fuzzer-no-link",),
+                 FUZZ + ("-fsanitize=fuzzer",))
+    elif self.sanitize:
+      self._link(TESTS, "tests-sanitized", SANITIZE, SANITIZE)
+    else:
+      self._link(TESTS, "tests", ("-O3",), ("-O3",), objects="ops")
+
+  def _link(self, names, folder, compiling, linking, objects=None):
+    """Programs `names` into build/`folder`, their objects apart from other builds'."""
+    compile_into = Compiler(f"build/{objects or 'ops-' + folder}", compiling).objects
+    algorithm = compile_into(algorithm_flags())
+    mains = compile_into(dict.fromkeys(names, ()))
+    target = pathlib.Path("build", folder)
     target.mkdir(parents=True, exist_ok=True)
-    for name, test in zip(TESTS, tests):
-      run([compiler(), *flags, "-o", str(target / name), test, *algorithm, "-lpthread"])
+    for name, main in zip(names, mains):
+      run([compiler(), *linking, "-o", str(target / name), main, *algorithm, "-lpthread"])
 
 
 setup(

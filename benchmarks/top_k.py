@@ -3,6 +3,7 @@
 
     python benchmarks/top_k.py                                   # a million vectors
     python benchmarks/top_k.py --json=top_k.json --picture=top_k.png
+    python benchmarks/top_k.py --peer_python=/venv/bin/python    # one that has torch, faiss
     python benchmarks/top_k.py --large --rows=13353718 --k=8,5000   # as in the paper
 
 Prints medians with their spread, how many times faster each is than float32 tf.matmul +
@@ -16,8 +17,6 @@ import os
 import pathlib
 import platform
 import re
-import statistics
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import realm_tf  # noqa: F401  chooses Keras 2 before TensorFlow is imported
@@ -25,8 +24,10 @@ import realm_tf  # noqa: F401  chooses Keras 2 before TensorFlow is imported
 # isort: split
 import numpy as np
 import tensorflow as tf
+import top_k_foreign
 import top_k_peers
 from absl import app, flags
+from top_k_measure import Plan, measure, timed
 
 _ROWS = flags.DEFINE_integer("rows", 1_000_000, "N, vectors in the table.", lower_bound=1000)
 _DEPTH = flags.DEFINE_integer("depth", 128, "D, length of a vector.", lower_bound=1)
@@ -39,6 +40,8 @@ _ONLY = flags.DEFINE_string(
 _LARGE = flags.DEFINE_bool(
     "large", False, "One bfloat16 table only, made where it lies, and how much memory the "
     "searches took beyond it.")
+_PEERS = flags.DEFINE_list(
+    "peer_python", [], "Other interpreters, to measure the torch or faiss that they have.")
 _JSON = flags.DEFINE_string("json", None, "Also write all figures to this file.")
 _PICTURE = flags.DEFINE_string("picture", None, "Also draw the table into this file.")
 
@@ -85,28 +88,20 @@ def processor() -> str:
           f"({' '.join(sets)})")
 
 
-def timed(run, seconds: float, repeats: int) -> list[float]:
-  """Milliseconds of each repetition; the caller has run it once to warm up."""
-  times, end = [], time.perf_counter() + seconds
-  while len(times) < repeats or (time.perf_counter() < end and len(times) < 1000):
-    start = time.perf_counter()
-    run()
-    times.append(1e3 * (time.perf_counter() - start))
-  return times
+def reading(size: int) -> float:
+  """Milliseconds in which all cores together read `size` bytes: sums of 32 pieces.
 
-
-def bandwidth() -> float:
-  """Bytes per second that all cores together read: dot products of 64 MB pieces."""
-  pieces = np.array_split(np.ones(200_000_000, np.float32), 12)
+  Measured for each size, as a part of a table that is read again may still be cached.
+  """
+  pieces = np.array_split(np.ones(size // 4, np.float32), 32)
   with ThreadPoolExecutor(os.cpu_count()) as pool:
-    times = timed(lambda: list(pool.map(lambda piece: piece.dot(piece), pieces)), 1, 6)
-  return 1e3 * 800_000_000 / min(times)
+    return min(timed(lambda: list(pool.map(lambda piece: piece.dot(piece), pieces)), 1, 6))
 
 
 def matmul_peak(dtype: tf.DType) -> float:
   """The most multiply-adds, counted twice, that tf.matmul does in a second."""
   best = 0.0
-  for shape in ((2048, 2048, 2048), (512, 128, 16384)):
+  for shape in ((2048, 2048, 2048), (4096, 1024, 4096), (512, 128, 16384)):
     left = tf.cast(tf.random.normal(shape[:2]), dtype)
     right = tf.cast(tf.random.normal(shape[1:]), dtype)
     run = tf.function(lambda left=left, right=right: tf.matmul(left, right))
@@ -115,38 +110,37 @@ def matmul_peak(dtype: tf.DType) -> float:
   return best
 
 
-def measure(method, table, queries, truth):
-  """Fills `truth` if it is empty; gives a dictionary per (k, batch)."""
-  start = time.perf_counter()
-  search = method.prepare(table)
-  prepared = time.perf_counter() - start
-  cells = []
-  for k in map(int, _K.value):
-    for batch in map(int, _BATCH.value):
-      rows = np.asarray(search(queries[:batch], k))
-      expected = truth.setdefault((k, batch), rows)
-      times = timed(lambda k=k, batch=batch: search(queries[:batch], k), _SECONDS.value,
-                    _REPEATS.value)
-      found = sum(len(np.intersect1d(*pair)) for pair in zip(rows, expected, strict=True))
-      cells.append({"method": method.name, "k": k, "batch": batch, "repeats": len(times),
-                    "median_ms": statistics.median(times), "fastest_ms": min(times),
-                    "slowest_ms": max(times), "recall": found / rows.size,
-                    "prepare_s": prepared})
-  return cells
+# Bytes per row of D values that a search must read.
+_ROW_BYTES = {"float32": lambda depth: 4 * depth, "bfloat16": lambda depth: 2 * depth,
+              "shadow": lambda depth: -(-depth // 32) * 32 + 8}
+
+
+def machine_speeds() -> dict:
+  """What the floors rest on."""
+  return {"processor": processor(),
+          "matmul_float32": matmul_peak(tf.float32),
+          "matmul_bfloat16": matmul_peak(tf.bfloat16),
+          **{f"read_{name}_ms": reading(_ROWS.value * size(_DEPTH.value))
+             for name, size in _ROW_BYTES.items()}}
 
 
 def floors(machine, batch: int) -> dict[str, float]:
-  """Milliseconds below which no search can be that reads or multiplies everything."""
-  size, products = _ROWS.value * _DEPTH.value, 2.0 * batch * _ROWS.value * _DEPTH.value
-  return {name: 1e3 * max(bytes_per_value * size / machine["bandwidth"],
-                          products / machine[f"matmul_{name}"])
-          for name, bytes_per_value in (("float32", 4), ("bfloat16", 2))}
+  """Milliseconds below which no search can be that reads or multiplies everything.
+
+  The shadow is for few queries only.
+  """
+  products = 2.0 * batch * _ROWS.value * _DEPTH.value
+  found = {name: max(machine[f"read_{name}_ms"],
+                     1e3 * products / machine[f"matmul_{name}"])
+           for name in ("float32", "bfloat16")}
+  return found | ({"shadow": machine["read_shadow_ms"]} if batch <= 4 else {})
 
 
 def print_table(cells, machine) -> None:
   batches = list(map(int, _BATCH.value))
   print(f"\nN = {_ROWS.value:,}, D = {_DEPTH.value}; {machine['processor']}\n"
-        f"bandwidth {machine['bandwidth'] / 1e9:.1f} GB/s, tf.matmul "
+        f"tables are read in {machine['read_float32_ms']:.2f} ms (float32) and "
+        f"{machine['read_bfloat16_ms']:.2f} (bfloat16); tf.matmul "
         f"{machine['matmul_float32'] / 1e9:.0f} GFLOP/s in float32, "
         f"{machine['matmul_bfloat16'] / 1e9:.0f} in bfloat16")
   for k in map(int, _K.value):
@@ -159,9 +153,10 @@ def print_table(cells, machine) -> None:
       row = {cell["batch"]: cell for cell in here if cell["method"] == name}
       print(f"{name:30}" + "".join(_cell(row[batch], baseline) for batch in batches) +
             f"   {min(cell['recall'] for cell in row.values()):.3f}")
-    for name in ("float32", "bfloat16"):
-      print(f"{'floor, ' + name:30}" +
-            "".join(f"{floors(machine, batch)[name]:>10.2f}{'':26}" for batch in batches))
+    for name in _ROW_BYTES:
+      there = [floors(machine, batch).get(name) for batch in batches]
+      print(f"{'floor, ' + name:30}" + "".join(
+          f"{'':36}" if floor is None else f"{floor:>10.2f}{'':26}" for floor in there))
 
 
 def _cell(cell, baseline) -> str:
@@ -184,7 +179,7 @@ def draw(cells, machine, path: str) -> None:
     axis.barh([cell["method"] for cell in here], [cell["median_ms"] for cell in here],
               color=["tab:orange" if cell["method"].startswith("realm_tf") else "tab:gray"
                      for cell in here])
-    for (name, floor), style in zip(floors(machine, batch).items(), (":", "--"), strict=True):
+    for (name, floor), style in zip(floors(machine, batch).items(), (":", "--", "-.")):
       axis.axvline(floor, color="black", linestyle=style, label=f"floor, {name}")
     axis.set(xscale="log", xlabel="ms, median", title=f"B = {batch}, k = {k}")
   axes[0][0].legend(fontsize="small")
@@ -194,9 +189,9 @@ def draw(cells, machine, path: str) -> None:
   figure.savefig(path, dpi=120)
 
 
-def chosen_methods() -> list[top_k_peers.Method]:
-  methods = top_k_peers.ours() + top_k_peers.installed_peers()
-  return [method for method in methods if re.search(_ONLY.value, method.name)]
+def plan() -> Plan:
+  return Plan(list(map(int, _K.value)), list(map(int, _BATCH.value)), _SECONDS.value,
+              _REPEATS.value)
 
 
 def memory(field: str) -> int:
@@ -211,7 +206,7 @@ def measure_large(machine) -> list[dict]:
   before = memory("VmRSS")
   table, queries = clustered(_ROWS.value, _DEPTH.value, max(map(int, _BATCH.value)),
                              tf.bfloat16.as_numpy_dtype)
-  cells = measure(top_k_peers.in_place(), table, queries, {})
+  cells = measure(top_k_peers.in_place(), table, queries, {}, plan())
   extra = memory("VmHWM") - before - table.nbytes
   print_table(cells, machine)
   print(f"\ntable {table.nbytes / 1e9:.2f} GB; everything else, making it included, "
@@ -222,20 +217,27 @@ def measure_large(machine) -> list[dict]:
 def measure_all(machine) -> list[dict]:
   """Every method in turn, on the same float32 vectors."""
   table, queries = clustered(_ROWS.value, _DEPTH.value, max(map(int, _BATCH.value)))
-  cells, truth = [], {}
-  for method in chosen_methods():
-    cells += measure(method, table, queries, truth)
-    row = [f"{cell['median_ms']:.1f} ms" for cell in cells if cell["method"] == method.name]
-    print(f"{method.name}: {cells[-1]['prepare_s']:.1f} s to prepare, {', '.join(row)}",
-          flush=True)
+  truth: dict = {}
+
+  def each_method():
+    for method in top_k_peers.ours() + top_k_peers.installed_peers():
+      if re.search(_ONLY.value, method.name):
+        yield measure(method, table, queries, truth, plan())
+    for python in _PEERS.value:
+      yield from top_k_foreign.measure_in(python, table, queries, truth, plan())
+
+  cells = []
+  for found in each_method():
+    row = [f"{cell['median_ms']:.1f} ms" for cell in found]
+    print(f"{found[0]['method']}: {found[0]['prepare_s']:.1f} s to prepare, "
+          f"{', '.join(row)}", flush=True)
+    cells += found
   print_table(cells, machine)
   return cells
 
 
 def main(_) -> None:
-  machine = {"processor": processor(), "bandwidth": bandwidth(),
-             "matmul_float32": matmul_peak(tf.float32),
-             "matmul_bfloat16": matmul_peak(tf.bfloat16)}
+  machine = machine_speeds()
   cells = measure_large(machine) if _LARGE.value else measure_all(machine)
   if _JSON.value:
     pathlib.Path(_JSON.value).write_text(json.dumps(

@@ -1,31 +1,21 @@
 # Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
 """The searches that benchmarks/top_k.py compares: our op, and whatever is installed.
 
-A method is `prepare(table [N, D] float32) -> search(queries [B, D] float32, k) -> rows`;
-what `prepare` does is not timed. One that cannot be imported is left out.
+What `prepare` does is not timed. One that cannot be imported is left out.
 """
 
-import dataclasses
 import importlib.util
-from typing import Callable
 
 import realm_tf  # noqa: F401  chooses Keras 2 before TensorFlow is imported
 
 # isort: split
 import numpy as np
 import tensorflow as tf
+import top_k_foreign
+from top_k_measure import Method
 
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.top_k import top_k_inner_product
-
-Search = Callable[[np.ndarray, int], np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Method:
-  """One row of the table."""
-  name: str
-  prepare: Callable[[np.ndarray], Search]
 
 
 def _ours(table_type, query_type, shadow=False):
@@ -81,35 +71,6 @@ def _scann_search(searcher):
   return search
 
 
-def _faiss_flat(table):
-  import faiss
-  index = faiss.IndexFlatIP(table.shape[1])
-  index.add(table)
-  return lambda queries, k: index.search(queries, k)[1]
-
-
-def _faiss_bfloat16(table):
-  import faiss
-  index = faiss.IndexScalarQuantizer(table.shape[1], faiss.ScalarQuantizer.QT_bf16,
-                                     faiss.METRIC_INNER_PRODUCT)
-  index.train(table[:1000])
-  index.add(table)
-  return lambda queries, k: index.search(queries, k)[1]
-
-
-def _torch(dtype):
-  def prepare(table):
-    import torch
-    kind = getattr(torch, dtype)
-    columns = torch.from_numpy(table).to(kind).T
-
-    def search(queries, k):
-      with torch.inference_mode():
-        return torch.topk(torch.from_numpy(queries).to(kind) @ columns, k)[1].numpy()
-    return search
-  return prepare
-
-
 def ours() -> list[Method]:
   """Our op, by dtype of table and queries; the first one's rows are the truth."""
   float32, bfloat16 = tf.float32, tf.bfloat16
@@ -127,12 +88,9 @@ def installed_peers() -> list[Method]:
       ("tensorflow", Method("tf.matmul + top_k, bfloat16", _tensorflow(tf.bfloat16))),
       ("scann", Method("ScaNN brute force", _scann_brute_force)),
       ("scann", Method("ScaNN tree + AH + reorder", _scann_tree)),
-      ("torch", Method("PyTorch float32 + topk", _torch("float32"))),
-      ("torch", Method("PyTorch bfloat16 + topk", _torch("bfloat16"))),
-      ("faiss", Method("FAISS IndexFlatIP", _faiss_flat)),
-      ("faiss", Method("FAISS bfloat16 quantiser", _faiss_bfloat16)),
   ]
-  return [method for package, method in peers if importlib.util.find_spec(package)]
+  return [method for package, method in peers
+          if importlib.util.find_spec(package)] + top_k_foreign.installed()
 
 
 # The row that ratios are taken against.

@@ -19,9 +19,16 @@
 //   float            the same in float: where no instruction rounds, and where
 //                    rounding would let too much through
 //
+// A GUESS. For large k most of what a scan finds at first is not among the best. So one
+// block in sixteen is scanned first, and a score that rather more than k rows of the
+// table are likely to reach is the threshold to begin with. If the k-th best that the
+// scan then finds scores no less, nothing that was dropped, which scores less, could
+// have come before it; else those queries are searched again without a guess.
+//
 // A pair that might still be among the k best becomes a candidate, with bounds on
-// its score; only the candidates whose bounds do not decide are scored, most of
-// them at the end (top_k_collector.h). Memory is O(B k) per worker plus tiles;
+// its score; only the candidates whose bounds do not decide are scored: after a guess
+// at once, as nearly all of them are wanted and their rows lie in the cache, else at the
+// end (top_k_collector.h). Memory is O(B k) per worker plus tiles;
 // [B, N] scores exist nowhere.
 //
 // WHY NOTHING IS LOST. Let T be a score that k rows are known to reach. A pair

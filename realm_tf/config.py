@@ -32,6 +32,7 @@ class RetrieverConfig:
   projection_size: int = 128
   shared_towers: bool = True
   precision: str = "float32"  # of products with weights: "float32" or "bfloat16"
+  recompute: bool = False  # layers again for the gradient: less memory, more time
   query_length: int = 64  # word pieces, special tokens counted
   document_length: int = 288
 
@@ -42,6 +43,7 @@ class EncoderConfig:
   weights: str = ""
   num_layers: int = 0
   precision: str = "float32"
+  recompute: bool = False
   span_hidden_size: int = 256
   max_span_width: int = 10  # word pieces
   span_norm_eps: float = 1e-3  # of the span head's norm; BERT's norms have 1e-12

@@ -11,8 +11,8 @@ from typing import Callable, Mapping, Sequence
 import numpy as np
 
 Points = Sequence[tuple[float, float]]
-_WIDTH, _HEIGHT = 340, 178
-_TOP, _BOTTOM, _LEFT = 10, 26, 44
+_WIDTH, _HEIGHT = 340, 184
+_TOP, _BOTTOM, _LEFT = 10, 32, 44
 _LABEL_ROOM, _LABEL_APART = 84, 13
 
 
@@ -55,7 +55,7 @@ def smoothed(values: Sequence[float]) -> np.ndarray | None:
 
 def line_chart(series: Mapping[str, Points], *, form: Callable[[float], str] = number,
                span: tuple[float, float] | None = None, x_label: str = "step",
-               x_ticks: Sequence[float] = (), log: bool = False,
+               until: float = 0, x_ticks: Sequence[float] = (), log: bool = False,
                marks: Sequence[float] = (), limit: float | None = None) -> str:
   """One chart.
 
@@ -65,6 +65,7 @@ def line_chart(series: Mapping[str, Points], *, form: Callable[[float], str] = n
     form: writes a value of y.
     span: of y at least; the values' own by default.
     x_label: under the axis.
+    until: x at least, so that charts of one stage have the same axis.
     x_ticks: on it; round numbers by default, which begin at 0.
     log: x by its logarithm.
     marks: x of events, drawn as ticks on the axis.
@@ -78,7 +79,7 @@ def line_chart(series: Mapping[str, Points], *, form: Callable[[float], str] = n
   kept = {name: points for name, points in kept.items() if points}
   if not kept:
     return ""
-  frame = _Frame(kept, span, x_ticks, log)
+  frame = _Frame(kept, span, until, x_ticks, log)
   parts = [frame.grid(form, x_label)]
   if limit is not None and limit <= frame.y_ticks[-1]:
     y = frame.y(limit)
@@ -96,14 +97,15 @@ class _Frame:
   """From values to places in the picture."""
 
   def __init__(self, series: Mapping[str, Points], span: tuple[float, float] | None,
-               x_ticks: Sequence[float], log: bool):
+               until: float, x_ticks: Sequence[float], log: bool):
     self.right = _WIDTH - (_LABEL_ROOM if len(series) > 1 else 12)
     xs, ys = zip(*(point for points in series.values() for point in points))
     self.y_ticks = ticks(min(ys + (span or ())[:1]), max(ys + (span or ())[1:]))
-    self.x_ticks = list(x_ticks) or [t for t in ticks(0, max(xs), 4) if t <= max(xs)]
+    last = max(*xs, until)
+    self.x_ticks = list(x_ticks) or [t for t in ticks(0, last, 4) if t <= last]
     self._scale = math.log2 if log else float
     self._first = self._scale(self.x_ticks[0] if log else 0)
-    self._last = max(self._scale(max(xs)), self._first + 1e-9)
+    self._last = max(self._scale(last), self._first + 1e-9)
 
   def x(self, value: float) -> float:
     share = (self._scale(value) - self._first) / (self._last - self._first)
@@ -121,9 +123,9 @@ class _Frame:
                    f'<text x="{_LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">'
                    f"{html.escape(form(tick))}</text>")
     for tick in self.x_ticks:
-      parts.append(f'<text x="{self.x(tick):.1f}" y="{_HEIGHT - 11}" text-anchor="middle">'
+      parts.append(f'<text x="{self.x(tick):.1f}" y="{_HEIGHT - 18}" text-anchor="middle">'
                    f"{number(tick)}</text>")
-    parts.append(f'<text x="{self.right}" y="{_HEIGHT - 1}" text-anchor="end" '
+    parts.append(f'<text x="{self.right}" y="{_HEIGHT - 3}" text-anchor="end" '
                  f'class="axis">{html.escape(x_label)}</text>')
     return "".join(parts)
 

@@ -1,6 +1,7 @@
 """The curves of a stage as small charts, each under a name that says what it shows."""
 
 import html
+import math
 from typing import Any, Mapping, NamedTuple
 
 from realm_tf.evaluation.charts import figure, line_chart, number, percent
@@ -41,7 +42,10 @@ _GROUPS: dict[str, dict[str, Metric]] = {
         "gradient_cosine": Metric("Truncated against full", "cosine of the gradients",
                                   cosine=True),
         "softmax_mass": Metric("Softmax mass", "p(z|x) that the candidates hold", True),
-        "posterior_mass": Metric("Posterior mass", "p(z|x,y) that they hold", True)}}
+        "posterior_mass": Metric("Posterior mass", "p(z|x,y) that they hold", True)},
+    "Speed": {
+        "step_seconds": Metric("Time of a step", "seconds"),
+        "input_wait_seconds": Metric("Waiting for input", "seconds per step")}}
 _INDEX = {
     "index_churn": Metric("Churn", "of the top K, by the last swap", True),
     "stale_index_recall": Metric("Recall before the swap", "new top K by the old", True),
@@ -66,8 +70,9 @@ def curves(stage: str, curve: Curve) -> str:
 
 
 def _charts(metrics: Mapping[str, Metric], series: Mapping[str, Any]) -> list[str]:
+  until = max((points[-1][0] for points in series.values()), default=0)
   charts = [_chart(metric, {name: series[name] for name in series
-                            if name.partition("@")[0] == key})
+                            if name.partition("@")[0] == key}, until)
             for key, metric in metrics.items()]
   return [chart for chart in charts if chart]
 
@@ -87,12 +92,14 @@ def _others(series: Mapping[str, Any]) -> dict[str, Metric]:
       name.partition("@")[0] for name in sorted(series)) if key not in known}
 
 
-def _chart(metric: Metric, series: Mapping[str, list[tuple[float, float]]]) -> str:
+def _chart(metric: Metric, series: Mapping[str, list[tuple[float, float]]],
+           until: float) -> str:
   if not series:
     return ""
   form = percent if metric.share else number
-  lines = {name.partition("@")[2] or "all": points for name, points in series.items()}
-  drawn = line_chart(lines, form=form,
+  lines = {name.partition("@")[2].replace("_", " ") or "all": points
+           for name, points in series.items()}
+  drawn = line_chart(lines, form=form, until=until,
                      span=(0, 1) if metric.share or metric.cosine else None)
   if not drawn:
     return ""
@@ -105,8 +112,10 @@ def index(curve: Curve, max_staleness: int) -> str:
   series = _series(curve)
   if "index_staleness" not in series:
     return ""
-  steps = series.get("index_step", [])
-  swaps = [x for (_, before), (x, now) in zip(steps, steps[1:]) if now > before]
+  # Of records that are means over steps, the one in which the number of swaps begins to rise.
+  counts = series.get("index_swaps", [])
+  swaps = [x for (_, before), (x, now) in zip(counts, counts[1:])
+           if math.ceil(now) > math.ceil(before)]
   drawn = line_chart({"age": series["index_staleness"]}, span=(0, 0), marks=swaps,
                      limit=max_staleness)
   times = "no swap" if not swaps else f"{len(swaps)} swap{'s' * (len(swaps) > 1)} (ticks)"

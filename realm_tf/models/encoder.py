@@ -76,7 +76,7 @@ class KnowledgeEncoder(tf_keras.layers.Layer):
 
   def __init__(self, config: EncoderConfig, bert: BertConfig, **kwargs):
     super().__init__(**kwargs)
-    self.bert = Bert(bert, config.precision, name="bert")
+    self.bert = Bert(bert, config.precision, config.recompute, name="bert")
     self.masked_lm = MaskedLanguageModel(bert, name="masked_lm")
     self.span_head = SpanHead(config.span_hidden_size, config.max_span_width,
                               config.span_norm_eps, name="span_head")

@@ -21,10 +21,10 @@ class Tower(tf_keras.layers.Layer):
   """
 
   def __init__(self, bert: BertConfig, pooling: str, projection_size: int,
-               precision: str = "float32", **kwargs):
+               precision: str = "float32", recompute: bool = False, **kwargs):
     super().__init__(**kwargs)
     self.pooling = pooling
-    self.bert = Bert(bert, precision, name="bert")
+    self.bert = Bert(bert, precision, recompute, name="bert")
     self.pooler = (tf_keras.layers.Dense(bert.hidden_size, "tanh", name="pooler")
                    if pooling == "pooler" else None)
     # An orthogonal projection keeps what the pre-trained vectors know of distance.
@@ -58,7 +58,7 @@ class Retriever(tf_keras.layers.Layer):
   def make_tower(self, name: str, precision: str = "") -> Tower:
     """Another tower of the same shape, with weights of its own; by default as precise."""
     return Tower(self.bert_config, self.config.pooling, self.config.projection_size,
-                 precision or self.config.precision, name=name)
+                 precision or self.config.precision, self.config.recompute, name=name)
 
   @property
   def towers(self) -> list[Tower]:

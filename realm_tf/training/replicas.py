@@ -153,14 +153,16 @@ def map_shares(strategy: tf.distribute.Strategy, compute: Callable[[Any], tf.Ten
   """Maps each replica's share of a batch, and puts what comes out together again.
 
   As `run_on_shares`, but from [B / R, ...] to [B / R, ...]; each process gets all [B, ...].
+  A batch that cannot be shared out evenly is mapped as a whole.
   """
-  count = strategy.num_replicas_in_sync
-  if count == 1:
+  count, rows = strategy.num_replicas_in_sync, tf.nest.flatten(batch)[0].shape[0]
+  if count == 1 or rows is None or rows % count:
     return compute(batch)
-  first = tf.nest.flatten(batch)[0]
-  size = (first.shape[0] or tf.shape(first)[0]) // count
-  return strategy.gather(strategy.run(
-      lambda batch: compute(part_of(batch, _replica(), size)), args=(batch,)), axis=0)
+
+  def on_replica(batch: Any) -> tf.Tensor:
+    return compute(part_of(batch, _replica(), rows // count))
+
+  return strategy.gather(strategy.run(on_replica, args=(batch,)), axis=0)
 
 
 def replicated(strategy: tf.distribute.Strategy, step: Callable[[Any], Metrics],

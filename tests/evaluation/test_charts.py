@@ -56,6 +56,14 @@ def test_logarithmic_axis_has_equal_steps_for_doublings():
   assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.2)
 
 
+def test_a_short_curve_ends_where_it_ends():
+  svg = charts.line_chart({"mass": [(0, 0.1), (40, 0.2)]}, until=80)
+  whole = charts.line_chart({"mass": [(0, 0.1), (80, 0.2)]})
+  ends = [_path(one, "line s0")[-1][0] for one in (svg, whole)]
+  start = _path(svg, "line s0")[0][0]
+  assert (ends[0] - start) * 2 == pytest.approx(ends[1] - start, abs=0.3)
+
+
 def test_lines_are_named_at_their_ends_without_overlap():
   svg = charts.line_chart({"fresh <b>": [(0, 1.0), (9, 2.0)], "stale": [(0, 1.0), (9, 2.01)]})
   names = [e for e in _parsed(svg).iter("text") if "name" in (e.get("class") or "")]

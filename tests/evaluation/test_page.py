@@ -74,7 +74,7 @@ def _record():
 @pytest.fixture(name="whole")
 def _whole():
   curve = [(step, {"loss": 1.0 / step, f"odd_{_EVIL}": 1.0, "index_staleness": step % 4,
-                   "index_step": step - step % 4, "index_churn": 0.1})
+                   "index_swaps": [0, 0, 0.5, 1, 1, 1, 2, 2][step - 1], "index_churn": 0.1})
            for step in range(1, 9)]
   return page.page(_EVIL, [
       page.header(_EVIL, [(_EVIL, _EVIL)]),
@@ -126,7 +126,7 @@ def test_answers_are_marked_in_their_passage(whole):
   assert whole.count("✓") == 1 and whole.count("✗") == 1
 
 
-def test_swaps_are_marked_where_the_index_step_rises(whole):
+def test_swaps_are_marked_where_their_number_rises(whole):
   assert "2 swaps" in whole and whole.count('class="mark"') == 2
 
 

@@ -176,9 +176,9 @@ def test_examples_of_a_resumed_run_are_not_there_twice(tmp_path):
   path = tmp_path / "examples.jsonl"
   assert read_examples(path) == []
   log = Log(tmp_path, 0)
-  for step in (0, 10, 20):
+  for step in (0, 10, 20, 30):
     log.example({"sentence": f"Łódź <{step}>"}, step)
-  resumed = Log(tmp_path, 10)  # killed after 20, its newest checkpoint is of 10
+  resumed = Log(tmp_path, 10)  # killed after 30, its newest checkpoint is of 10
   resumed.example({"sentence": "again"}, 20)
   resumed.example({"sentence": "once more"}, 20)
   assert read_examples(path) == [

@@ -96,6 +96,22 @@ def test_own_first_has_the_gradient_of_a_plain_concatenation(mirrored):
     np.testing.assert_allclose(gradients.values[replica], expected)
 
 
+@pytest.mark.parametrize("rows", [1, 4, 5])
+def test_shares_are_put_together_in_their_order(mirrored, rows):
+  traces = []
+
+  @tf.function
+  def doubled(values, others):
+    def compute(share):
+      traces.append(share[0].shape[0])
+      return share[0] * 2 + share[1]
+    return replicas.map_shares(mirrored, compute, (values, others))
+
+  values = tf.reshape(tf.range(rows * 3), [rows, 3])
+  np.testing.assert_array_equal(doubled(values, values + 1), values * 3 + 1)
+  assert traces == ([2, 2] if rows == 4 else [rows])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stage, changes", [
     *((stage, {}) for stage in stages.STAGES),

@@ -1,7 +1,7 @@
-"""A pre-training step of Hugging Face's REALM; run by `training_step.py`, not by itself.
+"""A pre-training step of Hugging Face's REALM; run by `benchmarks/training.py`, not by itself.
 
 Needs torch and transformers 4.30.2 (the last that had REALM), and nothing of realm_tf.
-Prints seconds per step and the peak memory in MB as JSON.
+Prints seconds per step and the peak memory in GB as JSON.
 """
 
 import json
@@ -50,7 +50,7 @@ def main(sizes, precision, repeats):
     seconds.append(time.perf_counter() - begun)
   print(json.dumps({
       "seconds": seconds[1:],
-      "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+      "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
 
 
 if __name__ == "__main__":

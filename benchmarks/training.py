@@ -1,0 +1,211 @@
+"""A pre-training step of the same sizes and mathematics: ours and Hugging Face's.
+
+    python benchmarks/training.py --json=training.json
+    python benchmarks/training.py --profile            # where a step of ours goes
+
+Hugging Face's is that of transformers 4.30.2 with PyTorch, in an environment of its own
+that is made in build/ (hugging_face/requirements.txt). All sequences are of full length,
+so nothing that ours saves on real text (padding, blocks that are retrieved twice, short
+null documents) counts; "ours, real text" is the same step with the lengths of Wikipedia
+leads. Each measurement is a process of its own; the rounds take turns.
+"""
+
+import json
+import resource
+import sys
+import tempfile
+import time
+
+import peers
+from absl import app, flags
+from machine import processor
+
+from realm_tf.files import new_file
+
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "How often every system is measured.")
+_REPEATS = flags.DEFINE_integer("repeats", 3, "Steps per measurement, after two to warm up.")
+_JSON = flags.DEFINE_string("json", None, "Where to write the numbers.")
+_PROFILE = flags.DEFINE_bool("profile", False, "Only a profile of our step, by operation.")
+_RECOMPUTE = flags.DEFINE_bool("recompute", False, "Ours keeps no activations of layers.")
+_OURS = flags.DEFINE_enum("ours", None, ["float32", "bfloat16"],
+                          "Measure ours in this process; used by the script itself.")
+_TEXT = flags.DEFINE_string("lengths", None, "File of lengths; used by the script itself.")
+
+SIZES = {"vocabulary": 30522, "hidden": 384, "layers": 6, "heads": 12, "batch": 4,
+         "candidates": 8, "query": 64, "document": 128, "masks": 3}
+_PRECISIONS = ("float32", "bfloat16")
+
+
+def teraflop(queries, documents, pairs) -> float:
+  """Of the products of a step, forward and backward, for sequences of these lengths."""
+  s = SIZES
+  forward = s["batch"] * s["candidates"] * s["masks"] * s["hidden"] * s["vocabulary"] * 2
+  for lengths in (queries, documents, pairs):
+    for length in lengths:
+      forward += length * s["layers"] * (24 * s["hidden"] ** 2 + 4 * length * s["hidden"])
+  return 3 * forward / 1e12
+
+
+def _full_lengths():
+  s = SIZES
+  rows = s["batch"] * s["candidates"]
+  return [s["query"]] * s["batch"], [s["document"]] * rows, [s["query"] + s["document"]] * rows
+
+
+def _real_lengths():
+  """Of sentences, of leads cut to 128 pieces, and of both; one of K leads is the null one."""
+  import numpy as np
+
+  from realm_tf import assets
+  from realm_tf.corpus.readers import read_documents
+  from realm_tf.text.sentences import split_sentences
+  from realm_tf.text.tokenizer import Tokenizer
+
+  s, rng = SIZES, np.random.default_rng(0)
+  places = assets.fetch(["minilm", "wiki-leads"], "data")
+  tokenizer = Tokenizer.from_file(places["minilm"] / "vocab.txt")
+  documents = list(read_documents(places["wiki-leads"] / "summaries.json"))
+  texts = [documents[i].text for i in rng.permutation(len(documents))[:400]]
+  bodies = tokenizer.tokenize(texts).row_lengths().numpy()
+  sentences = [text[first:end] for text in texts for first, end in split_sentences(text)]
+  spoken = tokenizer.tokenize(sentences).row_lengths().numpy()
+  query = np.minimum(rng.choice(spoken[spoken >= 8], s["batch"]), s["query"] - 2)
+  body = np.minimum(rng.choice(bodies, [s["batch"], s["candidates"]]), s["document"] - 6)
+  body[:, 0] = 0  # the null document
+  return ((query + 2).tolist(), (body + 6).ravel().tolist(),
+          (query[:, None] + body + 3).ravel().tolist())
+
+
+def _make_step(precision: str, lengths):
+  import tensorflow as tf
+
+  from realm_tf.config import EncoderConfig, PretrainConfig, RetrieverConfig
+  from realm_tf.models import losses
+  from realm_tf.models.bert import BertConfig
+  from realm_tf.models.encoder import KnowledgeEncoder
+  from realm_tf.models.retriever import Retriever
+  from realm_tf.text.inputs import Packed
+  from realm_tf.training.optimizer import make_optimizer
+
+  s = SIZES
+  bert = BertConfig(s["vocabulary"], s["hidden"], s["layers"], s["heads"], 4 * s["hidden"],
+                    hidden_act="gelu_new")
+  recompute = _RECOMPUTE.value
+  retriever = Retriever(RetrieverConfig(precision=precision, recompute=recompute), bert)
+  encoder = KnowledgeEncoder(EncoderConfig(precision=precision, recompute=recompute), bert)
+  rows = s["batch"] * s["candidates"]
+
+  def packed(lengths) -> Packed:
+    ids = tf.random.uniform([len(lengths), max(lengths)], 1000, s["vocabulary"], tf.int32)
+    return Packed(ids, tf.sequence_mask(lengths), tf.zeros_like(ids), tf.constant(lengths))
+
+  queries, documents, pairs = map(packed, lengths)
+  positions = tf.tile(tf.range(3, 3 + s["masks"])[None], [rows, 1])
+  labels = tf.gather(pairs.ids, positions, batch_dims=1)
+  ones = tf.ones([rows, s["masks"]])
+  optimizer = make_optimizer(PretrainConfig(learning_rate=3e-5))
+
+  @tf.function
+  def step():
+    with tf.GradientTape() as tape:
+      of_queries, of_documents = retriever(queries, documents)
+      scores = tf.einsum("bd,bkd->bk", of_queries, tf.reshape(
+          of_documents, [s["batch"], s["candidates"], -1]))
+      log_probs = tf.reshape(encoder.mask_log_probs(pairs, positions, labels, ones),
+                             [s["batch"], s["candidates"], -1])
+      loss = tf.reduce_mean(losses.per_mask_loss(scores, log_probs, ones[:s["batch"]]))
+    variables = [*retriever.trainable_variables, *encoder.bert.trainable_variables,
+                 *encoder.masked_lm.trainable_variables]
+    optimizer.apply(tape.gradient(loss, variables), variables)
+    return loss
+
+  return step
+
+
+def _measure_ours(precision: str, lengths) -> None:
+  step, seconds = _make_step(precision, lengths), []
+  for _ in range(_REPEATS.value + 2):  # the first traces, the second settles memory
+    begun = time.perf_counter()
+    step().numpy()
+    seconds.append(time.perf_counter() - begun)
+  print(json.dumps({"seconds": seconds[2:],
+                    "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
+
+
+def _profile(precision: str) -> None:
+  """Seconds of all threads together, by operation."""
+  import collections
+  import pathlib
+
+  import tensorflow as tf
+  from tensorflow.tsl.profiler.protobuf import xplane_pb2
+  step = _make_step(precision, _full_lengths())
+  for _ in range(2):
+    step().numpy()
+  with tempfile.TemporaryDirectory() as folder:
+    with tf.profiler.experimental.Profile(folder):
+      begun = time.perf_counter()
+      step().numpy()
+      wall = time.perf_counter() - begun
+    space = xplane_pb2.XSpace()
+    space.ParseFromString(next(pathlib.Path(folder).rglob("*.xplane.pb")).read_bytes())
+  total: collections.Counter = collections.Counter()
+  for plane in space.planes:
+    for line in plane.lines:
+      for event in line.events:
+        name = plane.event_metadata[event.metadata_id].name
+        if ":" in name:  # "node:Operation"
+          total[name.split(":", 1)[1]] += event.duration_ps / 1e12
+  print(f"{precision}: a step of {wall:.2f} s; what operations took, two at a time:")
+  for name, seconds in total.most_common(14):
+    print(f"  {seconds:6.3f} s  {name}")
+
+
+def main(_) -> None:
+  if _PROFILE.value:
+    for precision in _PRECISIONS:
+      _profile(precision)
+    return
+  if _OURS.value:
+    lengths = _full_lengths()
+    if _TEXT.value:
+      with open(_TEXT.value) as file:
+        lengths = json.load(file)
+    _measure_ours(_OURS.value, lengths)
+    return
+  full, real = _full_lengths(), _real_lengths()
+  ours = [sys.executable, __file__, f"--repeats={_REPEATS.value}"]
+  theirs = [peers.hugging_face_python(), peers.peer_script("step.py"), json.dumps(SIZES)]
+  with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+    json.dump(real, file)
+    file.flush()
+    commands = {}
+    for p in _PRECISIONS:
+      commands[f"Hugging Face, {p}"] = [*theirs, p, str(_REPEATS.value)]
+      commands[f"ours, {p}"] = [*ours, f"--ours={p}"]
+      commands[f"ours, real text, {p}"] = [*ours, f"--ours={p}", f"--lengths={file.name}"]
+    found = peers.take_turns(commands, _ROUNDS.value)
+  result = {"processor": processor(), "sizes": SIZES, "teraflop": teraflop(*full),
+            "teraflop_real_text": teraflop(*real), "rounds": _ROUNDS.value, "systems": {}}
+  print(f"{processor()}; batch {SIZES['batch']} x {SIZES['candidates']} candidates: "
+        f"{teraflop(*full):.2f} TFLOP, real text {teraflop(*real):.2f}\n")
+  for name, ones in found.items():
+    median, least, most, count = peers.pooled(ones)
+    peak = max(one["peak_gb"] for one in ones)
+    precision = name.rsplit(", ", 1)[1]
+    ratio = peers.pooled(found[f"Hugging Face, {precision}"])[0] / median
+    result["systems"][name] = {"seconds": median, "least": least, "most": most,
+                               "repeats": count, "peak_gb": peak, "ratio": ratio}
+    print(f"{name:26s} {median:6.2f} s ({least:.2f} - {most:.2f}, {count})  {peak:4.1f} GB  "
+          f"{ratio:5.2f}x")
+  for p in _PRECISIONS:
+    result[f"step_ratio_{p}"] = result["systems"][f"ours, {p}"]["ratio"]
+    result[f"real_text_ratio_{p}"] = result["systems"][f"ours, real text, {p}"]["ratio"]
+  result["peak_gb"] = max(result["systems"][f"ours, {p}"]["peak_gb"] for p in _PRECISIONS)
+  if _JSON.value:
+    with new_file(_JSON.value, "w") as file:
+      json.dump(result, file, indent=2)
+
+
+if __name__ == "__main__":
+  app.run(main)

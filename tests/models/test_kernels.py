@@ -1,0 +1,98 @@
+"""The two ways to compute between products: by our ops, and in stock TensorFlow ops."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from realm_tf.models import kernels
+from realm_tf.models.bert import Bert, BertConfig
+from tests import tiny
+
+_CONFIG = BertConfig(len(tiny.vocabulary()), 64, 2, 2, 96, 64)
+
+
+def _bert(**changes) -> Bert:
+  bert = Bert(_CONFIG, **changes)
+  rng = np.random.default_rng(0)
+  for variable in bert.variables:
+    variable.assign(rng.normal(size=variable.shape, scale=0.2))
+  return bert
+
+
+def _outcome(bert: Bert, packed):
+  """States of the tokens, and the gradient of a function of them."""
+  @tf.function
+  def run():
+    with tf.GradientTape() as tape:
+      hidden = tf.boolean_mask(bert(packed.ids, packed.mask, packed.segments), packed.mask)
+      weights = tf.cast(tf.reshape(tf.range(tf.size(hidden)), tf.shape(hidden)) % 7,
+                        hidden.dtype)
+      loss = tf.reduce_mean(hidden * weights)
+    return hidden, tape.gradient(loss, bert.trainable_variables)
+
+  hidden, gradients = run()
+  return [hidden, *map(tf.convert_to_tensor, gradients)]
+
+
+def _difference(ours, theirs):
+  """The largest of a tensor; those that are 0 but for rounding count by the others."""
+  least = 0.01 * tf.linalg.global_norm(theirs[1:])
+  return max(float(tf.norm(a - b) / tf.maximum(tf.norm(b), least))
+             for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("precision, least, most", [
+    ("float32", 0, 1e-5), ("bfloat16", 1e-6, 0.1)])
+def test_both_ways_agree(precision, least, most):
+  bert = _bert(precision=precision)
+  packed = tiny.random_packed(np.random.default_rng(1), 5, 30)
+  ours = _outcome(bert, packed)
+  with kernels.portable():
+    theirs = _outcome(bert, packed)
+  # In bfloat16 nothing would be compared, were the two the same.
+  assert least <= _difference(ours, theirs) < most
+
+
+@pytest.mark.parametrize("way", [kernels.Fused, kernels.Portable])
+def test_padding_changes_nothing(way):
+  bert, packed = _bert(), tiny.random_packed(np.random.default_rng(2), 4, 20)
+  wider = type(packed)(*(tf.pad(field, [[0, 0], [0, 9]]) for field in packed[:3]), packed[3])
+  outcomes = []
+  for rows in (packed, wider):
+    if way is kernels.Portable:
+      with kernels.portable():
+        outcomes.append(_outcome(bert, rows)[0])
+    else:
+      outcomes.append(_outcome(bert, rows)[0])
+  np.testing.assert_allclose(*outcomes, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_traced_as_portable_has_stock_ops_only():
+  bert, packed = _bert(), tiny.random_packed(np.random.default_rng(3), 2, 8)
+  function = tf.function(lambda: bert(packed.ids, packed.mask, packed.segments))
+  with kernels.portable():
+    stock = {op.type for op in function.get_concrete_function().graph.get_operations()}
+  ours = {op.type for op in tf.function(function.python_function).get_concrete_function()
+          .graph.get_operations()}
+  assert not any(name.startswith("Realm>") for name in stock)
+  assert "Realm>PackedAttention" in ours
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_recomputed_layers_have_the_same_gradient(precision):
+  packed = tiny.random_packed(np.random.default_rng(4), 3, 12)
+  kept = _outcome(_bert(precision=precision), packed)
+  again = _outcome(_bert(precision=precision, recompute=True), packed)
+  for ours, theirs in zip(again, kept, strict=True):
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_bad_shapes_are_named():
+  rows = tf.zeros([4, 8])
+  with pytest.raises(tf.errors.InvalidArgumentError, match=r"rise from 0 to N = 4"):
+    kernels.Fused.attention(tf.zeros([4, 24]), tf.zeros([24]),
+                            kernels.Layout(rows > 0, splits=tf.constant([0, 3])), 2)
+  with pytest.raises(tf.errors.InvalidArgumentError, match="input 1"):
+    kernels.Fused.activation(rows, tf.zeros([7]), "gelu")
+  with pytest.raises(tf.errors.InvalidArgumentError, match="input 3"):
+    kernels.Fused.norm(rows, rows, tf.zeros([8]), tf.zeros([7]), tf.zeros([8]), 1e-12)
