@@ -5,6 +5,7 @@ must see; this process looks at each and commits. A shard that is written twice,
 may do, is the same file.
 """
 
+import pathlib
 import shlex
 import time
 from typing import Any, Callable, Iterator
@@ -30,7 +31,7 @@ class _EmbedShard(beam.DoFn):
   def setup(self) -> None:
     self._corpus, self._embedder = self._open_worker()
 
-  def process(self, shard: tuple[Any, int, int]) -> Iterator[int]:
+  def process(self, shard: tuple[pathlib.Path, int, int]) -> Iterator[int]:
     path, first, end = shard
     rows, live = stored_rows(self._corpus, self._embedder, first, end)
     write_shard(path, rows, self._dtype, first)
@@ -53,7 +54,8 @@ def store_embeddings(root: PathLike, name: str, corpus: Corpus, embedder: Corpus
   origin = Origin(corpus.rows_hash, embedder.encoder_hash, step, dtype)
   writer = IndexWriter(root, name, origin, (corpus.num_stored_rows, embedder.size),
                        rows_per_shard=_ROWS_PER_SHARD)
-  shards, first = [], writer.num_written
+  shards: list[tuple[pathlib.Path, int, int]] = []
+  first = writer.num_written
   while first < corpus.num_stored_rows:
     end = min(first + _ROWS_PER_SHARD, corpus.num_stored_rows)
     shards.append((writer.next_shard(len(shards)), first, end))

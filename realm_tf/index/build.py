@@ -59,23 +59,27 @@ def build_index(config: RealmConfig, table: np.ndarray, step: int, search: Searc
   Raises:
     UserError: a device is not there, or the index finds less than `min_recall`.
   """
-  dtype, kind = tf.as_dtype(config.embedding_dtype), config.index.kind
   rows, size = table.shape
-  if kind == "exact":
+  if config.index.kind == "exact":
+    dtype = tf.as_dtype(config.embedding_dtype)
     exact = ExactIndex(rows, size, dtype, search, table=tf.cast(as_tensor(table), dtype))
     exact.step.assign(step)
     return exact
-  index: DistributedIndex | ShardedIndex | ScannIndex
-  if kind == "sharded" and strategy and num_processes(strategy) > 1:
-    index = DistributedIndex(num_rows or rows, size, strategy, dtype, search)
-  elif kind == "sharded":
-    index = ShardedIndex(rows, size, _devices(config.index.devices), dtype, search)
-  else:
-    index = ScannIndex(rows, size, config.index, dtype, search)
-    if sample_queries:
-      index.measure_with(sample_queries())
+  index = _empty(config, num_rows or rows, size, search, strategy)
+  if sample_queries and not index.is_exact():
+    index.measure_with(sample_queries())
   index.assign(index.prepare(table), step)
   return index
+
+
+def _empty(config: RealmConfig, rows: int, size: int, search: Search,
+           strategy: tf.distribute.Strategy | None) -> RowIndex:
+  dtype = tf.as_dtype(config.embedding_dtype)
+  if config.index.kind == "scann":
+    return ScannIndex(rows, size, config.index, dtype, search)
+  if strategy and num_processes(strategy) > 1:
+    return DistributedIndex(rows, size, strategy, dtype, search)
+  return ShardedIndex(rows, size, _devices(config.index.devices), dtype, search)
 
 
 def _devices(names: tuple[str, ...]) -> list[str]:

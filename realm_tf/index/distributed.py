@@ -59,7 +59,7 @@ class DistributedIndex(RowIndex):
     self._strategy, self._search = strategy, search
     self._bounds = _bounds(num_rows, strategy)
     self._here = _replicas_here(strategy)
-    self.share = own_rows(num_rows, strategy)
+    self._own_rows = self.share = own_rows(num_rows, strategy)
     with tf.device("CPU"):
       self.tables = [
           tf.Variable(tf.zeros([self._bounds[i + 1] - self._bounds[i], size], dtype),
@@ -69,12 +69,12 @@ class DistributedIndex(RowIndex):
 
   def prepare(self, embeddings: np.ndarray) -> np.ndarray:
     """This process's rows, of those or of all N."""
-    first, end = self.share
+    first, end = self._own_rows
     return embeddings if len(embeddings) == end - first else embeddings[first:end]
 
   def assign(self, prepared: np.ndarray, step: int) -> None:
     for replica, table in zip(self._here, self.tables):
-      first, end = (bound - self.share[0] for bound in self._bounds[replica:replica + 2])
+      first, end = (bound - self._own_rows[0] for bound in self._bounds[replica:replica + 2])
       table.assign(tf.cast(prepared[first:end], table.dtype))
     self.step.assign(step)
 

@@ -185,7 +185,8 @@ class ScannInGraph(ScannIndex):
   def __init__(self, index: ExactIndex, config: IndexConfig, search: Search):
     """Trains a searcher of the rows of `index`, whose table it shares."""
     from scann.scann_ops.py import scann_ops  # pylint: disable=import-outside-toplevel
-    super().__init__(*index.table.shape, config, index.table.dtype, search,
+    rows, size = index.table.shape
+    super().__init__(rows, size, config, index.table.dtype, search,
                      table=index.table.read_value())
     self.step.assign(index.step)
     searcher = _train(scann_ops, index.table.numpy(), self.config)
