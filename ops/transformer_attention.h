@@ -98,6 +98,7 @@ template <typename T>
 void StoreRows(const float* from, int64_t padded_size, int64_t rows, int64_t size,
                T* to, int64_t stride, float* sums) {
   for (int64_t row = 0; row < rows; ++row) {
+    __builtin_prefetch(to + row * stride + size, 1);  // of the next head
     for (int64_t i = 0; i < size; i += kLanes) {
       const int64_t n = Min(kLanes, size - i);
       const Lanes lanes = Load(from + row * padded_size + i, n);
@@ -107,13 +108,14 @@ void StoreRows(const float* from, int64_t padded_size, int64_t rows, int64_t siz
   }
 }
 
-// Scores [T] of a query to exp(score s - most), 0 beyond T; the sum, and the log sum.
+// Scores [T] of a query to exp(score s - peak), 0 beyond T; the sum, and the peak.
+// `beyond` is 0 in the lanes of the last few scores, and very low in those beyond T.
 template <typename Value>
 float Exponentials(const float* scores, float scale, int64_t length, int64_t padded,
-                   Value* to, float* log_sum) {
+                   Lanes beyond, Value* to, float* peak_of_scores) {
   const int64_t full = length / kLanes * kLanes;
-  Lanes most = All(-3e38f), last = most;  // the last few scores, and lowest ones
-  std::memcpy(&last, scores + full, 4 * (length - full));
+  Lanes most = All(-3e38f), last = most;
+  if (full < length) last = Load(scores + full) + beyond;
   for (int64_t i = 0; i < full; i += kLanes) most = Max(most, Load(scores + i));
   const float peak = Max(Max(most, last)) * scale;
   Lanes total{};
@@ -122,17 +124,25 @@ float Exponentials(const float* scores, float scale, int64_t length, int64_t pad
     total += lanes;
     Store(to + i, lanes);
   }
-  if (full < padded) {
-    Lanes lanes{};
-    last = Exp<kTerms<Value>>(last * scale - peak);
-    std::memcpy(&lanes, &last, 4 * (length - full));
+  for (int64_t i = full; i < padded; i += kLanes) {
+    const Lanes lanes =
+        i < length ? Exp<kTerms<Value>>(last * scale - peak) : Lanes{};
     total += lanes;
-    std::memset(to + full, 0, (padded - full) * sizeof(Value));
-    Store(to + full, lanes);
+    Store(to + i, lanes);
   }
-  const float sum = Sum(total);
-  *log_sum = peak + __builtin_logf(sum);
-  return sum;
+  *peak_of_scores = peak;
+  return Sum(total);
+}
+
+// peak + log(sum) of `count` queries, `stride` apart.
+inline void StoreLogSums(const float* sums, const float* peaks, int64_t count, float* to,
+                         int64_t stride) {
+  for (int64_t first = 0; first < count; first += kLanes) {
+    const Lanes logs = Log(Load(sums + first));
+    for (int64_t i = 0; i < Min(kLanes, count - first); ++i) {
+      to[(first + i) * stride] = peaks[first + i] + logs[i];
+    }
+  }
 }
 
 // Queries, keys and values of the heads [begin, end) of a sequence, with their biases.
@@ -159,26 +169,31 @@ void AttendOne(const Attention& in, int64_t head, int64_t first, const Sizes& s,
   float* scores = arena.Take<float>(kBlock * s.padded);
   Value* probabilities = arena.Take<Value>(kBlock * s.padded);
   float* mixed = arena.Take<float>(kBlock * s.padded_size);
+  Lanes beyond{};
+  for (int64_t lane = s.length % kLanes; lane < kLanes; ++lane) beyond[lane] = -3e38f;
   for (int64_t block = 0; block < s.length; block += kBlock) {
     const int64_t count = Min(kBlock, s.length - block);
     Products::Multiply(rows[0] + block * s.padded_size, s.padded_size, keys, s.padded,
                        scores, s.padded, s.padded, s.padded_size);
-    float sums[kBlock];
-    for (int64_t row = 0; row < count; ++row) {
-      sums[row] = Exponentials(
-          scores + row * s.padded, scale, s.length, s.padded,
-          probabilities + row * s.padded,
-          in.log_sums + (first + block + row) * in.heads + head);
+    float sums[kBlock], peaks[kBlock];
+    for (int64_t row = 0; row < kBlock; ++row) {
+      sums[row] = 1;
+      if (row >= count) continue;
+      sums[row] = Exponentials(scores + row * s.padded, scale, s.length, s.padded, beyond,
+                               probabilities + row * s.padded, peaks + row);
     }
+    StoreLogSums(sums, peaks, count, in.log_sums + (first + block) * in.heads + head,
+                 in.heads);
     std::memset(probabilities + count * s.padded, 0,
                 (kBlock - count) * s.padded * sizeof(Value));
     Products::Multiply(probabilities, s.padded, values, s.padded_size, mixed,
                        s.padded_size, s.padded_size, s.padded);
     for (int64_t row = 0; row < count; ++row) {
       T* to = static_cast<T*>(in.context) + (first + block + row) * in.hidden + head * size;
+      const float share = 1 / sums[row];
+      __builtin_prefetch(to + size, 1);  // of the next head
       for (int64_t i = 0; i < size; i += kLanes) {
-        Store(to + i, Load(mixed + row * s.padded_size + i) / sums[row],
-              Min(kLanes, size - i));
+        Store(to + i, Load(mixed + row * s.padded_size + i) * share, Min(kLanes, size - i));
       }
     }
   }

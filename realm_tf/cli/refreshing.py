@@ -70,7 +70,7 @@ def _open_worker(workdir: str, weights: str, wanted: str) -> tuple[Corpus, Corpu
   run = RunFolder.existing(workdir)
   model = run.model(run.stage_before("pretrain"))
   tower = model.retriever.document_tower
-  with np.load(weights) as saved:
+  with np.load(weights, allow_pickle=False) as saved:
     for variable, name in zip(tower.variables, saved.files, strict=True):
       variable.assign(saved[name])
   if encoder_hash(tower) != wanted:
