@@ -11,6 +11,7 @@ leads. Each measurement is a process of its own; the rounds take turns.
 """
 
 import json
+import os
 import resource
 import sys
 import tempfile
@@ -132,6 +133,23 @@ def _measure_ours(precision: str, lengths) -> None:
                     "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
 
 
+def _product_rate(precision: str) -> float:
+  """TFLOP/s of the products of a layer with its largest kernel, and of their gradients."""
+  import tensorflow as tf
+  rows = SIZES["batch"] * SIZES["candidates"] * (SIZES["query"] + SIZES["document"])
+  size = SIZES["hidden"]
+  x, kernel, dy = (tf.cast(tf.random.normal(shape), precision) for shape in (
+      [rows, size], [size, 4 * size], [rows, 4 * size]))
+  times = []
+  for _ in range(12):
+    begun = time.perf_counter()
+    tf.matmul(x, kernel)
+    tf.matmul(dy, kernel, transpose_b=True)
+    tf.matmul(dy, x, transpose_a=True).numpy()
+    times.append(time.perf_counter() - begun)
+  return 3 * 2 * rows * 4 * size ** 2 / sorted(times)[len(times) // 2] / 1e12
+
+
 def _profile(precision: str) -> None:
   """Seconds of all threads together, by operation."""
   import collections
@@ -156,8 +174,14 @@ def _profile(precision: str) -> None:
         name = plane.event_metadata[event.metadata_id].name
         if ":" in name:  # "node:Operation"
           total[name.split(":", 1)[1]] += event.duration_ps / 1e12
-  print(f"{precision}: a step of {wall:.2f} s; what operations took, two at a time:")
-  for name, seconds in total.most_common(14):
+  rate, work = _product_rate(precision), teraflop(*_full_lengths())
+  print(f"{precision}: a step of {wall:.2f} s. Its products alone, {work:.2f} TFLOP at the "
+        f"{rate:.2f} TFLOP/s that TensorFlow's reach: {work / rate:.2f} s")
+  known = {name: seconds for name, seconds in total.items()
+           if name not in ("Run", "Process") and not name.startswith("__inference")}
+  print(f"operations, of {len(os.sched_getaffinity(0))} cores together "
+        f"{sum(known.values()):.2f} s:")
+  for name, seconds in sorted(known.items(), key=lambda item: -item[1])[:12]:
     print(f"  {seconds:6.3f} s  {name}")
 
 

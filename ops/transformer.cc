@@ -120,6 +120,8 @@ void Compute(const BiasActivationGrad& in, const TransformerKernel& kernel,
               in.dbias);
 }
 
+namespace {
+
 // Calls `body(group, sequence, first head, last head)` in tasks, each of which does its
 // sequences in order: all heads of a group of them, or, where they are few, one head.
 void ForHeads(const int32_t* splits, int64_t sequences, int64_t heads,
@@ -134,6 +136,8 @@ void ForHeads(const int32_t* splits, int64_t sequences, int64_t heads,
     }
   });
 }
+
+}  // namespace
 
 void Compute(const Attention& in, const TransformerKernel& kernel,
              const ParallelTasks& parallel) {
