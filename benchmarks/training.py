@@ -173,7 +173,7 @@ def _profile(precision: str) -> None:
       for event in line.events:
         name = plane.event_metadata[event.metadata_id].name
         if ":" in name:  # "node:Operation"
-          total[name.split(":", 1)[1]] += event.duration_ps / 1e12
+          total[name.rsplit(":", 1)[1].strip()] += event.duration_ps / 1e12
   rate, work = _product_rate(precision), teraflop(*_full_lengths())
   print(f"{precision}: a step of {wall:.2f} s. Its products alone, {work:.2f} TFLOP at the "
         f"{rate:.2f} TFLOP/s that TensorFlow's reach: {work / rate:.2f} s")
