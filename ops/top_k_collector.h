@@ -84,17 +84,21 @@ class Collector {
 
   bool Wants(uint64_t high) const { return high >= kth_; }
 
-  // Takes a candidate that is wanted. Returns whether the threshold may have
-  // risen. Where bounds leave too many, `score(&candidate)` makes them exact.
+  // Takes a row that is wanted. Returns whether the threshold may have risen. Where
+  // bounds leave too many, `score(row)` gives their keys.
   template <typename Score>
-  bool Add(Candidate candidate, const Score& score) {
-    all_[size_++] = candidate;
+  bool Add(uint64_t low, uint64_t high, const Score& score) {
+    all_[size_].low = low;
+    all_[size_++].high = high;
+    __builtin_prefetch(all_ + size_ + 8, 1);  // a line that no write will wait for
     if (size_ == k_) return SetThreshold();
     if (size_ < capacity_) return false;
     Keep();
     if (2 * (capacity_ - size_) < capacity_ - k_) {
       for (int64_t i = 0; i < size_; ++i) {
-        if (all_[i].low != all_[i].high) score(&all_[i]);
+        if (all_[i].low != all_[i].high) {
+          all_[i].low = all_[i].high = score(RowOf(all_[i].low));
+        }
       }
       Keep();
     }

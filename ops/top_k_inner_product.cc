@@ -8,9 +8,11 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "top_k_collector.h"
 #include "top_k_panels.h"
+#include "top_k_sort.h"
 #include "top_k_tiny_numbers.h"
 #include "top_k_worker.h"
 
@@ -133,21 +135,23 @@ int64_t RankInSample(int64_t k) {
 
 bool IsWorthAGuess(const Search& search) {
   return search.k >= kGuessFrom && search.blocks >= 2 * kSampleStep &&
-         search.input.rows / kSampleStep >= 4 * RankInSample(search.k);
+         search.input.rows / search.step / kSampleStep >= 4 * RankInSample(search.k);
 }
 
-// Begins with thresholds that about k rows of the table reach, by a sample of it.
+// Begins with thresholds that about k rows of the table reach, by a sample of it, which
+// may begin with a guess itself.
 void Guess(Search* search, const ParallelFor& parallel_for, int64_t threads) {
   const int64_t rank = RankInSample(search->k);
   Search sample(search->input, search->kernel, search->panels, rank,
-                search->rows_per_block, kSampleStep);
+                search->rows_per_block, search->step * kSampleStep);
+  if (IsWorthAGuess(sample)) Guess(&sample, parallel_for, threads);
   const Scan scan(&sample, parallel_for, threads);
   if (sample.failure) return search->Fail(*sample.failure);
   search->guesses.resize(search->input.batch);
   for (int64_t q = 0; q < search->input.batch; ++q) {
     std::vector<Candidate> kept = scan.Kept(q);
     search->guesses[q] = -std::numeric_limits<float>::infinity();
-    if (static_cast<int64_t>(kept.size()) >= rank) {  // else bans took too many
+    if (static_cast<int64_t>(kept.size()) >= rank) {  // else bans or a guess took too many
       std::nth_element(
           kept.begin(), kept.begin() + rank - 1, kept.end(),
           [](const Candidate& a, const Candidate& b) { return a.low > b.low; });
@@ -168,11 +172,28 @@ void ScoreAll(Search* search, int64_t query, std::vector<Candidate>* all,
     const int64_t end = std::min(count, (task + 1) * kScoredPerTask);
     for (int64_t i = task * kScoredPerTask; i < end; ++i) {
       if (i + kFetchAhead < end) search->Fetch(RowOf((*all)[i + kFetchAhead].low));
-      if ((*all)[i].low != (*all)[i].high) {
-        search->Score(query, values, &(*all)[i]);
+      Candidate& candidate = (*all)[i];
+      if (candidate.low != candidate.high) {
+        candidate.low = candidate.high =
+            search->Score(query, values, RowOf(candidate.low));
       }
     }
   });
+}
+
+// The keys of those of the workers' candidates that may be among the best k.
+std::vector<uint64_t> Keys(Search* search, int64_t query, std::vector<Candidate> all,
+                           const ParallelFor& parallel_for) {
+  const auto is_scored = [](const Candidate& c) { return c.low == c.high; };
+  if (!std::all_of(all.begin(), all.end(), is_scored)) {
+    const uint64_t kth = NearKth(all.data(), all.size(), search->k);
+    all.resize(KeepFrom(kth, all.data(), all.size()));
+    ScoreAll(search, query, &all, parallel_for);
+  }
+  std::vector<uint64_t> keys(all.size());
+  std::transform(all.begin(), all.end(), keys.begin(),
+                 [](const Candidate& c) { return c.low; });
+  return keys;
 }
 
 // The best k of what the workers kept for one query. False if they may have dropped
@@ -181,15 +202,8 @@ bool Finish(Search* search, int64_t query, std::vector<Candidate> all,
             const ParallelFor& parallel_for, float* scores, int32_t* rows) {
   const int64_t k = search->k;
   if (static_cast<int64_t>(all.size()) < k) return false;
-  const uint64_t kth = NearKth(all.data(), all.size(), k);
-  all.resize(KeepFrom(kth, all.data(), all.size()));
-  ScoreAll(search, query, &all, parallel_for);
-  std::vector<uint64_t> keys;
-  keys.reserve(all.size());
-  for (const Candidate& candidate : all) keys.push_back(candidate.low);
-  std::nth_element(keys.begin(), keys.begin() + k - 1, keys.end(),
-                   std::greater<uint64_t>());
-  std::sort(keys.begin(), keys.begin() + k, std::greater<uint64_t>());
+  std::vector<uint64_t> keys = Keys(search, query, std::move(all), parallel_for);
+  SortGreatest(k, &keys);
   for (int64_t i = 0; i < k; ++i) {
     scores[i] = ScoreOf(keys[i]);
     rows[i] = RowOf(keys[i]);

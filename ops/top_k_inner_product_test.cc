@@ -223,15 +223,16 @@ void TestEdges(Random& random) {
   Check(c);
 }
 
-// For large k a sample of the table gives the first threshold. Here its rows are the
-// best (of which fewer than k then reach it), the worst, or like all others.
+// For large k a sample of the table gives the first threshold, and a sample of a large
+// sample its own. Here its rows are the best (of which fewer than k then reach it), the
+// worst, or like all others.
 void TestSamples(Random& random) {
-  for (const auto& [batch, rows, depth] :
-       std::vector<std::array<int64_t, 3>>{{20, 6007, 400}, {3, 20011, 1000}}) {
-    Case c = MakeCase("samples", batch, rows, depth, 650, [] { return 0.0f; });
+  for (const auto& [batch, rows, depth, k] : std::vector<std::array<int64_t, 4>>{
+           {20, 6007, 400, 650}, {3, 20011, 1000, 650}, {5, 30011, 1000, 1300}}) {
+    Case c = MakeCase("samples", batch, rows, depth, k, [] { return 0.0f; });
     Ban(&c, random, 9);
     for (int order : {-1, 0, 1}) {
-      if (batch <= kMaxFew && order >= 0) break;  // large, and much the same
+      if (rows > 10000 && order > 0) break;  // large, and much the same
       for (int64_t q = 0; q < batch; ++q) {
         for (int d : {0, 1}) c.queries[q * depth + d] = 1.0f + q % 3 * d;
       }

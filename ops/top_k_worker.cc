@@ -32,14 +32,14 @@ Search::Search(const TopKInput& input, const Kernel& kernel, const Panels& panel
   for (int64_t q = 0; q < input.batch; ++q) thresholds[q] = -kInfinity;
 }
 
-void Search::Score(int64_t query_index, const float* query,
-                   Candidate* candidate) {
-  const int32_t row = RowOf(candidate->low);
+uint64_t Search::Score(int64_t query_index, const float* query, int32_t row) {
   const double sum =
       kernel.exact->dot(query, RowAt(row), input.element, input.depth);
-  if (std::isnan(sum)) Fail({query_index, row});
-  candidate->low = candidate->high =
-      KeyOf(std::isnan(sum) ? -kInfinity : static_cast<float>(sum), row);
+  if (std::isnan(sum)) {
+    Fail({query_index, row});
+    return KeyOf(-kInfinity, row);
+  }
+  return KeyOf(static_cast<float>(sum), row);
 }
 
 void Worker::Allocate() {
@@ -238,34 +238,25 @@ void Worker::Hit(int lane, int64_t row, float score) {
   if (lane >= panel_->count() || row >= row_count_) return;  // padding
   const int64_t query = panel_->first() + lane;
   const int32_t id = static_cast<int32_t>(first_row_ + row);
-  const auto score_exactly = [&](Candidate* candidate) {
+  const auto score_exactly = [&](int32_t id) {
     ++scored_;
-    search_.Score(query, panel_->query(lane), candidate);
+    return search_.Score(query, panel_->query(lane), id);
   };
-  Candidate candidate = {KeyOf(score, id), KeyOf(score, id)};
   const float error = ErrorOf(lane, row);
-  if (std::fabs(score) + error < kInfinity) {
-    const float low = score - error, high = score + error;
-    candidate = {KeyOf(low - std::fabs(low) * kSlack, id),
-                 KeyOf(high + std::fabs(high) * kSlack, id)};
+  uint64_t low, high;
+  if (!ScoresOnSight() && std::fabs(score) + error < kInfinity) {
+    const float least = score - error, most = score + error;
+    low = KeyOf(least - std::fabs(least) * kSlack, id);
+    high = KeyOf(most + std::fabs(most) * kSlack, id);
   } else {
-    score_exactly(&candidate);
+    low = high = score_exactly(id);
     if (search_.failed) return;
   }
   Collector& collector = collectors_[query - FirstQuery()];
-  const auto is_wanted = [&] {
-    return !(ScoreOf(candidate.high) < thresholds_[lane]) &&
-           collector.Wants(candidate.high);
-  };
-  if (!is_wanted() || search_.input.banned->Contains(query, id)) return;
-  if (ScoresOnSight() && candidate.low != candidate.high) {
-    search_.Score(query, panel_->query(lane), &candidate);
-    if (!is_wanted()) {
-      ++scored_;  // in vain
-      return;
-    }
-  }
-  if (!collector.Add(candidate, score_exactly)) return;
+  if (ScoreOf(high) < thresholds_[lane] || !collector.Wants(high)) return;
+  if (search_.input.banned->Contains(query, id)) return;
+  if (ScoresOnSight()) --scored_;  // not in vain
+  if (!collector.Add(low, high, score_exactly)) return;
   if (collector.threshold() > thresholds_[lane]) {
     thresholds_[lane] = collector.threshold();
     cut_[lane] = panel_->Cut(form_, lane, thresholds_[lane]);

@@ -78,9 +78,9 @@ struct Search {
     }
   }
 
-  // Makes the bounds of a query's candidate one: the score, rounded once. `query`
-  // is padded. Fails, and makes it the last of all, if that is not a number.
-  void Score(int64_t query_index, const float* query, Candidate* candidate);
+  // The key of a row with its score, rounded once. `query` is padded. Fails, and
+  // makes it the last of all, if that is not a number.
+  uint64_t Score(int64_t query_index, const float* query, int32_t row);
 };
 
 // Panels [first_panel, last_panel) against whatever row blocks are left.
@@ -130,7 +130,7 @@ class Worker {
   void Hit(int lane, int64_t row, float score);
   float ErrorOf(int lane, int64_t row) const;
 
-  // Whether candidates are scored while their rows are in the cache: a good first
+  // Whether hits are scored while their rows are in the cache: a good first
   // threshold lets through little more than what will be scored at the end anyway.
   bool ScoresOnSight() const {
     return !search_.guesses.empty() && form_ != QueryPanel::kCodes;
