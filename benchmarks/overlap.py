@@ -4,12 +4,13 @@
     python benchmarks/overlap.py --workdir=runs/demo --rows=1000000 --json=overlap.json
 
 Pre-trains from the run's ICT model, in a temporary folder and in turns, with
-`pretrain.prefetch_candidates` off and on; the index is exact and frozen. Of each step after the
-first quarter (tracing) it takes how long it was, its batch waited for, and how long of that it
-waited for its batch (`input_wait_seconds`) and for candidates (`retrieval_wait_seconds`), and
-prints medians over all rounds; the share is of all steps together. The rest is the update:
-where both share the cores, as on a machine that has only its CPU, it slows down by what runs
-beside it, and only the whole step says whether prefetching paid.
+`pretrain.prefetch_candidates` off and on; the index is exact and frozen. Of each step after
+the first quarter (tracing) it takes how long it was, its batch waited for, and how long of
+that it waited for its batch (`input_wait_seconds`) and for candidates
+(`retrieval_wait_seconds`), and prints medians over all rounds; the share is of all steps
+together. The rest is the update: where both share the cores, as on a machine that has only
+its CPU, it slows down by what runs beside it, and only the whole step says whether
+prefetching paid.
 """
 
 import dataclasses
