@@ -52,7 +52,8 @@ class Checkpoints:
                         _first_line(error))
     if paths:
       raise UserError(f"{self._folder}: no checkpoint there can be read, be they damaged "
-                      "or of another model or corpus; delete this folder to begin anew")
+                      "or of another model, corpus or, of a sharded index, number of "
+                      "devices; delete this folder to begin anew")
 
   def save(self, step: int, metrics: dict[str, float]) -> None:
     """Saves step `step`; `metrics` decide whether it is the best so far.
