@@ -1,100 +1,94 @@
-"""What a pre-training step waits for: candidates in turn, or chosen beside the update.
+"""What share of a pre-training step waits for its input, with and without prefetching.
 
-    python benchmarks/overlap.py --rows=1000000
+    realm run --config=configs/demo.py --workdir=runs/demo
+    python benchmarks/overlap.py --workdir=runs/demo --rows=1000000 --json=overlap.json
 
-A step of the sizes of `training.py`, in bfloat16, with an exact search of a table of
-random rows before it; then the same with the search for the next batch beside the update. Of
-a machine that has only its CPU little is to be expected: both want the same cores. All
-sequences are of full length.
+Pre-trains from the run's ICT model, in a temporary folder and in turns, with
+`pretrain.prefetch_candidates` off and on; the index is exact and frozen. Of each step after
+the first quarter (tracing) it takes how long it was, its batch waited for, and how long of
+that it waited for its batch (`input_wait_seconds`) and for candidates
+(`retrieval_wait_seconds`), and prints medians over all rounds; the share is of all steps
+together. The rest is the update: where both share the cores, as on a machine that has only
+its CPU, it slows down by what runs beside it, and only the whole step says whether
+prefetching paid.
 """
 
-import realm_tf  # noqa: F401  # isort: skip  (it chooses Keras 2 before TensorFlow loads)
+import dataclasses
+import json
+import pathlib
 import statistics
-import time
+import sys
+import tempfile
 
 import numpy as np
-import tensorflow as tf
 from absl import app, flags
 from machine import processor
-from step_sizes import SIZES
 
-from realm_tf.config import EncoderConfig, PretrainConfig, RetrieverConfig
-from realm_tf.index.exact import ExactIndex
-from realm_tf.models import losses
-from realm_tf.models.bert import BertConfig
-from realm_tf.models.encoder import KnowledgeEncoder
-from realm_tf.models.retriever import Retriever
-from realm_tf.text.inputs import Packed
-from realm_tf.training import overlap
-from realm_tf.training.optimizer import make_optimizer
-
-_ROWS = flags.DEFINE_integer("rows", 1_000_000, "Blocks in the index.")
-_TEXTS = 4096  # different ones; more rows share them
-_STEPS = flags.DEFINE_integer("steps", 5, "Of each kind, after two to warm up.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "A run with its ICT done.", required=True)
+_ROWS = flags.DEFINE_integer("rows", 0, "Of the index: blocks of the corpus, then the same a "
+                             "tenth as long, which are searched and not found; 0: no more.")
+_STEPS = flags.DEFINE_integer("steps", 40, "Of each kind and round.", lower_bound=8,
+                              upper_bound=50)  # of more, a record would be a mean of several
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "Of both kinds in turn.")
+_JSON = flags.DEFINE_string("json", None, "File for the results.")
 
 
-def _packed(ids: tf.Tensor) -> Packed:
-  return Packed(ids, tf.ones_like(ids, tf.bool), tf.zeros_like(ids),
-                tf.fill([tf.shape(ids)[0]], ids.shape[1]))
+def _index(run, model):
+  """An exact index of --rows rows of which only those of the corpus are found."""
+  from realm_tf.index.exact import ExactIndex  # pylint: disable=import-outside-toplevel
+  exact = run.index(model, exact=True)
+  table = exact.table.numpy()
+  more = np.resize(table, [max(0, _ROWS.value - len(table)), table.shape[1]])
+  rows = np.concatenate([table, more * np.asarray(0.1, table.dtype)])
+  index = ExactIndex(*rows.shape, dtype=exact.table.dtype)
+  index.assign(rows, 0)
+  return index
 
 
-def _halves():
-  """`choose` and `learn` of random text."""
-  s = SIZES
-  bert = BertConfig(s["vocabulary"], s["hidden"], s["layers"], s["heads"], 4 * s["hidden"],
-                    hidden_act="gelu_new")
-  retriever = Retriever(RetrieverConfig(precision="bfloat16"), bert)
-  encoder = KnowledgeEncoder(EncoderConfig(precision="bfloat16"), bert)
-  index = ExactIndex(_ROWS.value, 128, tf.bfloat16)
-  index.assign(np.random.default_rng(0).normal(size=[_ROWS.value, 128]).astype("f"), 0)
-  optimizer = make_optimizer(PretrainConfig(learning_rate=3e-5))
-  pairs = s["batch"] * s["candidates"]
-  positions = tf.tile(tf.range(5, 5 + s["masks"])[None], [pairs, 1])
-  ones = tf.ones([pairs, s["masks"]])
-  texts = tf.random.uniform([_TEXTS, s["document"]], 1000, s["vocabulary"], tf.int32)
-
-  def choose(queries: tf.Tensor) -> tf.Tensor:
-    return index.search(retriever.embed_queries(_packed(queries)), s["candidates"])[1]
-
-  def learn(queries: tf.Tensor, rows: tf.Tensor):
-    documents = tf.gather(texts, tf.reshape(rows, [-1]) % _TEXTS)
-    both = tf.concat([tf.repeat(queries, s["candidates"], 0), documents], 1)
-    with tf.GradientTape() as tape:
-      scores = tf.einsum("bd,bkd->bk", retriever.embed_queries(_packed(queries)), tf.reshape(
-          retriever.embed_documents(_packed(documents)), [s["batch"], s["candidates"], -1]))
-      log_probs = tf.reshape(encoder.mask_log_probs(
-          _packed(both), positions, tf.gather(both, positions, batch_dims=1), ones),
-          [s["batch"], s["candidates"], -1])
-      loss = tf.reduce_mean(losses.per_mask_loss(scores, log_probs, ones[:s["batch"]]))
-    variables = [*retriever.trainable_variables, *encoder.bert.trainable_variables,
-                 *encoder.masked_lm.trainable_variables]
-    return {"loss": loss, "norm": optimizer.apply(tape.gradient(loss, variables), variables)}
-
-  return choose, learn
+def _records(run, prefetch: bool) -> list[dict[str, float]]:
+  """The metrics of each step of one round."""
+  from realm_tf.training import pretrain  # pylint: disable=import-outside-toplevel
+  config = dataclasses.replace(run.config, checkpoint_every=0, pretrain=dataclasses.replace(
+      run.config.pretrain, steps=_STEPS.value, refresh="frozen",
+      prefetch_candidates=prefetch))
+  model = run.model("ict")
+  with tempfile.TemporaryDirectory() as folder:
+    loop, _ = pretrain.train_pretrain(config, run.corpus, run.passages, model,
+                                      _index(run, model), run.banned, pathlib.Path(folder))
+  return [means for step, means in loop.log.rows if step > _STEPS.value // 4]
 
 
-def _measure(feed, step) -> tuple[float, float]:
-  """Median seconds of a step, and of its wait for candidates."""
-  seconds, waits = [], []
-  for _, batch in zip(range(_STEPS.value + 2), feed):
-    begun = time.perf_counter()
-    waits.append(float(step(batch)["retrieval_wait_seconds"]))
-    seconds.append(time.perf_counter() - begun)
-  return statistics.median(seconds[2:]), statistics.median(waits[2:])
+def _medians(records: list[dict[str, float]]) -> dict[str, float]:
+  batch, candidates, step = (
+      np.array([one[f"{name}_seconds"] for one in records])
+      for name in ("input_wait", "retrieval_wait", "step"))
+  whole = batch + step  # a step is timed from when its batch is there
+  return {"step": statistics.median(whole), "batch": statistics.median(batch),
+          "candidates": statistics.median(candidates),
+          "share": float((batch + candidates).sum() / whole.sum())}
 
 
 def main(_) -> None:
-  choose, learn = _halves()
-  batches = tf.data.Dataset.range(_STEPS.value + 3).map(
-      lambda step: tf.random.stateless_uniform(
-          [SIZES["batch"], SIZES["query"]], tf.stack([step, 0]), 1000, SIZES["vocabulary"],
-          tf.int32))
-  chosen = tf.Variable(tf.zeros([SIZES["batch"], SIZES["candidates"]], tf.int32))
-  print(f"{processor()}; {_ROWS.value} rows; median of {_STEPS.value} steps\n")
-  print("                     a step   waits for candidates")
-  for name, where in (("in turn", None), ("beside the update", chosen)):
-    seconds, waited = _measure(*overlap.steps(choose, learn, batches, where, True))
-    print(f"{name:18s} {seconds:7.3f} s {1000 * waited:9.1f} ms")
+  from realm_tf.cli.run_folder import RunFolder  # pylint: disable=import-outside-toplevel
+  run = RunFolder.existing(_WORKDIR.value)
+  kinds = {"in turn": False, "beside": True}
+  records = {name: [] for name in kinds}
+  for _ in range(_ROUNDS.value):
+    for name, prefetch in kinds.items():
+      records[name] += _records(run, prefetch)
+  found = {name: _medians(of_kind) for name, of_kind in records.items()}
+  rows = max(_ROWS.value, run.corpus.num_blocks)
+  print(f"\n{processor()}; {rows:,} rows; batch {run.config.pretrain.batch_size}, "
+        f"{run.config.pretrain.candidates} candidates; medians of "
+        f"{len(records['beside'])} steps of each kind in {_ROUNDS.value} rounds\n")
+  print("candidates      a step   waits for batch   for candidates   share of the step")
+  for name, of in found.items():
+    print(f"{name:10s} {of['step']:9.3f} s {1000 * of['batch']:13.1f} ms "
+          f"{1000 * of['candidates']:13.1f} ms {of['share']:18.1%}")
+  if _JSON.value:
+    pathlib.Path(_JSON.value).write_text(json.dumps(
+        {"processor": processor(), "rows": rows, **found}, indent=1), encoding="utf-8")
+  sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -70,9 +70,14 @@ def _last_index(run: RunFolder, model: Realm) -> RowIndex | None:
     return None
   index = run.index(model)
   try:
-    tf.train.Checkpoint(index=index).restore(str(path)).expect_partial()
+    status = tf.train.Checkpoint(index=index).restore(str(path))
+    status.assert_existing_objects_matched()
   except (tf.errors.OpError, ValueError) as error:  # such as: documents came or went
     logging.warning("%s: its index cannot be used (%s)", path, str(error).splitlines()[0])
+    return None
+  except AssertionError:  # such as: each process of the training held a share of it
+    logging.warning("%s: it does not hold the whole index, so that what the index with which "
+                    "training ended costs is not measured", path)
     return None
   index.restored()
   return index

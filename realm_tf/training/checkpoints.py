@@ -19,14 +19,16 @@ class Checkpoints:
     folder: for them; the best one is in its `best`.
     tracked: what they hold, by name.
     keep: how many of the newest stay.
-    best: the metric by which the best is chosen; none if empty. Lower is better of what
-      ends in loss, norm, entropy or staleness, else higher.
+    best: the metric by which the best is chosen; none if empty, or where a stage does not
+      have it. Lower is better of what ends in loss, norm, entropy or staleness, else
+      higher.
     writes: whether this process writes; all read.
   """
 
   def __init__(self, folder: pathlib.Path, tracked: dict[str, Any], keep: int = 2,
                best: str = "", writes: bool = True):
     self._folder, self._metric, self._writes = folder, best, writes
+    self._has_warned = False
     self._sign = -1.0 if best.endswith(_LOWER_IS_BETTER) else 1.0
     self._best = tf.Variable(-float("inf"), trainable=False, name="best")
     checkpoint = tf.train.Checkpoint(best_value=self._best, **tracked)
@@ -50,17 +52,18 @@ class Checkpoints:
                         _first_line(error))
     if paths:
       raise UserError(f"{self._folder}: no checkpoint there can be read, be they damaged "
-                      "or of another model or corpus; delete this folder to begin anew")
+                      "or of another model, corpus or, of a sharded index, number of "
+                      "devices; delete this folder to begin anew")
 
   def save(self, step: int, metrics: dict[str, float]) -> None:
     """Saves step `step`; `metrics` decide whether it is the best so far.
 
     Raises:
-      UserError: it cannot be written, or the metric is not there; earlier ones stay.
+      UserError: it cannot be written; earlier ones stay.
     """
     if not self._writes:
       return
-    better = self._is_best(metrics)
+    better = self._is_best(step, metrics)
     try:
       self._newest.save(checkpoint_number=step)
       if better:
@@ -70,12 +73,17 @@ class Checkpoints:
                       f"({_first_line(error)}); the one before is unchanged: make room, "
                       "then run the same command") from error
 
-  def _is_best(self, metrics: dict[str, float]) -> bool:
+  def _is_best(self, step: int, metrics: dict[str, float]) -> bool:
     if not self._metric or not metrics:
       return False
     if self._metric not in metrics:
-      raise UserError(f"config.best_metric: no metric '{self._metric}'; this stage has "
-                      f"{', '.join(sorted(metrics))}")
+      # No error: stages have other metrics than each other, and some come later, or seldom.
+      if not self._has_warned:
+        logging.warning("config.best_metric: no '%s' up to step %d, and so no best "
+                        "checkpoint; there are %s", self._metric, step,
+                        ", ".join(sorted(metrics)))
+        self._has_warned = True
+      return False
     value = self._sign * metrics[self._metric]
     if value <= float(self._best):
       return False

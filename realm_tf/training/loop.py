@@ -131,8 +131,9 @@ class Loop:
         path = self._folder / f"not-finite-{step}.npz"
         _save_batch(path, batch)
         raise UserError(f"{self._name}: the {name.replace('_', ' ')} is {value} at step "
-                        f"{step}, its batch is in {path}; lower the learning rate, then "
-                        "go on from the last checkpoint")
+                        f"{step}, its batch is in {path}, its update was not saved; begin "
+                        f"in another --workdir with a lower config.{self._name}."
+                        "learning_rate, or run the same command to try again")
 
 
 def _timed(batches: Iterable[Any]) -> Iterator[tuple[Any, float]]:
@@ -148,7 +149,19 @@ def _timed(batches: Iterable[Any]) -> Iterator[tuple[Any, float]]:
 
 
 def _save_batch(path: pathlib.Path, batch: Any) -> None:
-  """Writes the tensors of a batch, ragged ones as values and splits, by their order."""
+  """Writes the tensors of a batch by the names of its fields."""
   with new_file(path) as file:
-    np.savez(file, *(value.numpy() for value in tf.nest.flatten(
-        batch, expand_composites=True)))
+    np.savez(file, **dict(_named("", batch)))
+
+
+def _named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+  """Fields and numbers as in `1.query.ids`; of ragged tensors values and row splits."""
+  if isinstance(value, tf.RaggedTensor):
+    yield from _named(f"{name}.values", value.values)
+    yield f"{name}.row_splits", value.row_splits.numpy()
+  elif isinstance(value, tuple):
+    fields = getattr(value, "_fields", range(len(value)))
+    for field, part in zip(fields, value):
+      yield from _named(f"{name}.{field}" if name else str(field), part)
+  else:
+    yield name or "batch", value.numpy()

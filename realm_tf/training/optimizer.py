@@ -35,6 +35,8 @@ class WarmupLinearDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
 class AdamW(tf_keras.optimizers.legacy.Adam):
   """Adam with decoupled weight decay (Loshchilov & Hutter 2019), on Keras's Adam.
 
+  Unlike BERT's own code it corrects the bias of Adam's moments.
+
   It is the legacy one because that is a single fused kernel per variable; the newer
   ones are a dozen passes over memory, more than the rest of a small model's step. On CPUs
   it is our own kernel, which clips and decays in the same pass.

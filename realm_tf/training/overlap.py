@@ -70,7 +70,8 @@ def side_by_side(choose: Choose, learn: Learn, spec: Any, chosen: tf.Variable
       follows.
 
   Returns:
-    The step. Its `retrieval_wait_seconds` is by how much choosing took longer.
+    The step. Its `retrieval_wait_seconds` is by how much choosing took longer than the
+    loss and its gradient.
   """
   @tf.function(input_signature=[(spec, spec)])
   def step(batches: tuple[Any, Any]) -> Metrics:

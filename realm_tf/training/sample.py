@@ -75,9 +75,12 @@ def make_diagnosis(config: RealmConfig, passages: Passages, model: Realm,
 def choose_by(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages
               ) -> Choose:
   """How pre-training chooses K candidates by this index."""
-  return lambda queries, banned, k: choose(
-      dataclasses.replace(config.pretrain, candidates=k), model, index, passages, queries,
-      banned)
+  @tf.function  # for replicas, which TensorFlow does not want to talk outside of graphs
+  def chosen(queries: tf.Tensor, banned: tf.Tensor, k: int) -> tf.Tensor:
+    return choose(dataclasses.replace(config.pretrain, candidates=k), model, index, passages,
+                  queries, banned)
+
+  return chosen
 
 
 def diagnose_by_step(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,

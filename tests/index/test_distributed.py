@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from realm_tf.index.build import rows_to_read
 from realm_tf.index.distributed import DistributedIndex, num_processes, own_rows
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.freshness import Alone
 from realm_tf.index.refresh import Refresher
+from tests import tiny
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _LONG = 30  # seconds: a deadlock fails the test instead of hanging it
@@ -93,6 +95,13 @@ def test_an_index_that_two_processes_share_equals_exact():
   finally:  # one that failed leaves the other waiting
     for process in processes:
       process.kill()
+
+
+def test_without_a_strategy_there_is_one_process_that_holds_all(tmp_path):
+  alone = tf.distribute.get_strategy()
+  assert num_processes(alone) == 1
+  config = tiny.make_config(tmp_path, index__kind="sharded")
+  assert rows_to_read(config, 41, alone) == slice(0, 41)
 
 
 def test_two_replicas_of_one_process_equal_exact(mirrored):

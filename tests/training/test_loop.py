@@ -4,6 +4,7 @@ import os
 import pathlib
 import resource
 import signal
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -23,10 +24,11 @@ class Task:
     self.loop = Loop("task", folder, steps, {"total": self.total, "ballast": self.ballast},
                      every, **options)
     self.steps, self.on_step = steps, lambda step: None
+    self.before_step = lambda step: {}
 
   def run(self):
     batches = tf.data.Dataset.range(self.loop.first_step, self.steps)
-    self.loop.run(batches, self.step)
+    self.loop.run(batches, self.step, before_step=self.before_step)
 
   def step(self, batch):
     self.on_step(int(batch))
@@ -70,18 +72,28 @@ def test_a_loss_that_is_not_finite_stops(tmp_path):
 
 
 def test_a_gradient_that_is_not_finite_stops_and_its_batch_is_saved(tmp_path):
+  class Text(NamedTuple):
+    words: tf.RaggedTensor
+    lengths: tf.Tensor
+
+  class Batch(NamedTuple):
+    number: tf.Tensor
+    text: Text
+
   class Pair(Task):
     def run(self):
-      ragged = tf.ragged.constant([[1, 2], [3]])
-      batches = tf.data.Dataset.range(self.steps).map(lambda step: (step, ragged))
+      text = Text(tf.ragged.constant([[1, 2], [3]]), tf.constant([2, 1]))
+      batches = tf.data.Dataset.range(self.steps).map(lambda step: Batch(step, text))
       self.loop.run(batches, lambda batch: {
           "loss": tf.constant(1.0),
-          "gradient_norm": tf.constant(np.inf if batch[0] == 3 else 1.0)})
+          "gradient_norm": tf.constant(np.inf if batch.number == 3 else 1.0)})
 
   with pytest.raises(UserError, match="gradient norm is inf at step 3"):
     Pair(tmp_path, every=1).run()
   saved = np.load(tmp_path / "not-finite-3.npz", allow_pickle=False)
-  assert [saved[name].tolist() for name in saved] == [3, [1, 2, 3], [0, 2, 3]]
+  assert {name: saved[name].tolist() for name in saved} == {
+      "number": 3, "text.words.values": [1, 2, 3], "text.words.row_splits": [0, 2, 3],
+      "text.lengths": [2, 1]}
   assert Task(tmp_path).loop.first_step == 3  # nothing of the bad step was kept
 
 
@@ -103,9 +115,21 @@ def test_the_last_checkpoints_stay_and_the_best(tmp_path):
   assert _checkpoints(tmp_path / "checkpoints") == [12, 14, 16]
 
 
-def test_a_best_metric_that_is_not_there_is_an_error(tmp_path):
-  with pytest.raises(UserError, match="no metric 'recall'; this stage has .*loss"):
-    Task(tmp_path, every=2, best="recall").run()
+def test_a_best_metric_that_comes_seldom_counts_when_it_does(tmp_path, caplog):
+  task = Task(tmp_path, steps=12, every=2, best="recall")
+  task.before_step = lambda step: {"recall": {3: 0.5, 7: 0.9, 11: 0.6}[step]} if (
+      step % 4 == 3) else {}
+  task.run()
+  assert _checkpoints(tmp_path / "checkpoints" / "best") == [8]
+  assert caplog.text.count("no 'recall' up to step 2, and so no best") == 1
+  assert caplog.text.count("config.best_metric") == 1 and "loss" in caplog.text
+
+
+def test_a_stage_without_the_best_metric_keeps_no_best(tmp_path, caplog):
+  Task(tmp_path, every=2, best="recall").run()
+  assert _checkpoints(tmp_path / "checkpoints") == [8, 10]
+  assert _checkpoints(tmp_path / "checkpoints" / "best") == []
+  assert "no 'recall' up to step 2" in caplog.text
 
 
 def _damage(path: pathlib.Path, how: str) -> None:

@@ -7,6 +7,8 @@ import tensorflow as tf
 from realm_tf.config import OptimizerConfig
 from realm_tf.models.bert import Bert, BertConfig
 from realm_tf.training.optimizer import WarmupLinearDecay, make_optimizer
+from tests import tiny
+from tests.training import stages
 
 
 def test_schedule_rises_then_falls_to_zero():
@@ -90,6 +92,40 @@ def test_lower_layers_learn_more_slowly(devices, mirrored):
     for copy in strategy.experimental_local_results(variable):
       np.testing.assert_allclose(copy, old * (1 - 0.1 * share * decay) - 0.1 * share,
                                  rtol=1e-4, atol=1e-6, err_msg=variable.name)
+
+
+_TRAINED = {"ict": {"queries", "documents"}, "reading": {"encoder"},
+            "pretrain": {"queries", "documents", "encoder"},
+            "finetune": {"queries", "encoder"}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", stages.STAGES)
+def test_each_stage_trains_its_berts_by_their_layers(tmp_path, stage):
+  corpus = tiny.make_corpus(tmp_path / "corpus")
+
+  def trained(name, steps, decay):
+    config = tiny.make_config(tmp_path, **{
+        f"{stage}__steps": steps, f"{stage}__layer_decay": decay,
+        f"{stage}__warmup_steps": 0, f"{stage}__weight_decay": 0.0,
+        "finetune__read_blocks": 8})
+    model = stages.train(stage, tmp_path / name, corpus, config)[1]
+    berts = {"queries": model.retriever.query_tower.bert,
+             "documents": model.retriever.document_tower.bert,
+             "encoder": model.encoder.bert}
+    return {part: {v.name: v.numpy() for v in bert.variables}
+            for part, bert in berts.items()}
+
+  before, whole, slower = trained("0", 0, 1.0), trained("1", 1, 1.0), trained("2", 1, 0.5)
+  moved = set()
+  for part, values in before.items():
+    for name, value in values.items():
+      step, expected = slower[part][name] - value, whole[part][name] - value
+      np.testing.assert_allclose(step, expected * 0.5 ** (2 - _layer(name)), rtol=1e-2,
+                                 atol=1e-6, err_msg=f"{part} {name}")
+      if np.abs(expected).max() > 1e-4:
+        moved.add(part)
+  assert moved == _TRAINED[stage]
 
 
 def test_parts_are_clipped_together_and_each_has_its_norm():

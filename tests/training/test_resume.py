@@ -49,10 +49,11 @@ def _newest(folder: pathlib.Path) -> int:
 
 
 def _kill_after(step: int, process: subprocess.Popen, folder: pathlib.Path,
-                number: int) -> None:
-  """Kills in the midst of the steps after the checkpoint of `step`."""
+                number: int, later: float = 0.0) -> None:
+  """Kills in the midst of the steps after the checkpoint of `step`, `later` seconds later."""
   while process.poll() is None and _newest(folder) < step:
     time.sleep(0.001)
+  time.sleep(later)
   process.send_signal(number)
   process.communicate(timeout=300)
 
@@ -97,7 +98,9 @@ def test_killed_many_times_at_random(world, tmp_path, stage, changes, number):
   rng = np.random.default_rng(seed)
   for _ in range(5):
     process = _start(stage, world, folder, **changes)
-    _kill_after(_newest(folder) + int(rng.integers(1, 12)), process, folder, number)
+    _kill_after(_newest(folder) + int(rng.integers(1, 12)), process, folder, number,
+                later=rng.uniform(0, 0.05))
+    assert process.returncode  # it was not done yet
   _finish(_start(stage, world, folder, **changes))
   _assert_same(folder, whole)
 
