@@ -17,6 +17,7 @@ from realm_tf.index.distributed import DistributedIndex, num_processes, own_rows
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.freshness import Alone
 from realm_tf.index.refresh import Refresher
+from realm_tf.index.top_k import top_k_inner_product
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _LONG = 30  # seconds: a deadlock fails the test instead of hanging it
@@ -119,6 +120,23 @@ def test_two_replicas_of_one_process_equal_exact(mirrored):
     np.testing.assert_array_equal(rows.values[own], expected[1])
   np.testing.assert_array_equal(ours.search(tf.constant(queries[0]), 6)[1],
                                 exact.search(queries[0], 6)[1])
+
+
+def test_outside_of_replicas_each_row_is_searched_once(mirrored):
+  products = []
+
+  def search(queries, table, k):
+    products.append(queries.shape[0] * table.shape[0])
+    return top_k_inner_product(queries, table, k)
+
+  table = np.random.default_rng(0).integers(-2, 3, [41, 8]).astype(np.float32)
+  exact, ours = ExactIndex(41, 8), DistributedIndex(41, 8, mirrored, search=search)
+  for index in (exact, ours):
+    index.assign(index.prepare(table), 0)
+  queries = tf.constant(table[:5] + table[5:10])
+  for found, expected in zip(ours.search(queries, 6), exact.search(queries, 6)):
+    np.testing.assert_array_equal(found, expected)
+  assert sum(products) == 5 * 41 and len(products) == 2
 
 
 class _Pair(Alone):
