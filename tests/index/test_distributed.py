@@ -60,6 +60,7 @@ _TWO = """
         wanted = tf.constant(rng.integers(0, rows, [2, 2, 3]), tf.int32)
         np.testing.assert_array_equal(ours.gather(wanted[0]), exact.gather(wanted[0]))
         np.testing.assert_array_equal(look_up(wanted[me]), exact.gather(wanted[me]))
+        np.testing.assert_array_equal(ours.rows(), exact.rows()[slice(*ours.share)])
         assert int(ours.step) == step
       assert len(traces) == 2, traces
     together = replicas.Together(strategy)
