@@ -1,10 +1,5 @@
 """The index that processes share, against the exact one: two real processes."""
 
-import json
-import os
-import pathlib
-import socket
-import subprocess
 import sys
 import textwrap
 import threading
@@ -18,8 +13,8 @@ from realm_tf.index.exact import ExactIndex
 from realm_tf.index.freshness import Alone
 from realm_tf.index.refresh import Refresher
 from realm_tf.index.top_k import top_k_inner_product
+from tests.processes import in_two_processes
 
-_ROOT = pathlib.Path(__file__).parents[2]
 _LONG = 30  # seconds: a deadlock fails the test instead of hanging it
 
 _TWO = """
@@ -68,21 +63,6 @@ _TWO = """
     assert together.chief(7 if me == 0 else 9) == 7
     print("equal")
     """
-
-
-def in_two_processes(command, **popen):
-  """Starts a command as both workers of a cluster of this machine."""
-  sockets = [socket.socket() for _ in range(2)]
-  for opened in sockets:
-    opened.bind(("localhost", 0))
-  workers = [f"localhost:{opened.getsockname()[1]}" for opened in sockets]
-  for opened in sockets:
-    opened.close()
-  return [subprocess.Popen(
-      command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-      env={**os.environ, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
-          "cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})},
-      **popen) for index in range(2)]
 
 
 @pytest.mark.slow
