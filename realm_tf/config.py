@@ -106,6 +106,9 @@ class PretrainConfig(OptimizerConfig):
   index_sample: int = 64  # queries by which an index is compared with the one before
   refresh_every: int = 500  # steps from one re-embedding of the corpus to the next
   refresh_share: float = 0.5  # "async": of the time that the thread works; 1 never rests
+  # "async": this share of the rows, those retrieved most lately, is embedded and swapped in
+  # before the whole corpus is.
+  refresh_first: float = 0.0
   max_staleness: int = 1000  # steps; the law: step - index.step <= max_staleness
   on_stale: str = "block"  # "block" waits for the refresh, "warn" goes on
   retriever_rate: float = 1.0  # the retriever's learning rate, as a share of the encoder's
@@ -202,7 +205,7 @@ def _check(config: RealmConfig) -> None:
   may_be_zero = ("seed", "num_layers", "warmup_steps", "retriever_warmup_steps", "steps",
                  "weight_decay", "removal_rate", "checkpoint_every", "leaves",
                  "searched_leaves", "rescored", "min_recall", "masked_sentences",
-                 "ban_similarity", "every", "blocks")
+                 "ban_similarity", "every", "blocks", "refresh_first")
   for field, value in flat.items():
     if isinstance(value, (int, float)) and not isinstance(value, bool):
       least = 0 if field.rsplit(".")[-1] in may_be_zero else 1e-12
@@ -212,7 +215,8 @@ def _check(config: RealmConfig) -> None:
     raise UserError("config.ict.removal_rate: expected a rate from 0 to 1, "
                     f"got {config.ict.removal_rate}")
   for field, value in flat.items():
-    if field.endswith(("layer_decay", "ban_similarity", "refresh_share")) and value > 1:
+    if field.endswith(("layer_decay", "ban_similarity", "refresh_share",
+                       "refresh_first")) and value > 1:
       raise UserError(f"config.{field}: expected a share from 0 to 1, got {value}")
   if config.pretrain.candidates < 2:
     raise UserError("config.pretrain.candidates: the null document and at least one "
@@ -223,6 +227,9 @@ def _check(config: RealmConfig) -> None:
   if config.index.min_recall > 1:
     raise UserError("config.index.min_recall: expected a recall from 0 to 1, "
                     f"got {config.index.min_recall}")
+  if config.pretrain.refresh_first and config.pretrain.refresh != "async":
+    raise UserError("config.pretrain.refresh_first: only refresh='async' embeds some rows "
+                    f"first; with '{config.pretrain.refresh}' give 0")
   if config.pretrain.max_staleness < config.pretrain.refresh_every:
     raise UserError(
         "config.pretrain.max_staleness: a refresh starts every "

@@ -49,6 +49,7 @@ _GROUPS: dict[str, dict[str, Metric]] = {
 _INDEX = {
     "index_churn": Metric("Churn", "of the top K, by the last swap", True),
     "stale_index_recall": Metric("Recall before the swap", "new top K by the old", True),
+    "retrieved_staleness": Metric("Age of what is found", "steps, mean over retrieved rows"),
     "index_rows_per_second": Metric("Embedding rate", "blocks per second"),
     "index_staleness_seconds": Metric("Age in seconds", "of the weights that made it"),
     "index_seconds_waited": Metric("Waiting for the index", "seconds in all")}

@@ -90,6 +90,9 @@ class DistributedIndex(RowIndex):
   def gather(self, rows: tf.Tensor) -> tf.Tensor:
     return self._on_replicas(self._look_up, rows)
 
+  def rows(self) -> np.ndarray:
+    return np.concatenate([table.numpy() for table in self.tables])
+
   def is_exact(self) -> bool:
     return True
 

@@ -71,9 +71,12 @@ class CorpusEmbedder:
   def batches(self, first: int = 0, end: int | None = None
               ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields rows [b] int32 of [first, end) and their embeddings [b, D] float32."""
-    for places in length_batches(self._lengths[first:end], self._batch_tokens):
-      rows = places + np.int32(first)
-      yield rows, self.embed(rows)
+    return self.some(np.arange(self.num_rows, dtype=np.int32)[first:end])
+
+  def some(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """As `batches`, of rows [n] int32."""
+    for places in length_batches(self._lengths[rows], self._batch_tokens):
+      yield rows[places], self.embed(rows[places])
 
   @property
   def num_rows(self) -> int:
@@ -91,7 +94,8 @@ class CorpusEmbedder:
 
 
 def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
-            on_rows: OnRows = lambda count: None, first: int = 0) -> np.ndarray:
+            on_rows: OnRows = lambda count: None, first: int = 0,
+            table: np.ndarray | None = None) -> np.ndarray:
   """Puts the batches in the order of their rows: [N, D] float32.
 
   Args:
@@ -99,8 +103,9 @@ def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
     num_rows: N.
     on_rows: is told how many rows each batch had; may raise to stop the work.
     first: of the rows.
+    table: into whose rows they are put, so that some may be left as they are; a new one by
+      default.
   """
-  table: np.ndarray | None = None
   for rows, embeddings in batches:
     if not np.isfinite(embeddings).all():
       raise NotFinite(f"the embedding of block {rows[0]} is not finite: the document "

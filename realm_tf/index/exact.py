@@ -69,3 +69,6 @@ class ExactIndex(RowIndex):
   def gather(self, rows: tf.Tensor) -> tf.Tensor:
     """The stored embeddings of rows [...] int32: [..., D] float32."""
     return tf.cast(tf.gather(self.table, rows), tf.float32)
+
+  def rows(self) -> np.ndarray:
+    return self.table.numpy()

@@ -43,6 +43,10 @@ class RowIndex(tfrs.layers.factorized_top_k.TopK):
   def gather(self, rows: tf.Tensor) -> tf.Tensor:
     """The stored embeddings of rows [...] int32: [..., D] float32."""
 
+  @abc.abstractmethod
+  def rows(self) -> np.ndarray:
+    """A copy of the stored embeddings, [N, D], or this process's share of them."""
+
   def measure_with(self, queries: np.ndarray) -> None:
     """Queries [Q, D] by which `prepare` measures an index that is not exact."""
 

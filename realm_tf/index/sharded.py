@@ -54,6 +54,9 @@ class ShardedIndex(RowIndex):
     scores, rows = (tf.concat(part, 1) for part in zip(*parts))
     return best_of(scores, rows, k, banned)
 
+  def rows(self) -> np.ndarray:
+    return np.concatenate([table.numpy() for table in self.tables])
+
   def is_exact(self) -> bool:
     return True
 

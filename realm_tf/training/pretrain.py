@@ -20,6 +20,7 @@ from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.follow import Follower
 from realm_tf.index.freshness import ALONE
+from realm_tf.index.hot import HotRows
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.monitor import SwapMonitor
 from realm_tf.index.pace import Pace
@@ -83,7 +84,8 @@ def _metrics(loss: tf.Tensor, scores: tf.Tensor, log_probs: tf.Tensor,
 
 def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: Corpus,
                    embedder: CorpusEmbedder, root: pathlib.Path, monitor: SwapMonitor,
-                   stopping: Callable[[], bool]) -> Refresher | Follower | NoRefresh:
+                   stopping: Callable[[], bool], hot: HotRows | None = None
+                   ) -> Refresher | Follower | NoRefresh:
   """What keeps the index fresh, in the way that `config.pretrain.refresh` names."""
   pretrain = config.pretrain
   if pretrain.refresh in ("frozen", "rerank"):
@@ -105,7 +107,20 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
 
   return Refresher(index, snapshot, embed, refresh_every=pretrain.refresh_every,
                    wait=pretrain.refresh == "sync", pace=Pace(pretrain.refresh_share),
-                   **law)
+                   hot=hot, **law)
+
+
+def make_hot_rows(config: RealmConfig, index: RowIndex, corpus: Corpus,
+                  embedder: CorpusEmbedder) -> HotRows | None:
+  """What is embedded first, if `config.pretrain.refresh_first` says that some rows are."""
+  first = index.share[0] if index.share else 0
+
+  def embed_into(rows: np.ndarray, table: np.ndarray, check: Callable[[int], None]) -> None:
+    if len(rows):
+      collect(embedder.some(rows), len(rows), check, first, table)
+
+  share = config.pretrain.refresh_first
+  return HotRows(index, corpus.num_blocks, share, embed_into) if share else None
 
 
 def _norms(name: str, norm: tf.Tensor, of_parts: dict[str, tf.Tensor]) -> replicas.Metrics:
@@ -114,11 +129,12 @@ def _norms(name: str, norm: tf.Tensor, of_parts: dict[str, tf.Tensor]) -> replic
   return {name: norm, **(parts if len(parts) > 1 else {})}
 
 
-def chooser(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages
-            ) -> Callable[[PretrainingBatch], tf.Tensor]:
+def chooser(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
+            hot: HotRows | None = None) -> Callable[[PretrainingBatch], tf.Tensor]:
   """The first half of a step: a whole batch -> its candidates, [B, K] rows.
 
   Queries are embedded on the replicas, without a gradient; the search is on the host.
+  `hot` is told of what was retrieved.
   """
   pretrain = config.pretrain
 
@@ -126,6 +142,8 @@ def chooser(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
     queries = replicas.map_shares(model.strategy, model.retriever.embed_queries,
                                   batch.query)  # [B, D]
     rows = choose(pretrain, model, index, passages, queries, batch.banned)
+    if hot:
+      hot.note(rows[:, 1:])  # the null document is not retrieved
     return tf.ensure_shape(rows, [pretrain.batch_size, pretrain.candidates])
 
   return choose_rows
@@ -246,8 +264,13 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
                       else config.checkpoint_every)
   tracked = {"model": model, "retriever_optimizer": by_retriever,
              "encoder_optimizer": by_encoder}
+  embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
+                            config.embed_batch_tokens)
+  hot = make_hot_rows(config, index, corpus, embedder)
+  if hot:
+    tracked["retrievals"] = hot.counts
   if not index.share:  # of a share the law makes a new one, when a run goes on
-    tracked["index"] = index
+    tracked |= {"index": index} | ({"ahead": hot.ahead} if hot else {})
   chosen = tf.Variable(tf.zeros([pretrain.batch_size, pretrain.candidates], tf.int32),
                        trainable=False, name="chosen")
   if pretrain.prefetch_candidates:
@@ -262,10 +285,8 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
       pretrain.index_sample, config.diagnosis.sentences if config.diagnosis.every else 1))
   monitor = SwapMonitor(index, embed_sample(model, sample, pretrain.index_sample),
                         min(pretrain.candidates - 1, corpus.num_blocks))
-  embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
-                            config.embed_batch_tokens)
   refresher = make_refresher(config, index, model, corpus, embedder, folder / "index",
-                             monitor, loop.stopping)
+                             monitor, loop.stopping, hot)
 
   diagnose = diagnose_by_step(config, model, index, passages, sample,
                              functools.partial(marginal, config))
@@ -279,7 +300,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     return refresher.metrics(number) | monitor.metrics | diagnose(number)
 
   feed, step = overlap.steps(
-      chooser(config, model, index, passages),
+      chooser(config, model, index, passages, hot),
       learner(config, model, passages, by_retriever, by_encoder, fixed_lengths),
       batches, chosen if pretrain.prefetch_candidates else None, loop.first_step == 0)
   try:

@@ -1,10 +1,5 @@
 """The index that processes share, against the exact one: two real processes."""
 
-import json
-import os
-import pathlib
-import socket
-import subprocess
 import sys
 import textwrap
 import threading
@@ -18,9 +13,10 @@ from realm_tf.index.distributed import DistributedIndex, num_processes, own_rows
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.freshness import Alone
 from realm_tf.index.refresh import Refresher
+from realm_tf.index.top_k import top_k_inner_product
 from tests import tiny
+from tests.processes import in_two_processes
 
-_ROOT = pathlib.Path(__file__).parents[2]
 _LONG = 30  # seconds: a deadlock fails the test instead of hanging it
 
 _TWO = """
@@ -61,6 +57,7 @@ _TWO = """
         wanted = tf.constant(rng.integers(0, rows, [2, 2, 3]), tf.int32)
         np.testing.assert_array_equal(ours.gather(wanted[0]), exact.gather(wanted[0]))
         np.testing.assert_array_equal(look_up(wanted[me]), exact.gather(wanted[me]))
+        np.testing.assert_array_equal(ours.rows(), exact.rows()[slice(*ours.share)])
         assert int(ours.step) == step
       assert len(traces) == 2, traces
     together = replicas.Together(strategy)
@@ -68,21 +65,6 @@ _TWO = """
     assert together.chief(7 if me == 0 else 9) == 7
     print("equal")
     """
-
-
-def in_two_processes(command, **popen):
-  """Starts a command as both workers of a cluster of this machine."""
-  sockets = [socket.socket() for _ in range(2)]
-  for opened in sockets:
-    opened.bind(("localhost", 0))
-  workers = [f"localhost:{opened.getsockname()[1]}" for opened in sockets]
-  for opened in sockets:
-    opened.close()
-  return [subprocess.Popen(
-      command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-      env={**os.environ, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
-          "cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})},
-      **popen) for index in range(2)]
 
 
 @pytest.mark.slow
@@ -128,6 +110,23 @@ def test_two_replicas_of_one_process_equal_exact(mirrored):
     np.testing.assert_array_equal(rows.values[own], expected[1])
   np.testing.assert_array_equal(ours.search(tf.constant(queries[0]), 6)[1],
                                 exact.search(queries[0], 6)[1])
+
+
+def test_outside_of_replicas_each_row_is_searched_once(mirrored):
+  products = []
+
+  def search(queries, table, k):
+    products.append(queries.shape[0] * table.shape[0])
+    return top_k_inner_product(queries, table, k)
+
+  table = np.random.default_rng(0).integers(-2, 3, [41, 8]).astype(np.float32)
+  exact, ours = ExactIndex(41, 8), DistributedIndex(41, 8, mirrored, search=search)
+  for index in (exact, ours):
+    index.assign(index.prepare(table), 0)
+  queries = tf.constant(table[:5] + table[5:10])
+  for found, expected in zip(ours.search(queries, 6), exact.search(queries, 6)):
+    np.testing.assert_array_equal(found, expected)
+  assert sum(products) == 5 * 41 and len(products) == 2
 
 
 class _Pair(Alone):

@@ -71,6 +71,7 @@ _SHARDED = """
             np.testing.assert_array_equal(ours, theirs)
         rows_wanted = tf.constant(rng.integers(0, rows, [2, 3]))
         np.testing.assert_array_equal(sharded.gather(rows_wanted), exact.gather(rows_wanted))
+        np.testing.assert_array_equal(sharded.rows(), exact.rows())
         assert int(sharded.step) == step
     assert len({table.device for table in sharded.tables}) == 3
     print("equal")

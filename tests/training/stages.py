@@ -11,6 +11,7 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.index.build import build_index, rows_to_read
 from realm_tf.index.embed import CorpusEmbedder, collect
+from realm_tf.index.interface import RowIndex
 from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.models.realm import Realm
 from realm_tf.training import replicas
@@ -31,12 +32,7 @@ def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
   if stage == "ict":
     return train_ict(config, corpus, model, folder), model
   passages = Passages(corpus)
-  embedder = CorpusEmbedder(passages, model.make_tower, 64, 1024)
-  embedder.snapshot(model.retriever.document_tower)
-  table = collect(embedder.batches(), embedder.num_rows)
-  own = table[rows_to_read(config, len(table), model.strategy)]
-  index = build_index(config, own, 0, top_k_inner_product, strategy=model.strategy,
-                      num_rows=len(table))
+  index = make_index(config, model, passages)
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
   if stage == "reading":
     return train_reading(config, corpus, passages, model, index, banned, folder), model
@@ -45,6 +41,21 @@ def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
   questions = [f"what is the capital of {country}" for country in tiny.CITIES.values()]
   return train_finetune(config, corpus, passages, model, index, questions,
                         [[city] for city in tiny.CITIES], folder), model
+
+
+def make_index(config, model: Realm, passages: Passages) -> RowIndex:
+  """Of the kind that the config names, by the document tower as it is, as of step 0."""
+  table = embed_all(model, passages)
+  own = table[rows_to_read(config, len(table), model.strategy)]
+  return build_index(config, own, 0, top_k_inner_product, strategy=model.strategy,
+                     num_rows=len(table))
+
+
+def embed_all(model: Realm, passages: Passages) -> np.ndarray:
+  """All blocks by the document tower as it is: [N, D]."""
+  embedder = CorpusEmbedder(passages, model.make_tower, 64, 1024)
+  embedder.snapshot(model.retriever.document_tower)
+  return collect(embedder.batches(), embedder.num_rows)
 
 
 def saved(folder: pathlib.Path) -> dict[str, np.ndarray]:

@@ -1,0 +1,60 @@
+"""Pre-trains as one of several processes that share an index, and checks each swap."""
+
+import realm_tf  # noqa: F401  # isort: skip
+import json
+import pathlib
+import sys
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from realm_tf.corpus.passages import Passages
+from realm_tf.corpus.store import Corpus
+from realm_tf.index import store
+from realm_tf.index.distributed import DistributedIndex
+from realm_tf.index.exact import ExactIndex
+from realm_tf.models.realm import Realm
+from realm_tf.training import replicas
+from realm_tf.training.pretrain import train_pretrain
+from tests import tiny
+from tests.training import stages
+
+
+def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
+  """Prints the step of each swap; fails if the whole index is not what it should be."""
+  logging.set_verbosity(logging.INFO)
+  strategy = replicas.make_strategy("multi_worker")
+  config = tiny.make_config(world, write=False, **json.loads(changes))
+  corpus = Corpus.open(world / "corpus")
+  with strategy.scope():
+    model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+  passages = Passages(corpus)
+  index = stages.make_index(config, model, passages)
+  assert isinstance(index, DistributedIndex)
+  assign, exact = index.assign, ExactIndex(corpus.num_blocks, 16)
+  queries = np.random.default_rng(0).normal(size=[5, 16]).astype(np.float32)
+
+  def checked(prepared, step: int) -> None:
+    assign(prepared, step)
+    if config.pretrain.refresh == "job":
+      version = store.find(folder / "index", corpus.rows_by_hash, after_step=step - 1,
+                           up_to_step=step)
+      expected = version.read(corpus.stored_rows)
+      np.testing.assert_array_equal(index.rows(), expected[slice(*index.share)])
+      exact.assign(expected, step)
+      for ours, theirs in zip(index.search(tf.constant(queries), 9),
+                              exact.search(tf.constant(queries), 9)):
+        np.testing.assert_array_equal(ours, theirs)
+    if config.pretrain.refresh == "sync":  # by the weights as they are
+      expected = stages.embed_all(model, passages)[slice(*index.share)]
+      np.testing.assert_allclose(index.rows(), expected, rtol=1e-4, atol=1e-4)
+    print(f"swapped {step}", flush=True)
+
+  index.assign = checked
+  banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
+  train_pretrain(config, corpus, passages, model, index, banned, folder)
+
+
+if __name__ == "__main__":
+  main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3])

@@ -1,0 +1,97 @@
+"""An index that two real processes share is refreshed, and goes on after a kill."""
+
+import json
+import re
+import sys
+import time
+
+import pytest
+import tensorflow as tf
+
+from realm_tf.corpus.changes import change_store
+from realm_tf.corpus.passages import Passages
+from realm_tf.corpus.store import Corpus
+from realm_tf.index.embed import CorpusEmbedder
+from realm_tf.index.job import RefreshJob
+from realm_tf.models.realm import Realm
+from realm_tf.training.log import read_curves
+from tests import tiny
+from tests.processes import in_two_processes
+
+_STEPS, _EVERY, _STALEST = 12, 2, 4
+
+
+@pytest.fixture(name="world", scope="module")
+def _world(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("sharing")
+  tiny.write_bert(folder / "bert", hidden=16, layers=1)
+  tiny.make_corpus(folder / "corpus")
+  change_store(folder / "corpus", delete=["city-Paris"])  # a row that nobody reads
+  return folder
+
+
+def _job(world, folder, config):
+  """What `realm refresh` runs, in this process."""
+  corpus = Corpus.open(world / "corpus")
+  model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+  embedder = CorpusEmbedder(Passages(corpus), model.make_tower, 64, 1024)
+  return RefreshJob(folder / "checkpoints", folder / "index", corpus, model, embedder,
+                    config.embedding_dtype)
+
+
+def _train(world, folder, changes, number, until=_STEPS, beside=lambda: None):
+  """Both processes to their end, or killed when step `until` is saved; their logs."""
+  paths = [folder.parent / f"{number}-{worker}.log" for worker in range(2)]
+  outputs = [open(path, "w", encoding="utf-8") for path in paths]
+  command = [sys.executable, "-m", "tests.training.sharing", str(world), str(folder),
+             json.dumps(changes)]
+  processes = in_two_processes(command, outputs)
+  try:
+    while any(process.poll() is None for process in processes):
+      beside()
+      if any(process.poll() for process in processes) or (
+          until < _STEPS and _newest(folder) >= until):
+        break
+      time.sleep(0.05)
+  finally:
+    for process, output in zip(processes, outputs):
+      process.kill()
+      process.wait()
+      output.close()
+  logs = [path.read_text() for path in paths]
+  codes = [process.returncode for process in processes]
+  assert codes == ([0, 0] if until == _STEPS else [-9, -9]), logs
+  return logs
+
+
+def _newest(folder):
+  path = tf.train.latest_checkpoint(str(folder / "checkpoints"))
+  return int(path.rsplit("-", 1)[1]) if path else 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [
+    {"pretrain__refresh": "job"}, {"pretrain__refresh": "sync"},
+    {"pretrain__refresh": "async", "pretrain__refresh_first": 0.2}])
+def test_a_shared_index_is_refreshed_and_goes_on_after_a_kill(world, tmp_path, changes):
+  changes = {"index__kind": "sharded", "checkpoint_every": _EVERY,
+             "pretrain__steps": _STEPS, "pretrain__refresh_every": _EVERY,
+             "pretrain__max_staleness": _STALEST, **changes}
+  folder, beside = tmp_path / "run", lambda: None
+  if changes["pretrain__refresh"] == "job":
+    beside = _job(world, folder, tiny.make_config(world, write=False, **changes)).refresh
+  for number, until in enumerate((6, _STEPS)):
+    first = _newest(folder)
+    logs = _train(world, folder, changes, number, until, beside)
+    swaps = [[int(step) for step in re.findall(r"^swapped (\d+)$", log, re.M)]
+             for log in logs]
+    both = min(map(len, swaps))  # of those killed one may be a step behind
+    assert swaps[0][:both] == swaps[1][:both] and both > 0
+    assert until < _STEPS or swaps[0] == swaps[1]
+    assert all(f"going on from step {first}" in log for log in logs) == (first > 0)
+  curves = [read_curves(path / "curves.csv") for path in (folder, folder / "worker-1")]
+  ages = [[(step, means["index_step"], means["index_staleness"]) for step, means in rows]
+          for rows in curves]
+  assert ages[0] == ages[1] and [step for step, *_ in ages[0]] == list(range(1, _STEPS + 1))
+  assert all(age <= _STALEST and at + age == step - 1 for step, at, age in ages[0])
+  assert ages[0][-1][1] > 6  # of a version that was made after the kill
