@@ -109,8 +109,8 @@ class Compiler:
     source = ROOT / "ops" / f"{name}.cc"
     target = self.folder / f"{name}.o"
     record = self.folder / f"{name}.command"
-    command = [compiler(), *self.optimize, "-std=c++17", "-fPIC", "-fno-semantic-interposition",
-               "-Wall", "-Wextra",
+    command = [compiler(), *self.optimize, "-std=c++17", "-fPIC",
+               "-fno-semantic-interposition", "-Wall", "-Wextra",
                "-Wno-maybe-uninitialized", "-Wno-uninitialized", "-Wno-psabi", *flags,
                "-c", str(source), "-o", str(target)]
     if not self._is_fresh(source, target, record, command):
