@@ -292,11 +292,6 @@ BannedRows BannedRows::From(const Int* banned, int64_t batch, int64_t width,
 template BannedRows BannedRows::From(const int32_t*, int64_t, int64_t, int64_t);
 template BannedRows BannedRows::From(const int64_t*, int64_t, int64_t, int64_t);
 
-bool BannedRows::Contains(int64_t query, int32_t row) const {
-  return std::binary_search(rows_.begin() + begin_[query],
-                            rows_.begin() + begin_[query + 1], row);
-}
-
 BannedRows BannedRows::Of(const std::vector<int64_t>& queries) const {
   BannedRows result;
   result.begin_.push_back(0);

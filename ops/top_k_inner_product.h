@@ -99,7 +99,8 @@ class BannedRows {
   int64_t Count(int64_t query) const {
     return begin_[query + 1] - begin_[query];
   }
-  bool Contains(int64_t query, int32_t row) const;
+  const int32_t* Begin(int64_t query) const { return rows_.data() + begin_[query]; }
+  const int32_t* End(int64_t query) const { return rows_.data() + begin_[query + 1]; }
 
  private:
   std::vector<int32_t> rows_;

@@ -47,8 +47,8 @@ struct Panel {
   int64_t fetch_bytes;
 };
 
-// Told of every pair whose s' is not below the cut less what s' may err by. May
-// raise the cut.
+// Told of every pair whose s' is not below the cut less what s' may err by, the rows of
+// a lane in ascending order. May raise the cut.
 struct HitSink {
   void (*hit)(void* self, int lane, int64_t row, float score);
   void* self;

@@ -48,8 +48,10 @@ void Worker::Allocate() {
   const int64_t capacity = Collector::Capacity(search_.k);
   candidates_.reset(new Candidate[queries * capacity]);
   collectors_.reserve(queries);
+  next_bans_.reserve(queries);
   for (int64_t q = 0; q < queries; ++q) {
     collectors_.emplace_back(candidates_.get() + q * capacity, search_.k);
+    next_bans_.push_back(input.banned->Begin(FirstQuery() + q));
   }
   wasteful_.assign(last_panel_ - first_panel_, false);
   debts_.assign(last_panel_ - first_panel_, 0);
@@ -234,6 +236,14 @@ float Worker::ErrorOf(int lane, int64_t row) const {
   return error + panel_->constants(form_)[lane];
 }
 
+// A worker meets the rows in ascending order, so it looks at each ban once.
+bool Worker::IsBanned(int64_t query, int32_t row) {
+  const int32_t*& ban = next_bans_[query - FirstQuery()];
+  const int32_t* end = search_.input.banned->End(query);
+  while (ban != end && *ban < row) ++ban;
+  return ban != end && *ban == row;
+}
+
 void Worker::Hit(int lane, int64_t row, float score) {
   if (lane >= panel_->count() || row >= row_count_) return;  // padding
   const int64_t query = panel_->first() + lane;
@@ -254,7 +264,7 @@ void Worker::Hit(int lane, int64_t row, float score) {
   }
   Collector& collector = collectors_[query - FirstQuery()];
   if (ScoreOf(high) < thresholds_[lane] || !collector.Wants(high)) return;
-  if (search_.input.banned->Contains(query, id)) return;
+  if (IsBanned(query, id)) return;
   if (ScoresOnSight()) --scored_;  // not in vain
   if (!collector.Add(low, high, score_exactly)) return;
   if (collector.threshold() > thresholds_[lane]) {

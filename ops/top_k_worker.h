@@ -129,6 +129,7 @@ class Worker {
   bool TooManyScored(int64_t* debt) const;
   void Hit(int lane, int64_t row, float score);
   float ErrorOf(int lane, int64_t row) const;
+  bool IsBanned(int64_t query, int32_t row);
 
   // Whether hits are scored while their rows are in the cache: a good first
   // threshold lets through little more than what will be scored at the end anyway.
@@ -142,6 +143,7 @@ class Worker {
 
   std::unique_ptr<Candidate[]> candidates_;
   std::vector<Collector> collectors_;
+  std::vector<const int32_t*> next_bans_;  // per query, of rows not yet passed
   // Per panel: the faster scan's bounds leave too much to score exactly.
   std::vector<bool> wasteful_;
   std::vector<int64_t> debts_;
