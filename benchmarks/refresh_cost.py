@@ -34,7 +34,7 @@ def _timed(run, mode: str) -> dict:
   refresh, _, share = mode.partition(":")
   config = dataclasses.replace(run.config, checkpoint_every=0, pretrain=dataclasses.replace(
       run.config.pretrain, steps=_STEPS.value, refresh=refresh,
-      refresh_every=_EVERY.value, max_staleness=2 * _EVERY.value,
+      refresh_every=_EVERY.value, max_staleness=2 * _EVERY.value, refresh_first=0.0,
       refresh_share=float(share or run.config.pretrain.refresh_share)))
   model = run.model("ict")
   banned = np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]

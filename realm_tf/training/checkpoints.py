@@ -9,6 +9,9 @@ from absl import logging
 
 from realm_tf.errors import UserError
 
+# What restoring fails with where processes share a variable and one of them has gone.
+_OTHERS_FAILED = (tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError,
+                  tf.errors.UnavailableError, tf.errors.DeadlineExceededError)
 _LOWER_IS_BETTER = ("loss", "norm", "entropy", "staleness")
 
 
@@ -39,14 +42,17 @@ class Checkpoints:
     """Restores the newest whole checkpoint, if there is any.
 
     Raises:
-      UserError: there are some, but all are damaged or of something else.
+      UserError: there are some, but all are damaged or of something else; or another
+        process failed meanwhile.
     """
     paths = _by_step(self._folder)
     for path in paths:
       try:
         _read_all(path)
-        self._newest.checkpoint.restore(path)
+        self._restore_whole(path)
         return
+      except UserError:
+        raise
       except (tf.errors.OpError, ValueError, RuntimeError, LookupError) as error:
         logging.warning("%s: cannot be read (%s); trying the one before", path,
                         _first_line(error))
@@ -54,6 +60,14 @@ class Checkpoints:
       raise UserError(f"{self._folder}: no checkpoint there can be read, be they damaged "
                       "or of another model, corpus or, of a sharded index, number of "
                       "devices; delete this folder to begin anew")
+
+  def _restore_whole(self, path: str) -> None:
+    try:
+      self._newest.checkpoint.restore(path)
+    except _OTHERS_FAILED as error:
+      raise UserError(f"{path}: is whole, but another process failed while it was restored "
+                      f"({_first_line(error)}); run the same command in all of them "
+                      "again") from error
 
   def save(self, step: int, metrics: dict[str, float]) -> None:
     """Saves step `step`; `metrics` decide whether it is the best so far.
