@@ -23,7 +23,8 @@
 // block in sixteen is scanned first, and a score that rather more than k rows of the
 // table are likely to reach is the threshold to begin with. If the k-th best that the
 // scan then finds scores no less, nothing that was dropped, which scores less, could
-// have come before it; else those queries are searched again without a guess.
+// have come before it; else those queries are searched again without a guess. A large
+// sample is searched with a guess of its own, which is believed as little.
 //
 // A pair that might still be among the k best becomes a candidate, with bounds on
 // its score; only the candidates whose bounds do not decide are scored: after a guess
