@@ -87,7 +87,16 @@ def _open_training_run(one_process: bool = False):
 
 
 def _training(name: str) -> Callable[[Sequence[str]], None]:
-  return _stage(name, _open_training_run)
+  run = _stage(name, _open_training_run)
+
+  def train(arguments: Sequence[str]) -> None:
+    if FLAGS.strategy != "multi_worker":
+      return run(arguments)
+    from realm_tf.training import replicas  # pylint: disable=import-outside-toplevel
+    with replicas.naming_who_failed():
+      return run(arguments)
+
+  return train
 
 
 def _stage(name: str, open_run: Callable = _open_run) -> Callable[[Sequence[str]], None]:

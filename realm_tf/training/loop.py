@@ -56,16 +56,18 @@ class Loop:
                tracked: dict[str, Any], checkpoint_every: int, *, keep: int = 2,
                best: str = "", strategy: tf.distribute.Strategy | None = None):
     self._name, self._steps, self._every = name, steps, checkpoint_every
-    self._strategy = strategy or tf.distribute.get_strategy()
+    strategy = strategy or tf.distribute.get_strategy()
+    # They must all restore the same, and stop at the same step, or none would.
+    self._together = replicas.together(strategy)
     self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
     self._stop: list[int] = []
-    chief = replicas.is_chief(self._strategy)
+    chief = replicas.is_chief(strategy)
     self._checkpoints = Checkpoints(folder / "checkpoints", {"step": self._step, **tracked},
-                                    keep, best, writes=chief)
+                                    keep, best, writes=chief, together=self._together)
     self._checkpoints.restore()
     if self.first_step:
       logging.info("%s: going on from step %d", name, self.first_step)
-    self._folder = folder if chief else folder / f"worker-{replicas.worker(self._strategy)}"
+    self._folder = folder if chief else folder / f"worker-{replicas.worker(strategy)}"
     self.log = Log(self._folder, self.first_step)
 
   @property
@@ -118,7 +120,7 @@ class Loop:
     self.log.close()
 
   def _stop_if_asked(self, step: int) -> None:
-    if not replicas.on_any_worker(self._strategy, self.stopping()):
+    if self._together.all(not self.stopping()):
       return
     self._checkpoints.save(step, {})  # too few steps to call it the best
     self.log.close()

@@ -93,7 +93,7 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
   law: dict[str, Any] = {
       "max_staleness": pretrain.max_staleness, "on_stale": pretrain.on_stale,
       "swap": monitor.swap, "stopping": stopping,
-      "together": replicas.Together(model.strategy) if index.share else ALONE}
+      "together": replicas.together(model.strategy) if index.share else ALONE}
   first, end = index.share or (0, corpus.num_blocks)
   if pretrain.refresh == "job":
     return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end], **law)
@@ -257,8 +257,11 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   with strategy.scope():  # two optimizers, so that each part is clipped by its own norm
     by_retriever = make_optimizer(
         pretrain, [tower.bert for tower in model.retriever.towers],
-        pretrain.retriever_rate, pretrain.retriever_warmup_steps)
-    by_encoder = make_optimizer(pretrain, [model.encoder.bert])
+        pretrain.retriever_rate, pretrain.retriever_warmup_steps).build(
+            model.retriever.trainable_variables)
+    by_encoder = make_optimizer(pretrain, [model.encoder.bert]).build(
+        [*model.encoder.bert.trainable_variables,
+         *model.encoder.masked_lm.trainable_variables])
   # A refresh job embeds what it finds in checkpoints.
   checkpoint_every = (pretrain.refresh_every if pretrain.refresh == "job"
                       else config.checkpoint_every)

@@ -22,9 +22,14 @@ from tests.training import stages
 
 
 def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
-  """Prints the step of each swap; fails if the whole index is not what it should be."""
+  """Prints the step of each swap; fails if the whole index is not what it should be.
+
+  A process that has a folder of its own (`-seen-by-1`) finds the run there as it sees it.
+  """
   logging.set_verbosity(logging.INFO)
   strategy = replicas.make_strategy("multi_worker")
+  own = folder.with_name(f"{folder.name}-seen-by-{replicas.worker(strategy)}")
+  folder = own if own.exists() else folder
   config = tiny.make_config(world, write=False, **json.loads(changes))
   corpus = Corpus.open(world / "corpus")
   with strategy.scope():

@@ -166,18 +166,6 @@ def test_if_all_are_damaged_it_says_so(tmp_path):
     Task(tmp_path)
 
 
-def test_a_whole_checkpoint_is_not_blamed_for_another_process(tmp_path, monkeypatch):
-  Task(tmp_path, steps=6, every=3).run()
-
-  def restore(*_):
-    raise tf.errors.AbortedError(None, None, "Collective ops is aborted by: a heartbeat")
-
-  monkeypatch.setattr(tf.train.Checkpoint, "restore", restore)
-  with pytest.raises(UserError, match="ckpt-6: is whole, but another process failed .*run "
-                                      "the same command"):
-    Task(tmp_path)
-
-
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
   task = Task(tmp_path, every=3)
   limits = resource.getrlimit(resource.RLIMIT_FSIZE)
