@@ -38,8 +38,9 @@ from machine import processor
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run with its ICT done.", required=True)
 _STEPS = flags.DEFINE_integer("steps", 120, "Of each mode.", lower_bound=2)
 _EVERY = flags.DEFINE_integer("refresh_every", 30, "Steps between refreshes.")
-_MODES = flags.DEFINE_list("modes", ["frozen", "async:1", "async:0.5", "async:0.5:0.1", "sync",
-                                     "rerank"], "What to time: refresh[:share[:first]].")
+_MODES = flags.DEFINE_list(
+    "modes", ["frozen", "async:1", "async:0.5", "async:0.5:0.1", "sync", "rerank"],
+    "What to time: refresh[:share[:first]].")
 _ROUNDS = flags.DEFINE_integer("rounds", 1, "How often, in turn.", lower_bound=1)
 _JSON = flags.DEFINE_string("json", None, "File for the results.")
 

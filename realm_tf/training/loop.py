@@ -81,7 +81,8 @@ class Loop:
 
   def run(self, batches: Iterable[Any], step_function: StepFunction, *,
           before_step: Callable[[int], dict[str, float]] = lambda step: {},
-          on_record: Callable[[int], None] = lambda step: None) -> None:
+          on_record: Callable[[int], None] = lambda step: None,
+          seen: Callable[[], dict[str, np.ndarray]] = dict) -> None:
     """Trains to the last step.
 
     The curves have `input_wait_seconds`, what a step waited for its batch, besides the
@@ -92,9 +93,10 @@ class Loop:
       step_function: one step of training; its metrics are scalars.
       before_step: runs on this thread before each step; may add metrics.
       on_record: runs after each record of the curves.
+      seen: what the last step saw besides its batch, saved with it where it went wrong.
 
     Raises:
-      UserError: the loss or a gradient is not finite; the batch was saved.
+      UserError: the loss or a gradient is not finite; what the step saw was saved.
       Interrupted: asked to stop; the state was saved.
     """
     first = self.first_step
@@ -105,7 +107,7 @@ class Loop:
         metrics = {"input_wait_seconds": waited} | before_step(step)
         self._stop_if_asked(step)
         metrics |= {name: float(value) for name, value in step_function(batch).items()}
-        self._check(metrics, step, batch)
+        self._check(metrics, step, batch, seen)
         metrics["step_seconds"] = time.monotonic() - begun
         self.log.add(metrics)
         self._step.assign(step + 1)
@@ -127,15 +129,16 @@ class Loop:
     raise Interrupted(f"stopped at step {step} of {self._steps} of {self._name}; "
                       "its state is saved: run the same command to go on")
 
-  def _check(self, metrics: dict[str, float], step: int, batch: Any) -> None:
+  def _check(self, metrics: dict[str, float], step: int, batch: Any,
+             seen: Callable[[], dict[str, np.ndarray]]) -> None:
     for name, value in metrics.items():
       if name.endswith(("loss", "norm")) and not np.isfinite(value):
         path = self._folder / f"not-finite-{step}.npz"
-        _save_batch(path, batch)
+        _save(path, dict(_named("", batch)) | seen())
         raise UserError(f"{self._name}: the {name.replace('_', ' ')} is {value} at step "
-                        f"{step}, its batch is in {path}, its update was not saved; begin "
-                        f"in another --workdir with a lower config.{self._name}."
-                        "learning_rate, or run the same command to try again")
+                        f"{step}, its batch is in {path} (see docs/diagnosis.md), its "
+                        "update was not saved; begin in another --workdir with a lower config."
+                        f"{self._name}.learning_rate, or run the same command to try again")
 
 
 def _timed(batches: Iterable[Any]) -> Iterator[tuple[Any, float]]:
@@ -150,14 +153,16 @@ def _timed(batches: Iterable[Any]) -> Iterator[tuple[Any, float]]:
     yield batch, time.monotonic() - begun
 
 
-def _save_batch(path: pathlib.Path, batch: Any) -> None:
-  """Writes the tensors of a batch by the names of its fields."""
+def _save(path: pathlib.Path, arrays: dict[str, Any]) -> None:
   with new_file(path) as file:
-    np.savez(file, **dict(_named("", batch)))
+    np.savez(file, **arrays)
 
 
 def _named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-  """Fields and numbers as in `1.query.ids`; of ragged tensors values and row splits."""
+  """The tensors of a batch by fields and numbers, as in `1.query.ids`.
+
+  Of ragged tensors values and row splits.
+  """
   if isinstance(value, tf.RaggedTensor):
     yield from _named(f"{name}.values", value.values)
     yield f"{name}.row_splits", value.row_splits.numpy()

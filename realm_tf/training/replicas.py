@@ -167,25 +167,30 @@ def run_on_shares(strategy: tf.distribute.Strategy, step: Callable[[Any], Metric
 
   Args:
     strategy: of the model.
-    step: runs on each replica and returns metrics, scalars that are means over the share.
+    step: runs on each replica and returns metrics, scalars that are means over the share,
+      or [B / R, ...], a row for each example.
     batch: tensors with an example per row, any structure.
     batch_size: B.
 
   Returns:
-    The metrics of the whole batch.
+    The metrics of the whole batch; those by example only of this process's replicas.
   """
   count = strategy.num_replicas_in_sync
   if count == 1:
     return step(batch)
   names = list[str]()
 
-  def on_replica(batch: Any) -> tf.Tensor:
+  def on_replica(batch: Any) -> tuple[tf.Tensor, Metrics]:
     metrics = step(part_of(batch, _replica(), batch_size // count))
-    names[:] = metrics
-    return tf.stack([metrics[name] for name in names])  # one collective for all
+    names[:] = [name for name, value in metrics.items() if value.shape.rank == 0]
+    scalars = tf.stack([metrics.pop(name) for name in names])  # one collective for all
+    return scalars, metrics
 
-  means = strategy.reduce(_MEAN, strategy.run(on_replica, args=(batch,)), axis=None)
-  return dict(zip(names, tf.unstack(means), strict=True))
+  scalars, by_example = strategy.run(on_replica, args=(batch,))
+  means = tf.unstack(strategy.reduce(_MEAN, scalars, axis=None))
+  return dict(zip(names, means, strict=True)) | {
+      name: tf.concat(strategy.experimental_local_results(value), 0)
+      for name, value in by_example.items()}
 
 
 def map_shares(strategy: tf.distribute.Strategy, compute: Callable[[Any], tf.Tensor],
