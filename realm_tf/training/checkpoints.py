@@ -119,6 +119,30 @@ class Checkpoints:
     return True
 
 
+def restore_best(folder: pathlib.Path, **parts: Any) -> None:
+  """Restores these of the tracked parts from the best checkpoint of a stage.
+
+  Args:
+    folder: of its checkpoints.
+    **parts: by the names under which they were tracked.
+
+  Raises:
+    UserError: there is none, or it cannot be read.
+  """
+  step = _newest_but(folder / "best", set())
+  if step < 0:
+    raise UserError(f"{folder / 'best'}: no checkpoint there: none is kept unless "
+                    "config.best_metric names a metric of this stage while it trains")
+  path = str(folder / "best" / f"ckpt-{step}")
+  try:
+    _read_all(path)
+    tf.train.Checkpoint(**parts).restore(path).assert_existing_objects_matched(
+        ).expect_partial()
+  except (*_UNREADABLE, AssertionError) as error:
+    raise UserError(f"{path}: cannot be read: damaged, or of another model "
+                    f"({_first_line(error)})") from error
+
+
 def _newest_but(folder: pathlib.Path, tried: set[int]) -> int:
   """The step of what looks like the newest other checkpoint, whatever the state file says.
 

@@ -15,7 +15,7 @@ from realm_tf.files import new_file
 from realm_tf.progress import progress
 from realm_tf.training import replicas
 from realm_tf.training.checkpoints import Checkpoints
-from realm_tf.training.log import Log
+from realm_tf.training.log import Log, Window
 
 _RECORDS = 50  # points in a stage's curves, at least
 StepFunction = Callable[[Any], dict[str, tf.Tensor]]
@@ -62,13 +62,16 @@ class Loop:
     self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
     self._stop: list[int] = []
     chief = replicas.is_chief(strategy)
-    self._checkpoints = Checkpoints(folder / "checkpoints", {"step": self._step, **tracked},
-                                    keep, best, writes=chief, together=self._together)
+    since_record, since_checkpoint = Window(), Window()
+    self._checkpoints = Checkpoints(
+        folder / "checkpoints", {"step": self._step, "since_record": since_record,
+                                 "since_checkpoint": since_checkpoint, **tracked},
+        keep, best, writes=chief, together=self._together)
     self._checkpoints.restore()
     if self.first_step:
       logging.info("%s: going on from step %d", name, self.first_step)
     self._folder = folder if chief else folder / f"worker-{replicas.worker(strategy)}"
-    self.log = Log(self._folder, self.first_step)
+    self.log = Log(self._folder, self.first_step, since_record, since_checkpoint)
 
   @property
   def first_step(self) -> int:
@@ -117,14 +120,14 @@ class Loop:
           bar.postfix(loss=f"{means['loss']:.3f}")
           on_record(step + 1)
         if self._every and (step + 1) % self._every == 0:
-          self._checkpoints.save(step + 1, self.log.since_last_call())
+          self._checkpoints.save(step + 1, self.log.since_checkpoint())
       self._stop_if_asked(self._steps)
     self.log.close()
 
   def _stop_if_asked(self, step: int) -> None:
     if self._together.all(not self.stopping()):
       return
-    self._checkpoints.save(step, {})  # too few steps to call it the best
+    self._checkpoints.save(step, {})  # whether it is the best is judged at the next
     self.log.close()
     raise Interrupted(f"stopped at step {step} of {self._steps} of {self._name}; "
                       "its state is saved: run the same command to go on")
@@ -137,8 +140,9 @@ class Loop:
         _save(path, dict(_named("", batch)) | seen())
         raise UserError(f"{self._name}: the {name.replace('_', ' ')} is {value} at step "
                         f"{step}, its batch is in {path} (see docs/diagnosis.md), its "
-                        "update was not saved; begin in another --workdir with a lower config."
-                        f"{self._name}.learning_rate, or run the same command to try again")
+                        "update was not saved; begin in another --workdir with a lower "
+                        f"config.{self._name}.learning_rate, or run the same command to try "
+                        "again")
 
 
 def _timed(batches: Iterable[Any]) -> Iterator[tuple[Any, float]]:
