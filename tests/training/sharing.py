@@ -18,6 +18,7 @@ from realm_tf.index import store
 from realm_tf.index.distributed import DistributedIndex
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.index.exact import ExactIndex
+from realm_tf.index.hot import HotRows
 from realm_tf.index.pace import Pace
 from realm_tf.index.refresh import Refresher
 from realm_tf.models.realm import Realm
@@ -34,17 +35,18 @@ class Refreshes:
 
   Attributes:
     expected: [N, D], embedded by this process alone when the thread takes the weights.
+    hot: the rows retrieved most until then.
   """
 
-  def __init__(self, model, passages, gated):
-    """Where `gated`, the hot rows come into use first, by the step after the thread began.
+  def __init__(self, model, passages, most):
+    """Where `most` hot rows come first, they come into use by the step after that.
 
     All rows follow when they have, or when training waits.
     """
-    self.expected = None
+    self.expected, self.hot, gated = None, [], most > 0
     self._gate = threading.Event()
     snapshot, batches, hurry = CorpusEmbedder.snapshot, CorpusEmbedder.batches, Pace.hurry
-    update = Refresher.update
+    begin, update = HotRows.begin, Refresher.update
 
     def noted(embedder, tower):
       self._gate.clear()
@@ -61,13 +63,19 @@ class Refreshes:
       self.go_on()
       hurry(pace)
 
+    def begun(hot):
+      counts = hot.counts.numpy()
+      order = sorted(range(len(counts)), key=lambda row: (-counts[row], row))
+      self.hot = [row for row in order[:most] if counts[row]]
+      begin(hot)
+
     def when_hot_is_done(refresher, step):
       if gated and refresher._running_hot:
         refresher._running_hot.exception(_LONG)
       return update(refresher, step)
 
     CorpusEmbedder.snapshot, CorpusEmbedder.batches = noted, waiting
-    Pace.hurry, Refresher.update = hurried, when_hot_is_done
+    Pace.hurry, HotRows.begin, Refresher.update = hurried, begun, when_hot_is_done
 
   def go_on(self):
     self._gate.set()
@@ -98,7 +106,7 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
 
   pretrain = config.pretrain
   most = math.ceil(pretrain.refresh_first * corpus.num_blocks)
-  refreshes = Refreshes(model, passages, gated=most > 0)
+  refreshes = Refreshes(model, passages, most)
 
   def checked(prepared, step: int) -> None:
     before, last = index.rows(), int(index.step)
@@ -115,9 +123,9 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
     else:
       are_new = _are_new(index.rows(), refreshes.expected[slice(*index.share)])
       if step == last:  # some rows are ahead of the others, which are as they were
-        changed = (index.rows() != before).any(1)
-        assert are_new[changed].all() and changed.sum() <= most
-        print("ahead of", step, flush=True)
+        hot = np.isin(range(*index.share), refreshes.hot)
+        assert are_new[hot].all() and (index.rows() == before)[~hot].all()
+        print(f"ahead of {step}: {refreshes.hot}", flush=True)
         refreshes.go_on()
         return
       assert are_new.all()
