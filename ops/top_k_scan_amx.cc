@@ -45,9 +45,9 @@ inline void Multiply(const uint16_t* rows, int64_t padded,
   asm volatile("" ::: "memory");
 }
 
-// Reports the pairs of one tile of sums that are not below the threshold.
+// Adds the pairs of one tile of sums that are not below the threshold.
 inline void Filter(const float* sums, __m512 threshold, int lane, int64_t row,
-                   const HitSink& sink) {
+                   Hits* hits) {
   // "Not less" is "not (less and less and ...)": four chains of masked compares.
   __mmask16 less[4] = {0xffff, 0xffff, 0xffff, 0xffff};
 #pragma GCC unroll 16
@@ -58,12 +58,9 @@ inline void Filter(const float* sums, __m512 threshold, int lane, int64_t row,
   const unsigned all = less[0] & less[1] & less[2] & less[3];
   if (__builtin_expect(all == 0xffff, 1)) return;
   for (int i = 0; i < kStrip; ++i) {
-    unsigned bits = _mm512_cmp_ps_mask(_mm512_load_ps(sums + i * kStrip),
-                                       threshold, _CMP_NLT_UQ);
-    for (; bits != 0; bits &= bits - 1) {
-      sink.hit(sink.self, lane + __builtin_ctz(bits), row + i,
-               sums[i * kStrip + __builtin_ctz(bits)]);
-    }
+    const __m512 scores = _mm512_load_ps(sums + i * kStrip);
+    AddHits(_mm512_cmp_ps_mask(scores, threshold, _CMP_NLT_UQ), scores, lane, row + i,
+            hits);
   }
 }
 
@@ -74,6 +71,7 @@ inline void ScanTiles(const RowBlock& block, int64_t row, const Panel& panel,
   Multiply<kRowTiles, kStrips>(
       static_cast<const uint16_t*>(block.rows) + row * block.stride,
       block.stride, static_cast<const uint16_t*>(panel.queries), sums);
+  Hits hits;
   for (int i = 0; i < kRowTiles; ++i) {
     const __m512 reach = _mm512_set1_ps(block.reach[row / kStrip + i]);
     for (int s = 0; s < kStrips; ++s) {
@@ -81,9 +79,10 @@ inline void ScanTiles(const RowBlock& block, int64_t row, const Panel& panel,
           _mm512_loadu_ps(panel.slope + s * kStrip), reach,
           _mm512_loadu_ps(panel.cut + s * kStrip));
       Filter(sums + (i * kStrips + s) * kStrip * kStrip, threshold, s * kStrip,
-             row + i * kStrip, sink);
+             row + i * kStrip, &hits);
     }
   }
+  if (hits.count > 0) sink.take(sink.self, hits);
 }
 
 template <int kStrips>

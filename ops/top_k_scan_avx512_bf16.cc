@@ -42,25 +42,24 @@ inline void ScanRows(const uint16_t* rows, int64_t padded, const Panel& panel,
     }
     tile += kStrips * kTileDepth * kStrip;
   }
-  unsigned hits[kRows][kStrips], any = 0;
+  unsigned bits[kRows][kStrips], any = 0;
   for (int s = 0; s < kStrips; ++s) {
     const __m512 threshold = _mm512_fnmadd_ps(
         _mm512_loadu_ps(panel.slope + s * kStrip), _mm512_set1_ps(reach),
         _mm512_loadu_ps(panel.cut + s * kStrip));
     for (int r = 0; r < kRows; ++r) {
-      any |= hits[r][s] =
+      any |= bits[r][s] =
           _mm512_cmp_ps_mask(sums[r][s], threshold, _CMP_NLT_UQ);
     }
   }
   if (__builtin_expect(any == 0, 1)) return;
+  Hits hits;
   for (int r = 0; r < kRows; ++r) {
     for (int s = 0; s < kStrips; ++s) {
-      for (unsigned bits = hits[r][s]; bits != 0; bits &= bits - 1) {
-        const int lane = __builtin_ctz(bits);
-        sink.hit(sink.self, s * kStrip + lane, first + r, sums[r][s][lane]);
-      }
+      AddHits(bits[r][s], sums[r][s], s * kStrip, first + r, &hits);
     }
   }
+  sink.take(sink.self, hits);
 }
 
 template <int kStrips>

@@ -160,10 +160,7 @@ void Worker::ScanPanel(int64_t p) {
   const QueryPanel& panel = *search_.panels[p];
   StartLanes(panel);
   const HitSink sink = {
-      [](void* self, int lane, int64_t row, float score) {
-        static_cast<Worker*>(self)->Hit(lane, row, score);
-      },
-      this};
+      [](void* self, const Hits& hits) { static_cast<Worker*>(self)->Take(hits); }, this};
   scanner->scan(Load(scanner), search_.input.depth,
                 {panel.packed(form_), panel.strips(), cut_, panel.slopes(form_),
                  NextPart(p, 0), NextPart(p, 1) - NextPart(p, 0)},
@@ -178,10 +175,7 @@ void Worker::ScanFew() {
   StartLanes(panel);
   shadow ? ScoreShadow(panel) : ScoreFew(panel);
   const HitSink sink = {
-      [](void* self, int lane, int64_t row, float score) {
-        static_cast<Worker*>(self)->Hit(lane, row, score);
-      },
-      this};
+      [](void* self, const Hits& hits) { static_cast<Worker*>(self)->Take(hits); }, this};
   for (int lane = 0; lane < panel.count(); ++lane) {
     search_.kernel.exact->filter(scores_->As<float>() + lane * kMaxBlockRows,
                                  allowances_->As<float>() + lane * kMaxBlockRows,
@@ -244,29 +238,47 @@ bool Worker::IsBanned(int64_t query, int32_t row) {
   return ban != end && *ban == row;
 }
 
-void Worker::Hit(int lane, int64_t row, float score) {
-  if (lane >= panel_->count() || row >= row_count_) return;  // padding
-  const int64_t query = panel_->first() + lane;
-  const int32_t id = static_cast<int32_t>(first_row_ + row);
-  const auto score_exactly = [&](int32_t id) {
-    ++scored_;
-    return search_.Score(query, panel_->query(lane), id);
-  };
-  const float error = ErrorOf(lane, row);
-  uint64_t low, high;
-  if (!ScoresOnSight() && std::fabs(score) + error < kInfinity) {
-    const float least = score - error, most = score + error;
-    low = KeyOf(least - std::fabs(least) * kSlack, id);
-    high = KeyOf(most + std::fabs(most) * kSlack, id);
-  } else {
-    low = high = score_exactly(id);
-    if (search_.failed) return;
+// First all scores, which do not wait for each other, then all decisions.
+void Worker::Take(const Hits& hits) {
+  int count = 0;
+  for (int i = 0; i < hits.count; ++i) {
+    const int lane = hits.pairs[i] % 256;
+    const int64_t row = hits.pairs[i] / 256;
+    if (lane >= panel_->count() || row >= row_count_) continue;  // padding
+    bounded_[count].lane = lane;
+    bounded_[count++].candidate = Bounds(lane, row, hits.scores[i]);
   }
+  for (int i = 0; i < count && !search_.failed; ++i) {
+    Offer(bounded_[i].lane, bounded_[i].candidate);
+  }
+}
+
+Candidate Worker::Bounds(int lane, int64_t row, float score) {
+  const int32_t id = static_cast<int32_t>(first_row_ + row);
+  const float error = ErrorOf(lane, row);
+  if (ScoresOnSight() || !(std::fabs(score) + error < kInfinity)) {
+    const uint64_t key = Score(lane, id);
+    return {key, key};
+  }
+  const float least = score - error, most = score + error;
+  return {KeyOf(least - std::fabs(least) * kSlack, id),
+          KeyOf(most + std::fabs(most) * kSlack, id)};
+}
+
+uint64_t Worker::Score(int lane, int32_t id) {
+  ++scored_;
+  return search_.Score(panel_->first() + lane, panel_->query(lane), id);
+}
+
+void Worker::Offer(int lane, Candidate candidate) {
+  const int64_t query = panel_->first() + lane;
   Collector& collector = collectors_[query - FirstQuery()];
-  if (ScoreOf(high) < thresholds_[lane] || !collector.Wants(high)) return;
-  if (IsBanned(query, id)) return;
+  if (ScoreOf(candidate.high) < thresholds_[lane]) return;
+  if (!collector.Wants(candidate.high)) return;
+  if (IsBanned(query, RowOf(candidate.high))) return;
   if (ScoresOnSight()) --scored_;  // not in vain
-  if (!collector.Add(low, high, score_exactly)) return;
+  const auto score = [&](int32_t id) { return Score(lane, id); };
+  if (!collector.Add(candidate.low, candidate.high, score)) return;
   if (collector.threshold() > thresholds_[lane]) {
     thresholds_[lane] = collector.threshold();
     cut_[lane] = panel_->Cut(form_, lane, thresholds_[lane]);

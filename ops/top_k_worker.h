@@ -106,6 +106,12 @@ class Worker {
   }
 
  private:
+  // A hit with bounds on its key.
+  struct Bounded {
+    int lane;
+    Candidate candidate;
+  };
+
   // A scanner's form of a row block.
   struct Loaded {
     std::unique_ptr<AlignedBuffer> scratch;
@@ -127,7 +133,10 @@ class Worker {
   const RowBlock& Load(const Scanner* scanner);
   void StartLanes(const QueryPanel& panel);
   bool TooManyScored(int64_t* debt) const;
-  void Hit(int lane, int64_t row, float score);
+  void Take(const Hits& hits);
+  Candidate Bounds(int lane, int64_t row, float score);
+  uint64_t Score(int lane, int32_t id);
+  void Offer(int lane, Candidate candidate);
   float ErrorOf(int lane, int64_t row) const;
   bool IsBanned(int64_t query, int32_t row);
 
@@ -157,6 +166,7 @@ class Worker {
   QueryPanel::Form form_ = QueryPanel::kFloats;
   int64_t first_row_ = 0, row_count_ = 0, next_row_ = 0;
   int64_t scored_ = 0;
+  Bounded bounded_[kMaxHits];
   float cut_[kMaxStrips * kStrip];
   float thresholds_[kMaxStrips * kStrip];
 };
