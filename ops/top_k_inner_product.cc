@@ -165,7 +165,7 @@ void Guess(Search* search, const ParallelFor& parallel_for, int64_t threads) {
 void ScoreAll(Search* search, int64_t query, std::vector<Candidate>* all,
               const ParallelFor& parallel_for) {
   const QueryPanel& panel = search->PanelOf(query);
-  const float* values = panel.query(query - panel.first());
+  const double* values = panel.query(query - panel.first());
   const int64_t count = all->size();
   parallel_for((count + kScoredPerTask - 1) / kScoredPerTask, [&](int64_t task) {
     const KeepTinyNumbers keep;

@@ -116,7 +116,7 @@ struct Scanner {
   // upper half of the sums is added to the lower, four times. The products are
   // exact, so fused and separate arithmetic give the same bits. `query` is
   // padded with zeros to a multiple of 16.
-  double (*dot)(const float* query, const void* row, Element element,
+  double (*dot)(const double* query, const void* row, Element element,
                 int64_t depth);
 };
 

@@ -57,11 +57,13 @@ inline void Filter(const float* sums, __m512 threshold, int lane, int64_t row,
   }
   const unsigned all = less[0] & less[1] & less[2] & less[3];
   if (__builtin_expect(all == 0xffff, 1)) return;
+  int count = hits->count;
   for (int i = 0; i < kStrip; ++i) {
     const __m512 scores = _mm512_load_ps(sums + i * kStrip);
-    AddHits(_mm512_cmp_ps_mask(scores, threshold, _CMP_NLT_UQ), scores, lane, row + i,
-            hits);
+    count = AddHits(_mm512_cmp_ps_mask(scores, threshold, _CMP_NLT_UQ), scores, lane,
+                    row + i, count, hits);
   }
+  hits->count = count;
 }
 
 template <int kRowTiles, int kStrips>

@@ -56,7 +56,8 @@ inline void ScanRows(const uint16_t* rows, int64_t padded, const Panel& panel,
   Hits hits;
   for (int r = 0; r < kRows; ++r) {
     for (int s = 0; s < kStrips; ++s) {
-      AddHits(bits[r][s], sums[r][s], s * kStrip, first + r, &hits);
+      hits.count =
+          AddHits(bits[r][s], sums[r][s], s * kStrip, first + r, hits.count, &hits);
     }
   }
   sink.take(sink.self, hits);

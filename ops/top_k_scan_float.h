@@ -66,6 +66,12 @@ inline void AddHits(unsigned bits, Floats scores, int lane, int64_t row, Hits* h
   }
 }
 
+inline Doubles LoadDoubles(const double* p) {
+  Doubles v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
+}
+
 inline HalfFloats LoadHalf(const float* p) {
   HalfFloats v;
   __builtin_memcpy(&v, p, sizeof(v));
@@ -109,13 +115,13 @@ inline double SumHalves(Doubles v) {
 }
 
 template <typename T>
-double DotOf(const float* query, const T* row, int64_t depth) {
+double DotOf(const double* query, const T* row, int64_t depth) {
   constexpr int kSums = 16, kVectors = kSums / kHalf;
   Doubles sums[kVectors] = {};
   const int64_t whole = depth / kSums * kSums;
   for (int64_t d = 0; d < whole; d += kSums) {
     for (int v = 0; v < kVectors; ++v) {
-      sums[v] += Widen(LoadHalf(query + d + v * kHalf)) *
+      sums[v] += LoadDoubles(query + d + v * kHalf) *
                  Widen(LoadHalf(row + d + v * kHalf));
     }
   }
@@ -123,7 +129,7 @@ double DotOf(const float* query, const T* row, int64_t depth) {
     T rest[kSums] = {};
     __builtin_memcpy(rest, row + whole, (depth - whole) * sizeof(T));
     for (int v = 0; v < kVectors; ++v) {
-      sums[v] += Widen(LoadHalf(query + whole + v * kHalf)) *
+      sums[v] += LoadDoubles(query + whole + v * kHalf) *
                  Widen(LoadHalf(rest + v * kHalf));
     }
   }
@@ -133,7 +139,7 @@ double DotOf(const float* query, const T* row, int64_t depth) {
   return SumHalves(sums[0]);
 }
 
-double FloatDot(const float* query, const void* row, Element element,
+double FloatDot(const double* query, const void* row, Element element,
                 int64_t depth) {
   return element == Element::kFloat32
              ? DotOf(query, static_cast<const float*>(row), depth)

@@ -53,16 +53,18 @@ inline float LargestSquare(const uint16_t* rows, int64_t padded) {
   return most;
 }
 
-// Adds those lanes of a row whose bits are set, without a branch.
-inline void AddHits(__mmask16 bits, __m512 scores, int lane, int64_t row, Hits* hits) {
+// Writes those lanes of a row whose bits are set after `count` others, without a
+// branch, and counts them in.
+inline int AddHits(__mmask16 bits, __m512 scores, int lane, int64_t row, int count,
+                   Hits* hits) {
   const __m512i lanes =
       _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512i pairs =
       _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(256 * row + lane)));
-  _mm512_storeu_si512(hits->pairs + hits->count,
+  _mm512_storeu_si512(hits->pairs + count,
                       _mm512_maskz_compress_epi32(bits, pairs));
-  _mm512_storeu_ps(hits->scores + hits->count, _mm512_maskz_compress_ps(bits, scores));
-  hits->count += __builtin_popcount(bits);
+  _mm512_storeu_ps(hits->scores + count, _mm512_maskz_compress_ps(bits, scores));
+  return count + __builtin_popcount(bits);
 }
 
 // While a panel is scanned, what is read next comes to the cache, a part after each

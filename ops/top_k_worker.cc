@@ -32,7 +32,7 @@ Search::Search(const TopKInput& input, const Kernel& kernel, const Panels& panel
   for (int64_t q = 0; q < input.batch; ++q) thresholds[q] = -kInfinity;
 }
 
-uint64_t Search::Score(int64_t query_index, const float* query, int32_t row) {
+uint64_t Search::Score(int64_t query_index, const double* query, int32_t row) {
   const double sum =
       kernel.exact->dot(query, RowAt(row), input.element, input.depth);
   if (std::isnan(sum)) {
@@ -255,11 +255,13 @@ void Worker::Take(const Hits& hits) {
 
 Candidate Worker::Bounds(int lane, int64_t row, float score) {
   const int32_t id = static_cast<int32_t>(first_row_ + row);
-  const float error = ErrorOf(lane, row);
-  if (ScoresOnSight() || !(std::fabs(score) + error < kInfinity)) {
+  const auto scored = [&] {
     const uint64_t key = Score(lane, id);
-    return {key, key};
-  }
+    return Candidate{key, key};
+  };
+  if (ScoresOnSight()) return scored();
+  const float error = ErrorOf(lane, row);
+  if (!(std::fabs(score) + error < kInfinity)) return scored();
   const float least = score - error, most = score + error;
   return {KeyOf(least - std::fabs(least) * kSlack, id),
           KeyOf(most + std::fabs(most) * kSlack, id)};

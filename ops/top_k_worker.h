@@ -80,7 +80,7 @@ struct Search {
 
   // The key of a row with its score, rounded once. `query` is padded. Fails, and
   // makes it the last of all, if that is not a number.
-  uint64_t Score(int64_t query_index, const float* query, int32_t row);
+  uint64_t Score(int64_t query_index, const double* query, int32_t row);
 };
 
 // Panels [first_panel, last_panel) against whatever row blocks are left.
