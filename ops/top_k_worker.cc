@@ -46,11 +46,14 @@ void Worker::Allocate() {
   const TopKInput& input = search_.input;
   const int64_t queries = end_query() - FirstQuery();
   const int64_t capacity = Collector::Capacity(search_.k);
-  candidates_.reset(new Candidate[queries * capacity]);
+  const int64_t arrays = search_.ScoresAllOnSight() ? 1 : 2;
+  keys_.reset(new uint64_t[queries * capacity * arrays]);
   collectors_.reserve(queries);
   next_bans_.reserve(queries);
   for (int64_t q = 0; q < queries; ++q) {
-    collectors_.emplace_back(candidates_.get() + q * capacity, search_.k);
+    uint64_t* low = keys_.get() + q * capacity * arrays;
+    collectors_.emplace_back(Candidates{low, arrays == 1 ? nullptr : low + capacity},
+                             search_.k);
     next_bans_.push_back(input.banned->Begin(FirstQuery() + q));
   }
   wasteful_.assign(last_panel_ - first_panel_, false);
@@ -245,25 +248,22 @@ void Worker::Take(const Hits& hits) {
     const int lane = hits.pairs[i] % 256;
     const int64_t row = hits.pairs[i] / 256;
     if (lane >= panel_->count() || row >= row_count_) continue;  // padding
-    bounded_[count].lane = lane;
-    bounded_[count++].candidate = Bounds(lane, row, hits.scores[i]);
+    bounded_[count++] = Bound(lane, row, hits.scores[i]);
   }
-  for (int i = 0; i < count && !search_.failed; ++i) {
-    Offer(bounded_[i].lane, bounded_[i].candidate);
-  }
+  for (int i = 0; i < count && !search_.failed; ++i) Offer(bounded_[i]);
 }
 
-Candidate Worker::Bounds(int lane, int64_t row, float score) {
+Worker::Bounded Worker::Bound(int lane, int64_t row, float score) {
   const int32_t id = static_cast<int32_t>(first_row_ + row);
   const auto scored = [&] {
     const uint64_t key = Score(lane, id);
-    return Candidate{key, key};
+    return Bounded{lane, key, key};
   };
   if (ScoresOnSight()) return scored();
   const float error = ErrorOf(lane, row);
   if (!(std::fabs(score) + error < kInfinity)) return scored();
   const float least = score - error, most = score + error;
-  return {KeyOf(least - std::fabs(least) * kSlack, id),
+  return {lane, KeyOf(least - std::fabs(least) * kSlack, id),
           KeyOf(most + std::fabs(most) * kSlack, id)};
 }
 
@@ -272,15 +272,15 @@ uint64_t Worker::Score(int lane, int32_t id) {
   return search_.Score(panel_->first() + lane, panel_->query(lane), id);
 }
 
-void Worker::Offer(int lane, Candidate candidate) {
+void Worker::Offer(const Bounded& hit) {
+  const int lane = hit.lane;
   const int64_t query = panel_->first() + lane;
   Collector& collector = collectors_[query - FirstQuery()];
-  if (ScoreOf(candidate.high) < thresholds_[lane]) return;
-  if (!collector.Wants(candidate.high)) return;
-  if (IsBanned(query, RowOf(candidate.high))) return;
+  if (ScoreOf(hit.high) < thresholds_[lane] || !collector.Wants(hit.high)) return;
+  if (IsBanned(query, RowOf(hit.high))) return;
   if (ScoresOnSight()) --scored_;  // not in vain
   const auto score = [&](int32_t id) { return Score(lane, id); };
-  if (!collector.Add(candidate.low, candidate.high, score)) return;
+  if (!collector.Add(hit.low, hit.high, score)) return;
   if (collector.threshold() > thresholds_[lane]) {
     thresholds_[lane] = collector.threshold();
     cut_[lane] = panel_->Cut(form_, lane, thresholds_[lane]);

@@ -37,6 +37,11 @@ struct Search {
   std::atomic<bool> failed{false};
   std::optional<NotANumber> failure;
 
+  // Then hits are scored while their rows are in the cache: a good first threshold lets
+  // through little more than what will be scored at the end anyway.
+  bool HasGuesses() const { return !guesses.empty(); }
+  bool ScoresAllOnSight() const { return HasGuesses() && !HasShadow(input); }
+
   void Fail(NotANumber pair) {
     std::lock_guard<std::mutex> lock(mutex);
     if (!failure) failure = pair;
@@ -106,10 +111,10 @@ class Worker {
   }
 
  private:
-  // A hit with bounds on its key.
+  // A hit whose key is within [low, high].
   struct Bounded {
     int lane;
-    Candidate candidate;
+    uint64_t low, high;
   };
 
   // A scanner's form of a row block.
@@ -134,23 +139,21 @@ class Worker {
   void StartLanes(const QueryPanel& panel);
   bool TooManyScored(int64_t* debt) const;
   void Take(const Hits& hits);
-  Candidate Bounds(int lane, int64_t row, float score);
+  Bounded Bound(int lane, int64_t row, float score);
   uint64_t Score(int lane, int32_t id);
-  void Offer(int lane, Candidate candidate);
+  void Offer(const Bounded& hit);
   float ErrorOf(int lane, int64_t row) const;
   bool IsBanned(int64_t query, int32_t row);
 
-  // Whether hits are scored while their rows are in the cache: a good first
-  // threshold lets through little more than what will be scored at the end anyway.
   bool ScoresOnSight() const {
-    return !search_.guesses.empty() && form_ != QueryPanel::kCodes;
+    return search_.HasGuesses() && form_ != QueryPanel::kCodes;
   }
 
   Search& search_;
   std::atomic<int64_t>& next_block_;
   const int64_t first_panel_, last_panel_;
 
-  std::unique_ptr<Candidate[]> candidates_;
+  std::unique_ptr<uint64_t[]> keys_;  // the collectors' room
   std::vector<Collector> collectors_;
   std::vector<const int32_t*> next_bans_;  // per query, of rows not yet passed
   // Per panel: the faster scan's bounds leave too much to score exactly.
