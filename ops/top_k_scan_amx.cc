@@ -13,8 +13,8 @@ namespace {
 
 // sums[row tile][strip][row][query] = rows x queries.
 template <int kRowTiles, int kStrips>
-inline void Multiply(const uint16_t* rows, int64_t padded,
-                     const uint16_t* queries, float* sums) {
+inline void Multiply(const uint16_t* rows, int64_t padded, const uint16_t* queries,
+                     float* sums, Fetcher* fetcher) {
   constexpr int kTile = kStrip * kStrip;
   asm volatile("" ::: "memory");  // what the tiles read has been written
   _tile_zero(0);
@@ -35,6 +35,7 @@ inline void Multiply(const uint16_t* rows, int64_t padded,
       if constexpr (kStrips > 1) _tile_dpbf16ps(3, 5, 7);
     }
     queries += kStrips * kTileDepth * kStrip;
+    fetcher->Step();
   }
   _tile_stored(0, sums, 64);
   if constexpr (kStrips > 1) _tile_stored(1, sums + kTile, 64);
@@ -68,11 +69,11 @@ inline void Filter(const float* sums, __m512 threshold, int lane, int64_t row,
 
 template <int kRowTiles, int kStrips>
 inline void ScanTiles(const RowBlock& block, int64_t row, const Panel& panel,
-                      const HitSink& sink) {
+                      const HitSink& sink, Fetcher* fetcher) {
   alignas(64) float sums[kRowTiles * kStrips * kStrip * kStrip];
   Multiply<kRowTiles, kStrips>(
       static_cast<const uint16_t*>(block.rows) + row * block.stride,
-      block.stride, static_cast<const uint16_t*>(panel.queries), sums);
+      block.stride, static_cast<const uint16_t*>(panel.queries), sums, fetcher);
   Hits hits;
   for (int i = 0; i < kRowTiles; ++i) {
     const __m512 reach = _mm512_set1_ps(block.reach[row / kStrip + i]);
@@ -89,12 +90,13 @@ inline void ScanTiles(const RowBlock& block, int64_t row, const Panel& panel,
 
 template <int kStrips>
 void ScanBlock(const RowBlock& block, const Panel& panel, const HitSink& sink) {
+  const int64_t pairs = (block.count / kStrip + 1) / 2;
+  Fetcher fetcher(panel, pairs * (block.stride / kTileDepth));
   int64_t row = 0;
   for (; row + 2 * kStrip <= block.count; row += 2 * kStrip) {
-    ScanTiles<2, kStrips>(block, row, panel, sink);
-    Fetch(panel, row, 2 * kStrip, block.count);
+    ScanTiles<2, kStrips>(block, row, panel, sink, &fetcher);
   }
-  if (row < block.count) ScanTiles<1, kStrips>(block, row, panel, sink);
+  if (row < block.count) ScanTiles<1, kStrips>(block, row, panel, sink, &fetcher);
 }
 
 void Scan(const RowBlock& block, int64_t /*depth*/, const Panel& panel,

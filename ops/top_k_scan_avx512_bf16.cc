@@ -66,10 +66,11 @@ inline void ScanRows(const uint16_t* rows, int64_t padded, const Panel& panel,
 template <int kStrips>
 void ScanBlock(const RowBlock& block, const Panel& panel, const HitSink& sink) {
   const uint16_t* rows = static_cast<const uint16_t*>(block.rows);
+  Fetcher fetcher(panel, block.count / kRows);
   for (int64_t i = 0; i < block.count; i += kRows) {
     ScanRows<kStrips>(rows + i * block.stride, block.stride, panel,
                       block.reach[i / kStrip], i, sink);
-    Fetch(panel, i, kRows, block.count);
+    fetcher.Step();
   }
 }
 
