@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <vector>
 
 namespace realm {
@@ -22,6 +23,11 @@ inline uint64_t KeyOf(float score, int32_t row) {
   std::memcpy(&bits, &score, sizeof(bits));
   bits = bits >> 31 ? ~bits : bits | 0x80000000u;
   return uint64_t{bits} << 32 | (0xffffffffu - static_cast<uint32_t>(row));
+}
+
+// Less than the key of every row with that score.
+inline uint64_t WorstKeyOf(float score) {
+  return KeyOf(score, std::numeric_limits<int32_t>::max());
 }
 
 inline float ScoreOf(uint64_t key) {
@@ -95,9 +101,7 @@ class Collector {
   Collector(Candidates room, int64_t k)
       : all_(room), k_(k), capacity_(Capacity(k)) {}
 
-  bool Wants(uint64_t high) const { return high >= kth_; }
-
-  // Takes a row that is wanted. Returns whether the threshold may have risen. Where
+  // Takes a row that may have a key of at least kth(). Returns whether the threshold may have risen. Where
   // bounds leave too many, `score(row)` gives their keys.
   template <typename Score>
   bool Add(uint64_t low, uint64_t high, const Score& score) {
@@ -119,8 +123,8 @@ class Collector {
     return true;
   }
 
-  // Once Add has returned true, k rows have at least this score.
-  float threshold() const { return ScoreOf(kth_); }
+  // Once Add has returned true, k rows have at least this key; 0 before.
+  uint64_t kth() const { return kth_; }
 
   // In no order; the best k of what was offered are among them.
   const Candidates& all() const { return all_; }

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -111,10 +112,25 @@ class Worker {
   }
 
  private:
-  // A hit whose key is within [low, high].
-  struct Bounded {
-    int lane;
-    uint64_t low, high;
+  // The banned rows of a query. A worker meets rows in ascending order, so it looks at
+  // each once.
+  class Bans {
+   public:
+    Bans(const int32_t* begin, const int32_t* end) : next_(begin), end_(end) { Read(); }
+
+    bool Hold(int32_t row) {
+      for (; row_ < row; Read()) ++next_;
+      return row_ == row;
+    }
+
+   private:
+    // No table has the row that stands for the end.
+    void Read() {
+      row_ = next_ == end_ ? std::numeric_limits<int32_t>::max() : *next_;
+    }
+
+    const int32_t *next_, *end_;
+    int32_t row_;
   };
 
   // A scanner's form of a row block.
@@ -139,11 +155,10 @@ class Worker {
   void StartLanes(const QueryPanel& panel);
   bool TooManyScored(int64_t* debt) const;
   void Take(const Hits& hits);
-  Bounded Bound(int lane, int64_t row, float score);
-  uint64_t Score(int lane, int32_t id);
-  void Offer(const Bounded& hit);
+  void Bound(int lane, int64_t row, float score, uint64_t* low, uint64_t* high);
+  uint64_t Score(int lane, int64_t row);
+  void Offer(int lane, uint64_t low, uint64_t high);
   float ErrorOf(int lane, int64_t row) const;
-  bool IsBanned(int64_t query, int32_t row);
 
   bool ScoresOnSight() const {
     return search_.HasGuesses() && form_ != QueryPanel::kCodes;
@@ -155,7 +170,7 @@ class Worker {
 
   std::unique_ptr<uint64_t[]> keys_;  // the collectors' room
   std::vector<Collector> collectors_;
-  std::vector<const int32_t*> next_bans_;  // per query, of rows not yet passed
+  std::vector<Bans> bans_;
   // Per panel: the faster scan's bounds leave too much to score exactly.
   std::vector<bool> wasteful_;
   std::vector<int64_t> debts_;
@@ -166,12 +181,15 @@ class Worker {
 
   // The scan that is running.
   const QueryPanel* panel_ = nullptr;
+  Collector* collectors_of_panel_ = nullptr;
+  Bans* bans_of_panel_ = nullptr;
   QueryPanel::Form form_ = QueryPanel::kFloats;
   int64_t first_row_ = 0, row_count_ = 0, next_row_ = 0;
   int64_t scored_ = 0;
-  Bounded bounded_[kMaxHits];
   float cut_[kMaxStrips * kStrip];
   float thresholds_[kMaxStrips * kStrip];
+  uint64_t wanted_[kMaxStrips * kStrip];  // lesser keys are not
+  uint64_t low_[kMaxHits], high_[kMaxHits];
 };
 
 }  // namespace realm
