@@ -78,7 +78,7 @@ Division Divide(const Search& search, int64_t threads) {
   const double work = 1.0 * input.batch * input.rows / search.step * input.depth;
   threads = std::clamp<int64_t>(static_cast<int64_t>(work / kWorthAThread), 1, threads);
   const int64_t bytes =
-      input.batch * Collector::Capacity(search.k) * sizeof(Candidate);
+      input.batch * Collector::Capacity(search.k) * 2 * sizeof(uint64_t);
   Division division;
   division.workers = std::clamp<int64_t>(kCandidateBytes / bytes, 1, threads);
   division.workers = std::min(division.workers, search.blocks);
@@ -91,6 +91,16 @@ Division Divide(const Search& search, int64_t threads) {
 void Serially(int64_t n, const std::function<void(int64_t)>& body) {
   for (int64_t i = 0; i < n; ++i) body(i);
 }
+
+// Of candidates of one query; `high` is empty where all are scored.
+struct Keys {
+  std::vector<uint64_t> low, high;
+
+  void Append(const Candidates& all, int64_t count) {
+    low.insert(low.end(), all.low, all.low + count);
+    if (all.high != nullptr) high.insert(high.end(), all.high, all.high + count);
+  }
+};
 
 // Runs a search's workers, and holds what they kept.
 class Scan {
@@ -109,13 +119,13 @@ class Scan {
   }
 
   // The best for a query are among these, in no order.
-  std::vector<Candidate> Kept(int64_t query) const {
+  Keys Kept(int64_t query) const {
     auto worker = workers_.begin();  // the first of the query's group
     while (worker->end_query() <= query) worker += division_.workers;
-    std::vector<Candidate> kept;
+    Keys kept;
     for (int64_t w = 0; w < division_.workers; ++w, ++worker) {
       const Collector* part = worker->collector(query);
-      if (part != nullptr) kept.insert(kept.end(), part->begin(), part->end());
+      if (part != nullptr) kept.Append(part->all(), part->size());
     }
     return kept;
   }
@@ -149,66 +159,58 @@ void Guess(Search* search, const ParallelFor& parallel_for, int64_t threads) {
   if (sample.failure) return search->Fail(*sample.failure);
   search->guesses.resize(search->input.batch);
   for (int64_t q = 0; q < search->input.batch; ++q) {
-    std::vector<Candidate> kept = scan.Kept(q);
+    std::vector<uint64_t> kept = std::move(scan.Kept(q).low);
     search->guesses[q] = -std::numeric_limits<float>::infinity();
     if (static_cast<int64_t>(kept.size()) >= rank) {  // else bans or a guess took too many
-      std::nth_element(
-          kept.begin(), kept.begin() + rank - 1, kept.end(),
-          [](const Candidate& a, const Candidate& b) { return a.low > b.low; });
-      search->guesses[q] = ScoreOf(kept[rank - 1].low);
+      std::nth_element(kept.begin(), kept.begin() + rank - 1, kept.end(),
+                       std::greater<uint64_t>());
+      search->guesses[q] = ScoreOf(kept[rank - 1]);
     }
     search->thresholds[q] = search->guesses[q];
   }
 }
 
 // Scores, in parts of the table that are fetched ahead, what bounds did not decide.
-void ScoreAll(Search* search, int64_t query, std::vector<Candidate>* all,
-              const ParallelFor& parallel_for) {
+void ScoreAll(Search* search, int64_t query, Keys* all, const ParallelFor& parallel_for) {
   const QueryPanel& panel = search->PanelOf(query);
-  const float* values = panel.query(query - panel.first());
-  const int64_t count = all->size();
+  const double* values = panel.query(query - panel.first());
+  const int64_t count = all->low.size();
   parallel_for((count + kScoredPerTask - 1) / kScoredPerTask, [&](int64_t task) {
     const KeepTinyNumbers keep;
     const int64_t end = std::min(count, (task + 1) * kScoredPerTask);
     for (int64_t i = task * kScoredPerTask; i < end; ++i) {
-      if (i + kFetchAhead < end) search->Fetch(RowOf((*all)[i + kFetchAhead].low));
-      Candidate& candidate = (*all)[i];
-      if (candidate.low != candidate.high) {
-        candidate.low = candidate.high =
-            search->Score(query, values, RowOf(candidate.low));
+      if (i + kFetchAhead < end) search->Fetch(RowOf(all->low[i + kFetchAhead]));
+      if (all->low[i] != all->high[i]) {
+        all->low[i] = search->Score(query, values, RowOf(all->low[i]));
       }
     }
   });
 }
 
-// The keys of those of the workers' candidates that may be among the best k.
-std::vector<uint64_t> Keys(Search* search, int64_t query, std::vector<Candidate> all,
-                           const ParallelFor& parallel_for) {
-  const auto is_scored = [](const Candidate& c) { return c.low == c.high; };
-  if (!std::all_of(all.begin(), all.end(), is_scored)) {
-    const uint64_t kth = NearKth(all.data(), all.size(), search->k);
-    all.resize(KeepFrom(kth, all.data(), all.size()));
-    ScoreAll(search, query, &all, parallel_for);
-  }
-  std::vector<uint64_t> keys(all.size());
-  std::transform(all.begin(), all.end(), keys.begin(),
-                 [](const Candidate& c) { return c.low; });
-  return keys;
+// The scored keys of those of the workers' candidates that may be among the best k.
+std::vector<uint64_t> Scored(Search* search, int64_t query, Keys all,
+                             const ParallelFor& parallel_for) {
+  if (all.low == all.high || all.high.empty()) return std::move(all.low);
+  const uint64_t kth = NearKth(all.low.data(), all.low.size(), search->k);
+  const Candidates candidates = {all.low.data(), all.high.data()};
+  all.low.resize(candidates.KeepFrom(kth, all.low.size()));
+  ScoreAll(search, query, &all, parallel_for);
+  return std::move(all.low);
 }
 
 // The best k of what the workers kept for one query. False if they may have dropped
 // one of them, as the threshold that they began with was not reached by k rows.
-bool Finish(Search* search, int64_t query, std::vector<Candidate> all,
-            const ParallelFor& parallel_for, float* scores, int32_t* rows) {
+bool Finish(Search* search, int64_t query, Keys all, const ParallelFor& parallel_for,
+            float* scores, int32_t* rows) {
   const int64_t k = search->k;
-  if (static_cast<int64_t>(all.size()) < k) return false;
-  std::vector<uint64_t> keys = Keys(search, query, std::move(all), parallel_for);
+  if (static_cast<int64_t>(all.low.size()) < k) return false;
+  std::vector<uint64_t> keys = Scored(search, query, std::move(all), parallel_for);
   SortGreatest(k, &keys);
   for (int64_t i = 0; i < k; ++i) {
     scores[i] = ScoreOf(keys[i]);
     rows[i] = RowOf(keys[i]);
   }
-  return search->guesses.empty() || scores[k - 1] >= search->guesses[query];
+  return !search->HasGuesses() || scores[k - 1] >= search->guesses[query];
 }
 
 // Searches once. Lists the queries whose guess was too high.

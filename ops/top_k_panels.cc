@@ -70,7 +70,7 @@ QueryPanel::QueryPanel(const TopKInput& input, const Kernel& kernel,
       count_(count),
       stride_((input.depth + 15) / 16 * 16),
       code_stride_(ShadowStride(input.depth)),
-      padded_(count * stride_ * sizeof(float)),
+      padded_(count * stride_ * sizeof(double)),
       floats_(strips() * kStrip * input.depth * sizeof(float)),
       rounded_(kernel.rounding == nullptr
                    ? 0
@@ -78,11 +78,10 @@ QueryPanel::QueryPanel(const TopKInput& input, const Kernel& kernel,
                          strips() * kStrip * sizeof(uint16_t)),
       few_(IsFew(input) ? count * code_stride_ * sizeof(float) : 0),
       codes_(HasShadow(input) ? count * code_stride_ * sizeof(int16_t) : 0) {
-  float* padded = padded_.As<float>();
-  std::fill(padded, padded + count * stride_, 0.0f);
+  double* padded = padded_.As<double>();
+  std::fill(padded, padded + count * stride_, 0.0);
   for (int lane = 0; lane < count; ++lane) {
-    const float* query = input.queries + (first + lane) * input.depth;
-    std::copy(query, query + input.depth, padded + lane * stride_);
+    std::copy_n(QueryOf(input, lane), input.depth, padded + lane * stride_);
   }
   PackFloats(input);
   if (IsFew(input)) PackFew(input);
@@ -96,7 +95,7 @@ void QueryPanel::PackFloats(const TopKInput& input) {
   double squares[kMaxStrips * kStrip] = {};
   for (int64_t d = 0; d < input.depth; ++d) {
     for (int lane = 0; lane < lanes; ++lane) {
-      const float x = lane < count_ ? query(lane)[d] : 0.0f;
+      const float x = lane < count_ ? QueryOf(input, lane)[d] : 0.0f;
       out[d * lanes + lane] = x;
       squares[lane] += double{x} * x;
     }
@@ -115,7 +114,7 @@ void QueryPanel::PackFew(const TopKInput& input) {
   const bool apart = input.element == Element::kBfloat16;
   for (int lane = 0; lane < count_; ++lane, out += code_stride_) {
     for (int64_t d = 0; d < input.depth; ++d) {
-      out[apart ? d / 2 + d % 2 * code_stride_ / 2 : d] = query(lane)[d];
+      out[apart ? d / 2 + d % 2 * code_stride_ / 2 : d] = QueryOf(input, lane)[d];
     }
   }
 }
@@ -127,7 +126,8 @@ void QueryPanel::PackRounded(const TopKInput& input) {
   for (int lane = 0; lane < lanes; ++lane) {
     double square = 0, lost = 0;
     for (int64_t d = 0; d < depth; ++d) {
-      const float x = lane < count_ && d < input.depth ? query(lane)[d] : 0.0f;
+      const float x =
+          lane < count_ && d < input.depth ? QueryOf(input, lane)[d] : 0.0f;
       const uint16_t rounded = ToBfloat16(x);
       const double error = double{x} - FromBfloat16(rounded);
       square += double{x} * x;
@@ -145,7 +145,7 @@ void QueryPanel::PackRounded(const TopKInput& input) {
 
 void QueryPanel::PackCodes(const TopKInput& input) {
   for (int lane = 0; lane < count_; ++lane) {
-    coded_[lane] = EncodeQuery(query(lane), input.depth,
+    coded_[lane] = EncodeQuery(QueryOf(input, lane), input.depth,
                                codes_.As<int16_t>() + lane * code_stride_);
     constants_[kCodes][lane] = 0x1p-149f;
   }

@@ -73,8 +73,8 @@ class QueryPanel {
   float Cut(Form form, int lane, float threshold) const;
 
   // A query, padded with zeros to a multiple of 16.
-  const float* query(int lane) const {
-    return padded_.As<float>() + lane * stride_;
+  const double* query(int lane) const {
+    return padded_.As<double>() + lane * stride_;
   }
 
   // For panels of at most kMaxFew queries.
@@ -87,6 +87,10 @@ class QueryPanel {
   const QueryCodes& coded(int lane) const { return coded_[lane]; }
 
  private:
+  const float* QueryOf(const TopKInput& input, int lane) const {
+    return input.queries + (first_ + lane) * input.depth;
+  }
+
   void PackFloats(const TopKInput& input);
   void PackFew(const TopKInput& input);
   void PackRounded(const TopKInput& input);

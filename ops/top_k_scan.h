@@ -47,10 +47,19 @@ struct Panel {
   int64_t fetch_bytes;
 };
 
-// Told of every pair whose s' is not below the cut less what s' may err by, the rows of
-// a lane in ascending order. May raise the cut.
+// Pairs of rows of a block and lanes, and their s'. As many as a group of rows can have,
+// and room for a vector of which only the beginning counts.
+constexpr int kMaxHits = 1024;
+struct Hits {
+  int count = 0;
+  int32_t pairs[kMaxHits + kStrip];  // 256 row + lane
+  float scores[kMaxHits + kStrip];
+};
+
+// Told of all pairs whose s' is not below the cut less what s' may err by, a group of
+// rows at a time, the rows of a lane in ascending order. May raise the cut.
 struct HitSink {
-  void (*hit)(void* self, int lane, int64_t row, float score);
+  void (*take)(void* self, const Hits& hits);
   void* self;
 };
 
@@ -107,7 +116,7 @@ struct Scanner {
   // upper half of the sums is added to the lower, four times. The products are
   // exact, so fused and separate arithmetic give the same bits. `query` is
   // padded with zeros to a multiple of 16.
-  double (*dot)(const float* query, const void* row, Element element,
+  double (*dot)(const double* query, const void* row, Element element,
                 int64_t depth);
 };
 

@@ -13,8 +13,8 @@ namespace {
 
 // sums[row tile][strip][row][query] = rows x queries.
 template <int kRowTiles, int kStrips>
-inline void Multiply(const uint16_t* rows, int64_t padded,
-                     const uint16_t* queries, float* sums) {
+inline void Multiply(const uint16_t* rows, int64_t padded, const uint16_t* queries,
+                     float* sums, Fetcher* fetcher) {
   constexpr int kTile = kStrip * kStrip;
   asm volatile("" ::: "memory");  // what the tiles read has been written
   _tile_zero(0);
@@ -35,6 +35,7 @@ inline void Multiply(const uint16_t* rows, int64_t padded,
       if constexpr (kStrips > 1) _tile_dpbf16ps(3, 5, 7);
     }
     queries += kStrips * kTileDepth * kStrip;
+    fetcher->Step();
   }
   _tile_stored(0, sums, 64);
   if constexpr (kStrips > 1) _tile_stored(1, sums + kTile, 64);
@@ -45,9 +46,9 @@ inline void Multiply(const uint16_t* rows, int64_t padded,
   asm volatile("" ::: "memory");
 }
 
-// Reports the pairs of one tile of sums that are not below the threshold.
+// Adds the pairs of one tile of sums that are not below the threshold.
 inline void Filter(const float* sums, __m512 threshold, int lane, int64_t row,
-                   const HitSink& sink) {
+                   Hits* hits) {
   // "Not less" is "not (less and less and ...)": four chains of masked compares.
   __mmask16 less[4] = {0xffff, 0xffff, 0xffff, 0xffff};
 #pragma GCC unroll 16
@@ -57,23 +58,23 @@ inline void Filter(const float* sums, __m512 threshold, int lane, int64_t row,
   }
   const unsigned all = less[0] & less[1] & less[2] & less[3];
   if (__builtin_expect(all == 0xffff, 1)) return;
+  int count = hits->count;
   for (int i = 0; i < kStrip; ++i) {
-    unsigned bits = _mm512_cmp_ps_mask(_mm512_load_ps(sums + i * kStrip),
-                                       threshold, _CMP_NLT_UQ);
-    for (; bits != 0; bits &= bits - 1) {
-      sink.hit(sink.self, lane + __builtin_ctz(bits), row + i,
-               sums[i * kStrip + __builtin_ctz(bits)]);
-    }
+    const __m512 scores = _mm512_load_ps(sums + i * kStrip);
+    count = AddHits(_mm512_cmp_ps_mask(scores, threshold, _CMP_NLT_UQ), scores, lane,
+                    row + i, count, hits);
   }
+  hits->count = count;
 }
 
 template <int kRowTiles, int kStrips>
 inline void ScanTiles(const RowBlock& block, int64_t row, const Panel& panel,
-                      const HitSink& sink) {
+                      const HitSink& sink, Fetcher* fetcher) {
   alignas(64) float sums[kRowTiles * kStrips * kStrip * kStrip];
   Multiply<kRowTiles, kStrips>(
       static_cast<const uint16_t*>(block.rows) + row * block.stride,
-      block.stride, static_cast<const uint16_t*>(panel.queries), sums);
+      block.stride, static_cast<const uint16_t*>(panel.queries), sums, fetcher);
+  Hits hits;
   for (int i = 0; i < kRowTiles; ++i) {
     const __m512 reach = _mm512_set1_ps(block.reach[row / kStrip + i]);
     for (int s = 0; s < kStrips; ++s) {
@@ -81,19 +82,21 @@ inline void ScanTiles(const RowBlock& block, int64_t row, const Panel& panel,
           _mm512_loadu_ps(panel.slope + s * kStrip), reach,
           _mm512_loadu_ps(panel.cut + s * kStrip));
       Filter(sums + (i * kStrips + s) * kStrip * kStrip, threshold, s * kStrip,
-             row + i * kStrip, sink);
+             row + i * kStrip, &hits);
     }
   }
+  if (hits.count > 0) sink.take(sink.self, hits);
 }
 
 template <int kStrips>
 void ScanBlock(const RowBlock& block, const Panel& panel, const HitSink& sink) {
+  const int64_t pairs = (block.count / kStrip + 1) / 2;
+  Fetcher fetcher(panel, pairs * (block.stride / kTileDepth));
   int64_t row = 0;
   for (; row + 2 * kStrip <= block.count; row += 2 * kStrip) {
-    ScanTiles<2, kStrips>(block, row, panel, sink);
-    Fetch(panel, row, 2 * kStrip, block.count);
+    ScanTiles<2, kStrips>(block, row, panel, sink, &fetcher);
   }
-  if (row < block.count) ScanTiles<1, kStrips>(block, row, panel, sink);
+  if (row < block.count) ScanTiles<1, kStrips>(block, row, panel, sink, &fetcher);
 }
 
 void Scan(const RowBlock& block, int64_t /*depth*/, const Panel& panel,

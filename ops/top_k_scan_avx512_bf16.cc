@@ -42,34 +42,35 @@ inline void ScanRows(const uint16_t* rows, int64_t padded, const Panel& panel,
     }
     tile += kStrips * kTileDepth * kStrip;
   }
-  unsigned hits[kRows][kStrips], any = 0;
+  unsigned bits[kRows][kStrips], any = 0;
   for (int s = 0; s < kStrips; ++s) {
     const __m512 threshold = _mm512_fnmadd_ps(
         _mm512_loadu_ps(panel.slope + s * kStrip), _mm512_set1_ps(reach),
         _mm512_loadu_ps(panel.cut + s * kStrip));
     for (int r = 0; r < kRows; ++r) {
-      any |= hits[r][s] =
+      any |= bits[r][s] =
           _mm512_cmp_ps_mask(sums[r][s], threshold, _CMP_NLT_UQ);
     }
   }
   if (__builtin_expect(any == 0, 1)) return;
+  Hits hits;
   for (int r = 0; r < kRows; ++r) {
     for (int s = 0; s < kStrips; ++s) {
-      for (unsigned bits = hits[r][s]; bits != 0; bits &= bits - 1) {
-        const int lane = __builtin_ctz(bits);
-        sink.hit(sink.self, s * kStrip + lane, first + r, sums[r][s][lane]);
-      }
+      hits.count =
+          AddHits(bits[r][s], sums[r][s], s * kStrip, first + r, hits.count, &hits);
     }
   }
+  sink.take(sink.self, hits);
 }
 
 template <int kStrips>
 void ScanBlock(const RowBlock& block, const Panel& panel, const HitSink& sink) {
   const uint16_t* rows = static_cast<const uint16_t*>(block.rows);
+  Fetcher fetcher(panel, block.count / kRows);
   for (int64_t i = 0; i < block.count; i += kRows) {
     ScanRows<kStrips>(rows + i * block.stride, block.stride, panel,
                       block.reach[i / kStrip], i, sink);
-    Fetch(panel, i, kRows, block.count);
+    fetcher.Step();
   }
 }
 

@@ -197,11 +197,15 @@ void FewFilter(const float* scores, const float* allowances, int64_t rows,
                const float* cut, int lane, const HitSink& sink) {
   for (int64_t i = 0; i < rows; i += kWidth) {
     const Floats threshold = Broadcast(*cut) - LoadFloats(allowances + i);
-    unsigned hits = NotLess(LoadFloats(scores + i), threshold);
-    for (; __builtin_expect(hits != 0, 0); hits &= hits - 1) {
-      const int64_t row = i + __builtin_ctz(hits);
-      if (row < rows) sink.hit(sink.self, lane, row, scores[row]);
+    const unsigned bits = NotLess(LoadFloats(scores + i), threshold);
+    if (__builtin_expect(bits == 0, 1)) continue;
+    Hits hits;
+    for (unsigned left = bits; left != 0; left &= left - 1) {
+      const int64_t row = i + __builtin_ctz(left);
+      hits.pairs[hits.count] = static_cast<int32_t>(256 * row + lane);
+      hits.scores[hits.count++] = scores[row];
     }
+    sink.take(sink.self, hits);
   }
 }
 

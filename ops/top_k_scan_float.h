@@ -57,6 +57,21 @@ inline unsigned NotLess(Floats x, Floats y) {
 #endif
 }
 
+// Adds those lanes of a row whose bits are set.
+inline void AddHits(unsigned bits, Floats scores, int lane, int64_t row, Hits* hits) {
+  for (; bits != 0; bits &= bits - 1) {
+    const int i = __builtin_ctz(bits);
+    hits->pairs[hits->count] = static_cast<int32_t>(256 * row + lane + i);
+    hits->scores[hits->count++] = scores[i];
+  }
+}
+
+inline Doubles LoadDoubles(const double* p) {
+  Doubles v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
+}
+
 inline HalfFloats LoadHalf(const float* p) {
   HalfFloats v;
   __builtin_memcpy(&v, p, sizeof(v));
@@ -100,13 +115,13 @@ inline double SumHalves(Doubles v) {
 }
 
 template <typename T>
-double DotOf(const float* query, const T* row, int64_t depth) {
+double DotOf(const double* query, const T* row, int64_t depth) {
   constexpr int kSums = 16, kVectors = kSums / kHalf;
   Doubles sums[kVectors] = {};
   const int64_t whole = depth / kSums * kSums;
   for (int64_t d = 0; d < whole; d += kSums) {
     for (int v = 0; v < kVectors; ++v) {
-      sums[v] += Widen(LoadHalf(query + d + v * kHalf)) *
+      sums[v] += LoadDoubles(query + d + v * kHalf) *
                  Widen(LoadHalf(row + d + v * kHalf));
     }
   }
@@ -114,7 +129,7 @@ double DotOf(const float* query, const T* row, int64_t depth) {
     T rest[kSums] = {};
     __builtin_memcpy(rest, row + whole, (depth - whole) * sizeof(T));
     for (int v = 0; v < kVectors; ++v) {
-      sums[v] += Widen(LoadHalf(query + whole + v * kHalf)) *
+      sums[v] += LoadDoubles(query + whole + v * kHalf) *
                  Widen(LoadHalf(rest + v * kHalf));
     }
   }
@@ -124,7 +139,7 @@ double DotOf(const float* query, const T* row, int64_t depth) {
   return SumHalves(sums[0]);
 }
 
-double FloatDot(const float* query, const void* row, Element element,
+double FloatDot(const double* query, const void* row, Element element,
                 int64_t depth) {
   return element == Element::kFloat32
              ? DotOf(query, static_cast<const float*>(row), depth)
@@ -191,23 +206,22 @@ inline void ScanRows(const float* rows, int64_t depth, const Panel& panel,
       for (int v = 0; v < kVectors; ++v) sums[r][v] += x * q[v];
     }
   }
-  unsigned hits[kRows][kVectors], any = 0;
+  unsigned bits[kRows][kVectors], any = 0;
   for (int v = 0; v < kVectors; ++v) {
     const Floats threshold = LoadFloats(panel.cut + v * kWidth) -
                              LoadFloats(panel.slope + v * kWidth) * reach;
     for (int r = 0; r < kRows; ++r) {
-      any |= hits[r][v] = NotLess(sums[r][v], threshold);
+      any |= bits[r][v] = NotLess(sums[r][v], threshold);
     }
   }
   if (__builtin_expect(any == 0, 1)) return;
+  Hits hits;
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kVectors; ++v) {
-      for (unsigned bits = hits[r][v]; bits != 0; bits &= bits - 1) {
-        const int lane = __builtin_ctz(bits);
-        sink.hit(sink.self, v * kWidth + lane, first + r, sums[r][v][lane]);
-      }
+      AddHits(bits[r][v], sums[r][v], v * kWidth, first + r, &hits);
     }
   }
+  sink.take(sink.self, hits);
 }
 
 template <int kStrips>

@@ -53,17 +53,50 @@ inline float LargestSquare(const uint16_t* rows, int64_t padded) {
   return most;
 }
 
-// While a panel is scanned, what is read next comes to the cache, a part after each
-// group of rows, from four places in turns, which memory answers sooner than one.
-inline void Fetch(const Panel& panel, int64_t row, int64_t rows, int64_t count) {
-  const int64_t quarter = panel.fetch_bytes / 4;
-  const int64_t end = quarter * (row + rows) / count;
-  for (int64_t i = (quarter * row / count + 63) & ~63; i < end; i += 64) {
-    for (int stream = 0; stream < 4; ++stream) {
-      __builtin_prefetch(panel.fetch + stream * quarter + i, 0, 2);
+// Writes those lanes of a row whose bits are set after `count` others, without a
+// branch, and counts them in.
+inline int AddHits(__mmask16 bits, __m512 scores, int lane, int64_t row, int count,
+                   Hits* hits) {
+  const __m512i lanes =
+      _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const __m512i pairs =
+      _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(256 * row + lane)));
+  _mm512_storeu_si512(hits->pairs + count,
+                      _mm512_maskz_compress_epi32(bits, pairs));
+  _mm512_storeu_ps(hits->scores + count, _mm512_maskz_compress_ps(bits, scores));
+  return count + __builtin_popcount(bits);
+}
+
+// While a panel is scanned, has what is read next brought to the cache, in steps: a core
+// can wait for few lines at once, and tiles that are loaded then wait behind them. Places
+// far apart are read in turns, which memory answers sooner.
+class Fetcher {
+ public:
+  Fetcher(const Panel& panel, int64_t steps)
+      : next_(panel.fetch),
+        apart_(panel.fetch_bytes / (kPlaces * 64) * 64),
+        left_(apart_ / 64 * kPlaces),
+        per_step_((left_ + steps - 1) / steps) {}
+
+  void Step() {
+    int64_t count = left_ < per_step_ ? left_ : per_step_;
+    left_ -= count;
+    for (; count > 0; --count) {
+      __builtin_prefetch(next_ + place_ * apart_, 0, 2);
+      if (++place_ < kPlaces) continue;
+      place_ = 0;
+      next_ += 64;
     }
   }
-}
+
+ private:
+  static constexpr int64_t kPlaces = 8;
+  const char* next_;
+  const int64_t apart_;
+  int64_t left_;  // lines
+  const int64_t per_step_;
+  int64_t place_ = 0;
+};
 
 void RoundedLoad(const void* rows, Element element, int64_t count, int64_t depth,
                  void* scratch, RowBlock* block) {

@@ -13,8 +13,9 @@
 namespace realm {
 
 // Moves the greatest `k` keys to the front, in descending order; the rest is
-// unspecified. Many are sorted by their bytes, lowest first, in time linear in their
-// number: each comparison of a sort is a branch that is guessed wrong half the time.
+// unspecified. Many are sorted by the bytes of their scores, the lowest first, in time
+// linear in their number: each comparison of a sort is a branch that is guessed wrong
+// half the time. What then has the same score is sorted by row.
 inline void SortGreatest(int64_t k, std::vector<uint64_t>* keys) {
   constexpr int64_t kFew = 256;
   const int64_t count = keys->size();
@@ -23,12 +24,13 @@ inline void SortGreatest(int64_t k, std::vector<uint64_t>* keys) {
                       std::greater<uint64_t>());
     return;
   }
-  int32_t begins[8][256] = {};
+  const auto digit = [](uint64_t key, int byte) { return ~key >> (32 + 8 * byte) & 255; };
+  int32_t begins[4][256] = {};
   for (uint64_t key : *keys) {
-    for (int byte = 0; byte < 8; ++byte) ++begins[byte][~key >> 8 * byte & 255];
+    for (int byte = 0; byte < 4; ++byte) ++begins[byte][digit(key, byte)];
   }
   std::vector<uint64_t> sorted(count);
-  for (int byte = 0; byte < 8; ++byte) {
+  for (int byte = 0; byte < 4; ++byte) {
     int32_t* begin = begins[byte];
     if (std::find(begin, begin + 256, count) != begin + 256) continue;  // all alike
     int32_t next = 0;
@@ -37,8 +39,14 @@ inline void SortGreatest(int64_t k, std::vector<uint64_t>* keys) {
       begin[value] = next;
       next += here;
     }
-    for (uint64_t key : *keys) sorted[begin[~key >> 8 * byte & 255]++] = key;
+    for (uint64_t key : *keys) sorted[begin[digit(key, byte)]++] = key;
     keys->swap(sorted);
+  }
+  for (auto first = keys->begin(); first < keys->begin() + k;) {
+    auto end = first + 1;
+    while (end != keys->end() && *end >> 32 == *first >> 32) ++end;
+    if (end - first > 1) std::sort(first, end, std::greater<uint64_t>());
+    first = end;
   }
 }
 

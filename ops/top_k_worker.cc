@@ -32,7 +32,7 @@ Search::Search(const TopKInput& input, const Kernel& kernel, const Panels& panel
   for (int64_t q = 0; q < input.batch; ++q) thresholds[q] = -kInfinity;
 }
 
-uint64_t Search::Score(int64_t query_index, const float* query, int32_t row) {
+uint64_t Search::Score(int64_t query_index, const double* query, int32_t row) {
   const double sum =
       kernel.exact->dot(query, RowAt(row), input.element, input.depth);
   if (std::isnan(sum)) {
@@ -46,12 +46,16 @@ void Worker::Allocate() {
   const TopKInput& input = search_.input;
   const int64_t queries = end_query() - FirstQuery();
   const int64_t capacity = Collector::Capacity(search_.k);
-  candidates_.reset(new Candidate[queries * capacity]);
+  const int64_t arrays = search_.ScoresAllOnSight() ? 1 : 2;
+  keys_.reset(new uint64_t[queries * capacity * arrays]);
   collectors_.reserve(queries);
-  next_bans_.reserve(queries);
+  bans_.reserve(queries);
   for (int64_t q = 0; q < queries; ++q) {
-    collectors_.emplace_back(candidates_.get() + q * capacity, search_.k);
-    next_bans_.push_back(input.banned->Begin(FirstQuery() + q));
+    uint64_t* low = keys_.get() + q * capacity * arrays;
+    collectors_.emplace_back(Candidates{low, arrays == 1 ? nullptr : low + capacity},
+                             search_.k);
+    bans_.emplace_back(input.banned->Begin(FirstQuery() + q),
+                       input.banned->End(FirstQuery() + q));
   }
   wasteful_.assign(last_panel_ - first_panel_, false);
   debts_.assign(last_panel_ - first_panel_, 0);
@@ -122,13 +126,18 @@ const RowBlock& Worker::Load(const Scanner* scanner) {
 
 void Worker::StartLanes(const QueryPanel& panel) {
   panel_ = &panel;
+  collectors_of_panel_ = &collectors_[panel.first() - FirstQuery()];
+  bans_of_panel_ = &bans_[panel.first() - FirstQuery()];
   scored_ = 0;
   for (int lane = 0; lane < panel.strips() * kStrip; ++lane) {
-    thresholds_[lane] =
-        lane < panel.count() ? search_.thresholds[panel.first() + lane].load(
-                                   std::memory_order_relaxed)
-                             : -kInfinity;
+    const bool padding = lane >= panel.count();
+    thresholds_[lane] = padding ? -kInfinity
+                                : search_.thresholds[panel.first() + lane].load(
+                                      std::memory_order_relaxed);
     cut_[lane] = panel.Cut(form_, lane, thresholds_[lane]);
+    wanted_[lane] = padding ? std::numeric_limits<uint64_t>::max()
+                            : std::max(WorstKeyOf(thresholds_[lane]),
+                                       collectors_of_panel_[lane].kth());
   }
 }
 
@@ -160,10 +169,7 @@ void Worker::ScanPanel(int64_t p) {
   const QueryPanel& panel = *search_.panels[p];
   StartLanes(panel);
   const HitSink sink = {
-      [](void* self, int lane, int64_t row, float score) {
-        static_cast<Worker*>(self)->Hit(lane, row, score);
-      },
-      this};
+      [](void* self, const Hits& hits) { static_cast<Worker*>(self)->Take(hits); }, this};
   scanner->scan(Load(scanner), search_.input.depth,
                 {panel.packed(form_), panel.strips(), cut_, panel.slopes(form_),
                  NextPart(p, 0), NextPart(p, 1) - NextPart(p, 0)},
@@ -178,10 +184,7 @@ void Worker::ScanFew() {
   StartLanes(panel);
   shadow ? ScoreShadow(panel) : ScoreFew(panel);
   const HitSink sink = {
-      [](void* self, int lane, int64_t row, float score) {
-        static_cast<Worker*>(self)->Hit(lane, row, score);
-      },
-      this};
+      [](void* self, const Hits& hits) { static_cast<Worker*>(self)->Take(hits); }, this};
   for (int lane = 0; lane < panel.count(); ++lane) {
     search_.kernel.exact->filter(scores_->As<float>() + lane * kMaxBlockRows,
                                  allowances_->As<float>() + lane * kMaxBlockRows,
@@ -236,42 +239,55 @@ float Worker::ErrorOf(int lane, int64_t row) const {
   return error + panel_->constants(form_)[lane];
 }
 
-// A worker meets the rows in ascending order, so it looks at each ban once.
-bool Worker::IsBanned(int64_t query, int32_t row) {
-  const int32_t*& ban = next_bans_[query - FirstQuery()];
-  const int32_t* end = search_.input.banned->End(query);
-  while (ban != end && *ban < row) ++ban;
-  return ban != end && *ban == row;
+// First all scores, which do not wait for each other, then all decisions.
+void Worker::Take(const Hits& hits) {
+  const bool on_sight = ScoresOnSight();
+  for (int i = 0; i < hits.count; ++i) {
+    const int lane = hits.pairs[i] & 255;
+    const int64_t row = hits.pairs[i] >> 8;
+    if (lane >= panel_->count() || row >= row_count_) {  // padding
+      low_[i] = high_[i] = 0;
+    } else if (on_sight) {
+      low_[i] = high_[i] = Score(lane, row);
+    } else {
+      Bound(lane, row, hits.scores[i], &low_[i], &high_[i]);
+    }
+  }
+  for (int i = 0; i < hits.count && !search_.failed; ++i) {
+    Offer(hits.pairs[i] & 255, low_[i], high_[i]);
+  }
 }
 
-void Worker::Hit(int lane, int64_t row, float score) {
-  if (lane >= panel_->count() || row >= row_count_) return;  // padding
-  const int64_t query = panel_->first() + lane;
+void Worker::Bound(int lane, int64_t row, float score, uint64_t* low, uint64_t* high) {
   const int32_t id = static_cast<int32_t>(first_row_ + row);
-  const auto score_exactly = [&](int32_t id) {
-    ++scored_;
-    return search_.Score(query, panel_->query(lane), id);
-  };
   const float error = ErrorOf(lane, row);
-  uint64_t low, high;
-  if (!ScoresOnSight() && std::fabs(score) + error < kInfinity) {
+  if (std::fabs(score) + error < kInfinity) {
     const float least = score - error, most = score + error;
-    low = KeyOf(least - std::fabs(least) * kSlack, id);
-    high = KeyOf(most + std::fabs(most) * kSlack, id);
+    *low = KeyOf(least - std::fabs(least) * kSlack, id);
+    *high = KeyOf(most + std::fabs(most) * kSlack, id);
   } else {
-    low = high = score_exactly(id);
-    if (search_.failed) return;
+    *low = *high = Score(lane, row);
   }
-  Collector& collector = collectors_[query - FirstQuery()];
-  if (ScoreOf(high) < thresholds_[lane] || !collector.Wants(high)) return;
-  if (IsBanned(query, id)) return;
+}
+
+uint64_t Worker::Score(int lane, int64_t row) {
+  ++scored_;
+  return search_.Score(panel_->first() + lane, panel_->query(lane),
+                       static_cast<int32_t>(first_row_ + row));
+}
+
+void Worker::Offer(int lane, uint64_t low, uint64_t high) {
+  if (high < wanted_[lane] || bans_of_panel_[lane].Hold(RowOf(high))) return;
   if (ScoresOnSight()) --scored_;  // not in vain
-  if (!collector.Add(low, high, score_exactly)) return;
-  if (collector.threshold() > thresholds_[lane]) {
-    thresholds_[lane] = collector.threshold();
-    cut_[lane] = panel_->Cut(form_, lane, thresholds_[lane]);
-    search_.Raise(query, thresholds_[lane]);
-  }
+  Collector& collector = collectors_of_panel_[lane];
+  const auto score = [&](int32_t id) { return Score(lane, id - first_row_); };
+  if (!collector.Add(low, high, score)) return;
+  wanted_[lane] = std::max(wanted_[lane], collector.kth());
+  const float threshold = ScoreOf(collector.kth());
+  if (threshold <= thresholds_[lane]) return;
+  thresholds_[lane] = threshold;
+  cut_[lane] = panel_->Cut(form_, lane, threshold);
+  search_.Raise(panel_->first() + lane, threshold);
 }
 
 }  // namespace realm

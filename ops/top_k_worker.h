@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -36,6 +37,11 @@ struct Search {
   std::mutex mutex;
   std::atomic<bool> failed{false};
   std::optional<NotANumber> failure;
+
+  // Then hits are scored while their rows are in the cache: a good first threshold lets
+  // through little more than what will be scored at the end anyway.
+  bool HasGuesses() const { return !guesses.empty(); }
+  bool ScoresAllOnSight() const { return HasGuesses() && !HasShadow(input); }
 
   void Fail(NotANumber pair) {
     std::lock_guard<std::mutex> lock(mutex);
@@ -80,7 +86,7 @@ struct Search {
 
   // The key of a row with its score, rounded once. `query` is padded. Fails, and
   // makes it the last of all, if that is not a number.
-  uint64_t Score(int64_t query_index, const float* query, int32_t row);
+  uint64_t Score(int64_t query_index, const double* query, int32_t row);
 };
 
 // Panels [first_panel, last_panel) against whatever row blocks are left.
@@ -106,6 +112,27 @@ class Worker {
   }
 
  private:
+  // The banned rows of a query. A worker meets rows in ascending order, so it looks at
+  // each once.
+  class Bans {
+   public:
+    Bans(const int32_t* begin, const int32_t* end) : next_(begin), end_(end) { Read(); }
+
+    bool Hold(int32_t row) {
+      for (; row_ < row; Read()) ++next_;
+      return row_ == row;
+    }
+
+   private:
+    // No table has the row that stands for the end.
+    void Read() {
+      row_ = next_ == end_ ? std::numeric_limits<int32_t>::max() : *next_;
+    }
+
+    const int32_t *next_, *end_;
+    int32_t row_;
+  };
+
   // A scanner's form of a row block.
   struct Loaded {
     std::unique_ptr<AlignedBuffer> scratch;
@@ -127,23 +154,23 @@ class Worker {
   const RowBlock& Load(const Scanner* scanner);
   void StartLanes(const QueryPanel& panel);
   bool TooManyScored(int64_t* debt) const;
-  void Hit(int lane, int64_t row, float score);
+  void Take(const Hits& hits);
+  void Bound(int lane, int64_t row, float score, uint64_t* low, uint64_t* high);
+  uint64_t Score(int lane, int64_t row);
+  void Offer(int lane, uint64_t low, uint64_t high);
   float ErrorOf(int lane, int64_t row) const;
-  bool IsBanned(int64_t query, int32_t row);
 
-  // Whether hits are scored while their rows are in the cache: a good first
-  // threshold lets through little more than what will be scored at the end anyway.
   bool ScoresOnSight() const {
-    return !search_.guesses.empty() && form_ != QueryPanel::kCodes;
+    return search_.HasGuesses() && form_ != QueryPanel::kCodes;
   }
 
   Search& search_;
   std::atomic<int64_t>& next_block_;
   const int64_t first_panel_, last_panel_;
 
-  std::unique_ptr<Candidate[]> candidates_;
+  std::unique_ptr<uint64_t[]> keys_;  // the collectors' room
   std::vector<Collector> collectors_;
-  std::vector<const int32_t*> next_bans_;  // per query, of rows not yet passed
+  std::vector<Bans> bans_;
   // Per panel: the faster scan's bounds leave too much to score exactly.
   std::vector<bool> wasteful_;
   std::vector<int64_t> debts_;
@@ -154,11 +181,15 @@ class Worker {
 
   // The scan that is running.
   const QueryPanel* panel_ = nullptr;
+  Collector* collectors_of_panel_ = nullptr;
+  Bans* bans_of_panel_ = nullptr;
   QueryPanel::Form form_ = QueryPanel::kFloats;
   int64_t first_row_ = 0, row_count_ = 0, next_row_ = 0;
   int64_t scored_ = 0;
   float cut_[kMaxStrips * kStrip];
   float thresholds_[kMaxStrips * kStrip];
+  uint64_t wanted_[kMaxStrips * kStrip];  // lesser keys are not
+  uint64_t low_[kMaxHits], high_[kMaxHits];
 };
 
 }  // namespace realm

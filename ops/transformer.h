@@ -56,9 +56,10 @@ struct BiasActivation {
   int64_t count, width;
   const void* x;      // [N, F]
   const float* bias;  // [F]
-  void* y;            // [N, F]
+  void* y;            // [N, F]; may be x
 };
 
+// y is computed again, so that it need not be kept for a product that follows.
 struct BiasActivationGrad {
   Row row;
   Activation activation;
@@ -66,7 +67,8 @@ struct BiasActivationGrad {
   const void* x;
   const float* bias;
   const void* dy;
-  void* dx;      // [N, F]
+  void* dx;      // [N, F]; may be dy
+  void* y;       // [N, F]
   float* dbias;  // [F]
 };
 

@@ -147,18 +147,21 @@ class BiasActivationOp : public TransformerOp {
     const int64_t count = x.dim_size(0), width = x.dim_size(1);
     TF_RETURN_IF_ERROR(Expect(c, 1, TensorShape({width})));
     if (backward) TF_RETURN_IF_ERROR(Expect(c, 2, x.shape()));
-    Tensor *rows, *dbias;
-    TF_RETURN_IF_ERROR(c->allocate_output(0, x.shape(), &rows));
+    Tensor *rows, *y, *dbias;
+    // Over x or dy, where nobody else reads them.
+    TF_RETURN_IF_ERROR(
+        c->forward_input_or_allocate_output({backward ? 2 : 0}, 0, x.shape(), &rows));
     if (!backward) {
       realm::Compute(BiasActivation{RowOf(x), activation_, count, width, x.data(),
                                     Floats(c->input(1)), rows->data()},
                      kernel, OnPool(c));
       return absl::OkStatus();
     }
-    TF_RETURN_IF_ERROR(c->allocate_output(1, TensorShape({width}), &dbias));
+    TF_RETURN_IF_ERROR(c->allocate_output(1, x.shape(), &y));
+    TF_RETURN_IF_ERROR(c->allocate_output(2, TensorShape({width}), &dbias));
     realm::Compute(
         BiasActivationGrad{RowOf(x), activation_, count, width, x.data(),
-                           Floats(c->input(1)), c->input(2).data(), rows->data(),
+                           Floats(c->input(1)), c->input(2).data(), rows->data(), y->data(),
                            Floats(dbias)},
         kernel, OnPool(c));
     return absl::OkStatus();

@@ -32,6 +32,15 @@ absl::Status NormShape(InferenceContext* c) {
   return absl::OkStatus();
 }
 
+absl::Status ActivationGradShape(InferenceContext* c) {
+  ShapeHandle rows;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 2, &rows));
+  c->set_output(0, rows);
+  c->set_output(1, rows);
+  c->set_output(2, c->Vector(c->Dim(rows, 1)));
+  return absl::OkStatus();
+}
+
 absl::Status AttentionShape(InferenceContext* c) {
   ShapeHandle qkv;
   DimensionHandle hidden;
@@ -104,11 +113,12 @@ REGISTER_OP("Realm>BiasActivationGrad")
     .Input("bias: float")
     .Input("dy: T")
     .Output("dx: T")
+    .Output("y: T")
     .Output("dbias: float")
     .Attr("activation: {'gelu', 'gelu_tanh', 'relu'}")
     .Attr("T: {float, bfloat16}")
-    .SetShapeFn(LikeFirst)
-    .Doc("The gradient of Realm>BiasActivation.");
+    .SetShapeFn(ActivationGradShape)
+    .Doc("The gradient of Realm>BiasActivation, and its y again.");
 
 REGISTER_OP("Realm>PackedAttention")
     .Input("qkv: T")

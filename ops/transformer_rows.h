@@ -150,10 +150,12 @@ void ActivateRowsGrad(const BiasActivationGrad& in, int64_t begin, int64_t end,
     const T* x = static_cast<const T*>(in.x) + row * in.width;
     const T* dy = static_cast<const T*>(in.dy) + row * in.width;
     T* dx = static_cast<T*>(in.dx) + row * in.width;
+    T* y = static_cast<T*>(in.y) + row * in.width;
     ForLanes(in.width, [&](int64_t i, int64_t n) {
-      const Lanes slope =
-          Function::template At<kTerms<T>>(Load(x + i, n) + Load(in.bias + i, n)).slope;
-      const Lanes result = Load(dy + i, n) * slope;
+      const Point at =
+          Function::template At<kTerms<T>>(Load(x + i, n) + Load(in.bias + i, n));
+      const Lanes result = Load(dy + i, n) * at.slope;
+      Store(y + i, at.value, n);
       Store(dx + i, result, n);
       Store(sums + i, Load(sums + i, n) + result, n);
     });

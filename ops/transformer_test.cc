@@ -182,12 +182,12 @@ void TestActivation(const TransformerKernel& kernel, Row row, Activation activat
     if (near) bias[i % width] += 3e-4f;
     i = near ? i % width : i + 1;  // its column anew
   }
-  Stored y(row, count * width), dx(row, count * width);
+  Stored y = x, dx = dy, again(row, count * width);  // the first two: in place
   std::vector<float> dbias(width);
-  Compute(BiasActivation{row, activation, count, width, x.data(), bias.data(), y.data()},
+  Compute(BiasActivation{row, activation, count, width, y.data(), bias.data(), y.data()},
           kernel, kBackwards);
-  Compute(BiasActivationGrad{row, activation, count, width, x.data(), bias.data(), dy.data(),
-                             dx.data(), dbias.data()},
+  Compute(BiasActivationGrad{row, activation, count, width, x.data(), bias.data(), dx.data(),
+                             dx.data(), again.data(), dbias.data()},
           kernel, kInOrder);
   const Doubles X = x.values(), B = Wide(bias), U = dy.values();
   const auto f = [&](const Doubles& x, const Doubles& bias) {
@@ -198,6 +198,7 @@ void TestActivation(const TransformerKernel& kernel, Row row, Activation activat
     return result;
   };
   ExpectNear(name + " y", y.values(), f(X, B), most);
+  ExpectNear(name + " y again", again.values(), f(X, B), most);
   ExpectGradient(name + " dx", X, dx.values(), U,
                  [&](const Doubles& v) { return f(v, B); }, most);
   ExpectGradient(name + " dbias", B, Wide(dbias), U,

@@ -109,16 +109,15 @@ class TransformerLayer(tf_keras.layers.Layer):
     heads = (self.query, self.key, self.value)  # one product instead of three
     qkv = by.product(x, tf.concat([part.kernel for part in heads], 1))  # [N, 3 H]
     mixed = by.attention(qkv, tf.concat([part.bias for part in heads], 0), layout, self.heads)
-    x = _added(by, x, mixed, self.attention_output, self.attention_norm)
-    inner = by.activation(by.product(x, self.intermediate.kernel), self.intermediate.bias,
-                          self.activation)
-    return _added(by, x, inner, self.output_dense, self.output_norm)
+    x = _added(by, x, by.product(mixed, self.attention_output.kernel),
+               self.attention_output.bias, self.attention_norm)
+    delta = by.feed_forward(x, self.intermediate.kernel, self.intermediate.bias,
+                            self.output_dense.kernel, self.activation)
+    return _added(by, x, delta, self.output_dense.bias, self.output_norm)
 
 
-def _added(by, x: tf.Tensor, inner: tf.Tensor, dense: Weights, norm: Norm) -> tf.Tensor:
-  """norm(x + inner * kernel + bias)."""
-  return by.norm(x, by.product(inner, dense.kernel), dense.bias, norm.gamma, norm.beta,
-                 norm.epsilon)
+def _added(by, x: tf.Tensor, delta: tf.Tensor, bias: tf.Variable, norm: Norm) -> tf.Tensor:
+  return by.norm(x, delta, bias, norm.gamma, norm.beta, norm.epsilon)
 
 
 class Bert(tf_keras.layers.Layer):

@@ -79,14 +79,37 @@ def _product(x: tf.Tensor, kernel: tf.Tensor):
   rounded = tf.cast(kernel, x.dtype)
 
   def gradient(dy: tf.Tensor):
-    # The narrower of the two is turned, which in bfloat16 is the faster product.
-    if x.dtype == tf.bfloat16 and kernel.shape[1] > kernel.shape[0]:
-      of_kernel = tf.transpose(tf.matmul(dy, x, transpose_a=True))
-    else:
-      of_kernel = tf.matmul(x, dy, transpose_a=True)
-    return tf.matmul(dy, rounded, transpose_b=True), tf.cast(of_kernel, kernel.dtype)
+    return tf.matmul(dy, rounded, transpose_b=True), _kernel_gradient(x, dy, kernel.dtype)
 
   return tf.matmul(x, rounded), gradient
+
+
+def _kernel_gradient(x: tf.Tensor, dy: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+  # The narrower of the two is turned, which in bfloat16 is the faster product.
+  if x.dtype == tf.bfloat16 and dy.shape[1] > x.shape[1]:
+    return tf.cast(tf.transpose(tf.matmul(dy, x, transpose_a=True)), dtype)
+  return tf.cast(tf.matmul(x, dy, transpose_a=True), dtype)
+
+
+def _feed_forward(activation: str):
+  """What is between the products is the widest of a layer: it is not kept, but made again."""
+  @tf.custom_gradient
+  def run(x: tf.Tensor, inner: tf.Tensor, bias: tf.Tensor, outer: tf.Tensor):
+    into, out_of = tf.cast(inner, x.dtype), tf.cast(outer, x.dtype)
+    wide = tf.matmul(x, into)
+
+    def gradient(dy: tf.Tensor):
+      dwide, active, dbias = ops.realm_bias_activation_grad(
+          x=wide, bias=bias, dy=tf.matmul(dy, out_of, transpose_b=True),
+          activation=activation)
+      return (tf.matmul(dwide, into, transpose_b=True),
+              _kernel_gradient(x, dwide, inner.dtype), dbias,
+              _kernel_gradient(active, dy, outer.dtype))
+
+    active = ops.realm_bias_activation(x=wide, bias=bias, activation=activation)
+    return tf.matmul(active, out_of), gradient
+
+  return run
 
 
 class Fused:
@@ -110,9 +133,10 @@ class Fused:
                                       heads=heads).context
 
   @staticmethod
-  def activation(x: tf.Tensor, bias: tf.Tensor, name: str) -> tf.Tensor:
-    """The activation of x + bias: [N, F], [F] -> [N, F]."""
-    return ops.realm_bias_activation(x=x, bias=bias, activation=name)
+  def feed_forward(x: tf.Tensor, inner: tf.Tensor, bias: tf.Tensor, outer: tf.Tensor,
+                   activation: str) -> tf.Tensor:
+    """activation(x inner + bias) outer: [N, H], [H, F], [F], [F, H] -> [N, H]."""
+    return _feed_forward(activation)(x, *map(tf.convert_to_tensor, (inner, bias, outer)))
 
   @staticmethod
   def norm(x: tf.Tensor, delta: tf.Tensor, bias: tf.Tensor, gamma: tf.Tensor,
@@ -126,12 +150,6 @@ class Fused:
 def _attention_gradient(op: tf.Operation, dcontext: tf.Tensor, _) -> list:
   return [*ops.realm_packed_attention_grad(
       *op.inputs, *op.outputs, dcontext, heads=op.get_attr("heads")), None]
-
-
-@tf.RegisterGradient("Realm>BiasActivation")
-def _activation_gradient(op: tf.Operation, dy: tf.Tensor) -> list:
-  return list(ops.realm_bias_activation_grad(
-      *op.inputs, dy, activation=op.get_attr("activation")))
 
 
 @tf.RegisterGradient("Realm>ResidualNorm")
@@ -168,8 +186,14 @@ class Portable:
     mixed = tf.matmul(tf.cast(tf.nn.softmax(scores), value.dtype), value)
     return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * length, hidden])
 
+  @classmethod
+  def feed_forward(cls, x: tf.Tensor, inner: tf.Tensor, bias: tf.Tensor, outer: tf.Tensor,
+                   activation: str) -> tf.Tensor:
+    return cls.product(cls.activation(cls.product(x, inner), bias, activation), outer)
+
   @staticmethod
   def activation(x: tf.Tensor, bias: tf.Tensor, name: str) -> tf.Tensor:
+    """The activation of x + bias: [N, F], [F] -> [N, F]."""
     wide = _widened(x) + bias
     y = tf.nn.relu(wide) if name == "relu" else tf.nn.gelu(wide, name == "gelu_tanh")
     return tf.cast(y, x.dtype)

@@ -93,6 +93,7 @@ def test_bad_shapes_are_named():
     kernels.Fused.attention(tf.zeros([4, 24]), tf.zeros([24]),
                             kernels.Layout(rows > 0, splits=tf.constant([0, 3])), 2)
   with pytest.raises(tf.errors.InvalidArgumentError, match="input 1"):
-    kernels.Fused.activation(rows, tf.zeros([7]), "gelu")
+    kernels.Fused.feed_forward(rows, tf.zeros([8, 9]), tf.zeros([7]), tf.zeros([9, 8]),
+                               "gelu")
   with pytest.raises(tf.errors.InvalidArgumentError, match="input 3"):
     kernels.Fused.norm(rows, rows, tf.zeros([8]), tf.zeros([7]), tf.zeros([8]), 1e-12)
