@@ -96,7 +96,7 @@ class Fetcher {
       : next_(panel.fetch),
         apart_(panel.fetch_bytes / (kPlaces * 64) * 64),
         left_(apart_ / 64 * kPlaces),
-        per_step_((left_ + steps - 1) / steps) {}
+        per_step_(steps > 0 ? (left_ + steps - 1) / steps : 0) {}  // no depth, no steps
 
   void Step() {
     int64_t count = left_ < per_step_ ? left_ : per_step_;
