@@ -211,7 +211,7 @@ void TestEdges(Random& random) {
     Check(MakeCase("k = 1", 1, rows, 64, 1, small));
   }
   Check(MakeCase("no query", 0, 10, 8, 3, small));
-  Check(MakeCase("no depth", 2, 100, 0, 60, small));
+  for (int64_t batch : {2, 40}) Check(MakeCase("no depth", batch, 100, 0, 60, small));
   Case c = MakeCase("all but k banned", 17, 400, 16, 40, small);
   c.width = 360;
   for (int64_t q = 0; q < c.batch; ++q) {

@@ -30,7 +30,7 @@ struct RowBlock {
   const void* rows;
   int64_t stride;  // in elements
   int64_t count;   // a multiple of kStrip: rows beyond the table are zero
-  float* squares;  // [count / kStrip], the largest squared norm, as computed
+  float* squares;  // [count / kStrip]: no squared norm, as computed, exceeds it
   float* reach;    // [count / kStrip], a proven bound on the norms
 };
 

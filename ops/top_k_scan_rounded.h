@@ -67,6 +67,26 @@ inline int AddHits(__mmask16 bits, __m512 scores, int lane, int64_t row, int cou
   return count + __builtin_popcount(bits);
 }
 
+// What no squared norm of kStrip rows exceeds: that of their largest magnitudes, about
+// four times the largest, at half the cost. Where the table is not rounded, and so the
+// error is small, it lets little more through. The magnitudes of what is not a number are
+// the largest of all.
+inline float SquareBound(const uint16_t* rows, int64_t padded) {
+  const __m512i magnitude = _mm512_set1_epi16(0x7fff);
+  __m512 sum = _mm512_setzero_ps();
+  for (int64_t d = 0; d < padded; d += kTileDepth) {
+    __m512i most[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+#pragma GCC unroll 16
+    for (int r = 0; r < kStrip; ++r) {
+      const __m512i x = _mm512_loadu_si512(rows + r * padded + d);
+      most[r % 2] = _mm512_max_epu16(most[r % 2], _mm512_and_si512(x, magnitude));
+    }
+    const __m512bh all = (__m512bh)_mm512_max_epu16(most[0], most[1]);
+    sum = _mm512_dpbf16_ps(sum, all, all);
+  }
+  return _mm512_reduce_add_ps(sum);
+}
+
 // While a panel is scanned, has what is read next brought to the cache, in steps: a core
 // can wait for few lines at once, and tiles that are loaded then wait behind them. Places
 // far apart are read in turns, which memory answers sooner.
@@ -76,7 +96,7 @@ class Fetcher {
       : next_(panel.fetch),
         apart_(panel.fetch_bytes / (kPlaces * 64) * 64),
         left_(apart_ / 64 * kPlaces),
-        per_step_((left_ + steps - 1) / steps) {}
+        per_step_(steps > 0 ? (left_ + steps - 1) / steps : 0) {}  // no depth, no steps
 
   void Step() {
     int64_t count = left_ < per_step_ ? left_ : per_step_;
@@ -126,7 +146,9 @@ void RoundedLoad(const void* rows, Element element, int64_t count, int64_t depth
   // The norms of rounded rows stand for the rows': BoundFor allows for it.
   const uint16_t* in = static_cast<const uint16_t*>(block->rows);
   for (int64_t i = 0; i < block->count; i += kStrip) {
-    block->squares[i / kStrip] = LargestSquare(in + i * padded, padded);
+    block->squares[i / kStrip] = element == Element::kFloat32
+                                     ? LargestSquare(in + i * padded, padded)
+                                     : SquareBound(in + i * padded, padded);
   }
 }
 
