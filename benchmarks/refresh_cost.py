@@ -1,72 +1,144 @@
-"""What keeping the index fresh costs: training steps per second in each mode.
+"""What keeping the index fresh costs and is worth: speed and staleness in each mode.
 
     realm run --config=configs/demo.py --workdir=runs/demo
-    python benchmarks/refresh_cost.py --workdir=runs/demo --steps=120 --json=refresh.json
+    python benchmarks/refresh_cost.py --workdir=runs/demo --steps=120 --rounds=3 \
+        --modes=frozen,async:0.5,async:0.5:0.1 --json=refresh.json
 
-Pre-trains from the run's ICT model for some steps in each mode, in a temporary folder,
-and reports steps per second after the first quarter (tracing), waits and swaps counted,
-and the staleness that each mode gave. "refresh off" is the mode "frozen"; "async:0.5" is
-"async" with a `refresh_share` of 0.5.
+Pre-trains from the run's ICT model for some steps in each mode, in a temporary folder. A
+mode is `config.pretrain.refresh`, and behind colons `refresh_share` and `refresh_first`:
+"frozen" is no refresh, "async:0.5" a thread that works half of the time, "async:0.5:0.1"
+the same, and a tenth of the rows, those retrieved most, is embedded before all.
+
+With --rounds the modes take turns, and the median over the rounds is shown. All figures
+leave out the first quarter of the steps (tracing):
+
+    steps/s             waits and swaps counted
+    ratio               to the steps/s of the first mode, in the same round
+    staleness           of the index, in steps: mean and maximum; its oldest row counts
+    retrieved           `retrieved_staleness`: in the mean over the rows that were retrieved.
+                        What `refresh_first` is worth: where it is 0, all rows are as old as
+                        the index, and this is its staleness
+    swaps, waited       of the whole run: how often the whole index was replaced; seconds
+                        that training waited for that
 """
 
 import dataclasses
+import gc
 import json
 import pathlib
 import statistics
 import sys
 import tempfile
+from typing import Any
+from unittest import mock
 
 from absl import app, flags
 from machine import processor
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run with its ICT done.", required=True)
-_STEPS = flags.DEFINE_integer("steps", 120, "Of each mode.")
+_STEPS = flags.DEFINE_integer("steps", 120, "Of each mode.", lower_bound=2)
 _EVERY = flags.DEFINE_integer("refresh_every", 30, "Steps between refreshes.")
-_MODES = flags.DEFINE_list("modes", ["frozen", "async:1", "async:0.5", "sync", "rerank"],
-                           "What to time.")
+_MODES = flags.DEFINE_list(
+    "modes", ["frozen", "async:1", "async:0.5", "async:0.5:0.1", "sync", "rerank"],
+    "What to time: refresh[:share[:first]].")
+_ROUNDS = flags.DEFINE_integer("rounds", 1, "How often, in turn.", lower_bound=1)
 _JSON = flags.DEFINE_string("json", None, "File for the results.")
 
+_COLUMNS = {"steps/s": "steps_per_second", "ratio": "ratio", "staleness": "mean_staleness",
+            "max": "max_staleness", "retrieved": "mean_retrieved_staleness",
+            "swaps": "swaps", "waited": "seconds_waited", "rows/s": "rows_per_second"}
 
-def _timed(run, mode: str) -> dict:
+
+def _config(config, mode: str):
+  """The run's config in this mode."""
+  refresh, *shares = mode.split(":")
+  share, first = [*shares, *[""] * 2][:2]
+  return dataclasses.replace(config, checkpoint_every=0, pretrain=dataclasses.replace(
+      config.pretrain, steps=_STEPS.value, refresh=refresh, refresh_every=_EVERY.value,
+      max_staleness=2 * _EVERY.value, refresh_first=float(first or 0),
+      refresh_share=float(share or config.pretrain.refresh_share)))
+
+
+def _train(run, mode: str) -> tuple[list[dict[str, float]], int]:
+  """The metrics of each step, and how often the index was swapped."""
   import numpy as np  # pylint: disable=import-outside-toplevel
 
   from realm_tf.training import pretrain  # pylint: disable=import-outside-toplevel
-  refresh, _, share = mode.partition(":")
-  config = dataclasses.replace(run.config, checkpoint_every=0, pretrain=dataclasses.replace(
-      run.config.pretrain, steps=_STEPS.value, refresh=refresh,
-      refresh_every=_EVERY.value, max_staleness=2 * _EVERY.value, refresh_first=0.0,
-      refresh_share=float(share or run.config.pretrain.refresh_share)))
+  from realm_tf.training.log import Log  # pylint: disable=import-outside-toplevel
+  steps, add = [], Log.add
+
+  def noted(log: Log, metrics: dict[str, float]) -> None:
+    steps.append(metrics)
+    add(log, metrics)
+
   model = run.model("ict")
   banned = np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]
-  with tempfile.TemporaryDirectory() as folder:
-    loop, refresher = pretrain.train_pretrain(
-        config, run.corpus, run.passages, model, run.index(model), banned,
+  with tempfile.TemporaryDirectory() as folder, mock.patch.object(Log, "add", noted):
+    _, refresher = pretrain.train_pretrain(
+        _config(run.config, mode), run.corpus, run.passages, model, run.index(model), banned,
         pathlib.Path(folder))
-  rows = [means for step, means in loop.log.rows if step > _STEPS.value // 4]
-  seconds, staleness = ([means[name] for means in rows]
+  return steps, refresher.swaps
+
+
+def _timed(run, mode: str) -> dict[str, Any]:
+  steps, swaps = _train(run, mode)
+  steps = steps[_STEPS.value // 4:]
+  seconds, staleness = ([metrics[name] for metrics in steps]
                         for name in ("step_seconds", "index_staleness"))
+  # Where no row is ahead of the others, what is retrieved is as old as the index.
+  retrieved = [metrics.get("retrieved_staleness", metrics["index_staleness"])
+               for metrics in steps]
+  gc.collect()  # the graphs of this mode
   return {"mode": mode, "steps_per_second": 1 / statistics.mean(seconds),
-          "median_step_seconds": statistics.median(seconds), "swaps": refresher.swaps,
-          "seconds_waited": rows[-1].get("index_seconds_waited", 0.0),
+          "median_step_seconds": statistics.median(seconds), "swaps": swaps,
+          "seconds_waited": steps[-1].get("index_seconds_waited", 0.0),
           "mean_staleness": statistics.mean(staleness), "max_staleness": max(staleness),
-          "rows_per_second": rows[-1].get("index_rows_per_second", 0.0)}
+          "mean_retrieved_staleness": statistics.mean(retrieved),
+          "rows_per_second": steps[-1].get("index_rows_per_second", 0.0)}
+
+
+def _medians(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+  """Of each mode, over its rounds."""
+  found = []
+  for mode in dict.fromkeys(_MODES.value):
+    rounds = [run for run in runs if run["mode"] == mode]
+    found.append({"mode": mode, **{name: statistics.median(run[name] for run in rounds)
+                                   for name in rounds[0] if name != "mode"}})
+  return found
+
+
+def _table(modes: list[dict[str, Any]]) -> str:
+  rows = [["mode", *_COLUMNS], *([one["mode"], *(f"{one[name]:.3f}" if isinstance(
+      one[name], float) else str(one[name]) for name in _COLUMNS.values())] for one in modes)]
+  widths = [max(map(len, column)) for column in zip(*rows)]
+  return "\n".join("  ".join([row[0].ljust(widths[0]), *(
+      cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]) for row in rows)
 
 
 def main(_) -> None:
   from realm_tf.cli.run_folder import RunFolder  # pylint: disable=import-outside-toplevel
   run = RunFolder.existing(_WORKDIR.value)
+  for mode in dict.fromkeys(_MODES.value):
+    _config(run.config, mode)  # says now what is wrong with it
   run.index(run.model("ict"))  # so that no mode pays for it
-  print(f"{run.corpus.num_blocks} blocks, {_STEPS.value} steps, a refresh every "
-        f"{_EVERY.value}, {processor()}")
-  results = []
-  for mode in _MODES.value:
-    results.append(_timed(run, mode))
-    print(json.dumps({name: round(value, 3) if isinstance(value, float) else value
-                      for name, value in results[-1].items()}), flush=True)
+  title = (f"{run.corpus.num_blocks} blocks, {_STEPS.value} steps, a refresh every "
+           f"{_EVERY.value}, {_ROUNDS.value} rounds, {processor()}")
+  print(title)
+  runs: list[dict[str, Any]] = []
+  for number in range(_ROUNDS.value):
+    for mode in dict.fromkeys(_MODES.value):
+      one = {"round": number, **_timed(run, mode)}
+      first = next((r for r in runs if r["round"] == number), one)
+      runs.append(one | {"ratio": one["steps_per_second"] / first["steps_per_second"]})
+      print(json.dumps({name: round(value, 3) if isinstance(value, float) else value
+                        for name, value in runs[-1].items()}), flush=True)
+  modes = [{name: value for name, value in one.items() if name != "round"}
+           for one in _medians(runs)]
+  print(f"\n{title}\n{_table(modes)}")
   if _JSON.value:
     pathlib.Path(_JSON.value).write_text(json.dumps(
-        {"blocks": run.corpus.num_blocks, "processor": processor(), "modes": results},
-        indent=2) + "\n")
+        {"blocks": run.corpus.num_blocks, "processor": processor(), "rounds": _ROUNDS.value,
+         "modes": modes, "runs": runs}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

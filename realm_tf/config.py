@@ -161,7 +161,9 @@ class RealmConfig:
   embed_batch_tokens: int = 8192  # word pieces per batch when the corpus is embedded
   checkpoint_every: int = 200  # steps
   keep_checkpoints: int = 2  # of the newest
-  best_metric: str = ""  # a metric of the curves by which the best checkpoint is kept too
+  # A metric of the curves by which each stage keeps its best checkpoint too; the commands
+  # that use a model take it by --checkpoint=best.
+  best_metric: str = ""
   # Pad everything to the lengths given here, so that no shape of ICT, pre-training and
   # fine-tuning depends on the data: what XLA needs. On a TPU it is always so.
   fixed_lengths: bool = False

@@ -57,6 +57,18 @@ def _open_run(writes: bool = True):
   return opened
 
 
+def _open_to_use(writes: bool = True):
+  """The run, and which of a stage's models --checkpoint means."""
+  opened = _open_run(writes)
+  opened.checkpoint = FLAGS.checkpoint
+  return opened
+
+
+def _define_checkpoint() -> None:
+  flags.DEFINE_enum("checkpoint", "last", ["last", "best"], "last: the model at the end of "
+                    "the stage; best: the one kept by config.best_metric while it trained.")
+
+
 def _define_strategy() -> None:
   flags.DEFINE_enum("strategy", "one_device",
                     ["one_device", "mirrored", "multi_worker", "tpu"],
@@ -87,7 +99,16 @@ def _open_training_run(one_process: bool = False):
 
 
 def _training(name: str) -> Callable[[Sequence[str]], None]:
-  return _stage(name, _open_training_run)
+  run = _stage(name, _open_training_run)
+
+  def train(arguments: Sequence[str]) -> None:
+    if FLAGS.strategy != "multi_worker":
+      return run(arguments)
+    from realm_tf.training import replicas  # pylint: disable=import-outside-toplevel
+    with replicas.naming_who_failed():
+      return run(arguments)
+
+  return train
 
 
 def _stage(name: str, open_run: Callable = _open_run) -> Callable[[Sequence[str]], None]:
@@ -117,7 +138,7 @@ def _run(arguments: Sequence[str]) -> None:
 
 def _evaluate(arguments: Sequence[str]) -> None:
   _no_more(arguments)
-  opened = _open_run()
+  opened = _open_to_use()
   from realm_tf.cli import stages  # pylint: disable=import-outside-toplevel
   stage = FLAGS.stage or opened.newest_stage()
   for name, value in stages.evaluate(opened, stage).items():
@@ -126,6 +147,7 @@ def _evaluate(arguments: Sequence[str]) -> None:
 
 def _define_evaluate() -> None:
   flags.DEFINE_string("stage", None, "ict, pretrain or finetune; the newest by default.")
+  _define_checkpoint()
 
 
 def _diagnose(arguments: Sequence[str]) -> None:
@@ -167,7 +189,7 @@ def _predict(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   if not FLAGS.questions or not FLAGS.output:
     raise UserError("--questions and --output: name the file to read and the one to write")
-  opened = _open_run(writes=False)
+  opened = _open_to_use(writes=False)
   from realm_tf.cli.asking import predict  # pylint: disable=import-outside-toplevel
   predict(opened, FLAGS.questions, FLAGS.output)
 
@@ -175,26 +197,30 @@ def _predict(arguments: Sequence[str]) -> None:
 def _define_predict() -> None:
   flags.DEFINE_string("questions", None, "JSONL with a field question; answer may be there.")
   flags.DEFINE_string("output", None, "JSONL to write: prediction, score, passages.")
+  _define_checkpoint()
 
 
 def _ask(arguments: Sequence[str]) -> None:
   if not arguments:
     raise UserError('give a question: realm ask --workdir=DIR "Who wrote Hamlet?"')
   from realm_tf.cli import asking  # pylint: disable=import-outside-toplevel
+  if FLAGS.export and FLAGS.checkpoint != "last":
+    raise UserError("--checkpoint: an export has one model only; give it to `realm export`")
   if FLAGS.export:
     asking.ask_export(FLAGS.export, arguments, FLAGS.json)
   else:
-    asking.ask_run(_open_run(writes=False), arguments, FLAGS.json)
+    asking.ask_run(_open_to_use(writes=False), arguments, FLAGS.json)
 
 
 def _define_ask() -> None:
   flags.DEFINE_string("export", None, "Ask an exported SavedModel instead of a run.")
   flags.DEFINE_bool("json", False, "Print one JSON object per question.")
+  _define_checkpoint()
 
 
 def _export(arguments: Sequence[str]) -> None:
   _no_more(arguments)
-  opened = _open_run()
+  opened = _open_to_use()
   from realm_tf.cli import exporting  # pylint: disable=import-outside-toplevel
   print(exporting.export_run(opened, FLAGS.flavour, FLAGS.output))
 
@@ -290,6 +316,7 @@ def _define_export() -> None:
                     "portable: stock TensorFlow and TF Text ops; native: our op; scann: "
                     "ScaNN's.")
   flags.DEFINE_string("output", None, "Folder of the SavedModel; WORKDIR/export by default.")
+  _define_checkpoint()
 
 
 def _score(arguments: Sequence[str]) -> None:

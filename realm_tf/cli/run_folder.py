@@ -7,7 +7,8 @@
     ict/ pretrain/ finetune/   model/ (weights), curves, checkpoints, done.json
     index/<encoder>-<corpus>/  embeddings by one document tower
     pretrain/index/step-*/ those that a `realm refresh` made while it trained
-    evaluation/            <stage>.json, <stage>.predictions.jsonl, bm25.json
+    evaluation/            <stage>.json, <stage>.predictions.jsonl, bm25.json; of the best
+                           checkpoint <stage>-best.json, <stage>-best.predictions.jsonl
     diagnosis/             <stage>.json, <stage>.png
     export/                SavedModel
     report.html            all of it on a page
@@ -42,6 +43,7 @@ from realm_tf.models.realm import Realm
 from realm_tf.progress import progress
 from realm_tf.text.inputs import pack_single
 from realm_tf.training import replicas
+from realm_tf.training.checkpoints import restore_best
 
 STAGES = ("ict", "pretrain", "finetune")
 WARM_START = "warm start"
@@ -54,6 +56,8 @@ class RunFolder:
     self.config, self.path = config, pathlib.Path(folder)
     # By which models are trained; what they learn does not depend on it.
     self.strategy = tf.distribute.get_strategy()
+    # Which model of a stage is meant: the "last", or the "best" by `config.best_metric`.
+    self.checkpoint = "last"
     if config.deterministic:
       tf.config.experimental.enable_op_determinism()
     self._claim()
@@ -138,11 +142,17 @@ class RunFolder:
   def model(self, stage: str) -> Realm:
     """The model as it stands after a stage, on the devices of the strategy."""
     with self.strategy.scope():
+      if stage == WARM_START and self.checkpoint == "best":
+        raise UserError(f"{self.path}: --checkpoint=best needs a stage that is done")
       if stage == WARM_START:
         return Realm.from_weights(self.config, self.corpus.tokenizer.vocab_size)
       if not self.is_done(stage):
         raise UserError(f"{self.path / stage}: this stage is not done; run `realm {stage}`")
-      return Realm.from_folder(self.config, self.path / stage / "model")
+      model = Realm.from_folder(self.config, self.path / stage / "model")
+    if self.checkpoint == "best":
+      parts = {"retriever": model.retriever} if stage == "ict" else {"model": model}
+      restore_best(self.path / stage / "checkpoints", **parts)
+    return model
 
   # Index.
 

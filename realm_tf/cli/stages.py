@@ -128,7 +128,8 @@ def index(run: RunFolder) -> None:
 
 def evaluate(run: RunFolder, stage: str) -> dict[str, Any]:
   """Evaluates the model of a stage on the held-out questions, once."""
-  path = run.path / "evaluation" / f"{stage.replace(' ', '_')}.json"
+  which = "" if run.checkpoint == "last" else f"-{run.checkpoint}"
+  path = run.path / "evaluation" / f"{stage.replace(' ', '_')}{which}.json"
   if path.exists():
     metrics = files.read_json(path)
     if metrics.get("corpus") == run.corpus.hash[:16]:  # else documents came or went

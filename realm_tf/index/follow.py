@@ -63,7 +63,8 @@ class Follower(Freshness):
       return False
     found = store.find(self._root, self._corpus_rows, after_step=newest - 1,
                        up_to_step=newest)
-    prepared = self._prepare(found) if found else None
+    prepared, error = self._prepare(found) if found else (None, None)
+    self._raise_in_all(error)
     if not self._together.all(prepared is not None):
       return False  # a newer one has taken its place: the next look finds that
     assert found is not None
@@ -81,14 +82,12 @@ class Follower(Freshness):
                        up_to_step=step)
     return found.origin.step if found else -1
 
-  def _prepare(self, found: store.StoredIndex) -> Any:
-    """None if it is gone."""
+  def _prepare(self, found: store.StoredIndex) -> tuple[Any, UserError | None]:
+    """What is swapped in, None if it is gone, and what is wrong with it."""
     try:
-      return self._index.prepare(found.read(self._keep))
-    except UserError:
-      if found.folder.exists():
-        raise
-      return None
+      return self._index.prepare(found.read(self._keep)), None
+    except UserError as error:
+      return None, error if found.folder.exists() else None
 
   def _enforce(self, step: int) -> bool:
     if self._only_warns(step):

@@ -4,6 +4,8 @@ import time
 
 from absl import logging
 
+from realm_tf.errors import UserError
+
 
 class Alone:
   """What the processes that train together agree on, where there is one of them.
@@ -63,6 +65,13 @@ class Freshness:
     self.index_step, self._weights_of = index_step, weights_of
     self.rows_per_second = rows_per_second
     self.swaps += 1
+
+  def _raise_in_all(self, error: BaseException | None) -> None:
+    """Raises what this process's part of an index failed with; or that another's did."""
+    if self._together.all(error is None):
+      return
+    raise error or UserError("another process could not make its share of the index; its "
+                             "own output says why")
 
   def _only_warns(self, step: int) -> bool:
     """Whether training goes on with a stale index; says so once per index."""

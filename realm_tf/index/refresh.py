@@ -166,7 +166,8 @@ class Refresher(Freshness):
     running, self._running = self._running, None
     assert running is not None
     self._hot_result()
-    prepared, rows_per_second = running.result()  # raises what the worker raised
+    self._raise_in_all(running.exception())
+    prepared, rows_per_second = running.result()
     self._around_swap(lambda: self._index.assign(prepared, self._started_at))
     self._swapped(self._started_at, self._started_time, rows_per_second)
 
@@ -181,7 +182,10 @@ class Refresher(Freshness):
   def _hot_result(self) -> Any:
     """What `_running_hot` prepared, if it was there; raises what it raised."""
     running, self._running_hot = self._running_hot, None
-    return running.result()[0] if running else None
+    if not running:
+      return None
+    self._raise_in_all(running.exception())
+    return running.result()[0]
 
   def _enforce(self, step: int) -> bool:
     """Waits until the law holds, or warns once per index that it does not."""

@@ -1,17 +1,20 @@
-"""Checkpoints of a stage: the newest whole one, the last few, and the best one."""
+"""Checkpoints of a stage: the newest whole one, the last few, and the best one.
+
+Processes that train together restore the same one, or none of them does.
+"""
 
 import pathlib
 import re
-from typing import Any
+from typing import Any, Callable
 
 import tensorflow as tf
 from absl import logging
 
 from realm_tf.errors import UserError
+from realm_tf.index.freshness import ALONE, Alone
 
-# What restoring fails with where processes share a variable and one of them has gone.
-_OTHERS_FAILED = (tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError,
-                  tf.errors.UnavailableError, tf.errors.DeadlineExceededError)
+# What a checkpoint that is damaged, gone or of something else raises.
+_UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, LookupError, OSError)
 _LOWER_IS_BETTER = ("loss", "norm", "entropy", "staleness")
 
 
@@ -26,11 +29,14 @@ class Checkpoints:
       have it. Lower is better of what ends in loss, norm, entropy or staleness, else
       higher.
     writes: whether this process writes; all read.
+    together: the processes that train together. All of them restore and save at the same
+      points, and see the same folder.
   """
 
   def __init__(self, folder: pathlib.Path, tracked: dict[str, Any], keep: int = 2,
-               best: str = "", writes: bool = True):
+               best: str = "", writes: bool = True, together: Alone = ALONE):
     self._folder, self._metric, self._writes = folder, best, writes
+    self._together = together
     self._has_warned = False
     self._sign = -1.0 if best.endswith(_LOWER_IS_BETTER) else 1.0
     self._best = tf.Variable(-float("inf"), trainable=False, name="best")
@@ -39,53 +45,61 @@ class Checkpoints:
     self._kept = tf.train.CheckpointManager(checkpoint, str(folder / "best"), max_to_keep=1)
 
   def restore(self) -> None:
-    """Restores the newest whole checkpoint, if there is any.
+    """Restores the newest whole checkpoint, if there is any: the same in all processes.
+
+    Process 0 says which one is tried. All agree that each of them has read all of it before
+    any restores it, and that each has restored it before any goes on; one that a single
+    process cannot read is passed over by all. In between nobody waits for anybody: what is
+    tracked must have its variables already (see `AdamW.build`), since to make one, processes
+    broadcast its value. Nothing is removed meanwhile, since who saves has restored.
 
     Raises:
-      UserError: there are some, but all are damaged or of something else; or another
-        process failed meanwhile.
+      UserError: there are some, but all are damaged or of something else.
     """
-    paths = _by_step(self._folder)
-    for path in paths:
-      try:
-        _read_all(path)
-        self._restore_whole(path)
+    tried = set[int]()
+    while (step := self._together.chief(_newest_but(self._folder, tried))) >= 0:
+      path = str(self._folder / f"ckpt-{step}")
+      if (self._all_could(path, _read_all)
+          and self._all_could(path, self._newest.checkpoint.restore)):
         return
-      except UserError:
-        raise
-      except (tf.errors.OpError, ValueError, RuntimeError, LookupError) as error:
-        logging.warning("%s: cannot be read (%s); trying the one before", path,
-                        _first_line(error))
-    if paths:
+      tried.add(step)
+    if tried:
       raise UserError(f"{self._folder}: no checkpoint there can be read, be they damaged "
                       "or of another model, corpus or, of a sharded index, number of "
                       "devices; delete this folder to begin anew")
 
-  def _restore_whole(self, path: str) -> None:
+  def _all_could(self, path: str, read: Callable[[str], Any]) -> bool:
+    """Whether all processes could read it; says why not."""
+    reason = ""
     try:
-      self._newest.checkpoint.restore(path)
-    except _OTHERS_FAILED as error:
-      raise UserError(f"{path}: is whole, but another process failed while it was restored "
-                      f"({_first_line(error)}); run the same command in all of them "
-                      "again") from error
+      read(path)
+    except _UNREADABLE as error:
+      reason = _first_line(error) or type(error).__name__
+    if self._together.all(not reason):
+      return True
+    logging.warning("%s: cannot be read (%s); trying the one before", path,
+                    reason or "by another process")
+    return False
 
   def save(self, step: int, metrics: dict[str, float]) -> None:
     """Saves step `step`; `metrics` decide whether it is the best so far.
 
     Raises:
-      UserError: it cannot be written; earlier ones stay.
+      UserError: it cannot be written; earlier ones stay. In all processes.
     """
-    if not self._writes:
-      return
-    better = self._is_best(step, metrics)
-    try:
-      self._newest.save(checkpoint_number=step)
-      if better:
-        self._kept.save(checkpoint_number=step)
-    except (tf.errors.OpError, OSError) as error:
+    reason = ""
+    if self._writes:
+      better = self._is_best(step, metrics)
+      try:
+        self._newest.save(checkpoint_number=step)
+        if better:
+          self._kept.save(checkpoint_number=step)
+      except (tf.errors.OpError, OSError) as error:
+        reason = _first_line(error) or type(error).__name__
+    if not self._together.all(not reason):
       raise UserError(f"{self._folder}: the checkpoint of step {step} cannot be written "
-                      f"({_first_line(error)}); the one before is unchanged: make room, "
-                      "then run the same command") from error
+                      f"({reason or 'by process 0'}); the one before is unchanged: make "
+                      "room, then run the same command")
 
   def _is_best(self, step: int, metrics: dict[str, float]) -> bool:
     if not self._metric or not metrics:
@@ -105,12 +119,38 @@ class Checkpoints:
     return True
 
 
-def _by_step(folder: pathlib.Path) -> list[str]:
-  """What looks like a checkpoint, the newest first, whatever the state file says."""
-  found = [(int(match[1]), str(path.with_suffix("")))
-           for path in folder.glob("ckpt-*.index")
-           if (match := re.fullmatch(r"ckpt-(\d+)\.index", path.name))]
-  return [path for _, path in sorted(found, reverse=True)]
+def restore_best(folder: pathlib.Path, **parts: Any) -> None:
+  """Restores these of the tracked parts from the best checkpoint of a stage.
+
+  Args:
+    folder: of its checkpoints.
+    **parts: by the names under which they were tracked.
+
+  Raises:
+    UserError: there is none, or it cannot be read.
+  """
+  step = _newest_but(folder / "best", set())
+  if step < 0:
+    raise UserError(f"{folder / 'best'}: no checkpoint there: none is kept unless "
+                    "config.best_metric names a metric of this stage while it trains")
+  path = str(folder / "best" / f"ckpt-{step}")
+  try:
+    _read_all(path)
+    tf.train.Checkpoint(**parts).restore(path).assert_existing_objects_matched(
+        ).expect_partial()
+  except (*_UNREADABLE, AssertionError) as error:
+    raise UserError(f"{path}: cannot be read: damaged, or of another model "
+                    f"({_first_line(error)})") from error
+
+
+def _newest_but(folder: pathlib.Path, tried: set[int]) -> int:
+  """The step of what looks like the newest other checkpoint, whatever the state file says.
+
+  -1 if there is none.
+  """
+  found = {int(match[1]) for path in folder.glob("ckpt-*.index")
+           if (match := re.fullmatch(r"ckpt-(\d+)\.index", path.name))}
+  return max(found - tried, default=-1)
 
 
 def _read_all(path: str) -> None:
@@ -124,4 +164,4 @@ def _read_all(path: str) -> None:
 
 
 def _first_line(error: Exception) -> str:
-  return str(getattr(error, "message", error)).strip().splitlines()[0][:200]
+  return (str(getattr(error, "message", error)).strip().splitlines() or [""])[0][:200]

@@ -82,8 +82,8 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   places = AnswerPlaces(occurrences, corpus.num_blocks)
   usable = np.flatnonzero(np.diff(occurrences.splits))
   with strategy.scope():
-    optimizer = make_optimizer(finetune, [model.retriever.query_tower.bert,
-                                          model.encoder.bert])
+    optimizer = make_optimizer(finetune, [
+        model.retriever.query_tower.bert, model.encoder.bert]).build(_trained(model))
   loop = Loop("finetune", folder, finetune.steps, {"model": model, "optimizer": optimizer},
               config.checkpoint_every, keep=config.keep_checkpoints,
               best=config.best_metric, strategy=strategy)
@@ -96,15 +96,19 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   return loop
 
 
+def _trained(model: Realm) -> list[tf.Variable]:
+  return [*model.retriever.query_tower.trainable_variables,
+          *model.encoder.bert.trainable_variables,
+          *model.encoder.span_head.trainable_variables]
+
+
 def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex,
           places: AnswerPlaces, optimizer: AdamW) -> Callable[[QABatch], replicas.Metrics]:
   """The step of a whole batch: finds the beam, then learns from it on the replicas."""
   finetune = config.finetune
   beam_size = min(finetune.beam_size, passages.num_blocks)
   read_blocks = min(finetune.read_blocks, beam_size)
-  variables = [*model.retriever.query_tower.trainable_variables,
-               *model.encoder.bert.trainable_variables,
-               *model.encoder.span_head.trainable_variables]
+  variables = _trained(model)
   fixed_lengths = config.fixed_lengths or replicas.is_tpu(model.strategy)
   multiple = 0 if fixed_lengths else 8
   share = finetune.batch_size // model.strategy.num_replicas_in_sync

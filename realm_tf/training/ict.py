@@ -22,7 +22,8 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
   variables = retriever.trainable_variables
   strategy = model.strategy
   with strategy.scope():
-    optimizer = make_optimizer(ict, [tower.bert for tower in retriever.towers])
+    optimizer = make_optimizer(ict, [tower.bert for tower in retriever.towers]).build(
+        variables)
   loop = Loop("ict", folder, ict.steps, {"retriever": retriever, "optimizer": optimizer},
               config.checkpoint_every, keep=config.keep_checkpoints,
               best=config.best_metric, strategy=strategy)

@@ -10,14 +10,44 @@ import tensorflow as tf
 from realm_tf.files import new_file
 
 
+class Window(tf.train.experimental.PythonState):
+  """Sums of metrics over some steps.
+
+  Checkpoints hold it, so that the means of a run that was stopped are those of one that
+  was not.
+  """
+
+  def __init__(self) -> None:
+    super().__init__()
+    self._sums: dict[str, list[float]] = {}  # total and count
+
+  def add(self, metrics: dict[str, float]) -> None:
+    for name, value in metrics.items():
+      total = self._sums.setdefault(name, [0.0, 0])
+      total[0] += float(value)
+      total[1] += 1
+
+  def take(self) -> dict[str, float]:
+    """The means; a new window begins."""
+    sums, self._sums = self._sums, {}
+    return {name: total / count for name, (total, count) in sums.items()}
+
+  def serialize(self) -> str:
+    return json.dumps(self._sums)
+
+  def deserialize(self, string_value: bytes) -> None:
+    self._sums = json.loads(string_value)
+
+
 class Log:
   """Means of metrics between two records, to TensorBoard and `curves.csv`.
 
   Examples go to `examples.jsonl`. A resumed run drops the records and examples past its
-  checkpoint, so that no step is there twice.
+  checkpoint, so that no step is there twice, and goes on with the windows that it held.
   """
 
-  def __init__(self, folder: pathlib.Path, first_step: int):
+  def __init__(self, folder: pathlib.Path, first_step: int,
+               since_record: Window | None = None, since_checkpoint: Window | None = None):
     folder.mkdir(parents=True, exist_ok=True)
     self._path = folder / "curves.csv"
     self.rows = [row for row in read_curves(self._path) if row[0] <= first_step]
@@ -25,20 +55,17 @@ class Log:
     self._examples = [one for one in read_examples(self._examples_path)
                       if one["step"] <= first_step]
     self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
-    self._sums: dict[str, list[float]] = {}
-    self._since: dict[str, list[float]] = {}
+    self._since_record = since_record or Window()
+    self._since_checkpoint = since_checkpoint or Window()
 
   def add(self, metrics: dict[str, float]) -> None:
     """Takes in the metrics of one step."""
-    for sums in (self._sums, self._since):
-      for name, value in metrics.items():
-        total = sums.setdefault(name, [0.0, 0])
-        total[0] += float(value)
-        total[1] += 1
+    self._since_record.add(metrics)
+    self._since_checkpoint.add(metrics)
 
   def record(self, step: int) -> dict[str, float]:
     """Writes the means since the last record, and returns them."""
-    means, self._sums = _means(self._sums), {}
+    means = self._since_record.take()
     self.rows.append((step, means))
     with self._writer.as_default(step=step):
       for name, value in means.items():
@@ -46,10 +73,9 @@ class Log:
     self._write_csv()
     return means
 
-  def since_last_call(self) -> dict[str, float]:
+  def since_checkpoint(self) -> dict[str, float]:
     """The means since this was last called, whatever was recorded between."""
-    means, self._since = _means(self._since), {}
-    return means
+    return self._since_checkpoint.take()
 
   def text(self, name: str, value: str, step: int) -> None:
     """Writes Markdown to TensorBoard, such as examples of what was retrieved."""
@@ -74,10 +100,6 @@ class Log:
       writer.writerow(["step", *columns])
       for step, means in self.rows:
         writer.writerow([step, *(means.get(name, "") for name in columns)])
-
-
-def _means(sums: dict[str, list[float]]) -> dict[str, float]:
-  return {name: total / count for name, (total, count) in sums.items()}
 
 
 def read_curves(path: pathlib.Path) -> list[tuple[int, dict[str, float]]]:

@@ -15,7 +15,7 @@ from realm_tf.files import new_file
 from realm_tf.progress import progress
 from realm_tf.training import replicas
 from realm_tf.training.checkpoints import Checkpoints
-from realm_tf.training.log import Log
+from realm_tf.training.log import Log, Window
 
 _RECORDS = 50  # points in a stage's curves, at least
 StepFunction = Callable[[Any], dict[str, tf.Tensor]]
@@ -56,17 +56,22 @@ class Loop:
                tracked: dict[str, Any], checkpoint_every: int, *, keep: int = 2,
                best: str = "", strategy: tf.distribute.Strategy | None = None):
     self._name, self._steps, self._every = name, steps, checkpoint_every
-    self._strategy = strategy or tf.distribute.get_strategy()
+    strategy = strategy or tf.distribute.get_strategy()
+    # They must all restore the same, and stop at the same step, or none would.
+    self._together = replicas.together(strategy)
     self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
     self._stop: list[int] = []
-    chief = replicas.is_chief(self._strategy)
-    self._checkpoints = Checkpoints(folder / "checkpoints", {"step": self._step, **tracked},
-                                    keep, best, writes=chief)
+    chief = replicas.is_chief(strategy)
+    since_record, since_checkpoint = Window(), Window()
+    self._checkpoints = Checkpoints(
+        folder / "checkpoints", {"step": self._step, "since_record": since_record,
+                                 "since_checkpoint": since_checkpoint, **tracked},
+        keep, best, writes=chief, together=self._together)
     self._checkpoints.restore()
     if self.first_step:
       logging.info("%s: going on from step %d", name, self.first_step)
-    self._folder = folder if chief else folder / f"worker-{replicas.worker(self._strategy)}"
-    self.log = Log(self._folder, self.first_step)
+    self._folder = folder if chief else folder / f"worker-{replicas.worker(strategy)}"
+    self.log = Log(self._folder, self.first_step, since_record, since_checkpoint)
 
   @property
   def first_step(self) -> int:
@@ -79,7 +84,8 @@ class Loop:
 
   def run(self, batches: Iterable[Any], step_function: StepFunction, *,
           before_step: Callable[[int], dict[str, float]] = lambda step: {},
-          on_record: Callable[[int], None] = lambda step: None) -> None:
+          on_record: Callable[[int], None] = lambda step: None,
+          seen: Callable[[], dict[str, np.ndarray]] = dict) -> None:
     """Trains to the last step.
 
     The curves have `input_wait_seconds`, what a step waited for its batch, besides the
@@ -90,9 +96,10 @@ class Loop:
       step_function: one step of training; its metrics are scalars.
       before_step: runs on this thread before each step; may add metrics.
       on_record: runs after each record of the curves.
+      seen: what the last step saw besides its batch, saved with it where it went wrong.
 
     Raises:
-      UserError: the loss or a gradient is not finite; the batch was saved.
+      UserError: the loss or a gradient is not finite; what the step saw was saved.
       Interrupted: asked to stop; the state was saved.
     """
     first = self.first_step
@@ -103,7 +110,7 @@ class Loop:
         metrics = {"input_wait_seconds": waited} | before_step(step)
         self._stop_if_asked(step)
         metrics |= {name: float(value) for name, value in step_function(batch).items()}
-        self._check(metrics, step, batch)
+        self._check(metrics, step, batch, seen)
         metrics["step_seconds"] = time.monotonic() - begun
         self.log.add(metrics)
         self._step.assign(step + 1)
@@ -113,27 +120,29 @@ class Loop:
           bar.postfix(loss=f"{means['loss']:.3f}")
           on_record(step + 1)
         if self._every and (step + 1) % self._every == 0:
-          self._checkpoints.save(step + 1, self.log.since_last_call())
+          self._checkpoints.save(step + 1, self.log.since_checkpoint())
       self._stop_if_asked(self._steps)
     self.log.close()
 
   def _stop_if_asked(self, step: int) -> None:
-    if not replicas.on_any_worker(self._strategy, self.stopping()):
+    if self._together.all(not self.stopping()):
       return
-    self._checkpoints.save(step, {})  # too few steps to call it the best
+    self._checkpoints.save(step, {})  # whether it is the best is judged at the next
     self.log.close()
     raise Interrupted(f"stopped at step {step} of {self._steps} of {self._name}; "
                       "its state is saved: run the same command to go on")
 
-  def _check(self, metrics: dict[str, float], step: int, batch: Any) -> None:
+  def _check(self, metrics: dict[str, float], step: int, batch: Any,
+             seen: Callable[[], dict[str, np.ndarray]]) -> None:
     for name, value in metrics.items():
       if name.endswith(("loss", "norm")) and not np.isfinite(value):
         path = self._folder / f"not-finite-{step}.npz"
-        _save_batch(path, batch)
+        _save(path, dict(_named("", batch)) | seen())
         raise UserError(f"{self._name}: the {name.replace('_', ' ')} is {value} at step "
-                        f"{step}, its batch is in {path}, its update was not saved; begin "
-                        f"in another --workdir with a lower config.{self._name}."
-                        "learning_rate, or run the same command to try again")
+                        f"{step}, its batch is in {path} (see docs/diagnosis.md), its "
+                        "update was not saved; begin in another --workdir with a lower "
+                        f"config.{self._name}.learning_rate, or run the same command to try "
+                        "again")
 
 
 def _timed(batches: Iterable[Any]) -> Iterator[tuple[Any, float]]:
@@ -148,14 +157,16 @@ def _timed(batches: Iterable[Any]) -> Iterator[tuple[Any, float]]:
     yield batch, time.monotonic() - begun
 
 
-def _save_batch(path: pathlib.Path, batch: Any) -> None:
-  """Writes the tensors of a batch by the names of its fields."""
+def _save(path: pathlib.Path, arrays: dict[str, Any]) -> None:
   with new_file(path) as file:
-    np.savez(file, **dict(_named("", batch)))
+    np.savez(file, **arrays)
 
 
 def _named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-  """Fields and numbers as in `1.query.ids`; of ragged tensors values and row splits."""
+  """The tensors of a batch by fields and numbers, as in `1.query.ids`.
+
+  Of ragged tensors values and row splits.
+  """
   if isinstance(value, tf.RaggedTensor):
     yield from _named(f"{name}.values", value.values)
     yield f"{name}.row_splits", value.row_splits.numpy()

@@ -53,6 +53,15 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     self._shares = {copy.ref(): rate for variable, rate in layer_rates
                     for copy in (variable, *getattr(variable, "values", ()))}
 
+  def build(self, variables: Sequence[tf.Variable]) -> "AdamW":
+    """Makes the moments of these variables now, in the scope of their strategy.
+
+    Else restoring a checkpoint would make them, one broadcast between the processes for
+    each; so it takes and gives nothing that another process waits for.
+    """
+    self._create_all_weights(variables)
+    return self
+
   def apply(self, gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
             variables: Sequence[tf.Variable]) -> tf.Tensor:
     """Averages over the replicas, clips by the global norm, then updates.

@@ -29,21 +29,22 @@ from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.training import fixed, overlap, replicas
 from realm_tf.training.candidates import (
-    choose,
-    fresh_relevance,
-    mask_log_probs,
-    relevance,
+  choose,
+  fresh_relevance,
+  mask_log_probs,
+  relevance,
 )
 from realm_tf.training.log import Log
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
 from realm_tf.training.retrieved import as_markdown, retrieved_examples
 from realm_tf.training.sample import (
-    Sample,
-    diagnose_by_step,
-    embed_sample,
-    held_out_sentences,
+  Sample,
+  diagnose_by_step,
+  embed_sample,
+  held_out_sentences,
 )
+from realm_tf.training.seen import SeenCandidates, in_place
 
 _RECORDS_PER_SHOW = 10  # of the curves; each show costs about a step
 
@@ -93,7 +94,7 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
   law: dict[str, Any] = {
       "max_staleness": pretrain.max_staleness, "on_stale": pretrain.on_stale,
       "swap": monitor.swap, "stopping": stopping,
-      "together": replicas.Together(model.strategy) if index.share else ALONE}
+      "together": replicas.together(model.strategy) if index.share else ALONE}
   first, end = index.share or (0, corpus.num_blocks)
   if pretrain.refresh == "job":
     return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end], **law)
@@ -150,9 +151,12 @@ def chooser(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
 
 
 def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever: AdamW,
-            by_encoder: AdamW, fixed_lengths: bool
+            by_encoder: AdamW, fixed_lengths: bool, seen: SeenCandidates
             ) -> Callable[[PretrainingBatch, tf.Tensor], replicas.Metrics]:
-  """The second half: learns from a whole batch and its candidates, [B, K] rows."""
+  """The second half: learns from a whole batch and its candidates, [B, K] rows.
+
+  `seen` is told of both these and f(x, z).
+  """
   pretrain, strategy = config.pretrain, model.strategy
   share = pretrain.batch_size // strategy.num_replicas_in_sync
   of_towers = {tower.name: tower.trainable_variables for tower in model.retriever.towers}
@@ -169,19 +173,22 @@ def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever:
     return (fresh_relevance(model, passages, part.query, rows),
             mask_log_probs(model, passages, part, rows))
 
-  def learn_share(given: Any) -> replicas.Metrics:
-    masks = mean_masks(given[0], pretrain.accumulate)
+  def learn_share(everything: tuple[Any, tf.Tensor]) -> replicas.Metrics:
+    (batch, *_), first = everything[0], everything[1][0]
+    masks = mean_masks(batch, pretrain.accumulate)
 
-    def of_part(given: Any):
+    def of_part(everything: tuple[Any, tf.Tensor]):
+      given, examples = everything
       weights = given[0].weights
       with tf.GradientTape() as tape:
         scores, log_probs = read(given)
         loss = marginal(config, scores, log_probs, weights, masks)
       gradients = tape.gradient(loss, [of_towers, of_encoder_parts])
-      return gradients, _metrics(loss, scores, log_probs, weights, masks)
+      return gradients, _metrics(loss, scores, log_probs, weights, masks) | {
+          "scores": in_place(scores, examples - first, share, pretrain.accumulate)}
 
     (of_retriever, of_encoder), metrics = replicas.mean_over_parts(
-        of_part, given, share, pretrain.accumulate)
+        of_part, everything, share, pretrain.accumulate)
     return (metrics
             | _norms("retriever", *by_retriever.apply_by_part(of_retriever, of_towers))
             | _norms("encoder", *by_encoder.apply_by_part(of_encoder, of_encoder_parts)))
@@ -189,7 +196,10 @@ def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever:
   def learn(batch: PretrainingBatch, rows: tf.Tensor) -> replicas.Metrics:
     # At lengths that follow the data, each part of a share is packed by itself.
     given = fixed.pack(model, passages, batch, rows) if fixed_lengths else (batch, rows)
-    return replicas.run_on_shares(strategy, learn_share, given, pretrain.batch_size)
+    metrics = replicas.run_on_shares(
+        strategy, learn_share, (given, tf.range(pretrain.batch_size)), pretrain.batch_size)
+    seen.note(rows, metrics.pop("scores"))
+    return metrics
 
   replicas.check_shares(strategy, pretrain.batch_size, pretrain.accumulate)
   return learn
@@ -257,8 +267,11 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   with strategy.scope():  # two optimizers, so that each part is clipped by its own norm
     by_retriever = make_optimizer(
         pretrain, [tower.bert for tower in model.retriever.towers],
-        pretrain.retriever_rate, pretrain.retriever_warmup_steps)
-    by_encoder = make_optimizer(pretrain, [model.encoder.bert])
+        pretrain.retriever_rate, pretrain.retriever_warmup_steps).build(
+            model.retriever.trainable_variables)
+    by_encoder = make_optimizer(pretrain, [model.encoder.bert]).build(
+        [*model.encoder.bert.trainable_variables,
+         *model.encoder.masked_lm.trainable_variables])
   # A refresh job embeds what it finds in checkpoints.
   checkpoint_every = (pretrain.refresh_every if pretrain.refresh == "job"
                       else config.checkpoint_every)
@@ -299,16 +312,17 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
                            for name, value in monitor.metrics.items()))
     return refresher.metrics(number) | monitor.metrics | diagnose(number)
 
+  seen = SeenCandidates(strategy, pretrain.batch_size, pretrain.candidates)
   feed, step = overlap.steps(
       chooser(config, model, index, passages, hot),
-      learner(config, model, passages, by_retriever, by_encoder, fixed_lengths),
+      learner(config, model, passages, by_retriever, by_encoder, fixed_lengths, seen),
       batches, chosen if pretrain.prefetch_candidates else None, loop.first_step == 0)
   try:
     if isinstance(refresher, Refresher):
       refresher.start(loop.first_step, int(index.step))
     if not loop.first_step:
       show(0)
-    loop.run(feed, step, before_step=before_step, on_record=show)
+    loop.run(feed, step, before_step=before_step, on_record=show, seen=seen)
   finally:
     refresher.close()
   return loop, refresher

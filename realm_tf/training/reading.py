@@ -48,7 +48,7 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
                *model.encoder.masked_lm.trainable_variables]
   strategy = model.strategy
   with strategy.scope():
-    optimizer = make_optimizer(reading, [model.encoder.bert])
+    optimizer = make_optimizer(reading, [model.encoder.bert]).build(variables)
   loop = Loop("reading", folder, reading.steps,
               {"encoder": model.encoder, "optimizer": optimizer}, config.checkpoint_every,
               keep=config.keep_checkpoints, best=config.best_metric, strategy=strategy)

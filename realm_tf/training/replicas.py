@@ -8,17 +8,23 @@ and metrics are averaged over the replicas, which makes them those of the whole 
 Shape letters: R replicas, B batch, D size.
 """
 
+import contextlib
 import json
 import os
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 import tensorflow as tf
 
 from realm_tf.errors import UserError
-from realm_tf.index.freshness import Alone
+from realm_tf.index.distributed import num_processes
+from realm_tf.index.freshness import ALONE, Alone
 
 Metrics = dict[str, tf.Tensor]
 _MEAN, _SUM = tf.distribute.ReduceOp.MEAN, tf.distribute.ReduceOp.SUM
+HEARTBEAT_SECONDS = 100  # without a sign of life, and a process counts as dead
+# What a collective fails with where one of the processes has gone.
+_OTHERS_FAILED = (tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError,
+                  tf.errors.UnavailableError, tf.errors.DeadlineExceededError)
 
 
 def make_strategy(kind: str, tpu: str = "local", zone: str | None = None,
@@ -40,7 +46,7 @@ def make_strategy(kind: str, tpu: str = "local", zone: str | None = None,
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
   if kind == "multi_worker":
-    _check_tf_config()
+    _wait_for_heartbeats(workers=_check_tf_config())
     return tf.distribute.MultiWorkerMirroredStrategy()
   if kind == "tpu":
     return _tpu_strategy(tpu, zone, project)
@@ -64,17 +70,35 @@ def is_tpu(strategy: tf.distribute.Strategy) -> bool:
   return isinstance(strategy, tf.distribute.TPUStrategy)
 
 
-def _check_tf_config() -> None:
+def _check_tf_config() -> int:
+  """How many processes there are."""
   try:
     found = json.loads(os.environ.get("TF_CONFIG", ""))
     workers, task = found["cluster"]["worker"], found["task"]
     if task["type"] == "worker" and 0 <= task["index"] < len(workers):
-      return
+      return len(workers)
   except (json.JSONDecodeError, KeyError, TypeError):
     pass
   raise UserError(
       'TF_CONFIG: expected {"cluster": {"worker": ["host:port", ...]}, "task": '
       '{"type": "worker", "index": N}}, N being which of the workers this process is')
+
+
+def _wait_for_heartbeats(workers: int) -> None:
+  """Lets a process be silent for longer than TensorFlow's 10 s before it counts as dead.
+
+  One that embeds on a busy machine may be, and then all of them end: with an error from
+  whatever they wait for together next. There is no public way to say so, but what is
+  configured before the strategy is made, it leaves as it is.
+  """
+  # pylint: disable=import-outside-toplevel
+  from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+  from tensorflow.python.eager import context
+  context.context().configure_coordination_service(
+      "standalone", service_leader="/job:worker/replica:0/task:0",
+      coordinated_jobs=[coordination_config_pb2.CoordinatedJob(name="worker",
+                                                               num_tasks=workers)],
+      heartbeat_timeout_in_ms=1000 * HEARTBEAT_SECONDS)
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
@@ -88,29 +112,45 @@ def worker(strategy: tf.distribute.Strategy) -> int:
   return 0 if is_chief(strategy) else strategy.cluster_resolver.task_id
 
 
-def on_any_worker(strategy: tf.distribute.Strategy, flag: bool) -> bool:
-  """Whether any process says so: they must all stop at the same step, or none would."""
-  if not getattr(strategy.extended, "_in_multi_worker_mode", lambda: False)():
-    return flag
-  total = strategy.run(lambda value: all_sum(value), args=(tf.constant(float(flag)),))
-  return float(strategy.experimental_local_results(total)[0]) > 0
+@contextlib.contextmanager
+def naming_who_failed() -> Iterator[None]:
+  """Of processes that train together: `UserError` where another one has failed or gone."""
+  try:
+    yield
+  except _OTHERS_FAILED as error:
+    raise UserError("another of the processes that train together has failed or is gone "
+                    f"({str(error.message).strip().splitlines()[0][:200]}); run the same "
+                    "command in all of them again") from error
 
 
 class Together(Alone):
-  """The processes of a strategy; all of them call its methods at the same points."""
+  """The processes of a strategy; all of them call its methods at the same points.
+
+  Its methods raise `UserError` where another process has failed meanwhile.
+  """
 
   def __init__(self, strategy: tf.distribute.Strategy):
     self._strategy = strategy
-    self._sum = tf.function(lambda value: strategy.reduce(
+    self._total = tf.function(lambda value: strategy.reduce(
         _SUM, strategy.run(tf.identity, args=(value,)), axis=None),
         input_signature=[tf.TensorSpec([], tf.int64)])
 
   def all(self, flag: bool) -> bool:
-    return int(self._sum(tf.constant(int(not flag), tf.int64))) == 0
+    return self._sum(int(not flag)) == 0
 
   def chief(self, value: int) -> int:
-    own = tf.constant(value if is_chief(self._strategy) else 0, tf.int64)
-    return int(self._sum(own)) // len(self._strategy.extended.worker_devices)
+    own = value if is_chief(self._strategy) else 0
+    return self._sum(own) // len(self._strategy.extended.worker_devices)
+
+  def _sum(self, value: int) -> int:
+    """Over all replicas."""
+    with naming_who_failed():
+      return int(self._total(tf.constant(value, tf.int64)))
+
+
+def together(strategy: tf.distribute.Strategy) -> Alone:
+  """The processes that the strategy trains in, which may be this one only."""
+  return Together(strategy) if num_processes(strategy) > 1 else ALONE
 
 
 def check_shares(strategy: tf.distribute.Strategy, batch_size: int, parts: int = 1) -> None:
@@ -127,25 +167,30 @@ def run_on_shares(strategy: tf.distribute.Strategy, step: Callable[[Any], Metric
 
   Args:
     strategy: of the model.
-    step: runs on each replica and returns metrics, scalars that are means over the share.
+    step: runs on each replica and returns metrics, scalars that are means over the share,
+      or [B / R, ...], a row for each example.
     batch: tensors with an example per row, any structure.
     batch_size: B.
 
   Returns:
-    The metrics of the whole batch.
+    The metrics of the whole batch; those by example only of this process's replicas.
   """
   count = strategy.num_replicas_in_sync
   if count == 1:
     return step(batch)
   names = list[str]()
 
-  def on_replica(batch: Any) -> tf.Tensor:
+  def on_replica(batch: Any) -> tuple[tf.Tensor, Metrics]:
     metrics = step(part_of(batch, _replica(), batch_size // count))
-    names[:] = metrics
-    return tf.stack([metrics[name] for name in names])  # one collective for all
+    names[:] = [name for name, value in metrics.items() if value.shape.rank == 0]
+    scalars = tf.stack([metrics.pop(name) for name in names])  # one collective for all
+    return scalars, metrics
 
-  means = strategy.reduce(_MEAN, strategy.run(on_replica, args=(batch,)), axis=None)
-  return dict(zip(names, tf.unstack(means), strict=True))
+  scalars, by_example = strategy.run(on_replica, args=(batch,))
+  means = tf.unstack(strategy.reduce(_MEAN, scalars, axis=None))
+  return dict(zip(names, means, strict=True)) | {
+      name: tf.concat(strategy.experimental_local_results(value), 0)
+      for name, value in by_example.items()}
 
 
 def map_shares(strategy: tf.distribute.Strategy, compute: Callable[[Any], tf.Tensor],

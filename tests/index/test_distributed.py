@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from realm_tf.errors import UserError
 from realm_tf.index.build import rows_to_read
 from realm_tf.index.distributed import DistributedIndex, num_processes, own_rows
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.freshness import Alone
 from realm_tf.index.refresh import Refresher
 from realm_tf.index.top_k import top_k_inner_product
 from tests import tiny
-from tests.processes import in_two_processes
+from tests.processes import as_two_processes, in_two_processes
 
 _LONG = 30  # seconds: a deadlock fails the test instead of hanging it
 
@@ -129,22 +129,6 @@ def test_outside_of_replicas_each_row_is_searched_once(mirrored):
   assert sum(products) == 5 * 41 and len(products) == 2
 
 
-class _Pair(Alone):
-  """Two threads that stand for two processes."""
-
-  def __init__(self):
-    self._barrier, self._flags = threading.Barrier(2, timeout=_LONG), []
-
-  def all(self, flag):
-    self._flags.append(flag)
-    self._barrier.wait()
-    answer = all(self._flags)
-    if self._barrier.wait() == 0:
-      self._flags.clear()
-    self._barrier.wait()
-    return answer
-
-
 class _Index:
   def __init__(self):
     self.steps = []
@@ -156,30 +140,49 @@ class _Index:
     self.steps.append(step)
 
 
-def test_processes_that_share_an_index_swap_at_the_same_step():
-  together, slow = _Pair(), threading.Event()
-  swapped = [[], []]
+def _shared_refresher(together, embed):
+  refresher = Refresher(_Index(), lambda: None, embed, refresh_every=10, max_staleness=20,
+                        together=together)
+  refresher.start(0, index_step=0)
+  return refresher
 
-  def train(number):
+
+def test_processes_that_share_an_index_swap_at_the_same_step():
+  slow = threading.Event()
+
+  def train(member):
     def embed(check):
-      if number and not slow.wait(_LONG):
+      if member.number and not slow.wait(_LONG):
         raise TimeoutError
       return np.zeros([2, 1], np.float32)
 
-    refresher = Refresher(_Index(), lambda: None, embed, refresh_every=10, max_staleness=20,
-                          together=together)
-    refresher.start(0, index_step=0)
+    refresher = _shared_refresher(member, embed)
+    swapped = []
     for step in range(10, 18):
-      if number and step == 15:
+      if member.number and step == 15:
         slow.set()
         refresher._running.result(_LONG)  # pylint: disable=protected-access
       if refresher.update(step):
-        swapped[number].append(step)
+        swapped.append(step)
     refresher.close()
+    return swapped
 
-  threads = [threading.Thread(target=train, args=(number,)) for number in range(2)]
-  for thread in threads:
-    thread.start()
-  for thread in threads:
-    thread.join(_LONG)
-  assert swapped == [[15], [15]]  # the fast one was ready at 11
+  assert as_two_processes(train) == [[15], [15]]  # the fast one was ready at 11
+
+
+@pytest.mark.parametrize("fails", [0, 1])
+def test_where_one_process_cannot_embed_its_share_none_goes_on(fails):
+  def train(member):
+    def embed(check):
+      if member.number == fails:
+        raise UserError("not finite")
+      return np.zeros([2, 1], np.float32)
+
+    refresher = _shared_refresher(member, embed)
+    refresher.update(10)
+    refresher._running.exception(_LONG)  # pylint: disable=protected-access
+    refresher.update(11)
+
+  errors = [str(error) for error in as_two_processes(train)]
+  assert errors[fails] == "not finite"
+  assert "another process could not make its share of the index" in errors[1 - fails]

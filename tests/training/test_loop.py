@@ -166,18 +166,6 @@ def test_if_all_are_damaged_it_says_so(tmp_path):
     Task(tmp_path)
 
 
-def test_a_whole_checkpoint_is_not_blamed_for_another_process(tmp_path, monkeypatch):
-  Task(tmp_path, steps=6, every=3).run()
-
-  def restore(*_):
-    raise tf.errors.AbortedError(None, None, "Collective ops is aborted by: a heartbeat")
-
-  monkeypatch.setattr(tf.train.Checkpoint, "restore", restore)
-  with pytest.raises(UserError, match="ckpt-6: is whole, but another process failed .*run "
-                                      "the same command"):
-    Task(tmp_path)
-
-
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
   task = Task(tmp_path, every=3)
   limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -220,3 +208,46 @@ def test_examples_of_a_resumed_run_are_not_there_twice(tmp_path):
   assert read_examples(path) == [
       {"step": 0, "sentence": "Łódź <0>"}, {"step": 10, "sentence": "Łódź <10>"},
       {"step": 20, "sentence": "once more"}]
+
+
+class _Losses(Task):
+  """Means of 5 steps are 5, 4.2 and 4; of the last 2 of the second window 1."""
+
+  def step(self, batch):
+    super().step(batch)
+    return {"loss": tf.gather([5., 5., 5., 5., 5., 1., 9., 9., 1., 1., 4., 4., 4., 4., 4.],
+                              batch)}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_the_best_does_not_depend_on_a_stop(tmp_path, number):
+  folders = [tmp_path / "whole", tmp_path / "stopped"]
+  for folder in folders:
+    task = _Losses(folder, steps=15, every=5, keep=9, best="loss")
+    if folder.name == "stopped":
+      task.on_step = lambda step: step == 7 and os.kill(os.getpid(), number)
+      with pytest.raises(Interrupted, match="stopped at step 8"):
+        task.run()
+      task = _Losses(folder, steps=15, every=5, keep=9, best="loss")
+    task.run()
+  whole, stopped = (tf.train.load_checkpoint(str(folder / "checkpoints" / "ckpt-15"))
+                    for folder in folders)
+  best = "best_value/.ATTRIBUTES/VARIABLE_VALUE"
+  assert stopped.get_tensor(best) == whole.get_tensor(best) == -4
+  for folder in folders:
+    assert _checkpoints(folder / "checkpoints" / "best") == [15]
+
+
+def test_curves_of_a_run_that_was_stopped_are_those_of_one_that_was_not(tmp_path):
+  curves = []
+  for name in ("whole", "stopped"):
+    task = Task(tmp_path / name, steps=200)
+    if name == "stopped":
+      task.on_step = lambda step: step == 101 and os.kill(os.getpid(), signal.SIGTERM)
+      with pytest.raises(Interrupted, match="stopped at step 102"):
+        task.run()
+      task = Task(tmp_path / name, steps=200)
+    task.run()
+    curves.append([(step, means["loss"])
+                   for step, means in read_curves(tmp_path / name / "curves.csv")])
+  assert curves[0] == curves[1] and (104, np.mean([100, 101, 102, 103])) in curves[0]

@@ -5,11 +5,13 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages
+from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.monitor import SwapMonitor
 from realm_tf.models.realm import Realm
+from realm_tf.text.inputs import Packed
 from realm_tf.training import candidates, pretrain
 from tests import tiny
 from tests.training import stages
@@ -175,3 +177,31 @@ def test_retriever_gradient_is_r_of_z_through_the_tower(world):
   for ours, expected in zip(whole, tape.gradient(weighted, variables)):
     ours, expected = tf.convert_to_tensor(ours), tf.convert_to_tensor(expected)
     np.testing.assert_allclose(ours, expected, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize("devices, accumulate, ahead", [
+    (1, 1, False), (1, 1, True), (2, 2, False)])
+def test_where_the_loss_is_not_finite_the_candidates_are_saved_as_the_step_saw_them(
+    world, tmp_path, monkeypatch, mirrored, devices, accumulate, ahead):
+  corpus, passages, *_ = world
+  config = tiny.make_config(
+      tmp_path, pretrain__batch_size=4, pretrain__accumulate=accumulate,
+      pretrain__prefetch_candidates=ahead)
+  monkeypatch.setattr(pretrain, "marginal", lambda config, scores, log_probs, *_: (
+      (tf.reduce_sum(scores) + tf.reduce_sum(log_probs)) * np.nan))
+  with pytest.raises(UserError, match=r"loss is nan at step 0, .*not-finite-0.npz"):
+    stages.train("pretrain", tmp_path / "run", corpus, config,
+                 mirrored if devices == 2 else None)
+  saved = dict(np.load(tmp_path / "run" / "not-finite-0.npz", allow_pickle=False))
+  model = Realm.from_weights(config, corpus.tokenizer.vocab_size)  # as it was before
+  before = "0." if ahead else ""  # of the batch, and not of the one that follows
+  query = Packed(*(tf.constant(saved[f"{before}query.{name}"]) for name in Packed._fields))
+  queries = model.retriever.embed_queries(query)
+  rows = candidates.choose(
+      config.pretrain, model, stages.make_index(config, model, passages), passages, queries,
+      tf.constant(saved[f"{before}banned"]))
+  np.testing.assert_array_equal(saved["candidates.rows"], rows)
+  np.testing.assert_allclose(
+      saved["candidates.scores"], candidates.relevance(model, passages, queries, rows),
+      rtol=1e-4, atol=1e-4)
+  np.testing.assert_array_equal(saved["candidates.examples"], range(4))

@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context as eager_context
 
 from realm_tf.errors import UserError
 from realm_tf.index.exact import ExactIndex
@@ -110,6 +111,35 @@ def test_shares_are_put_together_in_their_order(mirrored, rows):
   values = tf.reshape(tf.range(rows * 3), [rows, 3])
   np.testing.assert_array_equal(doubled(values, values + 1), values * 3 + 1)
   assert traces == ([2, 2] if rows == 4 else [rows])
+
+
+def test_a_process_may_be_silent_for_longer_than_tensorflow_lets_it(monkeypatch):
+  made, context = [], eager_context.context()
+  monkeypatch.setattr(context, "configure_coordination_service",
+                      lambda kind, **given: made.append(given))
+  monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: len(made))
+  monkeypatch.setenv("TF_CONFIG", json.dumps({
+      "cluster": {"worker": ["a:1", "b:1", "c:1"]}, "task": {"type": "worker", "index": 2}}))
+  assert replicas.make_strategy("multi_worker") == 1  # configured before it is made
+  assert made[0]["heartbeat_timeout_in_ms"] == 1000 * replicas.HEARTBEAT_SECONDS
+  assert made[0]["coordinated_jobs"][0].num_tasks == 3
+
+
+def test_one_process_agrees_with_itself(mirrored):
+  together = replicas.Together(mirrored)
+  assert together.all(True) and not together.all(False)
+  assert together.chief(7) == 7 and together.chief(-1) == -1
+  assert replicas.together(mirrored).chief(3) == 3
+
+
+def test_that_another_process_has_failed_is_said_in_one_line(mirrored, monkeypatch):
+  def gone(*_, **__):
+    raise tf.errors.AbortedError(None, None, "Collective ops is aborted by: a heartbeat")
+
+  together = replicas.Together(mirrored)
+  monkeypatch.setattr(together, "_total", gone)
+  with pytest.raises(UserError, match="another of the processes .*a heartbeat.*run the same"):
+    together.all(True)
 
 
 @pytest.mark.slow

@@ -11,8 +11,10 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from realm_tf.corpus.store import Corpus
+from realm_tf.training.optimizer import AdamW
 from tests import tiny
 from tests.training import stages
 
@@ -120,14 +122,33 @@ def test_a_half_written_checkpoint_costs_steps_but_no_bit(world, tmp_path):
   _assert_same(folder, whole)
 
 
+def _watch(monkeypatch, owner, name, events):
+  original = getattr(owner, name)
+
+  def watched(*arguments, **named):
+    events.append(f"{name} begins")
+    result = original(*arguments, **named)
+    events.append(f"{name} ends")
+    return result
+
+  monkeypatch.setattr(owner, name, watched)
+
+
 @pytest.mark.parametrize("stage", [
     "pretrain", *(pytest.param(stage, marks=pytest.mark.slow)
                   for stage in ("ict", "reading", "finetune"))])
-def test_killed_after_the_last_step_it_has_nothing_left_to_do(world, tmp_path, stage):
+def test_killed_after_the_last_step_it_has_nothing_left_to_do(
+    world, tmp_path, monkeypatch, stage):
   config = tiny.make_config(world, write=False, checkpoint_every=2, **{f"{stage}__steps": 2})
   corpus = Corpus.open(world / "corpus")
   _, trained = stages.train(stage, tmp_path, corpus, config)
+  events = []
+  _watch(monkeypatch, tf.train.Checkpoint, "restore", events)
+  _watch(monkeypatch, AdamW, "add_slot", events)
   loop, model = stages.train(stage, tmp_path, corpus, config)
   assert loop.first_step == 2
   for ours, expected in zip(model.encoder.variables, trained.encoder.variables):
     np.testing.assert_array_equal(ours, expected)
+  # All moments are made first: to make one, processes have to meet.
+  restored = events.index("restore begins")
+  assert restored > 20 and events[restored:] == ["restore begins", "restore ends"]

@@ -1,7 +1,9 @@
 """An index that two real processes share is refreshed, and goes on after a kill."""
 
 import json
+import os
 import re
+import shutil
 import sys
 import time
 
@@ -19,6 +21,7 @@ from tests import tiny
 from tests.processes import in_two_processes
 
 _STEPS, _EVERY, _STALEST = 12, 2, 4
+_LONG = 300  # seconds: processes that wait for each other fail the test
 
 
 @pytest.fixture(name="world", scope="module")
@@ -45,9 +48,10 @@ def _train(world, folder, changes, number, until=_STEPS, beside=lambda: None):
   outputs = [open(path, "w", encoding="utf-8") for path in paths]
   command = [sys.executable, "-m", "tests.training.sharing", str(world), str(folder),
              json.dumps(changes)]
-  processes = in_two_processes(command, outputs)
+  processes, begun = in_two_processes(command, outputs), time.monotonic()
   try:
-    while any(process.poll() is None for process in processes):
+    while any(process.poll() is None for process in processes) and (
+        time.monotonic() - begun < _LONG):
       beside()
       if any(process.poll() for process in processes) or (
           until < _STEPS and _newest(folder) >= until):
@@ -88,6 +92,11 @@ def test_a_shared_index_is_refreshed_and_goes_on_after_a_kill(world, tmp_path, c
     both = min(map(len, swaps))  # of those killed one may be a step behind
     assert swaps[0][:both] == swaps[1][:both] and both > 0
     assert until < _STEPS or swaps[0] == swaps[1]
+    ahead = [re.findall(r"^(?:ahead of|swapped) \d+.*$", log, re.M) for log in logs]
+    both = min(map(len, ahead))
+    assert ahead[0][:both] == ahead[1][:both]
+    some_first = "pretrain__refresh_first" in changes
+    assert any(line.startswith("ahead") for line in ahead[0][:both]) == some_first
     assert all(f"going on from step {first}" in log for log in logs) == (first > 0)
   curves = [read_curves(path / "curves.csv") for path in (folder, folder / "worker-1")]
   ages = [[(step, means["index_step"], means["index_staleness"]) for step, means in rows]
@@ -95,3 +104,25 @@ def test_a_shared_index_is_refreshed_and_goes_on_after_a_kill(world, tmp_path, c
   assert ages[0] == ages[1] and [step for step, *_ in ages[0]] == list(range(1, _STEPS + 1))
   assert all(age <= _STALEST and at + age == step - 1 for step, at, age in ages[0])
   assert ages[0][-1][1] > 6  # of a version that was made after the kill
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", ["damaged", "gone"])
+def test_both_go_on_from_the_newest_that_both_can_read(world, tmp_path, harm):
+  """Process 1 does not see the newest checkpoint as the chief does."""
+  changes = {"index__kind": "sharded", "checkpoint_every": _EVERY, "keep_checkpoints": 3,
+             "pretrain__steps": _STEPS, "pretrain__refresh": "sync",
+             "pretrain__refresh_every": _EVERY, "pretrain__max_staleness": _STALEST}
+  folder, seen = tmp_path / "run", tmp_path / "run-seen-by-1"
+  _train(world, folder, changes, 0, until=6)
+  newest = _newest(folder)
+  shutil.copytree(folder, seen)
+  path = seen / "checkpoints" / f"ckpt-{newest}.data-00000-of-00001"
+  os.truncate(path, 1000) if harm == "damaged" else path.unlink()
+  logs = _train(world, folder, changes, 1)
+  for log, reason in zip(logs, (r"by another process", r".*")):
+    assert re.search(rf"ckpt-{newest}: cannot be read \({reason}\); trying", log), logs
+    assert f"going on from step {newest - _EVERY}" in log, logs
+  curves = [dict(read_curves(path / "curves.csv")) for path in (folder, seen / "worker-1")]
+  for step in range(newest - _EVERY + 1, _STEPS + 1):
+    assert curves[0][step]["loss"] == curves[1][step]["loss"]
