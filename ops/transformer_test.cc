@@ -69,7 +69,7 @@ Doubles Wide(const std::vector<float>& values) { return {values.begin(), values.
 // The largest error as a share of the largest value must be below `most`.
 void ExpectNear(const std::string& what, const Doubles& got, const Doubles& wanted,
                 double most) {
-  double scale = .1, error = 0;
+  double scale = .5, error = 0;
   for (size_t i = 0; i < wanted.size(); ++i) {
     scale = std::max(scale, std::fabs(wanted[i]));
     error = std::max(error, std::fabs(got[i] - wanted[i]));
