@@ -8,7 +8,7 @@
 The rows are clustered vectors (a mixture of 4,096 Gaussians of unequal weight whose
 centres lie on a hierarchy), or with --workdir the index of a run, its held-out
 questions being the queries. faiss-cpu is no dependency of ours: name a Python that has
-it, and it is run there on the same rows. Times are medians over repeated batches.
+it and absl-py, and it is run there on the same rows. Times are medians over repeated batches.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ _QUERIES = flags.DEFINE_integer("queries", 512, "How many, at most.")
 _BATCH = flags.DEFINE_integer("batch", 64, "Queries per search.")
 _K = flags.DEFINE_integer("k", 10, "Results per query.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Of the whole set of queries.")
-_FAISS = flags.DEFINE_string("faiss_python", None, "A Python that has faiss-cpu.")
+_FAISS = flags.DEFINE_string("faiss_python", None, "A Python that has faiss-cpu and absl-py.")
 _METHODS = flags.DEFINE_list(
     "methods", ["ours", "scann"], "Of ours (exact, and over ScaNN), scann (alone), ivf and "
     "hnsw (faiss); HNSW takes long to build.")
