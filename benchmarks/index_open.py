@@ -65,7 +65,7 @@ def _open(root: str, rows: int) -> dict:
           "first_search_seconds": time.monotonic() - begun - opened,
           "table_bytes": 2 * rows * size,
           "peak_bytes_beyond": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-                               - before}
+                               - before - 2 * rows * size}
 
 
 def main(argv) -> None:
