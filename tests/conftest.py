@@ -5,7 +5,7 @@ import realm_tf  # noqa: F401  # isort: skip
 import pytest
 import tensorflow as tf
 
-from realm_tf.training import replicas
+from realm_tf.distribute.strategy import make_strategy
 
 # Two devices where there is one processor, for what must not depend on their number.
 tf.config.set_logical_device_configuration(
@@ -15,6 +15,6 @@ tf.config.set_logical_device_configuration(
 @pytest.fixture(name="mirrored", scope="session")
 def _mirrored():
   # One for all: TensorFlow confuses the collectives of two strategies in one process.
-  strategy = replicas.make_strategy("mirrored")
+  strategy = make_strategy("mirrored")
   assert strategy.num_replicas_in_sync == 2
   return strategy

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 
-from realm_tf.index.freshness import Alone
+from realm_tf.distribute.processes import SingleProcess
 
 _LONG = 30  # seconds: a deadlock fails the test instead of hanging it
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -32,18 +32,18 @@ class Hangs(Exception):
   """A process waits for another that does not come, or is at another point."""
 
 
-class Member(Alone):
+class Member(SingleProcess):
   """A thread that stands for a process; process 0 is the chief."""
 
   def __init__(self, number, arrived):
     self.number, self._calls = number, []
     self._arrived, self._other, self._left = arrived, self, False
 
-  def all(self, flag):
-    return all(self._exchanged("all", flag))
+  def all_agree(self, flag):
+    return all(self._exchanged("all_agree", flag))
 
-  def chief(self, value):
-    return self._exchanged("chief", value)[0]
+  def broadcast(self, value):
+    return self._exchanged("broadcast", value)[0]
 
   def leave(self):
     with self._arrived:

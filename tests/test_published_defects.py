@@ -28,10 +28,10 @@ from realm_tf.evaluation.questions import Question, read_questions
 from realm_tf.index import embed
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.refresh import Refresher
 from realm_tf.models.export_weights import export_weights
 from realm_tf.models.realm import Realm
 from realm_tf.models.tensors import read_folder
+from realm_tf.refresh.refresher import Refresher
 from realm_tf.text.salient import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny

@@ -89,9 +89,9 @@ def _open_training_run(one_process: bool = False):
   if one_process and FLAGS.strategy == "tpu":
     raise UserError("--strategy=tpu: run the stages one by one, realm ict, realm pretrain, "
                     "realm finetune; what comes after them needs no TPU")
-  from realm_tf.training import replicas  # pylint: disable=import-outside-toplevel
+  from realm_tf.distribute.strategy import make_strategy  # pylint: disable=import-outside-toplevel
   # Before anything runs: TensorFlow must know of all workers first.
-  strategy = replicas.make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.tpu_zone,
+  strategy = make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.tpu_zone,
                                     FLAGS.tpu_project)
   opened = _open_run()
   opened.strategy = strategy
@@ -104,8 +104,8 @@ def _training(name: str) -> Callable[[Sequence[str]], None]:
   def train(arguments: Sequence[str]) -> None:
     if FLAGS.strategy != "multi_worker":
       return run(arguments)
-    from realm_tf.training import replicas  # pylint: disable=import-outside-toplevel
-    with replicas.naming_who_failed():
+    from realm_tf.distribute.processes import naming_who_failed  # pylint: disable=import-outside-toplevel
+    with naming_who_failed():
       return run(arguments)
 
   return train
@@ -155,10 +155,10 @@ def _diagnose(arguments: Sequence[str]) -> None:
   opened = _open_run()
   from realm_tf import files  # pylint: disable=import-outside-toplevel
   from realm_tf.cli import diagnosing  # pylint: disable=import-outside-toplevel
-  from realm_tf.evaluation import diagnosis_report  # pylint: disable=import-outside-toplevel
+  from realm_tf.diagnosis import report  # pylint: disable=import-outside-toplevel
   stage = FLAGS.stage or opened.stage_before("finetune")
   found = diagnosing.diagnose(opened, stage, FLAGS.sentences, FLAGS.blocks)
-  print(diagnosis_report.table(found))
+  print(report.table(found))
   written = diagnosing.json_path(opened, stage)
   print(f"\nsee {written} and {written.with_suffix('.png')}")
   if FLAGS.json:

@@ -9,8 +9,8 @@ from absl import logging
 
 from realm_tf import files
 from realm_tf.cli.run_folder import RunFolder
+from realm_tf.diagnosis import report
 from realm_tf.errors import UserError
-from realm_tf.evaluation import diagnosis_report
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.training.pretrain import marginal
@@ -42,7 +42,7 @@ def diagnose(run: RunFolder, stage: str, sentences: int | None, blocks: int | No
             "pretrain_candidates": run.config.pretrain.candidates,
             "shared_towers": run.config.retriever.shared_towers}
   files.write_json(json_path(run, stage), found)
-  diagnosis_report.plot(found, json_path(run, stage).with_suffix(".png"))
+  report.plot(found, json_path(run, stage).with_suffix(".png"))
   return found
 
 

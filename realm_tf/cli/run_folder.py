@@ -29,6 +29,7 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.duplicates import banned_rows
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.distribute.processes import is_chief
 from realm_tf.errors import UserError
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.questions import Question, read_questions
@@ -42,7 +43,6 @@ from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.models.realm import Realm
 from realm_tf.progress import progress
 from realm_tf.text.inputs import pack_single
-from realm_tf.training import replicas
 from realm_tf.training.checkpoints import restore_best
 
 STAGES = ("ict", "pretrain", "finetune")
@@ -121,7 +121,7 @@ class RunFolder:
 
   def finish(self, stage: str, model: Realm, started: float, **facts: Any) -> None:
     """Saves a stage's model, then marks the stage as done; only the chief does."""
-    if not replicas.is_chief(self.strategy):
+    if not is_chief(self.strategy):
       return
     with files.new_folder(self.path / stage / "model") as new:
       model.save(new)

@@ -16,6 +16,7 @@ from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.matching import find_occurrences
 from realm_tf.corpus.readers import read_documents
 from realm_tf.corpus.store import write_store
+from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation import trivia
@@ -25,7 +26,6 @@ from realm_tf.evaluation.questions import Question, write_questions
 from realm_tf.index.scann import ScannIndex
 from realm_tf.text.salient import tagger
 from realm_tf.text.tokenizer import Tokenizer
-from realm_tf.training import replicas
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
@@ -73,7 +73,7 @@ def ict(run: RunFolder) -> None:
 
 def pretrain(run: RunFolder) -> None:
   started = time.monotonic()
-  if run.config.reading.steps and replicas.is_tpu(run.strategy):
+  if run.config.reading.steps and is_tpu(run.strategy):
     raise UserError("--strategy=tpu: the reading warm-up (config.reading.steps) packs at "
                     "lengths that follow the data, which a TPU cannot run; set it to 0, or "
                     "use another strategy")

@@ -8,7 +8,7 @@ import html
 import re
 from typing import Any, Iterable, Mapping, Sequence
 
-from realm_tf.evaluation import diagnosis_report
+from realm_tf.diagnosis import report
 from realm_tf.evaluation.charts import figure, line_chart, number, percent
 from realm_tf.evaluation.page_style import STYLE
 from realm_tf.evaluation.report import Stage
@@ -86,22 +86,22 @@ def diagnosis(found: Mapping[str, Any]) -> str:
   """Facts, charts over K and the table of a diagnosis."""
   facts = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td>"
                   f'<td class="text">{escape(meaning)}</td></tr>'
-                  for name, value, meaning in diagnosis_report.facts(found))
+                  for name, value, meaning in report.facts(found))
   charts = ""
-  for metric, title in diagnosis_report.PANELS:
-    lines = diagnosis_report.by_candidates(found, metric)
+  for metric, title in report.PANELS:
+    lines = report.by_candidates(found, metric)
     counts = sorted({k for points in lines.values() for k, _ in points})
     charts += figure(title, "", line_chart(
         lines, form=number if "cosine" in metric else percent, span=(0, 1), x_ticks=counts,
         log=True, x_label="candidates K, the null document counted"))
   head = "".join(f'<th title="{escape(meaning)}">{escape(label)}</th>'
-                 for _, label, meaning in diagnosis_report.COLUMNS)
+                 for _, label, meaning in report.COLUMNS)
   rows = "".join(
       f"<tr><th>{escape(one['candidates'])}</th><td>{one['k']}</td>"
-      + "".join(f"<td>{one[name]:.3f}</td>" for name, _, _ in diagnosis_report.COLUMNS)
+      + "".join(f"<td>{one[name]:.3f}</td>" for name, _, _ in report.COLUMNS)
       + "</tr>" for one in found["rows"])
   legend = "".join(f"<li><b>{escape(label)}</b> {escape(meaning)}</li>"
-                   for _, label, meaning in diagnosis_report.COLUMNS)
+                   for _, label, meaning in report.COLUMNS)
   return (f"<h3>{escape(found['stage'])}</h3>"
           + _scrolled(f"<table><tbody>{facts}</tbody></table>")
           + f'<div class="charts">{charts}</div>'

@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.config import RealmConfig
+from realm_tf.distribute.processes import num_processes
 from realm_tf.errors import UserError
-from realm_tf.index.distributed import DistributedIndex, num_processes, own_rows
+from realm_tf.index.distributed import DistributedIndex, own_rows
 from realm_tf.index.exact import ExactIndex, Search
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.scann import ScannIndex

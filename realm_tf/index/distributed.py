@@ -20,13 +20,6 @@ from realm_tf.index.sharded import best_of
 _SUM = tf.distribute.ReduceOp.SUM
 
 
-def num_processes(strategy: tf.distribute.Strategy) -> int:
-  """How many processes train together."""
-  replicas = strategy.num_replicas_in_sync
-  # TensorFlow's default strategy, of one replica, does not name its devices.
-  return 1 if replicas == 1 else replicas // len(strategy.extended.worker_devices)
-
-
 def own_rows(num_rows: int, strategy: tf.distribute.Strategy) -> tuple[int, int]:
   """[first, end) of the rows that this process holds."""
   here = _replicas_here(strategy)

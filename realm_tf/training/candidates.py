@@ -10,11 +10,11 @@ import tensorflow as tf
 
 from realm_tf.config import PretrainConfig
 from realm_tf.corpus.passages import Passages
+from realm_tf.distribute import shares
 from realm_tf.examples.pretraining import PretrainingBatch
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed
-from realm_tf.training import replicas
 
 
 def candidates(index: RowIndex, passages: Passages, queries: tf.Tensor,
@@ -30,7 +30,7 @@ def reranked_candidates(model: Realm, index: RowIndex, passages: Passages,
   """As `candidates`, of `factor` times as many from the index the fresh tower's best."""
   more = min((count - 1) * factor, passages.num_blocks - banned.shape[1])
   _, rows = index.search(queries, more, banned)
-  scores = replicas.map_shares(
+  scores = shares.map_shares(
       model.strategy, lambda share: relevance(model, passages, *share), (queries, rows))
   _, best = tf.math.top_k(scores, count - 1)
   return _with_null(passages, tf.gather(rows, best, batch_dims=1))

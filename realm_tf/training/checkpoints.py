@@ -10,8 +10,8 @@ from typing import Any, Callable
 import tensorflow as tf
 from absl import logging
 
+from realm_tf.distribute.processes import SINGLE_PROCESS, SingleProcess
 from realm_tf.errors import UserError
-from realm_tf.index.freshness import ALONE, Alone
 
 # What a checkpoint that is damaged, gone or of something else raises.
 _UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, LookupError, OSError)
@@ -29,14 +29,15 @@ class Checkpoints:
       have it. Lower is better of what ends in loss, norm, entropy or staleness, else
       higher.
     writes: whether this process writes; all read.
-    together: the processes that train together. All of them restore and save at the same
+    processes: the processes that train together. All of them restore and save at the same
       points, and see the same folder.
   """
 
   def __init__(self, folder: pathlib.Path, tracked: dict[str, Any], keep: int = 2,
-               best: str = "", writes: bool = True, together: Alone = ALONE):
+               best: str = "", writes: bool = True,
+               processes: SingleProcess = SINGLE_PROCESS):
     self._folder, self._metric, self._writes = folder, best, writes
-    self._together = together
+    self._processes = processes
     self._has_warned = False
     self._sign = -1.0 if best.endswith(_LOWER_IS_BETTER) else 1.0
     self._best = tf.Variable(-float("inf"), trainable=False, name="best")
@@ -57,7 +58,7 @@ class Checkpoints:
       UserError: there are some, but all are damaged or of something else.
     """
     tried = set[int]()
-    while (step := self._together.chief(_newest_but(self._folder, tried))) >= 0:
+    while (step := self._processes.broadcast(_newest_but(self._folder, tried))) >= 0:
       path = str(self._folder / f"ckpt-{step}")
       if (self._all_could(path, _read_all)
           and self._all_could(path, self._newest.checkpoint.restore)):
@@ -75,7 +76,7 @@ class Checkpoints:
       read(path)
     except _UNREADABLE as error:
       reason = _first_line(error) or type(error).__name__
-    if self._together.all(not reason):
+    if self._processes.all_agree(not reason):
       return True
     logging.warning("%s: cannot be read (%s); trying the one before", path,
                     reason or "by another process")
@@ -96,7 +97,7 @@ class Checkpoints:
           self._kept.save(checkpoint_number=step)
       except (tf.errors.OpError, OSError) as error:
         reason = _first_line(error) or type(error).__name__
-    if not self._together.all(not reason):
+    if not self._processes.all_agree(not reason):
       raise UserError(f"{self._folder}: the checkpoint of step {step} cannot be written "
                       f"({reason or 'by process 0'}); the one before is unchanged: make "
                       "room, then run the same command")

@@ -18,13 +18,15 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.matching import find_occurrences
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.distribute import shares
+from realm_tf.distribute.strategy import is_tpu
 from realm_tf.examples import order
 from realm_tf.examples.qa import AnswerPlaces, GoldSpans, QABatch, qa_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
-from realm_tf.training import fixed, replicas
+from realm_tf.training import fixed
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
 
@@ -90,7 +92,7 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   batches = qa_batches(
       questions, usable, corpus.tokenizer, batch_size=finetune.batch_size,
       seed=config.seed, first_step=loop.first_step, last_step=finetune.steps)
-  replicas.check_shares(strategy, finetune.batch_size, finetune.accumulate)
+  shares.check_shares(strategy, finetune.batch_size, finetune.accumulate)
   step = _step(config, model, passages, index, places, optimizer)
   loop.run(batches, tf.function(step, input_signature=[batches.element_spec]))
   return loop
@@ -103,13 +105,13 @@ def _trained(model: Realm) -> list[tf.Variable]:
 
 
 def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex,
-          places: AnswerPlaces, optimizer: AdamW) -> Callable[[QABatch], replicas.Metrics]:
+          places: AnswerPlaces, optimizer: AdamW) -> Callable[[QABatch], shares.Metrics]:
   """The step of a whole batch: finds the beam, then learns from it on the replicas."""
   finetune = config.finetune
   beam_size = min(finetune.beam_size, passages.num_blocks)
   read_blocks = min(finetune.read_blocks, beam_size)
   variables = _trained(model)
-  fixed_lengths = config.fixed_lengths or replicas.is_tpu(model.strategy)
+  fixed_lengths = config.fixed_lengths or is_tpu(model.strategy)
   multiple = 0 if fixed_lengths else 8
   share = finetune.batch_size // model.strategy.num_replicas_in_sync
 
@@ -129,16 +131,16 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
       loss, metrics = _loss(model, beam, read_blocks)
     return tape.gradient(loss, variables), metrics
 
-  def learn(given: Any) -> replicas.Metrics:
-    gradients, metrics = replicas.mean_over_parts(of_part, given, share,
+  def learn(given: Any) -> shares.Metrics:
+    gradients, metrics = shares.mean_over_parts(of_part, given, share,
                                                   finetune.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
-  def step(batch: QABatch) -> replicas.Metrics:
+  def step(batch: QABatch) -> shares.Metrics:
     question = pack_single(batch.question, config.retriever.query_length, passages.special,
                            multiple)
     question = order.fix_batch_size(question, finetune.batch_size)
-    queries = replicas.map_shares(model.strategy, model.retriever.embed_queries, question)
+    queries = shares.map_shares(model.strategy, model.retriever.embed_queries, question)
     rows = tf.ensure_shape(index.search(queries, beam_size)[1],
                            [finetune.batch_size, beam_size])
     given: Any = (batch, question, rows, index.gather(rows))
@@ -149,13 +151,13 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
           correct=tf.ensure_shape(looked_up.correct, [
               finetune.batch_size,
               read_blocks * finetune.reader_length * config.encoder.max_span_width]))
-    return replicas.run_on_shares(model.strategy, learn, given, finetune.batch_size)
+    return shares.run_on_shares(model.strategy, learn, given, finetune.batch_size)
 
   return step
 
 
 def _loss(model: Realm, beam: Beam, read_blocks: int
-          ) -> tuple[tf.Tensor, replicas.Metrics]:
+          ) -> tuple[tf.Tensor, shares.Metrics]:
   """L_retriever + L_reader, and what to log."""
   queries = model.retriever.embed_queries(beam.question)  # [B, D]
   scores = tf.einsum("bd,bwd->bw", queries, beam.vectors)

@@ -8,9 +8,10 @@ import tensorflow_recommenders as tfrs
 
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.store import Corpus
+from realm_tf.distribute import shares
+from realm_tf.distribute.strategy import is_tpu
 from realm_tf.examples.ict import ICTBatch, ict_batches
 from realm_tf.models.realm import Realm
-from realm_tf.training import replicas
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
 
@@ -32,7 +33,7 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
       query_length=config.retriever.query_length,
       document_length=config.retriever.document_length, seed=config.seed,
       first_step=loop.first_step, last_step=ict.steps,
-      fixed_lengths=config.fixed_lengths or replicas.is_tpu(strategy))
+      fixed_lengths=config.fixed_lengths or is_tpu(strategy))
   task = tfrs.tasks.Retrieval(remove_accidental_hits=True)
 
   share = ict.batch_size // strategy.num_replicas_in_sync
@@ -42,9 +43,9 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
     return retriever(batch.queries, batch.documents)  # [B, D] both
 
   def loss_of(vectors: Sequence[tf.Tensor], rows: tf.Tensor
-              ) -> tuple[tf.Tensor, replicas.Metrics]:
+              ) -> tuple[tf.Tensor, shares.Metrics]:
     queries, documents = vectors
-    documents, rows = replicas.own_first(documents), replicas.own_first(rows)
+    documents, rows = shares.own_first(documents), shares.own_first(rows)
     # A block that stands twice in the batch is not its own negative.
     loss = task(queries, documents, candidate_ids=rows, compute_metrics=False) / share
     right = (tf.argmax(tf.matmul(queries, documents, transpose_b=True), 1, tf.int32)
@@ -60,7 +61,7 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
   def gradients_by_parts(batch: ICTBatch):
     """Each part is embedded twice, since its loss needs all (Gao et al. 2021, GradCache)."""
     embedded = tf.map_fn(
-        lambda number: embed(replicas.part_of(batch, number, part)),
+        lambda number: embed(shares.part_of(batch, number, part)),
         tf.range(ict.accumulate), fn_output_signature=(tf.float32, tf.float32),
         parallel_iterations=1)
     vectors = [tf.reshape(x, [share, x.shape[-1]]) for x in embedded]
@@ -76,14 +77,14 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
         embedded = embed(batch)
       return tape.gradient(embedded, variables, upstream)
 
-    return replicas.mean_over_parts(of_part, (batch, upstream), share,
+    return shares.mean_over_parts(of_part, (batch, upstream), share,
                                     ict.accumulate), metrics
 
-  def step(batch: ICTBatch) -> replicas.Metrics:
+  def step(batch: ICTBatch) -> shares.Metrics:
     compute = whole_gradients if ict.accumulate == 1 else gradients_by_parts
     gradients, metrics = compute(batch)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
-  loop.run(batches, replicas.replicated(strategy, step, batches.element_spec,
+  loop.run(batches, shares.replicated(strategy, step, batches.element_spec,
                                         ict.batch_size, ict.accumulate))
   return loop

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from realm_tf.distribute.processes import is_chief, process_group, process_index
 from realm_tf.errors import UserError
 from realm_tf.files import new_file
 from realm_tf.progress import progress
-from realm_tf.training import replicas
 from realm_tf.training.checkpoints import Checkpoints
 from realm_tf.training.log import Log, Window
 
@@ -58,19 +58,19 @@ class Loop:
     self._name, self._steps, self._every = name, steps, checkpoint_every
     strategy = strategy or tf.distribute.get_strategy()
     # They must all restore the same, and stop at the same step, or none would.
-    self._together = replicas.together(strategy)
+    self._processes = process_group(strategy)
     self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
     self._stop: list[int] = []
-    chief = replicas.is_chief(strategy)
+    chief = is_chief(strategy)
     since_record, since_checkpoint = Window(), Window()
     self._checkpoints = Checkpoints(
         folder / "checkpoints", {"step": self._step, "since_record": since_record,
                                  "since_checkpoint": since_checkpoint, **tracked},
-        keep, best, writes=chief, together=self._together)
+        keep, best, writes=chief, processes=self._processes)
     self._checkpoints.restore()
     if self.first_step:
       logging.info("%s: going on from step %d", name, self.first_step)
-    self._folder = folder if chief else folder / f"worker-{replicas.worker(strategy)}"
+    self._folder = folder if chief else folder / f"worker-{process_index(strategy)}"
     self.log = Log(self._folder, self.first_step, since_record, since_checkpoint)
 
   @property
@@ -125,7 +125,7 @@ class Loop:
     self.log.close()
 
   def _stop_if_asked(self, step: int) -> None:
-    if self._together.all(not self.stopping()):
+    if self._processes.all_agree(not self.stopping()):
       return
     self._checkpoints.save(step, {})  # whether it is the best is judged at the next
     self.log.close()

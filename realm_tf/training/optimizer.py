@@ -6,10 +6,10 @@ import tensorflow as tf
 import tf_keras
 
 from realm_tf.config import OptimizerConfig
+from realm_tf.distribute import shares
 from realm_tf.models import kernels
 from realm_tf.models.bert import Bert
 from realm_tf.native import ops
-from realm_tf.training import replicas
 
 Gradients = Mapping[str, Sequence[tf.Tensor | tf.IndexedSlices | None]]
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-6
@@ -76,7 +76,7 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     """As `apply`, of named parts of a model; returns the norm of each part besides."""
     pairs = {part: [(tf.convert_to_tensor(g), v) for g, v in zip(gradients[part], of_part)
                     if g is not None] for part, of_part in variables.items()}
-    means = replicas.all_mean({part: [g for g, _ in of_part]
+    means = shares.all_mean({part: [g for g, _ in of_part]
                                for part, of_part in pairs.items()})
     norms = {part: tf.linalg.global_norm(of_part) for part, of_part in means.items()}
     norm = (tf.linalg.global_norm(list(norms.values())) if len(norms) > 1

@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterable, Iterator
 
 import tensorflow as tf
 
-from realm_tf.training.replicas import Metrics
+from realm_tf.distribute.shares import Metrics
 
 Feed = Iterable[Any]
 Choose = Callable[[Any], tf.Tensor]  # a batch -> its candidates, [B, K] rows

@@ -15,19 +15,21 @@ from absl import logging
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.distribute import shares
+from realm_tf.distribute.processes import SINGLE_PROCESS, process_group
+from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.embed import CorpusEmbedder, collect
-from realm_tf.index.follow import Follower
-from realm_tf.index.freshness import ALONE
-from realm_tf.index.hot import HotRows
 from realm_tf.index.interface import RowIndex
-from realm_tf.index.monitor import SwapMonitor
-from realm_tf.index.pace import Pace
-from realm_tf.index.refresh import NoRefresh, Refresher
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
-from realm_tf.training import fixed, overlap, replicas
+from realm_tf.refresh.follower import Follower
+from realm_tf.refresh.incremental import HotRows
+from realm_tf.refresh.monitor import SwapMonitor
+from realm_tf.refresh.refresher import NoRefresh, Refresher
+from realm_tf.refresh.throttle import Pace
+from realm_tf.training import fixed, overlap
 from realm_tf.training.candidates import (
   choose,
   fresh_relevance,
@@ -51,7 +53,7 @@ _RECORDS_PER_SHOW = 10  # of the curves; each show costs about a step
 
 def mean_masks(batch: PretrainingBatch, parts: int = 1) -> tf.Tensor:
   """Masks in a part of a replica's batch, averaged over all parts of all replicas."""
-  return replicas.all_mean(tf.reduce_sum(batch.weights)) / parts
+  return shares.all_mean(tf.reduce_sum(batch.weights)) / parts
 
 
 def marginal(config: RealmConfig, scores: tf.Tensor, log_probs: tf.Tensor,
@@ -68,7 +70,7 @@ def marginal(config: RealmConfig, scores: tf.Tensor, log_probs: tf.Tensor,
 
 
 def _metrics(loss: tf.Tensor, scores: tf.Tensor, log_probs: tf.Tensor,
-             weights: tf.Tensor, masks: tf.Tensor) -> replicas.Metrics:
+             weights: tf.Tensor, masks: tf.Tensor) -> shares.Metrics:
   prior = tf.nn.softmax(scores)  # [B, K]
   utility = losses.retrieval_utility(log_probs, weights)  # [B, K - 1]
   share = prior[:, 1:] / tf.reduce_sum(prior[:, 1:], 1, keepdims=True)
@@ -94,7 +96,7 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
   law: dict[str, Any] = {
       "max_staleness": pretrain.max_staleness, "on_stale": pretrain.on_stale,
       "swap": monitor.swap, "stopping": stopping,
-      "together": replicas.together(model.strategy) if index.share else ALONE}
+      "processes": process_group(model.strategy) if index.share else SINGLE_PROCESS}
   first, end = index.share or (0, corpus.num_blocks)
   if pretrain.refresh == "job":
     return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end], **law)
@@ -124,7 +126,7 @@ def make_hot_rows(config: RealmConfig, index: RowIndex, corpus: Corpus,
   return HotRows(index, corpus.num_blocks, share, embed_into) if share else None
 
 
-def _norms(name: str, norm: tf.Tensor, of_parts: dict[str, tf.Tensor]) -> replicas.Metrics:
+def _norms(name: str, norm: tf.Tensor, of_parts: dict[str, tf.Tensor]) -> shares.Metrics:
   name = f"{name}_gradient_norm"
   parts = {f"{name}@{part}": value for part, value in of_parts.items()}
   return {name: norm, **(parts if len(parts) > 1 else {})}
@@ -140,7 +142,7 @@ def chooser(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
   pretrain = config.pretrain
 
   def choose_rows(batch: PretrainingBatch) -> tf.Tensor:
-    queries = replicas.map_shares(model.strategy, model.retriever.embed_queries,
+    queries = shares.map_shares(model.strategy, model.retriever.embed_queries,
                                   batch.query)  # [B, D]
     rows = choose(pretrain, model, index, passages, queries, batch.banned)
     if hot:
@@ -152,7 +154,7 @@ def chooser(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
 
 def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever: AdamW,
             by_encoder: AdamW, fixed_lengths: bool, seen: SeenCandidates
-            ) -> Callable[[PretrainingBatch, tf.Tensor], replicas.Metrics]:
+            ) -> Callable[[PretrainingBatch, tf.Tensor], shares.Metrics]:
   """The second half: learns from a whole batch and its candidates, [B, K] rows.
 
   `seen` is told of both these and f(x, z).
@@ -173,7 +175,7 @@ def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever:
     return (fresh_relevance(model, passages, part.query, rows),
             mask_log_probs(model, passages, part, rows))
 
-  def learn_share(everything: tuple[Any, tf.Tensor]) -> replicas.Metrics:
+  def learn_share(everything: tuple[Any, tf.Tensor]) -> shares.Metrics:
     (batch, *_), first = everything[0], everything[1][0]
     masks = mean_masks(batch, pretrain.accumulate)
 
@@ -187,21 +189,21 @@ def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever:
       return gradients, _metrics(loss, scores, log_probs, weights, masks) | {
           "scores": in_place(scores, examples - first, share, pretrain.accumulate)}
 
-    (of_retriever, of_encoder), metrics = replicas.mean_over_parts(
+    (of_retriever, of_encoder), metrics = shares.mean_over_parts(
         of_part, everything, share, pretrain.accumulate)
     return (metrics
             | _norms("retriever", *by_retriever.apply_by_part(of_retriever, of_towers))
             | _norms("encoder", *by_encoder.apply_by_part(of_encoder, of_encoder_parts)))
 
-  def learn(batch: PretrainingBatch, rows: tf.Tensor) -> replicas.Metrics:
+  def learn(batch: PretrainingBatch, rows: tf.Tensor) -> shares.Metrics:
     # At lengths that follow the data, each part of a share is packed by itself.
     given = fixed.pack(model, passages, batch, rows) if fixed_lengths else (batch, rows)
-    metrics = replicas.run_on_shares(
+    metrics = shares.run_on_shares(
         strategy, learn_share, (given, tf.range(pretrain.batch_size)), pretrain.batch_size)
     seen.note(rows, metrics.pop("scores"))
     return metrics
 
-  replicas.check_shares(strategy, pretrain.batch_size, pretrain.accumulate)
+  shares.check_shares(strategy, pretrain.batch_size, pretrain.accumulate)
   return learn
 
 
@@ -231,7 +233,7 @@ def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
 
 
 def _needs_fixed_lengths(config: RealmConfig, strategy: tf.distribute.Strategy) -> bool:
-  needed = config.fixed_lengths or replicas.is_tpu(strategy)
+  needed = config.fixed_lengths or is_tpu(strategy)
   if needed and config.pretrain.refresh == "rerank":
     raise UserError("config.pretrain.refresh: 'rerank' embeds as many blocks as differ, and "
                     "so cannot be had at fixed lengths (fixed_lengths, --strategy=tpu)")

@@ -19,11 +19,11 @@ import tensorflow as tf
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.distribute import shares
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
-from realm_tf.training import replicas
 from realm_tf.training.candidates import candidates, mask_log_probs
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
@@ -60,7 +60,7 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
 
   share = reading.batch_size // strategy.num_replicas_in_sync
 
-  def learn(chosen: tuple[PretrainingBatch, tf.Tensor]) -> replicas.Metrics:
+  def learn(chosen: tuple[PretrainingBatch, tf.Tensor]) -> shares.Metrics:
     masks = mean_masks(chosen[0], reading.accumulate)
 
     def of_part(chosen: tuple[PretrainingBatch, tf.Tensor]):
@@ -75,17 +75,17 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
       return tape.gradient(loss, variables), {
           "loss": loss, "support_utility": tf.reduce_mean(utility[:, -1])}
 
-    gradients, metrics = replicas.mean_over_parts(of_part, chosen, share,
+    gradients, metrics = shares.mean_over_parts(of_part, chosen, share,
                                                   reading.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
   @tf.function(input_signature=[batches.element_spec])
-  def step(batch: PretrainingBatch) -> replicas.Metrics:
-    queries = replicas.map_shares(strategy, model.retriever.embed_queries, batch.query)
+  def step(batch: PretrainingBatch) -> shares.Metrics:
+    queries = shares.map_shares(strategy, model.retriever.embed_queries, batch.query)
     rows = candidates(index, passages, queries, batch.banned, reading.candidates)
     rows = tf.concat([rows, batch.support[:, None]], 1)  # [B, K + 1]
-    return replicas.run_on_shares(strategy, learn, (batch, rows), reading.batch_size)
+    return shares.run_on_shares(strategy, learn, (batch, rows), reading.batch_size)
 
-  replicas.check_shares(strategy, reading.batch_size, reading.accumulate)
+  shares.check_shares(strategy, reading.batch_size, reading.accumulate)
   loop.run(batches, step)
   return loop

@@ -13,12 +13,12 @@ from absl import logging
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.diagnosis.gradient import Choose, Diagnosis, Loss
 from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.training.candidates import choose
-from realm_tf.training.diagnosis import Choose, Diagnosis, Loss
 
 
 class Sample(NamedTuple):

@@ -6,8 +6,7 @@ Shape letters: B batch, b examples of this process's replicas, K candidates.
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.index.distributed import num_processes
-from realm_tf.training import replicas
+from realm_tf.distribute.processes import num_processes, process_index
 
 
 class SeenCandidates:
@@ -16,7 +15,7 @@ class SeenCandidates:
   def __init__(self, strategy: tf.distribute.Strategy, batch_size: int, count: int):
     """Nothing has been seen. `batch_size` is B, `count` K."""
     own = batch_size // num_processes(strategy)
-    self._examples = np.arange(own) + own * replicas.worker(strategy)
+    self._examples = np.arange(own) + own * process_index(strategy)
     with tf.device("CPU"):
       self._rows = tf.Variable(tf.fill([batch_size, count], -1), trainable=False,
                                name="seen_rows")

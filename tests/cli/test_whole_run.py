@@ -15,7 +15,6 @@ from realm_tf import config as config_lib
 from realm_tf.cli import stages
 from realm_tf.cli.run_folder import RunFolder
 from realm_tf.errors import UserError
-from realm_tf.training import replicas
 from realm_tf.training.log import read_curves, read_examples
 from tests import tiny
 
@@ -320,7 +319,7 @@ def test_a_strategy_that_cannot_be_had_is_one_line(world, tmp_path, command, str
 
 def test_what_a_tpu_cannot_do_is_refused_before_anything_is_made(world, monkeypatch):
   run = RunFolder(tiny.make_config(world, write=False, reading__steps=6), world / "tpu")
-  monkeypatch.setattr(replicas, "is_tpu", lambda strategy: strategy is run.strategy)
+  monkeypatch.setattr(stages, "is_tpu", lambda strategy: strategy is run.strategy)
   with pytest.raises(UserError, match="--strategy=tpu: the reading warm-up"):
     stages.pretrain(run)
   assert [path.name for path in run.path.iterdir()] == ["config.json"]

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from realm_tf.distribute.processes import num_processes
 from realm_tf.errors import UserError
 from realm_tf.index.build import rows_to_read
-from realm_tf.index.distributed import DistributedIndex, num_processes, own_rows
+from realm_tf.index.distributed import DistributedIndex, own_rows
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.refresh import Refresher
 from realm_tf.index.top_k import top_k_inner_product
+from realm_tf.refresh.refresher import Refresher
 from tests import tiny
 from tests.processes import as_two_processes, in_two_processes
 
@@ -23,9 +24,10 @@ _TWO = """
     import realm_tf, numpy as np, tensorflow as tf
     from realm_tf.index.distributed import DistributedIndex
     from realm_tf.index.exact import ExactIndex
-    from realm_tf.training import replicas
-    strategy = replicas.make_strategy("multi_worker")
-    me, rng = replicas.worker(strategy), np.random.default_rng(0)
+    from realm_tf.distribute.processes import ProcessGroup, process_index
+    from realm_tf.distribute.strategy import make_strategy
+    strategy = make_strategy("multi_worker")
+    me, rng = process_index(strategy), np.random.default_rng(0)
     for rows, k, dtype in ((301, 9, tf.float32), (7, 4, tf.bfloat16)):
       exact = ExactIndex(rows, 8, dtype)
       ours = DistributedIndex(rows, 8, strategy, dtype)
@@ -60,9 +62,9 @@ _TWO = """
         np.testing.assert_array_equal(ours.rows(), exact.rows()[slice(*ours.share)])
         assert int(ours.step) == step
       assert len(traces) == 2, traces
-    together = replicas.Together(strategy)
-    assert not together.all(me == 0) and together.all(True)
-    assert together.chief(7 if me == 0 else 9) == 7
+    processes = ProcessGroup(strategy)
+    assert not processes.all_agree(me == 0) and processes.all_agree(True)
+    assert processes.broadcast(7 if me == 0 else 9) == 7
     print("equal")
     """
 
@@ -140,9 +142,9 @@ class _Index:
     self.steps.append(step)
 
 
-def _shared_refresher(together, embed):
+def _shared_refresher(processes, embed):
   refresher = Refresher(_Index(), lambda: None, embed, refresh_every=10, max_staleness=20,
-                        together=together)
+                        processes=processes)
   refresher.start(0, index_step=0)
   return refresher
 

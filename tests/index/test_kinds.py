@@ -13,10 +13,10 @@ import tensorflow as tf
 from realm_tf.config import IndexConfig
 from realm_tf.errors import UserError
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.monitor import SwapMonitor, overlap
 from realm_tf.index.scann import ScannIndex, ScannInGraph, defaults
 from realm_tf.index.sharded import ShardedIndex
 from realm_tf.index.top_k import top_k_inner_product, top_k_inner_product_portable
+from realm_tf.refresh.monitor import SwapMonitor, overlap
 
 
 def _clustered(rows, seed=0, size=16, clusters=30):

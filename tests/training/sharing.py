@@ -14,15 +14,16 @@ from absl import logging
 
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.distribute.processes import process_index
+from realm_tf.distribute.strategy import make_strategy
 from realm_tf.index import store
 from realm_tf.index.distributed import DistributedIndex
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.hot import HotRows
-from realm_tf.index.pace import Pace
-from realm_tf.index.refresh import Refresher
 from realm_tf.models.realm import Realm
-from realm_tf.training import replicas
+from realm_tf.refresh.incremental import HotRows
+from realm_tf.refresh.refresher import Refresher
+from realm_tf.refresh.throttle import Pace
 from realm_tf.training.pretrain import train_pretrain
 from tests import tiny
 from tests.training import stages
@@ -91,8 +92,8 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
   A process that has a folder of its own (`-seen-by-1`) finds the run there as it sees it.
   """
   logging.set_verbosity(logging.INFO)
-  strategy = replicas.make_strategy("multi_worker")
-  own = folder.with_name(f"{folder.name}-seen-by-{replicas.worker(strategy)}")
+  strategy = make_strategy("multi_worker")
+  own = folder.with_name(f"{folder.name}-seen-by-{process_index(strategy)}")
   folder = own if own.exists() else folder
   config = tiny.make_config(world, write=False, **json.loads(changes))
   corpus = Corpus.open(world / "corpus")

@@ -9,12 +9,12 @@ import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.distribute.strategy import make_strategy
 from realm_tf.index.build import build_index, rows_to_read
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.models.realm import Realm
-from realm_tf.training import replicas
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
@@ -67,7 +67,7 @@ def saved(folder: pathlib.Path) -> dict[str, np.ndarray]:
 
 def main(stage: str, world: str, folder: str, kind: str, changes: str) -> None:
   """Trains a stage on the corpus and BERT that lie in `world`, deterministically."""
-  strategy = replicas.make_strategy(kind)
+  strategy = make_strategy(kind)
   tf.config.experimental.enable_op_determinism()
   changes = json.loads(changes)
   config = tiny.make_config(pathlib.Path(world), write=False, **changes)

@@ -11,10 +11,10 @@ from realm_tf.training.checkpoints import Checkpoints
 from tests.processes import as_two_processes
 
 
-def _open(folder, together=None, size=3, **options):
+def _open(folder, processes=None, size=3, **options):
   """Checkpoints of one variable, which is 0 until something is restored or assigned."""
   value = tf.Variable(tf.zeros([size]))
-  options |= {} if together is None else {"together": together}
+  options |= {} if processes is None else {"processes": processes}
   return Checkpoints(folder, {"value": value}, keep=3, **options), value
 
 

@@ -5,11 +5,14 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages
+from realm_tf.distribute import shares
+from realm_tf.distribute.strategy import make_strategy
+from realm_tf.errors import UserError
 from realm_tf.examples.ict import ict_batches
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.models import kernels
 from realm_tf.models.realm import Realm
-from realm_tf.training import candidates, fixed, replicas
+from realm_tf.training import candidates, fixed
 from tests import tiny
 from tests.training import stages
 
@@ -103,8 +106,8 @@ def test_xla_compiles_all_that_runs_on_a_replica(world, tmp_path, monkeypatch, s
     compiled.append(step)
     return tf.function(step, jit_compile=True)(batch)
 
-  monkeypatch.setattr(replicas, "run_on_shares", run_compiled)
-  monkeypatch.setattr(replicas, "map_shares", lambda strategy, compute, batch:
+  monkeypatch.setattr(shares, "run_on_shares", run_compiled)
+  monkeypatch.setattr(shares, "map_shares", lambda strategy, compute, batch:
                       tf.function(compute, jit_compile=True)(batch))
   with kernels.portable():  # as where there is a TPU
     ours = _gradients(stage, world, tmp_path / "xla", fixed_lengths=True)
@@ -123,12 +126,12 @@ def test_xla_compiles_what_shares_vectors_between_replicas(monkeypatch, count):
     replica_id_in_sync_group = tf.constant(count - 1)
 
   monkeypatch.setattr(tf.distribute, "get_replica_context", Context)
-  monkeypatch.setattr(replicas, "all_sum", lambda values: values)
-  everything = tf.function(replicas.own_first, jit_compile=True)(tf.constant(values))
+  monkeypatch.setattr(shares, "all_sum", lambda values: values)
+  everything = tf.function(shares.own_first, jit_compile=True)(tf.constant(values))
   np.testing.assert_array_equal(everything[:2], values)
   assert not everything[2:].numpy().any() and len(everything) == 2 * count
 
 
 def test_no_tpu_is_one_clear_line():
-  with pytest.raises(replicas.UserError, match="--strategy=tpu: no TPU 'local' can be had"):
-    replicas.make_strategy("tpu")
+  with pytest.raises(UserError, match="--strategy=tpu: no TPU 'local' can be had"):
+    make_strategy("tpu")

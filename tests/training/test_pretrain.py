@@ -9,8 +9,8 @@ from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.monitor import SwapMonitor
 from realm_tf.models.realm import Realm
+from realm_tf.refresh.monitor import SwapMonitor
 from realm_tf.text.inputs import Packed
 from realm_tf.training import candidates, pretrain
 from tests import tiny

@@ -14,8 +14,8 @@ from realm_tf.corpus.changes import change_store
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.index.embed import CorpusEmbedder
-from realm_tf.index.job import RefreshJob
 from realm_tf.models.realm import Realm
+from realm_tf.refresh.job import RefreshJob
 from realm_tf.training.log import read_curves
 from tests import tiny
 from tests.processes import in_two_processes

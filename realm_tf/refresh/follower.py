@@ -1,6 +1,6 @@
 """The trainer's side of a refresh job: swaps in the newest complete version.
 
-The law of staleness is that of `realm_tf.index.refresh`. Nothing here writes.
+The law of staleness is that of `realm_tf.refresh.refresher`. Nothing here writes.
 """
 
 import pathlib
@@ -10,10 +10,11 @@ from typing import Any, Callable, Mapping
 import numpy as np
 from absl import logging
 
+from realm_tf.distribute.processes import SINGLE_PROCESS, SingleProcess
 from realm_tf.errors import UserError
 from realm_tf.index import store
-from realm_tf.index.freshness import ALONE, Alone, Freshness
 from realm_tf.index.interface import RowIndex
+from realm_tf.refresh.law import Freshness
 
 _REMIND_SECONDS = 30.0
 
@@ -29,7 +30,7 @@ class Follower(Freshness):
     max_staleness: the law.
     on_stale: "block" waits for a version that is fresh enough, "warn" goes on.
     swap: see `Refresher`.
-    stopping, together: see `Refresher`. Process 0 says which version all of them take.
+    stopping, processes: see `Refresher`. Process 0 says which version all of them take.
     look_every: seconds between two looks at the folder.
     sleep: `time.sleep`, or a test's own.
   """
@@ -38,8 +39,9 @@ class Follower(Freshness):
                keep: np.ndarray, *, max_staleness: int, on_stale: str = "block",
                swap: Callable[[Callable[[], None]], None] = lambda assign: assign(),
                stopping: Callable[[], bool] = lambda: False, look_every: float = 1.0,
-               sleep: Callable[[float], None] = time.sleep, together: Alone = ALONE):
-    super().__init__(int(index.step), max_staleness, on_stale, together)
+               sleep: Callable[[float], None] = time.sleep,
+               processes: SingleProcess = SINGLE_PROCESS):
+    super().__init__(int(index.step), max_staleness, on_stale, processes)
     self._index, self._root = index, root
     self._corpus_rows, self._keep = corpus_rows, keep
     self._swap, self._stopping, self._sleep = swap, stopping, sleep
@@ -58,14 +60,14 @@ class Follower(Freshness):
 
   def _look(self, step: int) -> bool:
     """Swaps in a newer version, if there is one."""
-    newest = self._together.chief(self._newest(step))
+    newest = self._processes.broadcast(self._newest(step))
     if newest <= self.index_step:
       return False
     found = store.find(self._root, self._corpus_rows, after_step=newest - 1,
                        up_to_step=newest)
     prepared, error = self._prepare(found) if found else (None, None)
     self._raise_in_all(error)
-    if not self._together.all(prepared is not None):
+    if not self._processes.all_agree(prepared is not None):
       return False  # a newer one has taken its place: the next look finds that
     assert found is not None
     self._swap(lambda: self._index.assign(prepared, newest))
@@ -94,7 +96,7 @@ class Follower(Freshness):
       return False
     begun, reminded = time.monotonic(), -np.inf
     swapped = False
-    while self._is_stale(step) and self._together.all(not self._stopping()):
+    while self._is_stale(step) and self._processes.all_agree(not self._stopping()):
       if self._look(step):
         swapped = True
         continue

@@ -15,9 +15,11 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context as eager_context
 
+from realm_tf.distribute import shares
+from realm_tf.distribute.processes import ProcessGroup, process_group
+from realm_tf.distribute.strategy import HEARTBEAT_SECONDS, make_strategy
 from realm_tf.errors import UserError
 from realm_tf.index.exact import ExactIndex
-from realm_tf.training import replicas
 from realm_tf.training.log import read_curves
 from tests import tiny
 from tests.training import stages
@@ -83,7 +85,7 @@ def test_own_first_has_the_gradient_of_a_plain_concatenation(mirrored):
     own = tf.constant(values)[2 * replica:2 * replica + 2]
     with tf.GradientTape() as tape:
       tape.watch(own)
-      everything = replicas.own_first(own)
+      everything = shares.own_first(own)
       loss = tf.reduce_sum(everything ** 2 * tf.gather(weights, replica))
     return everything, tape.gradient(loss, own)
 
@@ -106,7 +108,7 @@ def test_shares_are_put_together_in_their_order(mirrored, rows):
     def compute(share):
       traces.append(share[0].shape[0])
       return share[0] * 2 + share[1]
-    return replicas.map_shares(mirrored, compute, (values, others))
+    return shares.map_shares(mirrored, compute, (values, others))
 
   values = tf.reshape(tf.range(rows * 3), [rows, 3])
   np.testing.assert_array_equal(doubled(values, values + 1), values * 3 + 1)
@@ -120,26 +122,26 @@ def test_a_process_may_be_silent_for_longer_than_tensorflow_lets_it(monkeypatch)
   monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: len(made))
   monkeypatch.setenv("TF_CONFIG", json.dumps({
       "cluster": {"worker": ["a:1", "b:1", "c:1"]}, "task": {"type": "worker", "index": 2}}))
-  assert replicas.make_strategy("multi_worker") == 1  # configured before it is made
-  assert made[0]["heartbeat_timeout_in_ms"] == 1000 * replicas.HEARTBEAT_SECONDS
+  assert make_strategy("multi_worker") == 1  # configured before it is made
+  assert made[0]["heartbeat_timeout_in_ms"] == 1000 * HEARTBEAT_SECONDS
   assert made[0]["coordinated_jobs"][0].num_tasks == 3
 
 
 def test_one_process_agrees_with_itself(mirrored):
-  together = replicas.Together(mirrored)
-  assert together.all(True) and not together.all(False)
-  assert together.chief(7) == 7 and together.chief(-1) == -1
-  assert replicas.together(mirrored).chief(3) == 3
+  processes = ProcessGroup(mirrored)
+  assert processes.all_agree(True) and not processes.all_agree(False)
+  assert processes.broadcast(7) == 7 and processes.broadcast(-1) == -1
+  assert process_group(mirrored).broadcast(3) == 3
 
 
 def test_that_another_process_has_failed_is_said_in_one_line(mirrored, monkeypatch):
   def gone(*_, **__):
     raise tf.errors.AbortedError(None, None, "Collective ops is aborted by: a heartbeat")
 
-  together = replicas.Together(mirrored)
-  monkeypatch.setattr(together, "_total", gone)
+  processes = ProcessGroup(mirrored)
+  monkeypatch.setattr(processes, "_total", gone)
   with pytest.raises(UserError, match="another of the processes .*a heartbeat.*run the same"):
-    together.all(True)
+    processes.all_agree(True)
 
 
 @pytest.mark.slow
@@ -218,7 +220,7 @@ def _free_ports(count):
 
 def test_a_batch_that_cannot_be_shared_out_is_an_error(mirrored):
   with pytest.raises(UserError, match="batch_size: 6 is not a multiple of 2 replicas x 2"):
-    replicas.replicated(mirrored, lambda batch: {}, None, 6, 2)
+    shares.replicated(mirrored, lambda batch: {}, None, 6, 2)
 
 
 @pytest.mark.parametrize("value", ["", "{}", "not json", '{"cluster": {"worker": ["a:1"]}, '
@@ -226,4 +228,4 @@ def test_a_batch_that_cannot_be_shared_out_is_an_error(mirrored):
 def test_bad_tf_config_is_an_error(monkeypatch, value):
   monkeypatch.setenv("TF_CONFIG", value)
   with pytest.raises(UserError, match="TF_CONFIG: expected"):
-    replicas.make_strategy("multi_worker")
+    make_strategy("multi_worker")

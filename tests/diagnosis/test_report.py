@@ -2,7 +2,7 @@ import math
 
 from matplotlib import image
 
-from realm_tf.evaluation import diagnosis_report
+from realm_tf.diagnosis import report
 from tests.evaluation.test_page import diagnosis_record
 
 
@@ -11,21 +11,21 @@ def _found():
 
 
 def test_every_figure_has_its_meaning():
-  text = diagnosis_report.table(_found())
+  text = report.table(_found())
   assert "32 sentences that were not trained on, joint loss, K = 8" in text
   assert "100 of 1,000" in text and "91.0% of p(z|x)" in text
   assert f"{math.exp(2):.1f} equally likely blocks" in text
-  for name, label, meaning in diagnosis_report.COLUMNS:
+  for name, label, meaning in report.COLUMNS:
     assert label in text and meaning in text, name
   assert "fresh" in text and text.count("0.700") == 4
 
 
 def test_one_batch_has_no_cosine_between_batches():
-  text = diagnosis_report.table({**_found(), "gradient_cosine_between_batches": None})
+  text = report.table({**_found(), "gradient_cosine_between_batches": None})
   assert "between batches" not in text
 
 
 def test_picture_is_drawn(tmp_path):
-  diagnosis_report.plot(_found(), tmp_path / "diagnosis.png")
+  report.plot(_found(), tmp_path / "diagnosis.png")
   picture = image.imread(tmp_path / "diagnosis.png")
   assert picture.shape[1] > 1000 and picture[..., :3].min() < 0.5

@@ -7,9 +7,9 @@ import tensorflow as tf
 from realm_tf.errors import UserError
 from realm_tf.index import store
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.follow import Follower
-from realm_tf.index.job import RefreshJob
 from realm_tf.index.store import IndexWriter, NotFinite, Origin
+from realm_tf.refresh.follower import Follower
+from realm_tf.refresh.job import RefreshJob
 
 _ROWS = {"c" * 64: 6}
 

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages
+from realm_tf.diagnosis.gradient import Diagnosis, cosine
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.models.realm import Realm
 from realm_tf.training import candidates
-from realm_tf.training.diagnosis import Diagnosis, cosine
 from realm_tf.training.pretrain import marginal
 from tests import tiny
 

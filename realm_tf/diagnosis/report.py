@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from realm_tf.files import PathLike, new_file
 
-Found = Mapping[str, Any]  # `training.diagnosis.Diagnosis.measure` and facts of the run
+Found = Mapping[str, Any]  # `diagnosis.gradient.Diagnosis.measure` and facts of the run
 
 COLUMNS = (
     ("softmax_mass", "p(z|x)", "share of the prior over all blocks that the candidates hold"),

@@ -6,7 +6,7 @@ The law: after `update(step)` returns,
 
 or, with `on_stale="warn"`, a warning has been logged instead. `index.step` is the
 training step whose weights made the index that is searched now: its oldest row, where some
-rows are ahead of the others (`realm_tf.index.hot`).
+rows are ahead of the others (`realm_tf.refresh.incremental`).
 
 With `wait`, training stands still meanwhile. Otherwise one worker thread embeds, and
 training goes on. Everything else happens on the trainer's thread, inside `update`:
@@ -22,9 +22,10 @@ from typing import Any, Callable, Protocol
 import numpy as np
 from absl import logging
 
-from realm_tf.index.freshness import ALONE, Alone, Freshness
-from realm_tf.index.hot import HotRows
-from realm_tf.index.pace import Pace
+from realm_tf.distribute.processes import SINGLE_PROCESS, SingleProcess
+from realm_tf.refresh.incremental import HotRows
+from realm_tf.refresh.law import Freshness
+from realm_tf.refresh.throttle import Pace
 
 _POLL_SECONDS = 0.2
 
@@ -57,7 +58,7 @@ class Refresher(Freshness):
     wait: let training wait for every refresh as soon as it is due.
     swap: is given what makes a swap, and calls it; see `monitor.SwapMonitor.swap`.
     stopping: whether training has been asked to stop, so that nobody waits any more.
-    together: the processes that share the index, and so swap at the same steps.
+    processes: the processes that share the index, and so swap at the same steps.
     pace: by which the worker yields to training; by default it does not.
     hot: embeds the rows retrieved most before all, in a refresh for which training does
       not wait.
@@ -67,13 +68,14 @@ class Refresher(Freshness):
                embed: Callable[[Callable[[int], None]], np.ndarray], *,
                refresh_every: int, max_staleness: int, on_stale: str = "block",
                wait: bool = False, swap: Callable[[Callable[[], None]], None] | None = None,
-               stopping: Callable[[], bool] = lambda: False, together: Alone = ALONE,
+               stopping: Callable[[], bool] = lambda: False,
+               processes: SingleProcess = SINGLE_PROCESS,
                pace: Pace | None = None, hot: HotRows | None = None):
     if max_staleness < refresh_every:
       raise ValueError(
           f"max_staleness ({max_staleness}) below refresh_every ({refresh_every}) "
           "would stop training at every step to wait for a refresh not yet due")
-    super().__init__(0, max_staleness, on_stale, together)  # the step is set by `start`
+    super().__init__(0, max_staleness, on_stale, processes)  # the step is set by `start`
     self._index = index
     self._snapshot = snapshot
     self._embed = embed
@@ -105,10 +107,10 @@ class Refresher(Freshness):
     swapped = False
     if self._hot:
       self._hot.at(step)
-    if self._running and self._together.all(self._running.done()):
+    if self._running and self._processes.all_agree(self._running.done()):
       self._swap()
       swapped = True
-    elif self._running_hot and self._together.all(self._running_hot.done()):
+    elif self._running_hot and self._processes.all_agree(self._running_hot.done()):
       self._swap_hot()
     if not self._running and step - self._started_at >= self._refresh_every:
       self._launch(step, hot_first=not self._wait)
@@ -158,7 +160,7 @@ class Refresher(Freshness):
     self._pace.hurry()
     while not self._running.done() and not self._stopping():
       concurrent.futures.wait([self._running], _POLL_SECONDS)
-    finished = self._together.all(self._running.done())
+    finished = self._processes.all_agree(self._running.done())
     self.seconds_waited += time.monotonic() - begun
     return finished
 

@@ -4,26 +4,8 @@ import time
 
 from absl import logging
 
+from realm_tf.distribute.processes import SingleProcess
 from realm_tf.errors import UserError
-
-
-class Alone:
-  """What the processes that train together agree on, where there is one of them.
-
-  Only those that share an index need to agree: it must be swapped in all at the same
-  step. All of them then call these at the same points; see `training.replicas.Together`.
-  """
-
-  def all(self, flag: bool) -> bool:
-    """Whether all processes say so."""
-    return flag
-
-  def chief(self, value: int) -> int:
-    """The value of process 0."""
-    return value
-
-
-ALONE = Alone()
 
 
 class Freshness:
@@ -36,9 +18,10 @@ class Freshness:
     rows_per_second: embedded, when the last index was made.
   """
 
-  def __init__(self, index_step: int, max_staleness: int, on_stale: str, together: Alone):
+  def __init__(self, index_step: int, max_staleness: int, on_stale: str,
+               processes: SingleProcess):
     self._max_staleness, self._on_stale = max_staleness, on_stale
-    self._together = together
+    self._processes = processes
     self._weights_of = time.time()
     self._warned_at: int | None = None
     self.index_step = index_step
@@ -68,7 +51,7 @@ class Freshness:
 
   def _raise_in_all(self, error: BaseException | None) -> None:
     """Raises what this process's part of an index failed with; or that another's did."""
-    if self._together.all(error is None):
+    if self._processes.all_agree(error is None):
       return
     raise error or UserError("another process could not make its share of the index; its "
                              "own output says why")

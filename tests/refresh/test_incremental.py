@@ -10,9 +10,9 @@ from realm_tf.config import PretrainConfig, RealmConfig
 from realm_tf.errors import UserError
 from realm_tf.index.embed import collect
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.hot import HotRows, hottest
-from realm_tf.index.pace import Pace
-from realm_tf.index.refresh import Refresher
+from realm_tf.refresh.incremental import HotRows, hottest
+from realm_tf.refresh.refresher import Refresher
+from realm_tf.refresh.throttle import Pace
 
 _LONG = 30  # seconds: a deadlock fails the test instead of hanging it
 _ROWS, _SIZE = 10, 3

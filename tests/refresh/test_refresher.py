@@ -7,8 +7,8 @@ import pytest
 
 from realm_tf.errors import UserError
 from realm_tf.index.embed import collect
-from realm_tf.index.pace import Pace
-from realm_tf.index.refresh import NoRefresh, Refresher
+from realm_tf.refresh.refresher import NoRefresh, Refresher
+from realm_tf.refresh.throttle import Pace
 
 _LONG = 30  # seconds: a deadlock fails the test instead of hanging it
 

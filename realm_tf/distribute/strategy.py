@@ -1,0 +1,84 @@
+"""The strategy (tf.distribute) that trains a model, by name."""
+
+import json
+import os
+
+import tensorflow as tf
+
+from realm_tf.errors import UserError
+
+HEARTBEAT_SECONDS = 100  # without a sign of life, and a process counts as dead
+
+
+def make_strategy(kind: str, tpu: str = "local", zone: str | None = None,
+                  project: str | None = None) -> tf.distribute.Strategy:
+  """Makes the strategy of that name; a model made in its scope is trained by it.
+
+  Args:
+    kind: "one_device"; "mirrored", all GPUs of this machine, or all logical CPU devices
+      where there is none; "multi_worker", the processes that TF_CONFIG names; "tpu".
+    tpu, zone, project: of `TPUClusterResolver`: the TPU's name or address, "local" on a TPU
+      VM, and where Google's cloud has it.
+
+  Raises:
+    UserError: no such kind or TPU, or TF_CONFIG does not say which processes there are.
+  """
+  if kind == "one_device":
+    return tf.distribute.get_strategy()
+  if kind == "mirrored":
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+  if kind == "multi_worker":
+    _wait_for_heartbeats(workers=_check_tf_config())
+    return tf.distribute.MultiWorkerMirroredStrategy()
+  if kind == "tpu":
+    return _tpu_strategy(tpu, zone, project)
+  raise UserError(f"'{kind}': expected one_device, mirrored, multi_worker or tpu")
+
+
+def _tpu_strategy(name: str, zone: str | None, project: str | None) -> tf.distribute.Strategy:
+  try:
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver(name, zone, project)
+    if name != "local":
+      tf.config.experimental_connect_to_cluster(resolver)
+    tf.tpu.experimental.initialize_tpu_system(resolver)
+    return tf.distribute.TPUStrategy(resolver)
+  except (tf.errors.OpError, ValueError, RuntimeError, OSError) as error:
+    raise UserError(f"--strategy=tpu: no TPU '{name}' can be had here: "
+                    f"{str(error).strip().splitlines()[0][:200]}") from error
+
+
+def is_tpu(strategy: tf.distribute.Strategy) -> bool:
+  """Whether XLA compiles what runs on the replicas, which then needs fixed shapes."""
+  return isinstance(strategy, tf.distribute.TPUStrategy)
+
+
+def _check_tf_config() -> int:
+  """How many processes there are."""
+  try:
+    found = json.loads(os.environ.get("TF_CONFIG", ""))
+    workers, task = found["cluster"]["worker"], found["task"]
+    if task["type"] == "worker" and 0 <= task["index"] < len(workers):
+      return len(workers)
+  except (json.JSONDecodeError, KeyError, TypeError):
+    pass
+  raise UserError(
+      'TF_CONFIG: expected {"cluster": {"worker": ["host:port", ...]}, "task": '
+      '{"type": "worker", "index": N}}, N being which of the workers this process is')
+
+
+def _wait_for_heartbeats(workers: int) -> None:
+  """Lets a process be silent for longer than TensorFlow's 10 s before it counts as dead.
+
+  One that embeds on a busy machine may be, and then all of them end: with an error from
+  whatever they wait for together next. There is no public way to say so, but what is
+  configured before the strategy is made, it leaves as it is.
+  """
+  # pylint: disable=import-outside-toplevel
+  from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+  from tensorflow.python.eager import context
+  context.context().configure_coordination_service(
+      "standalone", service_leader="/job:worker/replica:0/task:0",
+      coordinated_jobs=[coordination_config_pb2.CoordinatedJob(name="worker",
+                                                               num_tasks=workers)],
+      heartbeat_timeout_in_ms=1000 * HEARTBEAT_SECONDS)
