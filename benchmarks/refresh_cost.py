@@ -2,22 +2,18 @@
 
     realm run --config=configs/demo.py --workdir=runs/demo
     python benchmarks/refresh_cost.py --workdir=runs/demo --steps=120 --rounds=3 \
-        --modes=frozen,async:0.5,async:0.5:0.1 --json=refresh.json
+        --modes=frozen,async:0.5,sync --json=refresh.json
 
 Pre-trains from the run's ICT model for some steps in each mode, in a temporary folder. A
-mode is `config.pretrain.refresh`, and behind colons `refresh_share` and `refresh_first`:
-"frozen" is no refresh, "async:0.5" a thread that works half of the time, "async:0.5:0.1"
-the same, and a tenth of the rows, those retrieved most, is embedded before all.
+mode is `config.pretrain.refresh`, and behind a colon `refresh_share`: "frozen" is no
+refresh, "async:0.5" a thread that works half of the time.
 
 With --rounds the modes take turns, and the median over the rounds is shown. All figures
 leave out the first quarter of the steps (tracing):
 
     steps/s             waits and swaps counted
     ratio               to the steps/s of the first mode, in the same round
-    staleness           of the index, in steps: mean and maximum; its oldest row counts
-    retrieved           `retrieved_staleness`: in the mean over the rows that were retrieved.
-                        What `refresh_first` is worth: where it is 0, all rows are as old as
-                        the index, and this is its staleness
+    staleness           of the index, in steps: mean and maximum
     swaps, waited       of the whole run: how often the whole index was replaced; seconds
                         that training waited for that
 """
@@ -30,7 +26,6 @@ import statistics
 import sys
 import tempfile
 from typing import Any
-from unittest import mock
 
 from absl import app, flags
 from machine import processor
@@ -39,23 +34,22 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "A run with its ICT done.", requ
 _STEPS = flags.DEFINE_integer("steps", 120, "Of each mode.", lower_bound=2)
 _EVERY = flags.DEFINE_integer("refresh_every", 30, "Steps between refreshes.")
 _MODES = flags.DEFINE_list(
-    "modes", ["frozen", "async:1", "async:0.5", "async:0.5:0.1", "sync", "rerank"],
-    "What to time: refresh[:share[:first]].")
+    "modes", ["frozen", "async:1", "async:0.5", "sync", "rerank"],
+    "What to time: refresh[:share].")
 _ROUNDS = flags.DEFINE_integer("rounds", 1, "How often, in turn.", lower_bound=1)
 _JSON = flags.DEFINE_string("json", None, "File for the results.")
 
 _COLUMNS = {"steps/s": "steps_per_second", "ratio": "ratio", "staleness": "mean_staleness",
-            "max": "max_staleness", "retrieved": "mean_retrieved_staleness",
-            "swaps": "swaps", "waited": "seconds_waited", "rows/s": "rows_per_second"}
+            "max": "max_staleness", "swaps": "swaps", "waited": "seconds_waited",
+            "rows/s": "rows_per_second"}
 
 
 def _config(config, mode: str):
   """The run's config in this mode."""
-  refresh, *shares = mode.split(":")
-  share, first = [*shares, *[""] * 2][:2]
+  refresh, _, share = mode.partition(":")
   return dataclasses.replace(config, checkpoint_every=0, pretrain=dataclasses.replace(
       config.pretrain, steps=_STEPS.value, refresh=refresh, refresh_every=_EVERY.value,
-      max_staleness=2 * _EVERY.value, refresh_first=float(first or 0),
+      max_staleness=2 * _EVERY.value,
       refresh_share=float(share or config.pretrain.refresh_share)))
 
 
@@ -64,19 +58,13 @@ def _train(run, mode: str) -> tuple[list[dict[str, float]], int]:
   import numpy as np  # pylint: disable=import-outside-toplevel
 
   from realm_tf.training import pretrain  # pylint: disable=import-outside-toplevel
-  from realm_tf.training.log import Log  # pylint: disable=import-outside-toplevel
-  steps, add = [], Log.add
-
-  def noted(log: Log, metrics: dict[str, float]) -> None:
-    steps.append(metrics)
-    add(log, metrics)
-
+  steps: list[dict[str, float]] = []
   model = run.model("ict")
   banned = np.arange(run.corpus.num_blocks, dtype=np.int32)[:, None]
-  with tempfile.TemporaryDirectory() as folder, mock.patch.object(Log, "add", noted):
+  with tempfile.TemporaryDirectory() as folder:
     _, refresher = pretrain.train_pretrain(
         _config(run.config, mode), run.corpus, run.passages, model, run.index(model), banned,
-        pathlib.Path(folder))
+        pathlib.Path(folder), on_step=[lambda _, metrics: steps.append(metrics)])
   return steps, refresher.swaps
 
 
@@ -85,15 +73,11 @@ def _timed(run, mode: str) -> dict[str, Any]:
   steps = steps[_STEPS.value // 4:]
   seconds, staleness = ([metrics[name] for metrics in steps]
                         for name in ("step_seconds", "index_staleness"))
-  # Where no row is ahead of the others, what is retrieved is as old as the index.
-  retrieved = [metrics.get("retrieved_staleness", metrics["index_staleness"])
-               for metrics in steps]
   gc.collect()  # the graphs of this mode
   return {"mode": mode, "steps_per_second": 1 / statistics.mean(seconds),
           "median_step_seconds": statistics.median(seconds), "swaps": swaps,
           "seconds_waited": steps[-1].get("index_seconds_waited", 0.0),
           "mean_staleness": statistics.mean(staleness), "max_staleness": max(staleness),
-          "mean_retrieved_staleness": statistics.mean(retrieved),
           "rows_per_second": steps[-1].get("index_rows_per_second", 0.0)}
 
 

@@ -13,9 +13,9 @@ import realm_tf
 _PACKAGE = pathlib.Path(realm_tf.__file__).parent
 
 # A module imports only from its own layer and those above it.
-_LAYERS = ("errors", "files", "progress", "assets", "config", "native", "distribute", "text",
-           "corpus", "examples", "models", "index", "refresh", "training", "diagnosis",
-           "evaluation", "serving", "cli")
+_LAYERS = ("errors", "files", "progress", "assets", "registry", "config", "native",
+           "distribute", "text", "corpus", "examples", "models", "index", "refresh",
+           "training", "diagnosis", "evaluation", "serving", "cli")
 
 
 def _layer(module: str) -> int:

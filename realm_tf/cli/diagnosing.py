@@ -1,6 +1,5 @@
 """`realm diagnose`: how good the gradient of a truncated and stale retrieval is."""
 
-import functools
 import pathlib
 from typing import Any
 
@@ -10,11 +9,12 @@ from absl import logging
 from realm_tf import files
 from realm_tf.cli.run_folder import RunFolder
 from realm_tf.diagnosis import report
+from realm_tf.diagnosis.by_step import choose_by, make_diagnosis
 from realm_tf.errors import UserError
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
-from realm_tf.training.pretrain import marginal
-from realm_tf.training.sample import choose_by, held_out_sentences, make_diagnosis
+from realm_tf.registry import LOSSES
+from realm_tf.training.held_out import held_out_sentences
 
 
 def diagnose(run: RunFolder, stage: str, sentences: int | None, blocks: int | None
@@ -33,7 +33,7 @@ def diagnose(run: RunFolder, stage: str, sentences: int | None, blocks: int | No
   sentences = settings.sentences if sentences is None else sentences
   sample = held_out_sentences(run.config, run.corpus, run.banned, sentences)
   diagnosis = make_diagnosis(
-      run.config, run.passages, model, sample, functools.partial(marginal, run.config),
+      run.config, run.passages, model, sample, LOSSES[run.config.pretrain.loss],
       sentences, settings.blocks if blocks is None else blocks)
   found = diagnosis.measure(
       {name: choose_by(run.config, model, index, run.passages)

@@ -16,6 +16,7 @@ from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.matching import find_occurrences
 from realm_tf.corpus.readers import read_documents
 from realm_tf.corpus.store import write_store
+from realm_tf.diagnosis.by_step import diagnose_by_step
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
@@ -88,8 +89,10 @@ def pretrain(run: RunFolder) -> None:
   if run.config.reading.steps:
     train_reading(run.config, run.corpus, run.passages, model, index, banned,
                   run.path / "pretrain" / "reading")
-  _, refresher = train_pretrain(run.config, run.corpus, run.passages, model, index, banned,
-                                run.path / "pretrain")
+  _, refresher = train_pretrain(
+      run.config, run.corpus, run.passages, model, index, banned, run.path / "pretrain",
+      before_step=[diagnose_by_step(run.config, run.corpus, run.passages, model, index,
+                                    banned)])
   run.finish("pretrain", model, started, refreshes=refresher.swaps)
 
 

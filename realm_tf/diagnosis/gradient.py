@@ -26,7 +26,7 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.examples.pretraining import PretrainingBatch
 from realm_tf.index.embed import length_batches
 from realm_tf.models.realm import Realm
-from realm_tf.training.candidates import read_pairs
+from realm_tf.training.reads import mask_log_probs, masked_sentences
 
 # loss(scores [B, C], log_probs [B, C, M], weights [B, M]) -> the mean loss of the batch.
 Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
@@ -125,7 +125,9 @@ class Diagnosis:
     def read(batch: PretrainingBatch, owner: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
       """Sentence and block of each pair -> log probabilities [pairs, M]."""
       chosen = tf.nest.map_structure(lambda field: tf.gather(field, owner), batch)
-      return read_pairs(model, passages, chosen, rows[:, None])
+      pairs = passages.after(masked_sentences(chosen), rows[:, None],
+                             config.pretrain.encoder_length)
+      return mask_log_probs(model, chosen, [pairs])[:, 0]
 
     self._embed_queries = tf.function(embed_queries, input_signature=[spec])
     self._embed_documents = tf.function(embed_documents, input_signature=[rows_spec])

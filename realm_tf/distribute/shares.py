@@ -111,36 +111,50 @@ def part_of(batch: Any, number: int | tf.Tensor, size: int | tf.Tensor) -> Any:
 
 def mean_over_parts(compute: Callable[[Any], Any], batch: Any, size: int,
                     parts: int) -> Any:
-  """The mean of `compute` over equal parts of the batch, one after the other.
+  """The first that `over_parts` returns, where `compute` returns nothing else."""
+  return over_parts(lambda part: (compute(part), None), batch, size, parts)[0]
+
+
+def over_parts(compute: Callable[[Any], tuple[Any, tf.Tensor | None]], batch: Any, size: int,
+               parts: int) -> tuple[Any, tf.Tensor | None]:
+  """Computes on equal parts of the batch, one after the other.
 
   So memory is that of one part (gradient accumulation).
 
   Args:
-    compute: from a part to gradients and metrics in any structure; a gradient may be
-      None. It must not talk to other replicas.
+    compute: from a part to gradients and metrics in any structure, of which the mean over
+      the parts is taken (a gradient may be None), and a tensor with a row for each example,
+      or None. It must not talk to other replicas.
     batch: tensors with an example per row.
     size: of the batch, a multiple of `parts`.
     parts: how many.
+
+  Returns:
+    The means, and the rows of all parts after each other.
   """
   if parts == 1:
     return compute(batch)
   size = size // parts
-  first = compute(part_of(batch, 0, size))
+  first, rows = compute(part_of(batch, 0, size))
   flat = [value if value is None else tf.convert_to_tensor(value)
           for value in tf.nest.flatten(first)]
   there = [i for i, value in enumerate(flat) if value is not None]
+  every = [] if rows is None else [tf.TensorArray(rows.dtype, parts).write(0, rows)]
 
-  def add(number: tf.Tensor, *sums: tf.Tensor):
-    values = tf.nest.flatten(compute(part_of(batch, number, size)))
-    return number + 1, *(total + tf.convert_to_tensor(values[i])
-                         for total, i in zip(sums, there))
+  def add(number: tf.Tensor, every: list[tf.TensorArray], *sums: tf.Tensor):
+    values, rows = compute(part_of(batch, number, size))
+    values = tf.nest.flatten(values)
+    return (number + 1, [array.write(number, rows) for array in every],
+            *(total + tf.convert_to_tensor(values[i]) for total, i in zip(sums, there)))
 
-  _, *sums = tf.while_loop(lambda number, *_: number < parts, add,
-                           [tf.constant(1), *(flat[i] for i in there)],
-                           parallel_iterations=1)
+  _, every, *sums = tf.while_loop(lambda number, *_: number < parts, add,
+                                  [tf.constant(1), every, *(flat[i] for i in there)],
+                                  parallel_iterations=1)
   for i, total in zip(there, sums):
     flat[i] = total / parts
-  return tf.nest.pack_sequence_as(first, flat)
+  means = tf.nest.pack_sequence_as(first, flat)
+  return means, None if rows is None else tf.reshape(
+      every[0].stack(), tf.concat([[size * parts], tf.shape(rows)[1:]], 0))
 
 
 # What follows is called on each replica, inside a step.

@@ -94,8 +94,7 @@ class CorpusEmbedder:
 
 
 def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
-            on_rows: OnRows = lambda count: None, first: int = 0,
-            table: np.ndarray | None = None) -> np.ndarray:
+            on_rows: OnRows = lambda count: None, first: int = 0) -> np.ndarray:
   """Puts the batches in the order of their rows: [N, D] float32.
 
   Args:
@@ -103,9 +102,8 @@ def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
     num_rows: N.
     on_rows: is told how many rows each batch had; may raise to stop the work.
     first: of the rows.
-    table: into whose rows they are put, so that some may be left as they are; a new one by
-      default.
   """
+  table = None
   for rows, embeddings in batches:
     if not np.isfinite(embeddings).all():
       raise NotFinite(f"the embedding of block {rows[0]} is not finite: the document "

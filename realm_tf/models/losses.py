@@ -5,6 +5,9 @@ Sources: REALM (Guu et al. 2020, arXiv 2002.08909), ORQA (Lee et al. 2019,
 arXiv 1906.00300).
 """
 
+import dataclasses
+from typing import Callable
+
 import tensorflow as tf
 
 
@@ -41,6 +44,34 @@ def per_mask_loss(relevance: tf.Tensor, mask_log_probs: tf.Tensor,
   log_probs = tf.reduce_logsumexp(
       log_prior(relevance)[:, :, None] + mask_log_probs, axis=1)  # [B, M]
   return -tf.reduce_sum(log_probs * weights, axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class MarginalLoss:
+  """The mean over a batch of a loss that sums over candidates.
+
+  Attributes:
+    of_examples: f(x, z) [B, K], log p(y_j|z,x) [B, K, M], weights [B, M] -> [B].
+    over_masks: the mean is over masks instead of examples.
+  """
+  of_examples: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+  over_masks: bool = False
+
+  def __call__(self, relevance: tf.Tensor, mask_log_probs: tf.Tensor, weights: tf.Tensor,
+               masks: tf.Tensor | None = None) -> tf.Tensor:
+    """The mean loss, a scalar.
+
+    Of a part of a batch, `masks` is how many masks a part has in the mean: then the mean
+    over all parts is the loss of the whole batch. None counts them here.
+    """
+    each = self.of_examples(relevance, mask_log_probs, weights)
+    if not self.over_masks:
+      return tf.reduce_mean(each)
+    return tf.reduce_sum(each) / (tf.reduce_sum(weights) if masks is None else masks)
+
+
+JOINT = MarginalLoss(joint_loss)
+PER_MASK = MarginalLoss(per_mask_loss, over_masks=True)
 
 
 def retrieval_utility(mask_log_probs: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

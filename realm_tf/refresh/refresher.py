@@ -5,8 +5,7 @@ The law: after `update(step)` returns,
     step - index.step <= max_staleness
 
 or, with `on_stale="warn"`, a warning has been logged instead. `index.step` is the
-training step whose weights made the index that is searched now: its oldest row, where some
-rows are ahead of the others (`realm_tf.refresh.incremental`).
+training step whose weights made the index that is searched now.
 
 With `wait`, training stands still meanwhile. Otherwise one worker thread embeds, and
 training goes on. Everything else happens on the trainer's thread, inside `update`:
@@ -20,12 +19,10 @@ import time
 from typing import Any, Callable, Protocol
 
 import numpy as np
-from absl import logging
 
 from realm_tf.distribute.processes import SINGLE_PROCESS, SingleProcess
-from realm_tf.refresh.incremental import HotRows
 from realm_tf.refresh.law import Freshness
-from realm_tf.refresh.throttle import Pace
+from realm_tf.refresh.throttle import Throttle
 
 _POLL_SECONDS = 0.2
 
@@ -59,9 +56,7 @@ class Refresher(Freshness):
     swap: is given what makes a swap, and calls it; see `monitor.SwapMonitor.swap`.
     stopping: whether training has been asked to stop, so that nobody waits any more.
     processes: the processes that share the index, and so swap at the same steps.
-    pace: by which the worker yields to training; by default it does not.
-    hot: embeds the rows retrieved most before all, in a refresh for which training does
-      not wait.
+    throttle: by which the worker yields to training; by default it does not.
   """
 
   def __init__(self, index: SwappableIndex, snapshot: Callable[[], None],
@@ -70,7 +65,7 @@ class Refresher(Freshness):
                wait: bool = False, swap: Callable[[Callable[[], None]], None] | None = None,
                stopping: Callable[[], bool] = lambda: False,
                processes: SingleProcess = SINGLE_PROCESS,
-               pace: Pace | None = None, hot: HotRows | None = None):
+               throttle: Throttle | None = None):
     if max_staleness < refresh_every:
       raise ValueError(
           f"max_staleness ({max_staleness}) below refresh_every ({refresh_every}) "
@@ -83,11 +78,9 @@ class Refresher(Freshness):
     self._wait = wait
     self._around_swap = swap or (lambda assign: assign())
     self._stopping = stopping
-    self._pace = pace or Pace(1.0)
+    self._throttle = throttle or Throttle(1.0)
     self._worker = concurrent.futures.ThreadPoolExecutor(1, "index-refresh")
-    self._hot = hot
     self._running: concurrent.futures.Future | None = None
-    self._running_hot: concurrent.futures.Future | None = None  # done before `_running`
     self._started_at = 0
     self._started_time = time.time()
     self._stop = threading.Event()
@@ -105,15 +98,11 @@ class Refresher(Freshness):
   def update(self, step: int) -> bool:
     """To be called before each training step; whether a new index was swapped in."""
     swapped = False
-    if self._hot:
-      self._hot.at(step)
     if self._running and self._processes.all_agree(self._running.done()):
       self._swap()
       swapped = True
-    elif self._running_hot and self._processes.all_agree(self._running_hot.done()):
-      self._swap_hot()
     if not self._running and step - self._started_at >= self._refresh_every:
-      self._launch(step, hot_first=not self._wait)
+      self._launch(step)
       if self._wait and self._finished():
         self._swap()
         swapped = True
@@ -124,32 +113,25 @@ class Refresher(Freshness):
   def close(self) -> None:
     """Stops a running refresh between two batches and joins the thread."""
     self._stop.set()
-    self._pace.hurry()
+    self._throttle.hurry()
     self._worker.shutdown(wait=True, cancel_futures=True)
-    self._running = self._running_hot = None
+    self._running = None
 
-  def metrics(self, step: int) -> dict[str, float]:
-    return super().metrics(step) | (self._hot.metrics() if self._hot else {})
-
-  def _launch(self, step: int, hot_first: bool = False) -> None:
+  def _launch(self, step: int) -> None:
     self._snapshot()
     self._started_at, self._started_time = step, time.time()
-    self._pace.begin()
-    if self._hot and hot_first:
-      self._hot.begin()
-      self._running_hot = self._worker.submit(self._work, self._hot.embed)
-    self._running = self._worker.submit(self._work, self._embed)
+    self._throttle.begin()
+    self._running = self._worker.submit(self._work)
 
-  def _work(self, embed: Callable[[Callable[[int], None]], np.ndarray]
-            ) -> tuple[Any, float]:
+  def _work(self) -> tuple[Any, float]:
     begun = time.monotonic()
 
     def check(count: int) -> None:
       if self._stop.is_set():
         raise Stopped()
-      self._pace.rest()
+      self._throttle.rest()
 
-    embeddings = embed(check)
+    embeddings = self._embed(check)
     rate = len(embeddings) / max(1e-9, time.monotonic() - begun)
     return self._index.prepare(embeddings), rate
 
@@ -157,7 +139,7 @@ class Refresher(Freshness):
     """Waits for the running refresh; false if training was asked to stop meanwhile."""
     begun = time.monotonic()
     assert self._running is not None
-    self._pace.hurry()
+    self._throttle.hurry()
     while not self._running.done() and not self._stopping():
       concurrent.futures.wait([self._running], _POLL_SECONDS)
     finished = self._processes.all_agree(self._running.done())
@@ -167,27 +149,10 @@ class Refresher(Freshness):
   def _swap(self) -> None:
     running, self._running = self._running, None
     assert running is not None
-    self._hot_result()
     self._raise_in_all(running.exception())
     prepared, rows_per_second = running.result()
     self._around_swap(lambda: self._index.assign(prepared, self._started_at))
     self._swapped(self._started_at, self._started_time, rows_per_second)
-
-  def _swap_hot(self) -> None:
-    """The index is not of a new step by this, so it counts for no swap and no churn."""
-    assert self._hot is not None
-    self._index.assign(self._hot_result(), self.index_step)
-    count = self._hot.swapped(self._started_at)
-    logging.info("the %d rows retrieved most are of step %d, the others of step %d", count,
-                 self._started_at, self.index_step)
-
-  def _hot_result(self) -> Any:
-    """What `_running_hot` prepared, if it was there; raises what it raised."""
-    running, self._running_hot = self._running_hot, None
-    if not running:
-      return None
-    self._raise_in_all(running.exception())
-    return running.result()[0]
 
   def _enforce(self, step: int) -> bool:
     """Waits until the law holds, or warns once per index that it does not."""

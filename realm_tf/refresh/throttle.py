@@ -5,7 +5,7 @@ import time
 from typing import Callable
 
 
-class Pace:
+class Throttle:
   """Lets a worker rest between its batches, so that it works a share of the time.
 
   The batches of a thread go through the same pools of threads as the trainer's

@@ -1,10 +1,8 @@
-"""The K candidates of a masked sentence: found, scored by fresh towers, read.
+"""The K candidates of a masked sentence, as the index finds them.
 
-Guu et al. 2020, sections 3.1 and 3.3. Shape letters: B batch, K candidates, M masks, V
-vocabulary, D projection.
+Guu et al. 2020, sections 3.1 and 3.3. Shape letters: B batch, K candidates, M masks, R
+banned rows, V vocabulary, D projection.
 """
-
-from typing import Callable, Sequence
 
 import tensorflow as tf
 
@@ -14,7 +12,7 @@ from realm_tf.distribute import shares
 from realm_tf.examples.pretraining import PretrainingBatch
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
-from realm_tf.text.inputs import Packed
+from realm_tf.training import reads
 
 
 def candidates(index: RowIndex, passages: Passages, queries: tf.Tensor,
@@ -59,77 +57,18 @@ def relevance(model: Realm, passages: Passages, queries: tf.Tensor, rows: tf.Ten
 
   A block that several queries retrieved is embedded once.
   """
-  documents, place = _distinct(model, passages, rows)
-  return _products(queries, model.retriever.embed_documents(documents), place)
-
-
-def fresh_relevance(model: Realm, passages: Passages, query: Packed, rows: tf.Tensor
-                    ) -> tf.Tensor:
-  """f(x, z) by both fresh towers: packed queries [B, T], [B, K] rows -> [B, K]."""
-  documents, place = _distinct(model, passages, rows)
-  of_queries, of_documents = model.retriever(query, documents)
-  return _products(of_queries, of_documents, place)
-
-
-def _distinct(model: Realm, passages: Passages, rows: tf.Tensor
-              ) -> tuple[Packed, tf.Tensor]:
-  """The blocks that are among [B, K] rows, each once, and which of them each row is."""
-  unique, place = tf.unique(tf.reshape(rows, [-1]))
-  packed = passages.documents(unique, model.config.retriever.document_length)
-  return packed, tf.reshape(place, tf.shape(rows))
-
-
-def _products(queries: tf.Tensor, documents: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-  return tf.einsum("bd,bkd->bk", queries, tf.gather(documents, place))
+  documents, place = reads.distinct_documents(model, passages, rows)
+  return reads.relevance(queries, model.retriever.embed_documents(documents), place)
 
 
 def mask_log_probs(model: Realm, passages: Passages, batch: PretrainingBatch,
                    rows: tf.Tensor) -> tf.Tensor:
-  """log p(y_j | z, x) of each mask with each candidate: [B, K] rows -> [B, K, M].
-
-  Candidate 0 is the null document: where rows are padded, those pairs are read by
-  themselves, since they are short.
-  """
-  return _by_candidate(model, lambda part: read_pairs(model, passages, batch, part), rows)
-
-
-def read_pairs(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor
-               ) -> tf.Tensor:
-  """As `mask_log_probs`, but all pairs padded alike: [B, K] rows -> [B * K, M]."""
-  packed, (positions, labels, weights) = _pairs(
-      model, passages, batch, rows, (batch.positions, batch.labels, batch.weights))
-  return model.encoder.mask_log_probs(packed, positions, labels, weights)
+  """log p(y_j | z, x) of each mask with each candidate: [B, K] rows -> [B, K, M]."""
+  return reads.mask_log_probs(model, batch, reads.pack_pairs(model, passages, batch, rows))
 
 
 def mask_distributions(model: Realm, passages: Passages, batch: PretrainingBatch,
                        rows: tf.Tensor) -> tf.Tensor:
   """log p(. | z, x) at each mask with each candidate: [B, K] rows -> [B, K, M, V]."""
-  def read(rows: tf.Tensor) -> tf.Tensor:
-    packed, (positions, weights) = _pairs(
-        model, passages, batch, rows, (batch.positions, batch.weights))
-    return model.encoder.mask_distributions(packed, positions, weights)
-
-  return _by_candidate(model, read, rows)
-
-
-def _pairs(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor,
-           fields: Sequence[tf.Tensor]) -> tuple[Packed, list[tf.Tensor]]:
-  """B * K packed pairs, and the fields [B, M] of the batch for each of them."""
-  packed = passages.after(questions_of(batch), rows, model.config.pretrain.encoder_length)
-  return packed, [tf.repeat(field, tf.shape(rows)[1], axis=0) for field in fields]
-
-
-def questions_of(batch: PretrainingBatch) -> tf.RaggedTensor:
-  """[B, (T)]: the masked sentences without special tokens."""
-  lengths = tf.reduce_sum(tf.cast(batch.query.mask, tf.int32), 1) - 2
-  return tf.RaggedTensor.from_tensor(batch.query.ids[:, 1:], lengths)
-
-
-def _by_candidate(model: Realm, read: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor
-                  ) -> tf.Tensor:
-  """Reads [B, K] pairs, of which `read` gives [B * K, ...]: [B, K, ...]."""
-  parts = []
-  for part in [rows] if model.encoder.bert.packs else [rows[:, :1], rows[:, 1:]]:
-    flat = read(part)
-    parts.append(tf.reshape(flat, tf.concat([tf.shape(part), tf.shape(flat)[1:]], 0)))
-  return tf.concat(parts, 1)
+  pairs = reads.pack_pairs(model, passages, batch, rows)
+  return reads.mask_distributions(model, batch, pairs)

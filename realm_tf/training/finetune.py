@@ -26,9 +26,9 @@ from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
-from realm_tf.training import fixed
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
+from realm_tf.training.reads import by_candidate, flat
 
 
 class Beam(NamedTuple):
@@ -125,7 +125,7 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
     return Beam(question, vectors, places.stand_in(batch.number, rows), pairs, correct)
 
   def of_part(given: Any):
-    beam = (given._replace(pairs=fixed.flat(given.pairs)) if fixed_lengths
+    beam = (given._replace(pairs=flat(given.pairs)) if fixed_lengths
             else look_up(*given))
     with tf.GradientTape() as tape:
       loss, metrics = _loss(model, beam, read_blocks)
@@ -147,7 +147,7 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
     if fixed_lengths:  # the host packs, of the whole batch
       looked_up = look_up(*given)
       given = looked_up._replace(
-          pairs=fixed.by_candidate(looked_up.pairs, rows[:, :read_blocks]),
+          pairs=by_candidate(looked_up.pairs, rows[:, :read_blocks]),
           correct=tf.ensure_shape(looked_up.correct, [
               finetune.batch_size,
               read_blocks * finetune.reader_length * config.encoder.max_span_width]))

@@ -4,7 +4,7 @@ import contextlib
 import pathlib
 import signal
 import time
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +19,8 @@ from realm_tf.training.log import Log, Window
 
 _RECORDS = 50  # points in a stage's curves, at least
 StepFunction = Callable[[Any], dict[str, tf.Tensor]]
+BeforeStep = Callable[[int], dict[str, float]]  # the number of the step -> more metrics
+OnStep = Callable[[int, dict[str, float]], None]  # the number of steps done, its metrics
 
 
 class Interrupted(Exception):
@@ -83,7 +85,7 @@ class Loop:
     return bool(self._stop)
 
   def run(self, batches: Iterable[Any], step_function: StepFunction, *,
-          before_step: Callable[[int], dict[str, float]] = lambda step: {},
+          before_step: Sequence[BeforeStep] = (), on_step: Sequence[OnStep] = (),
           on_record: Callable[[int], None] = lambda step: None,
           seen: Callable[[], dict[str, np.ndarray]] = dict) -> None:
     """Trains to the last step.
@@ -94,7 +96,8 @@ class Loop:
     Args:
       batches: one per step, beginning with `first_step`.
       step_function: one step of training; its metrics are scalars.
-      before_step: runs on this thread before each step; may add metrics.
+      before_step: run on this thread before each step; they may add metrics.
+      on_step: run on this thread after each step; they are told its metrics.
       on_record: runs after each record of the curves.
       seen: what the last step saw besides its batch, saved with it where it went wrong.
 
@@ -107,13 +110,17 @@ class Loop:
     with stop_requests() as self._stop, progress(self._steps - first, self._name) as bar:
       for step, (batch, waited) in zip(range(first, self._steps), _timed(batches)):
         begun = time.monotonic()
-        metrics = {"input_wait_seconds": waited} | before_step(step)
+        metrics = {"input_wait_seconds": waited}
+        for callback in before_step:
+          metrics |= callback(step)
         self._stop_if_asked(step)
         metrics |= {name: float(value) for name, value in step_function(batch).items()}
         self._check(metrics, step, batch, seen)
         metrics["step_seconds"] = time.monotonic() - begun
         self.log.add(metrics)
         self._step.assign(step + 1)
+        for observer in on_step:
+          observer(step + 1, metrics)
         bar.update()
         if (step + 1) % record_every == 0 or step + 1 == self._steps:
           means = self.log.record(step + 1)

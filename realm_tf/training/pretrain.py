@@ -1,12 +1,18 @@
 """REALM pre-training (Guu et al. 2020, sections 3.2 to 3.4).
 
+    p(y|x) = sum over z of p(y|z,x) p(z|x),   p(z|x) = softmax of f(x, z)
+
 Retriever and encoder learn together from masked salient spans, while the index is kept
-fresh. Shape letters: B batch, K candidates, M masks, T tokens, D projection.
+fresh. The stale index only chooses the K candidates that the sum is over; `loss_fn` scores
+and reads them by the weights as they are.
+
+Shape letters: B batch, K candidates, M masks, U documents, D projection, N blocks, R banned
+rows.
 """
 
-import functools
 import pathlib
-from typing import Any, Callable
+import time
+from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -16,39 +22,96 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
-from realm_tf.distribute.processes import SINGLE_PROCESS, process_group
+from realm_tf.distribute.processes import num_processes, process_index
+from realm_tf.distribute.shares import Metrics
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
-from realm_tf.index.embed import CorpusEmbedder, collect
+from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.index.interface import RowIndex
-from realm_tf.models import losses
+from realm_tf.models.losses import MarginalLoss
 from realm_tf.models.realm import Realm
-from realm_tf.refresh.follower import Follower
-from realm_tf.refresh.incremental import HotRows
+from realm_tf.refresh.make import Refresh, make_refresher
 from realm_tf.refresh.monitor import SwapMonitor
-from realm_tf.refresh.refresher import NoRefresh, Refresher
-from realm_tf.refresh.throttle import Pace
-from realm_tf.training import fixed, overlap
-from realm_tf.training.candidates import (
-  choose,
-  fresh_relevance,
-  mask_log_probs,
-  relevance,
-)
-from realm_tf.training.log import Log
-from realm_tf.training.loop import Loop
+from realm_tf.refresh.refresher import Refresher
+from realm_tf.registry import LOSSES
+from realm_tf.training import reads
+from realm_tf.training.candidates import choose
+from realm_tf.training.gauges import gauges, gradient_norms
+from realm_tf.training.held_out import Sample, embed_sample, held_out_sentences
+from realm_tf.training.loop import BeforeStep, Loop, OnStep
 from realm_tf.training.optimizer import AdamW, make_optimizer
-from realm_tf.training.retrieved import as_markdown, retrieved_examples
-from realm_tf.training.sample import (
-  Sample,
-  diagnose_by_step,
-  embed_sample,
-  held_out_sentences,
-)
-from realm_tf.training.seen import SeenCandidates, in_place
+from realm_tf.training.reads import Reads
+from realm_tf.training.retrieved import show_retrieved
 
-_RECORDS_PER_SHOW = 10  # of the curves; each show costs about a step
+# Sentences, and what else is known of each -> what is to be read of their candidates.
+Pack = Callable[[PretrainingBatch, Any], Reads]
+
+
+class Optimizers(NamedTuple):
+  """Two, so that each part of the model is clipped by its own norm."""
+  retriever: AdamW
+  encoder: AdamW
+
+
+def loss_fn(model: Realm, batch: PretrainingBatch, given: Reads, loss: MarginalLoss,
+            masks: tf.Tensor, padded: bool = False
+            ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """-log p(y|x) over the candidates, all by the weights as they are.
+
+  Args:
+    model: retriever and encoder.
+    batch: B masked sentences.
+    given: what is to be read of their K candidates.
+    loss: `joint` (the paper) or `per_mask` (its published code), or another.
+    masks: see `MarginalLoss`.
+    padded: see `reads.mask_log_probs`.
+
+  Returns:
+    The mean loss; f(x, z) [B, K]; log p(y_j|z,x) [B, K, M].
+  """
+  queries, documents = model.retriever(batch.query, given.documents)  # [B, D], [U, D]
+  scores = reads.relevance(queries, documents, given.place)
+  log_probs = reads.mask_log_probs(model, batch, given.pairs, padded)
+  return loss(scores, log_probs, batch.weights, masks), scores, log_probs
+
+
+def update(model: Realm, optimizers: Optimizers, loss: MarginalLoss, pack: Pack,
+           examples: tuple[PretrainingBatch, Any], size: int, accumulate: int,
+           padded: bool = False) -> tuple[Metrics, tf.Tensor]:
+  """A step of learning on a replica, from its `size` examples of the batch.
+
+  Args:
+    model: trained in place.
+    optimizers: of its two parts.
+    loss: see `loss_fn`.
+    pack: makes what is to be read of some of the examples.
+    examples: masked sentences, and what `pack` needs to know of each besides.
+    size: how many.
+    accumulate: in how many parts they are learnt from.
+    padded: see `loss_fn`.
+
+  Returns:
+    Metrics, and f(x, z) [size, K].
+  """
+  towers = {tower.name: tower.trainable_variables for tower in model.retriever.towers}
+  encoder = {"bert": model.encoder.bert.trainable_variables,
+             "masked_lm": model.encoder.masked_lm.trainable_variables}
+  masks = mean_masks(examples[0], accumulate)
+
+  def of_part(part: tuple[PretrainingBatch, Any]):
+    batch = part[0]
+    with tf.GradientTape() as tape:
+      value, scores, log_probs = loss_fn(model, batch, pack(*part), loss, masks, padded)
+    gradients = tape.gradient(value, (towers, encoder))
+    return (gradients, {"loss": value} | gauges(scores, log_probs, batch.weights, masks)
+            ), scores
+
+  (gradients, metrics), scores = shares.over_parts(of_part, examples, size, accumulate)
+  for name, variables, gradient, optimizer in zip(
+      Optimizers._fields, (towers, encoder), gradients, optimizers):
+    metrics |= gradient_norms(name, *optimizer.apply_by_part(gradient, variables))
+  return metrics, scores
 
 
 def mean_masks(batch: PretrainingBatch, parts: int = 1) -> tf.Tensor:
@@ -56,183 +119,72 @@ def mean_masks(batch: PretrainingBatch, parts: int = 1) -> tf.Tensor:
   return shares.all_mean(tf.reduce_sum(batch.weights)) / parts
 
 
-def marginal(config: RealmConfig, scores: tf.Tensor, log_probs: tf.Tensor,
-             weights: tf.Tensor, masks: tf.Tensor | None = None) -> tf.Tensor:
-  """The mean loss of a batch in the form that the config names.
+class PretrainStep:
+  """A step of the whole batch: the index finds candidates, then the model learns.
 
-  Of a part of a batch where `masks` is its `mean_masks`: the mean over all parts is
-  then the loss of the whole batch.
+  Queries are embedded on the replicas, without a gradient; the search is outside of them,
+  once per process and for the whole batch.
   """
-  if config.pretrain.loss == "joint":
-    return tf.reduce_mean(losses.joint_loss(scores, log_probs, weights))
-  masks = tf.reduce_sum(weights) if masks is None else masks
-  return tf.reduce_sum(losses.per_mask_loss(scores, log_probs, weights)) / masks
+
+  def __init__(self, config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
+               optimizers: Optimizers, spec: Any):
+    """`spec` is that of a batch."""
+    pretrain, strategy = config.pretrain, model.strategy
+    shares.check_shares(strategy, pretrain.batch_size, pretrain.accumulate)
+    shape = [pretrain.batch_size, pretrain.candidates]
+    size, padded = pretrain.batch_size // strategy.num_replicas_in_sync, is_padded(
+        config, strategy)
+
+    def retrieve(batch: PretrainingBatch) -> tf.Tensor:
+      queries = shares.map_shares(strategy, model.retriever.embed_queries, batch.query)
+      rows = choose(pretrain, model, index, passages, queries, batch.banned)
+      return tf.ensure_shape(rows, shape)
+
+    def pack(batch: PretrainingBatch, given: Any) -> Reads:
+      return (reads.unpadded_reads(given, passages.special) if padded
+              else reads.pack(model, passages, batch, given))
+
+    def on_replica(examples: tuple[PretrainingBatch, Any]) -> Metrics:
+      metrics, scores = update(model, optimizers, LOSSES[pretrain.loss], pack, examples, size,
+                               pretrain.accumulate, padded)
+      return metrics | {"scores": scores}
+
+    def train(batch: PretrainingBatch, rows: tf.Tensor) -> tuple[Metrics, tf.Tensor]:
+      given = reads.pack_padded(model, passages, batch, rows) if padded else rows
+      outputs = shares.run_on_shares(strategy, on_replica, (batch, given), shape[0])
+      return outputs, outputs.pop("scores")
+
+    self._retrieve = tf.function(retrieve, input_signature=[spec])
+    self._train = tf.function(train, input_signature=[spec, tf.TensorSpec(shape, tf.int32)])
+    own = shape[0] // num_processes(strategy)
+    self._examples = np.arange(own) + own * process_index(strategy)
+    self._rows = self._scores = tf.zeros(shape)
+
+  def __call__(self, batch: PretrainingBatch) -> Metrics:
+    """Scalars; `retrieval_wait_seconds` is how long finding the candidates took."""
+    begun = time.monotonic()
+    self._rows = self._retrieve(batch)
+    self._rows.numpy()  # where a device retrieves, this waits for it
+    waited = time.monotonic() - begun
+    metrics, self._scores = self._train(batch, self._rows)
+    return metrics | {"retrieval_wait_seconds": waited}
+
+  def seen(self) -> dict[str, np.ndarray]:
+    """What the last step saw besides its batch, b examples of this process's replicas.
+
+    `candidates.rows` [b, K], `.scores` [b, K], `.examples` [b]: which of the batch.
+    """
+    return {"candidates.rows": self._rows.numpy()[self._examples],
+            "candidates.scores": self._scores.numpy(),
+            "candidates.examples": self._examples}
 
 
-def _metrics(loss: tf.Tensor, scores: tf.Tensor, log_probs: tf.Tensor,
-             weights: tf.Tensor, masks: tf.Tensor) -> shares.Metrics:
-  prior = tf.nn.softmax(scores)  # [B, K]
-  utility = losses.retrieval_utility(log_probs, weights)  # [B, K - 1]
-  share = prior[:, 1:] / tf.reduce_sum(prior[:, 1:], 1, keepdims=True)
-  entropy = -tf.reduce_sum(prior * tf.math.log(prior + 1e-20), 1)
-  return {
-      "loss": loss,
-      "retrieval_utility": tf.reduce_mean(tf.reduce_sum(share * utility, 1)),
-      "best_retrieval_utility": tf.reduce_mean(tf.reduce_max(utility, 1)),
-      "null_probability": tf.reduce_mean(prior[:, 0]),
-      "prior_entropy": tf.reduce_mean(entropy),
-      "mask_log_prob_null": tf.reduce_sum(log_probs[:, 0] * weights) / masks,
-  }
+def is_padded(config: RealmConfig, strategy: tf.distribute.Strategy) -> bool:
+  """Whether no shape may depend on the data.
 
-
-def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: Corpus,
-                   embedder: CorpusEmbedder, root: pathlib.Path, monitor: SwapMonitor,
-                   stopping: Callable[[], bool], hot: HotRows | None = None
-                   ) -> Refresher | Follower | NoRefresh:
-  """What keeps the index fresh, in the way that `config.pretrain.refresh` names."""
-  pretrain = config.pretrain
-  if pretrain.refresh in ("frozen", "rerank"):
-    return NoRefresh(int(index.step))
-  law: dict[str, Any] = {
-      "max_staleness": pretrain.max_staleness, "on_stale": pretrain.on_stale,
-      "swap": monitor.swap, "stopping": stopping,
-      "processes": process_group(model.strategy) if index.share else SINGLE_PROCESS}
-  first, end = index.share or (0, corpus.num_blocks)
-  if pretrain.refresh == "job":
-    return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end], **law)
-
-  def snapshot() -> None:
-    embedder.snapshot(model.retriever.document_tower)
-    index.measure_with(monitor.queries())
-
-  def embed(check: Callable[[int], None]) -> np.ndarray:
-    return collect(embedder.batches(first, end), end - first, check, first)
-
-  return Refresher(index, snapshot, embed, refresh_every=pretrain.refresh_every,
-                   wait=pretrain.refresh == "sync", pace=Pace(pretrain.refresh_share),
-                   hot=hot, **law)
-
-
-def make_hot_rows(config: RealmConfig, index: RowIndex, corpus: Corpus,
-                  embedder: CorpusEmbedder) -> HotRows | None:
-  """What is embedded first, if `config.pretrain.refresh_first` says that some rows are."""
-  first = index.share[0] if index.share else 0
-
-  def embed_into(rows: np.ndarray, table: np.ndarray, check: Callable[[int], None]) -> None:
-    if len(rows):
-      collect(embedder.some(rows), len(rows), check, first, table)
-
-  share = config.pretrain.refresh_first
-  return HotRows(index, corpus.num_blocks, share, embed_into) if share else None
-
-
-def _norms(name: str, norm: tf.Tensor, of_parts: dict[str, tf.Tensor]) -> shares.Metrics:
-  name = f"{name}_gradient_norm"
-  parts = {f"{name}@{part}": value for part, value in of_parts.items()}
-  return {name: norm, **(parts if len(parts) > 1 else {})}
-
-
-def chooser(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
-            hot: HotRows | None = None) -> Callable[[PretrainingBatch], tf.Tensor]:
-  """The first half of a step: a whole batch -> its candidates, [B, K] rows.
-
-  Queries are embedded on the replicas, without a gradient; the search is on the host.
-  `hot` is told of what was retrieved.
+  Raises:
+    UserError: the config wants what cannot be had so.
   """
-  pretrain = config.pretrain
-
-  def choose_rows(batch: PretrainingBatch) -> tf.Tensor:
-    queries = shares.map_shares(model.strategy, model.retriever.embed_queries,
-                                  batch.query)  # [B, D]
-    rows = choose(pretrain, model, index, passages, queries, batch.banned)
-    if hot:
-      hot.note(rows[:, 1:])  # the null document is not retrieved
-    return tf.ensure_shape(rows, [pretrain.batch_size, pretrain.candidates])
-
-  return choose_rows
-
-
-def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever: AdamW,
-            by_encoder: AdamW, fixed_lengths: bool, seen: SeenCandidates
-            ) -> Callable[[PretrainingBatch, tf.Tensor], shares.Metrics]:
-  """The second half: learns from a whole batch and its candidates, [B, K] rows.
-
-  `seen` is told of both these and f(x, z).
-  """
-  pretrain, strategy = config.pretrain, model.strategy
-  share = pretrain.batch_size // strategy.num_replicas_in_sync
-  of_towers = {tower.name: tower.trainable_variables for tower in model.retriever.towers}
-  of_encoder_parts = {"bert": model.encoder.bert.trainable_variables,
-                      "masked_lm": model.encoder.masked_lm.trainable_variables}
-
-  def read(given: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """f(x, z) [B, K] and log p(y_j | z, x) [B, K, M], by the weights as they are."""
-    if fixed_lengths:
-      queries = model.retriever.embed_queries(given[0].query)  # [B, D]
-      return (fixed.relevance(model, passages, queries, given),
-              fixed.mask_log_probs(model, given))
-    part, rows = given
-    return (fresh_relevance(model, passages, part.query, rows),
-            mask_log_probs(model, passages, part, rows))
-
-  def learn_share(everything: tuple[Any, tf.Tensor]) -> shares.Metrics:
-    (batch, *_), first = everything[0], everything[1][0]
-    masks = mean_masks(batch, pretrain.accumulate)
-
-    def of_part(everything: tuple[Any, tf.Tensor]):
-      given, examples = everything
-      weights = given[0].weights
-      with tf.GradientTape() as tape:
-        scores, log_probs = read(given)
-        loss = marginal(config, scores, log_probs, weights, masks)
-      gradients = tape.gradient(loss, [of_towers, of_encoder_parts])
-      return gradients, _metrics(loss, scores, log_probs, weights, masks) | {
-          "scores": in_place(scores, examples - first, share, pretrain.accumulate)}
-
-    (of_retriever, of_encoder), metrics = shares.mean_over_parts(
-        of_part, everything, share, pretrain.accumulate)
-    return (metrics
-            | _norms("retriever", *by_retriever.apply_by_part(of_retriever, of_towers))
-            | _norms("encoder", *by_encoder.apply_by_part(of_encoder, of_encoder_parts)))
-
-  def learn(batch: PretrainingBatch, rows: tf.Tensor) -> shares.Metrics:
-    # At lengths that follow the data, each part of a share is packed by itself.
-    given = fixed.pack(model, passages, batch, rows) if fixed_lengths else (batch, rows)
-    metrics = shares.run_on_shares(
-        strategy, learn_share, (given, tf.range(pretrain.batch_size)), pretrain.batch_size)
-    seen.note(rows, metrics.pop("scores"))
-    return metrics
-
-  shares.check_shares(strategy, pretrain.batch_size, pretrain.accumulate)
-  return learn
-
-
-def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
-            corpus: Corpus, sample: Sample, log: Log) -> Callable[[int], None]:
-  """Writes now and then what is retrieved for always the same masked sentences."""
-  shown = sample.batches[0]
-
-  @tf.function(input_signature=[sample.spec])
-  def inspect(batch: PretrainingBatch):
-    """Candidates [B, K] with p(z|x) and p(z|x,y)."""
-    queries = model.retriever.embed_queries(batch.query)
-    rows = choose(config.pretrain, model, index, passages, queries, batch.banned)
-    prior = losses.log_prior(relevance(model, passages, queries, rows))
-    answer = tf.einsum("bkm,bm->bk", mask_log_probs(model, passages, batch, rows),
-                       batch.weights)
-    return rows, tf.exp(prior), tf.nn.softmax(prior + answer)
-
-  def show(number: int) -> None:
-    if len(log.rows) % _RECORDS_PER_SHOW == 0 or number == config.pretrain.steps:
-      found = (value.numpy() for value in inspect(shown))
-      examples = retrieved_examples(corpus, shown, *found)
-      log.text("retrieved", as_markdown(examples), number)
-      log.example({"sentences": examples}, number)
-
-  return show
-
-
-def _needs_fixed_lengths(config: RealmConfig, strategy: tf.distribute.Strategy) -> bool:
   needed = config.fixed_lengths or is_tpu(strategy)
   if needed and config.pretrain.refresh == "rerank":
     raise UserError("config.pretrain.refresh: 'rerank' embeds as many blocks as differ, and "
@@ -240,19 +192,22 @@ def _needs_fixed_lengths(config: RealmConfig, strategy: tf.distribute.Strategy) 
   return needed
 
 
-def _batches(config: RealmConfig, corpus: Corpus, banned: np.ndarray, first_step: int,
-             fixed_lengths: bool) -> tf.data.Dataset:
-  """One per step, and one more, so that the last one has one to follow."""
-  pretrain = config.pretrain
-  return pretraining_batches(
-      corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
-      max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
-      first_step=first_step, last_step=pretrain.steps + 1, fixed_lengths=fixed_lengths)
+def make_optimizers(config: RealmConfig, model: Realm) -> Optimizers:
+  """For retriever and encoder, in the scope of the model's strategy."""
+  pretrain, retriever, encoder = config.pretrain, model.retriever, model.encoder
+  with model.strategy.scope():
+    return Optimizers(
+        make_optimizer(pretrain, [tower.bert for tower in retriever.towers],
+                       pretrain.retriever_rate, pretrain.retriever_warmup_steps).build(
+                           retriever.trainable_variables),
+        make_optimizer(pretrain, [encoder.bert]).build(
+            [*encoder.bert.trainable_variables, *encoder.masked_lm.trainable_variables]))
 
 
 def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
-                   index: RowIndex, banned: np.ndarray, folder: pathlib.Path
-                   ) -> tuple[Loop, Refresher | Follower | NoRefresh]:
+                   index: RowIndex, banned: np.ndarray, folder: pathlib.Path,
+                   before_step: Sequence[BeforeStep] = (), on_step: Sequence[OnStep] = ()
+                   ) -> tuple[Loop, Refresh]:
   """Trains retriever and encoder in place.
 
   Args:
@@ -263,68 +218,59 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     index: made by this model's document tower; refreshed in place.
     banned: [N, R] int32, see `pretraining_batches`.
     folder: for checkpoints and curves; a refresh job's versions are in its `index`.
+    before_step, on_step: see `Loop.run`.
   """
   pretrain, strategy = config.pretrain, model.strategy
-  fixed_lengths = _needs_fixed_lengths(config, strategy)
-  with strategy.scope():  # two optimizers, so that each part is clipped by its own norm
-    by_retriever = make_optimizer(
-        pretrain, [tower.bert for tower in model.retriever.towers],
-        pretrain.retriever_rate, pretrain.retriever_warmup_steps).build(
-            model.retriever.trainable_variables)
-    by_encoder = make_optimizer(pretrain, [model.encoder.bert]).build(
-        [*model.encoder.bert.trainable_variables,
-         *model.encoder.masked_lm.trainable_variables])
+  padded = is_padded(config, strategy)
+  optimizers = make_optimizers(config, model)
+  tracked = {"model": model, "retriever_optimizer": optimizers.retriever,
+             "encoder_optimizer": optimizers.encoder}
+  if not index.share:  # sharded tables are not checkpointed: they are embedded on resume
+    tracked["index"] = index
   # A refresh job embeds what it finds in checkpoints.
-  checkpoint_every = (pretrain.refresh_every if pretrain.refresh == "job"
-                      else config.checkpoint_every)
-  tracked = {"model": model, "retriever_optimizer": by_retriever,
-             "encoder_optimizer": by_encoder}
-  embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
-                            config.embed_batch_tokens)
-  hot = make_hot_rows(config, index, corpus, embedder)
-  if hot:
-    tracked["retrievals"] = hot.counts
-  if not index.share:  # of a share the law makes a new one, when a run goes on
-    tracked |= {"index": index} | ({"ahead": hot.ahead} if hot else {})
-  chosen = tf.Variable(tf.zeros([pretrain.batch_size, pretrain.candidates], tf.int32),
-                       trainable=False, name="chosen")
-  if pretrain.prefetch_candidates:
-    tracked["chosen"] = chosen
-  loop = Loop("pretrain", folder, pretrain.steps, tracked, checkpoint_every,
+  every = (pretrain.refresh_every if pretrain.refresh == "job" else config.checkpoint_every)
+  loop = Loop("pretrain", folder, pretrain.steps, tracked, every,
               keep=config.keep_checkpoints, best=config.best_metric, strategy=strategy)
   if loop.first_step:
     index.restored()
-
-  batches = _batches(config, corpus, banned, loop.first_step, fixed_lengths)
-  sample = held_out_sentences(config, corpus, banned, max(
-      pretrain.index_sample, config.diagnosis.sentences if config.diagnosis.every else 1))
-  monitor = SwapMonitor(index, embed_sample(model, sample, pretrain.index_sample),
-                        min(pretrain.candidates - 1, corpus.num_blocks))
-  refresher = make_refresher(config, index, model, corpus, embedder, folder / "index",
-                             monitor, loop.stopping, hot)
-
-  diagnose = diagnose_by_step(config, model, index, passages, sample,
-                             functools.partial(marginal, config))
-  show = _shower(config, model, index, passages, corpus, sample, loop.log)
-
-  def before_step(number: int) -> dict[str, float]:
-    if refresher.update(number):
-      logging.info("index of step %d in use at step %d%s", refresher.index_step, number,
-                   "".join(f", {name} {value:.3f}"
-                           for name, value in monitor.metrics.items()))
-    return refresher.metrics(number) | monitor.metrics | diagnose(number)
-
-  seen = SeenCandidates(strategy, pretrain.batch_size, pretrain.candidates)
-  feed, step = overlap.steps(
-      chooser(config, model, index, passages, hot),
-      learner(config, model, passages, by_retriever, by_encoder, fixed_lengths, seen),
-      batches, chosen if pretrain.prefetch_candidates else None, loop.first_step == 0)
+  batches = pretraining_batches(
+      corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
+      max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
+      first_step=loop.first_step, last_step=pretrain.steps, fixed_lengths=padded)
+  sample = held_out_sentences(config, corpus, banned, pretrain.index_sample)
+  refresher, refresh = _refresher(config, corpus, passages, model, index, sample, folder,
+                                  loop)
+  show = show_retrieved(config, model, index, passages, corpus, sample, loop.log)
+  step = PretrainStep(config, model, index, passages, optimizers, batches.element_spec)
   try:
     if isinstance(refresher, Refresher):
       refresher.start(loop.first_step, int(index.step))
     if not loop.first_step:
       show(0)
-    loop.run(feed, step, before_step=before_step, on_record=show, seen=seen)
+    loop.run(batches, step, before_step=[refresh, *before_step], on_step=on_step,
+             on_record=show, seen=step.seen)
   finally:
     refresher.close()
   return loop, refresher
+
+
+def _refresher(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
+               index: RowIndex, sample: Sample, folder: pathlib.Path, loop: Loop
+               ) -> tuple[Refresh, BeforeStep]:
+  """What keeps the index fresh, and what is to be done for it before each step."""
+  count = config.pretrain.index_sample
+  embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
+                            config.embed_batch_tokens)
+  monitor = SwapMonitor(index, embed_sample(model, sample, count),
+                        min(config.pretrain.candidates - 1, corpus.num_blocks))
+  refresher = make_refresher(config, index, model, corpus, embedder, folder / "index",
+                             monitor, loop.stopping)
+
+  def refresh(step: int) -> dict[str, float]:
+    if refresher.update(step):
+      logging.info("index of step %d in use at step %d%s", refresher.index_step, step,
+                   "".join(f", {name} {value:.3f}"
+                           for name, value in monitor.metrics.items()))
+    return refresher.metrics(step) | monitor.metrics
+
+  return refresher, refresh

@@ -3,14 +3,53 @@
 Shape letters: B batch, K candidates.
 """
 
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
+import tensorflow as tf
 
+from realm_tf.config import RealmConfig
+from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.pretraining import PretrainingBatch
+from realm_tf.index.interface import RowIndex
+from realm_tf.models import losses
+from realm_tf.models.realm import Realm
+from realm_tf.training.candidates import choose, mask_log_probs, relevance
+from realm_tf.training.held_out import Sample
+from realm_tf.training.log import Log
 
 _PASSAGE_CHARACTERS = 300
+_RECORDS_PER_SHOW = 10  # of the curves; each show costs about a step
+
+
+def show_retrieved(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
+                   corpus: Corpus, sample: Sample, log: Log) -> Callable[[int], None]:
+  """Writes now and then what is retrieved for always the same masked sentences.
+
+  Returns:
+    To be called after each record of the curves, with the number of steps done.
+  """
+  shown = sample.batches[0]
+
+  @tf.function(input_signature=[sample.spec])
+  def inspect(batch: PretrainingBatch):
+    """Candidates [B, K] with p(z|x) and p(z|x,y)."""
+    queries = model.retriever.embed_queries(batch.query)
+    rows = choose(config.pretrain, model, index, passages, queries, batch.banned)
+    prior = losses.log_prior(relevance(model, passages, queries, rows))
+    answer = tf.einsum("bkm,bm->bk", mask_log_probs(model, passages, batch, rows),
+                       batch.weights)
+    return rows, tf.exp(prior), tf.nn.softmax(prior + answer)
+
+  def show(step: int) -> None:
+    if len(log.rows) % _RECORDS_PER_SHOW == 0 or step == config.pretrain.steps:
+      inspected = (value.numpy() for value in inspect(shown))
+      examples = retrieved_examples(corpus, shown, *inspected)
+      log.text("retrieved", as_markdown(examples), step)
+      log.example({"sentences": examples}, step)
+
+  return show
 
 
 def retrieved_examples(corpus: Corpus, batch: PretrainingBatch, rows: np.ndarray,

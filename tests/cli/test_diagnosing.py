@@ -12,8 +12,10 @@ import tensorflow as tf
 from realm_tf import config as config_lib
 from realm_tf.cli import diagnosing, stages
 from realm_tf.cli.run_folder import RunFolder
+from realm_tf.diagnosis.by_step import choose_by, make_diagnosis
 from realm_tf.index.exact import ExactIndex
-from realm_tf.training.sample import choose_by, held_out_sentences, make_diagnosis
+from realm_tf.registry import LOSSES
+from realm_tf.training.held_out import held_out_sentences
 from tests import tiny
 from tests.index.test_distributed import in_two_processes
 
@@ -72,7 +74,7 @@ def test_an_index_of_any_kind_is_as_stale_as_an_exact_one_of_the_same_rows(
   sample = held_out_sentences(run.config, run.corpus, run.banned, 4)
   diagnosis = make_diagnosis(
       run.config, run.passages, model, sample, lambda scores, log_probs, weights:
-      diagnosing.marginal(run.config, scores, log_probs, weights), 4, 0)
+      LOSSES[run.config.pretrain.loss](scores, log_probs, weights), 4, 0)
   expected = _by_name(diagnosis.measure(
       {"exact": choose_by(run.config, model, exact, run.passages)}, [4, 8]))
   assert ours.keys() == {"fresh", "after warm start", "2 steps old"}

@@ -8,8 +8,8 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.diagnosis.gradient import Diagnosis, cosine
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.models.realm import Realm
+from realm_tf.registry import LOSSES
 from realm_tf.training import candidates
-from realm_tf.training.pretrain import marginal
 from tests import tiny
 
 
@@ -43,7 +43,7 @@ class World:
                                data.element_spec, self.loss, blocks)
 
   def loss(self, scores, log_probs, weights):
-    return marginal(self.config, scores, log_probs, weights)
+    return LOSSES[self.config.pretrain.loss](scores, log_probs, weights)
 
   def all_rows(self, batch):
     """The null document and all blocks but the banned one of each sentence: [B, N]."""

@@ -147,7 +147,6 @@ def test_that_another_process_has_failed_is_said_in_one_line(mirrored, monkeypat
 @pytest.mark.slow
 @pytest.mark.parametrize("stage, changes", [
     *((stage, {}) for stage in stages.STAGES),
-    ("pretrain", {"pretrain__prefetch_candidates": True}),
     ("pretrain", {"index__kind": "sharded"}), ("finetune", {"index__kind": "sharded"})])
 def test_two_processes_are_one_device(world, tmp_path, stage, changes):
   metrics, gradients = _gradients(stage, world, tmp_path / "one")

@@ -8,7 +8,7 @@ import pytest
 from realm_tf.errors import UserError
 from realm_tf.index.embed import collect
 from realm_tf.refresh.refresher import NoRefresh, Refresher
-from realm_tf.refresh.throttle import Pace
+from realm_tf.refresh.throttle import Throttle
 
 _LONG = 30  # seconds: a deadlock fails the test instead of hanging it
 
@@ -274,10 +274,10 @@ def test_swaps_are_measured_around_the_assignment():
 
 def test_the_worker_rests_between_batches_for_its_share_of_the_time():
   times, rests = iter([0.0, 10.0, 12.0, 20.0, 23.0, 50.0]), []
-  pace = Pace(0.25, lambda: next(times), lambda hurry, seconds: rests.append(seconds))
-  pace.begin()  # at 10
-  pace.rest()  # after a batch of 2 seconds; rested until 20
-  pace.rest()  # after one of 3
+  throttle = Throttle(0.25, lambda: next(times), lambda hurry, seconds: rests.append(seconds))
+  throttle.begin()  # at 10
+  throttle.rest()  # after a batch of 2 seconds; rested until 20
+  throttle.rest()  # after one of 3
   assert rests == [6.0, 9.0]
 
 
@@ -290,7 +290,7 @@ def test_nobody_rests_while_training_waits():
     assert hurry.wait(_LONG)
     return True
 
-  index, refresher = _make(embedder, pace=Pace(0.5, wait=wait))
+  index, refresher = _make(embedder, throttle=Throttle(0.5, wait=wait))
   refresher.start(0)  # waits for the first index
   resting.clear()
   refresher.update(10)

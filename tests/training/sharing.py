@@ -2,10 +2,8 @@
 
 import realm_tf  # noqa: F401  # isort: skip
 import json
-import math
 import pathlib
 import sys
-import threading
 from unittest import mock
 
 import numpy as np
@@ -21,65 +19,28 @@ from realm_tf.index.distributed import DistributedIndex
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models.realm import Realm
-from realm_tf.refresh.incremental import HotRows
-from realm_tf.refresh.refresher import Refresher
-from realm_tf.refresh.throttle import Pace
 from realm_tf.training.pretrain import train_pretrain
 from tests import tiny
 from tests.training import stages
 
-_LONG = 30  # seconds: what never comes fails instead of hanging
-
 
 class Refreshes:
-  """What each refresh by a thread should make, and when it makes the second of its parts.
+  """What each refresh by a thread should make.
 
   Attributes:
     expected: [N, D], embedded by this process alone when the thread takes the weights.
-    hot: the rows retrieved most until then.
   """
 
-  def __init__(self, model, passages, most):
-    """Where `most` hot rows come first, they come into use by the step after that.
-
-    All rows follow when they have, or when training waits.
-    """
-    self.expected, self.hot, gated = None, [], most > 0
-    self._gate = threading.Event()
-    snapshot, batches, hurry = CorpusEmbedder.snapshot, CorpusEmbedder.batches, Pace.hurry
-    begin, update = HotRows.begin, Refresher.update
+  def __init__(self, model, passages):
+    self.expected = None
+    snapshot = CorpusEmbedder.snapshot
 
     def noted(embedder, tower):
-      self._gate.clear()
       snapshot(embedder, tower)
       with mock.patch.object(CorpusEmbedder, "snapshot", snapshot):
         self.expected = stages.embed_all(model, passages)
 
-    def waiting(embedder, *rows):
-      if gated and threading.current_thread() is not threading.main_thread():
-        self._gate.wait(_LONG)
-      return batches(embedder, *rows)
-
-    def hurried(pace):
-      self.go_on()
-      hurry(pace)
-
-    def begun(hot):
-      counts = hot.counts.numpy()
-      order = sorted(range(len(counts)), key=lambda row: (-counts[row], row))
-      self.hot = [row for row in order[:most] if counts[row]]
-      begin(hot)
-
-    def when_hot_is_done(refresher, step):
-      if gated and refresher._running_hot:
-        refresher._running_hot.exception(_LONG)
-      return update(refresher, step)
-
-    CorpusEmbedder.snapshot, CorpusEmbedder.batches = noted, waiting
-    Pace.hurry, HotRows.begin, Refresher.update = hurried, begun, when_hot_is_done
-
-  def go_on(self):
-    self._gate.set()
+    CorpusEmbedder.snapshot = noted
 
 
 def _are_new(rows, expected):
@@ -106,11 +67,9 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
   queries = np.random.default_rng(0).normal(size=[5, 16]).astype(np.float32)
 
   pretrain = config.pretrain
-  most = math.ceil(pretrain.refresh_first * corpus.num_blocks)
-  refreshes = Refreshes(model, passages, most)
+  refreshes = Refreshes(model, passages)
 
   def checked(prepared, step: int) -> None:
-    before, last = index.rows(), int(index.step)
     assign(prepared, step)
     if pretrain.refresh == "job":
       version = store.find(folder / "index", corpus.rows_by_hash, after_step=step - 1,
@@ -122,14 +81,7 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
                               exact.search(tf.constant(queries), 9)):
         np.testing.assert_array_equal(ours, theirs)
     else:
-      are_new = _are_new(index.rows(), refreshes.expected[slice(*index.share)])
-      if step == last:  # some rows are ahead of the others, which are as they were
-        hot = np.isin(range(*index.share), refreshes.hot)
-        assert are_new[hot].all() and (index.rows() == before)[~hot].all()
-        print(f"ahead of {step}: {refreshes.hot}", flush=True)
-        refreshes.go_on()
-        return
-      assert are_new.all()
+      assert _are_new(index.rows(), refreshes.expected[slice(*index.share)]).all()
     print(f"swapped {step}", flush=True)
 
   index.assign = checked

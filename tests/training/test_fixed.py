@@ -12,7 +12,7 @@ from realm_tf.examples.ict import ict_batches
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.models import kernels
 from realm_tf.models.realm import Realm
-from realm_tf.training import candidates, fixed
+from realm_tf.training import candidates, reads
 from tests import tiny
 from tests.training import stages
 
@@ -58,13 +58,14 @@ def test_padding_changes_neither_relevance_nor_predictions(world):
   rows = tf.constant([[25, 3, 4], [25, 3, 9], [25, 0, 3], [25, 1, 2]])
   batch, padded = _batch(corpus, False), _batch(corpus, True)
   queries = model.retriever.embed_queries(batch.query)
-  reads = fixed.pack(model, passages, padded, rows)
-  assert reads.pairs.ids.shape == [4, 2, 96] and reads.documents.ids.shape == [4, 2, 64]
+  packed = reads.pack_padded(model, passages, padded, rows)
+  assert packed.pairs.ids.shape == [4, 2, 96] and packed.documents.ids.shape == [4, 2, 64]
+  given = reads.unpadded_reads(packed, passages.special)
   np.testing.assert_allclose(
-      fixed.relevance(model, passages, queries, reads),
+      reads.relevance(queries, model.retriever.embed_documents(given.documents), given.place),
       candidates.relevance(model, passages, queries, rows), rtol=1e-4, atol=1e-4)
   expected = candidates.mask_log_probs(model, passages, batch, rows).numpy()
-  ours = fixed.mask_log_probs(model, reads).numpy()
+  ours = reads.mask_log_probs(model, padded, given.pairs, padded=True).numpy()
   masks = expected.shape[2]
   np.testing.assert_allclose(ours[:, :, :masks], expected, rtol=1e-4, atol=1e-4)
   assert not ours[:, :, masks:].any() and masks < ours.shape[2]

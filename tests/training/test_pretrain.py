@@ -7,10 +7,9 @@ import tensorflow as tf
 from realm_tf.corpus.passages import Passages
 from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import pretraining_batches
-from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
+from realm_tf.models import losses
 from realm_tf.models.realm import Realm
-from realm_tf.refresh.monitor import SwapMonitor
 from realm_tf.text.inputs import Packed
 from realm_tf.training import candidates, pretrain
 from tests import tiny
@@ -82,56 +81,6 @@ def test_the_index_is_as_fresh_as_the_mode_says(world, tmp_path, mode, steps):
             "index_staleness_seconds"} <= loop.log.rows[-1][1].keys()
 
 
-def test_hot_rows_then_all_are_as_a_rebuilt_index_has_them(world, tmp_path):
-  corpus, passages, model, _ = world
-  config = tiny.make_config(tmp_path, pretrain__refresh_first=0.25)
-  embedder = CorpusEmbedder(passages, model.make_tower, 64, 1024)
-  tower = model.retriever.document_tower
-  embedder.snapshot(tower)
-  stale = collect(embedder.batches(), corpus.num_blocks)
-  index = ExactIndex(*stale.shape)
-  index.assign(stale, 0)
-  hot = pretrain.make_hot_rows(config, index, corpus, embedder)
-  refresher = pretrain.make_refresher(
-      config, index, model, corpus, embedder, tmp_path,
-      SwapMonitor(index, lambda: stale[:2], 2), lambda: False, hot)
-  refresher.start(0, index_step=0)
-  hot.note(tf.constant([[20, 3, 3], [20, 11, 3]]))
-  kernel = tower.projection.kernel
-  before = kernel.numpy()
-  try:
-    kernel.assign(before[:, ::-1])
-    refresher.update(4)
-  finally:
-    kernel.assign(before)
-  running_hot, running = refresher._running_hot, refresher._running  # pylint: disable=protected-access
-  mixed, _ = running_hot.result(timeout=60)
-  running.result(timeout=60)
-  refresher.update(5)
-  refresher.close()
-  assert np.abs(index.table - stale).min(1).max() > 0.01  # it is another tower
-  rebuilt = collect(embedder.batches(), corpus.num_blocks)
-  np.testing.assert_array_equal(index.table, rebuilt)
-  rows = [3, 11, 20]
-  np.testing.assert_allclose(mixed[rows], rebuilt[rows], rtol=1e-4, atol=1e-4)
-  others = np.setdiff1d(np.arange(corpus.num_blocks), rows)
-  np.testing.assert_array_equal(mixed[others], stale[others])
-
-
-@pytest.mark.parametrize("ahead", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_each_candidate_but_the_null_document_counts_once(world, mirrored, tmp_path, ahead):
-  corpus, _, _, _ = world
-  config = tiny.make_config(
-      tmp_path, checkpoint_every=3, pretrain__steps=3, pretrain__refresh_first=0.25,
-      pretrain__prefetch_candidates=ahead)
-  loop, _ = stages.train("pretrain", tmp_path / "run", corpus, config,
-                         mirrored if ahead else None)
-  counts = stages.saved(tmp_path / "run")["retrievals/.ATTRIBUTES/VARIABLE_VALUE"]
-  batches = 3 + ahead  # the one after the last, too
-  assert counts.shape == (corpus.num_blocks,) and counts.sum() == batches * 4 * 2
-  assert loop.log.rows[-1][1]["retrieved_staleness"] == 1  # of what step 1 retrieved
-
-
 def test_relevance_is_by_the_fresh_tower_of_each_candidate_alone(world):
   _, passages, model, batch = world
   rows = np.array([[25, 3, 4], [25, 3, 9], [25, 0, 3], [25, 1, 2]], np.int32)
@@ -167,7 +116,7 @@ def test_retriever_gradient_is_r_of_z_through_the_tower(world):
 
   log_probs = candidates.mask_log_probs(model, passages, batch, rows)
   with tf.GradientTape() as tape:
-    loss = pretrain.marginal(model.config, scores(), log_probs, batch.weights)
+    loss = losses.JOINT(scores(), log_probs, batch.weights)
   whole = tape.gradient(loss, variables)
   answer = np.exp((log_probs * batch.weights[:, None]).numpy().sum(-1))
   prior = tf.nn.softmax(scores()).numpy()
@@ -179,27 +128,24 @@ def test_retriever_gradient_is_r_of_z_through_the_tower(world):
     np.testing.assert_allclose(ours, expected, rtol=1e-2, atol=1e-4)
 
 
-@pytest.mark.parametrize("devices, accumulate, ahead", [
-    (1, 1, False), (1, 1, True), (2, 2, False)])
+@pytest.mark.parametrize("devices, accumulate", [(1, 1), (2, 2)])
 def test_where_the_loss_is_not_finite_the_candidates_are_saved_as_the_step_saw_them(
-    world, tmp_path, monkeypatch, mirrored, devices, accumulate, ahead):
+    world, tmp_path, monkeypatch, mirrored, devices, accumulate):
   corpus, passages, *_ = world
   config = tiny.make_config(
-      tmp_path, pretrain__batch_size=4, pretrain__accumulate=accumulate,
-      pretrain__prefetch_candidates=ahead)
-  monkeypatch.setattr(pretrain, "marginal", lambda config, scores, log_probs, *_: (
+      tmp_path, pretrain__batch_size=4, pretrain__accumulate=accumulate)
+  monkeypatch.setattr(losses.MarginalLoss, "__call__", lambda self, scores, log_probs, *_: (
       (tf.reduce_sum(scores) + tf.reduce_sum(log_probs)) * np.nan))
   with pytest.raises(UserError, match=r"loss is nan at step 0, .*not-finite-0.npz"):
     stages.train("pretrain", tmp_path / "run", corpus, config,
                  mirrored if devices == 2 else None)
   saved = dict(np.load(tmp_path / "run" / "not-finite-0.npz", allow_pickle=False))
   model = Realm.from_weights(config, corpus.tokenizer.vocab_size)  # as it was before
-  before = "0." if ahead else ""  # of the batch, and not of the one that follows
-  query = Packed(*(tf.constant(saved[f"{before}query.{name}"]) for name in Packed._fields))
+  query = Packed(*(tf.constant(saved[f"query.{name}"]) for name in Packed._fields))
   queries = model.retriever.embed_queries(query)
   rows = candidates.choose(
       config.pretrain, model, stages.make_index(config, model, passages), passages, queries,
-      tf.constant(saved[f"{before}banned"]))
+      tf.constant(saved["banned"]))
   np.testing.assert_array_equal(saved["candidates.rows"], rows)
   np.testing.assert_allclose(
       saved["candidates.scores"], candidates.relevance(model, passages, queries, rows),

@@ -68,11 +68,8 @@ def _assert_same(ours: pathlib.Path, expected: pathlib.Path) -> None:
       np.testing.assert_array_equal(ours[name], value, err_msg=name)
 
 
-_AHEAD = {"pretrain__prefetch_candidates": True}
-
-
 @pytest.mark.parametrize("stage, number, changes", [
-    ("ict", signal.SIGTERM, {}), ("pretrain", signal.SIGKILL, _AHEAD),
+    ("ict", signal.SIGTERM, {}), ("pretrain", signal.SIGKILL, {}),
     pytest.param("pretrain", signal.SIGTERM, {}, marks=pytest.mark.slow),
     pytest.param("reading", signal.SIGKILL, {}, marks=pytest.mark.slow),
     pytest.param("finetune", signal.SIGTERM, {}, marks=pytest.mark.slow)])
@@ -89,7 +86,7 @@ def test_killed_and_run_again_is_never_killed_to_the_bit(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage, changes", [
-    *((stage, {}) for stage in stages.STAGES), ("pretrain", _AHEAD)])
+    (stage, {}) for stage in stages.STAGES])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_many_times_at_random(world, tmp_path, stage, changes, number):
   whole, folder = tmp_path / "whole", tmp_path / "killed"
@@ -110,12 +107,12 @@ def test_killed_many_times_at_random(world, tmp_path, stage, changes, number):
 @pytest.mark.slow
 def test_a_half_written_checkpoint_costs_steps_but_no_bit(world, tmp_path):
   whole, folder = tmp_path / "whole", tmp_path / "killed"
-  _finish(_start("pretrain", world, whole, **_AHEAD))
-  _kill_after(2 * _EVERY, _start("pretrain", world, folder, **_AHEAD), folder,
+  _finish(_start("pretrain", world, whole))
+  _kill_after(2 * _EVERY, _start("pretrain", world, folder), folder,
               signal.SIGKILL)
   newest = folder / "checkpoints" / f"ckpt-{_newest(folder)}.data-00000-of-00001"
   os.truncate(newest, newest.stat().st_size // 2)
-  again = _start("pretrain", world, folder, **_AHEAD)
+  again = _start("pretrain", world, folder)
   _, log = again.communicate(timeout=300)
   assert again.returncode == 0, log
   assert "cannot be read" in log and "trying the one before" in log

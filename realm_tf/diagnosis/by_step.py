@@ -1,10 +1,9 @@
-"""Always the same held-out sentences, on which pre-training is measured while it goes on.
+"""The diagnosis of pre-training while it goes on: a callback of its loop.
 
-Shape letters: B batch, K candidates, Q sample queries, R banned rows, D projection.
+Shape letters: B batch, K candidates, R banned rows, D projection.
 """
 
 import dataclasses
-from typing import Any, Callable, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,55 +13,12 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.diagnosis.gradient import Choose, Diagnosis, Loss
-from realm_tf.errors import UserError
-from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
+from realm_tf.registry import LOSSES
 from realm_tf.training.candidates import choose
-
-
-class Sample(NamedTuple):
-  """Batches, without the tables from which they were made."""
-  batches: list[PretrainingBatch]
-  spec: Any  # of a batch
-
-
-def held_out_sentences(config: RealmConfig, corpus: Corpus, banned: np.ndarray,
-                       count: int) -> Sample:
-  """At least `count` masked sentences that are not trained on, whatever the step.
-
-  In batches of the size of pre-training, or of `count` if that is less. Where the corpus
-  has too few sentences to hold any out, they are some that are trained on.
-
-  Args:
-    config: of the run.
-    corpus: where the sentences come from.
-    banned: [N, R] int32, see `pretraining_batches`.
-    count: of sentences; rounded up to whole batches.
-  """
-  pretrain = config.pretrain
-  size = min(pretrain.batch_size, count)
-
-  def batches(held_out: bool) -> tf.data.Dataset:
-    return pretraining_batches(
-        corpus, banned, batch_size=size, query_length=pretrain.query_length,
-        max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
-        first_step=0, last_step=-(-count // size), held_out=held_out)
-
-  try:
-    chosen = batches(True)
-  except UserError:
-    chosen = batches(False)
-  return Sample(list(chosen), chosen.element_spec)
-
-
-def embed_sample(model: Realm, sample: Sample, count: int) -> Callable[[], np.ndarray]:
-  """Embeds the first `count` sentences by the query tower as it is: [Q, D]."""
-  def embed() -> np.ndarray:
-    return np.concatenate([model.retriever.embed_queries(batch.query).numpy()
-                           for batch in sample.batches])[:count]
-
-  return embed
+from realm_tf.training.held_out import Sample, held_out_sentences
+from realm_tf.training.loop import BeforeStep
 
 
 def make_diagnosis(config: RealmConfig, passages: Passages, model: Realm,
@@ -83,10 +39,13 @@ def choose_by(config: RealmConfig, model: Realm, index: RowIndex, passages: Pass
   return chosen
 
 
-def diagnose_by_step(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
-                     sample: Sample, loss: Loss
-                     ) -> Callable[[int], dict[str, float]]:
+def diagnose_by_step(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
+                     index: RowIndex, banned: np.ndarray) -> BeforeStep:
   """Every `diagnosis.every` steps and at the last, what truncation and staleness do.
+
+  Args:
+    config, corpus, passages, model, index, banned: as for `train_pretrain`, whose model and
+      index are looked at while they change.
 
   Returns:
     From the number of a step to its metrics, none at most steps. `softmax_mass`,
@@ -96,8 +55,11 @@ def diagnose_by_step(config: RealmConfig, model: Realm, index: RowIndex, passage
   settings, pretrain = config.diagnosis, config.pretrain
   if not settings.every:
     return lambda number: {}
-  diagnosis = make_diagnosis(config, passages, model, sample, loss, settings.sentences,
-                             settings.blocks)
+  # As many as pre-training holds out for its own sample, so that the batches are the same.
+  sample = held_out_sentences(config, corpus, banned, max(pretrain.index_sample,
+                                                          settings.sentences))
+  diagnosis = make_diagnosis(config, passages, model, sample, LOSSES[pretrain.loss],
+                             settings.sentences, settings.blocks)
   choosers = {"index": choose_by(config, model, index, passages)}
 
   def measure(number: int) -> dict[str, float]:

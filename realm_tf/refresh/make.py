@@ -1,0 +1,57 @@
+"""What keeps the index of a pre-training fresh, in the way that its config names."""
+
+import pathlib
+from typing import Any, Callable
+
+import numpy as np
+
+from realm_tf.config import RealmConfig
+from realm_tf.corpus.store import Corpus
+from realm_tf.distribute.processes import SINGLE_PROCESS, process_group
+from realm_tf.index.embed import CorpusEmbedder, collect
+from realm_tf.index.interface import RowIndex
+from realm_tf.models.realm import Realm
+from realm_tf.refresh.follower import Follower
+from realm_tf.refresh.monitor import SwapMonitor
+from realm_tf.refresh.refresher import NoRefresh, Refresher
+from realm_tf.refresh.throttle import Throttle
+
+Refresh = Refresher | Follower | NoRefresh
+
+
+def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: Corpus,
+                   embedder: CorpusEmbedder, root: pathlib.Path, monitor: SwapMonitor,
+                   stopping: Callable[[], bool]) -> Refresh:
+  """Makes the refresh that `config.pretrain.refresh` names.
+
+  Args:
+    config: of the run.
+    index: refreshed in place.
+    model: whose document tower is trained.
+    corpus: what is embedded.
+    embedder: of the corpus, by a copy of the tower.
+    root: where a refresh job's versions are.
+    monitor: measures each swap.
+    stopping: whether training has been asked to stop.
+  """
+  pretrain = config.pretrain
+  if pretrain.refresh in ("frozen", "rerank"):
+    return NoRefresh(int(index.step))
+  law: dict[str, Any] = {
+      "max_staleness": pretrain.max_staleness, "on_stale": pretrain.on_stale,
+      "swap": monitor.swap, "stopping": stopping,
+      "processes": process_group(model.strategy) if index.share else SINGLE_PROCESS}
+  first, end = index.share or (0, corpus.num_blocks)
+  if pretrain.refresh == "job":
+    return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end], **law)
+
+  def snapshot() -> None:
+    embedder.snapshot(model.retriever.document_tower)
+    index.measure_with(monitor.queries())
+
+  def embed(check: Callable[[int], None]) -> np.ndarray:
+    return collect(embedder.batches(first, end), end - first, check, first)
+
+  return Refresher(index, snapshot, embed, refresh_every=pretrain.refresh_every,
+                   wait=pretrain.refresh == "sync",
+                   throttle=Throttle(pretrain.refresh_share), **law)

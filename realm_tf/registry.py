@@ -1,0 +1,53 @@
+"""What a config chooses by name, and how to add to it: see docs/extending.md.
+
+    from realm_tf.registry import LOSSES
+    LOSSES.register("mine", MarginalLoss(my_loss))  # then config.pretrain.loss="mine"
+
+What comes with the package is named by module and attribute, and imported when it is used:
+so a config is checked against the names without TensorFlow.
+"""
+
+import importlib
+from typing import Any, Iterator
+
+
+class Registry:
+  """Values by name."""
+
+  def __init__(self, kind: str, builtin: dict[str, str]):
+    """Args:
+      kind: what the values are, for people.
+      builtin: by name, "module:attribute".
+    """
+    self._kind = kind
+    self._values: dict[str, Any] = dict(builtin)
+
+  def register(self, name: str, value: Any = None) -> Any:
+    """Adds a value, or what is decorated: `@MASKERS.register("name")`.
+
+    Raises:
+      ValueError: there is another one of that name.
+    """
+    if value is None:
+      return lambda decorated: self.register(name, decorated)
+    if self._values.setdefault(name, value) is not value:
+      raise ValueError(f"there is a {self._kind} named '{name}' already")
+    return value
+
+  def __getitem__(self, name: str) -> Any:
+    value = self._values[name]
+    if isinstance(value, str):
+      module, _, attribute = value.partition(":")
+      value = self._values[name] = getattr(importlib.import_module(module), attribute)
+    return value
+
+  def __iter__(self) -> Iterator[str]:
+    return iter(self._values)
+
+  def __contains__(self, name: str) -> bool:
+    return name in self._values
+
+
+# (f(x, z) [B, K], log p(y_j|z,x) [B, K, M], weights [B, M]) -> the loss of a batch.
+LOSSES = Registry("loss", {"joint": "realm_tf.models.losses:JOINT",
+                           "per_mask": "realm_tf.models.losses:PER_MASK"})
