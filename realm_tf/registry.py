@@ -51,3 +51,13 @@ class Registry:
 # (f(x, z) [B, K], log p(y_j|z,x) [B, K, M], weights [B, M]) -> the loss of a batch.
 LOSSES = Registry("loss", {"joint": "realm_tf.models.losses:JOINT",
                            "per_mask": "realm_tf.models.losses:PER_MASK"})
+
+# Makes a `realm_tf.examples.maskers.Masker` of a corpus.
+MASKERS = Registry("masker", {
+    "salient": "realm_tf.examples.maskers:SalientSpans",
+    "random_span": "realm_tf.examples.maskers:RandomSpans",
+    "random_token": "realm_tf.examples.maskers:RandomTokens"})
+
+# Makes batches of texts and the documents that they should find, as
+# `realm_tf.examples.ict.ict_batches` does.
+WARM_STARTS = Registry("warm-start objective", {"ict": "realm_tf.examples.ict:ict_batches"})

@@ -12,7 +12,8 @@ from absl import logging
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
-from realm_tf.diagnosis.gradient import Choose, Diagnosis, Loss
+from realm_tf.diagnosis.full_sum import Loss
+from realm_tf.diagnosis.gradient import Choose, Diagnosis
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.registry import LOSSES

@@ -15,7 +15,6 @@ Shape letters: B batch, C documents in the sum, K candidates, M masks, D project
 blocks, P parameters.
 """
 
-import dataclasses
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 import numpy as np
@@ -23,13 +22,19 @@ import tensorflow as tf
 
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
+from realm_tf.diagnosis.full_sum import (
+  FullSum,
+  Loss,
+  allowed_scores,
+  best_candidates,
+  entropy,
+  log_sum_exp,
+)
 from realm_tf.examples.pretraining import PretrainingBatch
 from realm_tf.index.embed import length_batches
 from realm_tf.models.realm import Realm
 from realm_tf.training.reads import mask_log_probs, masked_sentences
 
-# loss(scores [B, C], log_probs [B, C, M], weights [B, M]) -> the mean loss of the batch.
-Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 # choose(queries [B, D], banned [B, R], K) -> candidates [B, K], the null document first.
 Choose = Callable[[tf.Tensor, tf.Tensor, int], tf.Tensor]
 
@@ -41,52 +46,6 @@ class Gradient(NamedTuple):
   """
   by_queries: np.ndarray
   by_documents: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class FullSum:
-  """All that the loss of a batch knows of the documents, as fresh towers see them."""
-  rows: np.ndarray  # [C] int32, ascending; the last is the null document
-  queries: np.ndarray  # [B, D]
-  documents: np.ndarray  # [C, D]
-  scores: np.ndarray  # [B, C] float64: f(x, z); minus infinity where z is not in the sum
-  log_probs: np.ndarray  # [B, C, M]: log p(y_j|z,x)
-  weights: np.ndarray  # [B, M]
-  log_total: np.ndarray  # [B]: log of the sum of exp f(x, z) over all that is not banned
-
-  def prior(self) -> np.ndarray:
-    """p(z|x) under the softmax over the whole corpus: [B, C]."""
-    return np.exp(self.scores - self.log_total[:, None])
-
-  def posterior(self) -> np.ndarray:
-    """p(z|x, y) under the sum: [B, C]."""
-    joint = self.scores + np.einsum("bcm,bm->bc", self.log_probs, self.weights)
-    return np.exp(joint - _log_sum_exp(joint)[:, None])
-
-  def score_gradient(self, loss: Loss, candidates: np.ndarray | None = None) -> np.ndarray:
-    """g(x, z), [B, C], of the sum over all C, or over candidates [B, K] alone."""
-    columns = (np.broadcast_to(np.arange(len(self.rows)), self.scores.shape)
-               if candidates is None else self.columns(candidates))
-    owner = np.arange(len(columns))[:, None]
-    scores = tf.constant(self.scores[owner, columns])
-    with tf.GradientTape() as tape:
-      tape.watch(scores)
-      value = loss(scores, tf.constant(self.log_probs[owner, columns], tf.float64),
-                   tf.constant(self.weights, tf.float64))
-    full = np.zeros(self.scores.shape)
-    full[owner, columns] = tape.gradient(value, scores)
-    return full
-
-  def columns(self, candidates: np.ndarray) -> np.ndarray:
-    """Where rows [B, K] stand among `rows`: [B, K]."""
-    found = np.searchsorted(self.rows, candidates)
-    if not (self.rows[np.minimum(found, len(self.rows) - 1)] == candidates).all():
-      raise ValueError("a candidate is not in the sum")
-    return found
-
-  def share(self, of: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """How much of a distribution [B, C] the candidates [B, K] hold: [B]."""
-    return np.take_along_axis(of, self.columns(candidates), 1).sum(1)
 
 
 class Diagnosis:
@@ -192,8 +151,8 @@ class Diagnosis:
                      choosers: Mapping[str, Choose], counts: Sequence[int]
                      ) -> tuple[dict[str, float], Gradient, list[dict[str, Any]]]:
     queries = self._embed_queries(batch)
-    scores = _allowed_scores(queries.numpy(), documents, batch.banned.numpy())
-    best = _best(scores, counts[-1])
+    scores = allowed_scores(queries.numpy(), documents, batch.banned.numpy())
+    best = best_candidates(scores, counts[-1])
     chosen = {("fresh", k): best[:, :k] for k in counts}
     for name, choose in choosers.items():
       chosen |= {(name, k): np.asarray(choose(queries, batch.banned, k)) for k in counts}
@@ -204,8 +163,8 @@ class Diagnosis:
     log_prior = scores - full.log_total[:, None]
     metrics = {
         "summed_mass": float(prior.sum(1).mean()),
-        "prior_entropy": float(_entropy(np.exp(log_prior)).mean()),
-        "posterior_entropy": float(_entropy(posterior).mean()),
+        "prior_entropy": float(entropy(np.exp(log_prior)).mean()),
+        "posterior_entropy": float(entropy(posterior).mean()),
         "full_gradient_norm": _norm(self._total(whole)),
         "full_gradient_norm_by_queries": _norm(whole.by_queries),
         "full_gradient_norm_by_documents": _norm(whole.by_documents)}
@@ -238,7 +197,7 @@ class Diagnosis:
     kept = np.isfinite(scores)
     if self._blocks and self._blocks < scores.shape[1] - 1:
       kept = np.zeros_like(kept)
-      for rows in (_best(scores, self._blocks + 1), *candidates):
+      for rows in (best_candidates(scores, self._blocks + 1), *candidates):
         np.put_along_axis(kept, rows, True, 1)
     rows = np.flatnonzero(kept.any(0)).astype(np.int32)
     kept = kept[:, rows]
@@ -246,7 +205,7 @@ class Diagnosis:
     return FullSum(
         rows, self._embed_queries(batch).numpy(), documents[rows],
         np.where(kept, scores[:, rows], -np.inf), log_probs, batch.weights.numpy(),
-        _log_sum_exp(scores))
+        log_sum_exp(scores))
 
   def _read_all(self, batch: PretrainingBatch, rows: np.ndarray, kept: np.ndarray
                 ) -> np.ndarray:
@@ -304,33 +263,6 @@ def _backward(embed: Callable, tower: tf.Module) -> Callable:
                               unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return tf.concat([tf.reshape(tf.convert_to_tensor(g), [-1]) for g in gradients], 0)
   return backward
-
-
-def _allowed_scores(queries: np.ndarray, documents: np.ndarray, banned: np.ndarray
-                    ) -> np.ndarray:
-  """f(x, z) of all documents, minus infinity where banned: [B, N + 1] float64."""
-  scores = queries.astype(np.float64) @ documents.T.astype(np.float64)
-  owner, place = np.nonzero(banned >= 0)
-  scores[owner, banned[owner, place]] = -np.inf
-  return scores
-
-
-def _best(scores: np.ndarray, count: int) -> np.ndarray:
-  """The null document and the `count` - 1 best blocks of [B, N + 1] scores: [B, count]."""
-  null = np.full([len(scores), 1], scores.shape[1] - 1)
-  order = np.argsort(-scores[:, :-1], 1, kind="stable")
-  return np.concatenate([null, order[:, :count - 1]], 1)
-
-
-def _log_sum_exp(values: np.ndarray) -> np.ndarray:
-  most = values.max(1, keepdims=True)
-  return (most + np.log(np.exp(values - most).sum(1, keepdims=True)))[:, 0]
-
-
-def _entropy(probabilities: np.ndarray) -> np.ndarray:
-  """In nats: [B, C] -> [B]."""
-  logs = np.log(np.where(probabilities > 0, probabilities, 1.0))
-  return -(probabilities * logs).sum(1)
 
 
 def _norm(values: np.ndarray) -> float:

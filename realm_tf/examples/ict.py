@@ -5,12 +5,12 @@ Shape letters: B batch, T tokens.
 
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.examples import order
+from realm_tf.examples.sentences import Sentences, all_sentences
 from realm_tf.text.inputs import Packed, pack_pair, pack_single
 
 
@@ -20,21 +20,11 @@ class ICTBatch(NamedTuple):
   rows: tf.Tensor  # [B] int32: block ids, to keep a block from being its own negative
 
 
-class _Sentences(NamedTuple):
-  row: np.ndarray  # [S] int32
-  start: np.ndarray  # [S] token index in the body
-  end: np.ndarray
-
-
-def _sentences(corpus: Corpus) -> _Sentences:
+def _findable_sentences(corpus: Corpus) -> Sentences:
   """Every sentence of a block that has another one to be found by."""
-  starts, lengths = corpus.sentence_starts, corpus.body_ids.lengths
-  row = np.repeat(np.arange(corpus.num_blocks, dtype=np.int32), starts.lengths)
-  end = np.append(starts.values[1:], 0).astype(np.int32)
-  last = starts.splits[1:][starts.lengths > 0] - 1
-  end[last] = lengths[starts.lengths > 0]
-  kept = starts.lengths[row] > 1
-  return _Sentences(row[kept], starts.values[kept], end[kept])
+  sentences = all_sentences(corpus)
+  kept = corpus.sentence_starts.lengths[sentences.row] > 1
+  return Sentences(*(field[kept] for field in sentences))
 
 
 def cut(rows: tf.RaggedTensor, start: tf.Tensor, end: tf.Tensor,
@@ -56,11 +46,11 @@ def ict_batches(corpus: Corpus, *, batch_size: int, removal_rate: float,
   stays, so that the retriever learns both to understand and to match words. With
   `fixed_lengths` all batches have the same T, the lengths given.
   """
-  sentences = _sentences(corpus)
+  sentences = _findable_sentences(corpus)
   if not len(sentences.row):
     raise UserError("ICT: no block of the corpus has two sentences; "
                     "give longer documents or set --config.ict.steps=0")
-  table = _Sentences(*(tf.constant(field, tf.int32) for field in sentences))
+  table = Sentences(*(tf.constant(field, tf.int32) for field in sentences))
   titles, bodies = corpus.title_ids.to_tensor(), corpus.body_ids.to_tensor()
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
 

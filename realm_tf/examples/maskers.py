@@ -1,0 +1,123 @@
+"""What is masked in a sentence (REALM, section 3.4): a masker by name, `pretrain.masker`.
+
+* `salient`: one named entity or date (salient span masking, the paper's);
+* `random_span`: one span of a random width, as in SpanBERT (Joshi et al. 2020);
+* `random_token`: tokens at random, as in BERT (Devlin et al. 2019).
+
+The last two are rows of the paper's table 2, and retrieve much worse. Another masker is a
+class of this shape, registered in `realm_tf.registry.MASKERS`: see docs/extending.md.
+
+Shape letters: B batch, M masks, T tokens of the longest sentence, S sentences.
+"""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.corpus.store import Corpus
+from realm_tf.examples import order
+from realm_tf.examples.salient import salient_sentences
+from realm_tf.examples.sentences import SHORTEST, Sentences, all_sentences
+
+_TOKEN_RATE = 0.15  # of the tokens of a sentence are masked at random, as in BERT
+_SPAN_RATE = 0.2  # of the geometric distribution of widths, as in SpanBERT
+
+
+class Masked(NamedTuple):
+  """What is masked in each of B sentences."""
+  positions: tf.RaggedTensor  # [B, (M)] int32, ascending: tokens of the body
+  support: tf.Tensor  # [B] int32: another block that holds it; the own one if none is known
+
+
+class Masker(Protocol):
+  """Is made once for a corpus, as `Masker(corpus, max_masks, support, seed)`.
+
+  Attributes:
+    sentences: those in which it can mask something.
+  """
+  sentences: Sentences
+
+  def __init__(self, corpus: Corpus, max_masks: int, support: tuple[int, int], seed: int):
+    """Args:
+      corpus: whose sentences are masked.
+      max_masks: the most tokens that may be masked in one.
+      support: see `salient_sentences`; a masker that knows no salient spans ignores it.
+      seed: of the draws.
+    """
+
+  def mask(self, step: tf.Tensor, chosen: tf.Tensor) -> Masked:
+    """Masks sentences [B] int32 in the graph; the same (seed, step) masks the same."""
+
+
+class SalientSpans:
+  """One salient span per sentence, each as likely as the others."""
+
+  def __init__(self, corpus: Corpus, max_masks: int, support: tuple[int, int], seed: int):
+    found = salient_sentences(corpus, max_masks, support)
+    self.sentences = Sentences(*found[:3])
+    self._seed = seed
+    self._table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), found)
+
+  def mask(self, step: tf.Tensor, chosen: tf.Tensor) -> Masked:
+    size = chosen.shape[0]
+    splits = self._table.span_splits
+    first, end = tf.gather(splits, chosen), tf.gather(splits, chosen + 1)
+    draw = order.uniform(step, self._seed, size) * tf.cast(end - first, tf.float32)
+    span = tf.minimum(first + tf.cast(draw, tf.int32), end - 1)
+    positions = tf.ragged.range(tf.gather(self._table.span_start, span),
+                                tf.gather(self._table.span_end, span))
+    return Masked(positions, self._other_block(span, step, size))
+
+  def _other_block(self, span: tf.Tensor, step: tf.Tensor, size: int) -> tf.Tensor:
+    rows, *of_span = self._table.support
+    first, count, own = (tf.gather(field, span) for field in of_span)
+    draw = order.uniform(step, self._seed + 1, size) * tf.cast(count - 1, tf.float32)
+    return tf.gather(rows, first + (own + 1 + tf.cast(draw, tf.int32)) % count)
+
+
+class RandomSpans:
+  """One span per sentence, of a width from a geometric distribution, anywhere in it."""
+
+  def __init__(self, corpus: Corpus, max_masks: int, support: tuple[int, int], seed: int):
+    del support
+    self.sentences = _long_sentences(corpus)
+    self._seed, self._max_masks = seed, max_masks
+
+  def mask(self, step: tf.Tensor, chosen: tf.Tensor) -> Masked:
+    row, start, end = (tf.gather(tf.constant(field), chosen) for field in self.sentences)
+    size = chosen.shape[0]
+    drawn = order.uniform(step, self._seed, size)
+    width = 1 + tf.cast(tf.math.log1p(-drawn) / np.log1p(-_SPAN_RATE), tf.int32)
+    width = tf.minimum(tf.minimum(width, self._max_masks), end - start)
+    places = tf.cast(end - start - width + 1, tf.float32)
+    first = start + tf.cast(order.uniform(step, self._seed + 1, size) * places, tf.int32)
+    return Masked(tf.ragged.range(first, first + width), row)
+
+
+class RandomTokens:
+  """A share of the tokens of each sentence, at least one."""
+
+  def __init__(self, corpus: Corpus, max_masks: int, support: tuple[int, int], seed: int):
+    del support
+    self.sentences = _long_sentences(corpus)
+    self._seed, self._max_masks = seed, max_masks
+    self._longest = int((self.sentences.end - self.sentences.start).max(initial=1))
+
+  def mask(self, step: tf.Tensor, chosen: tf.Tensor) -> Masked:
+    row, start, end = (tf.gather(tf.constant(field), chosen) for field in self.sentences)
+    length, size = end - start, chosen.shape[0]
+    drawn = tf.reshape(order.uniform(step, self._seed, size * self._longest),
+                       [size, self._longest])
+    inside = tf.range(self._longest)[None] < length[:, None]
+    ranks = tf.argsort(tf.argsort(tf.where(inside, drawn, 2.0)))  # [B, T]
+    count = tf.cast(tf.round(_TOKEN_RATE * tf.cast(length, tf.float32)), tf.int32)
+    count = tf.clip_by_value(count, 1, self._max_masks)
+    places = tf.broadcast_to(start[:, None] + tf.range(self._longest), tf.shape(ranks))
+    return Masked(tf.ragged.boolean_mask(places, ranks < count[:, None]), row)
+
+
+def _long_sentences(corpus: Corpus) -> Sentences:
+  sentences = all_sentences(corpus)
+  kept = sentences.end - sentences.start >= SHORTEST
+  return Sentences(*(field[kept] for field in sentences))

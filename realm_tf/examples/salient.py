@@ -1,0 +1,87 @@
+"""Sentences with salient spans, and in which other blocks each span is salient too.
+
+Shape letters: S sentences.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from realm_tf.corpus.store import Corpus
+from realm_tf.examples.sentences import SHORTEST
+
+
+class Support(NamedTuple):
+  """For each salient span, in which blocks the same pieces are salient."""
+  rows: np.ndarray  # blocks of one span after those of another, none twice
+  first: np.ndarray  # [spans] where the span's blocks begin in `rows`
+  blocks: np.ndarray  # [spans] how many there are, its own counted
+  own: np.ndarray  # [spans] which of them is its own
+
+
+class SalientSentences(NamedTuple):
+  """Sentences with at least one salient span; spans by CSR splits."""
+  row: np.ndarray  # [S] int32
+  start: np.ndarray  # [S] int32, token index in the body
+  end: np.ndarray  # [S] int32
+  span_splits: np.ndarray  # [S + 1] int64
+  span_start: np.ndarray  # int32
+  span_end: np.ndarray  # int32
+  support: Support  # of the spans
+
+
+def supporting_blocks(corpus: Corpus) -> Support:
+  row_of = np.repeat(np.arange(corpus.num_blocks), corpus.span_starts.lengths)
+  first = corpus.body_ids.splits[row_of]
+  start, end = first + corpus.span_starts.values, first + corpus.span_ends.values
+  name = np.zeros(len(row_of), np.int64)
+  for width in np.unique(end - start):
+    chosen = np.flatnonzero(end - start == width)
+    pieces = corpus.body_ids.values[start[chosen, None] + np.arange(width)]
+    _, number = np.unique(pieces, axis=0, return_inverse=True)
+    name[chosen] = number.ravel() + name.max() + 1
+  keys = name * corpus.num_blocks + row_of
+  pairs, place = np.unique(keys, return_inverse=True)
+  begin = np.searchsorted(pairs, name * corpus.num_blocks)
+  count = np.searchsorted(pairs, (name + 1) * corpus.num_blocks) - begin
+  return Support(pairs % corpus.num_blocks, begin, count, place.ravel() - begin)
+
+
+def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] = (1, 0)
+                      ) -> SalientSentences:
+  """Finds the sentences of the corpus that can be masked.
+
+  Args:
+    corpus: with salient spans.
+    max_masks: word pieces; longer spans are left out.
+    support: the fewest and the most blocks in which a span may be salient, its own
+      counted; 0 for no upper limit. A span that is in no other block cannot be
+      predicted from what is retrieved, since the own block is banned; one that is
+      everywhere can be guessed.
+  """
+  starts = corpus.sentence_starts
+  first = corpus.body_ids.splits[:-1]
+  # One number line for the whole corpus: the place of a token among all tokens.
+  sentence_at = starts.values + np.repeat(first, starts.lengths)
+  row = np.repeat(np.arange(corpus.num_blocks, dtype=np.int32), starts.lengths)
+  ends = np.append(sentence_at[1:], corpus.body_ids.splits[-1])
+  base = np.repeat(first, corpus.span_starts.lengths)
+  span_start, span_end = corpus.span_starts.values + base, corpus.span_ends.values + base
+  fits = span_end - span_start <= max_masks
+  support_of = supporting_blocks(corpus)
+  fewest, most = support
+  fits &= (support_of.blocks >= fewest) & (support_of.blocks <= (most or corpus.num_blocks))
+  span_start, span_end = span_start[fits], span_end[fits]
+  splits = np.searchsorted(span_start, np.append(sentence_at, ends[-1:]))
+  kept = (np.diff(splits) > 0) & (ends - sentence_at >= SHORTEST)
+  counts = np.diff(splits)[kept]
+  chosen = np.repeat(kept, np.diff(splits))
+  local = np.repeat(first[row[kept]], counts)
+  return SalientSentences(
+      row[kept], (sentence_at - first[row])[kept].astype(np.int32),
+      (ends - first[row])[kept].astype(np.int32),
+      np.concatenate([[0], np.cumsum(counts)]),
+      (span_start[chosen] - local).astype(np.int32),
+      (span_end[chosen] - local).astype(np.int32),
+      Support(support_of.rows,
+               *(field[fits][chosen] for field in support_of[1:])))
