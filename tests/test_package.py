@@ -13,8 +13,8 @@ import realm_tf
 _PACKAGE = pathlib.Path(realm_tf.__file__).parent
 
 # A module imports only from its own layer and those above it.
-_LAYERS = ("errors", "files", "progress", "assets", "registry", "config", "native",
-           "distribute", "text", "corpus", "examples", "models", "index", "refresh",
+_LAYERS = ("errors", "locks", "files", "folders", "progress", "assets", "registry", "config",
+           "native", "distribute", "text", "corpus", "examples", "models", "index", "refresh",
            "training", "diagnosis", "evaluation", "serving", "cli")
 
 

@@ -3,9 +3,10 @@
 Nothing here imports TensorFlow before a command runs, so that `--help` is quick.
 """
 
+import contextlib
 import dataclasses
 import json
-from typing import Callable, Sequence
+from typing import Callable, Iterator, Sequence
 
 from absl import flags
 from ml_collections import config_flags
@@ -44,7 +45,6 @@ def _open_run(writes: bool = True):
 
   A command that `writes` into its folder leaves a record there of how it was started.
   """
-  from realm_tf.cli import history  # pylint: disable=import-outside-toplevel
   from realm_tf.cli.run_folder import RunFolder  # pylint: disable=import-outside-toplevel
   if not FLAGS.workdir:
     raise UserError("--workdir is missing: name the folder of the run")
@@ -53,7 +53,28 @@ def _open_run(writes: bool = True):
   else:
     opened = RunFolder(config_lib.from_dict(FLAGS.config.to_dict()), FLAGS.workdir)
   if writes:
-    history.record(opened.path, command_line)
+    _record(opened)
+  return opened
+
+
+def _record(opened) -> None:
+  from realm_tf.cli import history  # pylint: disable=import-outside-toplevel
+  history.record(opened.path, command_line)
+
+
+@contextlib.contextmanager
+def _alone_in(opened) -> Iterator[None]:
+  """Keeps others from training in a run or changing its corpus; then records who works."""
+  with opened.at_work(command_line[0]):
+    _record(opened)
+    yield
+
+
+def _open_to_export(output: str | None, open_run: Callable):
+  """A run of which `output` is made; one that cannot be written may be written elsewhere."""
+  opened = open_run(writes=False)
+  with contextlib.suppress(*([OSError] if output else [])):
+    _record(opened)
   return opened
 
 
@@ -80,9 +101,9 @@ def _define_strategy() -> None:
 
 
 def _open_training_run(one_process: bool = False):
-  """The run, with the strategy that --strategy names."""
+  """The run, with the strategy that --strategy names; nothing is recorded yet."""
   if FLAGS.strategy == "one_device":
-    return _open_run()
+    return _open_run(writes=False)
   if one_process and FLAGS.strategy == "multi_worker":
     raise UserError("--strategy=multi_worker: run the stages one by one, each on all "
                     "workers: realm ict, realm pretrain, realm finetune")
@@ -93,7 +114,7 @@ def _open_training_run(one_process: bool = False):
   # Before anything runs: TensorFlow must know of all workers first.
   strategy = make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.tpu_zone,
                                     FLAGS.tpu_project)
-  opened = _open_run()
+  opened = _open_run(writes=False)
   opened.strategy = strategy
   return opened
 
@@ -111,17 +132,22 @@ def _training(name: str) -> Callable[[Sequence[str]], None]:
   return train
 
 
-def _stage(name: str, open_run: Callable = _open_run) -> Callable[[Sequence[str]], None]:
+def _stage(name: str, open_run: Callable) -> Callable[[Sequence[str]], None]:
   def run(arguments: Sequence[str]) -> None:
     _no_more(arguments)
     opened = open_run()
     from realm_tf.cli import stages  # pylint: disable=import-outside-toplevel
-    if name in ("ict", "pretrain", "finetune") and opened.is_done(name):
-      print(f"{name}: done already, see {opened.path / name}")
-      return
-    getattr(stages, name)(opened)
+    with _alone_in(opened):
+      if name in ("ict", "pretrain", "finetune") and opened.is_done(name):
+        print(f"{name}: done already, see {opened.path / name}")
+        return
+      getattr(stages, name)(opened)
     print(f"{name}: done, see {opened.path}")
   return run
+
+
+def _corpus(arguments: Sequence[str]) -> None:
+  _stage("corpus", lambda: _open_run(writes=False))(arguments)
 
 
 def _no_more(arguments: Sequence[str]) -> None:
@@ -133,7 +159,8 @@ def _run(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_training_run(one_process=True)
   from realm_tf.cli.whole_run import whole_run  # pylint: disable=import-outside-toplevel
-  whole_run(opened)
+  with _alone_in(opened):
+    whole_run(opened)
 
 
 def _evaluate(arguments: Sequence[str]) -> None:
@@ -154,9 +181,11 @@ def _diagnose(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_run()
   from realm_tf import files  # pylint: disable=import-outside-toplevel
-  from realm_tf.cli import diagnosing  # pylint: disable=import-outside-toplevel
+  from realm_tf.cli import diagnosing, outputs  # pylint: disable=import-outside-toplevel
   from realm_tf.diagnosis import report  # pylint: disable=import-outside-toplevel
   stage = FLAGS.stage or opened.stage_before("finetune")
+  if FLAGS.json:
+    outputs.check(FLAGS.json)
   found = diagnosing.diagnose(opened, stage, FLAGS.sentences, FLAGS.blocks)
   print(report.table(found))
   written = diagnosing.json_path(opened, stage)
@@ -177,7 +206,9 @@ def _define_diagnose() -> None:
 def _report(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_run(writes=False)
-  from realm_tf.cli import reporting  # pylint: disable=import-outside-toplevel
+  from realm_tf.cli import outputs, reporting  # pylint: disable=import-outside-toplevel
+  if FLAGS.output:
+    outputs.check(FLAGS.output)
   print(reporting.report(opened, FLAGS.output))
 
 
@@ -190,7 +221,9 @@ def _predict(arguments: Sequence[str]) -> None:
   if not FLAGS.questions or not FLAGS.output:
     raise UserError("--questions and --output: name the file to read and the one to write")
   opened = _open_to_use(writes=False)
+  from realm_tf.cli import outputs  # pylint: disable=import-outside-toplevel
   from realm_tf.cli.asking import predict  # pylint: disable=import-outside-toplevel
+  outputs.check(FLAGS.output, FLAGS.questions)
   predict(opened, FLAGS.questions, FLAGS.output)
 
 
@@ -220,7 +253,7 @@ def _define_ask() -> None:
 
 def _export(arguments: Sequence[str]) -> None:
   _no_more(arguments)
-  opened = _open_to_use()
+  opened = _open_to_export(FLAGS.output, _open_to_use)
   from realm_tf.cli import exporting  # pylint: disable=import-outside-toplevel
   print(exporting.export_run(opened, FLAGS.flavour, FLAGS.output))
 
@@ -233,7 +266,11 @@ def _index(arguments: Sequence[str]) -> None:
     _no_more(arguments)
     from realm_tf.cli import adopting  # pylint: disable=import-outside-toplevel
     adopting.adopt(_open_run(), FLAGS.block_emb)
-  _stage("index")(arguments)
+  _no_more(arguments)
+  opened = _open_run()
+  from realm_tf.cli import stages  # pylint: disable=import-outside-toplevel
+  stages.index(opened)
+  print(f"index: done, see {opened.path}")
 
 
 def _define_index() -> None:
@@ -275,9 +312,10 @@ def _add(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   if not FLAGS.documents:
     raise UserError("--documents: name the file to read: JSONL with id, title, text")
-  opened = _open_run()
+  opened = _open_run(writes=False)
   from realm_tf.cli import documents  # pylint: disable=import-outside-toplevel
-  print(documents.add(opened, FLAGS.documents))
+  with _alone_in(opened):
+    print(documents.add(opened, FLAGS.documents))
 
 
 def _define_add() -> None:
@@ -295,9 +333,10 @@ def _delete(arguments: Sequence[str]) -> None:
       raise UserError(f"{FLAGS.ids}: not UTF-8 (byte {error.start})") from None
   if not ids:
     raise UserError("name the documents: realm delete --workdir=DIR ID..., or --ids=FILE")
-  opened = _open_run()
+  opened = _open_run(writes=False)
   from realm_tf.cli import documents  # pylint: disable=import-outside-toplevel
-  print(documents.delete(opened, ids))
+  with _alone_in(opened):
+    print(documents.delete(opened, ids))
 
 
 def _define_delete() -> None:
@@ -306,9 +345,10 @@ def _define_delete() -> None:
 
 def _compact(arguments: Sequence[str]) -> None:
   _no_more(arguments)
-  opened = _open_run()
+  opened = _open_run(writes=False)
   from realm_tf.cli import documents  # pylint: disable=import-outside-toplevel
-  print(documents.compact(opened))
+  with _alone_in(opened):
+    print(documents.compact(opened))
 
 
 def _define_export() -> None:
@@ -341,7 +381,10 @@ def _resplit(arguments: Sequence[str]) -> None:
   if not FLAGS.questions or not FLAGS.name or not FLAGS.output:
     raise UserError("--questions, --name and --output: name the training set, the data set "
                     "and the folder to write to")
+  from realm_tf.cli import outputs  # pylint: disable=import-outside-toplevel
   from realm_tf.evaluation import published  # pylint: disable=import-outside-toplevel
+  for path in published.resplit_paths(FLAGS.name, FLAGS.output).values():
+    outputs.check(path, FLAGS.questions)
   for part, count in published.resplit(FLAGS.questions, FLAGS.name, FLAGS.output).items():
     print(f"{part}: {count} questions")
 
@@ -372,7 +415,8 @@ def _import(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   if not FLAGS.source or not FLAGS.output:
     raise UserError("--source and --output: name what to read and the folder to write")
-  from realm_tf.cli import weights  # pylint: disable=import-outside-toplevel
+  from realm_tf.cli import outputs, weights  # pylint: disable=import-outside-toplevel
+  outputs.check(FLAGS.output)
   weights.import_folder(FLAGS.source, FLAGS.output, FLAGS.kind, FLAGS.sizes,
                         FLAGS.vocabulary, FLAGS.json)
 
@@ -395,12 +439,12 @@ def _export_weights(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   if not FLAGS.output:
     raise UserError("--output: name the folder to write")
+  from realm_tf.cli import outputs, weights  # pylint: disable=import-outside-toplevel
+  outputs.check(FLAGS.output)
   if FLAGS.weights:
-    from realm_tf.cli import weights  # pylint: disable=import-outside-toplevel
     weights.import_folder([FLAGS.weights], FLAGS.output, FLAGS.kind, None, None, FLAGS.json)
     return
-  opened = _open_run()
-  from realm_tf.cli import weights  # pylint: disable=import-outside-toplevel
+  opened = _open_to_export(FLAGS.output, _open_run)
   weights.export_run(opened, FLAGS.stage or opened.newest_stage(), FLAGS.kind, FLAGS.output)
 
 
@@ -409,7 +453,7 @@ def _define_export_weights() -> None:
   flags.DEFINE_string("stage", None, "ict, pretrain or finetune; the newest by default.")
   flags.DEFINE_string("kind", None, "embedder, query_embedder, scorer, encoder, reader or "
                       "openqa; all of them by default, each in a folder of its own.")
-  flags.DEFINE_string("output", None, "Folder to write; it may not exist yet.")
+  flags.DEFINE_string("output", None, "Folder to write; new or empty.")
   flags.DEFINE_bool("json", False, "Of --weights: print what became of every tensor.")
 
 
@@ -421,7 +465,7 @@ COMMANDS = {
         f"realm run {_DEMO}", _run, _define_strategy),
     "corpus": Command(
         "Cut documents into blocks and write the corpus store.",
-        f"realm corpus {_DEMO}", _stage("corpus")),
+        f"realm corpus {_DEMO}", _corpus),
     "ict": Command(
         "Warm-start the retriever by the Inverse Cloze Task.", f"realm ict {_DEMO}",
         _training("ict"), _define_strategy),

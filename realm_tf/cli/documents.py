@@ -2,17 +2,16 @@
 
 import contextlib
 import pathlib
-import shutil
 from typing import Collection, Iterator
 
 import numpy as np
 
-from realm_tf import files
+from realm_tf import files, folders
 from realm_tf.cli.run_folder import STAGES, WARM_START, RunFolder
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.changes import change_store, compact_store
 from realm_tf.corpus.readers import Document, read_documents
-from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.store import STORE, Corpus
 from realm_tf.errors import UserError
 from realm_tf.index import store
 from realm_tf.index.store import IndexWriter, Origin, StoredIndex
@@ -28,22 +27,24 @@ def add(run: RunFolder, source: files.PathLike) -> str:
       seen.append(document.id)
       yield document
 
-  with _changing(run) as folder:
+  with _changing(run, "add") as folder:
     before = set(run.corpus.document_ids)
     blocks = split_blocks(documents(), run.corpus.tokenizer, run.corpus.max_tokens,
                           tagger(run.config.corpus.tagger))
     change_store(folder, add=blocks)
-  _renew(run)
-  replaced = len(before & set(seen))
-  return f"{len(seen) - replaced} documents added, {replaced} replaced; {_count(run)}"
+    replaced = len(before & set(seen))
+    done = f"{len(seen) - replaced} documents added, {replaced} replaced"
+    _renew(run, done)
+  return f"{done}; {_count(run)}"
 
 
 def delete(run: RunFolder, ids: Collection[str]) -> str:
   """Deletes documents by their ids; says what was done."""
-  with _changing(run) as folder:
+  done = f"{len(set(ids))} documents deleted"
+  with _changing(run, "delete") as folder:
     change_store(folder, delete=set(ids))
-  _renew(run)
-  return f"{len(set(ids))} documents deleted; {_count(run)}"
+    _renew(run, done)
+  return f"{done}; {_count(run)}"
 
 
 def compact(run: RunFolder) -> str:
@@ -52,17 +53,16 @@ def compact(run: RunFolder) -> str:
   The compacted indexes are committed before the corpus that they belong to, and the
   old ones removed after it: killed in between, one pair is always whole.
   """
-  with _changing(run) as folder, store.write_lock(run.index_root, wait=True):
+  with _changing(run, "compact") as folder, store.write_lock(run.index_root, wait=True):
     old = run.corpus
-    compacted = run.path / ".corpus.compacted"
-    compact_store(folder, compacted)
-    new = Corpus.open(compacted)
-    fitting = [index for index in map(StoredIndex.open, store.versions(run.index_root))
-               if index.origin.corpus_hash == old.rows_hash]
-    kept = {_compact_index(run.index_root, index, old, new).folder for index in fitting}
-    files.replace_folder(compacted, folder)
+    with folders.new_folder(folder, STORE) as compacted:
+      compact_store(folder, compacted)
+      new = Corpus.open(compacted)
+      fitting = [index for index in map(StoredIndex.open, store.versions(run.index_root))
+                 if index.origin.corpus_hash == old.rows_hash]
+      kept = {_compact_index(run.index_root, index, old, new).folder for index in fitting}
     store.remove_all_but(run.index_root, lambda index: index.folder in kept)
-  _renew(run, embed=False)
+    run.forget_corpus()
   return f"{old.num_stored_rows - new.num_blocks} deleted blocks dropped; {_count(run)}"
 
 
@@ -80,7 +80,7 @@ def _compact_index(root: pathlib.Path, index: StoredIndex, old: Corpus, new: Cor
 
 
 @contextlib.contextmanager
-def _changing(run: RunFolder) -> Iterator[pathlib.Path]:
+def _changing(run: RunFolder, command: str) -> Iterator[pathlib.Path]:
   """Holds the right to change the corpus; yields its folder."""
   folder = run.path / "corpus"
   if not folder.exists():
@@ -89,19 +89,28 @@ def _changing(run: RunFolder) -> Iterator[pathlib.Path]:
     if (run.path / stage / "checkpoints").exists() and not run.is_done(stage):
       raise UserError(f"{run.path / stage}: this stage is half done, and would not go on "
                       f"with another corpus; run `realm {stage}` to its end first")
-  with files.lock(run.path / ".corpus.lock", "another command"):
-    for left in run.path.glob(".corpus.*"):  # by a command that was killed
-      if left.is_dir():
-        shutil.rmtree(left)
+  with run.at_work(command):
     run.forget_corpus()
     yield folder
 
 
-def _renew(run: RunFolder, embed: bool = True) -> None:
-  """Brings the newest model's index up to date, so that the next question is quick."""
+def _renew(run: RunFolder, done: str) -> None:
+  """Brings the newest model's index up to date, so that the next question is quick.
+
+  Where that fails, it says that what was `done` is done, and how to go on.
+  """
   run.forget_corpus()
-  if embed and run.newest_stage() != WARM_START:
+  if run.newest_stage() == WARM_START:
+    return
+  done = f"{run.path}: {done}, but not yet embedded"
+  advice = "`realm index`, or the next command that searches, does that, given room"
+  try:
     run.stored_index(run.model(run.newest_stage()))
+  except (OSError, UserError) as error:
+    reason = files.system_reason(error) or str(error)
+    raise UserError(f"{done} ({reason}): {advice}") from error
+  except KeyboardInterrupt as stop:
+    raise type(stop)(f"{done}: {advice}") from None
 
 
 def _count(run: RunFolder) -> str:

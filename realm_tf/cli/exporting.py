@@ -1,7 +1,10 @@
 """Exports the newest model of a run."""
 
+import os
 import pathlib
 
+from realm_tf import folders
+from realm_tf.cli import outputs
 from realm_tf.cli.run_folder import RunFolder
 from realm_tf.index import top_k
 from realm_tf.index.scann import ScannInGraph
@@ -18,9 +21,13 @@ def export_run(run: RunFolder, flavour: str = "portable", output: str | None = N
 
   It searches exactly, whatever `config.index.kind` is, but for the flavour "scann".
   """
-  folder = pathlib.Path(output or run.path / "export")
-  answerer = run.answerer(run.newest_stage(), _SEARCH[flavour], exact=True)
-  if flavour == "scann":
-    answerer.index = ScannInGraph(answerer.index, run.config.index, _SEARCH[flavour])
-  serving.export(answerer, folder, native=flavour == "native")
+  own = run.path / "export"
+  folder = pathlib.Path(output or own)
+  if os.path.realpath(folder) != os.path.realpath(own):
+    outputs.check(folder)
+  with folders.new_folder(folder, serving.EXPORT) as new:
+    answerer = run.answerer(run.newest_stage(), _SEARCH[flavour], exact=True)
+    if flavour == "scann":
+      answerer.index = ScannInGraph(answerer.index, run.config.index, _SEARCH[flavour])
+    serving.write(answerer, new, native=flavour == "native")
   return folder

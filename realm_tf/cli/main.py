@@ -1,19 +1,27 @@
 """`realm COMMAND [flags]`: parse, build, call."""
 
-import errno
+import contextlib
+import os
 import pathlib
+import signal
 import sys
+import threading
 from logging import ERROR
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from absl import flags, logging
 
 import realm_tf
+from realm_tf import files
 from realm_tf.cli import commands
 from realm_tf.cli.commands import COMMANDS, Command, define_run_flags
 from realm_tf.errors import UserError
 
 _OURS = ("realm_tf.cli.commands", "ml_collections.config_flags.config_flags")
+
+
+class Terminated(KeyboardInterrupt):
+  """SIGTERM came: what is half written is removed on the way out, as with Ctrl-C."""
 
 
 def _overview() -> str:
@@ -66,7 +74,11 @@ def _show_our_log() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-  """Runs one command; the exit code is 2 where the user can mend it."""
+  """Runs one command.
+
+  The exit code is 2 where the user can mend what is wrong, and 130 or 143 where Ctrl-C or
+  SIGTERM stopped it.
+  """
   if not arguments or arguments[0] in ("--help", "-h", "help"):
     print(_overview())
     return 0
@@ -80,7 +92,8 @@ def run(arguments: Sequence[str]) -> int:
       return 0
     _show_our_log()
     commands.command_line[:] = arguments
-    return _call(command, words)
+    with _sigterm_raises():
+      return _call(command, words)
   except UserError as error:
     print(f"realm: {_one_line(error)}", file=sys.stderr)
     return 2
@@ -92,20 +105,54 @@ def _call(command: Command, words: Sequence[str]) -> int:
     return command.run(words) or 0
   except Interrupted as stop:
     print(f"realm: {stop}", file=sys.stderr)
-  except KeyboardInterrupt:
-    print("realm: interrupted", file=sys.stderr)
-    return 130
-  except OSError as error:
-    where = f"{error.filename}: " if error.filename else ""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    remedy = ": make room, then run the same command" if full else ""
-    raise UserError(f"{where}{error.strerror or error}; what was there before is "
-                    f"unchanged{remedy}") from error
-  return 0
+    return 128 + stop.number
+  except KeyboardInterrupt as stop:
+    print(f"realm: {str(stop) or 'stopped; run the same command to go on'}",
+          file=sys.stderr)
+    return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+  except BrokenPipeError:
+    raise
+  except Exception as error:
+    reason = files.system_reason(error)
+    if reason is None:
+      raise
+    if isinstance(error, OSError):
+      what = reason if error.filename is None else f"{error.filename}: {reason}"
+    else:
+      what = _one_line(error)[:300]
+    raise UserError(f"{what}{files.remedy(reason)}") from error
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+  if threading.current_thread() is not threading.main_thread():
+    yield  # signals are not its business
+    return
+
+  def stop(number: int, frame: object) -> None:
+    raise Terminated
+
+  before = signal.signal(signal.SIGTERM, stop)
+  try:
+    yield
+  finally:
+    signal.signal(signal.SIGTERM, before)
 
 
 def main() -> None:
-  sys.exit(run(sys.argv[1:]))
+  code = 0
+  try:
+    code = run(sys.argv[1:])
+    sys.stdout.flush()
+  except OSError as error:
+    if isinstance(error, BrokenPipeError):  # nobody reads on, and nothing is wrong
+      code = 128 + signal.SIGPIPE
+    elif not code:
+      print(f"realm: standard output: {error.strerror}", file=sys.stderr)
+      code = 2
+    # Python would try again at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+  sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def refresh(run: RunFolder, once: bool, nice: int, beam: str | None = None) -> i
     made = job.run(lambda: bool(stop), lambda: once or run.is_done("pretrain"))
   if stop:
     raise Interrupted("stopped; what is embedded so far is kept: run the same command to "
-                      "go on")
+                      "go on", stop[0])
   return made
 
 

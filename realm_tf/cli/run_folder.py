@@ -14,17 +14,20 @@
     report.html            all of it on a page
 """
 
+import contextlib
 import dataclasses
+import errno
 import functools
 import pathlib
 import time
-from typing import Any
+from typing import Any, Iterator
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from realm_tf import config as config_lib
-from realm_tf import files
+from realm_tf import files, folders, locks
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.duplicates import banned_rows
 from realm_tf.corpus.passages import Passages
@@ -35,18 +38,19 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.questions import Question, read_questions
 from realm_tf.index import store
 from realm_tf.index.build import build_index, rows_to_read
-from realm_tf.index.embed import CorpusEmbedder, encoder_hash, store_embeddings
+from realm_tf.index.embed import CorpusEmbedder, collect, encoder_hash, store_embeddings
 from realm_tf.index.exact import Search
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.store import StoredIndex
 from realm_tf.index.top_k import top_k_inner_product
-from realm_tf.models.realm import Realm
+from realm_tf.models.realm import MODEL, Realm
 from realm_tf.progress import progress
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.checkpoints import restore_best
 
 STAGES = ("ict", "pretrain", "finetune")
 WARM_START = "warm start"
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class RunFolder:
@@ -58,8 +62,11 @@ class RunFolder:
     self.strategy = tf.distribute.get_strategy()
     # Which model of a stage is meant: the "last", or the "best" by `config.best_metric`.
     self.checkpoint = "last"
+    self._is_at_work = False
     if config.deterministic:
       tf.config.experimental.enable_op_determinism()
+    for part in ("corpus", "export", *(f"{stage}/model" for stage in STAGES)):
+      folders.recover(self.path / part)
     self._claim()
 
   @classmethod
@@ -84,6 +91,25 @@ class RunFolder:
     if different:
       raise UserError(f"{self.path}: made with another config: {', '.join(different)}; "
                       "give another --workdir, or the same values")
+
+  @contextlib.contextmanager
+  def at_work(self, command: str) -> Iterator[None]:
+    """Holds the run: no other process trains in it or changes its corpus meanwhile.
+
+    Of processes that train together the chief holds it. A second time is no harm.
+
+    Raises:
+      UserError: names the process that is at work.
+    """
+    if self._is_at_work or not is_chief(self.strategy):
+      yield
+      return
+    with locks.lock(self.path / ".lock", self.path, f"`realm {command}`"):
+      self._is_at_work = True
+      try:
+        yield
+      finally:
+        self._is_at_work = False
 
   @functools.cached_property
   def corpus(self) -> Corpus:
@@ -123,7 +149,7 @@ class RunFolder:
     """Saves a stage's model, then marks the stage as done; only the chief does."""
     if not is_chief(self.strategy):
       return
-    with files.new_folder(self.path / stage / "model") as new:
+    with folders.new_folder(self.path / stage / "model", MODEL) as new:
       model.save(new)
     files.write_json(self.path / stage / "done.json", {
         "minutes": (time.monotonic() - started) / 60, **facts})
@@ -193,6 +219,22 @@ class RunFolder:
         other.folder == made.folder or other.origin.encoder_hash != encoder))
     return made
 
+  def embeddings(self, model: Realm, rows: np.ndarray) -> np.ndarray:
+    """[n, D] of these stored rows; where the run cannot be written they are not kept."""
+    try:
+      return self.stored_index(model).read(rows)
+    except OSError as error:
+      if error.errno not in _READ_ONLY:
+        raise
+      logging.warning("%s: cannot be written (%s): the embeddings of the corpus are made "
+                      "for this command alone", self.index_root, error.strerror)
+    embedder = self.embedder(model)
+    embedder.snapshot(model.retriever.document_tower)
+    with progress(embedder.num_rows, "embed", "block") as bar:
+      table = collect(embedder.batches(), embedder.num_rows, bar.update)
+    places = np.searchsorted(self.corpus.stored_rows, rows)
+    return table[places].astype(store.DTYPES[self.config.embedding_dtype])
+
   def index(self, model: Realm, search: Search = top_k_inner_product, exact: bool = False
             ) -> RowIndex:
     """The corpus as this model's document tower sees it, ready to be searched.
@@ -203,7 +245,7 @@ class RunFolder:
               else self.config)
     rows = self.corpus.stored_rows
     own = rows[rows_to_read(config, len(rows), self.strategy)]
-    return build_index(config, self.stored_index(model).read(own), 0, search,
+    return build_index(config, self.embeddings(model, own), 0, search,
                        lambda: self._sample_queries(model), self.strategy, len(rows))
 
   def _sample_queries(self, model: Realm) -> np.ndarray:

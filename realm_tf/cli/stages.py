@@ -3,19 +3,20 @@
 TensorFlow is imported here, and so only once a command really runs.
 """
 
+import functools
 import pathlib
 import time
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 from absl import logging
 
-from realm_tf import assets, files
-from realm_tf.cli.run_folder import WARM_START, RunFolder
+from realm_tf import assets, files, folders
+from realm_tf.cli.run_folder import STAGES, WARM_START, RunFolder
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.matching import find_occurrences
 from realm_tf.corpus.readers import read_documents
-from realm_tf.corpus.store import write_store
+from realm_tf.corpus.store import MANIFEST, write_store
 from realm_tf.diagnosis.by_step import diagnose_by_step
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
@@ -25,6 +26,7 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.evaluation.questions import Question, write_questions
 from realm_tf.index.scann import ScannIndex
+from realm_tf.models.realm import MODEL
 from realm_tf.text.salient import tagger
 from realm_tf.text.tokenizer import Tokenizer
 from realm_tf.training.finetune import train_finetune
@@ -33,6 +35,18 @@ from realm_tf.training.pretrain import train_pretrain
 from realm_tf.training.reading import train_reading
 
 
+def _alone(stage: Callable[[RunFolder], None]) -> Callable[[RunFolder], None]:
+  """A stage beside which no other process changes the run."""
+  @functools.wraps(stage)
+  def holding(run: RunFolder) -> None:
+    with run.at_work(stage.__name__):
+      if stage.__name__ in STAGES:
+        folders.check(run.path / stage.__name__ / "model", MODEL)  # not after hours only
+      stage(run)
+  return holding
+
+
+@_alone
 def corpus(run: RunFolder) -> None:
   """Fetches what the config names, writes the block store, makes the questions."""
   config = run.config
@@ -40,7 +54,7 @@ def corpus(run: RunFolder) -> None:
     assets.fetch(config.assets, config.data)
   if not config.corpus.source:
     raise UserError("config.corpus.source: name the documents: JSONL with id, title, text")
-  if not (run.path / "corpus").exists():
+  if not (run.path / "corpus" / MANIFEST).exists():
     tokenizer = Tokenizer.from_file(pathlib.Path(config.retriever.weights) / "vocab.txt")
     blocks = split_blocks(read_documents(config.corpus.source), tokenizer,
                           config.corpus.max_block_tokens, tagger(config.corpus.tagger))
@@ -60,11 +74,12 @@ def _write_trivia(run: RunFolder) -> None:
   # An answer that stands in 1 % of all blocks is found by chance, not by reading.
   kept = np.flatnonzero((blocks > 0) & (blocks <= 0.01 * run.corpus.num_blocks))
   train, held_out = trivia.split([questions[i] for i in kept], 0.2, run.config.seed)
-  with files.new_folder(run.path / "questions") as new:
+  with folders.new_folder(run.path / "questions") as new:
     write_questions(new / "train.jsonl", train)
     write_questions(new / "held_out.jsonl", held_out)
 
 
+@_alone
 def ict(run: RunFolder) -> None:
   started = time.monotonic()
   model = run.model(WARM_START)
@@ -72,6 +87,7 @@ def ict(run: RunFolder) -> None:
   run.finish("ict", model, started)
 
 
+@_alone
 def pretrain(run: RunFolder) -> None:
   started = time.monotonic()
   if run.config.reading.steps and is_tpu(run.strategy):
@@ -96,6 +112,7 @@ def pretrain(run: RunFolder) -> None:
   run.finish("pretrain", model, started, refreshes=refresher.swaps)
 
 
+@_alone
 def finetune(run: RunFolder) -> None:
   model = run.model(run.stage_before("finetune"))
   index = run.index(model)

@@ -7,6 +7,7 @@ from typing import Sequence
 
 import numpy as np
 
+from realm_tf import folders
 from realm_tf.cli.run_folder import RunFolder
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
@@ -39,24 +40,34 @@ def tell(account: Account, output: PathLike, as_json: bool) -> None:
 
 
 def export_run(run: RunFolder, stage: str, kind: str | None, output: PathLike) -> None:
-  """Writes one part of a stage's model, or a folder with all of them."""
+  """Writes one part of a stage's model, or a folder with all of them: whole or none."""
   if kind and kind not in export_weights.KINDS:
     raise UserError(f"--kind: expected one of {', '.join(export_weights.KINDS)}, "
                     f"got '{kind}'")
+  folders.check(output)
   model = run.model(stage)
-  kinds = [kind] if kind else export_weights.kinds_of(model)
-  for one in kinds:
-    folder = pathlib.Path(output) if kind else pathlib.Path(output) / one
-    reason = export_weights.obstacle(model, one)
-    if reason and not kind:
-      print(f"{one}: left out: {reason}")
-      continue
-    export_weights.export_weights(
-        model, one, folder, vocabulary=run.path / "corpus" / "vocab.txt",
-        block_emb=_embeddings(run, model) if one == "openqa" and not reason else None)
-    print(f"{one}: {folder}")
+  if kind:
+    _export(run, model, kind, pathlib.Path(output))
+    print(f"{kind}: {output}")
+    return
+  said = []
+  with folders.new_folder(output) as new:
+    for one in export_weights.kinds_of(model):
+      reason = export_weights.obstacle(model, one)
+      if not reason:
+        _export(run, model, one, new / one)
+      said.append(f"{one}: left out: {reason}" if reason else
+                  f"{one}: {pathlib.Path(output) / one}")
+  print("\n".join(said))
+
+
+def _export(run: RunFolder, model: Realm, kind: str, folder: pathlib.Path) -> None:
+  openqa = kind == "openqa" and not export_weights.obstacle(model, kind)
+  export_weights.export_weights(
+      model, kind, folder, vocabulary=run.path / "corpus" / "vocab.txt",
+      block_emb=_embeddings(run, model) if openqa else None)
 
 
 def _embeddings(run: RunFolder, model: Realm) -> np.ndarray:
   """[N, D] float32 of the blocks that are not deleted."""
-  return run.stored_index(model).read(run.corpus.stored_rows).astype(np.float32)
+  return run.embeddings(model, run.corpus.stored_rows).astype(np.float32)

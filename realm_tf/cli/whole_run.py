@@ -32,7 +32,7 @@ def whole_run(run: RunFolder) -> None:
         getattr(stages, stage)(run)
       stages.evaluate(run, stage)
   _say("export")
-  if not (run.path / "export").exists():
+  if not (run.path / "export" / "saved_model.pb").exists():
     export_run(run)
   _finish(run, time.monotonic() - started)
 

@@ -10,15 +10,15 @@ from typing import Any, Collection, Iterable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from realm_tf import files
+from realm_tf import files, folders
 from realm_tf.corpus.blocks import Block
 from realm_tf.corpus.store import (
+  STORE,
   VOCABULARY,
   Corpus,
   live_rows,
   read_store_manifest,
   serialize,
-  write_errors,
   write_shards,
   write_store_manifest,
 )
@@ -37,7 +37,8 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
     delete: ids of documents, which must be there.
 
   Raises:
-    UserError: an id is not there, or no block would be left; nothing is changed.
+    UserError: an id is not there, no block would be left, or the disk is full; nothing is
+      changed.
   """
   folder = pathlib.Path(folder)
   corpus, manifest = Corpus.open(folder), read_store_manifest(folder)
@@ -53,7 +54,10 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
       added.add(block.document_id)
       yield serialize(block)
 
-  with write_errors(folder), files.new_folder(folder) as new:
+  with folders.new_folder(folder, STORE) as new:
+    if read_store_manifest(folder) != manifest:
+      raise UserError(f"{folder}: another process has changed it meanwhile; nothing was "
+                      "changed now: run the same command again")
     shards = list(manifest["shards"])
     for name in (VOCABULARY, *(shard["name"] for shard in shards)):
       files.link(folder / name, new / name)
@@ -67,21 +71,20 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
     _write_manifest(new, manifest, shards, live)
 
 
-def compact_store(folder: PathLike, target: PathLike) -> None:
-  """Writes the store without its deleted rows, in whole shards, at `target`.
+def compact_store(folder: PathLike, target: pathlib.Path) -> None:
+  """Writes the store without its deleted rows, in whole shards, into an empty folder.
 
   The bytes are those that `write_store` would write of the same blocks.
   """
   folder = pathlib.Path(folder)
   manifest = read_store_manifest(folder)
   live = live_rows(manifest)
-  with write_errors(target), files.new_folder(target) as new:
-    files.link(folder / VOCABULARY, new / VOCABULARY)
-    paths = [str(folder / shard["name"]) for shard in manifest["shards"]]
-    stored = (example.numpy() for example in tf.data.TFRecordDataset(paths))
-    shards: list[dict[str, Any]] = []
-    write_shards(new, shards, (example for example, kept in zip(stored, live) if kept))
-    _write_manifest(new, manifest, shards, live[live])
+  files.link(folder / VOCABULARY, target / VOCABULARY)
+  paths = [str(folder / shard["name"]) for shard in manifest["shards"]]
+  stored = (example.numpy() for example in tf.data.TFRecordDataset(paths))
+  shards: list[dict[str, Any]] = []
+  write_shards(target, shards, (example for example, kept in zip(stored, live) if kept))
+  _write_manifest(target, manifest, shards, live[live])
 
 
 def _write_manifest(folder: pathlib.Path, old: dict[str, Any],

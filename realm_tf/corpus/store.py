@@ -12,7 +12,6 @@ opened corpus has its blocks numbered without gaps, whatever came and went.
 Shape letters: N blocks, P stored rows, deleted blocks counted.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -24,20 +23,16 @@ import tensorflow as tf
 
 from realm_tf.corpus.blocks import Block
 from realm_tf.errors import UserError
-from realm_tf.files import (
-  PathLike,
-  new_folder,
-  read_json,
-  read_manifest,
-  sha256,
-  write_manifest,
-)
+from realm_tf.files import PathLike, read_json, read_manifest, sha256, write_manifest
+from realm_tf.folders import Kind, new_folder, recover
 from realm_tf.text.tokenizer import Tokenizer
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 VOCABULARY = "vocab.txt"
 BLOCKS_PER_SHARD = 16384
+STORE = Kind("a corpus store", MANIFEST, lambda manifest: [
+    VOCABULARY, *(shard["name"] for shard in manifest["shards"])])
 
 _STRINGS = ("document_id", "title", "text")
 _INTEGERS = ("title_ids", "body_ids", "body_starts", "body_ends", "sentence_starts",
@@ -71,21 +66,10 @@ def _corpus_hash(tokenizer_hash: str, shards: Sequence[dict[str, Any]],
   return hashlib.sha256(f"{stored}\n{deleted}".encode()).hexdigest()
 
 
-@contextlib.contextmanager
-def write_errors(folder: PathLike) -> Iterator[None]:
-  """Says in one line that the disk is full, or whatever else the system says."""
-  try:
-    yield
-  except (OSError, tf.errors.OpError) as error:
-    reason = getattr(error, "strerror", None) or getattr(error, "message", error)
-    raise UserError(f"{folder}: cannot be written ({reason}); what was there before "
-                    "is unchanged") from error
-
-
 def write_store(folder: PathLike, blocks: Iterable[Block], *, tokenizer: Tokenizer,
                 max_tokens: int, source: str, blocks_per_shard: int = BLOCKS_PER_SHARD
                 ) -> None:
-  """Writes a corpus store, which takes the place of one that is there already.
+  """Writes a corpus store, which takes the place of an earlier one.
 
   Args:
     folder: where the store is to be.
@@ -96,9 +80,10 @@ def write_store(folder: PathLike, blocks: Iterable[Block], *, tokenizer: Tokeniz
     blocks_per_shard: the last shard may have fewer.
 
   Raises:
-    UserError: no blocks, or the disk is full: what was there before is unchanged.
+    UserError: no blocks, something else is at `folder`, or the disk is full: what was
+      there before is unchanged.
   """
-  with write_errors(folder), new_folder(folder) as new:
+  with new_folder(folder, STORE) as new:
     shards: list[dict[str, Any]] = []
     write_shards(new, shards, map(serialize, blocks), blocks_per_shard)
     if not shards:
@@ -139,6 +124,7 @@ def write_store_manifest(folder: pathlib.Path, *, source: str, max_tokens: int,
 
 
 def read_store_manifest(folder: pathlib.Path) -> dict[str, Any]:
+  recover(folder)
   if not folder.is_dir():
     raise UserError(f"{folder}: no such folder; expected a corpus store, as "
                     "'realm corpus' writes it")

@@ -3,6 +3,7 @@
 Source: google-research/language, `orqa` (Lee et al. 2019, arXiv 1906.00300).
 """
 
+import contextlib
 import json
 import pathlib
 from typing import Any, Mapping, Sequence
@@ -26,6 +27,12 @@ def is_held_out(questions: Sequence[str]) -> list[bool]:
   return (buckets % _PARTS == 0).numpy().tolist()
 
 
+def resplit_paths(name: str, folder: PathLike) -> dict[str, pathlib.Path]:
+  """Where `resplit` writes, by part."""
+  return {part: pathlib.Path(folder) / f"{name}.resplit.{part}.jsonl"
+          for part in ("train", "dev")}
+
+
 def resplit(source: PathLike, name: str, folder: PathLike) -> dict[str, int]:
   """Splits a training set into `<name>.resplit.train.jsonl` and `.dev.jsonl`.
 
@@ -40,9 +47,11 @@ def resplit(source: PathLike, name: str, folder: PathLike) -> dict[str, int]:
   parts: dict[str, list[bytes]] = {"train": [], "dev": []}
   for line, held_out in zip(lines, is_held_out(questions)):
     parts["dev" if held_out else "train"].append(line.rstrip(b"\r\n") + b"\n")
-  for part, chosen in parts.items():
-    with files.new_file(pathlib.Path(folder) / f"{name}.resplit.{part}.jsonl") as file:
-      file.write(b"".join(chosen))
+  with contextlib.ExitStack() as opened:  # both are on the disk before one is in its place
+    for part, path in resplit_paths(name, folder).items():
+      file = opened.enter_context(files.new_file(path))
+      file.write(b"".join(parts[part]))
+      file.flush()
   return {part: len(chosen) for part, chosen in parts.items()}
 
 

@@ -4,7 +4,8 @@
     <root>/<version>/rows-00000.bin ...   [n, D] each, row by row
     <root>/.<version>.part/               one that is being made; a killed writer's
                                           successor goes on with its whole shards
-    <root>/.lock                          held by the one process that writes
+    <root>/.<version>.removed/            one that is being removed
+    <root>/.lock                          while a process writes, who it is
 
 A reader takes no lock: a version appears by a rename, when all of it is on the disk.
 Shape letters: N rows, D projection, n rows of a shard.
@@ -22,7 +23,7 @@ from typing import Any, Callable, Iterator, Mapping
 import ml_dtypes
 import numpy as np
 
-from realm_tf import files
+from realm_tf import files, locks
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
@@ -241,7 +242,7 @@ def find(root: PathLike, corpus_rows: Mapping[str, int], *, encoder_hash: str | 
 @contextlib.contextmanager
 def write_lock(root: PathLike, wait: bool = False) -> Iterator[None]:
   """To be held while versions are written or removed; one process at a time."""
-  with files.lock(pathlib.Path(root) / ".lock", "another process", wait):
+  with locks.lock(pathlib.Path(root) / ".lock", root, wait=wait):
     yield
 
 
@@ -266,12 +267,10 @@ class IndexWriter:
     self._folder = pathlib.Path(root) / f".{name}.part"
     self._origin, self._shape = origin, shape
     self._remove_other_parts()
-    self._folder.mkdir(parents=True, exist_ok=True)
     self._shards: list[dict[str, Any]] = []
     if not self._resume():
-      shutil.rmtree(self._folder)
-      self._folder.mkdir()
-      self._begin(base)
+      shutil.rmtree(self._folder, ignore_errors=True)
+      self._begin(base)  # without one, the first shard makes the folder
     self._rows_per_shard = rows_per_shard
 
   @property
@@ -325,6 +324,7 @@ class IndexWriter:
   def _begin(self, base: StoredIndex | None) -> None:
     if base is None:
       return
+    self._folder.mkdir(parents=True, exist_ok=True)
     for shard in base.shards:
       name = f"rows-{len(self._shards):05d}.bin"
       files.link(base.folder / shard["name"], self._folder / name)
@@ -357,9 +357,10 @@ class IndexWriter:
 
   def _remove_other_parts(self) -> None:
     """What writers of other versions left, and removals that were cut short."""
-    for path in self._final.parent.glob(".*"):
-      if path.is_dir() and path != self._folder:
-        shutil.rmtree(path)
+    root = self._final.parent
+    for path in (*root.glob(".*.part"), *root.glob(".*.removed")):
+      if path != self._folder:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def write_shard(path: pathlib.Path, rows: np.ndarray, dtype: str, first: int) -> str:
@@ -393,7 +394,7 @@ def remove(folder: pathlib.Path) -> None:
   hidden = folder.with_name(f".{folder.name}.removed")
   shutil.rmtree(hidden, ignore_errors=True)
   os.rename(folder, hidden)
-  shutil.rmtree(hidden)
+  shutil.rmtree(hidden, ignore_errors=True)  # a reader on a network may still hold a file
 
 
 def remove_all_but(root: PathLike, kept: Callable[[StoredIndex], bool]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Callable, Mapping, Sequence
 import numpy as np
 from safetensors.numpy import save_file
 
-from realm_tf import files
+from realm_tf import files, folders
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models import layouts, tensors, tf1
@@ -68,7 +68,7 @@ def import_weights(sources: Sequence[PathLike], output: PathLike, *,
     sources: Hugging Face folders or TensorFlow checkpoints (see
       `tensors.checkpoint_prefix`). Several make an open-QA model (embedder, reader,
       block embeddings) or, of kind scorer, two towers: that of documents, of queries.
-    output: the folder to write; it may not exist.
+    output: the folder to write; it must be new or empty.
     kind: one of `layouts.KINDS`; by default told from the names. An embedder or a
       reader can be taken out of what holds more.
     sizes: a config.json or bert_config.json, where there is none beside the weights.
@@ -80,6 +80,7 @@ def import_weights(sources: Sequence[PathLike], output: PathLike, *,
   """
   if kind is not None and kind not in KINDS:
     raise UserError(f"--kind: expected one of {', '.join(KINDS)}, got '{kind}'")
+  folders.check(output)
   kind, source = _gather([_open(pathlib.Path(path)) for path in sources], kind)
   values = {name: tensor.read() for name, tensor in source.tensors.items()}
   config = _config(kind, source, values, sizes)
@@ -99,10 +100,8 @@ def import_weights(sources: Sequence[PathLike], output: PathLike, *,
 def write_folder(output: PathLike, config: Mapping[str, Any],
                  values: Mapping[str, np.ndarray], vocabulary: pathlib.Path | None,
                  account: Account | None = None) -> None:
-  """Writes a Hugging Face folder, whole or not at all; it may not exist yet."""
-  if pathlib.Path(output).exists():
-    raise UserError(f"{output}: is there already; name a new folder, or remove it")
-  with files.new_folder(output) as new:
+  """Writes a Hugging Face folder, whole or not at all; it must be new or empty."""
+  with folders.new_folder(output) as new:
     files.write_json(new / "config.json", config)
     save_file(dict(values), new / tensors.SAFETENSORS, {"format": "pt"})
     if vocabulary:

@@ -43,12 +43,12 @@ def export_weights(model: Realm, kind: str, output: PathLike, *,
   Args:
     model: what to write, bit by bit.
     kind: one of `KINDS`.
-    output: the folder to write; it may not exist.
+    output: the folder to write; it must be new or empty.
     vocabulary: vocab.txt, copied beside the weights.
     block_emb: the embeddings of the blocks, [N, D] float32, for `openqa`.
 
   Raises:
-    UserError: Transformers has no such model, or `output` is there already.
+    UserError: Transformers has no such model, or `output` has something in it.
   """
   reason = obstacle(model, kind)
   if reason:

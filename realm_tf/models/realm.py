@@ -10,6 +10,7 @@ from realm_tf import files
 from realm_tf.config import RealmConfig
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
+from realm_tf.folders import Kind
 from realm_tf.models import weights
 from realm_tf.models.bert import BertConfig
 from realm_tf.models.encoder import KnowledgeEncoder
@@ -17,6 +18,7 @@ from realm_tf.models.retriever import Retriever, Tower
 from realm_tf.text.inputs import Packed
 
 _PARTS = {"retriever": "retriever.safetensors", "encoder": "encoder.safetensors"}
+MODEL = Kind("a model", "model.json", lambda manifest: manifest["sha256"])
 
 
 class Realm(tf.Module):

@@ -10,14 +10,19 @@ Python in it. Three flavours:
 """
 
 import contextlib
+import os
 import pathlib
 
 import tensorflow as tf
 
-from realm_tf import files
+import realm_tf
+from realm_tf import files, folders
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.files import PathLike
 from realm_tf.models import kernels
+
+_MARKER = "realm_export.json"
+EXPORT = folders.Kind("an export", _MARKER, lambda marker: marker["files"])
 
 
 class _Served(tf.Module):
@@ -44,16 +49,30 @@ class _Served(tf.Module):
 
 
 def export(answerer: QuestionAnswerer, folder: PathLike, native: bool = False) -> None:
-  """Writes the SavedModel into `folder`, whole or not at all.
+  """Writes the SavedModel as `folder`, whole or not at all; an earlier one is replaced.
 
   `native` says whether its transformers may use our ops; its index searches as it does.
   """
-  ops = contextlib.nullcontext() if native else kernels.portable()
-  with ops, files.new_folder(pathlib.Path(folder)) as new:
+  with folders.new_folder(folder, EXPORT) as new:
+    write(answerer, new, native)
+
+
+def write(answerer: QuestionAnswerer, folder: pathlib.Path, native: bool = False) -> None:
+  """Writes the SavedModel into an empty folder; see `export`."""
+  parts = [folder / "variables", folder / "assets"]
+  for part in parts:
+    part.mkdir()  # TensorFlow would, but with permissions of its own
+  with contextlib.nullcontext() if native else kernels.portable():
     served = _Served(answerer)
-    tf.saved_model.save(served, str(new), signatures={
+    tf.saved_model.save(served, str(folder), signatures={
         "serving_default": served.answer, "answer": served.answer,
         "retrieve": served.retrieve, "embed": served.embed})
+  for part in parts:
+    if not os.listdir(part):
+      part.rmdir()
+  names = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+  files.write_json(folder / _MARKER, {
+      "written_by": f"realm_tf {realm_tf.__version__}", "files": sorted(map(str, names))})
 
 
 def load(folder: PathLike, native: bool = False, scann: bool = False):
@@ -69,4 +88,5 @@ def load(folder: PathLike, native: bool = False, scann: bool = False):
   if scann:
     from scann.scann_ops.py import scann_ops  # pylint: disable=import-outside-toplevel
     del scann_ops
+  folders.recover(folder)
   return tf.saved_model.load(str(folder))

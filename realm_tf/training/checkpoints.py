@@ -3,8 +3,10 @@
 Processes that train together restore the same one, or none of them does.
 """
 
+import contextlib
 import pathlib
 import re
+import shutil
 from typing import Any, Callable
 
 import tensorflow as tf
@@ -15,6 +17,8 @@ from realm_tf.errors import UserError
 
 # What a checkpoint that is damaged, gone or of something else raises.
 _UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, LookupError, OSError)
+# What is left of a save, or of a removal, that was cut short.
+_LEFTOVER = re.compile(r"ckpt-\d+_temp|ckpt-\d+\..*\.tempstate\d+|checkpoint\.tmp.*")
 _LOWER_IS_BETTER = ("loss", "norm", "entropy", "staleness")
 
 
@@ -42,6 +46,7 @@ class Checkpoints:
     self._sign = -1.0 if best.endswith(_LOWER_IS_BETTER) else 1.0
     self._best = tf.Variable(-float("inf"), trainable=False, name="best")
     checkpoint = tf.train.Checkpoint(best_value=self._best, **tracked)
+    self._keep = keep
     self._newest = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=keep)
     self._kept = tf.train.CheckpointManager(checkpoint, str(folder / "best"), max_to_keep=1)
 
@@ -57,6 +62,8 @@ class Checkpoints:
     Raises:
       UserError: there are some, but all are damaged or of something else.
     """
+    if self._writes:
+      _remove_leftovers(self._folder)
     tried = set[int]()
     while (step := self._processes.broadcast(_newest_but(self._folder, tried))) >= 0:
       path = str(self._folder / f"ckpt-{step}")
@@ -92,11 +99,13 @@ class Checkpoints:
     if self._writes:
       better = self._is_best(step, metrics)
       try:
-        self._newest.save(checkpoint_number=step)
-        if better:
-          self._kept.save(checkpoint_number=step)
+        if better:  # first: the newest one says that the best was kept
+          _save(self._kept, step, 1)
+        _save(self._newest, step, self._keep)
       except (tf.errors.OpError, OSError) as error:
         reason = _first_line(error) or type(error).__name__
+        with contextlib.suppress(OSError):  # they may be what fills the disk
+          _remove_leftovers(self._folder)
     if not self._processes.all_agree(not reason):
       raise UserError(f"{self._folder}: the checkpoint of step {step} cannot be written "
                       f"({reason or 'by process 0'}); the one before is unchanged: make "
@@ -118,6 +127,32 @@ class Checkpoints:
       return False
     self._best.assign(value)
     return True
+
+
+def _save(manager: tf.train.CheckpointManager, step: int, keep: int) -> None:
+  """Saves, and removes what is older than the last few: also what was saved by a process
+  that was killed before it could say so, which the manager does not know."""
+  folder = pathlib.Path(manager.directory)
+  folder.mkdir(parents=True, exist_ok=True)  # TensorFlow's would not follow the umask
+  manager.save(checkpoint_number=step)
+  for old in sorted(s for s in _steps(folder) if s <= step)[:-keep]:
+    for path in folder.glob(f"ckpt-{old}.*"):
+      path.unlink(missing_ok=True)
+
+
+def _remove_leftovers(folder: pathlib.Path) -> None:
+  for path in (*folder.glob("c*"), *folder.glob("best/c*")):
+    if not _LEFTOVER.fullmatch(path.name) and not _is_without_index(path):
+      continue
+    if path.is_dir():
+      shutil.rmtree(path, ignore_errors=True)
+    else:
+      path.unlink(missing_ok=True)
+
+
+def _is_without_index(path: pathlib.Path) -> bool:
+  data = re.fullmatch(r"(ckpt-\d+)\.data-.*", path.name)
+  return data is not None and not path.with_name(f"{data[1]}.index").exists()
 
 
 def restore_best(folder: pathlib.Path, **parts: Any) -> None:
@@ -149,9 +184,12 @@ def _newest_but(folder: pathlib.Path, tried: set[int]) -> int:
 
   -1 if there is none.
   """
-  found = {int(match[1]) for path in folder.glob("ckpt-*.index")
-           if (match := re.fullmatch(r"ckpt-(\d+)\.index", path.name))}
-  return max(found - tried, default=-1)
+  return max(_steps(folder) - tried, default=-1)
+
+
+def _steps(folder: pathlib.Path) -> set[int]:
+  return {int(match[1]) for path in folder.glob("ckpt-*.index")
+          if (match := re.fullmatch(r"ckpt-(\d+)\.index", path.name))}
 
 
 def _read_all(path: str) -> None:

@@ -48,7 +48,8 @@ class Log:
 
   def __init__(self, folder: pathlib.Path, first_step: int,
                since_record: Window | None = None, since_checkpoint: Window | None = None):
-    folder.mkdir(parents=True, exist_ok=True)
+    # TensorFlow would make its own, but with permissions of its own.
+    (folder / "tensorboard").mkdir(parents=True, exist_ok=True)
     self._path = folder / "curves.csv"
     self.rows = [row for row in read_curves(self._path) if row[0] <= first_step]
     self._examples_path = folder / "examples.jsonl"

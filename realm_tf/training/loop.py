@@ -24,7 +24,15 @@ OnStep = Callable[[int, dict[str, float]], None]  # the number of steps done, it
 
 
 class Interrupted(Exception):
-  """Training was asked to stop (SIGTERM or Ctrl-C), and its state was saved."""
+  """Training was asked to stop (SIGTERM or Ctrl-C), and its state was saved.
+
+  Attributes:
+    number: of the signal.
+  """
+
+  def __init__(self, message: str, number: int = signal.SIGTERM):
+    super().__init__(message)
+    self.number = number
 
 
 @contextlib.contextmanager
@@ -136,8 +144,10 @@ class Loop:
       return
     self._checkpoints.save(step, {})  # whether it is the best is judged at the next
     self.log.close()
+    # Of processes that train together another one may have been asked.
     raise Interrupted(f"stopped at step {step} of {self._steps} of {self._name}; "
-                      "its state is saved: run the same command to go on")
+                      "its state is saved: run the same command to go on",
+                      *self._stop[:1])
 
   def _check(self, metrics: dict[str, float], step: int, batch: Any,
              seen: Callable[[], dict[str, np.ndarray]]) -> None:

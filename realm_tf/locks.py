@@ -1,0 +1,110 @@
+"""One writer at a time: locks that end with the process that holds them."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import pathlib
+import socket
+import time
+from typing import Iterator, TextIO
+
+from absl import logging
+
+from realm_tf.errors import UserError
+
+PathLike = str | os.PathLike
+
+# What `flock` says on file systems without locks, such as NFS without its lock daemon.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+_LOOK_EVERY = 0.05  # seconds
+
+
+@contextlib.contextmanager
+def lock(path: PathLike, place: PathLike, work: str = "another process",
+         wait: bool = False) -> Iterator[None]:
+  """Holds a lock file; the system frees it when the process ends, however it ends.
+
+  The file is removed at the end, under the lock. What a killed process left of it is taken
+  over. On a file system without locks only processes of this machine are kept out.
+
+  Args:
+    path: of the lock file, which names the process that holds it.
+    place: what it stands for, for people.
+    work: what this process does there, for those who come meanwhile: "`realm ict`".
+    wait: until it is free.
+
+  Raises:
+    UserError: another process holds it, and `wait` is false.
+    OSError: the file cannot be written.
+  """
+  path = pathlib.Path(os.path.realpath(path))
+  path.parent.mkdir(parents=True, exist_ok=True)
+  while True:
+    with open(path, "a+", encoding="utf-8") as file, contextlib.ExitStack() as held:
+      if not _taken(file, held, wait):
+        file.seek(0)
+        holder = file.read()
+        if holder.endswith("\n"):
+          raise UserError(_busy(place, holder))
+        time.sleep(_LOOK_EVERY)  # it has not yet said who it is
+        continue
+      if not _is_at(file, path):  # its last holder has removed it meanwhile
+        continue
+      try:
+        file.truncate(0)
+        file.write(f"{os.getpid()} {socket.gethostname()} {work}\n")
+        file.flush()
+        yield
+      finally:
+        path.unlink(missing_ok=True)
+      return
+
+
+def _taken(file: TextIO, held: contextlib.ExitStack, wait: bool) -> bool:
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+  except BlockingIOError:
+    return False
+  except OSError as error:
+    if error.errno not in _NO_LOCKS:
+      raise
+    logging.log_first_n(logging.WARNING, "%s: this file system has no locks (%s): "
+                        "processes that write there on other machines go unnoticed", 1,
+                        os.path.dirname(file.name), error.strerror)
+    return _taken_here(file.name, held, wait)
+  return True
+
+
+def _taken_here(path: str, held: contextlib.ExitStack, wait: bool) -> bool:
+  """Takes a name that this machine's kernel gives to one socket only, while it is open."""
+  name = b"\0realm_tf." + hashlib.sha256(os.fsencode(path)).hexdigest().encode()
+  while True:
+    with contextlib.ExitStack() as opened:
+      own = opened.enter_context(socket.socket(socket.AF_UNIX))
+      try:
+        own.bind(name)
+      except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+          raise
+        if not wait:
+          return False
+      else:
+        held.push(opened.pop_all())
+        return True
+    time.sleep(_LOOK_EVERY)
+
+
+def _is_at(file: TextIO, path: pathlib.Path) -> bool:
+  try:
+    return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+  except FileNotFoundError:
+    return False
+
+
+def _busy(place: PathLike, holder: str) -> str:
+  process, host, work = holder.rstrip("\n").split(" ", 2)
+  where = "" if host == socket.gethostname() else f" on {host}"
+  return (f"{place}: {work} (process {process}{where}) is writing here; wait until it is "
+          "done, or end it")
