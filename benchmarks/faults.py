@@ -37,7 +37,7 @@ _JSON = flags.DEFINE_string("json", None, "File for the results.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the moments and the victims.")
 
 _PATIENCE = 180  # seconds until a process that was started again must have got on
-_PRELOAD = ["realm_tf.cli.stages", "realm_tf.cli.documents", "realm_tf.cli.refreshing",
+_PRELOAD = ["realm_tf.run.stages", "realm_tf.run.documents", "realm_tf.run.refresh_job",
             "realm_tf.cli.commands"]
 
 

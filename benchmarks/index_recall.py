@@ -60,9 +60,9 @@ def clustered(rows: int, size: int, queries: int) -> tuple[np.ndarray, np.ndarra
 
 
 def _of_run(folder: str) -> tuple[np.ndarray, np.ndarray]:
-  from realm_tf.cli.run_folder import RunFolder  # pylint: disable=import-outside-toplevel
+  from realm_tf.run.folder import Run  # pylint: disable=import-outside-toplevel
   from realm_tf.text.inputs import pack_single  # pylint: disable=import-outside-toplevel
-  run = RunFolder.existing(folder)
+  run = Run.existing(folder)
   model = run.model(run.newest_stage())
   rows = run.stored_index(model).read(run.corpus.stored_rows).astype(np.float32)
   texts = [question.question for question in run.questions("held_out")][:_QUERIES.value]

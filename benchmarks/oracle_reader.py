@@ -15,12 +15,12 @@ import json
 import numpy as np
 from absl import app, flags
 
-from realm_tf.cli.run_folder import RunFolder
-from realm_tf.corpus.matching import find_occurrences
+from realm_tf.datasets.matching import find_occurrences
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.files import new_file
 from realm_tf.index.embed import collect
 from realm_tf.models import losses
+from realm_tf.run.folder import Run
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.candidates import candidates, relevance
 from realm_tf.training.optimizer import make_optimizer
@@ -36,7 +36,7 @@ _AT = (5, 20)
 class Recall:
   """Recall over all questions of the run: none of them is used in pre-training."""
 
-  def __init__(self, run: RunFolder):
+  def __init__(self, run: Run):
     questions = run.questions("train") + run.questions("held_out")
     corpus = run.corpus
     found = find_occurrences([q.answers for q in questions], corpus, corpus.tokenizer)
@@ -60,7 +60,7 @@ def _holds(body: np.ndarray, span: np.ndarray) -> bool:
               .all(1).any())
 
 
-def _train(run: RunFolder, model, index) -> None:
+def _train(run: Run, model, index) -> None:
   import tensorflow as tf  # pylint: disable=import-outside-toplevel  # after realm_tf
   pretrain = dataclasses.replace(
       run.config.pretrain, steps=_STEPS.value, learning_rate=_RATE.value)
@@ -85,7 +85,7 @@ def _train(run: RunFolder, model, index) -> None:
 
 
 def main(_) -> None:
-  run = RunFolder.existing(_WORKDIR.value)
+  run = Run.existing(_WORKDIR.value)
   model = run.model("ict")
   index, recall = run.index(model), Recall(run)
   before = recall(model, index)

@@ -14,29 +14,29 @@ import shutil
 
 from absl import app, flags
 
-from realm_tf.cli import stages
-from realm_tf.cli.run_folder import RunFolder
 from realm_tf.evaluation import metrics
 from realm_tf.files import new_file
+from realm_tf.run import stages
+from realm_tf.run.folder import Run
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A finished run.", required=True)
 _JSON = flags.DEFINE_string("json", None, "Where to write the numbers.")
 
 
-def _without_pretraining(run: RunFolder) -> RunFolder:
+def _without_pretraining(run: Run) -> Run:
   """A copy of the run that goes from ICT to fine-tuning; kept beside the run."""
   folder = run.path.with_name(f"{run.path.name}-without-pretraining")
   for part in ("corpus", "questions", "ict", "index"):
     if (run.path / part).exists() and not (folder / part).exists():
       shutil.copytree(run.path / part, folder / part)
-  other = RunFolder(dataclasses.replace(run.config, name=f"{run.config.name}-orqa"), folder)
+  other = Run(dataclasses.replace(run.config, name=f"{run.config.name}-orqa"), folder)
   if not other.is_done("finetune"):
     stages.finetune(other)
   stages.evaluate(other, "finetune")
   return other
 
 
-def _hits(run: RunFolder) -> dict[str, list[float]]:
+def _hits(run: Run) -> dict[str, list[float]]:
   """Per question: recall@5 and exact match."""
   path = run.path / "evaluation" / "finetune.predictions.jsonl"
   records = [json.loads(line) for line in path.open(encoding="utf-8")]
@@ -48,7 +48,7 @@ def _hits(run: RunFolder) -> dict[str, list[float]]:
 
 
 def main(_) -> None:
-  run = RunFolder.existing(pathlib.Path(_WORKDIR.value))
+  run = Run.existing(pathlib.Path(_WORKDIR.value))
   ours, theirs = _hits(run), _hits(_without_pretraining(run))
   result = {}
   print(f"{'':12s} {'without':>8s} {'with':>8s} {'difference and its 95 % interval':>36s}")

@@ -100,8 +100,8 @@ def _table(modes: list[dict[str, Any]]) -> str:
 
 
 def main(_) -> None:
-  from realm_tf.cli.run_folder import RunFolder  # pylint: disable=import-outside-toplevel
-  run = RunFolder.existing(_WORKDIR.value)
+  from realm_tf.run.folder import Run  # pylint: disable=import-outside-toplevel
+  run = Run.existing(_WORKDIR.value)
   for mode in dict.fromkeys(_MODES.value):
     _config(run.config, mode)  # says now what is wrong with it
   run.index(run.model("ict"))  # so that no mode pays for it

@@ -10,9 +10,9 @@ span, and the mean retrieval utility (nats) of those that do and those that do n
 import numpy as np
 from absl import app, flags
 
-from realm_tf.cli.run_folder import RunFolder
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.models import losses
+from realm_tf.run.folder import Run
 from realm_tf.training.candidates import candidates, mask_log_probs
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A finished run.", required=True)
@@ -27,7 +27,7 @@ def _holds(body: np.ndarray, span: np.ndarray) -> bool:
 
 
 def main(_) -> None:
-  run = RunFolder.existing(_WORKDIR.value)
+  run = Run.existing(_WORKDIR.value)
   model, settings = run.model(_STAGE.value), run.config.pretrain
   index = run.index(model)
   with_answer, without, found = [], [], []

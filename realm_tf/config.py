@@ -153,7 +153,7 @@ class RealmConfig:
   name: str = "realm"
   seed: int = 0
   data: str = "data"  # where assets are fetched to
-  assets: tuple[str, ...] = ()  # packages of `realm_tf.assets` that this run needs
+  assets: tuple[str, ...] = ()  # packages of `realm_tf.datasets.assets` that this run needs
   trivia: str = ""  # folder of trivia lists from which the questions are made
   embedding_dtype: str = "float32"  # of the index: "float32" or "bfloat16"
   # Of the tower that embeds the corpus, "float32" or "bfloat16"; "": retriever.precision.

@@ -14,17 +14,16 @@ import tensorflow as tf
 
 import realm_tf
 from realm_tf import files
-from realm_tf.cli.run_folder import RunFolder
 from realm_tf.corpus.blocks import split_blocks
-from realm_tf.corpus.matching import find_occurrences
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.readers import Document, read_documents
 from realm_tf.corpus.store import Corpus, write_store
+from realm_tf.datasets.matching import find_occurrences
+from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.errors import UserError
 from realm_tf.evaluation import metrics
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.evaluate import score
-from realm_tf.evaluation.questions import Question, read_questions
 from realm_tf.index import embed
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
@@ -32,6 +31,7 @@ from realm_tf.models.export_weights import export_weights
 from realm_tf.models.realm import Realm
 from realm_tf.models.tensors import read_folder
 from realm_tf.refresh.refresher import Refresher
+from realm_tf.run.folder import Run
 from realm_tf.text.salient import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
@@ -72,7 +72,7 @@ def test_each_tower_is_exported_as_itself(tmp_path):
 
 
 # 2. The refresher polls the file system in a loop without sleeping, and never stops if
-# no export comes. See also tests/index/test_refresh.py.
+# no export comes. See also tests/refresh/test_refresher.py.
 _WATCHED: list[list[str]] = []
 
 
@@ -113,7 +113,7 @@ def test_refresh_asks_no_file_system_and_stops_when_nothing_comes():
 # resume.
 def test_after_a_crash_while_embedding_the_corpus_can_be_embedded(tmp_path, monkeypatch):
   config = tiny.make_config(tmp_path)
-  run = RunFolder(config, tmp_path / "run")
+  run = Run(config, tmp_path / "run")
   tiny.make_corpus(tmp_path / "run" / "corpus")
   model = run.model("warm start")
   whole = CorpusEmbedder.batches
@@ -149,7 +149,7 @@ def test_names_of_folders_are_left_alone(tmp_path):
 
 
 # 5. `has_answer` is a raw substring test: "art" is found in "party".
-# See also tests/corpus/test_matching.py and tests/evaluation/test_metrics.py.
+# See also tests/datasets/test_matching.py and tests/evaluation/test_metrics.py.
 def test_an_answer_is_found_at_word_boundaries_only(tmp_path):
   texts = ["The party is great.", "The art is great."]
   tokenizer = Tokenizer(tiny.vocabulary())
@@ -191,7 +191,7 @@ def test_answering_is_in_the_graph(world):
 
 
 # 9. CuratedTREC cannot be trained on (regular-expression answers), and its evaluation
-# silently needs a flag. See also tests/evaluation/test_published.py.
+# silently needs a flag. See also tests/evaluation/test_orqa.py.
 def test_curated_trec_is_trained_on_and_scored(world, tmp_path):
   _, corpus, *_ = world
   path = tmp_path / "CuratedTrec.resplit.train.jsonl"

@@ -45,20 +45,20 @@ def _open_run(writes: bool = True):
 
   A command that `writes` into its folder leaves a record there of how it was started.
   """
-  from realm_tf.cli.run_folder import RunFolder  # pylint: disable=import-outside-toplevel
+  from realm_tf.run.folder import Run  # pylint: disable=import-outside-toplevel
   if not FLAGS.workdir:
     raise UserError("--workdir is missing: name the folder of the run")
   if FLAGS.config is None:
-    opened = RunFolder.existing(FLAGS.workdir)
+    opened = Run.existing(FLAGS.workdir)
   else:
-    opened = RunFolder(config_lib.from_dict(FLAGS.config.to_dict()), FLAGS.workdir)
+    opened = Run(config_lib.from_dict(FLAGS.config.to_dict()), FLAGS.workdir)
   if writes:
     _record(opened)
   return opened
 
 
 def _record(opened) -> None:
-  from realm_tf.cli import history  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import history  # pylint: disable=import-outside-toplevel
   history.record(opened.path, command_line)
 
 
@@ -136,7 +136,7 @@ def _stage(name: str, open_run: Callable) -> Callable[[Sequence[str]], None]:
   def run(arguments: Sequence[str]) -> None:
     _no_more(arguments)
     opened = open_run()
-    from realm_tf.cli import stages  # pylint: disable=import-outside-toplevel
+    from realm_tf.run import stages  # pylint: disable=import-outside-toplevel
     with _alone_in(opened):
       if name in ("ict", "pretrain", "finetune") and opened.is_done(name):
         print(f"{name}: done already, see {opened.path / name}")
@@ -158,7 +158,7 @@ def _no_more(arguments: Sequence[str]) -> None:
 def _run(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_training_run(one_process=True)
-  from realm_tf.cli.whole_run import whole_run  # pylint: disable=import-outside-toplevel
+  from realm_tf.run.pipeline import whole_run  # pylint: disable=import-outside-toplevel
   with _alone_in(opened):
     whole_run(opened)
 
@@ -166,7 +166,7 @@ def _run(arguments: Sequence[str]) -> None:
 def _evaluate(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_to_use()
-  from realm_tf.cli import stages  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import stages  # pylint: disable=import-outside-toplevel
   stage = FLAGS.stage or opened.newest_stage()
   for name, value in stages.evaluate(opened, stage).items():
     print(f"{name:18s} {value:.4f}" if isinstance(value, float) else f"{name:18s} {value}")
@@ -181,15 +181,18 @@ def _diagnose(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_run()
   from realm_tf import files  # pylint: disable=import-outside-toplevel
-  from realm_tf.cli import diagnosing, outputs  # pylint: disable=import-outside-toplevel
   from realm_tf.diagnosis import report  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import (
+    diagnose,  # pylint: disable=import-outside-toplevel
+    outputs,  # pylint: disable=import-outside-toplevel
+  )
   stage = FLAGS.stage or opened.stage_before("finetune")
   if FLAGS.json:
     outputs.check(FLAGS.json)
-  found = diagnosing.diagnose(opened, stage, FLAGS.sentences, FLAGS.blocks)
+  found = diagnose.diagnose(opened, stage, FLAGS.sentences, FLAGS.blocks)
   print(report.table(found))
-  written = diagnosing.json_path(opened, stage)
-  print(f"\nsee {written} and {written.with_suffix('.png')}")
+  written = diagnose.json_path(opened, stage)
+  print(f"\nsee {written} and {written.with_suffix('.html')}")
   if FLAGS.json:
     files.write_json(FLAGS.json, found)
 
@@ -206,10 +209,13 @@ def _define_diagnose() -> None:
 def _report(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_run(writes=False)
-  from realm_tf.cli import outputs, reporting  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import (
+    outputs,  # pylint: disable=import-outside-toplevel
+    report,  # pylint: disable=import-outside-toplevel
+  )
   if FLAGS.output:
     outputs.check(FLAGS.output)
-  print(reporting.report(opened, FLAGS.output))
+  print(report.report(opened, FLAGS.output))
 
 
 def _define_report() -> None:
@@ -221,8 +227,8 @@ def _predict(arguments: Sequence[str]) -> None:
   if not FLAGS.questions or not FLAGS.output:
     raise UserError("--questions and --output: name the file to read and the one to write")
   opened = _open_to_use(writes=False)
-  from realm_tf.cli import outputs  # pylint: disable=import-outside-toplevel
-  from realm_tf.cli.asking import predict  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import outputs  # pylint: disable=import-outside-toplevel
+  from realm_tf.run.ask import predict  # pylint: disable=import-outside-toplevel
   outputs.check(FLAGS.output, FLAGS.questions)
   predict(opened, FLAGS.questions, FLAGS.output)
 
@@ -236,13 +242,13 @@ def _define_predict() -> None:
 def _ask(arguments: Sequence[str]) -> None:
   if not arguments:
     raise UserError('give a question: realm ask --workdir=DIR "Who wrote Hamlet?"')
-  from realm_tf.cli import asking  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import ask  # pylint: disable=import-outside-toplevel
   if FLAGS.export and FLAGS.checkpoint != "last":
     raise UserError("--checkpoint: an export has one model only; give it to `realm export`")
   if FLAGS.export:
-    asking.ask_export(FLAGS.export, arguments, FLAGS.json)
+    ask.ask_export(FLAGS.export, arguments, FLAGS.json)
   else:
-    asking.ask_run(_open_to_use(writes=False), arguments, FLAGS.json)
+    ask.ask_run(_open_to_use(writes=False), arguments, FLAGS.json)
 
 
 def _define_ask() -> None:
@@ -254,8 +260,8 @@ def _define_ask() -> None:
 def _export(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_to_export(FLAGS.output, _open_to_use)
-  from realm_tf.cli import exporting  # pylint: disable=import-outside-toplevel
-  print(exporting.export_run(opened, FLAGS.flavour, FLAGS.output))
+  from realm_tf.run import export  # pylint: disable=import-outside-toplevel
+  print(export.export_run(opened, FLAGS.flavour, FLAGS.output))
 
 
 def _index(arguments: Sequence[str]) -> None:
@@ -264,11 +270,11 @@ def _index(arguments: Sequence[str]) -> None:
     return
   if FLAGS.block_emb:
     _no_more(arguments)
-    from realm_tf.cli import adopting  # pylint: disable=import-outside-toplevel
-    adopting.adopt(_open_run(), FLAGS.block_emb)
+    from realm_tf.run import adopt  # pylint: disable=import-outside-toplevel
+    adopt.adopt(_open_run(), FLAGS.block_emb)
   _no_more(arguments)
   opened = _open_run()
-  from realm_tf.cli import stages  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import stages  # pylint: disable=import-outside-toplevel
   stages.index(opened)
   print(f"index: done, see {opened.path}")
 
@@ -282,8 +288,8 @@ def _define_index() -> None:
 
 def _verify(arguments: Sequence[str]) -> None:
   _no_more(arguments)
-  from realm_tf.cli import verifying  # pylint: disable=import-outside-toplevel
-  for line in verifying.verify(_open_run(writes=False), FLAGS.sample):
+  from realm_tf.run import verify  # pylint: disable=import-outside-toplevel
+  for line in verify.verify(_open_run(writes=False), FLAGS.sample):
     print(line)
 
 
@@ -295,7 +301,7 @@ def _define_verify() -> None:
 def _refresh(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_run()
-  from realm_tf.cli.refreshing import refresh  # pylint: disable=import-outside-toplevel
+  from realm_tf.run.refresh_job import refresh  # pylint: disable=import-outside-toplevel
   made = refresh(opened, FLAGS.once, FLAGS.nice, FLAGS.beam)
   print(f"refresh: done, {made} checkpoints embedded, see {opened.path}/pretrain/index")
 
@@ -313,7 +319,7 @@ def _add(arguments: Sequence[str]) -> None:
   if not FLAGS.documents:
     raise UserError("--documents: name the file to read: JSONL with id, title, text")
   opened = _open_run(writes=False)
-  from realm_tf.cli import documents  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import documents  # pylint: disable=import-outside-toplevel
   with _alone_in(opened):
     print(documents.add(opened, FLAGS.documents))
 
@@ -334,7 +340,7 @@ def _delete(arguments: Sequence[str]) -> None:
   if not ids:
     raise UserError("name the documents: realm delete --workdir=DIR ID..., or --ids=FILE")
   opened = _open_run(writes=False)
-  from realm_tf.cli import documents  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import documents  # pylint: disable=import-outside-toplevel
   with _alone_in(opened):
     print(documents.delete(opened, ids))
 
@@ -346,7 +352,7 @@ def _define_delete() -> None:
 def _compact(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_run(writes=False)
-  from realm_tf.cli import documents  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import documents  # pylint: disable=import-outside-toplevel
   with _alone_in(opened):
     print(documents.compact(opened))
 
@@ -363,9 +369,10 @@ def _score(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   if not FLAGS.questions or not FLAGS.predictions:
     raise UserError("--questions and --predictions: name both files")
-  from realm_tf.evaluation import published, questions  # pylint: disable=import-outside-toplevel
-  found = published.score_predictions(questions.read_questions(FLAGS.questions),
-                                      published.read_predictions(FLAGS.predictions))
+  from realm_tf.datasets import questions  # pylint: disable=import-outside-toplevel
+  from realm_tf.evaluation import orqa  # pylint: disable=import-outside-toplevel
+  found = orqa.score_predictions(questions.read_questions(FLAGS.questions),
+                                      orqa.read_predictions(FLAGS.predictions))
   print(json.dumps(found) if FLAGS.json else
         "\n".join(f"{name:20s} {value}" for name, value in found.items()))
 
@@ -381,11 +388,11 @@ def _resplit(arguments: Sequence[str]) -> None:
   if not FLAGS.questions or not FLAGS.name or not FLAGS.output:
     raise UserError("--questions, --name and --output: name the training set, the data set "
                     "and the folder to write to")
-  from realm_tf.cli import outputs  # pylint: disable=import-outside-toplevel
-  from realm_tf.evaluation import published  # pylint: disable=import-outside-toplevel
-  for path in published.resplit_paths(FLAGS.name, FLAGS.output).values():
+  from realm_tf.evaluation import orqa  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import outputs  # pylint: disable=import-outside-toplevel
+  for path in orqa.resplit_paths(FLAGS.name, FLAGS.output).values():
     outputs.check(path, FLAGS.questions)
-  for part, count in published.resplit(FLAGS.questions, FLAGS.name, FLAGS.output).items():
+  for part, count in orqa.resplit(FLAGS.questions, FLAGS.name, FLAGS.output).items():
     print(f"{part}: {count} questions")
 
 
@@ -415,7 +422,8 @@ def _import(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   if not FLAGS.source or not FLAGS.output:
     raise UserError("--source and --output: name what to read and the folder to write")
-  from realm_tf.cli import outputs, weights  # pylint: disable=import-outside-toplevel
+  from realm_tf.cli import weights  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import outputs  # pylint: disable=import-outside-toplevel
   outputs.check(FLAGS.output)
   weights.import_folder(FLAGS.source, FLAGS.output, FLAGS.kind, FLAGS.sizes,
                         FLAGS.vocabulary, FLAGS.json)
@@ -439,7 +447,8 @@ def _export_weights(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   if not FLAGS.output:
     raise UserError("--output: name the folder to write")
-  from realm_tf.cli import outputs, weights  # pylint: disable=import-outside-toplevel
+  from realm_tf.cli import weights  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import outputs  # pylint: disable=import-outside-toplevel
   outputs.check(FLAGS.output)
   if FLAGS.weights:
     weights.import_folder([FLAGS.weights], FLAGS.output, FLAGS.kind, None, None, FLAGS.json)

@@ -8,12 +8,12 @@ from typing import Sequence
 import numpy as np
 
 from realm_tf import folders
-from realm_tf.cli.run_folder import RunFolder
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models import exchange, export_weights
 from realm_tf.models.exchange import Account
 from realm_tf.models.realm import Realm
+from realm_tf.run.folder import Run
 
 
 def import_folder(sources: Sequence[PathLike], output: PathLike, kind: str | None,
@@ -39,7 +39,7 @@ def tell(account: Account, output: PathLike, as_json: bool) -> None:
         f"{len(account.skipped)} skipped, see {output}")
 
 
-def export_run(run: RunFolder, stage: str, kind: str | None, output: PathLike) -> None:
+def export_run(run: Run, stage: str, kind: str | None, output: PathLike) -> None:
   """Writes one part of a stage's model, or a folder with all of them: whole or none."""
   if kind and kind not in export_weights.KINDS:
     raise UserError(f"--kind: expected one of {', '.join(export_weights.KINDS)}, "
@@ -61,13 +61,13 @@ def export_run(run: RunFolder, stage: str, kind: str | None, output: PathLike) -
   print("\n".join(said))
 
 
-def _export(run: RunFolder, model: Realm, kind: str, folder: pathlib.Path) -> None:
+def _export(run: Run, model: Realm, kind: str, folder: pathlib.Path) -> None:
   openqa = kind == "openqa" and not export_weights.obstacle(model, kind)
   export_weights.export_weights(
       model, kind, folder, vocabulary=run.path / "corpus" / "vocab.txt",
       block_emb=_embeddings(run, model) if openqa else None)
 
 
-def _embeddings(run: RunFolder, model: Realm) -> np.ndarray:
+def _embeddings(run: Run, model: Realm) -> np.ndarray:
   """[N, D] float32 of the blocks that are not deleted."""
   return run.embeddings(model, run.corpus.stored_rows).astype(np.float32)

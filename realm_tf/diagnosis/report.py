@@ -1,13 +1,7 @@
-"""What a diagnosis found: a table with the meaning of each figure, and a picture."""
+"""What a diagnosis found: a table with the meaning of each figure."""
 
 import math
-from typing import Any, Mapping, Sequence
-
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
-
-from realm_tf.files import PathLike, new_file
+from typing import Any, Mapping
 
 Found = Mapping[str, Any]  # `diagnosis.gradient.Diagnosis.measure` and facts of the run
 
@@ -71,35 +65,3 @@ def by_candidates(found: Found, metric: str) -> dict[str, list[tuple[int, float]
 
 PANELS = (("softmax_mass", "share of p(z|x)"), ("posterior_mass", "share of p(z|x,y)"),
           ("gradient_cosine", "cosine with the full gradient"))
-_COLORS = ("#0b6e99", "#d9730d", "#6940a5")
-
-
-def plot(found: Found, path: PathLike) -> None:
-  """Draws both masses and the cosine over K into one PNG."""
-  figure = Figure(figsize=(11, 3.2), layout="constrained", dpi=120)
-  FigureCanvasAgg(figure)
-  for axis, (metric, title) in zip(figure.subplots(1, len(PANELS)), PANELS):
-    lines = by_candidates(found, metric)
-    for color, (name, points) in zip(_COLORS, lines.items()):
-      axis.plot(*zip(*points), color=color, marker="o", markersize=3.5, linewidth=1.7,
-                label=name)
-    _axis(axis, title, sorted({k for points in lines.values() for k, _ in points}))
-    axis.axvline(found["pretrain_candidates"], color="#bbbbbb", linewidth=0.8, zorder=0)
-  figure.axes[0].legend(frameon=False, fontsize=8)
-  with new_file(path) as file:
-    figure.savefig(file, format="png")
-
-
-def _axis(axis, title: str, ticks: Sequence[int]) -> None:
-  axis.set_title(title, loc="left", fontsize=10, color="#333333")
-  axis.set_xscale("log", base=2)
-  axis.xaxis.set_major_locator(FixedLocator(ticks))
-  axis.xaxis.set_minor_locator(NullLocator())
-  axis.set_xticklabels([str(tick) for tick in ticks])
-  low = axis.get_ylim()[0]
-  axis.set_ylim(min(0, low), 1.02)
-  axis.set_xlabel("candidates K, the null document counted", fontsize=8, color="#666666")
-  axis.tick_params(labelsize=8, colors="#666666", length=0)
-  axis.grid(axis="y", color="#e6e6e6", linewidth=0.8)
-  axis.spines[["top", "right", "left"]].set_visible(False)
-  axis.spines["bottom"].set_color("#bbbbbb")

@@ -11,9 +11,9 @@ from typing import Any, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import metrics
 from realm_tf.evaluation.answering import QuestionAnswerer
-from realm_tf.evaluation.questions import Question
 from realm_tf.files import PathLike, new_file
 from realm_tf.progress import progress
 

@@ -1,6 +1,6 @@
 """Open-domain QA examples: a question and where its answers stand in the corpus.
 
-The places are found once per data set (`realm_tf.corpus.matching`); a training step
+The places are found once per data set (`realm_tf.datasets.matching`); a training step
 only looks them up. Shape letters: B batch, W beam, R read blocks, G gold spans, Q
 questions.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple, Sequence
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.corpus.matching import Occurrences
+from realm_tf.datasets.matching import Occurrences
 from realm_tf.errors import UserError
 from realm_tf.examples import order
 from realm_tf.text.tokenizer import Tokenizer

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.config import RealmConfig
-from realm_tf.corpus.matching import find_occurrences
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.datasets.matching import find_occurrences
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.examples import order

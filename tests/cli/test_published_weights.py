@@ -10,11 +10,11 @@ from safetensors.numpy import load_file
 
 from realm_tf import config as config_lib
 from realm_tf import files
-from realm_tf.cli import stages
-from realm_tf.cli.run_folder import WARM_START, RunFolder
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.models import exchange, layouts
 from realm_tf.models.published import Sizes
+from realm_tf.run import stages
+from realm_tf.run.folder import WARM_START, Run
 from tests import tiny
 from tests.command import realm
 
@@ -71,7 +71,7 @@ def _run(tmp_path):
   for kind in ("embedder", "reader"):
     assert realm("import", f"--source={_published(tmp_path, kind)}",
                  f"--output={tmp_path / 'imported' / kind}") == 0
-  run = RunFolder(_config(tmp_path, tmp_path / "imported" / "embedder",
+  run = Run(_config(tmp_path, tmp_path / "imported" / "embedder",
                           tmp_path / "imported" / "reader"), tmp_path / "run")
   stages.corpus(run)
   return run
@@ -87,7 +87,7 @@ def test_stages_start_from_imported_weights_and_their_work_goes_back(run, tmp_pa
   kinds = {"embedder", "query_embedder", "scorer", "encoder", "reader", "openqa"}
   assert {path.name for path in (tmp_path / "out").iterdir()} == kinds
   out = tmp_path / "out"
-  again = RunFolder(_config(tmp_path, out / "scorer", out / "reader", shared_towers=False),
+  again = Run(_config(tmp_path, out / "scorer", out / "reader", shared_towers=False),
                     tmp_path / "again")
   (again.path / "corpus").symlink_to(run.path / "corpus")
   assert _answers(again, WARM_START) == after

@@ -1,9 +1,7 @@
 import math
 
-from matplotlib import image
-
 from realm_tf.diagnosis import report
-from tests.evaluation.test_page import diagnosis_record
+from tests.report.test_page import diagnosis_record
 
 
 def _found():
@@ -23,9 +21,3 @@ def test_every_figure_has_its_meaning():
 def test_one_batch_has_no_cosine_between_batches():
   text = report.table({**_found(), "gradient_cosine_between_batches": None})
   assert "between batches" not in text
-
-
-def test_picture_is_drawn(tmp_path):
-  report.plot(_found(), tmp_path / "diagnosis.png")
-  picture = image.imread(tmp_path / "diagnosis.png")
-  assert picture.shape[1] > 1000 and picture[..., :3].min() < 0.5

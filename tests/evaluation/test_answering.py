@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages
+from realm_tf.datasets.questions import Question
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.evaluate import predict, score
-from realm_tf.evaluation.questions import Question
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models.realm import Realm

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from realm_tf.corpus.matching import Occurrences, find_occurrences
+from realm_tf.datasets.matching import Occurrences, find_occurrences
 from realm_tf.examples.qa import AnswerPlaces, qa_batches
 from tests import tiny
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from realm_tf.cli import refreshing, stages
-from realm_tf.cli.run_folder import RunFolder
 from realm_tf.errors import UserError
 from realm_tf.index import store
+from realm_tf.run import refresh_job, stages
+from realm_tf.run.folder import Run
 from realm_tf.training.checkpoints import Checkpoints
 from tests import tiny
 
@@ -24,7 +24,7 @@ def _run(tmp_path_factory):
   folder = tmp_path_factory.mktemp("beam")
   documents = folder / "documents.jsonl"
   documents.write_text("".join(json.dumps(vars(d)) + "\n" for d in tiny.documents()))
-  run = RunFolder(tiny.make_config(folder, corpus__source=str(documents), ict__steps=2,
+  run = Run(tiny.make_config(folder, corpus__source=str(documents), ict__steps=2,
                                    pretrain__refresh="job"), folder / "run")
   stages.corpus(run)
   stages.ict(run)
@@ -42,7 +42,7 @@ def test_the_version_is_that_of_a_job_without_beam(run, monkeypatch):
   monkeypatch.setattr(beam, "_ROWS_PER_SHARD", 10)  # three shards
   results = []
   for by in (None, "--runner=DirectRunner"):
-    assert refreshing.refresh(run, once=True, nice=0, beam=by) == 1
+    assert refresh_job.refresh(run, once=True, nice=0, beam=by) == 1
     found = store.find(run.path / "pretrain" / "index", run.corpus.rows_by_hash)
     results.append((found.origin, found.read(), len(found.shards)))
     with store.write_lock(found.folder.parent):
@@ -56,9 +56,9 @@ def test_a_worker_that_fails_leaves_no_version(run, monkeypatch):
   def fails(*arguments):
     raise RuntimeError("this machine is broken")
 
-  monkeypatch.setattr(refreshing, "_open_worker", functools.partial(fails))
+  monkeypatch.setattr(refresh_job, "_open_worker", functools.partial(fails))
   with pytest.raises(Exception, match="this machine is broken"):
-    refreshing.refresh(run, once=True, nice=0, beam="--runner=DirectRunner")
+    refresh_job.refresh(run, once=True, nice=0, beam="--runner=DirectRunner")
   assert store.versions(run.path / "pretrain" / "index") == []
 
 

@@ -1,0 +1,209 @@
+"""The report of a run as one HTML page that needs nothing but itself.
+
+What comes from a corpus, a question or a config is escaped; the page has no scripts, and a
+content security policy that would let none run.
+"""
+
+import html
+import re
+from typing import Any, Iterable, Mapping, Sequence
+
+from realm_tf.diagnosis import report
+from realm_tf.report.charts import figure, line_chart, number, percent
+from realm_tf.report.style import STYLE
+from realm_tf.report.tables import Stage
+
+
+def page(title: str, parts: Iterable[str]) -> str:
+  """The document; `parts` are HTML already."""
+  return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src \
+'unsafe-inline'">
+<title>{escape(title)}</title>
+<style>{STYLE}</style></head>
+<body><main>
+{"".join(parts)}
+</main></body></html>
+"""
+
+
+def escape(value: Any) -> str:
+  return html.escape(str(value))
+
+
+def section(title: str, *parts: str, note: str = "") -> str:
+  """A heading and what stands under it; "" if that is nothing."""
+  content = "".join(parts)
+  if not content:
+    return ""
+  lead = f'<p class="note">{escape(note)}</p>' if note else ""
+  return f"<section><h2>{escape(title)}</h2>{lead}{content}</section>\n"
+
+
+def header(name: str, facts: Sequence[tuple[str, Any]]) -> str:
+  """The run's name and a line of facts."""
+  items = "".join(f"<div><dt>{escape(key)}</dt><dd>{escape(value)}</dd></div>"
+                  for key, value in facts)
+  return f'<header><h1>{escape(name)}</h1><dl class="facts">{items}</dl></header>\n'
+
+
+def stages(rows: Sequence[Stage]) -> str:
+  """What each stage was worth: shares as numbers over bars."""
+  columns = (("recall@5", "recall_at_5"), ("recall@20", "recall_at_20"),
+             ("masked words alone", "masked_words_alone"), ("with blocks", "masked_words"),
+             ("exact match", "exact_match"))
+  there = [(label, field) for label, field in columns
+           if any(getattr(row, field) is not None for row in rows)]
+  head = "".join(f"<th>{escape(label)}</th>" for label, _ in there)
+  lines = []
+  for row in rows:
+    cells = "".join(_share_cell(getattr(row, field)) for _, field in there)
+    minutes = "" if row.minutes is None else f"{row.minutes:.1f}"
+    lines.append(f"<tr><th>{escape(row.name)}</th>{cells}<td>{minutes}</td></tr>")
+  return _scrolled(f"<table><thead><tr><th></th>{head}<th>minutes</th></tr></thead>"
+                   f"<tbody>{''.join(lines)}</tbody></table>") if rows else ""
+
+
+def _share_cell(value: float | None) -> str:
+  if value is None:
+    return '<td class="none">–</td>'
+  return f"<td>{value * 100:.1f} %{_bar(value, 0)}</td>"
+
+
+def _bar(share: float, color: int) -> str:
+  width = max(0.0, min(1.0, share)) * 100
+  return f'<span class="bar"><i class="b{color}" style="width:{width:.1f}%"></i></span>'
+
+
+def _scrolled(table: str) -> str:
+  return f'<div class="scroll">{table}</div>'
+
+
+def diagnosis(found: Mapping[str, Any]) -> str:
+  """Facts, charts over K and the table of a diagnosis."""
+  facts = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td>"
+                  f'<td class="text">{escape(meaning)}</td></tr>'
+                  for name, value, meaning in report.facts(found))
+  charts = ""
+  for metric, title in report.PANELS:
+    lines = report.by_candidates(found, metric)
+    counts = sorted({k for points in lines.values() for k, _ in points})
+    charts += figure(title, "", line_chart(
+        lines, form=number if "cosine" in metric else percent, span=(0, 1), x_ticks=counts,
+        log=True, x_label="candidates K, the null document counted"))
+  head = "".join(f'<th title="{escape(meaning)}">{escape(label)}</th>'
+                 for _, label, meaning in report.COLUMNS)
+  rows = "".join(
+      f"<tr><th>{escape(one['candidates'])}</th><td>{one['k']}</td>"
+      + "".join(f"<td>{one[name]:.3f}</td>" for name, _, _ in report.COLUMNS)
+      + "</tr>" for one in found["rows"])
+  legend = "".join(f"<li><b>{escape(label)}</b> {escape(meaning)}</li>"
+                   for _, label, meaning in report.COLUMNS)
+  return (f"<h3>{escape(found['stage'])}</h3>"
+          + _scrolled(f"<table><tbody>{facts}</tbody></table>")
+          + f'<div class="charts">{charts}</div>'
+          + "<details><summary>All figures</summary>" + _scrolled(
+              f"<table><thead><tr><th>candidates</th><th>K</th>{head}</tr></thead>"
+              f"<tbody>{rows}</tbody></table>") + f"<ul>{legend}</ul></details>")
+
+
+def before_and_after(examples: Sequence[Mapping[str, Any]]) -> str:
+  """What was retrieved for the same masked sentences, at the first show and the last."""
+  if not examples:
+    return ""
+  shown = [examples[0], *examples[-1:]] if len(examples) > 1 else list(examples)
+  parts = []
+  for together in zip(*(one["sentences"] for one in shown)):
+    first = together[0]
+    columns = "".join(
+        f"<div><h4>step {one['step']:,}</h4>{_candidates(example)}</div>"
+        for one, example in zip(shown, together) if example["sentence"] == first["sentence"])
+    sentence = re.sub(r"\[MASK\]( \[MASK\])*", '<span class="mask">?</span>',
+                      escape(first["sentence"]))
+    parts.append(f'<article><p class="sentence">{sentence}</p><p class="answer">masked: '
+                 f'<b>{escape(first["answer"])}</b></p><div class="pair">{columns}</div>'
+                 "</article>")
+  return "".join(parts)
+
+
+def _candidates(example: Mapping[str, Any]) -> str:
+  rows = ['<li class="head"><div class="p"><span>p(z|x)</span><span>p(z|x,y)</span></div>'
+          "</li>"]
+  for one in example["candidates"]:
+    title = escape(one["title"]) if one["title"] or one["text"] else "<i>null document</i>"
+    text = _with_marks(one["text"], example["answer"])
+    rows.append(
+        f'<li><div class="p"><span>{one["prior"]:.2f}{_bar(one["prior"], 0)}</span>'
+        f'<span>{one["posterior"]:.2f}{_bar(one["posterior"], 1)}</span></div>'
+        f"<div><b>{title}</b>{text}</div></li>")
+  return f'<ol class="candidates">{"".join(rows)}</ol>'
+
+
+def _with_marks(text: str, answer: str) -> str:
+  """The text with the masked words marked where they stand in it."""
+  if not text:
+    return ""
+  pieces = re.split(rf"(\b{re.escape(answer)}\b)", text, flags=re.IGNORECASE)
+  marked = (f"<mark>{escape(piece)}</mark>" if i % 2 else escape(piece)
+            for i, piece in enumerate(pieces))
+  return f'<span class="text">{"".join(marked)}</span>'
+
+
+def answers(records: Sequence[Mapping[str, Any]]) -> str:
+  """Questions with answer and passage; `right` is True, False, or None: not known."""
+  parts = []
+  for record in records:
+    start, end = record["start"], record["end"]
+    text = record["passage"]
+    passage = (f"{escape(text[:start])}<mark>{escape(text[start:end])}</mark>"
+               f"{escape(text[end:])}")
+    wanted = "" if record["right"] is None else (
+        f"expected: {escape(' / '.join(record['answers'][:3]))}")
+    sign = {True: ("right", "✓"), False: ("wrong", "✗"), None: ("", "")}[record["right"]]
+    parts.append(
+        f'<article class="qa"><p class="sentence">{escape(record["question"])}</p>'
+        f'<p><b class="{sign[0]}">{sign[1]} {escape(record["prediction"])}</b> '
+        f'<span class="note">{wanted}</span></p><details><summary>{escape(record["title"])}'
+        f'</summary><p class="text">{passage}</p></details></article>')
+  return f'<div class="answers">{"".join(parts)}</div>' if parts else ""
+
+
+def settings(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+  """The config, flat; what differs from the defaults first, the rest folded away."""
+  def rows(names: Iterable[str]) -> str:
+    return "".join(f"<tr><th>{escape(name)}</th><td class=text>{escape(values[name])}</td>"
+                   "</tr>" for name in names)
+
+  changed = [name for name in values if values[name] != defaults.get(name)]
+  rest = [name for name in values if name not in changed]
+  return (_scrolled(f'<table class="settings"><tbody>{rows(changed)}</tbody></table>')
+          + f"<details><summary>{len(rest)} settings at their defaults</summary>"
+          + _scrolled(f'<table class="settings"><tbody>{rows(rest)}</tbody></table>')
+          + "</details>")
+
+
+def commands(records: Sequence[Mapping[str, Any]]) -> str:
+  """Who wrote into the folder: each command that was started, and with what."""
+  parts = []
+  for one in records:
+    versions = ", ".join(f"{name} {value}" for name, value in one["versions"].items())
+    parts.append(
+        f'<li><details><summary><time>{escape(one["started"])}</time> '
+        f'<code>{escape(" ".join(one["command"]))}</code></summary><p class="text">'
+        f'{escape(source(one["source"]))}<br>{escape(versions)}<br>'
+        f'{escape(one["processors"])} × {escape(one["processor"])}, '
+        f'{escape(one["memory_gb"])} GB, {escape(", ".join(one["devices"]))}<br>'
+        f'{escape(one["system"])}<br>'
+        f'{escape(", ".join(f"{k}={v}" for k, v in one["environment"].items()))}</p>'
+        "</details></li>")
+  return f'<ul class="commands">{"".join(parts)}</ul>' if parts else ""
+
+
+def source(found: Mapping[str, Any]) -> str:
+  """A commit in words."""
+  if not found["git"]:
+    return "no git repository"
+  return f"git {found['git'][:12]}{', modified' if found['modified'] else ''}"

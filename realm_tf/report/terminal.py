@@ -1,0 +1,48 @@
+"""Answers on a terminal: the passage with the answer marked in it."""
+
+import re
+import textwrap
+from collections.abc import Sequence
+
+# Stand-ins for the two ends of the mark while lines are broken: one column each,
+# and never in a passage, whose control characters are blanked.
+_OPEN, _CLOSE = "\x02", "\x03"
+_BOLD_INVERSE, _PLAIN = "\x1b[1;7m", "\x1b[0m"
+
+
+def mark_answer(
+    passage: str, start: int, end: int, color: bool, width: int = 88) -> str:
+  """The passage, in lines of at most `width`, with its answer marked.
+
+  Control characters become spaces: a passage must not steer the terminal.
+
+  Args:
+    passage: the text.
+    start: byte offset into its UTF-8 where the answer starts.
+    end: byte offset behind the answer; equal to `start` for no answer.
+    color: mark by bold and inverse, else by [[ and ]].
+    width: of a line, in characters.
+  """
+  data = passage.encode("utf-8")
+  if not 0 <= start <= end <= len(data):
+    raise ValueError(f"bytes {start}:{end} are not in a passage of {len(data)} bytes")
+  try:
+    parts = [data[:start].decode(), data[start:end].decode(), data[end:].decode()]
+  except UnicodeDecodeError:
+    raise ValueError(f"bytes {start}:{end} cut a character of the passage") from None
+  before, answer, after = (re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", part) for part in parts)
+  opening, closing = (_OPEN, _CLOSE) if color else ("[[", "]]")
+  marked = opening + answer + closing if answer else ""
+  lines = textwrap.wrap(before + marked + after, width, break_on_hyphens=False)
+  return "\n".join(_colored(lines) if color else lines)
+
+
+def _colored(lines: Sequence[str]) -> list[str]:
+  """Replaces the stand-ins; a mark that runs over a line's end starts anew."""
+  colored, inside = [], False
+  for line in lines:
+    opened = inside
+    inside = (inside or _OPEN in line) and _CLOSE not in line
+    line = line.replace(_OPEN, _BOLD_INVERSE).replace(_CLOSE, _PLAIN)
+    colored.append(_BOLD_INVERSE * opened + line + _PLAIN * inside)
+  return colored

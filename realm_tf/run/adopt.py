@@ -1,0 +1,55 @@
+"""Published embeddings of the blocks as a run's index, instead of embedding the corpus."""
+
+import numpy as np
+
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike
+from realm_tf.index import store
+from realm_tf.index.store import Origin
+from realm_tf.models.layouts import BLOCKS
+from realm_tf.models.realm import Realm
+from realm_tf.models.tensors import read
+from realm_tf.run.folder import Run
+
+# How many are embedded anew, and how far they may be off, relative to the largest value:
+# they were made on other hardware, perhaps in bfloat16.
+_SAMPLE, _TOLERANCE = 64, 0.02
+
+
+def adopt(run: Run, source: PathLike) -> None:
+  """Stores `block_emb` [N, D] of a folder or checkpoint as the newest model's index.
+
+  Nothing in it says which corpus and which tower made it, so a sample is compared.
+
+  Raises:
+    UserError: it is of another corpus, or of another document tower.
+  """
+  published = read(source)
+  if BLOCKS not in published:
+    raise UserError(f"{source}: no tensor '{BLOCKS}' in it")
+  model, table = run.model(run.newest_stage()), published[BLOCKS]
+  _check(run, model, table, source)
+  # A store may hold deleted blocks, whose rows nobody reads.
+  rows = np.zeros([run.corpus.num_stored_rows, table.shape[1]], np.float32)
+  rows[run.corpus.stored_rows] = table
+  tower = run.embedder(model)
+  tower.snapshot(model.retriever.document_tower)
+  origin = Origin(run.corpus.rows_hash, tower.encoder_hash, 0, run.config.embedding_dtype)
+  store.save(run.index_root, f"{origin.encoder_hash[:16]}-{run.corpus.rows_hash[:8]}", rows,
+             origin, adopted=str(source))
+
+
+def _check(run: Run, model: Realm, table: np.ndarray, source: PathLike) -> None:
+  embedder, size = run.embedder(model), run.config.retriever.projection_size
+  if table.shape != (embedder.num_rows, size):
+    raise UserError(f"{source}: embeddings of {len(table)} blocks in {table.shape[-1]} "
+                    f"dimensions; the corpus has {embedder.num_rows} blocks, and the "
+                    f"document tower makes {size} dimensions")
+  embedder.snapshot(model.retriever.document_tower)
+  rows = np.unique(np.linspace(0, len(table) - 1, _SAMPLE).astype(np.int32))
+  fresh = np.concatenate([embedder.embed(rows[i:i + 1]) for i in range(len(rows))])
+  difference = np.abs(fresh - table[rows]).max(axis=1)
+  if not difference.max() <= _TOLERANCE * np.abs(fresh).max():
+    raise UserError(f"{source}: row {rows[difference.argmax()]} is not what the document "
+                    f"tower makes of that block (difference {difference.max():.2g}): "
+                    "another corpus or another model")

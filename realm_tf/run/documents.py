@@ -1,0 +1,118 @@
+"""Documents that come and go in a run that is trained already."""
+
+import contextlib
+import pathlib
+from typing import Collection, Iterator
+
+import numpy as np
+
+from realm_tf import files, folders
+from realm_tf.corpus.blocks import split_blocks
+from realm_tf.corpus.changes import change_store, compact_store
+from realm_tf.corpus.readers import Document, read_documents
+from realm_tf.corpus.store import STORE, Corpus
+from realm_tf.errors import UserError
+from realm_tf.index import store
+from realm_tf.index.store import IndexWriter, Origin, StoredIndex
+from realm_tf.run.folder import STAGES, WARM_START, Run
+from realm_tf.text.salient import tagger
+
+
+def add(run: Run, source: files.PathLike) -> str:
+  """Adds documents, or replaces those of the same id; says what was done."""
+  seen: list[str] = []
+
+  def documents() -> Iterator[Document]:
+    for document in read_documents(source):
+      seen.append(document.id)
+      yield document
+
+  with _changing(run, "add") as folder:
+    before = set(run.corpus.document_ids)
+    blocks = split_blocks(documents(), run.corpus.tokenizer, run.corpus.max_tokens,
+                          tagger(run.config.corpus.tagger))
+    change_store(folder, add=blocks)
+    replaced = len(before & set(seen))
+    done = f"{len(seen) - replaced} documents added, {replaced} replaced"
+    _renew(run, done)
+  return f"{done}; {_count(run)}"
+
+
+def delete(run: Run, ids: Collection[str]) -> str:
+  """Deletes documents by their ids; says what was done."""
+  done = f"{len(set(ids))} documents deleted"
+  with _changing(run, "delete") as folder:
+    change_store(folder, delete=set(ids))
+    _renew(run, done)
+  return f"{done}; {_count(run)}"
+
+
+def compact(run: Run) -> str:
+  """Drops deleted blocks from the store and its indexes; nothing is embedded again.
+
+  The compacted indexes are committed before the corpus that they belong to, and the
+  old ones removed after it: killed in between, one pair is always whole.
+  """
+  with _changing(run, "compact") as folder, store.write_lock(run.index_root, wait=True):
+    old = run.corpus
+    with folders.new_folder(folder, STORE) as compacted:
+      compact_store(folder, compacted)
+      new = Corpus.open(compacted)
+      fitting = [index for index in map(StoredIndex.open, store.versions(run.index_root))
+                 if index.origin.corpus_hash == old.rows_hash]
+      kept = {_compact_index(run.index_root, index, old, new).folder for index in fitting}
+    store.remove_all_but(run.index_root, lambda index: index.folder in kept)
+    run.forget_corpus()
+  return f"{old.num_stored_rows - new.num_blocks} deleted blocks dropped; {_count(run)}"
+
+
+def _compact_index(root: pathlib.Path, index: StoredIndex, old: Corpus, new: Corpus
+                   ) -> StoredIndex:
+  origin = Origin(new.rows_hash, index.origin.encoder_hash, index.origin.step,
+                  index.origin.dtype)
+  if origin == index.origin:
+    return index
+  writer = IndexWriter(root, f"{origin.encoder_hash[:16]}-{new.rows_hash[:8]}", origin,
+                       (new.num_blocks, index.shape[1]))
+  for first, end in writer.missing():
+    writer.write(index.rows(old.stored_rows[first:end]))
+  return writer.commit()
+
+
+@contextlib.contextmanager
+def _changing(run: Run, command: str) -> Iterator[pathlib.Path]:
+  """Holds the right to change the corpus; yields its folder."""
+  folder = run.path / "corpus"
+  if not folder.exists():
+    raise UserError(f"{run.path}: no corpus yet; run `realm corpus`")
+  for stage in STAGES:
+    if (run.path / stage / "checkpoints").exists() and not run.is_done(stage):
+      raise UserError(f"{run.path / stage}: this stage is half done, and would not go on "
+                      f"with another corpus; run `realm {stage}` to its end first")
+  with run.at_work(command):
+    run.forget_corpus()
+    yield folder
+
+
+def _renew(run: Run, done: str) -> None:
+  """Brings the newest model's index up to date, so that the next question is quick.
+
+  Where that fails, it says that what was `done` is done, and how to go on.
+  """
+  run.forget_corpus()
+  if run.newest_stage() == WARM_START:
+    return
+  done = f"{run.path}: {done}, but not yet embedded"
+  advice = "`realm index`, or the next command that searches, does that, given room"
+  try:
+    run.stored_index(run.model(run.newest_stage()))
+  except (OSError, UserError) as error:
+    reason = files.system_reason(error) or str(error)
+    raise UserError(f"{done} ({reason}): {advice}") from error
+  except KeyboardInterrupt as stop:
+    raise type(stop)(f"{done}: {advice}") from None
+
+
+def _count(run: Run) -> str:
+  documents = len(np.unique(run.corpus.document_ids))
+  return f"{documents} documents in {run.corpus.num_blocks} blocks now"

@@ -1,0 +1,268 @@
+"""A run's folder: where each stage finds its input and leaves its result.
+
+    config.json            the config; another one in the same folder is an error
+    commands/              who wrote here: command, versions, source, machine
+    corpus/                the block store
+    questions/             train.jsonl, held_out.jsonl
+    ict/ pretrain/ finetune/   model/ (weights), curves, checkpoints, done.json
+    index/<encoder>-<corpus>/  embeddings by one document tower
+    pretrain/index/step-*/ those that a `realm refresh` made while it trained
+    evaluation/            <stage>.json, <stage>.predictions.jsonl, bm25.json; of the best
+                           checkpoint <stage>-best.json, <stage>-best.predictions.jsonl
+    diagnosis/             <stage>.json, <stage>.html
+    export/                SavedModel
+    report.html            all of it on a page
+"""
+
+import contextlib
+import dataclasses
+import errno
+import functools
+import pathlib
+import time
+from typing import Any, Iterator
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from realm_tf import config as config_lib
+from realm_tf import files, folders, locks
+from realm_tf.config import RealmConfig
+from realm_tf.corpus.duplicates import banned_rows
+from realm_tf.corpus.passages import Passages
+from realm_tf.corpus.store import Corpus
+from realm_tf.datasets.questions import Question, read_questions
+from realm_tf.distribute.processes import is_chief
+from realm_tf.errors import UserError
+from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.index import store
+from realm_tf.index.build import build_index, rows_to_read
+from realm_tf.index.embed import CorpusEmbedder, collect, encoder_hash, store_embeddings
+from realm_tf.index.exact import Search
+from realm_tf.index.interface import RowIndex
+from realm_tf.index.store import StoredIndex
+from realm_tf.index.top_k import top_k_inner_product
+from realm_tf.models.realm import MODEL, Realm
+from realm_tf.progress import progress
+from realm_tf.text.inputs import pack_single
+from realm_tf.training.checkpoints import restore_best
+
+STAGES = ("ict", "pretrain", "finetune")
+WARM_START = "warm start"
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+class Run:
+  """One run: its config, and what its stages have made so far."""
+
+  def __init__(self, config: RealmConfig, folder: files.PathLike):
+    self.config, self.path = config, pathlib.Path(folder)
+    # By which models are trained; what they learn does not depend on it.
+    self.strategy = tf.distribute.get_strategy()
+    # Which model of a stage is meant: the "last", or the "best" by `config.best_metric`.
+    self.checkpoint = "last"
+    self._is_at_work = False
+    if config.deterministic:
+      tf.config.experimental.enable_op_determinism()
+    for part in ("corpus", "export", *(f"{stage}/model" for stage in STAGES)):
+      folders.recover(self.path / part)
+    self._claim()
+
+  @classmethod
+  def existing(cls, folder: files.PathLike) -> "Run":
+    """Opens a run by its folder alone."""
+    path = pathlib.Path(folder) / "config.json"
+    if not path.exists():
+      raise UserError(f"{folder}: no config.json there; give --config for a new run")
+    return cls(config_lib.from_dict(files.read_json(path)), folder)
+
+  def _claim(self) -> None:
+    """Writes the config into the folder, or compares it with the one there."""
+    path = self.path / "config.json"
+    if not path.exists():
+      files.write_json(path, config_lib.to_dict(self.config))
+      return
+    there = config_lib.flatten(config_lib.to_dict(
+        config_lib.from_dict(files.read_json(path))))
+    ours = config_lib.flatten(config_lib.to_dict(self.config))
+    different = [f"{key} ({there[key]} there, {ours[key]} now)"
+                 for key in ours if there[key] != ours[key]]
+    if different:
+      raise UserError(f"{self.path}: made with another config: {', '.join(different)}; "
+                      "give another --workdir, or the same values")
+
+  @contextlib.contextmanager
+  def at_work(self, command: str) -> Iterator[None]:
+    """Holds the run: no other process trains in it or changes its corpus meanwhile.
+
+    Of processes that train together the chief holds it. A second time is no harm.
+
+    Raises:
+      UserError: names the process that is at work.
+    """
+    if self._is_at_work or not is_chief(self.strategy):
+      yield
+      return
+    with locks.lock(self.path / ".lock", self.path, f"`realm {command}`"):
+      self._is_at_work = True
+      try:
+        yield
+      finally:
+        self._is_at_work = False
+
+  @functools.cached_property
+  def corpus(self) -> Corpus:
+    return Corpus.open(self.path / "corpus")
+
+  def forget_corpus(self) -> None:
+    """Lets the next use read it again, after a change."""
+    for name in ("corpus", "passages", "banned"):
+      self.__dict__.pop(name, None)
+
+  @functools.cached_property
+  def passages(self) -> Passages:
+    return Passages(self.corpus)
+
+  @functools.cached_property
+  def banned(self) -> np.ndarray:
+    """[N, R] int32: the blocks from which those of a sentence must not be predicted."""
+    return banned_rows(self.corpus, self.config.pretrain.ban_similarity)
+
+  def questions(self, part: str) -> list[Question]:
+    """The questions of `part`, "train" or "held_out"."""
+    stage = self.config.finetune if part == "train" else self.config.evaluate
+    prepared = self.path / "questions" / f"{part}.jsonl"
+    if stage.questions:
+      return read_questions(stage.questions)
+    if prepared.exists():
+      return read_questions(prepared)
+    name = "finetune" if part == "train" else "evaluate"
+    raise UserError(f"config.{name}.questions: name a JSONL file with question and answer")
+
+  # Stages.
+
+  def is_done(self, stage: str) -> bool:
+    return (self.path / stage / "done.json").exists()
+
+  def finish(self, stage: str, model: Realm, started: float, **facts: Any) -> None:
+    """Saves a stage's model, then marks the stage as done; only the chief does."""
+    if not is_chief(self.strategy):
+      return
+    with folders.new_folder(self.path / stage / "model", MODEL) as new:
+      model.save(new)
+    files.write_json(self.path / stage / "done.json", {
+        "minutes": (time.monotonic() - started) / 60, **facts})
+
+  def minutes(self, stage: str) -> float:
+    return files.read_json(self.path / stage / "done.json")["minutes"]
+
+  def newest_stage(self) -> str:
+    """The last stage that is done; the warm start if none is."""
+    return next((s for s in reversed(STAGES) if self.is_done(s)), WARM_START)
+
+  def stage_before(self, stage: str) -> str:
+    before = STAGES[:STAGES.index(stage)]
+    return next((s for s in reversed(before) if self.is_done(s)), WARM_START)
+
+  def model(self, stage: str) -> Realm:
+    """The model as it stands after a stage, on the devices of the strategy."""
+    with self.strategy.scope():
+      if stage == WARM_START and self.checkpoint == "best":
+        raise UserError(f"{self.path}: --checkpoint=best needs a stage that is done")
+      if stage == WARM_START:
+        return Realm.from_weights(self.config, self.corpus.tokenizer.vocab_size)
+      if not self.is_done(stage):
+        raise UserError(f"{self.path / stage}: this stage is not done; run `realm {stage}`")
+      model = Realm.from_folder(self.config, self.path / stage / "model")
+    if self.checkpoint == "best":
+      parts = {"retriever": model.retriever} if stage == "ict" else {"model": model}
+      restore_best(self.path / stage / "checkpoints", **parts)
+    return model
+
+  # Index.
+
+  def embedder(self, model: Realm) -> CorpusEmbedder:
+    return CorpusEmbedder(self.passages, model.make_tower,
+                          self.config.retriever.document_length,
+                          self.config.embed_batch_tokens)
+
+  @property
+  def index_root(self) -> pathlib.Path:
+    return self.path / "index"
+
+  def stored_index(self, model: Realm) -> StoredIndex:
+    """This tower's embeddings: as they lie there, with new blocks added, or made now."""
+    encoder = encoder_hash(model.retriever.document_tower)
+    found = self._find_index(encoder)
+    if found and found.num_rows == self.corpus.num_stored_rows:
+      return found
+    with store.write_lock(self.index_root, wait=True):
+      found = self._find_index(encoder)  # another process may have made it meanwhile
+      if found and found.num_rows == self.corpus.num_stored_rows:
+        return found
+      return self._make_index(model, encoder, found)
+
+  def _find_index(self, encoder: str) -> StoredIndex | None:
+    return store.find(self.index_root, self.corpus.rows_by_hash, encoder_hash=encoder)
+
+  def _make_index(self, model: Realm, encoder: str, base: StoredIndex | None
+                  ) -> StoredIndex:
+    embedder = self.embedder(model)
+    embedder.snapshot(model.retriever.document_tower)
+    with progress(embedder.num_rows, "embed", "block") as bar:
+      made = store_embeddings(
+          self.index_root, f"{encoder[:16]}-{self.corpus.rows_hash[:8]}", self.corpus,
+          embedder, step=0, dtype=self.config.embedding_dtype, base=base,
+          on_rows=bar.update)
+    store.remove_all_but(self.index_root, lambda other: (
+        other.folder == made.folder or other.origin.encoder_hash != encoder))
+    return made
+
+  def embeddings(self, model: Realm, rows: np.ndarray) -> np.ndarray:
+    """[n, D] of these stored rows; where the run cannot be written they are not kept."""
+    try:
+      return self.stored_index(model).read(rows)
+    except OSError as error:
+      if error.errno not in _READ_ONLY:
+        raise
+      logging.warning("%s: cannot be written (%s): the embeddings of the corpus are made "
+                      "for this command alone", self.index_root, error.strerror)
+    embedder = self.embedder(model)
+    embedder.snapshot(model.retriever.document_tower)
+    with progress(embedder.num_rows, "embed", "block") as bar:
+      table = collect(embedder.batches(), embedder.num_rows, bar.update)
+    places = np.searchsorted(self.corpus.stored_rows, rows)
+    return table[places].astype(store.DTYPES[self.config.embedding_dtype])
+
+  def index(self, model: Realm, search: Search = top_k_inner_product, exact: bool = False
+            ) -> RowIndex:
+    """The corpus as this model's document tower sees it, ready to be searched.
+
+    Its kind is that of the config, or "exact".
+    """
+    config = (dataclasses.replace(self.config, index=config_lib.IndexConfig()) if exact
+              else self.config)
+    rows = self.corpus.stored_rows
+    own = rows[rows_to_read(config, len(rows), self.strategy)]
+    return build_index(config, self.embeddings(model, own), 0, search,
+                       lambda: self._sample_queries(model), self.strategy, len(rows))
+
+  def _sample_queries(self, model: Realm) -> np.ndarray:
+    """[Q, D]: questions that were held out; where there are none, blocks' beginnings."""
+    try:
+      texts = [question.question for question in self.questions("held_out")]
+    except UserError:
+      rows = np.random.default_rng(self.config.seed).permutation(self.corpus.num_blocks)
+      texts = self.corpus.texts[rows].tolist()
+    tokens = self.corpus.tokenizer.tokenize(texts[:self.config.index.recall_queries])
+    packed = pack_single(tokens, self.config.retriever.query_length, self.corpus.tokenizer)
+    return model.retriever.embed_queries(packed).numpy()
+
+  def answerer(self, stage: str, search: Search = top_k_inner_product,
+               exact: bool = False) -> QuestionAnswerer:
+    """The model of a stage with its index; see `index`."""
+    model = self.model(stage)
+    return QuestionAnswerer(model, self.corpus, self.passages,
+                            self.index(model, search, exact),
+                            self.config.evaluate.read_blocks)

@@ -1,0 +1,23 @@
+"""Where a command may write what a flag names: never over its input or a part of a run."""
+
+import os
+import pathlib
+
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike
+from realm_tf.run.folder import STAGES
+
+_PARTS = ("config.json", "commands", "corpus", "questions", *STAGES, "index", "evaluation",
+          "diagnosis", "export")
+
+
+def check(path: PathLike, *inputs: PathLike) -> None:
+  """Refuses a place that is one of the inputs, or in which a run keeps a part of itself."""
+  for one in inputs:
+    if os.path.exists(path) and os.path.exists(one) and os.path.samefile(path, one):
+      raise UserError(f"{path}: is the file that is read; name another to write")
+  target = pathlib.Path(os.path.realpath(path))
+  for run in target.parents:
+    part = target.relative_to(run).parts[0]
+    if part in _PARTS and (run / "config.json").exists() and (run / "commands").is_dir():
+      raise UserError(f"{path}: '{part}' is a part of the run in {run}; name another place")

@@ -1,0 +1,133 @@
+"""`realm report`: everything that a run's folder knows of itself, on one page."""
+
+import json
+import pathlib
+from typing import Any
+
+from realm_tf import config as config_lib
+from realm_tf import files
+from realm_tf.errors import UserError
+from realm_tf.evaluation import metrics
+from realm_tf.report import curves, page
+from realm_tf.report.tables import Stage
+from realm_tf.run import history
+from realm_tf.run.folder import STAGES, WARM_START, Run
+from realm_tf.training.log import read_curves, read_examples
+
+_ANSWERS = 4  # shown of those that are right, and as many of the others
+
+
+def report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
+  """Writes the page; what the run does not have is left out.
+
+  Args:
+    run: however far it has come.
+    output: the file; `report.html` in the run's folder where None.
+  """
+  target = pathlib.Path(output or run.path / "report.html")
+  examples = read_examples(run.path / "pretrain" / "examples.jsonl")
+  curve = read_curves(run.path / "pretrain" / "curves.csv")
+  parts = [
+      page.header(run.config.name, _facts(run)),
+      page.section("What each stage is worth", page.stages(stage_rows(run)), note=(
+          "Recall and exact match on held-out questions; masked words are pieces of "
+          "sentences that were never trained on, predicted without and with the retrieved "
+          "blocks.")),
+      page.section("Answers", page.answers(_asked(run) + _answers(run))),
+      page.section("Before and after pre-training", page.before_and_after(examples), note=(
+          "The same masked sentences, which are not trained on, with the candidates that "
+          "the index gave: p(z|x) is the retriever's choice among them, p(z|x,y) what the "
+          "encoder makes of it once the masked words are known.")),
+      page.section("The index", curves.index(
+          curve, run.config.pretrain.max_staleness)),
+      page.section("The gradient of a truncated and stale retrieval",
+                   *(page.diagnosis(found) for found in _diagnoses(run)), note=(
+                       "Pre-training sums over K retrieved documents instead of all, and "
+                       "an older index chooses them: what that does to the retriever's "
+                       "gradient, against the full sum.")),
+      page.section("Curves", *(
+          curves.curves(name, read_curves(path / "curves.csv"))
+          for name, path in _curve_folders(run).items())),
+      page.section("Config", page.settings(*(
+          config_lib.flatten(config_lib.to_dict(config))
+          for config in (run.config, config_lib.RealmConfig())))),
+      page.section("Commands", page.commands(history.records(run.path)))]
+  with files.new_file(target, "w") as file:
+    file.write(page.page(f"{run.config.name}: report", parts))
+  return target
+
+
+def stage_rows(run: Run) -> list[Stage]:
+  """The table of what has been evaluated so far."""
+  rows = []
+  for stage in ("BM25", WARM_START, *STAGES):
+    path = run.path / "evaluation" / f"{stage.lower().replace(' ', '_')}.json"
+    if not path.exists():
+      continue
+    found = files.read_json(path)
+    minutes = run.minutes(stage) if stage in STAGES and run.is_done(stage) else None
+    rows.append(Stage(
+        stage, found.get("recall@5"), found.get("recall@20"),
+        found.get("masked_words_alone"), found.get("masked_words"),
+        found.get("exact_match"), minutes))
+  return rows
+
+
+def _facts(run: Run) -> list[tuple[str, Any]]:
+  facts: list[tuple[str, Any]] = []
+  if (run.path / "corpus").exists():
+    facts.append(("blocks", f"{run.corpus.num_blocks:,}"))
+  facts.append(("stages done", ", ".join(filter(run.is_done, STAGES)) or "none"))
+  minutes = sum(run.minutes(stage) for stage in STAGES if run.is_done(stage))
+  if minutes:
+    facts.append(("training", f"{minutes:.1f} minutes"))
+  begun = history.records(run.path)
+  if begun:
+    last = begun[-1]
+    facts += [("begun", f"{begun[0]['started'][:16].replace('T', ' ')} UTC"),
+              ("source", page.source(last["source"])),
+              ("versions", f"realm_tf {last['versions']['realm_tf']}, TensorFlow "
+                           f"{last['versions']['tensorflow']}"),
+              ("machine", f"{last['processors']} × {last['processor']}")]
+  return facts
+
+
+def _curve_folders(run: Run) -> dict[str, pathlib.Path]:
+  return {"ict": run.path / "ict", "reading": run.path / "pretrain" / "reading",
+          "pretrain": run.path / "pretrain", "finetune": run.path / "finetune"}
+
+
+def _diagnoses(run: Run) -> list[dict[str, Any]]:
+  paths = (run.path / "diagnosis" / f"{stage}.json"
+           for stage in (WARM_START.replace(" ", "_"), *STAGES))
+  return [files.read_json(path) for path in paths if path.exists()]
+
+
+def _asked(run: Run) -> list[dict[str, Any]]:
+  """The questions that were asked at the end of the run; nobody says what is right."""
+  return [{**record, "prediction": record["answer"], "right": None}
+          for record in _lines(run.path / "evaluation" / "asked.jsonl")]
+
+
+def _answers(run: Run) -> list[dict[str, Any]]:
+  """Some held-out questions of the newest stage, right ones and others."""
+  name = run.newest_stage().replace(" ", "_")
+  records = _lines(run.path / "evaluation" / f"{name}.predictions.jsonl")
+  try:
+    patterns = {question.question for question in run.questions("held_out")
+                if question.regex}
+  except UserError:
+    patterns = set()
+  chosen: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+  for record in records:
+    right = (metrics.regex_match if record["question"] in patterns
+             else metrics.exact_match)(record["prediction"], record["answers"])
+    chosen[bool(right)].append({**record, "right": bool(right)})
+  return chosen[True][:_ANSWERS] + chosen[False][:_ANSWERS]
+
+
+def _lines(path: pathlib.Path) -> list[dict[str, Any]]:
+  if not path.exists():
+    return []
+  with open(path, encoding="utf-8") as file:
+    return [json.loads(line) for line in file]

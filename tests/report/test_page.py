@@ -1,0 +1,148 @@
+"""The report page: what is in it, and that nothing of a corpus gets out of its place."""
+
+import html.parser
+import re
+
+import pytest
+
+from realm_tf.report import curves, page
+from realm_tf.report.tables import Stage
+
+_EVIL = '<script>alert("x")</script><img src=http://x/ onerror=y> & \'"'
+
+
+class _Reader(html.parser.HTMLParser):
+  """Which tags and attributes a page has, whether tags are closed, and its text."""
+
+  def __init__(self, text):
+    super().__init__()
+    self.tags, self.attributes, self.text, self.open = set(), [], "", []
+    self.feed(text)
+    self.close()
+
+  def handle_starttag(self, tag, attrs):
+    self.tags.add(tag)
+    self.attributes += attrs
+    if tag not in ("meta", "br"):
+      self.open.append(tag)
+
+  def handle_startendtag(self, tag, attrs):
+    self.tags.add(tag)
+    self.attributes += attrs
+
+  def handle_endtag(self, tag):
+    assert self.open.pop() == tag
+
+  def handle_data(self, data):
+    self.text += data
+
+
+def _examples():
+  candidates = [{"title": "", "text": "", "prior": 0.2, "posterior": 0.1},
+                {"title": _EVIL, "text": _EVIL, "prior": 0.8, "posterior": 0.9}]
+  sentence = {"sentence": f"[MASK] [MASK] {_EVIL}", "answer": _EVIL,
+              "candidates": candidates}
+  return [{"step": 0, "sentences": [sentence]}, {"step": 7, "sentences": []},
+          {"step": 1600, "sentences": [sentence]}]
+
+
+def diagnosis_record():
+  row = {"softmax_mass": 0.3, "posterior_mass": 0.4, "gradient_cosine": 0.7,
+         "gradient_cosine_by_queries": 0.6, "gradient_cosine_by_documents": 0.5,
+         "gradient_norm_ratio": 0.9, "sentence_cosine": 0.8}
+  return {"stage": "pretrain", "sentences": 32, "batches": 2, "blocks": 1000,
+          "summed_blocks": 100, "summed_mass": 0.91, "prior_entropy": 2.0,
+          "posterior_entropy": 1.0, "full_gradient_norm": 3.0,
+          "full_gradient_norm_by_queries": 2.0, "full_gradient_norm_by_documents": 2.5,
+          "gradient_cosine_between_batches": 0.1, "pretrain_candidates": 8,
+          "rows": [{"candidates": name, "k": k, **row} for name in ("fresh", _EVIL)
+                   for k in (2, 4)]}
+
+
+def _answer(right):
+  return {"question": _EVIL, "prediction": "Oslo", "answers": [_EVIL], "right": right,
+          "title": _EVIL, "passage": f"It is Oslo. {_EVIL}", "start": 6, "end": 10}
+
+
+def _record():
+  return {"started": "2026-01-01T00:00:00+00:00", "command": ["realm", "run", _EVIL],
+          "versions": {"numpy": "2", _EVIL: None}, "processor": _EVIL, "processors": 2,
+          "source": {"git": "0123456789abcdef", "modified": True}, "memory_gb": 1.0,
+          "devices": [_EVIL], "system": _EVIL, "environment": {"TF_CONFIG": _EVIL}}
+
+
+@pytest.fixture(name="whole")
+def _whole():
+  curve = [(step, {"loss": 1.0 / step, f"odd_{_EVIL}": 1.0, "index_staleness": step % 4,
+                   "index_swaps": [0, 0, 0.5, 1, 1, 1, 2, 2][step - 1], "index_churn": 0.1})
+           for step in range(1, 9)]
+  return page.page(_EVIL, [
+      page.header(_EVIL, [(_EVIL, _EVIL)]),
+      page.section(_EVIL, page.stages(
+          [Stage(_EVIL, 0.123, None, exact_match=0.5, minutes=2)]), note=_EVIL),
+      page.section("a", page.answers([_answer(True), _answer(False), _answer(None)])),
+      page.section("b", page.before_and_after(_examples())),
+      page.section("c", curves.index(curve, 4), curves.curves(_EVIL, curve)),
+      page.section("d", page.diagnosis(diagnosis_record())),
+      page.section("e", page.settings({"a": _EVIL, "b": 1}, {"b": 1}),
+                   page.commands([_record()]))])
+
+
+def test_nothing_of_the_data_becomes_markup(whole):
+  found = _Reader(whole)
+  assert not found.tags & {"script", "img", "iframe", "link", "object"}
+  assert not any(name.startswith("on") or name in ("src", "href")
+                 for name, _ in found.attributes)
+  assert not found.open  # every tag is closed
+  assert found.text.count('<script>alert("x")</script>') > 10
+
+
+def test_the_page_needs_nothing_but_itself(whole):
+  style = re.search("<style>(.*)</style>", whole, re.DOTALL)[1]
+  assert "url(" not in style and "@import" not in style
+  assert "default-src 'none'" in whole
+  assert "prefers-color-scheme:dark" in style and 'name="viewport"' in whole
+
+
+def test_examples_are_shown_first_and_last(whole):
+  text = _Reader(page.before_and_after(_examples())).text
+  assert "step 0" in text and "step 1,600" in text and "step 7" not in text
+  assert text.count("null document") == 2 and "0.80" in text and "0.90" in text
+  assert page.before_and_after([]) == ""
+  assert "step 0" in page.before_and_after(_examples()[:1])
+
+
+def test_masked_words_are_marked_where_they_stand():
+  examples = _examples()
+  candidate = examples[0]["sentences"][0]["candidates"][1]
+  examples[0]["sentences"][0]["answer"] = "oslo"
+  candidate["text"] = "Oslo, not Oslonians, is <b>oslo</b>."
+  text = page.before_and_after(examples[:1])
+  assert "<mark>Oslo</mark>, not Oslonians, is &lt;b&gt;<mark>oslo</mark>&lt;/b&gt;." in text
+
+
+def test_answers_are_marked_in_their_passage(whole):
+  assert whole.count("It is <mark>Oslo</mark>. &lt;script") == 3
+  assert whole.count("✓") == 1 and whole.count("✗") == 1
+
+
+def test_swaps_are_marked_where_their_number_rises(whole):
+  assert "2 swaps" in whole and whole.count('class="mark"') == 2
+
+
+def test_settings_that_differ_come_first():
+  text = page.settings({"same": 1, "changed": 5}, {"same": 1, "changed": 2})
+  assert text.index("changed") < text.index("1 settings at their defaults") < text.index(
+      "same")
+
+
+def test_a_section_of_nothing_is_left_out():
+  assert page.section("title", "", "") == ""
+  assert page.stages([]) == page.answers([]) == page.commands([]) == ""
+  assert curves.curves("ict", []) == curves.index([], 1) == ""
+
+
+def test_shares_are_in_per_cent_and_missing_ones_are_dashes():
+  text = _Reader(page.stages([Stage("BM25", 0.308), Stage("ict", 0.2, exact_match=0.5)])).text
+  assert "30.8 %" in text and "50.0 %" in text and "–" in text
+  assert "recall@20" not in text  # nobody has it

@@ -1,0 +1,46 @@
+import re
+
+import pytest
+
+from realm_tf.report import terminal
+
+_PASSAGE = "Das Café 😀 liegt an der Seine in Paris, nicht weit vom Louvre entfernt."
+
+
+def _bytes_of(answer):
+  start = _PASSAGE.encode().index(answer.encode())
+  return start, start + len(answer.encode())
+
+
+def test_answer_is_marked_by_byte_offsets():
+  marked = terminal.mark_answer(_PASSAGE, *_bytes_of("Paris"), color=False, width=200)
+  assert marked == _PASSAGE.replace("Paris", "[[Paris]]")
+  colored = terminal.mark_answer(_PASSAGE, *_bytes_of("Café 😀"), color=True, width=200)
+  assert colored == _PASSAGE.replace("Café 😀", "\x1b[1;7mCafé 😀\x1b[0m")
+  assert terminal.mark_answer(_PASSAGE, 0, 0, color=False, width=200) == _PASSAGE
+
+
+@pytest.mark.parametrize("color", [True, False])
+def test_lines_fit_the_width(color):
+  answer = "liegt an der Seine in Paris, nicht"
+  marked = terminal.mark_answer(_PASSAGE, *_bytes_of(answer), color=color, width=20)
+  for line in marked.splitlines():
+    assert len(re.sub(r"\x1b\[[0-9;]*m", "", line)) <= 20
+    # A terminal must be plain again at each line's end.
+    assert line.count("\x1b[1;7m") == line.count("\x1b[0m")
+  if color:
+    inside = "".join(
+        part + " " for part in re.findall("\x1b\\[1;7m(.*?)\x1b\\[0m", marked, re.DOTALL))
+    assert inside.split() == answer.split()
+
+
+def test_control_characters_do_not_reach_the_terminal():
+  marked = terminal.mark_answer("a\x1b[2Jb\x02c\x9bd", 5, 6, color=True)
+  assert "\x1b[2J" not in marked and "\x02" not in marked and "\x9b" not in marked
+  assert marked == "a [2J\x1b[1;7mb\x1b[0m c d"
+
+
+@pytest.mark.parametrize("start, end", [(-1, 2), (3, 2), (0, 999), (0, 8), (8, 9)])
+def test_offsets_outside_or_inside_a_character_are_refused(start, end):
+  with pytest.raises(ValueError, match=f"bytes {start}:{end}"):
+    terminal.mark_answer(_PASSAGE, start, end, color=False)

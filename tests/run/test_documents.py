@@ -1,0 +1,252 @@
+"""Documents that come and go in a trained run, and what verifies it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from realm_tf import config as config_lib
+from realm_tf.corpus.readers import Document
+from realm_tf.errors import UserError
+from realm_tf.index import store
+from realm_tf.index.embed import CorpusEmbedder
+from realm_tf.run import documents, refresh_job, stages, verify
+from realm_tf.run.folder import Run
+from tests import tiny
+from tests.cli.test_whole_run import realm
+
+
+def _jsonl(path, records):
+  path.write_text("".join(json.dumps(vars(record)) + "\n" for record in records))
+  return path
+
+
+def _run(folder, source, like=None):
+  """A run over `source`: with a warm retriever, or with that of another run."""
+  weights = like.config if like else tiny.make_config(folder, ict__steps=2)
+  values = config_lib.to_dict(weights)
+  values["corpus"]["source"] = str(source)
+  run = Run(config_lib.from_dict(values), folder / "run")
+  stages.corpus(run)
+  if like:
+    shutil.copytree(like.path / "ict", run.path / "ict")
+  else:
+    stages.ict(run)
+  return run
+
+
+@pytest.fixture(name="fresh", scope="module")
+def _fresh(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("fresh")
+  run = _run(folder, _jsonl(folder / "documents.jsonl", tiny.documents()))
+  run.stored_index(run.model("ict"))
+  return run
+
+
+@pytest.fixture(name="run")
+def _copy(fresh, tmp_path):
+  shutil.copytree(fresh.path, tmp_path / "run")
+  return Run.existing(tmp_path / "run")
+
+
+@pytest.fixture(name="embedded")
+def _embedded(monkeypatch):
+  """Counts the blocks that are embedded."""
+  counts, embed = [], CorpusEmbedder.embed
+
+  def counting(self, rows):
+    counts.append(len(rows))
+    return embed(self, rows)
+
+  monkeypatch.setattr(CorpusEmbedder, "embed", counting)
+  return counts
+
+
+def _document(name, text):
+  return Document(name, name, text)
+
+
+def _retrieved(run, question, k=4):
+  found = run.answerer("ict").retrieve(tf.constant([question]), k)
+  return [(name.decode(), text.decode()) for name, text in
+          zip(found.passage_id.numpy()[0], found.passage.numpy()[0])]
+
+
+def test_an_added_document_is_found_at_once_and_a_deleted_one_never(run, tmp_path):
+  new = _jsonl(tmp_path / "new.jsonl", [_document("ona", "Ona is old and great.")])
+  done = realm("add", f"--workdir={run.path}", f"--documents={new}")
+  assert done.returncode == 0, done.stderr
+  assert "1 documents added, 0 replaced; 26 documents in 26 blocks now" in done.stdout
+  opened = Run.existing(run.path)
+  everything = _retrieved(opened, "ona is old and great", 26)
+  assert ("ona", "Ona is old and great.") in everything
+  assert documents.delete(opened, ["ona", "odd"]).startswith("2 documents deleted; 24")
+  found = _retrieved(opened, "ona is old and great", 24)
+  assert sorted(found) == sorted(e for e in everything if e[0] not in ("ona", "odd"))
+
+
+def test_only_new_blocks_are_embedded(run, tmp_path, embedded):
+  new = _jsonl(tmp_path / "new.jsonl", [
+      _document("city-Paris", "Paris lies by the river."),
+      _document("b", "Many live there.")])
+  assert "1 documents added, 1 replaced" in documents.add(run, new)
+  assert sum(embedded) == 2
+  documents.delete(run, ["b"])
+  documents.compact(run)
+  _retrieved(run, "many live there")
+  assert sum(embedded) == 2
+
+
+def test_after_churn_a_run_answers_as_one_made_anew(run, fresh, tmp_path):
+  rng = np.random.default_rng(0)
+  living = {document.id: document for document in tiny.documents()}
+  for turn in range(3):
+    new = [_document(f"n{i}", f"{city} is the old capital, turn {turn}.")
+           for i, city in enumerate(rng.choice(list(tiny.CITIES), 2))]
+    documents.add(run, _jsonl(tmp_path / f"{turn}.jsonl", new))
+    gone = [str(name) for name in rng.choice([n for n in living if n[0] != "n"], 2, False)]
+    documents.delete(run, gone)
+    for name in (*gone, *(document.id for document in new)):
+      living.pop(name, None)
+    living |= {document.id: document for document in new}
+  source = _jsonl(tmp_path / "living.jsonl", living.values())
+  (tmp_path / "anew").mkdir()
+  anew = _run(tmp_path / "anew", source, like=fresh)
+  question = "what is the capital of france?"
+  expected = _retrieved(anew, question, len(living))
+  assert _retrieved(run, question, len(living)) == expected
+  documents.compact(run)
+  assert _retrieved(run, question, len(living)) == expected
+  assert run.corpus.num_stored_rows == run.corpus.num_blocks == len(living)
+  assert run.corpus.hash == anew.corpus.hash
+  assert len(store.versions(run.index_root)) == 1
+  np.testing.assert_allclose(run.stored_index(run.model("ict")).read(),
+                             anew.stored_index(anew.model("ict")).read(), atol=1e-4)
+
+
+def test_what_a_killed_addition_left_undone_is_done_by_the_next_command(run, tmp_path):
+  new = _jsonl(tmp_path / "new.jsonl", [_document("ona", "Ona is old.")])
+  before = shutil.copytree(run.index_root, tmp_path / "index")
+  documents.add(run, new)
+  shutil.rmtree(run.index_root)
+  shutil.copytree(before, run.index_root)  # as if killed between corpus and index
+  (run.path / ".corpus.left").mkdir()
+  opened = Run.existing(run.path)
+  assert ("ona", "Ona is old.") in _retrieved(opened, "ona", 26)
+  documents.delete(opened, ["ona"])
+  assert not (run.path / ".corpus.left").exists()
+
+
+def test_an_unknown_document_is_named_and_nothing_deleted(run):
+  done = realm("delete", f"--workdir={run.path}", "odd", "nobody")
+  assert done.returncode == 2 and "no document 'nobody'" in done.stderr
+  assert "odd" in Run.existing(run.path).corpus.document_ids
+
+
+def test_a_stage_that_is_half_done_is_finished_first(run):
+  (run.path / "pretrain" / "checkpoints").mkdir(parents=True)
+  with pytest.raises(UserError, match="half done.*run `realm pretrain`"):
+    documents.delete(run, ["odd"])
+
+
+def test_an_evaluation_of_another_corpus_is_made_again(run, tmp_path):
+  path = run.path / "evaluation" / "ict.json"
+  path.parent.mkdir()
+  path.write_text(json.dumps({"exact_match": 0.5, "corpus": run.corpus.hash[:16]}))
+  assert stages.evaluate(run, "ict")["exact_match"] == 0.5
+  documents.delete(run, ["odd"])
+  with pytest.raises(UserError, match="evaluate.questions"):  # it really begins
+    stages.evaluate(run, "ict")
+
+
+def test_verify_says_what_is_whole_and_what_is_not(run):
+  lines = verify.verify(run, 5)
+  assert [line.split(":")[0] for line in lines][:2] == ["corpus", "ict/model"]
+  assert "5 rows embedded again differ by at most" in lines[2]
+  shard = next(run.index_root.glob("*/rows-00000.bin"))
+  content = bytearray(shard.read_bytes())
+  content[9] ^= 1
+  shard.write_bytes(content)
+  with pytest.raises(UserError, match="rows-00000.bin: damaged"):
+    verify.verify(run, 5)
+
+
+def test_verify_embeds_again(run):
+  folder = store.versions(run.index_root)[0]
+  stored = store.StoredIndex.open(folder)
+  table = stored.read()
+  table[7, 3] += 0.5  # with right checksums: only the tower can tell
+  store.save(run.index_root, folder.name, table, stored.origin)
+  with pytest.raises(UserError, match="rows differ from what the document tower makes"):
+    verify.verify(run, 25)
+
+
+def test_what_a_scann_index_loses_is_measured_and_kept(run, tmp_path, monkeypatch):
+  asked = {city: f"what is the capital of {country}"
+           for city, country in tiny.CITIES.items()}
+  questions = tmp_path / "questions.jsonl"
+  questions.write_text("".join(json.dumps({"question": question, "answer": [city]}) + "\n"
+                               for city, question in asked.items()))
+  values = json.loads((run.path / "config.json").read_text())
+  values["index"].update(kind="scann", rescored=3, recall_at=3, leaves=5, searched_leaves=1)
+  values["evaluate"].update(questions=str(questions), recall_at=[1, 3])
+  (run.path / "config.json").write_text(json.dumps(values))
+  opened, made, answerer = Run.existing(run.path), {}, Run.answerer
+
+  def once(self, stage, exact=False):  # two searchers of so few rows may differ
+    if exact not in made:
+      made[exact] = answerer(self, stage, exact=exact)
+    return made[exact]
+
+  monkeypatch.setattr(Run, "answerer", once)
+  stages.index(opened)
+  kept = json.loads((run.index_root / "scann.json").read_text())
+  # In one batch, as there: one that finds too few for a question is searched exactly.
+  found = {exact: made[exact].retrieve(tf.constant(list(asked.values())), 3).passage.numpy()
+           for exact in made}
+  hits = {exact: np.mean([any(city in text.decode() for text in texts)
+                          for city, texts in zip(asked, found[exact], strict=True)])
+          for exact in made}
+  assert kept["recall@3_lost_by_index"] == pytest.approx(hits[True] - hits[False])
+  assert kept["index_recall@3"] == pytest.approx(made[False].index.recall) and made[True]
+  assert {"exact_match_lost_by_index", "leaves", "stage"} <= kept.keys()
+  assert Run.existing(run.path).stored_index(run.model("ict"))  # it is no version
+
+
+def test_refresh_is_refused_where_no_trainer_looks(run):
+  with pytest.raises(UserError, match="'async'; a trainer looks"):
+    refresh_job.refresh(run, once=True, nice=0)
+
+
+@pytest.mark.slow
+def test_a_trainer_and_its_job_are_killed_and_nothing_is_lost(tmp_path):
+  done = subprocess.run(
+      [sys.executable, "benchmarks/faults.py", "--kills=6", f"--json={tmp_path}/f.json"],
+      cwd=os.getcwd(), capture_output=True, text=True, check=False)
+  assert done.returncode == 0, done.stdout
+  result = json.loads((tmp_path / "f.json").read_text())
+  assert result["kills"] == 6 and result["reads"] > 0
+  assert result["lost"] == result["torn_reads"] == result["failed_resumes"] == 0
+
+
+@pytest.mark.slow
+def test_sigterm_ends_a_refresh_job_with_a_line_and_code_0(fresh, tmp_path):
+  shutil.copytree(fresh.path, tmp_path / "run")
+  values = json.loads((tmp_path / "run" / "config.json").read_text())
+  values["pretrain"]["refresh"] = "job"
+  (tmp_path / "run" / "config.json").write_text(json.dumps(values))
+  with subprocess.Popen(
+      [sys.executable, "-m", "realm_tf.cli.main", "refresh", f"--workdir={tmp_path}/run"],
+      stderr=subprocess.PIPE, text=True) as job:
+    for line in job.stderr:
+      if "following" in line:
+        break
+    job.send_signal(signal.SIGTERM)
+    rest = job.stderr.read()
+  assert job.returncode == 0 and "run the same command to go on" in rest
