@@ -7,17 +7,17 @@ import signal
 import sys
 import threading
 from logging import ERROR
+from types import ModuleType
 from typing import Iterator, Sequence
 
 from absl import flags, logging
 
 import realm_tf
 from realm_tf import files
-from realm_tf.cli import commands
-from realm_tf.cli.commands import COMMANDS, Command, define_run_flags
+from realm_tf.cli import commands, opening
 from realm_tf.errors import UserError
 
-_OURS = ("realm_tf.cli.commands", "ml_collections.config_flags.config_flags")
+_OURS = ("realm_tf.cli.", "ml_collections.config_flags.")
 
 
 class Terminated(KeyboardInterrupt):
@@ -27,25 +27,25 @@ class Terminated(KeyboardInterrupt):
 def _overview() -> str:
   lines = [f"realm {realm_tf.__version__}: retrieval-augmented language models",
            "", "usage: realm COMMAND [flags]", ""]
-  lines += [f"  {name:14s} {command.summary}" for name, command in COMMANDS.items()]
+  lines += [f"  {name:14s} {commands.load(name).SUMMARY}" for name in commands.NAMES]
   lines += ["", "`realm COMMAND --help` shows its flags and an example."]
   return "\n".join(lines)
 
 
-def _help(name: str, command: Command) -> str:
-  lines = [f"realm {name}: {command.summary}", "", "flags:"]
-  for module in _OURS:
-    for flag in flags.FLAGS.flags_by_module_dict().get(module, []):
+def _help(name: str, command: ModuleType) -> str:
+  lines = [f"realm {name}: {command.SUMMARY}", "", "flags:"]
+  for module, defined in flags.FLAGS.flags_by_module_dict().items():
+    for flag in defined if module.startswith(_OURS) else ():
       default = "" if flag.default is None else f" (default: {flag.default})"
       lines.append(f"  --{flag.name}: {flag.help}{default}")
-  lines += ["", "example:", f"  {command.example}"]
+  lines += ["", "example:", f"  {command.EXAMPLE}"]
   return "\n".join(lines)
 
 
-def _parse(name: str, command: Command, arguments: Sequence[str]) -> list[str] | None:
+def _parse(name: str, command: ModuleType, arguments: Sequence[str]) -> list[str] | None:
   """The words that are not flags; None if help was asked for, and given."""
-  define_run_flags()
-  command.define_flags()
+  opening.define_run_flags()
+  getattr(command, "define_flags", lambda: None)()
   if any(word in ("--help", "-h", "-help") for word in arguments):
     print(_help(name, command))
     return None
@@ -84,14 +84,14 @@ def run(arguments: Sequence[str]) -> int:
     return 0
   name, *rest = arguments
   try:
-    if name not in COMMANDS:
-      raise UserError(f"'{name}': no such command; one of {', '.join(COMMANDS)}")
-    command = COMMANDS[name]
+    if name not in commands.NAMES:
+      raise UserError(f"'{name}': no such command; one of {', '.join(commands.NAMES)}")
+    command = commands.load(name)
     words = _parse(name, command, rest)
     if words is None:
       return 0
     _show_our_log()
-    commands.command_line[:] = arguments
+    opening.command_line[:] = arguments
     with _sigterm_raises():
       return _call(command, words)
   except UserError as error:
@@ -99,7 +99,7 @@ def run(arguments: Sequence[str]) -> int:
     return 2
 
 
-def _call(command: Command, words: Sequence[str]) -> int:
+def _call(command: ModuleType, words: Sequence[str]) -> int:
   from realm_tf.training.loop import Interrupted  # pylint: disable=import-outside-toplevel
   try:
     return command.run(words) or 0

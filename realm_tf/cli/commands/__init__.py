@@ -1,0 +1,23 @@
+"""The words behind `realm`: a module for each, with what it is for, its flags, what it runs.
+
+    SUMMARY             one sentence, for the list of commands
+    EXAMPLE             one that works
+    define_flags()      by absl; it may be left out
+    run(arguments)      is given the words that are not flags; may return an exit code
+
+TensorFlow is imported in `run` only, so that `realm --help` is quick.
+"""
+
+import importlib
+from types import ModuleType
+
+NAMES = ("run", "corpus", "ict", "pretrain", "finetune", "index", "refresh", "add", "delete",
+         "compact", "verify", "evaluate", "diagnose", "report", "predict", "ask", "export",
+         "score", "resplit", "import", "export-weights", "parity")
+DEMO = "--config=configs/demo.py --workdir=runs/demo"
+
+
+def load(name: str) -> ModuleType:
+  """The module of a command."""
+  module = {"import": "import_weights", "export-weights": "export_weights"}.get(name, name)
+  return importlib.import_module(f"{__name__}.{module}")

@@ -1,0 +1,26 @@
+"""`realm add`: more documents for a run that is trained already."""
+
+from typing import Sequence
+
+from absl import flags
+
+from realm_tf.cli.opening import FLAGS, at_work, no_more, open_run
+from realm_tf.errors import UserError
+
+SUMMARY = "Add documents, or replace those of the same id; only they are embedded."
+EXAMPLE = "realm add --workdir=runs/demo --documents=new.jsonl"
+
+
+def define_flags() -> None:
+  flags.DEFINE_string("documents", None, "JSONL with id, title, text, or another kind that "
+                      "`realm corpus` reads.")
+
+
+def run(arguments: Sequence[str]) -> None:
+  no_more(arguments)
+  if not FLAGS.documents:
+    raise UserError("--documents: name the file to read: JSONL with id, title, text")
+  opened = open_run(writes=False)
+  from realm_tf.run import documents
+  with at_work(opened):
+    print(documents.add(opened, FLAGS.documents))

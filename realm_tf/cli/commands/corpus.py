@@ -1,0 +1,18 @@
+"""`realm corpus`: documents -> the corpus store."""
+
+from typing import Sequence
+
+from realm_tf.cli.commands import DEMO
+from realm_tf.cli.opening import at_work, no_more, open_run
+
+SUMMARY = "Cut documents into blocks and write the corpus store."
+EXAMPLE = f"realm corpus {DEMO}"
+
+
+def run(arguments: Sequence[str]) -> None:
+  no_more(arguments)
+  opened = open_run(writes=False)
+  from realm_tf.run import stages
+  with at_work(opened):
+    stages.corpus(opened)
+  print(f"corpus: done, see {opened.path}")

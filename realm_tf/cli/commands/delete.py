@@ -1,0 +1,31 @@
+"""`realm delete`: documents that a run shall find no more."""
+
+from typing import Sequence
+
+from absl import flags
+
+from realm_tf.cli.opening import FLAGS, at_work, open_run
+from realm_tf.errors import UserError
+
+SUMMARY = "Delete documents by their ids."
+EXAMPLE = "realm delete --workdir=runs/demo id-17 id-18"
+
+
+def define_flags() -> None:
+  flags.DEFINE_string("ids", None, "File with one document id per line.")
+
+
+def run(arguments: Sequence[str]) -> None:
+  ids = list(arguments)
+  if FLAGS.ids:
+    try:
+      with open(FLAGS.ids, encoding="utf-8") as file:
+        ids += [line.strip() for line in file if line.strip()]
+    except UnicodeDecodeError as error:
+      raise UserError(f"{FLAGS.ids}: not UTF-8 (byte {error.start})") from None
+  if not ids:
+    raise UserError("name the documents: realm delete --workdir=DIR ID..., or --ids=FILE")
+  opened = open_run(writes=False)
+  from realm_tf.run import documents
+  with at_work(opened):
+    print(documents.delete(opened, ids))

@@ -1,0 +1,36 @@
+"""`realm diagnose`: the gradient of pre-training against the sum over all blocks."""
+
+from typing import Sequence
+
+from absl import flags
+
+from realm_tf.cli.opening import FLAGS, no_more, open_run
+
+SUMMARY = "Measure the gradient of a truncated and stale retrieval against the full sum."
+EXAMPLE = "realm diagnose --workdir=runs/demo --stage=pretrain --blocks=0"
+
+
+def define_flags() -> None:
+  flags.DEFINE_string("stage", None, "ict or pretrain; the newest of them by default.")
+  flags.DEFINE_integer("sentences", None, "How many; config.diagnosis.sentences by default.",
+                       lower_bound=1)
+  flags.DEFINE_integer("blocks", None, "How many are summed for each sentence, 0 for all; "
+                       "config.diagnosis.blocks by default.", lower_bound=0)
+  flags.DEFINE_string("json", None, "Write the figures to this file too.")
+
+
+def run(arguments: Sequence[str]) -> None:
+  no_more(arguments)
+  opened = open_run()
+  from realm_tf import files
+  from realm_tf.diagnosis import report
+  from realm_tf.run import diagnose, outputs
+  stage = FLAGS.stage or opened.stage_before("finetune")
+  if FLAGS.json:
+    outputs.check(FLAGS.json)
+  figures = diagnose.diagnose(opened, stage, FLAGS.sentences, FLAGS.blocks)
+  print(report.table(figures))
+  written = diagnose.json_path(opened, stage)
+  print(f"\nsee {written} and {written.with_suffix('.html')}")
+  if FLAGS.json:
+    files.write_json(FLAGS.json, figures)

@@ -1,0 +1,26 @@
+"""`realm evaluate`: figures of a stage on the held-out questions."""
+
+from typing import Sequence
+
+from absl import flags
+
+from realm_tf.cli.opening import FLAGS, define_checkpoint, no_more, open_to_use
+
+SUMMARY = "Measure recall, exact match and F1 on the held-out questions."
+EXAMPLE = "realm evaluate --workdir=runs/demo --stage=pretrain"
+
+
+def define_flags() -> None:
+  flags.DEFINE_string("stage", None, "ict, pretrain or finetune; the newest by default.")
+  define_checkpoint()
+
+
+def run(arguments: Sequence[str]) -> None:
+  no_more(arguments)
+  opened = open_to_use()
+  from realm_tf.run import stages
+  metrics = stages.evaluate(opened, FLAGS.stage or opened.newest_stage())
+  width = max(map(len, metrics))
+  for name, value in metrics.items():
+    print(f"{name:{width}s} {value:.4f}" if isinstance(value, float)
+          else f"{name:{width}s} {value}")

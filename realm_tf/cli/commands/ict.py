@@ -1,0 +1,15 @@
+"""`realm ict`: the warm start of the retriever."""
+
+from typing import Sequence
+
+from realm_tf.cli.commands import DEMO
+from realm_tf.cli.opening import define_strategy
+from realm_tf.cli.training import train
+
+SUMMARY = "Warm-start the retriever by the Inverse Cloze Task."
+EXAMPLE = f"realm ict {DEMO}"
+define_flags = define_strategy
+
+
+def run(arguments: Sequence[str]) -> None:
+  train("ict", arguments)

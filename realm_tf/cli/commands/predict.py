@@ -1,0 +1,28 @@
+"""`realm predict`: answers to a file of questions."""
+
+from typing import Sequence
+
+from absl import flags
+
+from realm_tf.cli.opening import FLAGS, define_checkpoint, no_more, open_to_use
+from realm_tf.errors import UserError
+
+SUMMARY = "Answer a file of questions."
+EXAMPLE = "realm predict --workdir=runs/demo --questions=q.jsonl --output=answers.jsonl"
+
+
+def define_flags() -> None:
+  flags.DEFINE_string("questions", None, "JSONL with a field question; answer may be there.")
+  flags.DEFINE_string("output", None, "JSONL to write: prediction, score, passages.")
+  define_checkpoint()
+
+
+def run(arguments: Sequence[str]) -> None:
+  no_more(arguments)
+  if not FLAGS.questions or not FLAGS.output:
+    raise UserError("--questions and --output: name the file to read and the one to write")
+  opened = open_to_use(writes=False)
+  from realm_tf.run import outputs
+  from realm_tf.run.ask import predict
+  outputs.check(FLAGS.output, FLAGS.questions)
+  predict(opened, FLAGS.questions, FLAGS.output)

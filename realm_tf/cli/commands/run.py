@@ -1,0 +1,18 @@
+"""`realm run`: all stages of a config."""
+
+from typing import Sequence
+
+from realm_tf.cli.commands import DEMO
+from realm_tf.cli.opening import at_work, define_strategy, no_more, open_to_train
+
+SUMMARY = "Run all stages of a config in order; what is there already is not made again."
+EXAMPLE = f"realm run {DEMO}"
+define_flags = define_strategy
+
+
+def run(arguments: Sequence[str]) -> None:
+  no_more(arguments)
+  opened = open_to_train(one_process=True)
+  from realm_tf.run.pipeline import whole_run
+  with at_work(opened):
+    whole_run(opened)

@@ -1,0 +1,111 @@
+"""The run that a command works on, and the flags that several commands have.
+
+Nothing here imports TensorFlow before a command runs, so that `--help` is quick.
+"""
+
+import contextlib
+from typing import Callable, Iterator, Sequence
+
+from absl import flags
+from ml_collections import config_flags
+
+from realm_tf import config as config_lib
+from realm_tf.errors import UserError
+
+FLAGS = flags.FLAGS
+
+# The words behind `realm` of the command that runs; set by `main`, noted in its run.
+command_line: list[str] = []
+
+
+def define_run_flags() -> None:
+  """The two flags that every command has."""
+  config_flags.DEFINE_config_file(
+      "config", None, "Config file, such as configs/demo.py; single fields are set by "
+      "--config.pretrain.steps=200. Not needed where --workdir holds a run.")
+  flags.DEFINE_string("workdir", None, "Folder of the run: stages leave their results "
+                      "there and find those of earlier stages.")
+
+
+def define_checkpoint() -> None:
+  flags.DEFINE_enum("checkpoint", "last", ["last", "best"], "last: the model at the end of "
+                    "the stage; best: the one kept by config.best_metric while it trained.")
+
+
+def define_strategy() -> None:
+  flags.DEFINE_enum("strategy", "one_device",
+                    ["one_device", "mirrored", "multi_worker", "tpu"],
+                    "tf.distribute: mirrored trains on all GPUs of this machine, "
+                    "multi_worker on the processes that TF_CONFIG names, tpu on a TPU.")
+  flags.DEFINE_string("tpu", "local", "The TPU's name or grpc:// address; local on a TPU VM.")
+  flags.DEFINE_string("tpu_zone", None, "The zone of a TPU that has a name.")
+  flags.DEFINE_string("tpu_project", None, "The project of a TPU that has a name.")
+
+
+def no_more(arguments: Sequence[str]) -> None:
+  """Raises `UserError` where there are words besides flags."""
+  if arguments:
+    raise UserError(f"'{arguments[0]}': expected flags only (--name=value)")
+
+
+def open_run(writes: bool = True):
+  """The run that --config and --workdir name.
+
+  A command that `writes` into its folder leaves a record there of how it was started.
+  """
+  from realm_tf.run.folder import Run
+  if not FLAGS.workdir:
+    raise UserError("--workdir is missing: name the folder of the run")
+  if FLAGS.config is None:
+    run = Run.existing(FLAGS.workdir)
+  else:
+    run = Run(config_lib.from_dict(FLAGS.config.to_dict()), FLAGS.workdir)
+  if writes:
+    _record(run)
+  return run
+
+
+def open_to_use(writes: bool = True):
+  """The run, and which of a stage's models --checkpoint means."""
+  run = open_run(writes)
+  run.checkpoint = FLAGS.checkpoint
+  return run
+
+
+def open_to_export(output: str | None, opened_by: Callable):
+  """A run of which `output` is made; one that cannot be written may be written elsewhere."""
+  run = opened_by(writes=False)
+  with contextlib.suppress(*([OSError] if output else [])):
+    _record(run)
+  return run
+
+
+def open_to_train(one_process: bool = False):
+  """The run, with the strategy that --strategy names; nothing is recorded yet."""
+  if FLAGS.strategy == "one_device":
+    return open_run(writes=False)
+  if one_process and FLAGS.strategy == "multi_worker":
+    raise UserError("--strategy=multi_worker: run the stages one by one, each on all "
+                    "workers: realm ict, realm pretrain, realm finetune")
+  if one_process and FLAGS.strategy == "tpu":
+    raise UserError("--strategy=tpu: run the stages one by one, realm ict, realm pretrain, "
+                    "realm finetune; what comes after them needs no TPU")
+  from realm_tf.distribute.strategy import make_strategy
+  # Before anything runs: TensorFlow must know of all workers first.
+  strategy = make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.tpu_zone, FLAGS.tpu_project)
+  run = open_run(writes=False)
+  run.strategy = strategy
+  return run
+
+
+@contextlib.contextmanager
+def at_work(run) -> Iterator[None]:
+  """Keeps others from training in a run or changing its corpus; records who works."""
+  with run.at_work(command_line[0]):
+    _record(run)
+    yield
+
+
+def _record(run) -> None:
+  from realm_tf.run import history
+  history.record(run.path, command_line)
