@@ -15,7 +15,7 @@ import numpy as np
 
 from realm_tf.corpus.readers import Document
 from realm_tf.errors import UserError
-from realm_tf.text.salient import SpanTagger
+from realm_tf.text.salient import Span, SpanTagger
 from realm_tf.text.sentences import split_sentences
 from realm_tf.text.tokenizer import Tokenizer
 
@@ -111,11 +111,11 @@ def _int32(values) -> np.ndarray:
 
 
 def _document_blocks(document: Document, title_ids: np.ndarray, body: _Body,
-                     spans: Sequence[tuple[int, int]], max_tokens: int
+                     sentences: Sequence[Span], spans: Sequence[Span], max_tokens: int
                      ) -> Iterator[Block]:
   room = max_tokens - SPECIAL_TOKENS - len(title_ids)
-  sentences = _byte_offsets(document.text, split_sentences(document.text))
-  boundaries = _cut_long(_sentence_tokens(body, sentences), body, room)
+  boundaries = _cut_long(
+      _sentence_tokens(body, _byte_offsets(document.text, sentences)), body, room)
   tokens = _word_spans(body, _byte_offsets(document.text, spans))
   # Within one sentence: the same number of boundaries before its first token as
   # before its last.
@@ -171,11 +171,13 @@ def split_blocks(documents: Iterable[Document], tokenizer: Tokenizer, max_tokens
     texts = [document.text for document in batch]
     titles = tokenizer.tokenize([d.title.encode("utf-8") for d in batch])
     titles = np.split(titles.values.numpy(), titles.row_splits.numpy()[1:-1])
-    spans = tagger(texts) if tagger else [[]] * len(batch)
-    for document, title, body, found in zip(
-        batch, titles, _bodies(texts, tokenizer, continuation), spans, strict=True):
+    sentences = [split_sentences(text) for text in texts]
+    spans = tagger(texts, sentences) if tagger else [[]] * len(batch)
+    for document, title, body, of_document, salient in zip(
+        batch, titles, _bodies(texts, tokenizer, continuation), sentences, spans,
+        strict=True):
       if not len(body.ids):
         raise UserError(f"document '{document.id}': no words in field 'text'; expected "
                         "more than control characters")
       yield from _document_blocks(
-          document, title[:title_limit], body, found, max_tokens)
+          document, title[:title_limit], body, of_document, salient, max_tokens)

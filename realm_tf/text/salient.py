@@ -10,7 +10,6 @@ import re
 from typing import Callable, Iterator, Protocol, Sequence
 
 from realm_tf.errors import UserError
-from realm_tf.text.sentences import split_sentences
 
 Span = tuple[int, int]
 
@@ -18,8 +17,12 @@ Span = tuple[int, int]
 class SpanTagger(Protocol):
   """Finds salient spans."""
 
-  def __call__(self, texts: Sequence[str]) -> list[list[Span]]:
-    """For each text its spans `[start, end)` in characters, sorted and disjoint."""
+  def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[Span]]
+               ) -> list[list[Span]]:
+    """For each text its spans `[start, end)` in characters, sorted and disjoint.
+
+    `sentences` are those of each text, as `split_sentences` finds them.
+    """
 
 
 _MONTH = (
@@ -102,7 +105,7 @@ def dates_and_figures(text: str) -> list[Span]:
 class _Words:
   """The words of a text, and which of them may stand in a name."""
 
-  def __init__(self, text: str, taken: Sequence[Span]):
+  def __init__(self, text: str, taken: Sequence[Span], sentences: Sequence[Span]):
     self.text = text
     self.spans: list[Span] = []
     ahead = iter([*taken, (len(text), len(text))])
@@ -115,7 +118,7 @@ class _Words:
       if end <= busy[0]:
         self.spans.append((start, end))
     self.words = [text[start:end] for start, end in self.spans]
-    firsts = {start for start, _ in split_sentences(text)}
+    firsts = {start for start, _ in sentences}
     self.initial = [self._begins(start, firsts) for start, _ in self.spans]
     self.capital = [word[0].isupper() and word != "I" for word in self.words]
     self.seen = {
@@ -175,13 +178,14 @@ class RuleTagger:
   acronym, or is capitalised in mid-sentence somewhere else in the text.
   """
 
-  def __call__(self, texts: Sequence[str]) -> list[list[Span]]:
+  def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[Span]]
+               ) -> list[list[Span]]:
     """See `SpanTagger`."""
-    return [self._spans(text) for text in texts]
+    return [self._spans(*text) for text in zip(texts, sentences, strict=True)]
 
-  def _spans(self, text: str) -> list[Span]:
+  def _spans(self, text: str, sentences: Sequence[Span]) -> list[Span]:
     figures = dates_and_figures(text)
-    return sorted([*figures, *_names(_Words(text, figures))])
+    return sorted([*figures, *_names(_Words(text, figures, sentences))])
 
 
 class SpacyTagger:
@@ -215,8 +219,10 @@ class SpacyTagger:
     raise UserError(f"tagger 'spacy': no model installed ({' or '.join(names)}); "
                     "install one by `pip install realm_tf[spacy]`")
 
-  def __call__(self, texts: Sequence[str]) -> list[list[Span]]:
+  def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[Span]]
+               ) -> list[list[Span]]:
     """See `SpanTagger`."""
+    del sentences  # the pipeline looks at whole texts
     found = []
     for text, parsed in zip(texts, self._pipeline.pipe(texts, batch_size=64)):
       figures = dates_and_figures(text)

@@ -136,7 +136,7 @@ def test_span_surfaces(tokenizer):
 
 
 def test_spans_that_fit_no_word_are_dropped(tokenizer):
-  def tagger(texts):
+  def tagger(texts, _):
     return [[(1, 3), (4, 6), (8, 14), (15, 16)] for _ in texts]
 
   text = "zebra cat. Dog sat on"  # "eb", "a ", "t. Dog": a sentence's end within

@@ -6,10 +6,12 @@ import pytest
 
 from realm_tf.errors import UserError
 from realm_tf.text import salient
+from realm_tf.text.sentences import split_sentences
 
 
 def found(text: str, tagger=salient.RuleTagger()) -> list[str]:  # noqa: B008
-  return [text[start:end] for start, end in tagger([text])[0]]
+  spans, = tagger([text], [split_sentences(text)])
+  return [text[start:end] for start, end in spans]
 
 
 @pytest.mark.parametrize("text, expected", [
