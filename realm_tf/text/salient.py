@@ -181,7 +181,7 @@ class RuleTagger:
   def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[Span]]
                ) -> list[list[Span]]:
     """See `SpanTagger`."""
-    return [self._spans(*text) for text in zip(texts, sentences, strict=True)]
+    return [self._spans(*text) for text in zip(texts, sentences)]
 
   def _spans(self, text: str, sentences: Sequence[Span]) -> list[Span]:
     figures = dates_and_figures(text)
