@@ -47,10 +47,12 @@ def _index(run, model):
 
 def _records(run, prefetch: bool) -> list[dict[str, float]]:
   """The metrics of each step of one round."""
+  from realm_tf.config import RefreshConfig  # pylint: disable=import-outside-toplevel
   from realm_tf.training import pretrain  # pylint: disable=import-outside-toplevel
-  config = dataclasses.replace(run.config, checkpoint_every=0, pretrain=dataclasses.replace(
-      run.config.pretrain, steps=_STEPS.value, refresh="frozen",
-      prefetch_candidates=prefetch))
+  config = dataclasses.replace(
+      run.config, checkpoint_every=0, refresh=RefreshConfig(mode="frozen"),
+      pretrain=dataclasses.replace(run.config.pretrain, steps=_STEPS.value,
+                                   prefetch_candidates=prefetch))
   model = run.model("ict")
   with tempfile.TemporaryDirectory() as folder:
     loop, _ = pretrain.train_pretrain(config, run.corpus, run.passages, model,

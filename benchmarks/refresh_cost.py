@@ -5,7 +5,7 @@
         --modes=frozen,async:0.5,async:0.5:0.1 --json=refresh.json
 
 Pre-trains from the run's ICT model for some steps in each mode, in a temporary folder. A
-mode is `config.pretrain.refresh`, and behind colons `refresh_share` and `refresh_first`:
+mode is `config.refresh.mode`, and behind colons `refresh.share` and `refresh.first`:
 "frozen" is no refresh, "async:0.5" a thread that works half of the time, "async:0.5:0.1"
 the same, and a tenth of the rows, those retrieved most, is embedded before all.
 
@@ -16,7 +16,7 @@ leave out the first quarter of the steps (tracing):
     ratio               to the steps/s of the first mode, in the same round
     staleness           of the index, in steps: mean and maximum; its oldest row counts
     retrieved           `retrieved_staleness`: in the mean over the rows that were retrieved.
-                        What `refresh_first` is worth: where it is 0, all rows are as old as
+                        What `refresh.first` is worth: where it is 0, all rows are as old as
                         the index, and this is its staleness
     swaps, waited       of the whole run: how often the whole index was replaced; seconds
                         that training waited for that
@@ -40,7 +40,7 @@ _STEPS = flags.DEFINE_integer("steps", 120, "Of each mode.", lower_bound=2)
 _EVERY = flags.DEFINE_integer("refresh_every", 30, "Steps between refreshes.")
 _MODES = flags.DEFINE_list(
     "modes", ["frozen", "async:1", "async:0.5", "async:0.5:0.1", "sync", "rerank"],
-    "What to time: refresh[:share[:first]].")
+    "What to time: mode[:share[:first]].")
 _ROUNDS = flags.DEFINE_integer("rounds", 1, "How often, in turn.", lower_bound=1)
 _JSON = flags.DEFINE_string("json", None, "File for the results.")
 
@@ -53,10 +53,12 @@ def _config(config, mode: str):
   """The run's config in this mode."""
   refresh, *shares = mode.split(":")
   share, first = [*shares, *[""] * 2][:2]
-  return dataclasses.replace(config, checkpoint_every=0, pretrain=dataclasses.replace(
-      config.pretrain, steps=_STEPS.value, refresh=refresh, refresh_every=_EVERY.value,
-      max_staleness=2 * _EVERY.value, refresh_first=float(first or 0),
-      refresh_share=float(share or config.pretrain.refresh_share)))
+  return dataclasses.replace(
+      config, checkpoint_every=0,
+      pretrain=dataclasses.replace(config.pretrain, steps=_STEPS.value),
+      refresh=dataclasses.replace(
+          config.refresh, mode=refresh, every=_EVERY.value, max_staleness=2 * _EVERY.value,
+          first=float(first or 0), share=float(share or config.refresh.share)))
 
 
 def _train(run, mode: str) -> tuple[list[dict[str, float]], int]:

@@ -8,9 +8,8 @@ import json
 from typing import Callable, Sequence
 
 from absl import flags
-from ml_collections import config_flags
 
-from realm_tf import config as config_lib
+from realm_tf.cli import config_flags
 from realm_tf.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -27,10 +26,8 @@ class Command:
 
 
 def define_run_flags() -> None:
-  """The two flags that every command has."""
-  config_flags.DEFINE_config_file(
-      "config", None, "Config file, such as configs/demo.py; single fields are set by "
-      "--config.pretrain.steps=200. Not needed where --workdir holds a run.")
+  """The flags that every command has."""
+  config_flags.define()
   flags.DEFINE_string("workdir", None, "Folder of the run: stages leave their results "
                       "there and find those of earlier stages.")
 
@@ -44,14 +41,12 @@ def _open_run(writes: bool = True):
 
   A command that `writes` into its folder leaves a record there of how it was started.
   """
-  from realm_tf.cli import history  # pylint: disable=import-outside-toplevel
-  from realm_tf.cli.run_folder import RunFolder  # pylint: disable=import-outside-toplevel
   if not FLAGS.workdir:
     raise UserError("--workdir is missing: name the folder of the run")
-  if FLAGS.config is None:
-    opened = RunFolder.existing(FLAGS.workdir)
-  else:
-    opened = RunFolder(config_lib.from_dict(FLAGS.config.to_dict()), FLAGS.workdir)
+  config = config_flags.config(FLAGS.workdir)
+  from realm_tf.cli import history  # pylint: disable=import-outside-toplevel
+  from realm_tf.cli.run_folder import RunFolder  # pylint: disable=import-outside-toplevel
+  opened = RunFolder(config, FLAGS.workdir)
   if writes:
     history.record(opened.path, command_line)
   return opened
@@ -436,7 +431,7 @@ COMMANDS = {
         "Embed the corpus by the newest model of the run.",
         "realm index --workdir=runs/demo", _index, _define_index),
     "refresh": Command(
-        "Re-embed the corpus by each checkpoint of a pre-training with refresh=job.",
+        "Re-embed the corpus by each checkpoint of a pre-training with refresh.mode=job.",
         "realm refresh --workdir=runs/demo", _refresh, _define_refresh),
     "add": Command(
         "Add documents, or replace those of the same id; only they are embedded.",

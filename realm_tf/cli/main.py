@@ -9,11 +9,11 @@ from typing import Sequence
 from absl import flags, logging
 
 import realm_tf
-from realm_tf.cli import commands
+from realm_tf.cli import commands, config_flags
 from realm_tf.cli.commands import COMMANDS, Command, define_run_flags
 from realm_tf.errors import UserError
 
-_OURS = ("realm_tf.cli.commands", "ml_collections.config_flags.config_flags")
+_OURS = ("realm_tf.cli.commands", "realm_tf.cli.config_flags")
 
 
 def _overview() -> str:
@@ -43,11 +43,14 @@ def _parse(name: str, command: Command, arguments: Sequence[str]) -> list[str] |
     return None
   try:
     return flags.FLAGS([f"realm {name}", *arguments])[1:]
-  except OSError as error:
-    raise UserError(f"{error.filename}: {error.strerror}") from error
-  except Exception as error:  # a config file is Python, and may fail in any way
-    kind = "" if isinstance(error, flags.Error) else f"{type(error).__name__}: "
-    raise UserError(f"{kind}{_one_line(error)}; see `realm {name} --help`") from error
+  except flags.UnrecognizedFlagError as error:
+    raise config_flags.unknown(error.flagname) from error
+  except flags.CantOpenFlagFileError as error:
+    raise UserError(f"--flagfile: {error.__context__}") from error
+  except UnicodeDecodeError as error:
+    raise UserError(f"--flagfile: not UTF-8 (byte {error.start})") from error
+  except flags.Error as error:
+    raise UserError(f"{error}; see `realm {name} --help`") from error
 
 
 def _one_line(error: BaseException) -> str:

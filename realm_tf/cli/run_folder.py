@@ -65,10 +65,7 @@ class RunFolder:
   @classmethod
   def existing(cls, folder: files.PathLike) -> "RunFolder":
     """Opens a run by its folder alone."""
-    path = pathlib.Path(folder) / "config.json"
-    if not path.exists():
-      raise UserError(f"{folder}: no config.json there; give --config for a new run")
-    return cls(config_lib.from_dict(files.read_json(path)), folder)
+    return cls(config_lib.read(pathlib.Path(folder) / "config.json"), folder)
 
   def _claim(self) -> None:
     """Writes the config into the folder, or compares it with the one there."""

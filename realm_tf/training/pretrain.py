@@ -87,16 +87,16 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
                    embedder: CorpusEmbedder, root: pathlib.Path, monitor: SwapMonitor,
                    stopping: Callable[[], bool], hot: HotRows | None = None
                    ) -> Refresher | Follower | NoRefresh:
-  """What keeps the index fresh, in the way that `config.pretrain.refresh` names."""
-  pretrain = config.pretrain
-  if pretrain.refresh in ("frozen", "rerank"):
+  """What keeps the index fresh, in the way that `config.refresh.mode` names."""
+  refresh = config.refresh
+  if refresh.mode in ("frozen", "rerank"):
     return NoRefresh(int(index.step))
   law: dict[str, Any] = {
-      "max_staleness": pretrain.max_staleness, "on_stale": pretrain.on_stale,
+      "max_staleness": refresh.max_staleness, "on_stale": refresh.on_stale,
       "swap": monitor.swap, "stopping": stopping,
       "together": replicas.together(model.strategy) if index.share else ALONE}
   first, end = index.share or (0, corpus.num_blocks)
-  if pretrain.refresh == "job":
+  if refresh.mode == "job":
     return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end], **law)
 
   def snapshot() -> None:
@@ -106,21 +106,21 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
   def embed(check: Callable[[int], None]) -> np.ndarray:
     return collect(embedder.batches(first, end), end - first, check, first)
 
-  return Refresher(index, snapshot, embed, refresh_every=pretrain.refresh_every,
-                   wait=pretrain.refresh == "sync", pace=Pace(pretrain.refresh_share),
+  return Refresher(index, snapshot, embed, refresh_every=refresh.every,
+                   wait=refresh.mode == "sync", pace=Pace(refresh.share),
                    hot=hot, **law)
 
 
 def make_hot_rows(config: RealmConfig, index: RowIndex, corpus: Corpus,
                   embedder: CorpusEmbedder) -> HotRows | None:
-  """What is embedded first, if `config.pretrain.refresh_first` says that some rows are."""
+  """What is embedded first, if `config.refresh.first` says that some rows are."""
   first = index.share[0] if index.share else 0
 
   def embed_into(rows: np.ndarray, table: np.ndarray, check: Callable[[int], None]) -> None:
     if len(rows):
       collect(embedder.some(rows), len(rows), check, first, table)
 
-  share = config.pretrain.refresh_first
+  share = config.refresh.first
   return HotRows(index, corpus.num_blocks, share, embed_into) if share else None
 
 
@@ -142,7 +142,7 @@ def chooser(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
   def choose_rows(batch: PretrainingBatch) -> tf.Tensor:
     queries = replicas.map_shares(model.strategy, model.retriever.embed_queries,
                                   batch.query)  # [B, D]
-    rows = choose(pretrain, model, index, passages, queries, batch.banned)
+    rows = choose(config, model, index, passages, queries, batch.banned)
     if hot:
       hot.note(rows[:, 1:])  # the null document is not retrieved
     return tf.ensure_shape(rows, [pretrain.batch_size, pretrain.candidates])
@@ -214,7 +214,7 @@ def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
   def inspect(batch: PretrainingBatch):
     """Candidates [B, K] with p(z|x) and p(z|x,y)."""
     queries = model.retriever.embed_queries(batch.query)
-    rows = choose(config.pretrain, model, index, passages, queries, batch.banned)
+    rows = choose(config, model, index, passages, queries, batch.banned)
     prior = losses.log_prior(relevance(model, passages, queries, rows))
     answer = tf.einsum("bkm,bm->bk", mask_log_probs(model, passages, batch, rows),
                        batch.weights)
@@ -232,8 +232,8 @@ def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
 
 def _needs_fixed_lengths(config: RealmConfig, strategy: tf.distribute.Strategy) -> bool:
   needed = config.fixed_lengths or replicas.is_tpu(strategy)
-  if needed and config.pretrain.refresh == "rerank":
-    raise UserError("config.pretrain.refresh: 'rerank' embeds as many blocks as differ, and "
+  if needed and config.refresh.mode == "rerank":
+    raise UserError("config.refresh.mode: 'rerank' embeds as many blocks as differ, and "
                     "so cannot be had at fixed lengths (fixed_lengths, --strategy=tpu)")
   return needed
 
@@ -273,7 +273,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
         [*model.encoder.bert.trainable_variables,
          *model.encoder.masked_lm.trainable_variables])
   # A refresh job embeds what it finds in checkpoints.
-  checkpoint_every = (pretrain.refresh_every if pretrain.refresh == "job"
+  checkpoint_every = (config.refresh.every if config.refresh.mode == "job"
                       else config.checkpoint_every)
   tracked = {"model": model, "retriever_optimizer": by_retriever,
              "encoder_optimizer": by_encoder}
@@ -295,8 +295,8 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
 
   batches = _batches(config, corpus, banned, loop.first_step, fixed_lengths)
   sample = held_out_sentences(config, corpus, banned, max(
-      pretrain.index_sample, config.diagnosis.sentences if config.diagnosis.every else 1))
-  monitor = SwapMonitor(index, embed_sample(model, sample, pretrain.index_sample),
+      config.refresh.sample, config.diagnosis.sentences if config.diagnosis.every else 1))
+  monitor = SwapMonitor(index, embed_sample(model, sample, config.refresh.sample),
                         min(pretrain.candidates - 1, corpus.num_blocks))
   refresher = make_refresher(config, index, model, corpus, embedder, folder / "index",
                              monitor, loop.stopping, hot)

@@ -3,7 +3,6 @@
 Shape letters: B batch, K candidates, Q sample queries, R banned rows, D projection.
 """
 
-import dataclasses
 from typing import Any, Callable, NamedTuple
 
 import numpy as np
@@ -77,8 +76,7 @@ def choose_by(config: RealmConfig, model: Realm, index: RowIndex, passages: Pass
   """How pre-training chooses K candidates by this index."""
   @tf.function  # for replicas, which TensorFlow does not want to talk outside of graphs
   def chosen(queries: tf.Tensor, banned: tf.Tensor, k: int) -> tf.Tensor:
-    return choose(dataclasses.replace(config.pretrain, candidates=k), model, index, passages,
-                  queries, banned)
+    return choose(config, model, index, passages, queries, banned, k)
 
   return chosen
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from realm_tf.config import PretrainConfig, RealmConfig
+from realm_tf.config import RealmConfig, RefreshConfig
 from realm_tf.errors import UserError
 from realm_tf.index.embed import collect
 from realm_tf.index.exact import ExactIndex
@@ -224,6 +224,6 @@ def test_a_run_that_goes_on_behind_a_mixed_table(world, tmp_path):
 
 @pytest.mark.parametrize("mode", ["sync", "job", "rerank", "frozen"])
 def test_only_the_thread_embeds_some_rows_first(mode):
-  RealmConfig(pretrain=PretrainConfig(refresh_first=0.1))
-  with pytest.raises(UserError, match="pretrain.refresh_first: only refresh='async'"):
-    RealmConfig(pretrain=PretrainConfig(refresh=mode, refresh_first=0.1))
+  RealmConfig(refresh=RefreshConfig(first=0.1))
+  with pytest.raises(UserError, match="config.refresh.first: expected 0 with refresh.mode="):
+    RealmConfig(refresh=RefreshConfig(mode=mode, first=0.1))

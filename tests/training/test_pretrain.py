@@ -68,7 +68,7 @@ def test_a_stale_index_brings_more_and_the_fresh_tower_chooses(world):
     ("sync", [0, 4, 8]), ("rerank", [0]), ("frozen", [0])])
 def test_the_index_is_as_fresh_as_the_mode_says(world, tmp_path, mode, steps):
   corpus, passages, model, _ = world
-  config = tiny.make_config(tmp_path, pretrain__refresh=mode)
+  config = tiny.make_config(tmp_path, refresh__mode=mode)
   index = ExactIndex(corpus.num_blocks, 16)
   index.assign(np.ones([corpus.num_blocks, 16], np.float32), 0)
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
@@ -84,7 +84,7 @@ def test_the_index_is_as_fresh_as_the_mode_says(world, tmp_path, mode, steps):
 
 def test_hot_rows_then_all_are_as_a_rebuilt_index_has_them(world, tmp_path):
   corpus, passages, model, _ = world
-  config = tiny.make_config(tmp_path, pretrain__refresh_first=0.25)
+  config = tiny.make_config(tmp_path, refresh__first=0.25)
   embedder = CorpusEmbedder(passages, model.make_tower, 64, 1024)
   tower = model.retriever.document_tower
   embedder.snapshot(tower)
@@ -122,7 +122,7 @@ def test_hot_rows_then_all_are_as_a_rebuilt_index_has_them(world, tmp_path):
 def test_each_candidate_but_the_null_document_counts_once(world, mirrored, tmp_path, ahead):
   corpus, _, _, _ = world
   config = tiny.make_config(
-      tmp_path, checkpoint_every=3, pretrain__steps=3, pretrain__refresh_first=0.25,
+      tmp_path, checkpoint_every=3, pretrain__steps=3, refresh__first=0.25,
       pretrain__prefetch_candidates=ahead)
   loop, _ = stages.train("pretrain", tmp_path / "run", corpus, config,
                          mirrored if ahead else None)
@@ -198,7 +198,7 @@ def test_where_the_loss_is_not_finite_the_candidates_are_saved_as_the_step_saw_t
   query = Packed(*(tf.constant(saved[f"{before}query.{name}"]) for name in Packed._fields))
   queries = model.retriever.embed_queries(query)
   rows = candidates.choose(
-      config.pretrain, model, stages.make_index(config, model, passages), passages, queries,
+      config, model, stages.make_index(config, model, passages), passages, queries,
       tf.constant(saved[f"{before}banned"]))
   np.testing.assert_array_equal(saved["candidates.rows"], rows)
   np.testing.assert_allclose(

@@ -75,14 +75,14 @@ def _newest(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", [
-    {"pretrain__refresh": "job"}, {"pretrain__refresh": "sync"},
-    {"pretrain__refresh": "async", "pretrain__refresh_first": 0.2}])
+    {"refresh__mode": "job"}, {"refresh__mode": "sync"},
+    {"refresh__mode": "async", "refresh__first": 0.2}])
 def test_a_shared_index_is_refreshed_and_goes_on_after_a_kill(world, tmp_path, changes):
   changes = {"index__kind": "sharded", "checkpoint_every": _EVERY,
-             "pretrain__steps": _STEPS, "pretrain__refresh_every": _EVERY,
-             "pretrain__max_staleness": _STALEST, **changes}
+             "pretrain__steps": _STEPS, "refresh__every": _EVERY,
+             "refresh__max_staleness": _STALEST, **changes}
   folder, beside = tmp_path / "run", lambda: None
-  if changes["pretrain__refresh"] == "job":
+  if changes["refresh__mode"] == "job":
     beside = _job(world, folder, tiny.make_config(world, write=False, **changes)).refresh
   for number, until in enumerate((6, _STEPS)):
     first = _newest(folder)
@@ -95,7 +95,7 @@ def test_a_shared_index_is_refreshed_and_goes_on_after_a_kill(world, tmp_path, c
     ahead = [re.findall(r"^(?:ahead of|swapped) \d+.*$", log, re.M) for log in logs]
     both = min(map(len, ahead))
     assert ahead[0][:both] == ahead[1][:both]
-    some_first = "pretrain__refresh_first" in changes
+    some_first = "refresh__first" in changes
     assert any(line.startswith("ahead") for line in ahead[0][:both]) == some_first
     assert all(f"going on from step {first}" in log for log in logs) == (first > 0)
   curves = [read_curves(path / "curves.csv") for path in (folder, folder / "worker-1")]
@@ -111,8 +111,8 @@ def test_a_shared_index_is_refreshed_and_goes_on_after_a_kill(world, tmp_path, c
 def test_both_go_on_from_the_newest_that_both_can_read(world, tmp_path, harm):
   """Process 1 does not see the newest checkpoint as the chief does."""
   changes = {"index__kind": "sharded", "checkpoint_every": _EVERY, "keep_checkpoints": 3,
-             "pretrain__steps": _STEPS, "pretrain__refresh": "sync",
-             "pretrain__refresh_every": _EVERY, "pretrain__max_staleness": _STALEST}
+             "pretrain__steps": _STEPS, "refresh__mode": "sync",
+             "refresh__every": _EVERY, "refresh__max_staleness": _STALEST}
   folder, seen = tmp_path / "run", tmp_path / "run-seen-by-1"
   _train(world, folder, changes, 0, until=6)
   newest = _newest(folder)
