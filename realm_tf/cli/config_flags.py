@@ -2,7 +2,7 @@
 
 import difflib
 import pathlib
-from typing import Any
+from typing import Any, Sequence
 
 from absl import flags
 
@@ -55,7 +55,28 @@ def _changes() -> dict[str, Any]:
   return found
 
 
-def unknown(name: str) -> UserError:
+def parse(command: str, arguments: Sequence[str]) -> list[str]:
+  """Sets the flags of a command; returns the words that are none.
+
+  Raises:
+    UserError: a flag or a --flagfile that is not there, or a value that is none.
+  """
+  try:
+    return flags.FLAGS([f"realm {command}", *arguments])[1:]
+  except flags.UnrecognizedFlagError as error:
+    raise _unknown(error.flagname) from error
+  except flags.CantOpenFlagFileError as error:
+    raise UserError(f"--flagfile: {error.__context__}") from error
+  except UnicodeDecodeError as error:
+    raise UserError(f"--flagfile: not UTF-8 (byte {error.start})") from error
+  except RecursionError as error:  # absl looks for names that are alike
+    raise UserError(f"a name of many letters: no such flag; see `realm {command} --help`"
+                    ) from error
+  except (flags.Error, ValueError) as error:
+    raise UserError(f"{str(error)[:300]}; see `realm {command} --help`") from error
+
+
+def _unknown(name: str) -> UserError:
   """The error for a flag that is not there, which names the nearest that is."""
   if name.startswith("config."):
     return UserError(f"--{config_lib.no_such_field(name.removeprefix('config.'))}")

@@ -41,16 +41,7 @@ def _parse(name: str, command: Command, arguments: Sequence[str]) -> list[str] |
   if any(word in ("--help", "-h", "-help") for word in arguments):
     print(_help(name, command))
     return None
-  try:
-    return flags.FLAGS([f"realm {name}", *arguments])[1:]
-  except flags.UnrecognizedFlagError as error:
-    raise config_flags.unknown(error.flagname) from error
-  except flags.CantOpenFlagFileError as error:
-    raise UserError(f"--flagfile: {error.__context__}") from error
-  except UnicodeDecodeError as error:
-    raise UserError(f"--flagfile: not UTF-8 (byte {error.start})") from error
-  except flags.Error as error:
-    raise UserError(f"{error}; see `realm {name} --help`") from error
+  return config_flags.parse(name, arguments)
 
 
 def _one_line(error: BaseException) -> str:

@@ -23,6 +23,7 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.evaluation.questions import Question, write_questions
 from realm_tf.index.scann import ScannIndex
+from realm_tf.models import limits
 from realm_tf.text.salient import tagger
 from realm_tf.text.tokenizer import Tokenizer
 from realm_tf.training import replicas
@@ -40,6 +41,7 @@ def corpus(run: RunFolder) -> None:
   if not config.corpus.source:
     raise UserError("config.corpus.source: name the documents: JSONL with id, title, text")
   if not (run.path / "corpus").exists():
+    limits.check_weights(config)
     tokenizer = Tokenizer.from_file(pathlib.Path(config.retriever.weights) / "vocab.txt")
     blocks = split_blocks(read_documents(config.corpus.source), tokenizer,
                           config.corpus.max_block_tokens, tagger(config.corpus.tagger))
@@ -64,6 +66,22 @@ def _write_trivia(run: RunFolder) -> None:
     write_questions(new / "held_out.jsonl", held_out)
 
 
+def check_candidates(run: RunFolder) -> None:
+  """Refuses to look for more candidates than the corpus has, those of reading too."""
+  config, blocks = run.config, run.corpus.num_blocks
+  most = blocks + 1 - run.banned.shape[1]  # with the null document
+  if most < 2:
+    raise UserError(f"config.corpus.source: {blocks} blocks, of which a sentence's own and "
+                    "those like it are banned, are too few for masked sentences: give "
+                    "more documents, or set --config.pretrain.steps=0")
+  wanted = {"pretrain": config.pretrain.candidates,
+            "reading": config.reading.candidates if config.reading.steps else 0}
+  for stage, candidates in wanted.items():
+    if candidates > most:
+      raise UserError(f"config.{stage}.candidates: {candidates} are more than a corpus of "
+                      f"{blocks} blocks has, less the banned ones; give {most} or fewer")
+
+
 def ict(run: RunFolder) -> None:
   started = time.monotonic()
   model = run.model(WARM_START)
@@ -77,19 +95,14 @@ def pretrain(run: RunFolder) -> None:
     raise UserError("--strategy=tpu: the reading warm-up (config.reading.steps) packs at "
                     "lengths that follow the data, which a TPU cannot run; set it to 0, or "
                     "use another strategy")
-  wanted, blocks = run.config.pretrain.candidates, run.corpus.num_blocks
-  banned = run.banned
-  most = blocks + 1 - banned.shape[1]  # with the null document
-  if wanted > most:
-    raise UserError(f"config.pretrain.candidates: {wanted} are more than a corpus of "
-                    f"{blocks} blocks has, less the banned ones; give {most} or fewer")
+  check_candidates(run)
   model = run.model(run.stage_before("pretrain"))
   index = run.index(model)
   if run.config.reading.steps:
-    train_reading(run.config, run.corpus, run.passages, model, index, banned,
+    train_reading(run.config, run.corpus, run.passages, model, index, run.banned,
                   run.path / "pretrain" / "reading")
-  _, refresher = train_pretrain(run.config, run.corpus, run.passages, model, index, banned,
-                                run.path / "pretrain")
+  _, refresher = train_pretrain(run.config, run.corpus, run.passages, model, index,
+                                run.banned, run.path / "pretrain")
   run.finish("pretrain", model, started, refreshes=refresher.swaps)
 
 
@@ -134,13 +147,16 @@ def evaluate(run: RunFolder, stage: str) -> dict[str, Any]:
     metrics = files.read_json(path)
     if metrics.get("corpus") == run.corpus.hash[:16]:  # else documents came or went
       return metrics
+  with_words = run.config.evaluate.masked_sentences and stage != "finetune"  # no word head
+  if with_words:
+    check_candidates(run)
   questions = run.questions("held_out")
   answerer = run.answerer(stage)
   metrics, records = _scored(run, answerer, questions)
   metrics["corpus"] = run.corpus.hash[:16]
   if run.config.index.kind == "scann":
     metrics |= _of_scann(answerer) | _lost_by_index(run, stage, questions, metrics)
-  if run.config.evaluate.masked_sentences and stage != "finetune":  # it has no word head
+  if with_words:
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, run.banned))
   evaluation.write_predictions(path.with_suffix(".predictions.jsonl"), questions, records)

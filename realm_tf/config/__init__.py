@@ -10,7 +10,7 @@ Unknown keys, other types and values out of range are `UserError`s.
 Nothing here imports TensorFlow, so that `--help` is quick.
 """
 
-from realm_tf.config.reading import read, read_tree
+from realm_tf.config.reading import read
 from realm_tf.config.settings import (
   CorpusConfig,
   DiagnosisConfig,
@@ -41,5 +41,5 @@ __all__ = [
     "CorpusConfig", "DiagnosisConfig", "EncoderConfig", "EvaluateConfig", "FinetuneConfig",
     "ICTConfig", "IndexConfig", "OptimizerConfig", "PretrainConfig", "RENAMED",
     "ReadingConfig", "RealmConfig", "RefreshConfig", "RetrieverConfig", "SETTINGS",
-    "as_config_dict", "flatten", "from_dict", "no_such_field", "read", "read_tree",
-    "set_field", "to_dict"]
+    "as_config_dict", "flatten", "from_dict", "no_such_field", "read", "set_field",
+    "to_dict"]

@@ -27,14 +27,15 @@ def read(path: PathLike, changes: Mapping[str, Any] | None = None) -> RealmConfi
   Raises:
     UserError: it cannot be read, or is no config; one line names the field.
   """
-  tree = renamed(read_tree(path))
-  for field, value in (changes or {}).items():
-    set_field(tree, field, value)
+  tree, changes = read_tree(path), changes or {}
   try:
+    tree = renamed(tree)
+    for field, value in changes.items():
+      set_field(tree, field, value)
     return from_dict(tree)
   except UserError as error:
-    if changes:  # which may be what is wrong
-      raise
+    if str(error).partition(":")[0].removeprefix("config.") in changes:
+      raise  # the file is not to blame
     raise UserError(f"{path}: {error}") from None
 
 

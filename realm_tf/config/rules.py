@@ -4,9 +4,9 @@ from typing import Any, Callable, NamedTuple
 
 from realm_tf.errors import UserError
 
-# Word pieces of a passage that there must be room for behind a question, which is cut
-# where it would leave less.
-LEAST_PASSAGE = 8
+# Tokens in `[CLS] question [SEP] passage [SEP]` with a piece of each. A longer question is
+# cut so that passage is left; a sentence with masks is not (`text.inputs.pack_pair`).
+LEAST_PAIR = 5
 
 
 class Rule(NamedTuple):
@@ -45,9 +45,9 @@ _RULES = (
          "must fit between [CLS] and [SEP]"),
     Rule("pretrain.encoder_length",
          lambda config: (config.pretrain.encoder_length
-                         >= config.pretrain.query_length + 1 + LEAST_PASSAGE),
-         f"at least pretrain.query_length + {1 + LEAST_PASSAGE}, with "
-         "{pretrain.query_length}: a block must have room behind the sentence"),
+                         >= config.pretrain.query_length + 2),
+         "at least pretrain.query_length + 2, with {pretrain.query_length}: a piece of a "
+         "block must have room behind the sentence, and a [SEP]"),
     Rule("pretrain.span_blocks",
          lambda config: (config.pretrain.span_blocks[1] == 0
                          or config.pretrain.span_blocks[0] <= config.pretrain.span_blocks[1]),

@@ -19,8 +19,7 @@ from realm_tf.config.fields import (
 
 _LENGTH = at_least(3, 100_000)  # word pieces, [CLS] and [SEP] counted
 _BLOCK_LENGTH = at_least(8, 100_000)  # a block has a title too
-# [CLS] question [SEP] passage [SEP]: a piece of the question, and `LEAST_PASSAGE`.
-_PAIR_LENGTH = at_least(4 + rules.LEAST_PASSAGE, 100_000)
+_PAIR_LENGTH = at_least(rules.LEAST_PAIR, 100_000)
 _WIDTH = at_least(1, 65_536)  # of a layer
 _SAMPLE = at_least(1, 1_000_000)  # of sentences or queries, all of which are in memory
 _CANDIDATES = at_least(2, 100_000)  # the null document and at least one block
