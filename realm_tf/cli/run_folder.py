@@ -72,8 +72,9 @@ class RunFolder:
     """Writes the config into the folder, or compares it with the one there."""
     path = self.path / "config.json"
     if not path.exists():
-      if not self.config.assets:  # which may have to be fetched first
-        limits.check_weights(self.config)
+      parts = (self.config.retriever, self.config.encoder)
+      if not self.config.assets or all(pathlib.Path(p.weights).is_dir() for p in parts):
+        limits.check_weights(self.config)  # else they are still to be fetched
       files.write_json(path, config_lib.to_dict(self.config))
       return
     there = config_lib.flatten(config_lib.to_dict(config_lib.read(path)))

@@ -5,6 +5,7 @@
 
 import dataclasses
 
+from realm_tf.assets import ASSETS
 from realm_tf.config import rules
 from realm_tf.config.fields import (
   PATH,
@@ -204,7 +205,7 @@ class RealmConfig(Section):
   seed: int = setting(0, at_least(0, 2**31 - 2), "of weights, order and draws")
   data: str = setting("data", PATH, "folder that assets are fetched to")
   assets: tuple[str, ...] = setting(
-      (), TEXT, "packages of `realm_tf.assets` that this run needs")
+      (), one_of(*ASSETS), "packages of `realm_tf.assets` that this run needs")
   trivia: str = setting(
       "", PATH, "folder of trivia lists from which the questions are made")
   embedding_dtype: str = setting("float32", _PRECISION, "of the index")

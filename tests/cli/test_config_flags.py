@@ -60,9 +60,11 @@ def _corpus(world, tmp_path):
                                          "whole numbers"),
     (["--config.evaluate.recall_at=(1, 'a')"], "whole numbers"),
     (["--config.evaluate.recall_at=" + "(" * 500], "whole numbers"),
-    (["--config.assets=abc"], "--config.assets: expected text in quotes and brackets, such "
-                              "as ('one', 'another'), got 'abc'"),
-    (["--config.assets=(abc,)"], "in quotes and brackets"),
+    (["--config.demo_questions=abc"], "--config.demo_questions: expected text in quotes and "
+                                      "brackets, such as ('one', 'another'), got 'abc'"),
+    (["--config.index.devices=(abc,)"], "in quotes and brackets"),
+    (["--config.assets=('abc',)"], "--config.assets: expected one of minilm, bert-tiny"),
+    (["--config.assets=('bert-tiny',)", "--config.encoder.weights="], "name a folder"),
     (["--config.refresh.mode=job", "--config.pretrain.refresh=sync"], "which is given too"),
     (["--config.refresh.every=9"], "config.refresh.max_staleness: expected at least"),
     (["--flagfile=/nowhere"], "/nowhere"), (["--flagfile=/"], "Is a directory"),

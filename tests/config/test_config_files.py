@@ -45,7 +45,7 @@ def test_json_is_read_whatever_its_name(tmp_path, name, begin):
     ('{"ict": {"steps": %s}}' % ("9" * 9999), ": config.ict.steps: expected a whole number"),
     ('{"ict": {"steps": 1, "steps": 2}}', ": field 'steps' is given twice, as 1 and 2"),
     ('{"ict": {}, "ict": {}}', ": field 'ict' is given twice"),
-    ('{"assets": "bert"}', ": config.assets: expected text in quotes and brackets"),
+    ('{"demo_questions": "who"}', ": config.demo_questions: expected text in quotes and"),
     ('{"deterministic": 1}', ": config.deterministic: expected true or false, got 1"),
     ('{"seed": true}', ": config.seed: expected a whole number"),
     ('{"ict": {"stepz": {"a": 1}}}', ": config.ict.stepz: no such field; the nearest is")])
