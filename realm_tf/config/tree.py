@@ -80,7 +80,9 @@ def no_such_field(path: str) -> UserError:
     one = next(name for name in SETTINGS if name.startswith(f"{path}."))
     return UserError(f"config.{path}: a group of fields, which are set one by one, as in "
                      f"config.{one}")
-  near = difflib.get_close_matches(path, [*SETTINGS, *RENAMED], n=1)
+  names = [*SETTINGS, *RENAMED]
+  alike = [name for name in names if name.split(".")[-1] == path.split(".")[-1]]
+  near = difflib.get_close_matches(path, alike or names, n=1, cutoff=0.1 if alike else 0.6)
   if near:
     return UserError(f"config.{path}: no such field; the nearest is "
                      f"config.{RENAMED.get(near[0], near[0])}")

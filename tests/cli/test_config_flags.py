@@ -35,6 +35,8 @@ def _corpus(world, tmp_path):
 @pytest.mark.parametrize("flags, message", [
     (["--config.pretrain.stepz=1"], "--config.pretrain.stepz: no such field; the nearest is "
                                     "config.pretrain.steps"),
+    (["--config.pretrain.refresh.mode=job"], "the nearest is config.refresh.mode"),
+    (["--config.steps=1"], "the nearest is config.ict.steps"),
     (["--config.refresh_every=1"], "the nearest is config.refresh.every"),
     (["--config.ict={}"], "--config.ict: a group of fields, which are set one by one, as in"),
     (["--config.xyz=1"], "--config.xyz: no such field; RealmConfig has name, seed"),
