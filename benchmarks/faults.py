@@ -139,7 +139,7 @@ def _world(folder: pathlib.Path, processes: Processes) -> pathlib.Path:
       file.write(json.dumps(vars(document)) + "\n")
   config = tiny.make_config(
       folder, corpus__source=str(folder / "documents.jsonl"), ict__steps=2,
-      pretrain__refresh="job", pretrain__refresh_every=3, pretrain__max_staleness=6,
+      refresh__mode="job", refresh__every=3, refresh__max_staleness=6,
       pretrain__steps=1_000_000)
   run = folder / "run"
   run.mkdir()

@@ -5,8 +5,8 @@
         --modes=frozen,async:0.5,sync --json=refresh.json
 
 Pre-trains from the run's ICT model for some steps in each mode, in a temporary folder. A
-mode is `config.pretrain.refresh`, and behind a colon `refresh_share`: "frozen" is no
-refresh, "async:0.5" a thread that works half of the time.
+mode is `config.refresh.mode`, and behind a colon `refresh.share`: "frozen" is no refresh,
+"async:0.5" a thread that works half of the time.
 
 With --rounds the modes take turns, and the median over the rounds is shown. All figures
 leave out the first quarter of the steps (tracing):
@@ -35,7 +35,7 @@ _STEPS = flags.DEFINE_integer("steps", 120, "Of each mode.", lower_bound=2)
 _EVERY = flags.DEFINE_integer("refresh_every", 30, "Steps between refreshes.")
 _MODES = flags.DEFINE_list(
     "modes", ["frozen", "async:1", "async:0.5", "sync", "rerank"],
-    "What to time: refresh[:share].")
+    "What to time: mode[:share].")
 _ROUNDS = flags.DEFINE_integer("rounds", 1, "How often, in turn.", lower_bound=1)
 _JSON = flags.DEFINE_string("json", None, "File for the results.")
 
@@ -47,10 +47,12 @@ _COLUMNS = {"steps/s": "steps_per_second", "ratio": "ratio", "staleness": "mean_
 def _config(config, mode: str):
   """The run's config in this mode."""
   refresh, _, share = mode.partition(":")
-  return dataclasses.replace(config, checkpoint_every=0, pretrain=dataclasses.replace(
-      config.pretrain, steps=_STEPS.value, refresh=refresh, refresh_every=_EVERY.value,
-      max_staleness=2 * _EVERY.value,
-      refresh_share=float(share or config.pretrain.refresh_share)))
+  return dataclasses.replace(
+      config, checkpoint_every=0,
+      pretrain=dataclasses.replace(config.pretrain, steps=_STEPS.value),
+      refresh=dataclasses.replace(
+          config.refresh, mode=refresh, every=_EVERY.value, max_staleness=2 * _EVERY.value,
+          share=float(share or config.refresh.share)))
 
 
 def _train(run, mode: str) -> tuple[list[dict[str, float]], int]:

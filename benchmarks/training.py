@@ -57,8 +57,8 @@ def _real_lengths():
   """Of sentences, of leads cut to 128 pieces, and of both; one of K leads is the null one."""
   import numpy as np
 
+  from realm_tf import assets
   from realm_tf.corpus.readers import read_documents
-  from realm_tf.datasets import assets
   from realm_tf.text.sentences import split_sentences
   from realm_tf.text.tokenizer import Tokenizer
 

@@ -28,8 +28,8 @@ def get_config():
                                    warmup_steps=20, candidates=1),
       pretrain=config.PretrainConfig(
           steps=160, batch_size=16, candidates=6, learning_rate=3e-4, warmup_steps=20,
-          retriever_rate=0.1, query_length=48, encoder_length=160, span_blocks=(2, 60),
-          refresh_every=40, max_staleness=80),
+          retriever_rate=0.1, query_length=48, encoder_length=160, span_blocks=(2, 60)),
+      refresh=config.RefreshConfig(every=40, max_staleness=80),
       diagnosis=config.DiagnosisConfig(every=80, sentences=16, blocks=256),
       finetune=config.FinetuneConfig(
           steps=350, batch_size=8, beam_size=500, read_blocks=5, reader_length=160,

@@ -13,10 +13,10 @@ import realm_tf
 _PACKAGE = pathlib.Path(realm_tf.__file__).parent
 
 # A module imports only from its own layer and those above it.
-_LAYERS = ("errors", "locks", "files", "folders", "progress", "registry", "config", "native",
-           "distribute", "text", "corpus", "datasets", "examples", "models", "index",
-           "refresh", "training", "diagnosis", "evaluation", "report", "serving", "run",
-           "cli")
+_LAYERS = ("errors", "locks", "files", "folders", "progress", "assets", "registry", "config",
+           "native", "distribute", "text", "corpus", "datasets", "examples", "models",
+           "index", "refresh", "training", "diagnosis", "evaluation", "report", "serving",
+           "run", "cli")
 
 
 def _layer(module: str) -> int:

@@ -84,14 +84,14 @@ def make_config(folder: pathlib.Path, write: bool = True, **changes
                                        candidates=1),
       pretrain=config_lib.PretrainConfig(
           steps=12, batch_size=4, candidates=3, query_length=32, encoder_length=96,
-          learning_rate=1e-3, warmup_steps=2, refresh_every=4, max_staleness=8),
+          learning_rate=1e-3, warmup_steps=2),
+      refresh=config_lib.RefreshConfig(every=4, max_staleness=8),
       finetune=config_lib.FinetuneConfig(
           steps=20, batch_size=4, beam_size=8, read_blocks=2, reader_length=96,
           learning_rate=1e-3, warmup_steps=2),
       evaluate=config_lib.EvaluateConfig(read_blocks=2, recall_at=(1, 5, 20))))
   for path, value in changes.items():
-    part, _, field = path.rpartition("__")
-    (values[part] if part else values)[field] = value
+    config_lib.set_field(values, path.replace("__", "."), value)
   return config_lib.from_dict(values)
 
 

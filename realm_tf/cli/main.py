@@ -14,10 +14,10 @@ from absl import flags, logging
 
 import realm_tf
 from realm_tf import files
-from realm_tf.cli import commands, opening
+from realm_tf.cli import commands, config_flags, opening
 from realm_tf.errors import UserError
 
-_OURS = ("realm_tf.cli.", "ml_collections.config_flags.")
+_OURS = "realm_tf.cli."  # of modules whose flags --help lists
 
 
 class Terminated(KeyboardInterrupt):
@@ -49,13 +49,7 @@ def _parse(name: str, command: ModuleType, arguments: Sequence[str]) -> list[str
   if any(word in ("--help", "-h", "-help") for word in arguments):
     print(_help(name, command))
     return None
-  try:
-    return flags.FLAGS([f"realm {name}", *arguments])[1:]
-  except OSError as error:
-    raise UserError(f"{error.filename}: {error.strerror}") from error
-  except Exception as error:  # a config file is Python, and may fail in any way
-    kind = "" if isinstance(error, flags.Error) else f"{type(error).__name__}: "
-    raise UserError(f"{kind}{_one_line(error)}; see `realm {name} --help`") from error
+  return config_flags.parse(name, arguments)
 
 
 def _one_line(error: BaseException) -> str:

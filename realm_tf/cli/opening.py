@@ -7,9 +7,8 @@ import contextlib
 from typing import Callable, Iterator, Sequence
 
 from absl import flags
-from ml_collections import config_flags
 
-from realm_tf import config as config_lib
+from realm_tf.cli import config_flags
 from realm_tf.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -19,10 +18,8 @@ command_line: list[str] = []
 
 
 def define_run_flags() -> None:
-  """The two flags that every command has."""
-  config_flags.DEFINE_config_file(
-      "config", None, "Config file, such as configs/demo.py; single fields are set by "
-      "--config.pretrain.steps=200. Not needed where --workdir holds a run.")
+  """The flags that every command has."""
+  config_flags.define()
   flags.DEFINE_string("workdir", None, "Folder of the run: stages leave their results "
                       "there and find those of earlier stages.")
 
@@ -53,13 +50,11 @@ def open_run(writes: bool = True):
 
   A command that `writes` into its folder leaves a record there of how it was started.
   """
-  from realm_tf.run.folder import Run
   if not FLAGS.workdir:
     raise UserError("--workdir is missing: name the folder of the run")
-  if FLAGS.config is None:
-    run = Run.existing(FLAGS.workdir)
-  else:
-    run = Run(config_lib.from_dict(FLAGS.config.to_dict()), FLAGS.workdir)
+  config = config_flags.config(FLAGS.workdir)
+  from realm_tf.run.folder import Run
+  run = Run(config, FLAGS.workdir)
   if writes:
     _record(run)
   return run

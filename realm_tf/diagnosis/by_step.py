@@ -3,7 +3,6 @@
 Shape letters: B batch, K candidates, R banned rows, D projection.
 """
 
-import dataclasses
 
 import numpy as np
 import tensorflow as tf
@@ -34,8 +33,7 @@ def choose_by(config: RealmConfig, model: Realm, index: RowIndex, passages: Pass
   """How pre-training chooses K candidates by this index."""
   @tf.function  # for replicas, which TensorFlow does not want to talk outside of graphs
   def chosen(queries: tf.Tensor, banned: tf.Tensor, k: int) -> tf.Tensor:
-    return choose(dataclasses.replace(config.pretrain, candidates=k), model, index, passages,
-                  queries, banned)
+    return choose(config, model, index, passages, queries, banned, k)
 
   return chosen
 
@@ -57,7 +55,7 @@ def diagnose_by_step(config: RealmConfig, corpus: Corpus, passages: Passages, mo
   if not settings.every:
     return lambda number: {}
   # As many as pre-training holds out for its own sample, so that the batches are the same.
-  sample = held_out_sentences(config, corpus, banned, max(pretrain.index_sample,
+  sample = held_out_sentences(config, corpus, banned, max(config.refresh.sample,
                                                           settings.sentences))
   diagnosis = make_diagnosis(config, passages, model, sample, LOSSES[pretrain.loss],
                              settings.sentences, settings.blocks)

@@ -4,6 +4,7 @@ Shape letters: B batch, T tokens, H hidden, N rows: tokens that are no padding.
 """
 
 import dataclasses
+import math
 import pathlib
 from typing import Any
 
@@ -14,6 +15,9 @@ from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models import kernels
+
+_KINDS: dict[Any, str] = {int: "a whole number above 0", float: "a number above 0",
+                          str: "text"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,17 +39,23 @@ class BertConfig:
     path = pathlib.Path(folder) / "config.json"
     config = cls.from_values(files.read_json(path), str(path))
     if num_layers > config.num_hidden_layers:
-      raise UserError(f"{path}: {num_layers} layers asked for, the weights have "
-                      f"{config.num_hidden_layers}")
+      raise UserError(f"{path}: {num_layers} layers asked for (num_layers), the weights "
+                      f"have {config.num_hidden_layers}")
     return dataclasses.replace(
         config, num_hidden_layers=num_layers or config.num_hidden_layers)
 
   @classmethod
   def from_values(cls, values: dict[str, Any], where: str) -> "BertConfig":
     """The sizes among the fields of a `config.json`; `where` is told in errors."""
+    if not isinstance(values, dict):
+      raise UserError(f"{where}: expected a JSON object of fields, got '{values}'")
     for field in dataclasses.fields(cls):
       if field.default is dataclasses.MISSING and field.name not in values:
         raise UserError(f"{where}: field '{field.name}' is missing")
+      value, kind = values.get(field.name, field.default), field.type
+      if not _fits(value, kind):
+        raise UserError(f"{where}: field '{field.name}': expected {_KINDS[kind]}, got "
+                        f"'{value}'")
     positions = values.get("position_embedding_type", "absolute")
     if positions != "absolute":
       raise UserError(f"{where}: field 'position_embedding_type': expected absolute, as "
@@ -55,6 +65,12 @@ class BertConfig:
                       "head is tied to the word embeddings, as in BERT")
     known = {field.name for field in dataclasses.fields(cls)}
     return cls(**{key: values[key] for key in known & values.keys()})
+
+
+def _fits(value: Any, kind: Any) -> bool:
+  if kind is str or isinstance(value, bool):
+    return isinstance(value, kind) and kind is str
+  return isinstance(value, (int, kind)) and 0 < value < math.inf
 
 
 def initializer() -> tf_keras.initializers.Initializer:

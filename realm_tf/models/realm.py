@@ -11,7 +11,7 @@ from realm_tf.config import RealmConfig
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.folders import Kind
-from realm_tf.models import weights
+from realm_tf.models import limits, weights
 from realm_tf.models.bert import BertConfig
 from realm_tf.models.encoder import KnowledgeEncoder
 from realm_tf.models.retriever import Retriever, Tower
@@ -46,9 +46,7 @@ class Realm(tf.Module):
       UserError: weights are missing, misshapen, or made for another vocabulary.
     """
     tf_keras.utils.set_random_seed(config.seed)
-    berts = [_bert_config(part.weights, part.num_layers, vocab_size, name)
-             for name, part in (("retriever", config.retriever),
-                                ("encoder", config.encoder))]
+    berts = [limits.bert_config(config, part, vocab_size) for part in _PARTS]
     model = cls(config, *berts)
     model._load_towers(config.retriever.weights)
     weights.load_encoder(config.encoder.weights, model.encoder)
@@ -100,15 +98,3 @@ class Realm(tf.Module):
       for copy, first in zip(query.variables, document.variables, strict=True):
         copy.assign(first)  # separate towers start as one
       weights.load_tower(folder, query, query=True)
-
-
-def _bert_config(folder: str, num_layers: int, vocab_size: int, part: str) -> BertConfig:
-  if not folder:
-    raise UserError(f"config.{part}.weights: name a folder with config.json and "
-                    "model.safetensors of a BERT")
-  config = BertConfig.from_folder(folder, num_layers)
-  if config.vocab_size != vocab_size:
-    raise UserError(f"{folder}: weights for {config.vocab_size} word pieces, but the "
-                    f"vocabulary of the corpus has {vocab_size}; use the vocab.txt that "
-                    "came with these weights")
-  return config

@@ -22,7 +22,7 @@ Refresh = Refresher | Follower | NoRefresh
 def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: Corpus,
                    embedder: CorpusEmbedder, root: pathlib.Path, monitor: SwapMonitor,
                    stopping: Callable[[], bool]) -> Refresh:
-  """Makes the refresh that `config.pretrain.refresh` names.
+  """Makes the refresh that `config.refresh.mode` names.
 
   Args:
     config: of the run.
@@ -34,15 +34,15 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
     monitor: measures each swap.
     stopping: whether training has been asked to stop.
   """
-  pretrain = config.pretrain
-  if pretrain.refresh in ("frozen", "rerank"):
+  settings = config.refresh
+  if settings.mode in ("frozen", "rerank"):
     return NoRefresh(int(index.step))
   law: dict[str, Any] = {
-      "max_staleness": pretrain.max_staleness, "on_stale": pretrain.on_stale,
+      "max_staleness": settings.max_staleness, "on_stale": settings.on_stale,
       "swap": monitor.swap, "stopping": stopping,
       "processes": process_group(model.strategy) if index.share else SINGLE_PROCESS}
   first, end = index.share or (0, corpus.num_blocks)
-  if pretrain.refresh == "job":
+  if settings.mode == "job":
     return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end], **law)
 
   def snapshot() -> None:
@@ -52,6 +52,5 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
   def embed(check: Callable[[int], None]) -> np.ndarray:
     return collect(embedder.batches(first, end), end - first, check, first)
 
-  return Refresher(index, snapshot, embed, refresh_every=pretrain.refresh_every,
-                   wait=pretrain.refresh == "sync",
-                   throttle=Throttle(pretrain.refresh_share), **law)
+  return Refresher(index, snapshot, embed, refresh_every=settings.every,
+                   wait=settings.mode == "sync", throttle=Throttle(settings.share), **law)

@@ -31,7 +31,8 @@ def page(title: str, parts: Iterable[str]) -> str:
 
 
 def escape(value: Any) -> str:
-  return html.escape(str(value))
+  # A path may have bytes that are no UTF-8, which Python keeps in surrogates.
+  return html.escape(str(value).encode("utf-8", "backslashreplace").decode())
 
 
 def section(title: str, *parts: str, note: str = "") -> str:

@@ -43,6 +43,7 @@ from realm_tf.index.exact import Search
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.store import StoredIndex
 from realm_tf.index.top_k import top_k_inner_product
+from realm_tf.models import limits
 from realm_tf.models.realm import MODEL, Realm
 from realm_tf.progress import progress
 from realm_tf.text.inputs import pack_single
@@ -72,19 +73,18 @@ class Run:
   @classmethod
   def existing(cls, folder: files.PathLike) -> "Run":
     """Opens a run by its folder alone."""
-    path = pathlib.Path(folder) / "config.json"
-    if not path.exists():
-      raise UserError(f"{folder}: no config.json there; give --config for a new run")
-    return cls(config_lib.from_dict(files.read_json(path)), folder)
+    return cls(config_lib.read(pathlib.Path(folder) / "config.json"), folder)
 
   def _claim(self) -> None:
     """Writes the config into the folder, or compares it with the one there."""
     path = self.path / "config.json"
     if not path.exists():
+      parts = (self.config.retriever, self.config.encoder)
+      if not self.config.assets or all(pathlib.Path(p.weights).is_dir() for p in parts):
+        limits.check_weights(self.config)  # else they are still to be fetched
       files.write_json(path, config_lib.to_dict(self.config))
       return
-    there = config_lib.flatten(config_lib.to_dict(
-        config_lib.from_dict(files.read_json(path))))
+    there = config_lib.flatten(config_lib.to_dict(config_lib.read(path)))
     ours = config_lib.flatten(config_lib.to_dict(self.config))
     different = [f"{key} ({there[key]} there, {ours[key]} now)"
                  for key in ours if there[key] != ours[key]]
@@ -171,6 +171,7 @@ class Run:
       if stage == WARM_START and self.checkpoint == "best":
         raise UserError(f"{self.path}: --checkpoint=best needs a stage that is done")
       if stage == WARM_START:
+        limits.check_weights(self.config, self.corpus.tokenizer.vocab_size)
         return Realm.from_weights(self.config, self.corpus.tokenizer.vocab_size)
       if not self.is_done(stage):
         raise UserError(f"{self.path / stage}: this stage is not done; run `realm {stage}`")

@@ -22,6 +22,8 @@ def whole_run(run: Run) -> None:
   _say("corpus")
   stages.corpus(run)
   corpus = run.corpus
+  if run.config.pretrain.steps:
+    stages.check_candidates(run)  # now, and not when ICT is done
   print(f"{corpus.num_blocks} blocks, {len(run.questions('train'))} questions to train "
         f"on, {len(run.questions('held_out'))} held out")
   _bm25(run)

@@ -27,9 +27,9 @@ def refresh(run: Run, once: bool, nice: int, beam: str | None = None) -> int:
     nice: how far this process steps back.
     beam: options of the pipeline by which to embed; None embeds here.
   """
-  if run.config.pretrain.refresh != "job":
+  if run.config.refresh.mode != "job":
     raise UserError(
-        f"config.pretrain.refresh: '{run.config.pretrain.refresh}'; a trainer looks at "
+        f"config.refresh.mode: '{run.config.refresh.mode}'; a trainer looks at "
         "what `realm refresh` makes only with 'job'")
   os.nice(nice)  # the trainer comes first
   model = run.model(run.stage_before("pretrain"))

@@ -39,7 +39,7 @@ def report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
           "the index gave: p(z|x) is the retriever's choice among them, p(z|x,y) what the "
           "encoder makes of it once the masked words are known.")),
       page.section("The index", curves.index(
-          curve, run.config.pretrain.max_staleness)),
+          curve, run.config.refresh.max_staleness)),
       page.section("The gradient of a truncated and stale retrieval",
                    *(page.diagnosis(found) for found in _diagnoses(run)), note=(
                        "Pre-training sums over K retrieved documents instead of all, and "

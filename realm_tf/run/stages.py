@@ -11,11 +11,11 @@ from typing import Any, Callable
 import numpy as np
 from absl import logging
 
-from realm_tf import files, folders
+from realm_tf import assets, files, folders
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.readers import read_documents
 from realm_tf.corpus.store import MANIFEST, write_store
-from realm_tf.datasets import assets, trivia
+from realm_tf.datasets import trivia
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question, write_questions
 from realm_tf.diagnosis.by_step import diagnose_by_step
@@ -25,6 +25,7 @@ from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.index.scann import ScannIndex
+from realm_tf.models import limits
 from realm_tf.models.realm import MODEL
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.text.salient import tagger
@@ -55,6 +56,7 @@ def corpus(run: Run) -> None:
   if not config.corpus.source:
     raise UserError("config.corpus.source: name the documents: JSONL with id, title, text")
   if not (run.path / "corpus" / MANIFEST).exists():
+    limits.check_weights(config)
     tokenizer = Tokenizer.from_file(pathlib.Path(config.retriever.weights) / "vocab.txt")
     blocks = split_blocks(read_documents(config.corpus.source), tokenizer,
                           config.corpus.max_block_tokens, tagger(config.corpus.tagger))
@@ -79,6 +81,22 @@ def _write_trivia(run: Run) -> None:
     write_questions(new / "held_out.jsonl", held_out)
 
 
+def check_candidates(run: Run) -> None:
+  """Refuses to look for more candidates than the corpus has, those of reading too."""
+  config, blocks = run.config, run.corpus.num_blocks
+  most = blocks + 1 - run.banned.shape[1]  # with the null document
+  if most < 2:
+    raise UserError(f"config.corpus.source: {blocks} blocks, of which a sentence's own and "
+                    "those like it are banned, are too few for masked sentences: give "
+                    "more documents, or set --config.pretrain.steps=0")
+  wanted = {"pretrain": config.pretrain.candidates,
+            "reading": config.reading.candidates if config.reading.steps else 0}
+  for stage, candidates in wanted.items():
+    if candidates > most:
+      raise UserError(f"config.{stage}.candidates: {candidates} are more than a corpus of "
+                      f"{blocks} blocks has, less the banned ones; give {most} or fewer")
+
+
 @_alone
 def ict(run: Run) -> None:
   started = time.monotonic()
@@ -94,21 +112,16 @@ def pretrain(run: Run) -> None:
     raise UserError("--strategy=tpu: the reading warm-up (config.reading.steps) packs at "
                     "lengths that follow the data, which a TPU cannot run; set it to 0, or "
                     "use another strategy")
-  wanted, blocks = run.config.pretrain.candidates, run.corpus.num_blocks
-  banned = run.banned
-  most = blocks + 1 - banned.shape[1]  # with the null document
-  if wanted > most:
-    raise UserError(f"config.pretrain.candidates: {wanted} are more than a corpus of "
-                    f"{blocks} blocks has, less the banned ones; give {most} or fewer")
+  check_candidates(run)
   model = run.model(run.stage_before("pretrain"))
   index = run.index(model)
   if run.config.reading.steps:
-    train_reading(run.config, run.corpus, run.passages, model, index, banned,
+    train_reading(run.config, run.corpus, run.passages, model, index, run.banned,
                   run.path / "pretrain" / "reading")
   _, refresher = train_pretrain(
-      run.config, run.corpus, run.passages, model, index, banned, run.path / "pretrain",
+      run.config, run.corpus, run.passages, model, index, run.banned, run.path / "pretrain",
       before_step=[diagnose_by_step(run.config, run.corpus, run.passages, model, index,
-                                    banned)])
+                                    run.banned)])
   run.finish("pretrain", model, started, refreshes=refresher.swaps)
 
 
@@ -154,13 +167,16 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
     metrics = files.read_json(path)
     if metrics.get("corpus") == run.corpus.hash[:16]:  # else documents came or went
       return metrics
+  with_words = run.config.evaluate.masked_sentences and stage != "finetune"  # no word head
+  if with_words:
+    check_candidates(run)
   questions = run.questions("held_out")
   answerer = run.answerer(stage)
   metrics, records = _scored(run, answerer, questions)
   metrics["corpus"] = run.corpus.hash[:16]
   if run.config.index.kind == "scann":
     metrics |= _of_scann(answerer) | _lost_by_index(run, stage, questions, metrics)
-  if run.config.evaluate.masked_sentences and stage != "finetune":  # it has no word head
+  if with_words:
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, run.banned))
   evaluation.write_predictions(path.with_suffix(".predictions.jsonl"), questions, records)

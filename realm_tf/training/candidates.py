@@ -6,7 +6,7 @@ banned rows, V vocabulary, D projection.
 
 import tensorflow as tf
 
-from realm_tf.config import PretrainConfig
+from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.distribute import shares
 from realm_tf.examples.pretraining import PretrainingBatch
@@ -39,16 +39,18 @@ def _with_null(passages: Passages, rows: tf.Tensor) -> tf.Tensor:
   return tf.concat([null, rows], 1)
 
 
-def choose(pretrain: PretrainConfig, model: Realm, index: RowIndex, passages: Passages,
-           queries: tf.Tensor, banned: tf.Tensor) -> tf.Tensor:
+def choose(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
+           queries: tf.Tensor, banned: tf.Tensor, count: int = 0) -> tf.Tensor:
   """The candidates in the way that the config names: [B, D], [B, R] -> [B, K] rows.
 
-  Of the whole batch: it is not called on a replica but outside, where the index is.
+  Of the whole batch: it is not called on a replica but outside, where the index is. K is
+  `count`, or that of pre-training if 0.
   """
-  if pretrain.refresh == "rerank":
-    return reranked_candidates(model, index, passages, queries, banned,
-                               pretrain.candidates, pretrain.rerank_factor)
-  return candidates(index, passages, queries, banned, pretrain.candidates)
+  count = count or config.pretrain.candidates
+  if config.refresh.mode == "rerank":
+    return reranked_candidates(model, index, passages, queries, banned, count,
+                               config.refresh.rerank_factor)
+  return candidates(index, passages, queries, banned, count)
 
 
 def relevance(model: Realm, passages: Passages, queries: tf.Tensor, rows: tf.Tensor

@@ -41,7 +41,8 @@ def held_out_sentences(config: RealmConfig, corpus: Corpus, banned: np.ndarray,
     return pretraining_batches(
         corpus, banned, batch_size=size, query_length=pretrain.query_length,
         max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
-        first_step=0, last_step=-(-count // size), held_out=held_out)
+        first_step=0, last_step=-(-count // size), held_out=held_out,
+        masker=pretrain.masker)
 
   try:
     chosen = batches(True)

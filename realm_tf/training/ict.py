@@ -10,8 +10,9 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
-from realm_tf.examples.ict import ICTBatch, ict_batches
+from realm_tf.examples.ict import ICTBatch
 from realm_tf.models.realm import Realm
+from realm_tf.registry import WARM_STARTS
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
 
@@ -28,7 +29,7 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
   loop = Loop("ict", folder, ict.steps, {"retriever": retriever, "optimizer": optimizer},
               config.checkpoint_every, keep=config.keep_checkpoints,
               best=config.best_metric, strategy=strategy)
-  batches = ict_batches(
+  batches = WARM_STARTS[ict.objective](
       corpus, batch_size=ict.batch_size, removal_rate=ict.removal_rate,
       query_length=config.retriever.query_length,
       document_length=config.retriever.document_length, seed=config.seed,

@@ -137,7 +137,7 @@ class PretrainStep:
 
     def retrieve(batch: PretrainingBatch) -> tf.Tensor:
       queries = shares.map_shares(strategy, model.retriever.embed_queries, batch.query)
-      rows = choose(pretrain, model, index, passages, queries, batch.banned)
+      rows = choose(config, model, index, passages, queries, batch.banned)
       return tf.ensure_shape(rows, shape)
 
     def pack(batch: PretrainingBatch, given: Any) -> Reads:
@@ -186,8 +186,8 @@ def is_padded(config: RealmConfig, strategy: tf.distribute.Strategy) -> bool:
     UserError: the config wants what cannot be had so.
   """
   needed = config.fixed_lengths or is_tpu(strategy)
-  if needed and config.pretrain.refresh == "rerank":
-    raise UserError("config.pretrain.refresh: 'rerank' embeds as many blocks as differ, and "
+  if needed and config.refresh.mode == "rerank":
+    raise UserError("config.refresh.mode: 'rerank' embeds as many blocks as differ, and "
                     "so cannot be had at fixed lengths (fixed_lengths, --strategy=tpu)")
   return needed
 
@@ -228,7 +228,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   if not index.share:  # sharded tables are not checkpointed: they are embedded on resume
     tracked["index"] = index
   # A refresh job embeds what it finds in checkpoints.
-  every = (pretrain.refresh_every if pretrain.refresh == "job" else config.checkpoint_every)
+  every = config.refresh.every if config.refresh.mode == "job" else config.checkpoint_every
   loop = Loop("pretrain", folder, pretrain.steps, tracked, every,
               keep=config.keep_checkpoints, best=config.best_metric, strategy=strategy)
   if loop.first_step:
@@ -236,8 +236,9 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   batches = pretraining_batches(
       corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
       max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
-      first_step=loop.first_step, last_step=pretrain.steps, fixed_lengths=padded)
-  sample = held_out_sentences(config, corpus, banned, pretrain.index_sample)
+      first_step=loop.first_step, last_step=pretrain.steps, fixed_lengths=padded,
+      masker=pretrain.masker)
+  sample = held_out_sentences(config, corpus, banned, config.refresh.sample)
   refresher, refresh = _refresher(config, corpus, passages, model, index, sample, folder,
                                   loop)
   show = show_retrieved(config, model, index, passages, corpus, sample, loop.log)
@@ -258,7 +259,7 @@ def _refresher(config: RealmConfig, corpus: Corpus, passages: Passages, model: R
                index: RowIndex, sample: Sample, folder: pathlib.Path, loop: Loop
                ) -> tuple[Refresh, BeforeStep]:
   """What keeps the index fresh, and what is to be done for it before each step."""
-  count = config.pretrain.index_sample
+  count = config.refresh.sample
   embedder = CorpusEmbedder(passages, model.make_tower, config.retriever.document_length,
                             config.embed_batch_tokens)
   monitor = SwapMonitor(index, embed_sample(model, sample, count),

@@ -36,7 +36,7 @@ def show_retrieved(config: RealmConfig, model: Realm, index: RowIndex, passages:
   def inspect(batch: PretrainingBatch):
     """Candidates [B, K] with p(z|x) and p(z|x,y)."""
     queries = model.retriever.embed_queries(batch.query)
-    rows = choose(config.pretrain, model, index, passages, queries, batch.banned)
+    rows = choose(config, model, index, passages, queries, batch.banned)
     prior = losses.log_prior(relevance(model, passages, queries, rows))
     answer = tf.einsum("bkm,bm->bk", mask_log_probs(model, passages, batch, rows),
                        batch.weights)

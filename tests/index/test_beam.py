@@ -25,7 +25,7 @@ def _run(tmp_path_factory):
   documents = folder / "documents.jsonl"
   documents.write_text("".join(json.dumps(vars(d)) + "\n" for d in tiny.documents()))
   run = Run(tiny.make_config(folder, corpus__source=str(documents), ict__steps=2,
-                                   pretrain__refresh="job"), folder / "run")
+                             refresh__mode="job"), folder / "run")
   stages.corpus(run)
   stages.ict(run)
   model = run.model("ict")

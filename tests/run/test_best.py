@@ -31,7 +31,7 @@ def _done(tmp_path_factory):
   config = tiny.make_config(
       folder, corpus__source=str(folder / "documents.jsonl"), ict__steps=6,
       evaluate__questions=str(folder / "held_out.jsonl"), pretrain__steps=6,
-      pretrain__refresh="frozen", checkpoint_every=2, keep_checkpoints=3,
+      refresh__mode="frozen", checkpoint_every=2, keep_checkpoints=3,
       # Always the same, so that the first checkpoint is the best.
       best_metric="index_swaps")
   run, saved, save = Run(config, folder / "run"), {}, tf.train.CheckpointManager.save

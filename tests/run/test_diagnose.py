@@ -36,8 +36,8 @@ def _config(world, **changes):
   """Pre-training that ends two steps after its last refresh, and moves far in these."""
   return tiny.make_config(world, write=False, **{
       "corpus__source": str(world / "documents.jsonl"), "checkpoint_every": _STEPS,
-      "pretrain__steps": _STEPS, "pretrain__refresh": "sync",
-      "pretrain__refresh_every": _INDEX_STEP, "pretrain__max_staleness": _INDEX_STEP,
+      "pretrain__steps": _STEPS, "refresh__mode": "sync",
+      "refresh__every": _INDEX_STEP, "refresh__max_staleness": _INDEX_STEP,
       "pretrain__learning_rate": 0.02, "pretrain__warmup_steps": 0,
       "diagnosis__sentences": 4, "diagnosis__blocks": 0, "diagnosis__candidates": (4, 8),
       **changes})
@@ -85,7 +85,7 @@ def test_an_index_of_any_kind_is_as_stale_as_an_exact_one_of_the_same_rows(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", [
-    {"index__kind": "sharded"}, {"pretrain__refresh": "rerank"}])
+    {"index__kind": "sharded"}, {"refresh__mode": "rerank"}])
 def test_of_a_run_that_two_processes_trained(world, tmp_path, changes):
   config = _config(world, diagnosis__every=_STEPS, **changes)
   run = Run(config, tmp_path / "run")

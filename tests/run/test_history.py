@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 import realm_tf
+from realm_tf import config as config_lib
 from realm_tf.run import history
 from tests import tiny
 from tests.command import realm
@@ -58,11 +59,8 @@ def test_the_commit_is_that_of_the_source_and_changes_are_told(tmp_path):
 
 
 def test_a_refused_command_leaves_no_record(tmp_path):
-  config = tmp_path / "config.py"
-  tiny.write_bert(tmp_path / "bert")
-  config.write_text(
-      "from realm_tf import config\ndef get_config():\n"
-      "  return config.as_config_dict(config.RealmConfig())\n")
+  config = tmp_path / "config.json"
+  config.write_text(json.dumps(config_lib.to_dict(tiny.make_config(tmp_path))))
   folder = tmp_path / "run"
   assert realm("corpus", f"--config={config}", f"--workdir={folder}") == 2  # no source
   assert realm("corpus", f"--config={config}", f"--workdir={folder}",

@@ -66,12 +66,11 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
   assign, exact = index.assign, ExactIndex(corpus.num_blocks, 16)
   queries = np.random.default_rng(0).normal(size=[5, 16]).astype(np.float32)
 
-  pretrain = config.pretrain
   refreshes = Refreshes(model, passages)
 
   def checked(prepared, step: int) -> None:
     assign(prepared, step)
-    if pretrain.refresh == "job":
+    if config.refresh.mode == "job":
       version = store.find(folder / "index", corpus.rows_by_hash, after_step=step - 1,
                            up_to_step=step)
       expected = version.read(corpus.stored_rows)

@@ -67,7 +67,7 @@ def test_a_stale_index_brings_more_and_the_fresh_tower_chooses(world):
     ("sync", [0, 4, 8]), ("rerank", [0]), ("frozen", [0])])
 def test_the_index_is_as_fresh_as_the_mode_says(world, tmp_path, mode, steps):
   corpus, passages, model, _ = world
-  config = tiny.make_config(tmp_path, pretrain__refresh=mode)
+  config = tiny.make_config(tmp_path, refresh__mode=mode)
   index = ExactIndex(corpus.num_blocks, 16)
   index.assign(np.ones([corpus.num_blocks, 16], np.float32), 0)
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
@@ -144,7 +144,7 @@ def test_where_the_loss_is_not_finite_the_candidates_are_saved_as_the_step_saw_t
   query = Packed(*(tf.constant(saved[f"query.{name}"]) for name in Packed._fields))
   queries = model.retriever.embed_queries(query)
   rows = candidates.choose(
-      config.pretrain, model, stages.make_index(config, model, passages), passages, queries,
+      config, model, stages.make_index(config, model, passages), passages, queries,
       tf.constant(saved["banned"]))
   np.testing.assert_array_equal(saved["candidates.rows"], rows)
   np.testing.assert_allclose(

@@ -32,8 +32,8 @@ def _world(tmp_path_factory):
 
 def _start(stage: str, world: pathlib.Path, folder: pathlib.Path, **changes):
   changes = {"checkpoint_every": _EVERY, "deterministic": True, f"{stage}__steps": _STEPS,
-             "pretrain__refresh": "sync", "pretrain__refresh_every": 4,
-             "pretrain__max_staleness": 4, **changes}
+             "refresh__mode": "sync", "refresh__every": 4,
+             "refresh__max_staleness": 4, **changes}
   return subprocess.Popen(
       [sys.executable, "-m", "tests.training.stages", stage, str(world), str(folder),
        "one_device", json.dumps(changes)], cwd=_ROOT, stdout=subprocess.DEVNULL,

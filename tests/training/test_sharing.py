@@ -75,14 +75,13 @@ def _newest(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", [
-    {"pretrain__refresh": "job"}, {"pretrain__refresh": "sync"},
-    {"pretrain__refresh": "async"}])
+    {"refresh__mode": "job"}, {"refresh__mode": "sync"}, {"refresh__mode": "async"}])
 def test_a_shared_index_is_refreshed_and_goes_on_after_a_kill(world, tmp_path, changes):
   changes = {"index__kind": "sharded", "checkpoint_every": _EVERY,
-             "pretrain__steps": _STEPS, "pretrain__refresh_every": _EVERY,
-             "pretrain__max_staleness": _STALEST, **changes}
+             "pretrain__steps": _STEPS, "refresh__every": _EVERY,
+             "refresh__max_staleness": _STALEST, **changes}
   folder, beside = tmp_path / "run", lambda: None
-  if changes["pretrain__refresh"] == "job":
+  if changes["refresh__mode"] == "job":
     beside = _job(world, folder, tiny.make_config(world, write=False, **changes)).refresh
   for number, until in enumerate((6, _STEPS)):
     first = _newest(folder)
@@ -106,8 +105,8 @@ def test_a_shared_index_is_refreshed_and_goes_on_after_a_kill(world, tmp_path, c
 def test_both_go_on_from_the_newest_that_both_can_read(world, tmp_path, harm):
   """Process 1 does not see the newest checkpoint as the chief does."""
   changes = {"index__kind": "sharded", "checkpoint_every": _EVERY, "keep_checkpoints": 3,
-             "pretrain__steps": _STEPS, "pretrain__refresh": "sync",
-             "pretrain__refresh_every": _EVERY, "pretrain__max_staleness": _STALEST}
+             "pretrain__steps": _STEPS, "refresh__mode": "sync",
+             "refresh__every": _EVERY, "refresh__max_staleness": _STALEST}
   folder, seen = tmp_path / "run", tmp_path / "run-seen-by-1"
   _train(world, folder, changes, 0, until=6)
   newest = _newest(folder)

@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from realm_tf.datasets import assets
+from realm_tf import assets
 from realm_tf.errors import UserError
 
 _MEMBERS = {

@@ -1,0 +1,86 @@
+"""--config=FILE, and a flag for each of its fields, as in --config.pretrain.steps=200."""
+
+import difflib
+import pathlib
+from typing import Any, Sequence
+
+from absl import flags
+
+from realm_tf import config as config_lib
+from realm_tf.config import RENAMED, SETTINGS, RealmConfig
+from realm_tf.errors import UserError
+
+_FIELDS = SETTINGS | {old: SETTINGS[new] for old, new in RENAMED.items()}
+# Under a module of their own, since a command's --help cannot list a hundred fields.
+_MODULE = "realm_tf.config"
+
+
+def define() -> None:
+  flags.DEFINE_string(
+      "config", None, "Config file, such as configs/demo.py or the config.json of a run; "
+      "single fields are set by --config.pretrain.steps=200. Not needed where --workdir "
+      "holds a run.")
+  for path, setting in _FIELDS.items():
+    # A bool can be set without a value: --config.deterministic, --noconfig.deterministic.
+    make = flags.DEFINE_boolean if setting.kind is bool else flags.DEFINE_string
+    make(f"config.{path}", None, f"{setting.meaning}; {setting.expected}",
+         module_name=_MODULE)
+
+
+def config(workdir: str) -> RealmConfig:
+  """The config that --config names, or that of the run in `workdir`, with fields by flags."""
+  changes = _changes()
+  if flags.FLAGS.config == "":
+    raise UserError("--config: name a file, such as configs/demo.py")
+  if flags.FLAGS.config is not None:
+    return config_lib.read(flags.FLAGS.config, changes)
+  path = pathlib.Path(workdir) / "config.json"
+  if not path.exists():
+    raise UserError(f"{workdir}: no config.json there; give --config for a new run")
+  return config_lib.read(path, changes)
+
+
+def _changes() -> dict[str, Any]:
+  given = {path: flags.FLAGS[f"config.{path}"] for path in _FIELDS}
+  found: dict[str, Any] = {}
+  for path, flag in given.items():
+    if not flag.present:
+      continue
+    name = RENAMED.get(path, path)
+    if name in found:
+      raise UserError(f"--config.{path}: is --config.{name} now, which is given too")
+    value: Any = flag.value
+    found[name] = (value if isinstance(value, bool)
+                   else _FIELDS[path].parsed(value, f"--config.{path}"))
+  return found
+
+
+def parse(command: str, arguments: Sequence[str]) -> list[str]:
+  """Sets the flags of a command; returns the words that are none.
+
+  Raises:
+    UserError: a flag or a --flagfile that is not there, or a value that is none.
+  """
+  try:
+    return flags.FLAGS([f"realm {command}", *arguments])[1:]
+  except flags.UnrecognizedFlagError as error:
+    raise _unknown(error.flagname) from error
+  except flags.CantOpenFlagFileError as error:
+    raise UserError(f"--flagfile: {error.__context__}") from error
+  except UnicodeDecodeError as error:
+    raise UserError(f"--flagfile: not UTF-8 (byte {error.start})") from error
+  except RecursionError as error:  # absl looks for names that are alike
+    raise UserError(f"a name of many letters: no such flag; see `realm {command} --help`"
+                    ) from error
+  except (flags.Error, ValueError) as error:
+    raise UserError(f"{str(error)[:300]}; see `realm {command} --help`") from error
+
+
+def _unknown(name: str) -> UserError:
+  """The error for a flag that is not there, which names the nearest that is."""
+  if name.startswith("config."):
+    return UserError(f"--{config_lib.no_such_field(name.removeprefix('config.'))}")
+  known = [flag for flag in flags.FLAGS if not flag.startswith("config.")]
+  near = difflib.get_close_matches(name[:100], known, n=1)
+  return UserError(f"--{name[:100]}: no such flag"
+                   + (f"; the nearest is --{near[0]}" if near else ""))

@@ -1,0 +1,45 @@
+"""Every hyper-parameter of a run, each written once.
+
+A config is a tree of frozen dataclasses (`settings`), of which each field has its type,
+range and meaning beside it (`fields`); what must hold between fields is in `rules`. A config
+file (`reading`) is a run's `config.json`, or Python whose `get_config()` returns
+`as_config_dict(RealmConfig(...))`; the command line sets single fields
+(`--config.pretrain.steps=200`). `from_dict` turns nested values into a checked `RealmConfig`.
+Unknown keys, other types and values out of range are `UserError`s.
+
+Nothing here imports TensorFlow, so that `--help` is quick.
+"""
+
+from realm_tf.config.reading import read
+from realm_tf.config.settings import (
+  CorpusConfig,
+  DiagnosisConfig,
+  EncoderConfig,
+  EvaluateConfig,
+  FinetuneConfig,
+  ICTConfig,
+  IndexConfig,
+  OptimizerConfig,
+  PretrainConfig,
+  ReadingConfig,
+  RealmConfig,
+  RefreshConfig,
+  RetrieverConfig,
+)
+from realm_tf.config.tree import (
+  RENAMED,
+  SETTINGS,
+  as_config_dict,
+  flatten,
+  from_dict,
+  no_such_field,
+  set_field,
+  to_dict,
+)
+
+__all__ = [
+    "CorpusConfig", "DiagnosisConfig", "EncoderConfig", "EvaluateConfig", "FinetuneConfig",
+    "ICTConfig", "IndexConfig", "OptimizerConfig", "PretrainConfig", "RENAMED",
+    "ReadingConfig", "RealmConfig", "RefreshConfig", "RetrieverConfig", "SETTINGS",
+    "as_config_dict", "flatten", "from_dict", "no_such_field", "read", "set_field",
+    "to_dict"]

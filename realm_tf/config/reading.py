@@ -1,0 +1,140 @@
+"""Config files: a run's `config.json`, or Python with a function `get_config()`."""
+
+import json
+import pathlib
+import sys
+import traceback
+import types
+from typing import Any, Mapping
+
+from realm_tf.config.fields import shown
+from realm_tf.config.settings import RealmConfig
+from realm_tf.config.tree import from_dict, renamed, set_field, to_dict
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MOST_DIGITS = 100  # Python refuses to read more than some thousand
+
+
+def read(path: PathLike, changes: Mapping[str, Any] | None = None) -> RealmConfig:
+  """The config in a file, checked.
+
+  Args:
+    path: see `read_tree`.
+    changes: fields that are to have other values, by paths as in "ict.steps".
+
+  Raises:
+    UserError: it cannot be read, or is no config; one line names the field.
+  """
+  tree, changes = read_tree(path), changes or {}
+  try:
+    tree = renamed(tree)
+    for field, value in changes.items():
+      set_field(tree, field, value)
+    return from_dict(tree)
+  except UserError as error:
+    if str(error).partition(":")[0].removeprefix("config.") in changes:
+      raise  # the file is not to blame
+    raise UserError(f"{path}: {error}") from None
+
+
+def read_tree(path: PathLike) -> dict[str, Any]:
+  """The nested values in a config file, which are not checked yet.
+
+  JSON is told from Python by its name, .json, or by how it begins. Of Python,
+  `FILE.py:word` calls `get_config("word")`.
+
+  Raises:
+    UserError: it cannot be read, or fails; with the number of its line.
+  """
+  path, argument = _split(str(path))
+  try:
+    data = path.read_bytes()
+  except FileNotFoundError:
+    raise UserError(f"{path}: no such file") from None
+  except OSError as error:
+    raise UserError(f"{path}: {error.strerror}") from None
+  begins = data.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1]
+  if path.suffix == ".json" or begins in (b"{", b"["):
+    return _json(path, data)
+  return _python(path, data, argument)
+
+
+def _split(name: str) -> tuple[pathlib.Path, list[str]]:
+  before, colon, argument = name.partition(":")
+  if colon and not pathlib.Path(name).exists():
+    return pathlib.Path(before), [argument]
+  return pathlib.Path(name), []
+
+
+def _json(path: pathlib.Path, data: bytes) -> dict[str, Any]:
+  try:
+    tree = json.loads(
+        data.decode("utf-8-sig"), object_pairs_hook=_each_once, parse_int=_whole)
+  except UnicodeDecodeError as error:
+    raise UserError(f"{path}: not UTF-8 (byte {error.start})") from None
+  except json.JSONDecodeError as error:
+    raise UserError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from None
+  except RecursionError:
+    raise UserError(f"{path}: nested too deeply for a config") from None
+  except UserError as error:
+    raise UserError(f"{path}: {error}") from None
+  if not isinstance(tree, dict):
+    raise UserError(f"{path}: expected a JSON object of a config's fields, got "
+                    f"{shown(tree)}")
+  return tree
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+  found: dict[str, Any] = {}
+  for name, value in pairs:
+    if name in found:
+      raise UserError(f"field {shown(name)} is given twice, as {shown(found[name])} and "
+                      f"{shown(value)}")
+    found[name] = value
+  return found
+
+
+def _whole(digits: str) -> int | float:
+  return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
+
+
+def _python(path: pathlib.Path, data: bytes, argument: list[str]) -> dict[str, Any]:
+  module = types.ModuleType("realm_config_file")
+  module.__file__ = str(path)
+  sys.modules[module.__name__] = module  # as dataclasses, and whoever asks for it, expect
+  try:
+    exec(compile(data, str(path), "exec"), vars(module))  # pylint: disable=exec-used
+    if not callable(getattr(module, "get_config", None)):
+      raise UserError(f"{path}: no function get_config() in it; see configs/demo.py")
+    return _tree(module.get_config(*argument), path)
+  except KeyboardInterrupt:
+    raise
+  except BaseException as error:  # it is Python, and may fail in any way
+    raise UserError(_told(error, path)) from error
+
+
+def _tree(config: Any, path: pathlib.Path) -> dict[str, Any]:
+  """What `get_config()` returned: a RealmConfig, a ConfigDict, or nested values."""
+  if isinstance(config, RealmConfig):
+    return to_dict(config)
+  if hasattr(config, "to_dict"):
+    config = config.to_dict()
+  if not isinstance(config, dict):
+    raise UserError(f"{path}: get_config() returned {shown(config)}; expected "
+                    "as_config_dict(RealmConfig(...)), as in configs/demo.py")
+  return config
+
+
+def _told(error: BaseException, path: pathlib.Path) -> str:
+  """An error of a config file in one line, with the line of the file if there is one."""
+  if isinstance(error, SyntaxError) and error.filename == str(path):
+    return f"{path}:{error.lineno}: {type(error).__name__}: {error.msg}"
+  what = (str(error) if isinstance(error, UserError)
+          else traceback.format_exception_only(error)[-1].strip())
+  if what.startswith(str(path)):
+    return what
+  lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
+           if frame.filename == str(path)]
+  return f"{path}:{lines[-1]}: {what}" if lines else f"{path}: {what}"
