@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from realm_tf.cli.run_folder import RunFolder
 
 from realm_tf import config as config_lib
-from realm_tf.evaluation import page
+from realm_tf.report import page
+from realm_tf.run.folder import Run
 from tests import tiny
 from tests.command import realm
 
@@ -98,7 +98,7 @@ def test_a_flag_file_is_read_and_may_be_wrong(corpus, tmp_path, capsys):
   assert list(tmp_path.iterdir()) == [flags]
   flags.write_text(f"# comment\n--config.ict.steps=7\n--flagfile={flags}\n")
   assert corpus(f"--flagfile={flags}") == 0
-  assert RunFolder.existing(tmp_path / "run").config.ict.steps == 7
+  assert Run.existing(tmp_path / "run").config.ict.steps == 7
 
 
 def test_fields_of_each_kind_by_flags(corpus, tmp_path, world):
@@ -109,7 +109,7 @@ def test_fields_of_each_kind_by_flags(corpus, tmp_path, world):
       "--config.demo_questions=('who?', 'it, or not?')", "--config.assets=()",
       "--config.name=a=b", "--config.pretrain.refresh=sync", "--config.seed=1",
       "--config.seed=2") == 0
-  made = RunFolder.existing(tmp_path / "run").config
+  made = Run.existing(tmp_path / "run").config
   expected = config_lib.to_dict(config_lib.read(world / "config.json"))
   for path, value in {
       "ict.steps": 7, "ict.learning_rate": 1e-4, "fixed_lengths": True,
@@ -142,7 +142,7 @@ def test_a_run_of_before_opens(corpus, tmp_path):
   tree["pretrain"] |= {old.split(".")[1]: new[name.split(".")[1]]
                        for old, name in config_lib.RENAMED.items()}
   path.write_text(json.dumps(tree))
-  run = RunFolder.existing(tmp_path / "run")
+  run = Run.existing(tmp_path / "run")
   assert run.config.refresh.mode == "sync" and run.corpus.num_blocks == 25
   assert corpus("--config.refresh.mode=sync") == 0  # the same config
 

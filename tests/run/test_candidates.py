@@ -3,18 +3,18 @@
 import json
 
 import pytest
-from realm_tf.cli.run_folder import WARM_START, RunFolder
-from realm_tf.cli.whole_run import whole_run
 
-from realm_tf.cli import stages
 from realm_tf.errors import UserError
+from realm_tf.run import stages
+from realm_tf.run.folder import WARM_START, Run
+from realm_tf.run.pipeline import whole_run
 from tests import tiny
 
 
 def _run(folder, documents, **changes):
   source = folder / "documents.jsonl"
   source.write_text("".join(json.dumps(vars(document)) + "\n" for document in documents))
-  run = RunFolder(tiny.make_config(folder, corpus__source=str(source), **changes),
+  run = Run(tiny.make_config(folder, corpus__source=str(source), **changes),
                   folder / "run")
   stages.corpus(run)
   return run
