@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 OP := realm_tf/_realm_ops.so
-OP_SOURCES := $(wildcard ops/*.h ops/*.cc) setup.py
+OP_SOURCES := $(wildcard ops/*/*.h ops/*/*.cc) ops/sources.bzl setup.py
 
 .PHONY: setup test test-cc test-slow test-sanitize test-bazel fuzz demo lint clean
 
@@ -36,7 +36,7 @@ $(VENV)/package.stamp: pyproject.toml setup.py $(VENV)/packages.stamp | $(OP)
 
 test-cc: setup
 	@$(BIN)/python setup.py --quiet build_op_test
-	@set -e; for test in build/tests/*_test; do $$test; done
+	@set -e; for test in build/tests/*/*_test; do $$test; done
 
 test: test-cc
 	@$(BIN)/python -m pytest tests -m "not slow" -n 2 --dist loadfile
@@ -47,7 +47,7 @@ test-slow: setup
 
 test-sanitize: setup
 	@$(BIN)/python setup.py --quiet build_op_test --sanitize
-	@set -e; for test in build/tests-sanitized/*_test; do $$test; done
+	@set -e; for test in build/tests-sanitized/*/*_test; do $$test; done
 
 # So many seconds of random shapes and values.
 FUZZ_SECONDS ?= 180
@@ -56,12 +56,13 @@ fuzz: setup
 	@command -v clang++ >/dev/null || { \
 	  echo "clang++ is missing: libFuzzer comes with clang (apt-get install clang)" >&2; exit 2; }
 	@CXX=clang++ $(BIN)/python setup.py --quiet build_op_test --fuzz
-	@build/fuzz/top_k_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=0 -print_final_stats=1
+	@build/fuzz/top_k/fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=0 -print_final_stats=1
 
 test-bazel: setup
 	@command -v bazel >/dev/null || { \
 	  echo "bazel is missing: apt-get install bazel-bootstrap, or any Bazel" >&2; exit 2; }
-	@bazel test //:ops_tests
+	@mkdir -p build && ln -sfn $$(realpath $(VENV)/lib/python3.*/site-packages/tensorflow) build/tensorflow
+	@bazel test //ops:tests
 	@bazel build //ops:_realm_ops.so
 
 demo: setup
