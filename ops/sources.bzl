@@ -20,6 +20,7 @@ FLAGS = [
 # These know no TensorFlow.
 ALGORITHM = [
     "common/cpu_features.cc",
+    "top_k/banned_rows.cc",
     "top_k/inner_product.cc",
     "top_k/kernels.cc",
     "top_k/panels.cc",
@@ -63,8 +64,11 @@ TENSORFLOW = [
 
 # A program each.
 TESTS = [
+    "top_k/extremes_test.cc",
     "top_k/inner_product_test.cc",
-    "transformer/transformer_test.cc",
+    "top_k/shadow_test.cc",
+    "transformer/attention_test.cc",
+    "transformer/rows_test.cc",
 ]
 FUZZERS = [
     "top_k/fuzz.cc",

@@ -27,6 +27,11 @@ template <typename Kernel>
 const Kernel* ChooseKernel(const std::vector<Kernel>& kernels, const char* variable,
                            std::string* problem);
 
+// The name of the kernel that `choose` chooses, or the problem that it reports: for callers
+// in C. Valid until the thread's next call.
+template <typename Kernel>
+const char* NameOrProblem(const Kernel* choose(std::string* problem));
+
 // The value of an environment variable; empty if it is not set.
 std::string EnvironmentValue(const char* variable);
 
@@ -43,6 +48,13 @@ const Kernel* ChooseKernel(const std::vector<Kernel>& kernels, const char* varia
   *problem = std::string(variable) + " is " + wanted +
              ", but the kernels that this CPU can run are " + names;
   return nullptr;
+}
+
+template <typename Kernel>
+const char* NameOrProblem(const Kernel* choose(std::string* problem)) {
+  thread_local std::string problem;
+  const Kernel* kernel = choose(&problem);
+  return kernel != nullptr ? kernel->name : problem.c_str();
 }
 
 }  // namespace realm

@@ -101,8 +101,8 @@ class Collector {
   Collector(Candidates room, int64_t k)
       : all_(room), k_(k), capacity_(Capacity(k)) {}
 
-  // Takes a row that may have a key of at least kth(). Returns whether the threshold may have risen. Where
-  // bounds leave too many, `score(row)` gives their keys.
+  // Takes a row that may have a key of at least kth(). Returns whether the threshold may
+  // have risen. Where bounds leave too many, `score(row)` gives their keys.
   template <typename Score>
   bool Add(uint64_t low, uint64_t high, const Score& score) {
     all_.low[size_] = low;

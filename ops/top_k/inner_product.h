@@ -75,8 +75,10 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "ops/top_k/banned_rows.h"
 #include "ops/top_k/scan.h"
 
 namespace realm {
@@ -85,28 +87,6 @@ namespace realm {
 // when all have returned.
 using ParallelFor =
     std::function<void(int64_t n, const std::function<void(int64_t)>& body)>;
-
-// The rows that each query must not get: sorted, distinct, in the table.
-class BannedRows {
- public:
-  // `banned` is [batch, width]; whatever is not in [0, rows) bans nothing.
-  template <typename Int>
-  static BannedRows From(const Int* banned, int64_t batch, int64_t width,
-                         int64_t rows);
-
-  // Those of some of the queries.
-  BannedRows Of(const std::vector<int64_t>& queries) const;
-
-  int64_t Count(int64_t query) const {
-    return begin_[query + 1] - begin_[query];
-  }
-  const int32_t* Begin(int64_t query) const { return rows_.data() + begin_[query]; }
-  const int32_t* End(int64_t query) const { return rows_.data() + begin_[query + 1]; }
-
- private:
-  std::vector<int32_t> rows_;
-  std::vector<int64_t> begin_;
-};
 
 // Two ways to scan. `rounding` is the faster and may be null.
 struct Kernel {
@@ -117,6 +97,10 @@ struct Kernel {
 
 // The kernels that this CPU can run, best first. Never empty.
 const std::vector<Kernel>& AvailableKernels();
+
+// The first of them, or the one that REALM_TOP_K_KERNEL names. Null if it names none:
+// `problem` then says so.
+const Kernel* ChosenKernel(std::string* problem);
 
 struct TopKInput {
   const float* queries;  // [batch, depth]

@@ -12,9 +12,8 @@
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
-#include "tensorflow/core/platform/threadpool.h"
 
-#include "ops/common/cpu_features.h"
+#include "ops/common/thread_pool.h"
 #include "ops/top_k/inner_product.h"
 #include "ops/top_k/shadow.h"
 
@@ -27,18 +26,10 @@ using ::tensorflow::OpKernelConstruction;
 using ::tensorflow::OpKernelContext;
 using ::tensorflow::Tensor;
 using ::tensorflow::TensorShape;
-using ::tensorflow::thread::ThreadPool;
 
 template <typename... Parts>
 absl::Status InvalidArgument(const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
-
-// The best kernel, or the one that a test asks for.
-absl::Status Choose(const Kernel** kernel) {
-  std::string problem;
-  *kernel = ChooseKernel(AvailableKernels(), "REALM_TOP_K_KERNEL", &problem);
-  return *kernel == nullptr ? InvalidArgument(problem) : absl::OkStatus();
 }
 
 absl::Status CheckShapes(const Tensor& queries, const Tensor& table,
@@ -98,19 +89,6 @@ absl::Status CheckShadow(const Tensor& table, const Tensor& codes,
                          " and ", bounds.shape().DebugString());
 }
 
-ParallelFor OnPool(ThreadPool* pool) {
-  return [pool](int64_t n, const std::function<void(int64_t)>& body) {
-    const auto one_each = ThreadPool::SchedulingParams::Fixed(1);
-    pool->ParallelFor(n, one_each, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) body(i);
-    });
-  };
-}
-
-ThreadPool* PoolOf(OpKernelContext* c) {
-  return c->device()->tensorflow_cpu_worker_threads()->workers;
-}
-
 Element ElementOf(const Tensor& table) {
   return table.dtype() == tensorflow::DT_FLOAT ? Element::kFloat32
                                                : Element::kBfloat16;
@@ -147,8 +125,9 @@ class TopKInnerProductOp : public OpKernel {
     const int64_t k = c->input(3).scalar<int32_t>()();
     const BannedRows banned = ReadBanned(c->input(2), rows);
     OP_REQUIRES_OK(c, CheckK(k, rows, batch, banned));
-    const Kernel* kernel;
-    OP_REQUIRES_OK(c, Choose(&kernel));
+    std::string problem;
+    const Kernel* kernel = ChosenKernel(&problem);
+    OP_REQUIRES(c, kernel != nullptr, InvalidArgument(problem));
 
     Tensor *scores, *best;
     OP_REQUIRES_OK(c, c->allocate_output(0, {batch, k}, &scores));
@@ -171,9 +150,8 @@ class TopKInnerProductOp : public OpKernel {
       input.codes = c->input(4).flat<int8_t>().data();
       input.bounds = c->input(5).flat<float>().data();
     }
-    ThreadPool* pool = PoolOf(c);
     const std::optional<NotANumber> nan = TopKInnerProduct(
-        input, *kernel, OnPool(pool), pool->NumThreads(),
+        input, *kernel, OnPool(c), PoolOf(c)->NumThreads(),
         scores->flat<float>().data(), best->flat<int32_t>().data());
     OP_REQUIRES(c, !nan,
                 InvalidArgument("the dot product of query ", nan->query,
@@ -195,7 +173,7 @@ class ShadowTableOp : public OpKernel {
     Tensor *codes, *bounds;
     OP_REQUIRES_OK(c, c->allocate_output(0, {rows, ShadowStride(depth)}, &codes));
     OP_REQUIRES_OK(c, c->allocate_output(1, {2, rows}, &bounds));
-    MakeShadow(table.data(), ElementOf(table), rows, depth, OnPool(PoolOf(c)),
+    MakeShadow(table.data(), ElementOf(table), rows, depth, OnPool(c),
                codes->flat<int8_t>().data(), bounds->flat<float>().data());
   }
 };

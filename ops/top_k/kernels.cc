@@ -31,4 +31,12 @@ const std::vector<Kernel>& AvailableKernels() {
   return *kernels;
 }
 
+const Kernel* ChosenKernel(std::string* problem) {
+  return ChooseKernel(AvailableKernels(), "REALM_TOP_K_KERNEL", problem);
+}
+
 }  // namespace realm
+
+extern "C" const char* realm_top_k_kernel() {
+  return realm::NameOrProblem(realm::ChosenKernel);
+}

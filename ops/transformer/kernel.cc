@@ -11,9 +11,8 @@
 #include "tensorflow/core/framework/resource_var.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
-#include "tensorflow/core/platform/threadpool.h"
 
-#include "ops/common/cpu_features.h"
+#include "ops/common/thread_pool.h"
 #include "ops/transformer/transformer.h"
 
 namespace realm {
@@ -26,16 +25,6 @@ using ::tensorflow::OpKernelConstruction;
 using ::tensorflow::OpKernelContext;
 using ::tensorflow::Tensor;
 using ::tensorflow::TensorShape;
-
-ParallelTasks OnPool(OpKernelContext* c) {
-  auto* pool = c->device()->tensorflow_cpu_worker_threads()->workers;
-  return [pool](int64_t tasks, const std::function<void(int64_t)>& task) {
-    const auto one_each = tensorflow::thread::ThreadPool::SchedulingParams::Fixed(1);
-    pool->ParallelFor(tasks, one_each, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) task(i);
-    });
-  };
-}
 
 Row RowOf(const Tensor& tensor) {
   return tensor.dtype() == tensorflow::DT_FLOAT ? Row::kFloat32 : Row::kBfloat16;
@@ -67,8 +56,7 @@ class TransformerOp : public OpKernel {
   void Compute(OpKernelContext* c) override {
     OP_REQUIRES_OK(c, ExpectRows(c));
     std::string problem;
-    const TransformerKernel* kernel =
-        ChooseKernel(TransformerKernels(), "REALM_TRANSFORMER_KERNEL", &problem);
+    const TransformerKernel* kernel = ChosenTransformerKernel(&problem);
     OP_REQUIRES(c, kernel != nullptr, absl::InvalidArgumentError(problem));
     OP_REQUIRES_OK(c, Run(c, *kernel));
   }

@@ -84,6 +84,10 @@ const std::vector<TransformerKernel>& TransformerKernels() {
   return *kernels;
 }
 
+const TransformerKernel* ChosenTransformerKernel(std::string* problem) {
+  return ChooseKernel(TransformerKernels(), "REALM_TRANSFORMER_KERNEL", problem);
+}
+
 void Compute(const ResidualNorm& in, const TransformerKernel& kernel,
              const ParallelTasks& parallel) {
   ForRows(in.count, parallel, [&](int64_t begin, int64_t end) {
@@ -179,3 +183,7 @@ void Compute(const AdamW& in, const TransformerKernel& kernel,
 }
 
 }  // namespace realm
+
+extern "C" const char* realm_transformer_kernel() {
+  return realm::NameOrProblem(realm::ChosenTransformerKernel);
+}

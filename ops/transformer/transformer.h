@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace realm {
@@ -129,6 +130,10 @@ struct TransformerKernel {
 
 // The kernels that this processor has, the fastest first; the last is "portable".
 const std::vector<TransformerKernel>& TransformerKernels();
+
+// The first of them, or the one that REALM_TRANSFORMER_KERNEL names. Null if it names none:
+// `problem` then says so.
+const TransformerKernel* ChosenTransformerKernel(std::string* problem);
 
 void Compute(const ResidualNorm&, const TransformerKernel&, const ParallelTasks&);
 void Compute(const ResidualNormGrad&, const TransformerKernel&, const ParallelTasks&);
