@@ -9,7 +9,7 @@ from typing import Sequence
 from absl import flags, logging
 
 import realm_tf
-from realm_tf.cli import commands
+from realm_tf.cli import commands, versions
 from realm_tf.cli.commands import COMMANDS, Command, define_run_flags
 from realm_tf.errors import UserError
 
@@ -20,7 +20,8 @@ def _overview() -> str:
   lines = [f"realm {realm_tf.__version__}: retrieval-augmented language models",
            "", "usage: realm COMMAND [flags]", ""]
   lines += [f"  {name:14s} {command.summary}" for name, command in COMMANDS.items()]
-  lines += ["", "`realm COMMAND --help` shows its flags and an example."]
+  lines += ["", "`realm COMMAND --help` shows its flags and an example, `realm --version`",
+            "what is installed and which kernels run on this processor."]
   return "\n".join(lines)
 
 
@@ -69,6 +70,9 @@ def run(arguments: Sequence[str]) -> int:
   """Runs one command; the exit code is 2 where the user can mend it."""
   if not arguments or arguments[0] in ("--help", "-h", "help"):
     print(_overview())
+    return 0
+  if arguments[0] == "--version":
+    print(versions.report())
     return 0
   name, *rest = arguments
   try:
