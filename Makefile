@@ -1,23 +1,25 @@
-# make test | demo | setup | test-slow | test-sanitize | test-bazel | fuzz | lint | clean
+# make test | demo | setup | test-slow | test-sanitize | test-bazel | fuzz | docs | wheel |
+#      lint | clean
 #
 # Each of them prepares what it needs in .venv; a second call installs nothing.
-# Needs Python 3.11 and a C++17 compiler.
+# Needs Python 3.11, 3.12 or 3.13 and a C++17 compiler.
 
-PYTHON ?= python3.11
+PYTHON ?= $(firstword $(foreach minor,11 12 13,$(shell command -v python3.$(minor))) python3.11)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 OP := realm_tf/_realm_ops.so
 OP_SOURCES := $(wildcard ops/*/*.h ops/*/*.cc) ops/sources.bzl setup.py
 
-.PHONY: setup test test-cc test-slow test-sanitize test-bazel fuzz demo lint clean
+.PHONY: setup test test-cc test-slow test-sanitize test-bazel fuzz demo docs wheel lint clean
 
 setup: $(OP) $(VENV)/package.stamp
 	@:
 
 $(VENV)/packages.stamp: requirements.lock
 	@command -v $(PYTHON) >/dev/null || { \
-	  echo "$(PYTHON) is missing: install Python 3.11, or say make PYTHON=/path/to/it" >&2; exit 2; }
+	  echo "$(PYTHON) is missing: install Python 3.11, 3.12 or 3.13, or say" \
+	    "make PYTHON=/path/to/it" >&2; exit 2; }
 	@echo "Installing packages into $(VENV) (the first time: some minutes, 3 GB) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install -r requirements.lock
@@ -67,6 +69,18 @@ test-bazel: setup
 
 demo: setup
 	@$(BIN)/realm run --config=configs/demo.py --workdir=runs/demo
+
+# For every Linux whose glibc is not older than what the compiler asked for. TensorFlow's
+# library is found in the installed TensorFlow, so it stays out.
+wheel: setup
+	@rm -rf build/wheel
+	@$(PIP) wheel . --no-deps --no-build-isolation --wheel-dir build/wheel
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair build/wheel/*.whl \
+	  --exclude 'libtensorflow_framework.so.*' --wheel-dir dist
+
+docs: setup
+	@PYTHONPATH=. $(BIN)/python docs/reference.py build/docs
+	@echo "Written: build/docs/realm_tf.html"
 
 lint: setup
 	@$(BIN)/ruff check .

