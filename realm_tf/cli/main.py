@@ -13,7 +13,7 @@ from typing import Iterator, Sequence
 from absl import flags, logging
 
 import realm_tf
-from realm_tf import files
+from realm_tf import files, versions
 from realm_tf.cli import commands, config_flags, opening
 from realm_tf.errors import UserError
 
@@ -28,7 +28,8 @@ def _overview() -> str:
   lines = [f"realm {realm_tf.__version__}: retrieval-augmented language models",
            "", "usage: realm COMMAND [flags]", ""]
   lines += [f"  {name:14s} {commands.load(name).SUMMARY}" for name in commands.NAMES]
-  lines += ["", "`realm COMMAND --help` shows its flags and an example."]
+  lines += ["", "`realm COMMAND --help` shows its flags and an example, `realm --version`",
+            "what is installed and which kernels run on this processor."]
   return "\n".join(lines)
 
 
@@ -75,6 +76,9 @@ def run(arguments: Sequence[str]) -> int:
   """
   if not arguments or arguments[0] in ("--help", "-h", "help"):
     print(_overview())
+    return 0
+  if arguments[0] == "--version":
+    print(versions.report())
     return 0
   name, *rest = arguments
   try:

@@ -25,7 +25,7 @@ def shadow_table(table, name=None):
 
   Takes N (P + 8) bytes, where P is D rounded up to a multiple of 32, and lets up to
   four queries read so much instead of the table. The proof is in
-  `ops/top_k_shadow.h`.
+  `ops/top_k/shadow.h`.
 
   Args:
     table: [N, D] float32 or bfloat16.

@@ -4,7 +4,6 @@
 """
 
 import datetime
-import importlib.metadata
 import os
 import pathlib
 import platform
@@ -16,9 +15,8 @@ import tensorflow as tf
 
 import realm_tf
 from realm_tf import files
+from realm_tf.versions import versions
 
-_PACKAGES = ("tensorflow", "tensorflow-text", "tensorflow-recommenders", "scann", "tf_keras",
-             "numpy", "safetensors")
 # What changes numbers or speed from outside.
 _ENVIRONMENT = re.compile(r"TF_(CONFIG|XLA_FLAGS|(ENABLE|NUM|DETERMINISTIC)_\w+)"
                           r"|(ONEDNN|DNNL|OMP|REALM|CUDA|XLA)_\w+")
@@ -41,8 +39,7 @@ def records(folder: pathlib.Path) -> list[dict[str, Any]]:
 def describe() -> dict[str, Any]:
   """Versions, source and machine of this process, as plain values."""
   return {
-      "versions": {"python": platform.python_version(), "realm_tf": realm_tf.__version__,
-                   **{name: _version(name) for name in _PACKAGES}},
+      "versions": versions(),
       "source": source(pathlib.Path(realm_tf.__file__).parent),
       "system": platform.platform(),
       "processor": _processor(), "processors": os.cpu_count(),
@@ -79,13 +76,6 @@ def _git(folder: pathlib.Path, *words: str) -> str | None:
   except (OSError, subprocess.TimeoutExpired):
     return None
   return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _version(package: str) -> str | None:
-  try:
-    return importlib.metadata.version(package)
-  except importlib.metadata.PackageNotFoundError:
-    return None
 
 
 def _processor() -> str:

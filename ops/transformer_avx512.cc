@@ -1,9 +1,0 @@
-// Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
-
-#include "transformer_isa.h"
-
-namespace realm {
-
-const TransformerKernel kAvx512Transformer = KernelBy<FloatProducts>("avx512");
-
-}  // namespace realm
