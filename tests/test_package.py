@@ -13,8 +13,9 @@ import realm_tf
 _PACKAGE = pathlib.Path(realm_tf.__file__).parent
 
 # A module imports only from its own layer and those above it.
-_LAYERS = ("errors", "files", "progress", "assets", "config", "native", "text", "corpus",
-           "examples", "models", "index", "training", "evaluation", "serving", "cli")
+_LAYERS = ("errors", "files", "lines", "jsonl", "progress", "assets", "config", "native",
+           "text", "corpus", "examples", "models", "index", "training", "evaluation",
+           "serving", "cli")
 
 
 def _layer(module: str) -> int:
