@@ -133,7 +133,25 @@ def _run(arguments: Sequence[str]) -> None:
   _no_more(arguments)
   opened = _open_training_run(one_process=True)
   from realm_tf.cli.whole_run import whole_run  # pylint: disable=import-outside-toplevel
-  whole_run(opened)
+  whole_run(opened, FLAGS.strict)
+
+
+def _define_run() -> None:
+  _define_strategy()
+  _define_strict()
+
+
+def _corpus(arguments: Sequence[str]) -> None:
+  _no_more(arguments)
+  opened = _open_run()
+  from realm_tf.cli import stages  # pylint: disable=import-outside-toplevel
+  stages.corpus(opened, FLAGS.strict)
+  print(f"corpus: done, see {opened.path}")
+
+
+def _define_strict() -> None:
+  flags.DEFINE_bool("strict", False, "Refuse a document whose text is empty or blank; by "
+                    "default it is passed over, counted and named.")
 
 
 def _evaluate(arguments: Sequence[str]) -> None:
@@ -191,12 +209,14 @@ def _predict(arguments: Sequence[str]) -> None:
     raise UserError("--questions and --output: name the file to read and the one to write")
   opened = _open_to_use(writes=False)
   from realm_tf.cli.asking import predict  # pylint: disable=import-outside-toplevel
-  predict(opened, FLAGS.questions, FLAGS.output)
+  predict(opened, FLAGS.questions, FLAGS.output, FLAGS.passages)
 
 
 def _define_predict() -> None:
   flags.DEFINE_string("questions", None, "JSONL with a field question; answer may be there.")
-  flags.DEFINE_string("output", None, "JSONL to write: prediction, score, passages.")
+  flags.DEFINE_string("output", None, "JSONL to write: id, prediction, score, passages.")
+  flags.DEFINE_integer("passages", None, "How many passages each line lists, best first; as "
+                       "many as are read by default.", lower_bound=1)
   _define_checkpoint()
 
 
@@ -277,22 +297,20 @@ def _add(arguments: Sequence[str]) -> None:
     raise UserError("--documents: name the file to read: JSONL with id, title, text")
   opened = _open_run()
   from realm_tf.cli import documents  # pylint: disable=import-outside-toplevel
-  print(documents.add(opened, FLAGS.documents))
+  print(documents.add(opened, FLAGS.documents, FLAGS.strict))
 
 
 def _define_add() -> None:
   flags.DEFINE_string("documents", None, "JSONL with id, title, text, or another kind that "
                       "`realm corpus` reads.")
+  _define_strict()
 
 
 def _delete(arguments: Sequence[str]) -> None:
   ids = list(arguments)
   if FLAGS.ids:
-    try:
-      with open(FLAGS.ids, encoding="utf-8") as file:
-        ids += [line.strip() for line in file if line.strip()]
-    except UnicodeDecodeError as error:
-      raise UserError(f"{FLAGS.ids}: not UTF-8 (byte {error.start})") from None
+    from realm_tf.corpus.readers import read_ids  # pylint: disable=import-outside-toplevel
+    ids += read_ids(FLAGS.ids)
   if not ids:
     raise UserError("name the documents: realm delete --workdir=DIR ID..., or --ids=FILE")
   opened = _open_run()
@@ -418,10 +436,11 @@ _DEMO = "--config=configs/demo.py --workdir=runs/demo"
 COMMANDS = {
     "run": Command(
         "Run all stages of a config in order; what is there already is not made again.",
-        f"realm run {_DEMO}", _run, _define_strategy),
+        f"realm run {_DEMO}", _run, _define_run),
     "corpus": Command(
         "Cut documents into blocks and write the corpus store.",
-        f"realm corpus {_DEMO}", _stage("corpus")),
+        f"realm corpus {_DEMO}", _corpus,
+        _define_strict),
     "ict": Command(
         "Warm-start the retriever by the Inverse Cloze Task.", f"realm ict {_DEMO}",
         _training("ict"), _define_strategy),

@@ -32,8 +32,11 @@ from realm_tf.training.pretrain import train_pretrain
 from realm_tf.training.reading import train_reading
 
 
-def corpus(run: RunFolder) -> None:
-  """Fetches what the config names, writes the block store, makes the questions."""
+def corpus(run: RunFolder, strict: bool = False) -> None:
+  """Fetches what the config names, writes the block store, makes the questions.
+
+  Documents with a blank text are passed over, or refused where `strict`.
+  """
   config = run.config
   if config.assets:
     assets.fetch(config.assets, config.data)
@@ -41,8 +44,9 @@ def corpus(run: RunFolder) -> None:
     raise UserError("config.corpus.source: name the documents: JSONL with id, title, text")
   if not (run.path / "corpus").exists():
     tokenizer = Tokenizer.from_file(pathlib.Path(config.retriever.weights) / "vocab.txt")
-    blocks = split_blocks(read_documents(config.corpus.source), tokenizer,
-                          config.corpus.max_block_tokens, tagger(config.corpus.tagger))
+    documents = read_documents(config.corpus.source, strict)
+    blocks = split_blocks(documents, tokenizer, config.corpus.max_block_tokens,
+                          tagger(config.corpus.tagger))
     write_store(run.path / "corpus", blocks, tokenizer=tokenizer,
                 max_tokens=config.corpus.max_block_tokens, source=config.corpus.source)
   if config.trivia and not (run.path / "questions").exists():

@@ -15,11 +15,14 @@ from realm_tf.files import new_file, read_json, write_json
 from realm_tf.training.log import read_curves
 
 
-def whole_run(run: RunFolder) -> None:
-  """Makes what is not there yet; prints the table of stages and asks the export."""
+def whole_run(run: RunFolder, strict: bool = False) -> None:
+  """Makes what is not there yet; prints the table of stages and asks the export.
+
+  `strict` is that of `stages.corpus`.
+  """
   started = time.monotonic()
   _say("corpus")
-  stages.corpus(run)
+  stages.corpus(run, strict)
   corpus = run.corpus
   print(f"{corpus.num_blocks} blocks, {len(run.questions('train'))} questions to train "
         f"on, {len(run.questions('held_out'))} held out")
