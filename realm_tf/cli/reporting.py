@@ -1,6 +1,5 @@
 """`realm report`: everything that a run's folder knows of itself, on one page."""
 
-import json
 import pathlib
 from typing import Any
 
@@ -11,6 +10,7 @@ from realm_tf.cli.run_folder import STAGES, WARM_START, RunFolder
 from realm_tf.errors import UserError
 from realm_tf.evaluation import curve_charts, metrics, page
 from realm_tf.evaluation.report import Stage
+from realm_tf.jsonl import read_rows
 from realm_tf.training.log import read_curves, read_examples
 
 _ANSWERS = 4  # shown of those that are right, and as many of the others
@@ -128,5 +128,4 @@ def _answers(run: RunFolder) -> list[dict[str, Any]]:
 def _lines(path: pathlib.Path) -> list[dict[str, Any]]:
   if not path.exists():
     return []
-  with open(path, encoding="utf-8") as file:
-    return [json.loads(line) for line in file]
+  return [row.fields for row in read_rows(path, "question and answers")]
