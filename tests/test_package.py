@@ -15,10 +15,10 @@ _PACKAGE = pathlib.Path(realm_tf.__file__).parent
 _ROOT = pathlib.Path(__file__).parents[1]
 
 # A module imports only from its own layer and those above it.
-_LAYERS = ("errors", "locks", "files", "folders", "versions", "progress", "assets",
-           "registry", "config", "native", "distribute", "text", "corpus", "datasets",
-           "examples", "models", "index", "refresh", "training", "diagnosis", "evaluation",
-           "report", "serving", "run", "cli")
+_LAYERS = ("errors", "locks", "files", "folders", "versions", "lines", "jsonl", "progress",
+           "assets", "registry", "config", "native", "distribute", "text", "corpus",
+           "datasets", "examples", "models", "index", "refresh", "training", "diagnosis",
+           "evaluation", "report", "serving", "run", "cli")
 
 
 def _layer(module: str) -> int:

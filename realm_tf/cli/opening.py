@@ -39,6 +39,11 @@ def define_strategy() -> None:
   flags.DEFINE_string("tpu_project", None, "The project of a TPU that has a name.")
 
 
+def define_strict() -> None:
+  flags.DEFINE_bool("strict", False, "Refuse a document whose text is empty or blank; by "
+                    "default it is passed over, counted and named.")
+
+
 def no_more(arguments: Sequence[str]) -> None:
   """Raises `UserError` where there are words besides flags."""
   if arguments:

@@ -1,17 +1,25 @@
 """Readers of documents. They stream, and say where a file is not what it should be."""
 
-import csv
 import dataclasses
-import gzip
+import itertools
 import json
 import pathlib
-import zlib
-from typing import Any, Iterator
+from typing import Any, Callable, Iterable, Iterator, Mapping
 
+from absl import logging
+
+from realm_tf import jsonl
+from realm_tf.corpus import tsv
 from realm_tf.errors import UserError
-from realm_tf.files import PathLike, read_json
+from realm_tf.files import PathLike
+from realm_tf.lines import COMPRESSED_SUFFIXES, read_lines
 
-_MAX_FIELD = 1 << 30  # csv's own limit, 128 KiB, is less than a long article
+_FIELDS = "id, title and text"
+_EXPECTED = (f"JSON lines with {_FIELDS} (.jsonl), DPR's tab-separated passages (.tsv) or a "
+             "JSON object of leads (.json)")
+_BLANK_SHOWN = 3
+
+_Lines = Iterable[tuple[int, str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,175 +30,167 @@ class Document:
   text: str
 
 
-def _lines(path: PathLike) -> Iterator[tuple[int, str]]:
-  """The numbered lines of a UTF-8 file, which may be compressed (.gz)."""
-  path = pathlib.Path(path)
-  opener = gzip.open if path.suffix == ".gz" else open
-  number = 0
-  try:
-    with opener(path, "rb") as file:
-      for number, line in enumerate(file, 1):
-        # A byte order mark is what Windows editors leave on the first line.
-        yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-  except UnicodeDecodeError as error:
-    raise UserError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line); "
-                    "expected a UTF-8 text file") from None
-  except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-    raise UserError(f"{path}: damaged gzip file after line {number} ({error})"
-                    ) from None
-  except OSError as error:
-    raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+class _Maker:
+  """Makes documents of fields: each id once, what has a blank text passed over."""
 
+  def __init__(self, path: PathLike, strict: bool):
+    self.path, self._strict = path, strict
+    self._places: dict[str, int | str] = {}
+    self._num_blank = 0
+    self._blank: list[str] = []  # the first few
 
-def _text(value: Any, field: str, where: str, *, blank: bool = False) -> str:
-  """`value` if it is a good string; the error names `where` and `field`."""
-  if value is None:
-    raise UserError(f"{where}: field '{field}' is missing; expected a string")
-  if not isinstance(value, str):
-    raise UserError(f"{where}: field '{field}' is {type(value).__name__}; "
-                    "expected a string")
-  if not blank and not value.strip():
-    raise UserError(f"{where}: field '{field}' is empty; expected some text")
-  try:
-    value.encode("utf-8")
-  except UnicodeEncodeError:
-    raise UserError(f"{where}: field '{field}' holds half a surrogate pair; "
-                    "expected valid Unicode") from None
-  return value
+  def make(self, place: int | str, fields: Mapping[str, Any], text: str = "text"
+           ) -> Iterator[Document]:
+    """Yields the document, if its text is not blank.
 
-
-class _Checked:
-  """Makes documents, and refuses an id seen before and a corpus of none."""
-
-  def __init__(self, path: PathLike):
-    self._path = path
-    self._seen: dict[str, str] = {}
-
-  def document(self, where: str, id: Any, title: Any, text: Any) -> Document:
-    id = str(id) if isinstance(id, int) and not isinstance(id, bool) else id
-    id = _text(id, "id", where)
-    if id in self._seen:
-      raise UserError(f"{where}: field 'id': '{id}' is there already, in "
-                      f"{self._seen[id]}; expected each id once")
-    self._seen[id] = where
-    title = "" if title is None else title
-    return Document(id, _text(title, "title", where, blank=True),
-                    _text(text, "text", where))
+    Args:
+      place: number of the line, or name of the entry, where it stands.
+      fields: of the document.
+      text: the name of the field that holds the text.
+    """
+    where = self._where(place)
+    name = jsonl.id_field(fields, where)
+    if name in self._places:
+      raise UserError(f"{where}: field 'id': {jsonl.shown(name)} is there already, in "
+                      f"{self._where(self._places[name])}; expected each id once")
+    self._places[name] = place
+    title = "" if fields.get("title") is None else jsonl.text_field(fields, "title", where)
+    body = jsonl.text_field(fields, text, where)
+    if not jsonl.is_blank(body):
+      yield Document(name, title, body)
+    elif self._strict:
+      raise UserError(f"{where}: field '{text}' is empty or blank; expected some text")
+    else:
+      self._num_blank += 1
+      if self._num_blank <= _BLANK_SHOWN:
+        self._blank.append(f"{jsonl.shown(name)} ({self._of(place)})")
 
   def finish(self) -> None:
-    if not self._seen:
-      raise UserError(f"{self._path}: an empty corpus; expected at least one document")
+    """Says how many were passed over; refuses a corpus of none."""
+    total, more = len(self._places), self._num_blank - len(self._blank)
+    named = ", ".join(self._blank) + (f" and {more} more" if more else "")
+    if self._num_blank == total:
+      blank = f": the text of {named} is blank" if total else ""
+      raise UserError(f"{self.path}: an empty corpus{blank}; expected at least one document "
+                      "with text")
+    if self._num_blank:
+      logging.warning("%s: %d of %d documents passed over, for their text is empty or blank: "
+                      "%s; --strict refuses them", self.path, self._num_blank, total, named)
+
+  def _where(self, place: int | str) -> str:
+    return (f"{self.path}:{place}" if isinstance(place, int)
+            else f"{self.path}: {self._of(place)}")
+
+  def _of(self, place: int | str) -> str:
+    return f"line {place}" if isinstance(place, int) else f"entry {jsonl.shown(place)}"
 
 
-def read_jsonl(path: PathLike) -> Iterator[Document]:
+def read_documents(path: PathLike, strict: bool = False) -> Iterator[Document]:
+  """Reads documents of any kind known here: told by their first line and the file's name.
+
+  A document whose text is blank (see `jsonl.is_blank`) is passed over; how many there were,
+  and which were the first, is logged at the end.
+
+  Args:
+    path: of the file, which may be compressed, and may be a pipe.
+    strict: refuse a blank text instead.
+
+  Raises:
+    UserError: as the readers do, or where the kind of the file is not known.
+  """
+  numbered = read_lines(path, _EXPECTED)
+  first = next((line for line in numbered if line[1].strip()), (0, ""))
+  yield from _make(_parser(pathlib.Path(path), first[1]), itertools.chain([first], numbered),
+                   path, strict)
+
+
+def read_jsonl(path: PathLike, strict: bool = False) -> Iterator[Document]:
   """Reads one JSON object per line: `id`, `text`, and `title`, which may be missing.
 
-  Blank lines are passed over; a path that ends in .gz is decompressed.
+  Blank lines are passed over; blank texts are as in `read_documents`.
 
   Raises:
     UserError: names file, line and field.
   """
-  checked = _Checked(path)
-  for number, line in _lines(path):
-    if not line.strip():
-      continue
-    where = f"{path}:{number}"
-    try:
-      value = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-      raise UserError(f"{where}: not valid JSON ({error}); expected one object with "
-                      "id, title and text per line") from None
-    if not isinstance(value, dict):
-      raise UserError(f"{where}: JSON {type(value).__name__}; expected an object with "
-                      "id, title and text")
-    yield checked.document(where, value.get("id"), value.get("title"),
-                           value.get("text"))
-  checked.finish()
+  return _make(_jsonl, read_lines(path, f"JSON lines with {_FIELDS}"), path, strict)
 
 
-def read_tsv(path: PathLike) -> Iterator[Document]:
+def read_tsv(path: PathLike, strict: bool = False) -> Iterator[Document]:
   """Reads DPR's passages: tab-separated `id`, `text`, `title` under a header line.
 
+  Quotes are read as `corpus.tsv` says; blank texts are as in `read_documents`.
+
   Raises:
     UserError: names file, line and field.
   """
-  csv.field_size_limit(_MAX_FIELD)
-  checked = _Checked(path)
-  rows = csv.reader((line for _, line in _lines(path)), delimiter="\t")
-  try:
-    header = next(rows, None)
-    if header is None:
-      checked.finish()
-    if header != ["id", "text", "title"]:
-      raise UserError(f"{path}:1: header {header}; expected id, text and title, "
-                      "separated by tabs")
-    for row in rows:
-      where = f"{path}:{rows.line_num}"
-      if not row:
-        continue
-      if len(row) != 3:
-        raise UserError(f"{where}: {len(row)} fields; expected id, text and title, "
-                        "separated by tabs")
-      yield checked.document(where, row[0], row[2], row[1])
-  except csv.Error as error:
-    raise UserError(f"{path}:{rows.line_num}: not tab-separated values ({error})"
-                    ) from None
-  checked.finish()
+  return _make(_tsv, read_lines(path, "DPR's tab-separated passages"), path, strict)
 
 
-def read_wikipedia_leads(path: PathLike) -> Iterator[Document]:
+def read_wikipedia_leads(path: PathLike, strict: bool = False) -> Iterator[Document]:
   """Reads a JSON object from titles to `{"title": ..., "extract": ...}`.
 
   Raises:
     UserError: names file, entry and field.
   """
-  leads = read_json(path)
-  if not isinstance(leads, dict):
-    raise UserError(f"{path}: JSON {type(leads).__name__}; expected an object from "
-                    "titles to leads")
-  checked = _Checked(path)
-  for key, lead in leads.items():
-    where = f"{path}: entry '{key}'"
-    if not isinstance(lead, dict):
-      raise UserError(f"{where}: {type(lead).__name__}; expected an object with title "
-                      "and extract")
-    if "extract" not in lead:
-      raise UserError(f"{where}: field 'extract' is missing; expected a string")
-    text = _text(lead["extract"], "extract", where)
-    yield checked.document(where, key, lead.get("title", key), text)
-  checked.finish()
+  return _make(_leads, read_lines(path, "a JSON object of leads"), path, strict)
 
 
-def _first_line(path: PathLike) -> str:
-  for _, line in _lines(path):
-    if line.strip():
-      return line
-  raise UserError(f"{path}: an empty corpus; expected at least one document")
-
-
-def read_documents(path: PathLike) -> Iterator[Document]:
-  """Reads documents of any kind known here: by the file's name, else by its start.
+def read_ids(path: PathLike) -> list[str]:
+  """Reads ids of documents, one per line, without the white space around them.
 
   Raises:
-    UserError: as the readers do, or where the kind of the file is not known.
+    UserError: as `lines.read_lines`.
   """
-  path = pathlib.Path(path)
-  suffixes = [suffix for suffix in path.suffixes[-2:] if suffix != ".gz"]
-  by_suffix = {".jsonl": read_jsonl, ".ndjson": read_jsonl, ".tsv": read_tsv}
-  reader = by_suffix.get(suffixes[-1]) if suffixes else None
-  if reader is not None:
-    return reader(path)
-  first = _first_line(path)
-  if first.split("\t") == ["id", "text", "title\n"]:
-    return read_tsv(path)
+  ids = (line.strip() for _, line in read_lines(path, "one document id per line"))
+  return [name for name in ids if name]
+
+
+def _make(parse: Callable[[_Lines, _Maker], Iterator[Document]], numbered: _Lines,
+          path: PathLike, strict: bool) -> Iterator[Document]:
+  maker = _Maker(path, strict)
+  yield from parse(numbered, maker)
+  maker.finish()
+
+
+def _parser(path: pathlib.Path, first: str) -> Callable[[_Lines, _Maker], Iterator[Document]]:
+  """What reads a file whose first line, of those that are not blank, is `first`."""
+  suffix = next((suffix for suffix in reversed(path.suffixes)
+                 if suffix.lower() not in COMPRESSED_SUFFIXES), "").lower()
+  start = first.lstrip()
+  if tsv.is_header(first) or suffix == ".tsv":
+    return _tsv
+  if suffix in (".jsonl", ".ndjson") or start.startswith("[") or not start:
+    return _jsonl
+  if start.startswith("{"):
+    return _leads if _begins_leads(start) else _jsonl
+  hint = "; its first line is not DPR's header, id, text and title" if "\t" in start else ""
+  raise UserError(f"{path}: not a kind of file known here; expected {_EXPECTED}{hint}")
+
+
+def _begins_leads(first: str) -> bool:
+  """Whether a line that begins an object is not one document."""
   try:
-    start = json.loads(first)
-  except json.JSONDecodeError:
-    if first.lstrip().startswith("{") and path.suffix != ".gz":
-      return read_wikipedia_leads(path)
-    raise UserError(
-        f"{path}: not a kind of file known here; expected JSON lines (.jsonl), DPR's "
-        "tab-separated passages (.tsv) or a JSON object of leads (.json)") from None
-  if isinstance(start, dict) and not any(isinstance(v, dict) for v in start.values()):
-    return read_jsonl(path)
-  return read_wikipedia_leads(path)
+    return all(isinstance(value, dict) for value in json.loads(first).values())
+  except (ValueError, RecursionError):
+    return True
+
+
+def _jsonl(numbered: _Lines, maker: _Maker) -> Iterator[Document]:
+  for row in jsonl.parse_rows(numbered, maker.path, _FIELDS):
+    yield from maker.make(row.number, row.fields)
+
+
+def _tsv(numbered: _Lines, maker: _Maker) -> Iterator[Document]:
+  for number, values in tsv.read_records(numbered, maker.path):
+    yield from maker.make(number, dict(zip(tsv.HEADER, values)))
+
+
+def _leads(numbered: _Lines, maker: _Maker) -> Iterator[Document]:
+  lines = f"or lines each with {_FIELDS}, which `jq -c .` makes"
+  leads = jsonl.parse_object("".join(line for _, line in numbered), str(maker.path),
+                             f"an object from titles to leads, {lines}")
+  for key, lead in leads.items():
+    if not isinstance(lead, dict):
+      raise UserError(f"{maker.path}: entry {jsonl.shown(key)}: {type(lead).__name__}; "
+                      f"expected an object with title and extract, {lines}")
+    yield from maker.make(key, {"title": key, **lead, "id": key}, "extract")

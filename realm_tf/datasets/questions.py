@@ -4,14 +4,22 @@ import dataclasses
 import gzip
 import json
 import os
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from absl import logging
 
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike, new_file
+from realm_tf.jsonl import (
+  Row,
+  checked_text,
+  id_field,
+  is_blank,
+  read_rows,
+  shown,
+  text_field,
+)
 from realm_tf.text.patterns import are_patterns, compile_pattern
 
 
@@ -27,31 +35,38 @@ class Question:
   regex: bool = False
 
 
-def read_questions(path: PathLike) -> list[Question]:
-  """Reads JSON lines (plain or .gz), each with `question` and `answer`.
+def read_questions(path: PathLike, answered: bool = True) -> list[Question]:
+  """Reads JSON lines (plain or compressed), each with `question` and `answer`.
 
   `answer` is a string or a list of strings. Optional: `id` (default: the line number)
   and `regex`. Where no line says `regex`, it is told from the data set: see
   `patterns.are_patterns`. A published pattern that is malformed matches nothing, as in
   ORQA's evaluation, and is left out with a warning.
+
+  Args:
+    path: of the file.
+    answered: without it, answers are not looked at, and no question has any.
+
+  Raises:
+    UserError: names file, line and field.
   """
   questions: list[Question] = []
   lines: dict[str, int] = {}
   told = False
-  for number, line in _lines(path):
-    question, said = _parse(line, f"{path}, line {number}", str(number))
-    told = told or said
+  for row in read_rows(path, "question and answer" if answered else "question"):
+    question = _parse(row, answered)
+    told = told or "regex" in row.fields
     if question.id in lines:
-      raise UserError(f"{path}, line {number}: field 'id': {question.id!r} stands in "
-                      f"line {lines[question.id]} already, expected another")
-    lines[question.id] = number
+      raise UserError(f"{row.where}: field 'id': {shown(question.id)} is there already, in "
+                      f"line {lines[question.id]}; expected each id once")
+    lines[question.id] = row.number
     questions.append(question)
   if not questions:
-    raise UserError(f"{path}: no questions in it, expected one JSON object per line")
+    raise UserError(f"{path}: no questions in it; expected one JSON object per line")
   name = os.path.basename(path)
   if not told and are_patterns(name, [question.answers for question in questions]):
     logging.info("%s: its answers are read as regular expressions", path)
-    return [_with_patterns(question, f"{path}, line {lines[question.id]}")
+    return [_with_patterns(question, f"{path}:{lines[question.id]}")
             for question in questions]
   return questions
 
@@ -84,71 +99,41 @@ def write_questions(path: PathLike, questions: Iterable[Question]) -> None:
       out.close()
 
 
-def read_lines(path: PathLike) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
-  """Number, bytes and JSON object of each line that is not empty (plain or .gz)."""
-  for number, line in _lines(path):
-    yield number, line, _decode(line, f"{path}, line {number}")
+def checked_question(value: Any, what: str) -> str:
+  """`value`, if it can be asked: valid text that is not blank; `what` begins the error."""
+  question = checked_text(value, what)
+  if is_blank(question):
+    raise UserError(f"{what} is empty or blank; expected a question")
+  return question
 
 
-def _lines(path: PathLike) -> Iterator[tuple[int, bytes]]:
-  open_file = gzip.open if str(path).endswith(".gz") else open
-  try:
-    with open_file(path, "rb") as file:
-      for number, line in enumerate(file, start=1):
-        if line.strip():
-          yield number, line
-  except FileNotFoundError:
-    raise UserError(f"{path}: no such file") from None
-  except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-    raise UserError(f"{path}: damaged gzip file ({error})") from None
-  except OSError as error:
-    raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+def _parse(row: Row, answered: bool) -> Question:
+  question = checked_question(text_field(row.fields, "question", row.where),
+                              f"{row.where}: field 'question'")
+  name = id_field(row.fields, row.where) if "id" in row.fields else str(row.number)
+  if not answered:
+    return Question(name, question, ())
+  regex = row.fields.get("regex", False)
+  if not isinstance(regex, bool):
+    raise UserError(f"{row.where}: field 'regex' is {type(regex).__name__}; expected true or "
+                    "false")
+  answers = _answers(row)
+  if regex:
+    _check_patterns(answers, row.where)
+  return Question(name, question, answers, regex)
 
 
-def _parse(line: bytes, where: str, default_id: str) -> tuple[Question, bool]:
-  """The question, and whether the line says if its answers are patterns."""
-  row = _decode(line, where)
-  question = _text(row.get("question"), f"{where}: field 'question'")
-  answers = row.get("answer")
+def _answers(row: Row) -> tuple[str, ...]:
+  answers = row.fields.get("answer")
   if isinstance(answers, str):
     answers = [answers]
-  if not isinstance(answers, list) or not answers:
-    raise UserError(f"{where}: field 'answer': expected a text or a list of texts "
-                    f"that is not empty, not {json.dumps(answers)}")
-  answers = tuple(_text(answer, f"{where}: field 'answer'") for answer in answers)
-  name = row.get("id", default_id)
-  if isinstance(name, int) and not isinstance(name, bool):
-    name = str(name)
-  name = _text(name, f"{where}: field 'id'")
-  regex = row.get("regex", False)
-  if not isinstance(regex, bool):
-    raise UserError(f"{where}: field 'regex': expected true or false, not {regex!r}")
-  if regex:
-    _check_patterns(answers, where)
-  return Question(name, question, answers, regex), "regex" in row
-
-
-def _decode(line: bytes, where: str) -> dict[str, Any]:
-  try:
-    row = json.loads(line.decode("utf-8-sig"))
-  except UnicodeDecodeError as error:
-    raise UserError(f"{where}: not UTF-8 at byte {error.start} of the line") from None
-  except (json.JSONDecodeError, RecursionError) as error:
-    raise UserError(f"{where}: not valid JSON ({error})") from None
-  if not isinstance(row, dict):
-    raise UserError(f"{where}: expected a JSON object with 'question' and 'answer'")
-  return row
-
-
-def _text(value: Any, where: str) -> str:
-  if not isinstance(value, str) or not value.strip():
-    raise UserError(f"{where}: expected a text that is not empty, "
-                    f"not {json.dumps(value)}")
-  try:
-    value.encode("utf-8")
-  except UnicodeEncodeError:  # JSON may spell half a surrogate pair
-    raise UserError(f"{where}: {value!a} is not valid Unicode text") from None
-  return value
+  elif not isinstance(answers, list):  # one that is missing, or of another type
+    text_field(row.fields, "answer", row.where)
+  what = f"{row.where}: field 'answer'"
+  if not answers or not all(checked_text(answer, what).strip() for answer in answers):
+    raise UserError(f"{what} holds nothing, or an empty text; expected a text or a list of "
+                    "texts")
+  return tuple(answers)
 
 
 def _check_patterns(answers: tuple[str, ...], where: str) -> None:

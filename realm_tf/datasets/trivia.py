@@ -10,6 +10,7 @@ import math
 import pathlib
 import re
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import yaml
 
@@ -17,6 +18,8 @@ from realm_tf.datasets.questions import Question
 from realm_tf.errors import UserError
 from realm_tf.evaluation import metrics
 from realm_tf.files import PathLike
+from realm_tf.jsonl import checked_text, shown
+from realm_tf.lines import read_text
 
 _HEADER = frozenset({"AUTHOR", "DESCRIPTION", "CONFIG"})
 
@@ -84,34 +87,45 @@ def split(
 
 
 def _entries(path: pathlib.Path) -> Iterable[tuple[str, tuple[str, ...]]]:
-  # BaseLoader builds nothing but text, lists and mappings: as safe as safe_load,
-  # and an answer such as `Yes`, `007` or `1e3` stays as it was written.
-  try:
-    rows = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-  except UnicodeDecodeError as error:
-    raise UserError(f"{path}: not UTF-8 at byte {error.start}") from None
-  except yaml.YAMLError as error:
-    mark = getattr(error, "problem_mark", None)
-    line = f", line {mark.line + 1}" if mark else ""
-    problem = getattr(error, "problem", None) or "damaged"
-    raise UserError(f"{path}{line}: not valid YAML ({problem})") from None
+  rows = _load(path)
   if not isinstance(rows, dict):
     raise UserError(f"{path}: expected a mapping from questions to lists of answers")
   for question, answers in rows.items():
     if question not in _HEADER:
-      yield _clean_question(question), _clean_answers(answers, path, question)
+      where = f"{path}: question {shown(question)}"
+      yield (_clean_question(checked_text(question, where)),
+             _clean_answers(answers, where))
+
+
+def _load(path: pathlib.Path) -> Any:
+  text = read_text(path, "a list of trivia in YAML")
+  # BaseLoader builds nothing but text, lists and mappings: as safe as safe_load,
+  # and an answer such as `Yes`, `007` or `1e3` stays as it was written.
+  try:
+    return yaml.load(text, Loader=yaml.BaseLoader)
+  except yaml.MarkedYAMLError as error:
+    place = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else path
+    raise UserError(f"{place}: not valid YAML ({error.problem})") from None
+  except yaml.reader.ReaderError as error:
+    line = text.count("\n", 0, error.position) + 1
+    raise UserError(f"{path}:{line}: not valid YAML (a character that it forbids, "
+                    f"{shown(chr(error.character))})") from None
+  except (ValueError, OverflowError):  # "\UFFFFFFFF", which the library does not check
+    raise UserError(f"{path}: not valid YAML (a character beyond Unicode)") from None
+  except RecursionError:
+    raise UserError(f"{path}: not valid YAML (nested too deep)") from None
 
 
 def _clean_question(text: str) -> str:
   return re.sub(r"\?\s*:$", "?", " ".join(text.split()))
 
 
-def _clean_answers(
-    answers: object, path: pathlib.Path, question: str) -> tuple[str, ...]:
+def _clean_answers(answers: object, where: str) -> tuple[str, ...]:
   answers = [answers] if isinstance(answers, str) else answers
-  if not isinstance(answers, list) or not all(isinstance(a, str) for a in answers):
-    raise UserError(f"{path}: question {question!r}: expected a list of answers")
-  stripped = (" ".join(answer.split()) for answer in answers)
+  if not isinstance(answers, list):
+    raise UserError(f"{where}: expected a list of answers")
+  stripped = (" ".join(checked_text(answer, f"{where}: an answer").split())
+              for answer in answers)
   return tuple(dict.fromkeys(answer for answer in stripped if answer))
 
 

@@ -4,17 +4,16 @@ Source: google-research/language, `orqa` (Lee et al. 2019, arXiv 1906.00300).
 """
 
 import contextlib
-import json
 import pathlib
 from typing import Any, Mapping, Sequence
 
 import tensorflow as tf
 
 from realm_tf import files
-from realm_tf.datasets.questions import Question, read_lines
-from realm_tf.errors import UserError
+from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import metrics
 from realm_tf.files import PathLike
+from realm_tf.jsonl import read_rows, text_field
 
 _BUCKETS, _PARTS = 100000, 10
 
@@ -39,32 +38,31 @@ def resplit(source: PathLike, name: str, folder: PathLike) -> dict[str, int]:
   Lines stay as they are, in their order. Returns how many went where.
   """
   lines, questions = [], []
-  for number, line, row in read_lines(source):
-    if not isinstance(row.get("question"), str):
-      raise UserError(f"{source}, line {number}: field 'question': expected a text")
-    lines.append(line)
-    questions.append(row["question"])
-  parts: dict[str, list[bytes]] = {"train": [], "dev": []}
+  for row in read_rows(source, "question"):
+    lines.append(row.line)
+    questions.append(text_field(row.fields, "question", row.where))
+  parts: dict[str, list[str]] = {"train": [], "dev": []}
   for line, held_out in zip(lines, is_held_out(questions)):
-    parts["dev" if held_out else "train"].append(line.rstrip(b"\r\n") + b"\n")
+    parts["dev" if held_out else "train"].append(line.strip("\ufeff\r\n") + "\n")
   with contextlib.ExitStack() as opened:  # both are on the disk before one is in its place
     for part, path in resplit_paths(name, folder).items():
-      file = opened.enter_context(files.new_file(path))
-      file.write(b"".join(parts[part]))
+      file = opened.enter_context(files.new_file(path, "w"))
+      file.writelines(parts[part])
       file.flush()
   return {part: len(chosen) for part, chosen in parts.items()}
 
 
 def read_predictions(path: PathLike) -> dict[str, str]:
-  """JSON lines with `question` and `prediction`: question -> prediction."""
-  predictions = {}
-  for number, _, row in read_lines(path):
-    question, prediction = row.get("question"), row.get("prediction")
-    if not isinstance(question, str) or not isinstance(prediction, str):
-      raise UserError(f"{path}, line {number}: expected the fields 'question' and "
-                      f"'prediction', both texts, not {json.dumps(row)[:80]}")
-    predictions[question] = prediction
-  return predictions
+  """JSON lines with `question` and `prediction`: question -> prediction.
+
+  Of two with the same question the last counts, as in ORQA's script.
+
+  Raises:
+    UserError: names file, line and field.
+  """
+  return {text_field(row.fields, "question", row.where):
+          text_field(row.fields, "prediction", row.where)
+          for row in read_rows(path, "question and prediction")}
 
 
 def score_predictions(questions: Sequence[Question], predictions: Mapping[str, str]

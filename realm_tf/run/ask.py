@@ -7,44 +7,38 @@ from typing import Any, Sequence
 import tensorflow as tf
 
 from realm_tf import files
-from realm_tf.errors import UserError
+from realm_tf.datasets.questions import checked_question, read_questions
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.report.terminal import mark_answer
 from realm_tf.run.folder import Run
 from realm_tf.serving import export as serving
 
 
-def predict(run: Run, source: files.PathLike, target: files.PathLike) -> None:
-  """Answers a JSONL file of questions, written whole or not at all."""
-  questions = _read(source)
+def predict(run: Run, source: files.PathLike, target: files.PathLike,
+            passages: int | None = None) -> None:
+  """Answers a JSONL file of questions, written whole or not at all.
+
+  Args:
+    run: whose newest model answers.
+    source: read as `evaluate` reads it; answers need not be there.
+    target: JSON lines: the questions' `id` and text, prediction, score, passages.
+    passages: how many, best first, the lines list; as many as are read where None.
+  """
+  questions = read_questions(source, answered=False)
   answerer = run.answerer(run.newest_stage())
+  listed = min(passages or answerer.read_blocks, run.corpus.num_blocks)
   records = evaluation.predict(
-      answerer, questions, batch_size=run.config.evaluate.batch_size,
-      passages=answerer.read_blocks)
+      answerer, [question.question for question in questions],
+      batch_size=run.config.evaluate.batch_size, passages=listed)
   with files.new_file(target, "w") as file:
-    for record in records:
+    for question, record in zip(questions, records, strict=True):
+      record = {"id": question.id, **record, "passages": record["passages"][:listed]}
       file.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-
-def _read(path: files.PathLike) -> list[str]:
-  questions = []
-  try:
-    with open(path, encoding="utf-8") as file:
-      for number, line in enumerate(file, 1):
-        try:
-          questions.append(json.loads(line)["question"])
-        except (json.JSONDecodeError, KeyError, TypeError):
-          raise UserError(f"{path}, line {number}: expected a JSON object with the "
-                          "field 'question'") from None
-  except UnicodeDecodeError as error:
-    raise UserError(f"{path}: not UTF-8 (byte {error.start})") from None
-  if not questions:
-    raise UserError(f"{path}: no questions in it")
-  return questions
 
 
 def ask_run(run: Run, questions: Sequence[str], as_json: bool) -> None:
   """Answers by the newest model of a run."""
+  _check(questions)
   show(questions, run.answerer(run.newest_stage()).answer(tf.constant(list(questions)))
        ._asdict(), as_json)
 
@@ -52,8 +46,14 @@ def ask_run(run: Run, questions: Sequence[str], as_json: bool) -> None:
 def ask_export(folder: files.PathLike, questions: Sequence[str], as_json: bool
                ) -> list[dict[str, Any]]:
   """Answers by an exported SavedModel; returns what it prints."""
+  _check(questions)
   model = serving.load(folder)  # held: its functions do not keep its variables
   return show(questions, model.answer(tf.constant(list(questions))), as_json)
+
+
+def _check(questions: Sequence[str]) -> None:
+  for number, question in enumerate(questions, 1):
+    checked_question(question, f"question {number}")
 
 
 def show(questions: Sequence[str], answers: dict[str, tf.Tensor], as_json: bool

@@ -18,12 +18,15 @@ from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.text.salient import tagger
 
 
-def add(run: Run, source: files.PathLike) -> str:
-  """Adds documents, or replaces those of the same id; says what was done."""
+def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
+  """Adds documents, or replaces those of the same id; says what was done.
+
+  Documents with a blank text are passed over, or refused where `strict`.
+  """
   seen: list[str] = []
 
   def documents() -> Iterator[Document]:
-    for document in read_documents(source):
+    for document in read_documents(source, strict):
       seen.append(document.id)
       yield document
 

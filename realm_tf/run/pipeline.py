@@ -16,11 +16,14 @@ from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.report import report, stage_rows
 
 
-def whole_run(run: Run) -> None:
-  """Makes what is not there yet; prints the table of stages and asks the export."""
+def whole_run(run: Run, strict: bool = False) -> None:
+  """Makes what is not there yet; prints the table of stages and asks the export.
+
+  `strict` is that of `stages.corpus`.
+  """
   started = time.monotonic()
   _say("corpus")
-  stages.corpus(run)
+  stages.corpus(run, strict)
   corpus = run.corpus
   if run.config.pretrain.steps:
     stages.check_candidates(run)  # now, and not when ICT is done

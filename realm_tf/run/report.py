@@ -1,6 +1,5 @@
 """`realm report`: everything that a run's folder knows of itself, on one page."""
 
-import json
 import pathlib
 from typing import Any
 
@@ -8,6 +7,7 @@ from realm_tf import config as config_lib
 from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.evaluation import metrics
+from realm_tf.jsonl import read_rows
 from realm_tf.report import curves, page
 from realm_tf.report.tables import Stage
 from realm_tf.run import history
@@ -129,5 +129,4 @@ def _answers(run: Run) -> list[dict[str, Any]]:
 def _lines(path: pathlib.Path) -> list[dict[str, Any]]:
   if not path.exists():
     return []
-  with open(path, encoding="utf-8") as file:
-    return [json.loads(line) for line in file]
+  return [row.fields for row in read_rows(path, "question and answers")]

@@ -36,20 +36,23 @@ from realm_tf.training.pretrain import train_pretrain
 from realm_tf.training.reading import train_reading
 
 
-def _alone(stage: Callable[[Run], None]) -> Callable[[Run], None]:
+def _alone(stage: Callable[..., None]) -> Callable[..., None]:
   """A stage beside which no other process changes the run."""
   @functools.wraps(stage)
-  def holding(run: Run) -> None:
+  def holding(run: Run, *arguments: Any) -> None:
     with run.at_work(stage.__name__):
       if stage.__name__ in STAGES:
         folders.check(run.path / stage.__name__ / "model", MODEL)  # not after hours only
-      stage(run)
+      stage(run, *arguments)
   return holding
 
 
 @_alone
-def corpus(run: Run) -> None:
-  """Fetches what the config names, writes the block store, makes the questions."""
+def corpus(run: Run, strict: bool = False) -> None:
+  """Fetches what the config names, writes the block store, makes the questions.
+
+  Documents with a blank text are passed over, or refused where `strict`.
+  """
   config = run.config
   if config.assets:
     assets.fetch(config.assets, config.data)
@@ -58,8 +61,9 @@ def corpus(run: Run) -> None:
   if not (run.path / "corpus" / MANIFEST).exists():
     limits.check_weights(config)
     tokenizer = Tokenizer.from_file(pathlib.Path(config.retriever.weights) / "vocab.txt")
-    blocks = split_blocks(read_documents(config.corpus.source), tokenizer,
-                          config.corpus.max_block_tokens, tagger(config.corpus.tagger))
+    documents = read_documents(config.corpus.source, strict)
+    blocks = split_blocks(documents, tokenizer, config.corpus.max_block_tokens,
+                          tagger(config.corpus.tagger))
     write_store(run.path / "corpus", blocks, tokenizer=tokenizer,
                 max_tokens=config.corpus.max_block_tokens, source=config.corpus.source)
   if config.trivia and not (run.path / "questions").exists():

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from realm_tf.files import new_file
+from realm_tf.jsonl import read_rows
 
 
 class Window(tf.train.experimental.PythonState):
@@ -116,5 +117,4 @@ def read_examples(path: pathlib.Path) -> list[dict[str, Any]]:
   """Reads an `examples.jsonl`, by step; empty if there is none yet."""
   if not path.exists():
     return []
-  with open(path, encoding="utf-8") as file:
-    return [json.loads(line) for line in file]
+  return [row.fields for row in read_rows(path, "a field step")]

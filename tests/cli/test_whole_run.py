@@ -1,5 +1,6 @@
 """All stages on a tiny corpus through the command line, and the bad input it meets."""
 
+import gzip
 import json
 import os
 import pathlib
@@ -221,6 +222,31 @@ def test_ask_and_predict(run, tmp_path):
   assert json.loads((tmp_path / "a.jsonl").read_text())["prediction"] == record["answer"]
 
 
+def test_predict_reads_what_evaluate_reads_and_says_the_ids(run, world, tmp_path):
+  folder, _ = run
+  lines = (world / "held_out.jsonl").read_bytes().splitlines(keepends=True)
+  lines[0] = lines[0].replace(b'{"question"', b'{"id": "first", "question"')
+  (tmp_path / "q.jsonl.gz").write_bytes(gzip.compress(b"\n".join(
+      [b"\xef\xbb\xbf", *lines, b'{"question": "what is the capital of france?"}'])))
+  done = realm("predict", f"--workdir={folder}", f"--questions={tmp_path}/q.jsonl.gz",
+               f"--output={tmp_path}/a.jsonl", "--passages=100")
+  assert done.returncode == 0, done.stderr
+  found = [json.loads(line) for line in (tmp_path / "a.jsonl").open()]
+  evaluated = [json.loads(line) for line in
+               (folder / "evaluation" / "finetune.predictions.jsonl").open()]
+  assert [one["id"] for one in found] == ["first", "4", "6", "8", "10"]
+  assert ([(one["question"], one["prediction"]) for one in found[:-1]]
+          == [(one["question"], one["prediction"]) for one in evaluated])
+  blocks = Run.existing(folder).corpus.num_blocks
+  for one in found:
+    assert len({passage["row"] for passage in one["passages"]}) == blocks < 100
+  done = realm("predict", f"--workdir={folder}", f"--questions={tmp_path}/q.jsonl.gz",
+               f"--output={tmp_path}/b.jsonl", "--passages=1")
+  assert done.returncode == 0, done.stderr
+  assert [json.loads(line) for line in (tmp_path / "b.jsonl").open()] == [
+      {**one, "passages": one["passages"][:1]} for one in found]
+
+
 # Bad input: exit code 2, one line that names the place, nothing lost.
 
 _BAD = {
@@ -262,6 +288,22 @@ def test_bad_documents_are_one_line(world, tmp_path, case):
   assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
   assert "documents.jsonl" in done.stderr and named in done.stderr
   assert not (tmp_path / "run" / "corpus").exists()
+
+
+def test_a_blank_document_is_passed_over_or_refused(world, tmp_path):
+  blank = {"id": "blank", "title": "Nothing", "text": "\u200b\u00a0"}
+  source = _lines(tmp_path / "documents.jsonl", [vars(tiny.documents()[0]), blank])
+  flags = [f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+           f"--config.corpus.source={source}"]
+  for command in ("corpus", "run"):
+    done = realm(command, *flags, "--strict")
+    assert done.returncode == 2 and f"{source}:2: field 'text' is empty" in done.stderr
+    assert not (tmp_path / "run" / "corpus").exists()
+  done = realm("corpus", *flags)
+  assert done.returncode == 0, done.stderr
+  assert f"{source}: 1 of 2 documents passed over" in done.stderr
+  assert "'blank' (line 2)" in done.stderr
+  assert set(Run.existing(tmp_path / "run").corpus.document_ids) == {"odd"}
 
 
 def test_another_config_in_the_same_folder_is_refused(run, world):

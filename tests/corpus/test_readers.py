@@ -1,5 +1,9 @@
+import bz2
+import csv
 import gzip
 import json
+import os
+import threading
 
 import pytest
 
@@ -31,17 +35,27 @@ def test_jsonl(tmp_path, read):
 
 @pytest.mark.parametrize("line, message", [
     ('{"id": "3", "title": "t"}', "field 'text' is missing"),
-    ('{"id": "3", "text": ""}', "field 'text' is empty"),
-    ('{"id": "3", "text": " \\n"}', "field 'text' is empty"),
     ('{"id": "3", "text": 5}', "field 'text' is int"),
     ('{"id": "3", "text": null}', "field 'text' is missing"),
+    ('{"_id": "3", "text": "x"}', "field 'id' is missing .rename '_id' to 'id'."),
+    ('{"id": "3", "contents": "x"}', "field 'text' is missing .rename 'contents' to 'text'."),
+    ('{"id": "3", "content": "x"}', "field 'text' is missing .rename 'content' to 'text'."),
+    ('{"id": "3", "Text": "x"}', "field 'text' is missing .rename 'Text' to 'text'."),
+    ('{"id": "\\u200b", "text": "x"}', "field 'id' is empty or blank"),
+    ('{"id": "3", "title": NaN, "text": "x"}', "field 'title' is float"),
+    ('{"id": "3", "text": "x", "text": "y"}', "field 'text' is there twice"),
     ('{"text": "x"}', "field 'id' is missing"),
     ('{"id": "3", "title": [], "text": "x"}', "field 'title' is list"),
     ('{"id": "1", "text": "x"}', "field 'id': '1' is there already, in .*:1"),
     ('{"id": "3", "text": "\\ud800"}', "field 'text' holds half a surrogate"),
     ('{"id": "3", ', "not valid JSON"),
     ("[" * 100_000, "not valid JSON"),
-    ("[1]", "JSON list"),
+    ("[1]", "JSON list; expected one object per line, with id, title and text: `jq -c"),
+    ("{", "not valid JSON .* an object that goes on in the next line, which `jq -c .`"),
+    ("[", "not valid JSON .* an array that goes on .* line, which `jq -c '.\\[\\]'`"),
+    ("3\ttext\ttitle", "not valid JSON .* looks like values separated by tabs"),
+    ('{"id": %s, "text": "x"}' % ("1" * 5000), "not valid JSON .a number too long"),
+    ("null", "JSON null"),
     (b'{"id": "3", "text": "\xff"}', "not UTF-8"),
 ])
 def test_a_bad_line_is_named(tmp_path, line, message):
@@ -98,7 +112,6 @@ def test_tsv(tmp_path):
 @pytest.mark.parametrize("content, message", [
     ("id\ttext\n", ":1: header"),
     ("id\ttext\ttitle\n1\tx\n", ":2: 2 fields"),
-    ("id\ttext\ttitle\n1\t \tt\n", ":2: field 'text' is empty"),
     ("id\ttext\ttitle\n1\tx\tt\n1\tx\tt\n", ":3: field 'id'"),
 ])
 def test_bad_tsv(tmp_path, content, message):
@@ -117,7 +130,6 @@ def test_wikipedia_leads(tmp_path, indent):
 
 @pytest.mark.parametrize("lead, message", [
     ({"title": "x"}, "entry 'x': field 'extract' is missing"),
-    ({"extract": ""}, "entry 'x': field 'extract' is empty"),
     ("text", "entry 'x': str"),
 ])
 def test_bad_leads(tmp_path, lead, message):
@@ -129,3 +141,101 @@ def test_bad_leads(tmp_path, lead, message):
 def test_an_unknown_kind_of_file(tmp_path):
   with pytest.raises(UserError, match="not a kind of file known here"):
     list(readers.read_documents(_write(tmp_path / "a.txt", "Some text.\n")))
+  with pytest.raises(UserError, match="its first line is not DPR's header"):
+    list(readers.read_documents(_write(tmp_path / "a.txt", "1\tSome text.\tTitle\n")))
+
+
+@pytest.mark.parametrize("name, content, message", [
+    ("a.json", json.dumps(GOOD), "a.json:1: JSON list; .* `jq -c '.\\[\\]'`"),
+    ("a.json", json.dumps(GOOD, indent=1), "a.json:1: .* an array that goes on"),
+    ("a.json", json.dumps(GOOD[0], indent=1), "a.json: entry 'id': str; .*`jq -c .`"),
+    ("a.json", 2 * json.dumps(GOOD[0], indent=1), "a.json: not valid JSON .*`jq -c .`"),
+    ("a.jsonl", json.dumps(GOOD[0], indent=1), "a.jsonl:1: .* an object that goes on"),
+    ("a.tsv", json.dumps(GOOD[0]), "a.tsv:1: header"),
+])
+def test_json_that_is_not_in_lines_is_named(tmp_path, name, content, message):
+  for path in (_write(tmp_path / name, content),
+               _write(tmp_path / f"{name}.gz", gzip.compress(content.encode()))):
+    with pytest.raises(UserError, match=message.replace(name, path.name)):
+      list(readers.read_documents(path))
+
+
+@pytest.mark.parametrize(
+    "name", ["a.json", "a.json.gz", "a", "a.gz", "a.ndjson.bz2", "a.txt"])
+def test_the_first_line_tells_json_lines_from_leads(tmp_path, name):
+  packed = {"gz": gzip.compress, "bz2": bz2.compress}.get(name.split(".")[-1], bytes)
+  nested = [{**GOOD[0], "metadata": {"url": ""}}, GOOD[1]]  # as in BEIR
+  path = _write(tmp_path / name, packed(_lines(nested).encode()))
+  assert list(readers.read_documents(path)) == DOCUMENTS
+  if "json" not in name.split("."):
+    return
+  leads = json.dumps({"1": {"title": "Café", "extract": "Un café."}})
+  path = _write(tmp_path / name, packed(leads.encode()))
+  assert list(readers.read_documents(path)) == DOCUMENTS[:1]
+
+
+def test_a_pipe_is_read_once(tmp_path):
+  for content in (_lines(GOOD), "id\ttext\ttitle\n1\tUn café.\tCafé\n2\tTwo.\t\n"):
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=_write, args=(tmp_path / "pipe", content))
+    writer.start()
+    assert list(readers.read_documents(tmp_path / "pipe")) == DOCUMENTS
+    writer.join()
+    (tmp_path / "pipe").unlink()
+
+
+# Blank texts: passed over, counted, named; refused by `strict`.
+
+_BLANK = ["", " \t\n", "\u00a0", "\u200b\u200d", "\ufeff", "\u2060\u00ad", "\0\x1b",
+          "\u2028\u3000", "\u0301", "\ue000", "\u3164", "\u2800"]
+
+
+def _kinds_of_file(folder, texts):
+  """The same documents in each kind of file, and where each stands in it."""
+  ids = [f"d{i}" for i in range(len(texts))]
+  with open(folder / "a.tsv", "w", newline="", encoding="utf-8") as file:
+    writer = csv.writer(file, delimiter="\t")
+    writer.writerows([("id", "text", "title"), *((i, t, "") for i, t in zip(ids, texts))])
+  lines = _lines({"id": i, "text": t} for i, t in zip(ids, texts))
+  leads = json.dumps({i: {"title": "", "extract": t} for i, t in zip(ids, texts)})
+  return [(_write(folder / "a.jsonl", lines), ":2", "line 2"),
+          (folder / "a.tsv", ":3", "line 3"),
+          (_write(folder / "a.json", leads), ": entry 'd1'", "entry 'd1'")]
+
+
+@pytest.mark.parametrize("text", _BLANK)
+def test_a_blank_text_is_passed_over_or_refused(tmp_path, caplog, text):
+  for path, place, named in _kinds_of_file(tmp_path, ["One.", text, "Three."]):
+    assert [d.id for d in readers.read_documents(path)] == ["d0", "d2"]
+    assert (f"{path}: 1 of 3 documents passed over, for their text is empty or blank: "
+            f"'d1' ({named}); --strict refuses them") in caplog.messages[-1]
+    with pytest.raises(UserError, match=f"{path}{place}: field '(text|extract)' is empty"):
+      list(readers.read_documents(path, strict=True))
+
+
+def test_many_blank_texts_are_counted_and_the_first_named(tmp_path, caplog):
+  path = _write(tmp_path / "a.jsonl", _lines(
+      {"id": i, "text": "" if i % 2 else "x"} for i in range(20)))
+  assert len(list(readers.read_documents(path))) == 10
+  assert "10 of 20" in caplog.messages[-1]
+  assert "'1' (line 2), '3' (line 4), '5' (line 6) and 7 more" in caplog.messages[-1]
+
+
+def test_a_corpus_of_blank_texts_alone_is_refused(tmp_path):
+  path = _write(tmp_path / "a.jsonl", _lines([{"id": "x", "text": "\u200b"}]))
+  with pytest.raises(UserError, match="an empty corpus: the text of 'x' .line 1. is blank"):
+    list(readers.read_documents(path))
+
+
+def test_an_id_of_a_blank_text_is_there_once(tmp_path):
+  path = _write(tmp_path / "a.jsonl", _lines([{"id": "x", "text": t} for t in " y"]))
+  with pytest.raises(UserError, match=":2: field 'id': 'x' is there already, in .*:1"):
+    list(readers.read_documents(path))
+
+
+def test_ids(tmp_path):
+  path = _write(tmp_path / "ids.txt", "\ufeff1\r\n\n  a b \nc\u2028d\ne")
+  assert readers.read_ids(path) == ["1", "a b", "c\u2028d", "e"]
+  assert readers.read_ids(_write(tmp_path / "i.gz", gzip.compress(b"1\n2\n"))) == ["1", "2"]
+  with pytest.raises(UserError, match="ids.txt:2: not UTF-8"):
+    readers.read_ids(_write(tmp_path / "ids.txt", b"1\n\xff\n"))

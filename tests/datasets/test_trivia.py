@@ -1,3 +1,5 @@
+import gzip
+
 import pytest
 
 from realm_tf.datasets import trivia
@@ -46,8 +48,15 @@ def test_only_what_can_be_asked_of_a_text_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize("text, told", [
-    (b"What is \xff?: [x]\n", "bad.yaml: not UTF-8"),
-    (b"What: [x\n", "bad.yaml, line 2: not valid YAML"),
+    (b"What is \xff?: [x]\n", "bad.yaml:1: not UTF-8"),
+    (b"What: [x\n", "bad.yaml:2: not valid YAML"),
+    (b"What is it?:\n- x\x00\n", r"bad.yaml:2: not valid YAML .*'\\x00'"),
+    (b'What is it?: ["\\UFFFFFFFF"]\n', "bad.yaml: not valid YAML .*beyond Unicode"),
+    (b'What is it?: ["\\ud800"]\n', "'What is it\\?': an answer holds half a surrogate"),
+    (b'"\\ud800": [x]\n', "bad.yaml: question .* holds half a surrogate"),
+    (b"What is it?: " + b"[" * 999, "bad.yaml: not valid YAML .nested too deep"),
+    (b"What is it?: [x, [y]]\n", "'What is it\\?': an answer is list"),
+    (b"? [a, b]\n: [x]\n", "bad.yaml:1: not valid YAML"),
     (b"- just\n- a list\n", "bad.yaml: expected a mapping"),
     (b"What is it?: {a: b}\n", "bad.yaml: question 'What is it\\?'"),
     (b"", "bad.yaml: expected a mapping"),
@@ -55,6 +64,14 @@ def test_only_what_can_be_asked_of_a_text_is_kept(tmp_path):
 def test_bad_list_is_named(tmp_path, text, told):
   with pytest.raises(UserError, match=told):
     trivia.read_trivia(_folder(tmp_path, bad=text))
+
+
+def test_a_folder_and_a_packed_list_among_the_lists(tmp_path):
+  folder = _folder(tmp_path, packed=gzip.compress(_LIST.encode()))
+  assert [q.id for q in trivia.read_trivia(folder)] == ["packed-1", "packed-5"]
+  (tmp_path / "folder.yaml").mkdir()
+  with pytest.raises(UserError, match="folder.yaml: cannot be read"):
+    trivia.read_trivia(tmp_path)
 
 
 def test_yaml_builds_no_objects(tmp_path):

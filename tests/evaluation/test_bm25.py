@@ -23,6 +23,18 @@ def test_question_without_a_known_word_still_gets_rows():
   assert bm25_rows([], _DOCUMENTS, 3).shape == (0, 3)
 
 
+@pytest.mark.parametrize("documents", [["the"], ["", "of the", "a"], ["?", "x"]])
+def test_documents_without_words_still_give_rows(documents):
+  k = len(documents)
+  assert bm25_rows(["the", "rome"], documents, k).tolist() == [list(range(k))] * 2
+
+
+@pytest.mark.parametrize("questions", [["the"], ["what is the", "of"], ["", "?"]])
+def test_questions_of_stop_words_alone_still_get_rows(questions):
+  rows = bm25_rows(questions, _DOCUMENTS, 4)
+  assert [sorted(row) for row in rows.tolist()] == [[0, 1, 2, 3]] * len(questions)
+
+
 @pytest.mark.parametrize("k", [0, 5])
 def test_k_that_does_not_fit_is_named(k):
   with pytest.raises(UserError, match=f"k={k}.*4"):

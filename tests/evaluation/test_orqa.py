@@ -101,5 +101,5 @@ def test_score_command(tmp_path, capsys):
   assert json.loads(capsys.readouterr().out) == {
       "missing_predictions": 1, "num_correct": 1, "num_total": 2, "accuracy": 0.5}
   _write(predictions, [{"question": "q?"}])
-  with pytest.raises(UserError, match="p.jsonl, line 1"):
+  with pytest.raises(UserError, match="p.jsonl:1: field 'prediction' is missing"):
     orqa.read_predictions(predictions)

@@ -143,6 +143,34 @@ def test_what_a_killed_addition_left_undone_is_done_by_the_next_command(run, tmp
   assert not (run.path / ".corpus.left").exists()
 
 
+def test_a_blank_document_is_passed_over_or_refused(run, tmp_path):
+  """Passed over, it does not take the place of the one that is there."""
+  new = _jsonl(tmp_path / "new.jsonl", [
+      _document("odd", "\ufeff"), _document("ona", "Ona is old.")])
+  with pytest.raises(UserError, match="new.jsonl:1: field 'text' is empty"):
+    documents.add(run, new, strict=True)
+  before = Run.existing(run.path).corpus
+  assert "ona" not in before.document_ids
+  done = realm("add", f"--workdir={run.path}", f"--documents={new}")
+  assert done.returncode == 0, done.stderr
+  assert "new.jsonl: 1 of 2 documents passed over" in done.stderr
+  assert "'odd' (line 1)" in done.stderr
+  assert "1 documents added, 0 replaced" in done.stdout
+  assert set(Run.existing(run.path).corpus.document_ids) == {
+      *before.document_ids, "ona"}
+
+
+def test_ids_to_delete_come_from_a_file_too(run, tmp_path):
+  (tmp_path / "ids").write_bytes("\ufeffcity-Paris\r\n\n city-Rome \n".encode())
+  done = realm("delete", f"--workdir={run.path}", f"--ids={tmp_path / 'ids'}", "odd")
+  assert done.returncode == 0, done.stderr
+  assert not ({"city-Paris", "city-Rome", "odd"}
+              & set(Run.existing(run.path).corpus.document_ids))
+  (tmp_path / "ids").write_bytes(b"city-Oslo\n\xff\n")
+  done = realm("delete", f"--workdir={run.path}", f"--ids={tmp_path / 'ids'}")
+  assert done.returncode == 2 and "ids:2: not UTF-8" in done.stderr
+
+
 def test_an_unknown_document_is_named_and_nothing_deleted(run):
   done = realm("delete", f"--workdir={run.path}", "odd", "nobody")
   assert done.returncode == 2 and "no document 'nobody'" in done.stderr

@@ -4,7 +4,7 @@ from typing import Sequence
 
 from absl import flags
 
-from realm_tf.cli.opening import FLAGS, at_work, no_more, open_run
+from realm_tf.cli.opening import FLAGS, at_work, define_strict, no_more, open_run
 from realm_tf.errors import UserError
 
 SUMMARY = "Add documents, or replace those of the same id; only they are embedded."
@@ -14,6 +14,7 @@ EXAMPLE = "realm add --workdir=runs/demo --documents=new.jsonl"
 def define_flags() -> None:
   flags.DEFINE_string("documents", None, "JSONL with id, title, text, or another kind that "
                       "`realm corpus` reads.")
+  define_strict()
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -23,4 +24,4 @@ def run(arguments: Sequence[str]) -> None:
   opened = open_run(writes=False)
   from realm_tf.run import documents
   with at_work(opened):
-    print(documents.add(opened, FLAGS.documents))
+    print(documents.add(opened, FLAGS.documents, FLAGS.strict))

@@ -18,11 +18,8 @@ def define_flags() -> None:
 def run(arguments: Sequence[str]) -> None:
   ids = list(arguments)
   if FLAGS.ids:
-    try:
-      with open(FLAGS.ids, encoding="utf-8") as file:
-        ids += [line.strip() for line in file if line.strip()]
-    except UnicodeDecodeError as error:
-      raise UserError(f"{FLAGS.ids}: not UTF-8 (byte {error.start})") from None
+    from realm_tf.corpus.readers import read_ids
+    ids += read_ids(FLAGS.ids)
   if not ids:
     raise UserError("name the documents: realm delete --workdir=DIR ID..., or --ids=FILE")
   opened = open_run(writes=False)

@@ -13,7 +13,9 @@ EXAMPLE = "realm predict --workdir=runs/demo --questions=q.jsonl --output=answer
 
 def define_flags() -> None:
   flags.DEFINE_string("questions", None, "JSONL with a field question; answer may be there.")
-  flags.DEFINE_string("output", None, "JSONL to write: prediction, score, passages.")
+  flags.DEFINE_string("output", None, "JSONL to write: id, prediction, score, passages.")
+  flags.DEFINE_integer("passages", None, "How many passages each line lists, best first; as "
+                       "many as are read by default.", lower_bound=1)
   define_checkpoint()
 
 
@@ -25,4 +27,4 @@ def run(arguments: Sequence[str]) -> None:
   from realm_tf.run import outputs
   from realm_tf.run.ask import predict
   outputs.check(FLAGS.output, FLAGS.questions)
-  predict(opened, FLAGS.questions, FLAGS.output)
+  predict(opened, FLAGS.questions, FLAGS.output, FLAGS.passages)

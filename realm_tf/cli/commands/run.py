@@ -3,11 +3,22 @@
 from typing import Sequence
 
 from realm_tf.cli.commands import DEMO
-from realm_tf.cli.opening import at_work, define_strategy, no_more, open_to_train
+from realm_tf.cli.opening import (
+  FLAGS,
+  at_work,
+  define_strategy,
+  define_strict,
+  no_more,
+  open_to_train,
+)
 
 SUMMARY = "Run all stages of a config in order; what is there already is not made again."
 EXAMPLE = f"realm run {DEMO}"
-define_flags = define_strategy
+
+
+def define_flags() -> None:
+  define_strategy()
+  define_strict()
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -15,4 +26,4 @@ def run(arguments: Sequence[str]) -> None:
   opened = open_to_train(one_process=True)
   from realm_tf.run.pipeline import whole_run
   with at_work(opened):
-    whole_run(opened)
+    whole_run(opened, FLAGS.strict)

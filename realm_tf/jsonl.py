@@ -1,0 +1,187 @@
+"""JSON lines, one object per line, and what the fields of an object must hold.
+
+The one reader of such files, whatever is in them: documents, questions, predictions.
+"""
+
+import collections
+import json
+import unicodedata
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple
+
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike
+from realm_tf.lines import read_lines
+
+# What other tools and data sets call our fields.
+_OTHER_NAMES = {
+    "id": ("_id", "docid", "doc_id", "document_id", "pid", "passage_id"),
+    "text": ("contents", "content", "body", "passage", "page_content", "document"),
+    "extract": ("text", "summary"),
+    "question": ("query", "questions", "text", "input"),
+    "answer": ("answers", "target", "output"),
+    "prediction": ("answer", "predictions", "predicted_answer", "output")}
+
+# Categories of characters of which nothing is seen, and which no tokenizer keeps: controls,
+# formats, private use, spaces, marks that have no letter to stand on.
+_UNSEEN = frozenset(("Cc", "Cf", "Co", "Cs", "Zs", "Zl", "Zp", "Mn"))
+_UNSEEN_FROM = "\U000e0000"  # tags, variation selectors, private use
+# A replacement character, Braille's blank, Hangul's fillers.
+_UNSEEN_SYMBOLS = frozenset("\ufffd\u2800\u115f\u1160\u3164\uffa0")
+
+
+class Row(NamedTuple):
+  """One object and where it stands."""
+  where: str  # "path:line", for errors
+  number: int  # of the line; the first is 1
+  line: str  # as it stands in the file, line end included
+  fields: dict[str, Any]
+
+
+class _Repeating(dict):
+  """An object in which a name stands twice."""
+
+  def __init__(self, pairs: list[tuple[str, Any]]):
+    super().__init__(pairs)
+    counts = collections.Counter(name for name, _ in pairs)
+    self.repeated = counts.most_common(1)[0][0]
+
+
+def read_rows(path: PathLike, expected: str) -> Iterator[Row]:
+  """Reads a file of JSON lines; lines of white space alone are passed over.
+
+  Args:
+    path: of the file, plain or compressed; see `lines.read_lines`.
+    expected: what the lines should hold, for the errors: "'id' and 'text'".
+
+  Raises:
+    UserError: names file and line; as `read_lines`, or a line is not one JSON object.
+  """
+  return parse_rows(read_lines(path, f"JSON lines with {expected}"), path, expected)
+
+
+def parse_rows(lines: Iterable[tuple[int, str]], path: PathLike, expected: str
+               ) -> Iterator[Row]:
+  """As `read_rows`, of numbered lines."""
+  for number, line in lines:
+    # Files that were put together may hold byte order marks between their lines.
+    text = line.lstrip("\ufeff").rstrip()
+    if text:
+      where = f"{path}:{number}"
+      yield Row(where, number, line, parse_object(
+          text, where, f"one object per line, with {expected}"))
+
+
+def parse_object(text: str, where: str, expected: str) -> dict[str, Any]:
+  """The JSON object that a text is.
+
+  NaN and Infinity are numbers, as Python writes them. Of a name that stands twice in the
+  object itself nobody could say which value is meant: it is refused.
+
+  Raises:
+    UserError: names `where` and says what was `expected`.
+  """
+  try:
+    value = _DECODER.decode(text)
+  except json.JSONDecodeError as error:
+    line = f"line {error.lineno}, " if "\n" in text else ""
+    raise UserError(f"{where}: not valid JSON ({error.msg} at {line}column {error.colno})"
+                    f"{_what_it_is(text, error.pos)}; expected {expected}") from None
+  except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
+    reason = "nested too deep" if isinstance(error, RecursionError) else "a number too long"
+    raise UserError(f"{where}: not valid JSON ({reason}); expected {expected}") from None
+  if isinstance(value, _Repeating):
+    raise UserError(f"{where}: field {shown(value.repeated)} is there twice; expected each "
+                    "once")
+  if not isinstance(value, dict):
+    hint = ": `jq -c '.[]'` makes lines of an array" if isinstance(value, list) else ""
+    raise UserError(f"{where}: JSON {_type(value)}; expected {expected}{hint}")
+  return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+  value = dict(pairs)
+  return value if len(value) == len(pairs) else _Repeating(pairs)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def _what_it_is(text: str, stop: int) -> str:
+  """What a text may be that is no JSON from character `stop` on."""
+  start = text.lstrip()
+  if not start.startswith(("[", "{")):
+    return ": looks like values separated by tabs" if "\t" in text else ""
+  if stop >= len(text):
+    kind, command = ("array", "'.[]'") if start[0] == "[" else ("object", ".")
+    return f": an {kind} that goes on in the next line, which `jq -c {command}` mends"
+  return ""
+
+
+def text_field(fields: Mapping[str, Any], name: str, where: str) -> str:
+  """The string in a field, which may be empty.
+
+  Raises:
+    UserError: names `where` and field; it is missing, no string, or not valid Unicode.
+  """
+  value = fields.get(name)
+  if value is None:
+    raise UserError(f"{where}: field '{name}' is missing{_like(fields, name)}; expected a "
+                    "string")
+  return checked_text(value, f"{where}: field '{name}'")
+
+
+def checked_text(value: Any, what: str) -> str:
+  """`value`, if it is a string that UTF-8 can hold; `what` begins the error."""
+  if not isinstance(value, str):
+    raise UserError(f"{what} is {_type(value)}; expected a string")
+  try:
+    value.isascii() or value.encode("utf-8")
+  except UnicodeEncodeError:  # JSON may spell half a surrogate pair
+    raise UserError(f"{what} holds half a surrogate pair, {shown(value)}; expected valid "
+                    "Unicode") from None
+  return value
+
+
+def id_field(fields: Mapping[str, Any], where: str) -> str:
+  """The field `id`: a string that is not blank, or an integer, as a string."""
+  value = fields.get("id")
+  if isinstance(value, int) and not isinstance(value, bool):
+    return str(value)
+  name = text_field(fields, "id", where)
+  if is_blank(name):
+    raise UserError(f"{where}: field 'id' is empty or blank; expected some text")
+  return name
+
+
+def is_blank(text: str) -> bool:
+  """Whether a text has nothing to read: a tokenizer would make nothing of it.
+
+  So are the empty text, white space of any kind, and zero-width, control, format and
+  private characters.
+  """
+  return all(unicodedata.category(char) in _UNSEEN or char >= _UNSEEN_FROM
+             or char in _UNSEEN_SYMBOLS for char in text)
+
+
+def shown(text: str) -> str:
+  """A text, quoted, for one line of an error: printable, not too long."""
+  return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+def other_name(fields: Mapping[str, Any], name: str) -> str | None:
+  """The field that probably holds what `name` should."""
+  others = _OTHER_NAMES.get(name, ())
+  return next((other for other in fields if other != name and (
+      other in others or other.strip().casefold() == name)), None)
+
+
+def _like(fields: Mapping[str, Any], name: str) -> str:
+  """Points at a field of another name, if one probably holds what `name` should."""
+  other = None if name in fields else other_name(fields, name)
+  if name in fields:
+    return " (null)"
+  return f" (rename '{other}' to '{name}')" if other else ""
+
+
+def _type(value: Any) -> str:
+  return "null" if value is None else type(value).__name__

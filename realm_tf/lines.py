@@ -1,0 +1,88 @@
+"""Text files line by line: UTF-8 with or without a byte order mark, plain or compressed."""
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import pathlib
+import zlib
+from typing import Any, Iterator
+
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike
+
+# Offset, first bytes, suffix, name, what opens it.
+_COMPRESSED = (
+    (0, b"\x1f\x8b", ".gz", "gzip", gzip.open),
+    (4, b"1AY&SY", ".bz2", "bzip2", bz2.open),  # before it "BZh" and a digit
+    (0, b"\xfd7zXZ\x00", ".xz", "xz", lzma.open))
+COMPRESSED_SUFFIXES = frozenset(suffix for _, _, suffix, _, _ in _COMPRESSED)
+
+# What people give in place of text: offset, bytes there, name.
+_NOT_TEXT = (
+    (0, b"PAR1\x15", "a Parquet file"), (0, b"ARROW1\x00", "an Arrow file"),
+    (0, b"PK\x03\x04", "a zip archive"), (0, b"7z\xbc\xaf", "a 7z archive"),
+    (257, b"ustar", "a tar archive"), (0, b"\x28\xb5\x2f\xfd", "compressed by zstd"),
+    (0, b"SQLite format 3\x00", "an SQLite database"), (0, b"%PDF-", "a PDF"),
+    (0, b"\xff\xfe", "UTF-16 text"), (0, b"\xfe\xff", "UTF-16 text"),
+    (0, b"<!DOCTYPE html", "an HTML page"), (0, b"<!doctype html", "an HTML page"),
+    (0, b"<html", "an HTML page"),
+    (0, b"version https://git-lfs", "a pointer of Git LFS: `git lfs pull` fetches the file"))
+_LONGEST = 512  # bytes from the start that hold all of these
+
+
+def read_lines(path: PathLike, expected: str) -> Iterator[tuple[int, str]]:
+  """Yields number and text, line end included, of each line; the first is 1.
+
+  Lines end at "\\n" alone: a form feed, U+2028 or U+0085 within one is text. Files that
+  are compressed (.gz, .bz2, .xz) are told by their first bytes or their name. It is read
+  once and from its beginning to its end, so a pipe will do.
+
+  Args:
+    path: of the file.
+    expected: what the file should be, for the errors: "JSON lines with id and text".
+
+  Raises:
+    UserError: not to be read, damaged, not UTF-8, or a file of another kind.
+  """
+  number, kind = 0, ""
+  try:
+    with _open(path) as (file, kind):
+      _refuse_other_kinds(path, file, expected)
+      for number, line in enumerate(file, 1):
+        # A byte order mark is what Windows editors leave on the first line.
+        yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+  except UnicodeDecodeError as error:
+    raise UserError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line); "
+                    f"expected {expected}") from None
+  except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+    if isinstance(error, OSError) and error.strerror:
+      raise UserError(f"{path}: cannot be read ({error.strerror}); expected {expected}"
+                      ) from None
+    raise UserError(f"{path}: damaged {kind} file after line {number} ({error})") from None
+
+
+def read_text(path: PathLike, expected: str) -> str:
+  """The whole file as `read_lines` reads it, which says what the errors are."""
+  return "".join(line for _, line in read_lines(path, expected))
+
+
+@contextlib.contextmanager
+def _open(path: PathLike) -> Iterator[tuple[Any, str]]:
+  """The bytes of a file, decompressed, and the name of what compressed them."""
+  name = pathlib.Path(path).suffix.lower()
+  with open(path, "rb") as file:
+    start = file.peek(_LONGEST)
+    for offset, magic, suffix, kind, opener in _COMPRESSED:
+      if start.startswith(magic, offset) or name == suffix:
+        with opener(file, "rb") as unpacked:
+          yield unpacked, kind
+        return
+    yield file, ""
+
+
+def _refuse_other_kinds(path: PathLike, file: Any, expected: str) -> None:
+  start = file.peek(_LONGEST)
+  for offset, magic, kind in _NOT_TEXT:
+    if start.startswith(magic, offset):
+      raise UserError(f"{path}: looks like {kind}; expected {expected}, in UTF-8")

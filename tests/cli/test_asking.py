@@ -1,0 +1,67 @@
+"""Questions that cannot be asked: one line, exit code 2, before any model is read."""
+
+import json
+
+import pytest
+
+from realm_tf.run.folder import Run
+from tests import tiny
+from tests.command import realm
+
+
+@pytest.fixture(name="run", scope="module")
+def _run(tmp_path_factory):
+  """A run with a config and nothing else: what gets beyond the questions fails."""
+  folder = tmp_path_factory.mktemp("asking")
+  return Run(tiny.make_config(folder), folder / "run").path
+
+
+def _refused(capsys, *words):
+  assert realm(*words) == 2
+  told = capsys.readouterr().err.splitlines()
+  assert len(told) == 1 and told[0].startswith("realm: ")
+  return told[0]
+
+
+# What `$'\xff'` is in Python's arguments; white space that is not seen; nothing.
+@pytest.mark.parametrize("word, told", [
+    ("\udcff", "question 2 holds half a surrogate pair, '\\udcff'"),
+    ("who?\ud800", "question 2 holds half a surrogate pair"),
+    ("", "question 2 is empty or blank"), (" \t", "question 2 is empty or blank"),
+    ("\u200b\u00a0", "question 2 is empty or blank")])
+@pytest.mark.parametrize("where", ["--workdir", "--export"])
+def test_a_word_that_is_no_question_is_named(run, capsys, where, word, told):
+  assert told in _refused(capsys, "ask", f"{where}={run}", "who?", word)
+
+
+@pytest.mark.parametrize("line, told", [
+    (b'{"question": 5}', ":2: field 'question' is int; expected a string"),
+    (b'{"question": null}', ":2: field 'question' is missing (null)"),
+    (b'{"query": "who?"}', ":2: field 'question' is missing (rename 'query' to 'question')"),
+    (b'{"question": "\\ud800"}', ":2: field 'question' holds half a surrogate pair"),
+    (b'{"question": "\\u200b"}', ":2: field 'question' is empty or blank"),
+    (b'{"question": "who?", "id": 1}', ":2: field 'id': '1' is there already, in line 1"),
+    (b'{"question": "who?", "id": null}', ":2: field 'id' is missing (null)"),
+    (b"null", ":2: JSON null; expected one object per line"), (b'"who?"', ":2: JSON str"),
+    (b'["who?"]', ":2: JSON list"), (b"who?", ":2: not valid JSON"),
+    (b'{"question": "\xff"}', ":2: not UTF-8"), (b"[" * 9999, ":2: not valid JSON")])
+def test_a_line_that_is_no_question_is_named(run, capsys, tmp_path, line, told):
+  (tmp_path / "q.jsonl").write_bytes(b'{"question": "who?"}\n' + line + b"\n")
+  assert f"q.jsonl{told}" in _refused(
+      capsys, "predict", f"--workdir={run}", f"--questions={tmp_path / 'q.jsonl'}",
+      f"--output={tmp_path / 'a.jsonl'}")
+  assert not (tmp_path / "a.jsonl").exists()
+
+
+@pytest.mark.parametrize("content, told", [
+    (b"", "no questions in it"), (b"\n \n", "no questions in it"),
+    (json.dumps([{"question": "who?"}]).encode(), ":1: JSON list; expected one object"),
+    (json.dumps([{"question": "who?"}], indent=1).encode(), "an array that goes on"),
+    (json.dumps({"question": "who?"}, indent=1).encode(), "an object that goes on"),
+    ("who?".encode("utf-16"), "looks like UTF-16"), (b"PK\x03\x04", "looks like a zip")])
+def test_a_file_without_lines_of_questions_is_named(run, capsys, tmp_path, content, told):
+  (tmp_path / "q").write_bytes(content)
+  for path in (tmp_path / "q", tmp_path, tmp_path / "none"):
+    expected = told if path.is_file() else "cannot be read"
+    assert expected in _refused(capsys, "predict", f"--workdir={run}", f"--questions={path}",
+                                f"--output={tmp_path / 'a.jsonl'}")
