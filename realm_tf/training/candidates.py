@@ -115,7 +115,8 @@ def mask_distributions(model: Realm, passages: Passages, batch: PretrainingBatch
 def _pairs(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor,
            fields: Sequence[tf.Tensor]) -> tuple[Packed, list[tf.Tensor]]:
   """B * K packed pairs, and the fields [B, M] of the batch for each of them."""
-  packed = passages.after(questions_of(batch), rows, model.config.pretrain.encoder_length)
+  packed = passages.after(questions_of(batch), rows, model.config.pretrain.encoder_length,
+                          whole_questions=True)
   return packed, [tf.repeat(field, tf.shape(rows)[1], axis=0) for field in fields]
 
 

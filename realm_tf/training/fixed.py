@@ -36,11 +36,13 @@ def pack(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Ten
   shortest = min(length, config.pretrain.query_length + 1)
   documents = passages.documents(tf.reshape(found, [-1]), config.retriever.document_length,
                                  multiple=0)
-  return FixedReads(
-      batch, by_candidate(documents, found),
-      by_candidate(passages.after(questions, rows[:, :1], shortest, multiple=0),
-                    rows[:, :1]),
-      by_candidate(passages.after(questions, found, length, multiple=0), found))
+
+  def after(rows: tf.Tensor, length: int) -> Packed:
+    return by_candidate(passages.after(questions, rows, length, multiple=0,
+                                       whole_questions=True), rows)
+
+  return FixedReads(batch, by_candidate(documents, found), after(rows[:, :1], shortest),
+                    after(found, length))
 
 
 def relevance(model: Realm, passages: Passages, queries: tf.Tensor, reads: FixedReads
