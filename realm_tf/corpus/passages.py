@@ -16,8 +16,9 @@ class Table(tf.Module):
 
   def __init__(self, rows: Ragged, name: str):
     super().__init__(name=name)
+    values = rows.values if len(rows.values) else np.zeros([1], np.int32)  # for `at`
     with tf.device("CPU"):
-      self.values = tf.Variable(rows.values, trainable=False, name="values")
+      self.values = tf.Variable(values, trainable=False, name="values")
       self.splits = tf.Variable(rows.splits, trainable=False, name="splits")
 
   def gather(self, rows: tf.Tensor) -> tf.RaggedTensor:
@@ -26,8 +27,14 @@ class Table(tf.Module):
     return tf.gather(table, rows)
 
   def at(self, rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-    """The value at one position of each row: [B], [B] -> [B] int32."""
-    return tf.gather(self.values, tf.gather(self.splits, rows) + tf.cast(positions, tf.int64))
+    """The value at one position of each row: [B], [B] -> [B] int32; anything if outside."""
+    index = tf.gather(self.splits, rows) + tf.cast(positions, tf.int64)
+    last = tf.size(self.values, tf.int64) - 1
+    return tf.gather(self.values, tf.clip_by_value(index, 0, last))
+
+  def lengths(self, rows: tf.Tensor) -> tf.Tensor:
+    """[B] int32 -> [B] int32."""
+    return tf.cast(tf.gather(self.splits, rows + 1) - tf.gather(self.splits, rows), tf.int32)
 
 
 def _with_empty_row(rows: Ragged) -> Ragged:
@@ -43,6 +50,7 @@ class Passages(tf.Module):
     self.special: SpecialIds = corpus.tokenizer
     self.titles = Table(_with_empty_row(corpus.title_ids), "titles")
     self.bodies = Table(_with_empty_row(corpus.body_ids), "bodies")
+    self._continues = tf.constant(corpus.tokenizer.continuation)  # [V]: a word goes on
     self.document_lengths = corpus.title_ids.lengths + corpus.body_ids.lengths + 3  # [N]
 
   @property
@@ -55,18 +63,65 @@ class Passages(tf.Module):
                      self.special, multiple)
 
   def after(self, questions: tf.RaggedTensor, rows: tf.Tensor, max_length: int,
-            multiple: int = 8) -> Packed:
+            multiple: int = 8, whole_questions: bool = False) -> Packed:
     """`[CLS] x [SEP] body [SEP]`, what the encoder reads: the body has no title.
 
     Args:
       questions: [B, (T)] int32.
       rows: [B, K] int32: the blocks to read with each question.
-      max_length: word pieces; the body is cut, not the question.
+      max_length: word pieces; bodies are cut before questions are, see `pack_pair`.
       multiple: see `pack_pair`.
+      whole_questions: for sentences with masks, whose places are counted: they are cut
+        only where they would not fit alone.
 
     Returns:
       B * K packed pairs, those of the first question first.
     """
     owner = tf.repeat(tf.range(tf.shape(rows)[0]), tf.shape(rows)[1])
     return pack_pair(tf.gather(questions, owner), self.bodies.gather(tf.reshape(rows, [-1])),
-                     max_length, self.special, multiple)
+                     max_length, self.special, multiple, whole_questions)
+
+  def word_edges(self, packed: Packed, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Which pieces of bodies that `after` packed begin a word, and which end one.
+
+    Where a block was cut inside a word, that begins with the block; where `after` cut, it
+    does not end.
+
+    Args:
+      packed: [R, T].
+      rows: [R] int32, their blocks.
+
+    Returns:
+      [R, T] bool each; anything outside of the bodies.
+    """
+    place = tf.range(tf.shape(packed.ids)[1])[None]
+    begins = self._begins(packed.ids) | (place == packed.second_start[:, None])
+    end = tf.reduce_sum(tf.cast(packed.mask, tf.int32), 1) - 1  # of the body, exclusive
+    kept = end - packed.second_start
+    around_cut = tf.stack([self.bodies.at(rows, kept - 1), self.bodies.at(rows, kept)], 1)
+    goes_on = (kept < self.bodies.lengths(rows)) & ~self._begins(around_cut)[:, 1]
+    ends = tf.concat([begins[:, 1:], tf.ones_like(begins[:, :1])], 1)
+    return begins, ends & ~((place == end[:, None] - 1) & goes_on[:, None])
+
+  def whole_words(self, rows: tf.Tensor, first: tf.Tensor, last: tf.Tensor
+                  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Widens spans of pieces to the words that they are in.
+
+    Args:
+      rows: [B] int32, blocks.
+      first, last: [B] int32, inclusive.
+
+    Returns:
+      [B] int32 each; 0 and -1 where the block is empty.
+    """
+    ids = self.bodies.gather(rows).to_tensor()  # [B, T]
+    place = tf.range(tf.shape(ids)[1])[None]
+    begins = self._begins(ids) | (place == 0)
+    before = tf.where(begins & (place <= first[:, None]), place, 0)
+    after = tf.where(begins & (place > last[:, None]), place, tf.int32.max)
+    return (tf.maximum(tf.reduce_max(before, 1), 0),
+            tf.minimum(tf.reduce_min(after, 1), self.bodies.lengths(rows)) - 1)
+
+  def _begins(self, ids: tf.Tensor) -> tf.Tensor:
+    """Which pieces of rows [B, T] begin a word."""
+    return ~tf.gather(self._continues, ids)

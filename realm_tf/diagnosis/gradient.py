@@ -85,7 +85,7 @@ class Diagnosis:
       """Sentence and block of each pair -> log probabilities [pairs, M]."""
       chosen = tf.nest.map_structure(lambda field: tf.gather(field, owner), batch)
       pairs = passages.after(masked_sentences(chosen), rows[:, None],
-                             config.pretrain.encoder_length)
+                             config.pretrain.encoder_length, whole_questions=True)
       return mask_log_probs(model, chosen, [pairs])[:, 0]
 
     self._embed_queries = tf.function(embed_queries, input_signature=[spec])

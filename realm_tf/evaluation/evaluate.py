@@ -28,24 +28,29 @@ def predict(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size:
     answerer: the model with its index.
     questions: texts.
     batch_size: B.
-    passages: K, how many retrieved passages each record lists, best first.
+    passages: how many retrieved passages each record lists, best first; at least those
+      that are read, at most all.
   """
+  count = min(max(passages, answerer.read_blocks), answerer.num_blocks)
+
   @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
   def run(batch):
-    return answerer.answer_and_retrieve(batch, max(passages, answerer.read_blocks))
+    return answerer.answer_and_retrieve(batch, count)
 
-  data = tf.data.Dataset.from_tensor_slices(list(questions)).batch(batch_size)
   with progress(len(questions), "answer", "question") as bar:
-    for batch in data.prefetch(1):
-      answers, retrieved = tf.nest.map_structure(lambda t: t.numpy(), run(batch))
-      for i, question in enumerate(batch.numpy()):
+    for first in range(0, len(questions), batch_size):
+      batch = questions[first:first + batch_size]
+      # Half of a surrogate pair, which is no text, is asked as a question mark.
+      found = run(tf.constant([text.encode("utf-8", "replace") for text in batch]))
+      answers, retrieved = tf.nest.map_structure(lambda t: t.numpy(), found)
+      for i, question in enumerate(batch):
         yield _record(question, i, answers, retrieved)
       bar.update(len(batch))
 
 
-def _record(question: bytes, i: int, answers, retrieved) -> dict[str, Any]:
+def _record(question: str, i: int, answers, retrieved) -> dict[str, Any]:
   return {
-      "question": question.decode(), "prediction": answers.answer[i].decode(),
+      "question": question, "prediction": answers.answer[i].decode(),
       "score": float(answers.score[i]), "title": answers.title[i].decode(),
       "passage_id": answers.passage_id[i].decode(),
       "passage": answers.passage[i].decode(),

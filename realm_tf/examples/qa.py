@@ -11,14 +11,27 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.datasets.matching import Occurrences
-from realm_tf.errors import UserError
 from realm_tf.examples import order
+from realm_tf.text.inputs import kept_of_pair
 from realm_tf.text.tokenizer import Tokenizer
 
 
 class QABatch(NamedTuple):
   number: tf.Tensor  # [B] int32: which question of the data set
   question: tf.RaggedTensor  # [B, (T)] int32
+
+
+class Learnable(NamedTuple):
+  """How many questions have an answer that the reader can learn, and why others have none.
+
+  Each of the others is counted once: under the last reason that rules all its answers out.
+  """
+  questions: int
+  learnable: int
+  nowhere: int  # stand in no block, as whole pieces
+  too_wide: int  # have more pieces than a span
+  cut_off: int  # stand where their block is not read any more
+  too_late: int  # stand behind as many in their block as are used
 
 
 class GoldSpans(NamedTuple):
@@ -62,6 +75,32 @@ class AnswerPlaces(tf.Module):
                      tf.where(there, tf.gather(self._ends, place), -1))
 
 
+def learnable(occurrences: Occurrences, question_lengths: np.ndarray,
+              body_lengths: np.ndarray, *, max_span_width: int, reader_length: int,
+              max_spans: int) -> Learnable:
+  """Counts the questions that the reader can learn from, once their blocks are retrieved.
+
+  Args:
+    occurrences: of the answers of Q questions.
+    question_lengths: [Q] word pieces.
+    body_lengths: [N] word pieces of the blocks.
+    max_span_width, reader_length, max_spans: see the config.
+  """
+  counts = np.diff(occurrences.splits)
+  question = np.repeat(np.arange(len(counts)), counts)
+  rows, starts, ends = occurrences.rows, occurrences.starts, occurrences.ends
+  kept = kept_of_pair(question_lengths[question].astype(np.int32),
+                      body_lengths[rows].astype(np.int32), reader_length)[1].numpy()
+  # `AnswerPlaces.spans` takes the first of each question and block.
+  place = np.arange(len(rows))
+  begins = np.append(True, (np.diff(question) != 0) | (np.diff(rows) != 0))[:len(rows)]
+  number = place - np.maximum.accumulate(np.where(begins, place, 0))
+  usable = np.logical_and.accumulate(
+      [starts >= 0, ends - starts < max_span_width, ends < kept, number < max_spans])
+  left = [len(counts), *(len(np.unique(question[places])) for places in usable)]
+  return Learnable(left[0], left[-1], *(-np.diff(left)).tolist())
+
+
 def qa_batches(questions: Sequence[str], usable: np.ndarray, tokenizer: Tokenizer, *,
                batch_size: int, seed: int, first_step: int, last_step: int
                ) -> tf.data.Dataset:
@@ -70,14 +109,11 @@ def qa_batches(questions: Sequence[str], usable: np.ndarray, tokenizer: Tokenize
   Args:
     questions: Q texts, tokenised here, once.
     usable: numbers of the questions to train on: those whose answer stands in the
-      corpus, since the others have no loss.
+      corpus, since the others have no loss; one at least.
     tokenizer: the corpus's.
     batch_size: B.
     seed, first_step, last_step: see `order.shuffled_batches`.
   """
-  if not len(usable):
-    raise UserError("fine-tuning: no question has an answer that stands in the corpus; "
-                    "check config.finetune.questions against config.corpus.source")
   tokens = tokenizer.tokenize(tf.constant(list(questions)))
   usable = tf.constant(usable, tf.int32)
 

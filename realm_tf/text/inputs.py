@@ -7,9 +7,14 @@ XLA wants it, `multiple=0` pads to the limit.
 Shape letters: B batch, T tokens.
 """
 
+import math
 import typing
 
 import tensorflow as tf
+
+# Of the room that a pair has, `first` leaves this share to `second`, rounded up.
+_SHARE_OF_SECOND = 1 / 4
+LEAST_PAIR = 5  # tokens: `[CLS] x [SEP] y [SEP]` with a piece of each
 
 
 class SpecialIds(typing.Protocol):
@@ -87,12 +92,22 @@ def pack_single(
   return Packed(packed, positions <= end, tf.zeros_like(packed), lengths)
 
 
+def kept_of_pair(first: tf.Tensor, second: tf.Tensor, max_length: int,
+                 whole_first: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+  """How many pieces `pack_pair` keeps of texts of so many: [B], [B] int32 -> the same."""
+  room = max_length - 3
+  left = 0 if whole_first else tf.minimum(second, math.ceil(room * _SHARE_OF_SECOND))
+  kept_first = tf.minimum(first, room - left)
+  return kept_first, tf.minimum(second, room - kept_first)
+
+
 def pack_pair(
     first: tf.RaggedTensor, second: tf.RaggedTensor, max_length: int,
-    special: SpecialIds, multiple: int = 8) -> Packed:
-  """`[CLS] first [SEP] second [SEP]`, with `second` cut where it is too long.
+    special: SpecialIds, multiple: int = 8, whole_first: bool = False) -> Packed:
+  """`[CLS] first [SEP] second [SEP]`, with both cut at their ends where they are too long.
 
-  `first` is cut only where it would not fit alone; `second` is empty then.
+  `second` is cut first, down to a quarter of what the special tokens leave; only then is
+  `first`. So, from `LEAST_PAIR` tokens on, a piece is left of each that has any.
 
   Args:
     first: `[B, (T)]` int32.
@@ -101,14 +116,15 @@ def pack_pair(
     special: gives `pad_id`, `cls_id`, `sep_id`.
     multiple: T is rounded up to a multiple of this, but never beyond `max_length`; with
       0 it always is `max_length`.
+    whole_first: cut `first` only where it would not fit alone, `second` being empty then.
 
   Returns:
     See `Packed`.
   """
   if max_length < 3:
     raise ValueError(f"max_length is {max_length}: the special tokens alone take 3")
-  kept_first = tf.minimum(_lengths(first), max_length - 3)  # [B]
-  kept_second = tf.minimum(_lengths(second), max_length - 3 - kept_first)
+  kept_first, kept_second = kept_of_pair(_lengths(first), _lengths(second), max_length,
+                                         whole_first)  # [B]
   lengths = kept_first + kept_second + 3
   positions = _positions(lengths, max_length, multiple)  # [1, T]
   start = kept_first[:, None] + 2  # of `second`

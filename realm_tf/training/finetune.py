@@ -13,15 +13,17 @@ from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
-from realm_tf.datasets.matching import find_occurrences
+from realm_tf.datasets.matching import Occurrences, find_occurrences
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
+from realm_tf.errors import UserError
 from realm_tf.examples import order
-from realm_tf.examples.qa import AnswerPlaces, GoldSpans, QABatch, qa_batches
+from realm_tf.examples.qa import AnswerPlaces, GoldSpans, QABatch, learnable, qa_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
@@ -74,13 +76,18 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   """Trains query tower and encoder in place; `index` holds the document tower's work.
 
   `regex` says of each question whether its answers are patterns, as in CuratedTREC.
-  Towers that were shared part here: the document tower stays as the index knows it.
+  Towers that were shared part here: the document tower stays as the index knows it. How
+  many questions the reader can learn from is logged.
+
+  Raises:
+    UserError: it can learn from none.
   """
   finetune = config.finetune
   strategy = model.strategy
+  occurrences = find_occurrences(answers, corpus, corpus.tokenizer, regex)
+  _count_learnable(config, corpus, questions, occurrences)
   with strategy.scope():
     model.retriever.part_towers()
-  occurrences = find_occurrences(answers, corpus, corpus.tokenizer, regex)
   places = AnswerPlaces(occurrences, corpus.num_blocks)
   usable = np.flatnonzero(np.diff(occurrences.splits))
   with strategy.scope():
@@ -96,6 +103,36 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   step = _step(config, model, passages, index, places, optimizer)
   loop.run(batches, tf.function(step, input_signature=[batches.element_spec]))
   return loop
+
+
+def _count_learnable(config: RealmConfig, corpus: Corpus, questions: Sequence[str],
+                     occurrences: Occurrences) -> None:
+  """Says how many questions the reader can learn from, and why not from the others.
+
+  Raises:
+    UserError: from none.
+  """
+  finetune, width = config.finetune, config.encoder.max_span_width
+  tokens = corpus.tokenizer.tokenize(tf.constant(list(questions), tf.string))
+  counts = learnable(
+      occurrences, tokens.row_lengths().numpy(), corpus.body_ids.lengths,
+      max_span_width=width, reader_length=finetune.reader_length,
+      max_spans=finetune.max_spans)
+  lacking = ", ".join(f"{count} {what}" for count, what in (
+      (counts.nowhere, "without an answer that stands in the corpus"),
+      (counts.too_wide, f"whose answers are wider than encoder.max_span_width={width}"),
+      (counts.cut_off, "whose answers are cut off by finetune.reader_length="
+                       f"{finetune.reader_length}"),
+      (counts.too_late, "whose answers are not among the first finetune.max_spans="
+                        f"{finetune.max_spans} of a block")) if count)
+  if not len(occurrences.rows):
+    raise UserError("fine-tuning: no question has an answer that stands in the corpus; "
+                    "check config.finetune.questions against config.corpus.source")
+  if not counts.learnable:
+    raise UserError(f"fine-tuning: the reader can learn from none of {counts.questions} "
+                    f"questions: {lacking}; raise these limits, or give shorter answers")
+  logging.info("finetune: the reader can learn from %d of %d questions%s", counts.learnable,
+               counts.questions, f", and not from {lacking}" if lacking else "")
 
 
 def _trained(model: Realm) -> list[tf.Variable]:

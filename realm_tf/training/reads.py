@@ -53,7 +53,8 @@ def pack_pairs(model: Realm, passages: Passages, batch: PretrainingBatch, rows: 
   """
   parts = [rows] if model.encoder.bert.packs else [rows[:, :1], rows[:, 1:]]
   length = model.config.pretrain.encoder_length
-  return tuple(passages.after(masked_sentences(batch), part, length) for part in parts)
+  return tuple(passages.after(masked_sentences(batch), part, length, whole_questions=True)
+               for part in parts)
 
 
 def pack(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor) -> Reads:
@@ -71,10 +72,13 @@ def pack_padded(model: Realm, passages: Passages, batch: PretrainingBatch, rows:
   shortest = min(length, config.pretrain.query_length + 1)
   documents = passages.documents(tf.reshape(found, [-1]), config.retriever.document_length,
                                  multiple=0)
-  return PaddedReads(
-      by_candidate(documents, found),
-      by_candidate(passages.after(questions, rows[:, :1], shortest, multiple=0), rows[:, :1]),
-      by_candidate(passages.after(questions, found, length, multiple=0), found))
+
+  def pairs(rows: tf.Tensor, length: int) -> Packed:
+    return by_candidate(passages.after(questions, rows, length, multiple=0,
+                                       whole_questions=True), rows)
+
+  return PaddedReads(by_candidate(documents, found), pairs(rows[:, :1], shortest),
+                     pairs(found, length))
 
 
 def unpadded_reads(padded: PaddedReads, special: SpecialIds) -> Reads:

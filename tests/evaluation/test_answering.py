@@ -1,60 +1,193 @@
 """Answering in the graph against a plain loop over all spans of all read blocks."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.passages import Passages
+from realm_tf.corpus.readers import Document
+from realm_tf.corpus.store import Corpus, write_store
 from realm_tf.datasets.questions import Question
+from realm_tf.evaluation import answering
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.evaluate import predict, score
-from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import pack_single
-from tests import tiny
+from realm_tf.text.tokenizer import Tokenizer
+from tests import answers, tiny
+
+
+def _answerer(model, corpus, read_blocks=3):
+  """Over an index of random vectors: whatever they are, the best are read."""
+  passages = Passages(corpus)
+  table = np.random.default_rng(5).normal(size=[corpus.num_blocks, 16]).astype(np.float32)
+  index = ExactIndex(*table.shape)
+  index.assign(table, 0)
+  return passages, table, QuestionAnswerer(model, corpus, passages, index, read_blocks)
 
 
 @pytest.fixture(name="world", scope="module")
 def _world(tmp_path_factory):
   folder = tmp_path_factory.mktemp("answering")
   corpus = tiny.make_corpus(folder / "corpus")
-  passages = Passages(corpus)
   model = Realm.from_weights(tiny.make_config(folder), corpus.tokenizer.vocab_size)
-  embedder = CorpusEmbedder(passages, model.make_tower, 64, 512)
-  embedder.snapshot(model.retriever.document_tower)
-  table = collect(embedder.batches(), embedder.num_rows)
-  index = ExactIndex(*table.shape)
-  index.assign(table, 0)
-  return corpus, passages, model, table, QuestionAnswerer(model, corpus, passages, index, 3)
+  passages, table, answerer = _answerer(model, corpus)
+  return corpus, passages, model, table, answerer
 
 
 QUESTIONS = ["what is the capital of france", "who lives by the river?", "Oslo", "é?"]
+
+
+def _best_span(corpus, passages, model, table, question, whole_words=True):
+  """(score, row, first piece, last piece) by a plain loop."""
+  tokens = corpus.tokenizer.tokenize([question])
+  query = model.retriever.embed_queries(pack_single(tokens, 32, corpus.tokenizer))[0]
+  relevance = table @ query.numpy()
+  best = (-np.inf,)
+  for row in np.argsort(-relevance, kind="stable")[:3]:
+    packed = passages.after(tokens, np.array([[row]], np.int32), 96)
+    logits = model.encoder.span_logits(packed)[0].numpy()
+    begins, ends = answers.edges(corpus, row)
+    for t, w in np.argwhere(np.isfinite(logits)):
+      first = t - int(packed.second_start[0])
+      if not whole_words or (first in begins and first + w in ends):
+        best = max(best, (logits[t, w] + relevance[row], row, first, first + w))
+  return best
+
+
+def _check_answer(corpus, ours, i, best):
+  total, row, first, last = best
+  text = corpus.texts[row]
+  answer = text[corpus.body_starts.row(row)[first]:corpus.body_ends.row(row)[last]]
+  assert ours.answer[i].numpy() == answer
+  assert ours.row[i] == row and ours.passage[i].numpy() == text
+  assert ours.passage_id[i].numpy().decode() == corpus.document_ids[row]
+  np.testing.assert_allclose(ours.score[i], total, rtol=1e-4)
+  assert text.decode()[ours.start[i].numpy():ours.end[i].numpy()] == answer.decode()
 
 
 def test_answers_are_the_best_span_of_a_plain_loop(world):
   corpus, passages, model, table, answerer = world
   ours = answerer.answer(tf.constant(QUESTIONS))
   for i, question in enumerate(QUESTIONS):
-    tokens = corpus.tokenizer.tokenize([question])
-    query = model.retriever.embed_queries(pack_single(tokens, 32, corpus.tokenizer))[0]
-    relevance = table @ query.numpy()
-    best = (-np.inf,)
-    for row in np.argsort(-relevance, kind="stable")[:3]:
-      packed = passages.after(tokens, np.array([[row]], np.int32), 96)
-      logits = model.encoder.span_logits(packed)[0].numpy()
-      for t, w in np.argwhere(np.isfinite(logits)):
-        first = t - int(packed.second_start[0])
-        best = max(best, (logits[t, w] + relevance[row], row, first, first + w))
-    total, row, first, last = best
-    text = corpus.texts[row]
-    answer = text[corpus.body_starts.row(row)[first]:corpus.body_ends.row(row)[last]]
-    assert ours.answer[i].numpy() == answer
-    assert ours.row[i] == row and ours.passage[i].numpy() == text
-    assert ours.passage_id[i].numpy().decode() == corpus.document_ids[row]
-    np.testing.assert_allclose(ours.score[i], total, rtol=1e-4)
-    passage = text.decode()
-    assert passage[ours.start[i].numpy():ours.end[i].numpy()] == answer.decode()
+    _check_answer(corpus, ours, i, _best_span(corpus, passages, model, table, question))
+
+
+def test_answers_begin_and_end_at_words(world, tmp_path):
+  rng = np.random.default_rng(3)
+  words = ["a", "old", "bc", "def", "ghij", "é", "river", "klmno", "."]  # of 1 to 5 pieces
+  corpus = _odd_corpus(tmp_path / "corpus", [" ".join(rng.choice(words, 12))
+                                             for _ in range(5)])
+  passages, table, answerer = _answerer(world[2], corpus)
+  ours = answerer.answer(tf.constant(QUESTIONS))
+  cut = 0
+  for i, question in enumerate(QUESTIONS):
+    best, anywhere = (_best_span(corpus, passages, world[2], table, question, whole_words)
+                      for whole_words in (True, False))
+    _check_answer(corpus, ours, i, best)
+    cut += best != anywhere
+  assert cut  # some of the answers would have been parts of words
+
+
+def test_any_bytes_are_a_question_and_leave_their_neighbours_alone(world):
+  corpus, *_, answerer = world
+  odd = answers.ODD_QUESTIONS
+  alone = answerer.answer(tf.constant(QUESTIONS))
+  mixed = answerer.answer(tf.constant([*odd, *QUESTIONS]))
+  answers.check(corpus, mixed)
+  for name, value in alone._asdict().items():
+    beside = getattr(mixed, name)[len(odd):]
+    if value.dtype == tf.float32:  # products of other sizes may round otherwise
+      np.testing.assert_allclose(beside, value, rtol=1e-5)
+    else:
+      assert beside.numpy().tolist() == value.numpy().tolist()
+  vectors = answerer.embed(tf.constant(odd)).numpy()
+  assert vectors.shape == (len(odd), 16) and np.isfinite(vectors).all()
+
+
+def test_of_a_long_question_the_beginning_is_read(world):
+  corpus, *_, answerer = world
+  by_length = answerer.answer(tf.constant(["river " * n for n in (93, 94, 5000, 200_000)]))
+  answers.check(corpus, by_length)
+  for value in by_length:
+    assert len(set(value.numpy().tolist())) == 1
+
+
+def _odd_corpus(folder, texts, empty=0):
+  tokenizer = Tokenizer(tiny.vocabulary())
+  blocks = list(split_blocks([Document(str(i), "", text) for i, text in enumerate(texts)],
+                             tokenizer, 64))
+  nothing = np.zeros([0], np.int32)
+  blocks += [dataclasses.replace(
+      blocks[0], document_id=f"empty{i}", text="", body_ids=nothing, body_starts=nothing,
+      body_ends=nothing, sentence_starts=nothing) for i in range(empty)]
+  write_store(folder, blocks[len(texts) == 0:], tokenizer=tokenizer, max_tokens=64, source="")
+  return Corpus.open(folder)
+
+
+@pytest.mark.parametrize("texts, empty, read_blocks", [
+    (["a"], 0, 1), (["a", "."], 0, 9), (["Paris é", "é", "e\u0301e\u0301"], 0, 2),
+    (["a"], 2, 5), (["Paris lies."], 1, 1),
+    (["unseenword" * 3], 0, 3), ([f"unseen{i}word" * 20 for i in range(3)], 0, 2)])
+def test_odd_corpora(world, tmp_path, texts, empty, read_blocks):
+  """Tiny blocks, one block, blocks of nothing, and of words that no span can hold."""
+  corpus = _odd_corpus(tmp_path / "corpus", texts, empty)
+  answerer = _answerer(world[2], corpus, read_blocks)[-1]
+  questions = [*QUESTIONS, "", "who " * 1000]
+  answers.check(corpus, answerer.answer(tf.constant(questions)))
+  if texts == ["unseenword" * 3]:
+    assert set(answerer.answer(tf.constant(questions)).answer.numpy()) == {texts[0].encode()}
+
+
+def test_a_word_that_is_cut_off_does_not_end_there(world, tmp_path):
+  """With 96 pieces to a pair and 69 of a question, 24 of a block are read."""
+  words = ["a"] * 20 + ["unseen"] + ["a"] * 20
+  corpus = _odd_corpus(tmp_path / "corpus", [" ".join(words)])
+  passages, _, answerer = _answerer(world[2], corpus)
+  tokens = corpus.tokenizer.tokenize(["river " * 80])
+  rows = tf.constant([0])
+  packed = passages.after(tokens, rows[:, None], 96)
+  begins, ends = (flags.numpy()[0, 71:95].tolist()
+                  for flags in passages.word_edges(packed, rows))
+  assert packed.second_start[0] == 71 and packed.mask.numpy().sum() == 96
+  assert begins == [True] * 21 + [False] * 3
+  assert ends == [True] * 20 + [False] * 4
+  answers.check(corpus, answerer.answer(tf.constant(["river " * 80])))
+
+
+def test_many_questions_are_answered_some_at_a_time(world, monkeypatch):
+  """And those give what all at once would give, in order."""
+  corpus, *_, answerer = world
+  questions = tf.constant([f"{question} {i}" for i in range(2) for question in QUESTIONS][1:])
+  whole = (*answerer.answer(questions), *answerer.retrieve(questions, 4),
+           answerer.embed(questions), *answerer.answer_and_retrieve(questions, 5)[1])
+  sizes = []
+  tokenize = Tokenizer.tokenize
+  monkeypatch.setattr(Tokenizer, "tokenize", lambda self, texts: (
+      sizes.append(len(texts)), tokenize(self, texts))[1])
+  for name, most in (("_QUESTIONS", 4), ("_PAIRS", 12), ("_ROWS", 20)):
+    monkeypatch.setattr(answering, name, most)
+  parts = (*answerer.answer(questions), *answerer.retrieve(questions, 4),
+           answerer.embed(questions), *answerer.answer_and_retrieve(questions, 5)[1])
+  assert sizes == [4, 3] * 4
+  for ours, expected in zip(parts, whole, strict=True):
+    if expected.dtype == tf.float32:
+      np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)
+    else:
+      np.testing.assert_array_equal(ours, expected)
+
+
+def test_no_questions(world):
+  answerer = world[-1]
+  none = tf.constant([], tf.string)
+  assert {value.shape[0] for value in answerer.answer(none)} == {0}
+  assert {tuple(value.shape) for value in answerer.retrieve(none, 4)} == {(0, 4)}
+  assert answerer.embed(none).shape == [0, 16]
+  assert list(predict(answerer, [], batch_size=2, passages=3)) == []
 
 
 def test_retrieval_is_a_full_sort(world):
@@ -66,12 +199,33 @@ def test_retrieval_is_a_full_sort(world):
   np.testing.assert_array_equal(found.title, corpus.titles[order])
 
 
-def test_prediction_and_scores(world):
+@pytest.mark.parametrize("k", [-1, 26, 300_000_000, 2**31 - 1])
+def test_k_is_refused_before_anything_is_done(world, monkeypatch, k):
+  def nothing(*arguments):
+    raise AssertionError("done before")
+
   answerer = world[-1]
-  records = list(predict(answerer, QUESTIONS, batch_size=3, passages=5))
-  assert [record["question"] for record in records] == QUESTIONS
+  monkeypatch.setattr(answerer, "index", None)
+  monkeypatch.setattr(Tokenizer, "tokenize", nothing)
+  with pytest.raises(tf.errors.InvalidArgumentError, match=rf"(?s)from 0 to 25,.*{k}"):
+    answerer.retrieve(tf.constant(QUESTIONS), k)
+
+
+def test_all_blocks_and_none_are_retrieved(world):
+  answerer = world[-1]
+  rows = answerer.retrieve(tf.constant(QUESTIONS), 25).row.numpy()
+  assert (np.sort(rows, 1) == np.arange(25)).all()
+  assert {tuple(value.shape) for value in answerer.retrieve(tf.constant(QUESTIONS), 0)} == {
+      (4, 0)}
+
+
+def test_prediction_and_scores(world):
+  odd = ["", "\0", "\ud800", "who " * 10_000]
+  records = list(predict(world[-1], QUESTIONS + odd, batch_size=3, passages=1000))
+  assert [record["question"] for record in records] == QUESTIONS + odd
+  assert all(len(record["passages"]) == 25 for record in records)
   right = [Question(str(i), q, (records[i]["prediction"] if i < 2 else "no such answer",))
            for i, q in enumerate(QUESTIONS)]
-  metrics = score(right, records, [1, 5], 3)
+  metrics = score(right, records[:4], [1, 5], 3)
   assert metrics["exact_match"] == 0.5 and metrics["f1"] == 0.5
   assert metrics["questions"] == 4 and metrics["recall@5"] == 0.5

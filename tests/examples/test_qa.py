@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.datasets.matching import Occurrences, find_occurrences
-from realm_tf.examples.qa import AnswerPlaces, qa_batches
+from realm_tf.examples.qa import AnswerPlaces, Learnable, learnable, qa_batches
 from tests import tiny
 
 
@@ -48,3 +48,24 @@ def test_batches_hold_usable_questions_only(tmp_path):
                           first_step=0, last_step=3):
     for number, row in zip(batch.number.numpy(), batch.question.to_list()):
       assert number in usable and row == tokens[number]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_learnable_questions_equal_a_plain_count(seed):
+  rng = np.random.default_rng(seed)
+  places, occurrences = _random_occurrences(rng)
+  occurrences.starts[occurrences.rows == 3] = -1  # stands there, but not as whole pieces
+  questions, bodies = rng.integers(0, 30, 6), rng.integers(22, 30, 9)
+  width, length, most = rng.integers(1, 3), rng.integers(12, 40), rng.integers(1, 3)
+  expected = [0] * 5
+  for q in range(6):
+    reached = 0  # the most checks that one of its places holds, one after the other
+    for _, row, start, end in (place for place in places if place[0] == q):
+      before = [p for p in places if p[:2] == (q, row) and p[2:] < (start, end)]
+      # The question is cut down to three quarters, rounded down; the body gets the rest.
+      kept = length - 3 - min(questions[q], (length - 3) * 3 // 4)
+      checks = [row != 3, end - start + 1 <= width, end < kept, len(before) < most]
+      reached = max(reached, next((i for i, holds in enumerate(checks) if not holds), 4))
+    expected[0 if reached == 4 else reached + 1] += 1
+  assert learnable(occurrences, questions, bodies, max_span_width=width,
+                   reader_length=length, max_spans=most) == Learnable(6, *expected)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import realm_tf  # noqa: F401
-from realm_tf.text.inputs import pack_pair, pack_single
+from realm_tf.text.inputs import LEAST_PAIR, pack_pair, pack_single
 
 IDS = types.SimpleNamespace(pad_id=9, cls_id=101, sep_id=102)
 
@@ -37,16 +37,25 @@ def test_pack_single(max_length):
   assert not packed.segments.numpy().any()
 
 
-@pytest.mark.parametrize("max_length", [3, 5, 11, 16, 40, 128])
+def _cut(a, b, max_length, whole_first):
+  """Piece by piece: `b` down to a quarter of the room, then `a`, then `b` again."""
+  least = 0 if whole_first else (max_length - 3) / 4
+  a, b = list(a), list(b)
+  while len(a) + len(b) > max_length - 3:
+    (b if len(b) - 1 >= least or not a else a).pop()
+  return a, b
+
+
+@pytest.mark.parametrize("max_length", [3, 4, 5, 11, 16, 23, 40, 128])
 @pytest.mark.parametrize("multiple", [1, 8])
-def test_pack_pair(max_length, multiple):
+@pytest.mark.parametrize("whole_first", [False, True])
+def test_pack_pair(max_length, multiple, whole_first):
   rng = np.random.default_rng(max_length)
   first, second = _rows(rng, 40, 20), _rows(rng, 40, 30)
-  packed = pack_pair(_ragged(first), _ragged(second), max_length, IDS, multiple)
+  packed = pack_pair(_ragged(first), _ragged(second), max_length, IDS, multiple, whole_first)
   width = packed.ids.shape[1]
   for i, (a, b) in enumerate(zip(first, second)):
-    a = a[:max_length - 3]
-    b = b[:max_length - 3 - len(a)]
+    a, b = _cut(a, b, max_length, whole_first)
     row = [101, *a, 102, *b, 102]
     assert packed.ids[i].numpy().tolist() == row + [9] * (width - len(row))
     assert packed.mask[i].numpy().tolist() == [j < len(row) for j in range(width)]
@@ -55,6 +64,14 @@ def test_pack_pair(max_length, multiple):
     assert packed.second_start[i] == len(a) + 2
   longest = int(packed.mask.numpy().sum(1).max())
   assert width == min(-(-longest // multiple) * multiple, max_length)
+
+
+@pytest.mark.parametrize("max_length", range(LEAST_PAIR, 40))
+def test_a_piece_is_left_of_each_text(max_length):
+  for a, b in ((1, 1), (1, 99), (99, 1), (99, 99)):
+    packed = pack_pair(_ragged([[7] * a]), _ragged([[8] * b]), max_length, IDS)
+    ids = packed.ids.numpy()[0].tolist()
+    assert 7 in ids and 8 in ids and ids.count(102) == 2
 
 
 def test_batch_of_empty_rows_and_empty_batch():

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages
+from realm_tf.errors import UserError
 from realm_tf.examples.qa import GoldSpans
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
@@ -79,3 +80,43 @@ def test_finetuning_learns_and_leaves_the_document_tower_alone(tmp_path, batch_s
     np.testing.assert_array_equal(old, new)
   assert any((a.numpy() != b.numpy()).any() for a, b in zip(
       model.retriever.query_tower.variables, model.retriever.document_tower.variables))
+
+
+@pytest.fixture(name="untrained", scope="module")
+def _untrained(tmp_path_factory):
+  """Calls `train_finetune` for no steps, with these answers to questions of one piece."""
+  folder = tmp_path_factory.mktemp("untrained")
+  config = tiny.make_config(folder, finetune__steps=0, encoder__max_span_width=2,
+                            finetune__reader_length=14, finetune__max_spans=1)
+  corpus = tiny.make_corpus(folder / "corpus")
+  passages = Passages(corpus)
+  model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+  index = ExactIndex(corpus.num_blocks, 16)
+
+  def run(folder, *answers):
+    return train_finetune(config, corpus, passages, model, index, ["what"] * len(answers),
+                          [[answer] for answer in answers], folder)
+  return run
+
+
+def test_answers_that_teach_nothing_are_counted(untrained, tmp_path, caplog):
+  # 10 pieces of a block are read: "great" is one of them, "is great" never.
+  with caplog.at_level("INFO"):
+    untrained(tmp_path / "finetune", "Paris", "Paris is the", "is great", "it is great",
+              "nowhere", "Ona")
+  said, = (message for message in caplog.messages if "can learn" in message)
+  assert said == (
+      "finetune: the reader can learn from 1 of 6 questions, and not from 1 without an "
+      "answer that stands in the corpus, 2 whose answers are wider than "
+      "encoder.max_span_width=2, 2 whose answers are cut off by "
+      "finetune.reader_length=14")
+
+
+@pytest.mark.parametrize("answers, why", [
+    (["nowhere", ""], "no question has an answer that stands in the corpus"),
+    (["nowhere", "Paris is the"], "none of 2 questions: 1 without an answer that stands in "
+     "the corpus, 1 whose answers are wider than encoder.max_span_width=2")])
+def test_nothing_to_learn_is_refused(untrained, tmp_path, answers, why):
+  with pytest.raises(UserError, match=why):
+    untrained(tmp_path / "finetune", *answers)
+  assert not (tmp_path / "finetune").exists()
