@@ -136,11 +136,11 @@ def test_what_a_killed_addition_left_undone_is_done_by_the_next_command(run, tmp
   documents.add(run, new)
   shutil.rmtree(run.index_root)
   shutil.copytree(before, run.index_root)  # as if killed between corpus and index
-  (run.path / ".corpus.left").mkdir()
+  (run.path / ".corpus.01234567.new").mkdir()
   opened = RunFolder.existing(run.path)
   assert ("ona", "Ona is old.") in _retrieved(opened, "ona", 26)
   documents.delete(opened, ["ona"])
-  assert not (run.path / ".corpus.left").exists()
+  assert not (run.path / ".corpus.01234567.new").exists()
 
 
 def test_an_unknown_document_is_named_and_nothing_deleted(run):
