@@ -42,7 +42,8 @@ def in_one_line(error: BaseException) -> str | None:
     return None
   if isinstance(error, OSError):
     return reason if error.filename is None else f"{error.filename}: {reason}"
-  return " ".join(str(error).split())[:300]
+  # TensorFlow says in front in which node of which graph it happened.
+  return " ".join(re.sub(r"\{\{.*?\}\}", "", str(error)).split())[:300]
 
 
 def remedy(reason: str) -> str:

@@ -44,30 +44,25 @@ def export_run(run: RunFolder, stage: str, kind: str | None, output: PathLike) -
   if kind and kind not in export_weights.KINDS:
     raise UserError(f"--kind: expected one of {', '.join(export_weights.KINDS)}, "
                     f"got '{kind}'")
-  folders.check(output)
-  model = run.model(stage)
-  if kind:
-    _export(run, model, kind, pathlib.Path(output))
-    print(f"{kind}: {output}")
-    return
-  said = []
   with folders.new_folder(output) as new:
-    for one in export_weights.kinds_of(model):
-      reason = export_weights.obstacle(model, one)
-      if not reason:
-        _export(run, model, one, new / one)
-      said.append(f"{one}: left out: {reason}" if reason else
-                  f"{one}: {pathlib.Path(output) / one}")
+    model = run.model(stage)
+    said = []
+    for one in [kind] if kind else export_weights.kinds_of(model):
+      reason = None if kind else export_weights.obstacle(model, one)
+      if reason:
+        said.append(f"{one}: left out: {reason}")
+        continue
+      folder = new if kind else new / one
+      folder.mkdir(exist_ok=True)
+      _write(run, model, one, folder)
+      said.append(f"{one}: {output if kind else pathlib.Path(output) / one}")
   print("\n".join(said))
 
 
-def _export(run: RunFolder, model: Realm, kind: str, folder: pathlib.Path) -> None:
-  openqa = kind == "openqa" and not export_weights.obstacle(model, kind)
-  export_weights.export_weights(
-      model, kind, folder, vocabulary=run.path / "corpus" / "vocab.txt",
-      block_emb=_embeddings(run, model) if openqa else None)
-
-
-def _embeddings(run: RunFolder, model: Realm) -> np.ndarray:
-  """[N, D] float32 of the blocks that are not deleted."""
-  return run.embeddings(model, run.corpus.stored_rows).astype(np.float32)
+def _write(run: RunFolder, model: Realm, kind: str, folder: pathlib.Path) -> None:
+  embeddings = None
+  if kind == "openqa" and not export_weights.obstacle(model, kind):
+    # Of the blocks that are not deleted.
+    embeddings = run.embeddings(model, run.corpus.stored_rows).astype(np.float32)
+  config, values = export_weights.contents(model, kind, embeddings)
+  exchange.fill_folder(folder, config, values, run.path / "corpus" / "vocab.txt")
