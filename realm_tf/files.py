@@ -35,6 +35,17 @@ def system_reason(error: BaseException) -> str | None:
   return None
 
 
+def in_one_line(error: BaseException) -> str | None:
+  """The same with the file that it is about, where that is known."""
+  reason = system_reason(error)
+  if reason is None:
+    return None
+  if isinstance(error, OSError):
+    return reason if error.filename is None else f"{error.filename}: {reason}"
+  # TensorFlow says in front in which node of which graph it happened.
+  return " ".join(re.sub(r"\{\{.*?\}\}", "", str(error)).split())[:300]
+
+
 def remedy(reason: str) -> str:
   """What to do about what the system said, to be put behind it; may be nothing."""
   full = reason in map(os.strerror, _FULL)

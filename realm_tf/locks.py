@@ -39,7 +39,7 @@ def lock(path: PathLike, place: PathLike, work: str = "another process",
     UserError: another process holds it, and `wait` is false.
     OSError: the file cannot be written.
   """
-  path = pathlib.Path(os.path.realpath(path))
+  path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   while True:
     with open(path, "a+", encoding="utf-8") as file, contextlib.ExitStack() as held:
@@ -54,8 +54,7 @@ def lock(path: PathLike, place: PathLike, work: str = "another process",
         continue
       try:
         file.truncate(0)
-        file.write(f"{os.getpid()} {socket.gethostname()} {work}\n")
-        file.flush()
+        _write(file, f"{os.getpid()} {socket.gethostname()} {work}\n")
         yield
       finally:
         path.unlink(missing_ok=True)
@@ -79,12 +78,12 @@ def _taken(file: TextIO, held: contextlib.ExitStack, wait: bool) -> bool:
 
 def _taken_here(path: str, held: contextlib.ExitStack, wait: bool) -> bool:
   """Takes a name that this machine's kernel gives to one socket only, while it is open."""
-  name = b"\0realm_tf." + hashlib.sha256(os.fsencode(path)).hexdigest().encode()
+  digest = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()
   while True:
     with contextlib.ExitStack() as opened:
       own = opened.enter_context(socket.socket(socket.AF_UNIX))
       try:
-        own.bind(name)
+        own.bind(f"\0realm_tf.{digest}")
       except OSError as error:
         if error.errno != errno.EADDRINUSE:
           raise
@@ -101,6 +100,14 @@ def _is_at(file: TextIO, path: pathlib.Path) -> bool:
     return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
   except FileNotFoundError:
     return False
+
+
+def _write(file: TextIO, text: str) -> None:
+  """At once: nothing is left to be written when the file is closed, and fail again."""
+  try:
+    os.write(file.fileno(), text.encode())
+  except OSError as error:  # which does not know the name
+    raise OSError(error.errno, error.strerror, file.name) from error
 
 
 def _busy(place: PathLike, holder: str) -> str:

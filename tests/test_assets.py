@@ -78,12 +78,25 @@ def test_second_call_does_nothing_until_a_file_is_damaged(shelf):
   shelf.fetch(asset)
   assert not shelf.said
   for name, damage in (("a.yaml", lambda path: path.write_bytes(b"x")),
-                       ("b.yaml", lambda path: path.unlink()),
-                       ("SOURCES.json", lambda path: path.write_bytes(b"{"))):
+                       ("b.yaml", lambda path: path.unlink())):
     damage(shelf.place / name)
     shelf.said.clear()
     shelf.fetch(asset)
     assert shelf.said and shelf.files() == _FILES
+
+
+@pytest.mark.parametrize("name, content", [("mine.yaml", b"x"), ("SOURCES.json", b"{")])
+def test_a_folder_with_anything_that_was_not_fetched_is_left_alone(shelf, name, content):
+  asset = shelf.wheel(_MEMBERS)
+  shelf.fetch(asset)
+  (shelf.place / "a.yaml").write_bytes(b"mine")
+  (shelf.place / name).write_bytes(content)
+  shelf.said.clear()
+  with pytest.raises(UserError, match="toy: is there already, and has .* in it, which is no "
+                                      "part of what realm fetched"):
+    shelf.fetch(asset)
+  assert not shelf.said  # before anything is fetched
+  assert (shelf.place / "a.yaml").read_bytes() == b"mine"
 
 
 def test_newer_pin_is_fetched_and_one_that_fails_leaves_the_old(shelf):

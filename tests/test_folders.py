@@ -1,8 +1,6 @@
 """Folders: what they may replace, and what is there after a failure at any moment."""
 
-import contextlib
 import os
-import pathlib
 import shutil
 import signal
 import stat
@@ -16,6 +14,7 @@ import pytest
 from realm_tf import folders
 from realm_tf.errors import UserError
 from tests import refusing
+from tests.mounts import with_mounts
 
 _KIND = folders.Kind("a pair", "pair.json", lambda marker: marker["files"])
 # What stands at the beginning of a script that writes such a folder.
@@ -23,6 +22,7 @@ _SCRIPT = """
 import errno, json, os, pathlib, shutil, signal, sys
 from realm_tf import folders
 from tests import refusing
+from tests.mounts import with_mounts
 KIND = folders.Kind("a pair", "pair.json", lambda marker: marker["files"])
 PATH = pathlib.Path(sys.argv[1])
 def fill(new, text):
@@ -318,41 +318,24 @@ def test_what_a_dead_writer_left_is_removed_and_nothing_like_it(tmp_path):
   assert _names(tmp_path) == sorted([*others, "folder"])
 
 
-# File systems that really are odd.
-
-
-@contextlib.contextmanager
-def _skipping_where_nobody_may_mount():
-  try:
-    yield
-  except (FileNotFoundError, subprocess.CalledProcessError) as error:
-    pytest.skip(f"this system lets nobody mount: {error}")
-
-
 def test_a_layer_that_cannot_rename_says_so_in_one_line(tmp_path):
   for name in ("lower", "upper", "work", "merged"):
     (tmp_path / name).mkdir()
   _fill(tmp_path / "lower" / "folder", "old")
-  (tmp_path / "script.py").write_text(_SCRIPT + """
-with folders.new_folder(PATH, KIND) as new:
-  fill(new, "new")
-""")
-  script = f"""
-      cd {tmp_path}
-      mount -t overlay overlay merged -o lowerdir=lower,upperdir=upper,workdir=work || exit 77
-      cd {pathlib.Path.cwd()}
-      {sys.executable} {tmp_path}/script.py {tmp_path}/merged/folder
-      echo "$?" "$(ls -A {tmp_path}/merged)" "$(cat {tmp_path}/merged/folder/inner/file)"
-  """
-  with _skipping_where_nobody_may_mount():
-    done = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script],
-        env={**os.environ, "PYTHONPATH": str(pathlib.Path.cwd())}, capture_output=True,
-        text=True, check=False)
-    if done.returncode == 77 or "unshare" in done.stderr:
-      raise subprocess.CalledProcessError(done.returncode, "unshare", done.stderr)
-  if done.stdout == "0 folder new\n":
-    pytest.skip("this system's overlays rename folders")
-  assert done.stdout == "1 folder old\n", done.stderr
-  assert ("UserError" in done.stderr and "cannot be written (this file system cannot rename "
-          "that folder" in done.stderr)
+  done = with_mounts(
+      f"cd {tmp_path} && mount -t overlay overlay merged "
+      "-o lowerdir=lower,upperdir=upper,workdir=work && cd - >&2", *_script("""
+          from realm_tf.errors import UserError
+          try:
+            with folders.new_folder(PATH, KIND) as new:
+              fill(new, "new")
+          except UserError as error:
+            print(error)
+          print(*os.listdir(PATH.parent), (PATH / "inner" / "file").read_text())
+      """, tmp_path / "merged" / "folder"))
+  if done.stdout == "folder new\n":
+    pytest.skip("overlays of this system rename folders")
+  assert done.stdout == (
+      f"{tmp_path}/merged/folder: cannot be written (this file system cannot rename that "
+      "folder, which may be of a lower layer: of the image of a container); what was there "
+      "before is unchanged\nfolder old\n"), done.stderr

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import realm_tf
-from realm_tf import files
+from realm_tf import folders
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.readers import Document, read_documents
@@ -138,7 +138,7 @@ def test_after_a_crash_while_embedding_the_corpus_can_be_embedded(tmp_path, monk
 def test_names_of_folders_are_left_alone(tmp_path):
   for name in ("tf_hub", "tf_hub.tf_hub", "temp"):
     folder = tmp_path / "tf_hub" / name / "tf_hub_export"
-    with files.new_folder(folder) as new:
+    with folders.new_folder(folder) as new:
       assert new.parent == folder.parent
       (new / "tf_hub.txt").write_text(name)
     assert (folder / "tf_hub.txt").read_text() == name

@@ -114,11 +114,7 @@ def _call(command: ModuleType, words: Sequence[str]) -> int:
     reason = files.system_reason(error)
     if reason is None:
       raise
-    if isinstance(error, OSError):
-      what = reason if error.filename is None else f"{error.filename}: {reason}"
-    else:
-      what = _one_line(error)[:300]
-    raise UserError(f"{what}{files.remedy(reason)}") from error
+    raise UserError(f"{files.in_one_line(error)}{files.remedy(reason)}") from error
 
 
 @contextlib.contextmanager

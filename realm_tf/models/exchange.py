@@ -102,15 +102,21 @@ def write_folder(output: PathLike, config: Mapping[str, Any],
                  account: Account | None = None) -> None:
   """Writes a Hugging Face folder, whole or not at all; it must be new or empty."""
   with folders.new_folder(output) as new:
-    files.write_json(new / "config.json", config)
-    save_file(dict(values), new / tensors.SAFETENSORS, {"format": "pt"})
-    if vocabulary:
-      try:
-        shutil.copyfile(vocabulary, new / "vocab.txt")
-      except FileNotFoundError:
-        raise UserError(f"{vocabulary}: no such file") from None
+    fill_folder(new, config, values, vocabulary)
     if account:
       files.write_json(new / "import.json", dataclasses.asdict(account))
+
+
+def fill_folder(folder: pathlib.Path, config: Mapping[str, Any],
+                values: Mapping[str, np.ndarray], vocabulary: pathlib.Path | None) -> None:
+  """Writes the files of a Hugging Face folder into one that is there and empty."""
+  files.write_json(folder / "config.json", config)
+  save_file(dict(values), folder / tensors.SAFETENSORS, {"format": "pt"})
+  if vocabulary:
+    try:
+      shutil.copyfile(vocabulary, folder / "vocab.txt")
+    except FileNotFoundError:
+      raise UserError(f"{vocabulary}: no such file") from None
 
 
 def hugging_face_config(kind: str, sizes: Sizes, **more: Any) -> dict[str, Any]:

@@ -35,7 +35,22 @@ def obstacle(model: Realm, kind: str) -> str | None:
 def export_weights(model: Realm, kind: str, output: PathLike, *,
                    vocabulary: pathlib.Path | None = None,
                    block_emb: np.ndarray | None = None) -> None:
-  """Writes one part of a model as config.json and model.safetensors.
+  """Writes one part of a model as config.json and model.safetensors: see `contents`.
+
+  Args:
+    model, kind, block_emb: what to write.
+    output: the folder to write; it must be new or empty.
+    vocabulary: vocab.txt, copied beside the weights.
+
+  Raises:
+    UserError: Transformers has no such model, or `output` has something in it.
+  """
+  exchange.write_folder(output, *contents(model, kind, block_emb), vocabulary)
+
+
+def contents(model: Realm, kind: str, block_emb: np.ndarray | None = None
+             ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+  """What config.json and model.safetensors of one part of a model are.
 
   `embedder` is the tower of documents, `query_embedder` that of questions; `openqa`
   embeds questions, and so has the tower of questions.
@@ -43,12 +58,10 @@ def export_weights(model: Realm, kind: str, output: PathLike, *,
   Args:
     model: what to write, bit by bit.
     kind: one of `KINDS`.
-    output: the folder to write; it must be new or empty.
-    vocabulary: vocab.txt, copied beside the weights.
     block_emb: the embeddings of the blocks, [N, D] float32, for `openqa`.
 
   Raises:
-    UserError: Transformers has no such model, or `output` has something in it.
+    UserError: Transformers has no such model.
   """
   reason = obstacle(model, kind)
   if reason:
@@ -59,7 +72,7 @@ def export_weights(model: Realm, kind: str, output: PathLike, *,
   values |= _positions(names)
   if block_emb is not None:
     values[layouts.BLOCKS] = np.ascontiguousarray(block_emb, np.float32)
-  exchange.write_folder(output, _config(model, kind, values), values, vocabulary)
+  return _config(model, kind, values), values
 
 
 def _names(model: Realm, kind: str) -> weights.Names:

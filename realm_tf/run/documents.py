@@ -110,7 +110,7 @@ def _renew(run: Run, done: str) -> None:
   try:
     run.stored_index(run.model(run.newest_stage()))
   except (OSError, UserError) as error:
-    reason = files.system_reason(error) or str(error)
+    reason = files.in_one_line(error) or str(error)
     raise UserError(f"{done} ({reason}): {advice}") from error
   except KeyboardInterrupt as stop:
     raise type(stop)(f"{done}: {advice}") from None

@@ -12,6 +12,7 @@ from typing import Any, Callable
 import tensorflow as tf
 from absl import logging
 
+from realm_tf import files
 from realm_tf.distribute.processes import SINGLE_PROCESS, SingleProcess
 from realm_tf.errors import UserError
 
@@ -103,7 +104,8 @@ class Checkpoints:
           _save(self._kept, step, 1)
         _save(self._newest, step, self._keep)
       except (tf.errors.OpError, OSError) as error:
-        reason = _first_line(error) or type(error).__name__
+        reason = (files.system_reason(error) or _first_line(error)
+                  or type(error).__name__)
         with contextlib.suppress(OSError):  # they may be what fills the disk
           _remove_leftovers(self._folder)
     if not self._processes.all_agree(not reason):

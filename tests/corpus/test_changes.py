@@ -59,6 +59,7 @@ def test_after_any_churn_the_store_is_as_if_written_anew(tmp_path):
     assert len(corpus.stored_rows) == corpus.num_blocks < corpus.num_stored_rows
     hashes.append((corpus.hash, corpus.rows_hash))
   assert len(set(hashes)) == 6
+  (tmp_path / "compact").mkdir()
   compact_store(store, tmp_path / "compact")
   names = sorted(path.name for path in (tmp_path / "compact").iterdir())
   assert names == sorted(path.name for path in rebuilt.folder.iterdir())
@@ -96,6 +97,7 @@ def test_a_reader_that_meets_a_swap_reads_the_store_after_it(tmp_path, monkeypat
   rng = np.random.default_rng(4)
   store = _write(tmp_path / "store", [_document("a", rng), _document("b", rng)])
   change_store(store, delete=["a"])
+  (tmp_path / "compacted").mkdir()
   compact_store(store, tmp_path / "compacted")
   original, swapped = Corpus._read.__func__, []  # pylint: disable=protected-access
 

@@ -253,7 +253,7 @@ def test_killed_at_any_stage_of_a_commit_nothing_is_lost_or_torn(tmp_path, every
     assert again.returncode == 0, again.stderr
     assert [path.name for path in store.versions(root)] == ["v2"]
     np.testing.assert_array_equal(store.find(root, _FITS).read(), new)
-    assert _files(root) == [".lock", "v2"]  # nothing is left lying about
+    assert _files(root) == ["v2"]  # nothing is left lying about
     if died.returncode == 0:
       break
   assert deadly > 20 and seen == {7, 8}

@@ -215,7 +215,8 @@ def test_pytorch_file(tmp_path):
 
 def test_a_folder_that_is_there_is_not_overwritten(tmp_path):
   (tmp_path / "out").mkdir()
-  with pytest.raises(UserError, match="is there already"):
+  (tmp_path / "out" / "notes").touch()
+  with pytest.raises(UserError, match="is there already, and has 'notes' in it"):
     exchange.import_weights([SMALL / "embedder"], tmp_path / "out")
 
 

@@ -18,7 +18,7 @@ from realm_tf.index import store
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.run import documents, refresh_job, stages, verify
 from realm_tf.run.folder import Run
-from tests import tiny
+from tests import command, tiny
 from tests.cli.test_whole_run import realm
 
 
@@ -136,11 +136,24 @@ def test_what_a_killed_addition_left_undone_is_done_by_the_next_command(run, tmp
   documents.add(run, new)
   shutil.rmtree(run.index_root)
   shutil.copytree(before, run.index_root)  # as if killed between corpus and index
-  (run.path / ".corpus.left").mkdir()
+  (run.path / ".corpus.01234567.new").mkdir()
   opened = Run.existing(run.path)
   assert ("ona", "Ona is old.") in _retrieved(opened, "ona", 26)
   documents.delete(opened, ["ona"])
-  assert not (run.path / ".corpus.left").exists()
+  assert not (run.path / ".corpus.01234567.new").exists()
+
+
+def test_an_addition_that_cannot_be_embedded_says_what_is_done(run, tmp_path, capsys):
+  new = _jsonl(tmp_path / "new.jsonl", [_document("ona", "Ona is old.")])
+  (run.index_root).rename(tmp_path / "index")
+  run.index_root.write_text("in the way")
+  assert command.realm("add", f"--workdir={run.path}", f"--documents={new}") == 2
+  assert capsys.readouterr().err.endswith(
+      f"realm: {run.path}: 1 documents added, 0 replaced, but not yet embedded "
+      f"({run.index_root}: File exists): `realm index`, or the next command that searches, "
+      "does that, given room\n")
+  run.index_root.unlink()
+  assert ("ona", "Ona is old.") in _retrieved(Run.existing(run.path), "ona", 26)
 
 
 def test_a_blank_document_is_passed_over_or_refused(run, tmp_path):

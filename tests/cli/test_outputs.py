@@ -1,0 +1,130 @@
+"""Where commands write what a flag names: never over something else."""
+
+import json
+import os
+import shutil
+import stat
+
+import pytest
+import tensorflow as tf
+
+from realm_tf.run import stages
+from realm_tf.run.folder import Run
+from realm_tf.serving import export as serving
+from tests import tiny
+from tests.command import realm
+
+
+@pytest.fixture(name="world", scope="module")
+def _world(tmp_path_factory):
+  """A run after ICT, made under a umask that lets the group write, and other folders."""
+  folder = tmp_path_factory.mktemp("world")
+  (folder / "documents.jsonl").write_text(
+      "".join(json.dumps(vars(document)) + "\n" for document in tiny.documents()))
+  (folder / "questions.jsonl").write_text(
+      '{"question": "what is the capital of france?", "answer": ["Paris"]}\n')
+  before = os.umask(0o002)
+  try:
+    run = Run(tiny.make_config(
+        folder, corpus__source=str(folder / "documents.jsonl"), checkpoint_every=1,
+        best_metric="loss", ict__steps=2), folder / "run")
+    stages.corpus(run)
+    stages.ict(run)
+    assert realm("export", f"--workdir={run.path}") == 0
+  finally:
+    os.umask(before)
+  (folder / "mine").mkdir()
+  (folder / "mine" / "thesis.txt").write_text("years")
+  (folder / "to the run").symlink_to("run")
+  (folder / "to the corpus").symlink_to("run/corpus")
+  shutil.copytree(folder / "run" / "export", folder / "with warm-up")
+  (folder / "with warm-up" / "assets.extra").mkdir()
+  (folder / "with warm-up" / "assets.extra" / "requests").touch()
+  module = tf.Module()
+  module.add = tf.function(lambda x: x + 1, input_signature=[tf.TensorSpec([])])
+  tf.saved_model.save(module, str(folder / "another model"))
+  return folder
+
+
+def _everything(folder):
+  return {path: path.read_bytes() if path.is_file() else None
+          for path in folder.rglob("*") if "commands" not in path.parts}
+
+
+_REFUSED = [
+    ("export", "--output=run", "'commands' in it, which is no part of an export"),
+    ("export", "--output=run/", "'commands' in it"),
+    ("export", "--output=.", "runs in that folder"),
+    ("export", "--output=/", "runs in that folder"),
+    ("export", "--output=run/..", "runs in that folder"),
+    ("export", "--output=mine/../run/corpus", "'corpus' is a part of the run"),
+    ("export", "--output=run/finetune", "'finetune' is a part of the run"),  # not yet there
+    ("export", "--output=run/export/more", "'export' is a part of the run"),
+    ("export", "--output=to the run", "'commands' in it"),
+    ("export", "--output=to the corpus", "'corpus' is a part of the run"),
+    ("export", "--output=mine", "'thesis.txt' in it"),
+    ("export", "--output=questions.jsonl", "is a file"),
+    ("export", "--output=with warm-up", "'assets.extra/requests' in it"),
+    ("export", "--output=another model", "'assets' in it"),
+    ("export-weights", "--output=run", "'commands' in it"),
+    ("export-weights", "--output=run/ict", "'ict' is a part of the run"),
+    ("export-weights", "--kind=encoder --output=mine", "'thesis.txt' in it"),
+    ("import", "--source=bert --output=run", "'commands' in it"),
+    ("import", "--source=bert --output=bert", "'config.json' in it"),
+    ("import", "--source=bert --output=run/pretrain", "'pretrain' is a part of the run"),
+    ("predict", "--questions=questions.jsonl --output=questions.jsonl",
+     "the file that is read"),
+    ("predict", "--questions=questions.jsonl --output=run/config.json",
+     "'config.json' is a part"),
+    ("predict", "--questions=questions.jsonl --output=run", "run: Is a directory"),
+    ("report", "--output=run", "run: Is a directory"),
+    ("report", "--output=run/config.json", "'config.json' is a part of the run"),
+    ("report", "--output=to the run/ict/done.json", "'ict' is a part of the run"),
+    ("diagnose", "--json=run/config.json", "'config.json' is a part of the run"),
+    ("resplit", "--questions=NQ.resplit.dev.jsonl --name=NQ --output=.",
+     "the file that is read"),
+]
+
+
+@pytest.mark.parametrize("command, flags, named", _REFUSED)
+def test_what_is_something_else_is_never_written_over(
+    world, monkeypatch, capsys, command, flags, named):
+  shutil.copy(world / "questions.jsonl", world / "NQ.resplit.dev.jsonl")
+  monkeypatch.chdir(world)
+  before = _everything(world)
+  words = [f"--{flag}" for flag in flags.split(" --")]
+  words[0] = words[0].removeprefix("--")
+  if command not in ("import", "resplit"):
+    words.append("--workdir=run")
+  assert realm(command, *words) == 2
+  error = capsys.readouterr().err.splitlines()[-1]
+  assert error.startswith("realm: ") and named in error, error
+  assert _everything(world) == before
+
+
+def test_a_run_and_an_export_have_the_permissions_that_the_umask_leaves(world):
+  paths = [path for path in (world / "run").rglob("*") if path.parent.name != "commands"]
+  assert {path.name for path in paths} >= {
+      "best", "tensorboard", "saved_model.pb", "variables", "model.json", "checkpoint",
+      "config.json", "commands", "rows-00000.bin", "vocab.txt", "curves.csv"}
+  for path in paths:
+    full = 0o775 if path.is_dir() else 0o664
+    assert stat.S_IMODE(path.stat().st_mode) == full, path
+
+
+@pytest.mark.slow
+def test_an_export_through_a_link_replaces_an_earlier_one_where_the_link_leads(
+    world, tmp_path, capsys):
+  shutil.copytree(world / "run", tmp_path / "run", symlinks=True)
+  (tmp_path / "disk").mkdir()
+  os.rename(tmp_path / "run" / "export", tmp_path / "disk" / "export")
+  (tmp_path / "run" / "export").symlink_to("../disk/export")
+  (tmp_path / "disk" / "export" / "saved_model.pb").write_bytes(b"old")
+  assert realm("export", f"--workdir={tmp_path}/run") == 0
+  assert (tmp_path / "run" / "export").is_symlink()
+  assert os.listdir(tmp_path / "disk") == ["export"]
+  model = serving.load(tmp_path / "run" / "export")
+  assert model.answer(tf.constant(["what is the capital of france?"]))["answer"][0] != b""
+  (tmp_path / "disk" / "export" / "notes").touch()
+  assert realm("export", f"--workdir={tmp_path}/run") == 2
+  assert "'notes' in it" in capsys.readouterr().err

@@ -1,0 +1,144 @@
+"""Two commands on one folder, and commands that are stopped."""
+
+import json
+import shutil
+import signal
+
+import pytest
+
+from realm_tf.corpus.readers import Document
+from realm_tf.run import stages
+from realm_tf.run.folder import Run
+from tests import tiny
+from tests.cli.paused import paused
+from tests.command import realm
+
+
+@pytest.fixture(name="fresh", scope="module")
+def _fresh(tmp_path_factory):
+  """A run with a corpus and its index, and a document that may be added."""
+  folder = tmp_path_factory.mktemp("fresh")
+  for name, documents in (("documents", tiny.documents()),
+                          ("more", [Document("ona", "Ona", "Ona is old.")])):
+    (folder / f"{name}.jsonl").write_text(
+        "".join(json.dumps(vars(document)) + "\n" for document in documents))
+  (folder / "questions.jsonl").write_text(
+      '{"question": "what is the capital of france?", "answer": ["Paris"]}\n')
+  run = Run(tiny.make_config(
+      folder, corpus__source=str(folder / "documents.jsonl"),
+      evaluate__questions=str(folder / "questions.jsonl"),
+      evaluate__masked_sentences=0, ict__steps=100_000), folder / "run")
+  stages.corpus(run)
+  run.stored_index(run.model("warm start"))
+  return folder
+
+
+@pytest.fixture(name="run")
+def _run(fresh, tmp_path):
+  shutil.copytree(fresh / "run", tmp_path / "run")
+  return tmp_path / "run"
+
+
+def _everything(folder):
+  """What is in a run, but for the records of commands."""
+  return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+          for path in folder.rglob("*") if "commands" not in path.parts}
+
+
+def _hidden(folder):
+  return [str(path.relative_to(folder)) for path in folder.rglob(".*")]
+
+
+def test_the_second_command_names_the_process_that_is_at_work(run, fresh, capsys):
+  before = _everything(run)
+  workdir = f"--workdir={run}"
+  with paused("realm_tf.corpus.changes:serialize", "add", workdir,
+              f"--documents={fresh}/more.jsonl") as first:
+    for command in (["add", f"--documents={fresh}/more.jsonl"], ["delete", "odd"],
+                    ["compact"], ["corpus"], ["ict"], ["pretrain"], ["finetune"], ["run"]):
+      assert realm(command[0], workdir, *command[1:]) == 2
+      error = capsys.readouterr().err
+      assert error.endswith(f"realm: {run}: `realm add` (process {first.pid}) is writing "
+                            "here; wait until it is done, or end it\n"), error
+    assert realm("ask", workdir, "what is old?") == 0  # who only reads, reads
+    _, log = first.communicate("\n")
+  assert first.returncode == 0, log
+  assert "ona" in Run.existing(run).corpus.document_ids
+  assert len(before) < len(_everything(run)) and not _hidden(run)
+  records = [json.loads(path.read_text())["command"][1]
+             for path in (run / "commands").iterdir()]
+  assert records == ["add"]  # refused ones leave none
+
+
+def test_who_was_killed_holds_nothing_and_what_it_left_is_removed(run, fresh):
+  before = _everything(run)
+  with paused("realm_tf.corpus.changes:serialize", "add", f"--workdir={run}",
+              f"--documents={fresh}/more.jsonl") as first:
+    first.kill()
+    first.wait()
+  assert sorted(_hidden(run))[0].startswith(".corpus.")
+  assert realm("delete", f"--workdir={run}", "odd") == 0
+  assert not _hidden(run)
+  assert _everything(run).keys() == before.keys()
+
+
+def test_sigterm_leaves_the_run_as_it_was(run, fresh):
+  before = _everything(run)
+  with paused("realm_tf.corpus.changes:serialize", "add", f"--workdir={run}",
+              f"--documents={fresh}/more.jsonl") as process:
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate()
+  assert process.returncode == 143
+  assert log.endswith("realm: stopped; run the same command to go on\n"), log
+  assert _everything(run) == before
+
+
+_COMMANDS = {
+    "corpus": ("realm_tf.corpus.store:serialize", []),
+    "add": ("realm_tf.corpus.changes:serialize", ["--documents={fresh}/more.jsonl"]),
+    "compact": ("realm_tf.corpus.changes:write_shards", []),
+    "export": ("tensorflow:saved_model.save", []),
+    "export-weights": ("realm_tf.models.exchange:save_file",
+                       ["--kind=encoder", "--output={run}/exported"]),
+    "index": ("realm_tf.index.embed:CorpusEmbedder.batches", []),
+    "evaluate": ("realm_tf.evaluation.evaluate:json.dumps", []),
+    "ict": ("realm_tf.models.realm:Realm.from_weights", []),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_every_command_that_is_stopped_removes_what_is_half_written(
+    run, fresh, command, number):
+  call, flags = _COMMANDS[command]
+  if command == "corpus":
+    shutil.rmtree(run / "corpus")
+  if command == "index":
+    shutil.rmtree(run / "index")
+  before = _everything(run)
+  with paused(call, command, f"--workdir={run}",
+              *(flag.format(fresh=fresh, run=run) for flag in flags)) as process:
+    process.send_signal(number)
+    _, log = process.communicate()
+  assert process.returncode == 128 + number, log
+  assert "Traceback" not in log and log.endswith("run the same command to go on\n"), log
+  assert not _hidden(run)
+  now = _everything(run)
+  assert {name: now[name] for name in before} == before
+  assert not any(name.split("/")[0] in ("corpus", "export", "exported") for name in
+                 now.keys() - before.keys()), now.keys() - before.keys()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_training_that_is_stopped_says_by_its_exit_code_that_it_is_not_done(
+    run, number, capsys):
+  with paused("realm_tf.training.loop:Loop._check", "ict", f"--workdir={run}") as process:
+    assert realm("ict", f"--workdir={run}") == 2
+    assert f"`realm ict` (process {process.pid})" in capsys.readouterr().err
+    process.send_signal(number)
+    _, log = process.communicate("\n")
+  assert process.returncode == 128 + number, log
+  assert "its state is saved: run the same command to go on" in log.splitlines()[-1]
+  assert (run / "ict" / "checkpoints" / "ckpt-1.index").exists()
