@@ -51,7 +51,7 @@ def _until_it_succeeds(name: str, flags: list[str], removed: str) -> int:
   """Runs a command with more and more room; how often it failed."""
   shutil.copytree("run", "copy")
   shutil.rmtree(f"copy/{removed}", ignore_errors=True)
-  for _failures, kilobytes in enumerate(_ROOM):
+  for failures, kilobytes in enumerate(_ROOM):  # noqa: B007
     before = _everything(pathlib.Path("copy"))
     _leave(kilobytes)
     code, said = _run(name, *flags)
