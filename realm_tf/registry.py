@@ -48,6 +48,12 @@ class Registry:
     return name in self._values
 
 
+# `realm_tf.corpus.readers.Format`s; "auto" asks the others in this order.
+READERS = Registry("document format", {
+    "auto": "realm_tf.corpus.readers:AUTO", "tsv": "realm_tf.corpus.readers:TSV",
+    "jsonl": "realm_tf.corpus.readers:JSONL",
+    "wikipedia_leads": "realm_tf.corpus.readers:LEADS"})
+
 # (f(x, z) [B, K], log p(y_j|z,x) [B, K, M], weights [B, M]) -> the loss of a batch.
 LOSSES = Registry("loss", {"joint": "realm_tf.models.losses:JOINT",
                            "per_mask": "realm_tf.models.losses:PER_MASK"})

@@ -18,7 +18,7 @@ from realm_tf.config.fields import (
   positive,
   setting,
 )
-from realm_tf.registry import LOSSES, MASKERS, WARM_STARTS
+from realm_tf.registry import LOSSES, MASKERS, READERS, WARM_STARTS
 
 _LENGTH = at_least(3, 100_000)  # word pieces, [CLS] and [SEP] counted
 _BLOCK_LENGTH = at_least(8, 100_000)  # a block has a title too
@@ -33,6 +33,7 @@ _PRECISION = one_of("float32", "bfloat16")
 class CorpusConfig(Section):
   """The documents, and how they are cut into blocks."""
   source: str = setting("", PATH, "JSONL, TSV, or the demo's Wikipedia leads")
+  format: str = setting("auto", named_in(READERS), "of the documents; auto looks at them")
   max_block_tokens: int = setting(
       288, _BLOCK_LENGTH, "word pieces of a block, title and special tokens counted")
   tagger: str = setting("rules", one_of("rules", "spacy"), "what finds salient spans")

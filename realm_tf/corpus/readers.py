@@ -1,10 +1,14 @@
-"""Readers of documents. They stream, and say where a file is not what it should be."""
+"""Readers of documents. They stream, and say where a file is not what it should be.
+
+A format has a name, `corpus.format`; another one is a `Format` that is registered in
+`realm_tf.registry.READERS`: see docs/extending.md.
+"""
 
 import dataclasses
 import itertools
 import json
 import pathlib
-from typing import Any, Callable, Iterable, Iterator, Mapping
+from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple
 
 from absl import logging
 
@@ -13,13 +17,14 @@ from realm_tf.corpus import tsv
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.lines import COMPRESSED_SUFFIXES, read_lines
+from realm_tf.registry import READERS
 
 _FIELDS = "id, title and text"
 _EXPECTED = (f"JSON lines with {_FIELDS} (.jsonl), DPR's tab-separated passages (.tsv) or a "
              "JSON object of leads (.json)")
 _BLANK_SHOWN = 3
 
-_Lines = Iterable[tuple[int, str]]
+Lines = Iterable[tuple[int, str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Document:
   text: str
 
 
-class _Maker:
+class Maker:
   """Makes documents of fields: each id once, what has a blank text passed over."""
 
   def __init__(self, path: PathLike, strict: bool):
@@ -85,8 +90,22 @@ class _Maker:
     return f"line {place}" if isinstance(place, int) else f"entry {jsonl.shown(place)}"
 
 
-def read_documents(path: PathLike, strict: bool = False) -> Iterator[Document]:
-  """Reads documents of any kind known here: told by their first line and the file's name.
+class Format(NamedTuple):
+  """How documents of one format are read.
+
+  Attributes:
+    parse: yields what `Maker.make` makes of the numbered lines of a file. Lines are read
+      when they are asked for: what is no text opens `Maker.path` itself.
+    sniff: whether a file of that name whose first line, of those that are not blank, is
+      this one is of the format.
+  """
+  parse: Callable[[Lines, Maker], Iterator[Document]]
+  sniff: Callable[[pathlib.Path, str], bool] = lambda path, first: False
+
+
+def read_documents(path: PathLike, strict: bool = False, format: str = "auto"
+                   ) -> Iterator[Document]:
+  """Reads documents.
 
   A document whose text is blank (see `jsonl.is_blank`) is passed over; how many there were,
   and which were the first, is logged at the end.
@@ -94,14 +113,12 @@ def read_documents(path: PathLike, strict: bool = False) -> Iterator[Document]:
   Args:
     path: of the file, which may be compressed, and may be a pipe.
     strict: refuse a blank text instead.
+    format: a name in `registry.READERS`; "auto" tells it by first line and name.
 
   Raises:
     UserError: as the readers do, or where the kind of the file is not known.
   """
-  numbered = read_lines(path, _EXPECTED)
-  first = next((line for line in numbered if line[1].strip()), (0, ""))
-  yield from _make(_parser(pathlib.Path(path), first[1]), itertools.chain([first], numbered),
-                   path, strict)
+  return _make(READERS[format].parse, read_lines(path, _EXPECTED), path, strict)
 
 
 def read_jsonl(path: PathLike, strict: bool = False) -> Iterator[Document]:
@@ -145,26 +162,43 @@ def read_ids(path: PathLike) -> list[str]:
   return [name for name in ids if name]
 
 
-def _make(parse: Callable[[_Lines, _Maker], Iterator[Document]], numbered: _Lines,
+def _make(parse: Callable[[Lines, Maker], Iterator[Document]], numbered: Lines,
           path: PathLike, strict: bool) -> Iterator[Document]:
-  maker = _Maker(path, strict)
+  maker = Maker(path, strict)
   yield from parse(numbered, maker)
   maker.finish()
 
 
-def _parser(path: pathlib.Path, first: str) -> Callable[[_Lines, _Maker], Iterator[Document]]:
-  """What reads a file whose first line, of those that are not blank, is `first`."""
-  suffix = next((suffix for suffix in reversed(path.suffixes)
-                 if suffix.lower() not in COMPRESSED_SUFFIXES), "").lower()
+def _sniffed(numbered: Lines, maker: Maker) -> Iterator[Document]:
+  """Reads in the first format that knows the file by its name and first line."""
+  numbered = iter(numbered)
+  first = next((line for line in numbered if line[1].strip()), (0, ""))
+  for name in READERS:
+    if READERS[name].sniff(pathlib.Path(maker.path), first[1]):
+      yield from READERS[name].parse(itertools.chain([first], numbered), maker)
+      return
+  hint = "" if "\t" not in first[1] else (
+      "; its first line is not DPR's header, id, text and title")
+  raise UserError(f"{maker.path}: not a kind of file known here; expected {_EXPECTED}{hint}")
+
+
+def _suffix(path: pathlib.Path) -> str:
+  return next((suffix for suffix in reversed(path.suffixes)
+               if suffix.lower() not in COMPRESSED_SUFFIXES), "").lower()
+
+
+def _is_tsv(path: pathlib.Path, first: str) -> bool:
+  return tsv.is_header(first) or _suffix(path) == ".tsv"
+
+
+def _is_jsonl(path: pathlib.Path, first: str) -> bool:
   start = first.lstrip()
-  if tsv.is_header(first) or suffix == ".tsv":
-    return _tsv
-  if suffix in (".jsonl", ".ndjson") or start.startswith("[") or not start:
-    return _jsonl
-  if start.startswith("{"):
-    return _leads if _begins_leads(start) else _jsonl
-  hint = "; its first line is not DPR's header, id, text and title" if "\t" in start else ""
-  raise UserError(f"{path}: not a kind of file known here; expected {_EXPECTED}{hint}")
+  return (_suffix(path) in (".jsonl", ".ndjson") or not start or start.startswith("[")
+          or (start.startswith("{") and not _begins_leads(start)))
+
+
+def _is_leads(path: pathlib.Path, first: str) -> bool:
+  return first.lstrip().startswith("{") and not _is_jsonl(path, first)
 
 
 def _begins_leads(first: str) -> bool:
@@ -175,17 +209,17 @@ def _begins_leads(first: str) -> bool:
     return True
 
 
-def _jsonl(numbered: _Lines, maker: _Maker) -> Iterator[Document]:
+def _jsonl(numbered: Lines, maker: Maker) -> Iterator[Document]:
   for row in jsonl.parse_rows(numbered, maker.path, _FIELDS):
     yield from maker.make(row.number, row.fields)
 
 
-def _tsv(numbered: _Lines, maker: _Maker) -> Iterator[Document]:
+def _tsv(numbered: Lines, maker: Maker) -> Iterator[Document]:
   for number, values in tsv.read_records(numbered, maker.path):
     yield from maker.make(number, dict(zip(tsv.HEADER, values)))
 
 
-def _leads(numbered: _Lines, maker: _Maker) -> Iterator[Document]:
+def _leads(numbered: Lines, maker: Maker) -> Iterator[Document]:
   lines = f"or lines each with {_FIELDS}, which `jq -c .` makes"
   leads = jsonl.parse_object("".join(line for _, line in numbered), str(maker.path),
                              f"an object from titles to leads, {lines}")
@@ -194,3 +228,9 @@ def _leads(numbered: _Lines, maker: _Maker) -> Iterator[Document]:
       raise UserError(f"{maker.path}: entry {jsonl.shown(key)}: {type(lead).__name__}; "
                       f"expected an object with title and extract, {lines}")
     yield from maker.make(key, {"title": key, **lead, "id": key}, "extract")
+
+
+AUTO = Format(_sniffed)
+TSV = Format(_tsv, _is_tsv)
+JSONL = Format(_jsonl, _is_jsonl)
+LEADS = Format(_leads, _is_leads)

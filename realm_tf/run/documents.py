@@ -26,7 +26,7 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
   seen: list[str] = []
 
   def documents() -> Iterator[Document]:
-    for document in read_documents(source, strict):
+    for document in read_documents(source, strict, run.config.corpus.format):
       seen.append(document.id)
       yield document
 

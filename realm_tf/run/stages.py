@@ -61,7 +61,7 @@ def corpus(run: Run, strict: bool = False) -> None:
   if not (run.path / "corpus" / MANIFEST).exists():
     limits.check_weights(config)
     tokenizer = Tokenizer.from_file(pathlib.Path(config.retriever.weights) / "vocab.txt")
-    documents = read_documents(config.corpus.source, strict)
+    documents = read_documents(config.corpus.source, strict, config.corpus.format)
     blocks = split_blocks(documents, tokenizer, config.corpus.max_block_tokens,
                           tagger(config.corpus.tagger))
     write_store(run.path / "corpus", blocks, tokenizer=tokenizer,
