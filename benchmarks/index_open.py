@@ -29,11 +29,12 @@ _JSON = flags.DEFINE_string("json", None, "File for the results.")
 
 def _write(root: str) -> float:
   from realm_tf.index import store  # pylint: disable=import-outside-toplevel
+  from realm_tf.index.writer import IndexWriter, write_lock  # pylint: disable=import-outside-toplevel
   begun = time.monotonic()
   rng = np.random.default_rng(0)
   origin = store.Origin("c" * 64, "e" * 64, 0, "bfloat16")
-  with store.write_lock(root):
-    writer = store.IndexWriter(root, "v", origin, (_ROWS.value, _SIZE.value))
+  with write_lock(root):
+    writer = IndexWriter(root, "v", origin, (_ROWS.value, _SIZE.value))
     for first, end in writer.missing():
       writer.write(rng.standard_normal([end - first, _SIZE.value], np.float32))
     writer.commit()

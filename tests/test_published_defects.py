@@ -17,7 +17,8 @@ from realm_tf import folders
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.readers import Document, read_documents
-from realm_tf.corpus.store import Corpus, write_store
+from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.writer import write_store
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.errors import UserError

@@ -10,7 +10,8 @@ import tf_keras
 from realm_tf import config as config_lib
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.readers import Document
-from realm_tf.corpus.store import Corpus, write_store
+from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.writer import write_store
 from realm_tf.models.bert import Bert, BertConfig
 from realm_tf.models.weights import bert_names, save_names
 from realm_tf.text.inputs import Packed

@@ -20,6 +20,10 @@ from realm_tf.text.sentences import split_sentences
 from realm_tf.text.tokenizer import Tokenizer
 
 SPECIAL_TOKENS = 3  # [CLS] title [SEP] body [SEP]
+# The fields of a block, as they are stored.
+STRINGS = ("document_id", "title", "text")
+INTEGERS = ("title_ids", "body_ids", "body_starts", "body_ends", "sentence_starts",
+            "span_starts", "span_ends")
 _MIN_TOKENS = 8
 _DOCUMENTS_PER_CALL = 2048
 

@@ -12,16 +12,15 @@ import tensorflow as tf
 
 from realm_tf import files, folders
 from realm_tf.corpus.blocks import Block
-from realm_tf.corpus.store import (
+from realm_tf.corpus.manifest import (
   STORE,
   VOCABULARY,
-  Corpus,
   live_rows,
   read_store_manifest,
-  serialize,
-  write_shards,
   write_store_manifest,
 )
+from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.writer import serialize, write_shards
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 

@@ -7,7 +7,8 @@ seconds for some ten thousand blocks; not meant for millions. Shape letters: N b
 
 import numpy as np
 
-from realm_tf.corpus.store import Corpus, Ragged
+from realm_tf.corpus.ragged import Ragged
+from realm_tf.corpus.store import Corpus
 
 _WIDTH = 5  # word pieces of a shingle
 _BANDS, _ROWS = 32, 3  # finds a pair of similarity 0.5 with probability 0.986

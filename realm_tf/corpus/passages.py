@@ -7,7 +7,8 @@ Shape letters: B batch, T tokens, N blocks.
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.corpus.store import Corpus, Ragged
+from realm_tf.corpus.ragged import Ragged
+from realm_tf.corpus.store import Corpus
 from realm_tf.text.inputs import Packed, SpecialIds, pack_pair
 
 

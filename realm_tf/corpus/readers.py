@@ -121,6 +121,26 @@ def read_documents(path: PathLike, strict: bool = False, format: str = "auto"
   return _make(READERS[format].parse, read_lines(path, _EXPECTED), path, strict)
 
 
+def as_documents(values: Iterable[Document | Mapping[str, Any] | str], strict: bool = True
+                 ) -> Iterator[Document]:
+  """Documents from what a program has at hand.
+
+  Args:
+    values: texts, or objects with `text`, and `title` and `id` where they have them; what
+      has no id is numbered from 0.
+    strict: refuse a blank text, instead of passing it over.
+
+  Raises:
+    UserError: names the document, by its number from 0, and the field.
+  """
+  maker = Maker("documents", strict)
+  for number, value in enumerate(values):
+    fields = (dataclasses.asdict(value) if isinstance(value, Document)
+              else {"text": value} if isinstance(value, str) else value)
+    yield from maker.make(str(number), {"id": str(number), **fields})
+  maker.finish()
+
+
 def read_jsonl(path: PathLike, strict: bool = False) -> Iterator[Document]:
   """Reads one JSON object per line: `id`, `text`, and `title`, which may be missing.
 

@@ -14,204 +14,37 @@ Shape letters: N blocks, P stored rows, deleted blocks counted.
 
 import dataclasses
 import hashlib
-import itertools
 import pathlib
-from typing import Any, Iterable, Iterator, Sequence
+from typing import Any, Iterable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.corpus.blocks import Block
+from realm_tf.corpus.blocks import INTEGERS, STRINGS, Block, split_blocks
+from realm_tf.corpus.manifest import (
+  MANIFEST,
+  VOCABULARY,
+  check_files,
+  live_rows,
+  read_store_manifest,
+  rows_hash,
+)
+from realm_tf.corpus.ragged import Ragged
+from realm_tf.corpus.readers import Document, as_documents
+from realm_tf.corpus.writer import serialize
 from realm_tf.errors import UserError
-from realm_tf.files import PathLike, read_json, read_manifest, sha256, write_manifest
-from realm_tf.folders import Kind, new_folder, recover
+from realm_tf.files import PathLike
+from realm_tf.text import salient
 from realm_tf.text.tokenizer import Tokenizer
 
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-VOCABULARY = "vocab.txt"
-BLOCKS_PER_SHARD = 16384
-STORE = Kind("a corpus store", MANIFEST, lambda manifest: [
-    VOCABULARY, *(shard["name"] for shard in manifest["shards"])])
-
-_STRINGS = ("document_id", "title", "text")
-_INTEGERS = ("title_ids", "body_ids", "body_starts", "body_ends", "sentence_starts",
-             "span_starts", "span_ends")
 _PARSE_BATCH = 2048
-
-
-def serialize(block: Block) -> bytes:
-  """A block as the bytes of a tf.train.Example; the same for the same block."""
-  features = {
-      name: tf.train.Feature(bytes_list=tf.train.BytesList(
-          value=[getattr(block, name).encode("utf-8")])) for name in _STRINGS}
-  for name in _INTEGERS:
-    features[name] = tf.train.Feature(
-        int64_list=tf.train.Int64List(value=getattr(block, name).tolist()))
-  example = tf.train.Example(features=tf.train.Features(feature=features))
-  return example.SerializeToString(deterministic=True)
-
-
-def _rows_hash(tokenizer_hash: str, shards: Sequence[dict[str, Any]]) -> str:
-  """Names the stored rows, whether deleted or not."""
-  parts = [tokenizer_hash, *(shard["sha256"] for shard in shards)]
-  return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _corpus_hash(tokenizer_hash: str, shards: Sequence[dict[str, Any]],
-                 deleted: Sequence[Sequence[int]]) -> str:
-  stored = _rows_hash(tokenizer_hash, shards)
-  if not deleted:
-    return stored
-  return hashlib.sha256(f"{stored}\n{deleted}".encode()).hexdigest()
-
-
-def write_store(folder: PathLike, blocks: Iterable[Block], *, tokenizer: Tokenizer,
-                max_tokens: int, source: str, blocks_per_shard: int = BLOCKS_PER_SHARD
-                ) -> None:
-  """Writes a corpus store, which takes the place of an earlier one.
-
-  Args:
-    folder: where the store is to be.
-    blocks: in the order of their ids; read one shard at a time.
-    tokenizer: the one that made the blocks; its vocabulary goes into the store.
-    max_tokens: the limit that the blocks were made with.
-    source: where the text comes from, for people to read.
-    blocks_per_shard: the last shard may have fewer.
-
-  Raises:
-    UserError: no blocks, something else is at `folder`, or the disk is full: what was
-      there before is unchanged.
-  """
-  with new_folder(folder, STORE) as new:
-    shards: list[dict[str, Any]] = []
-    write_shards(new, shards, map(serialize, blocks), blocks_per_shard)
-    if not shards:
-      raise UserError(f"{folder}: an empty corpus; expected at least one block")
-    vocabulary = "".join(f"{token}\n" for token in tokenizer.vocabulary)
-    (new / VOCABULARY).write_bytes(vocabulary.encode("utf-8"))
-    made_with = {"hash": tokenizer.hash, "lower_case": tokenizer.lower_case,
-                 "vocabulary_sha256": sha256(new / VOCABULARY)}
-    write_store_manifest(new, source=source, max_tokens=max_tokens, tokenizer=made_with,
-                         shards=shards)
-
-
-def write_shards(folder: pathlib.Path, shards: list[dict[str, Any]],
-                 examples: Iterable[bytes], blocks_per_shard: int = BLOCKS_PER_SHARD
-                 ) -> None:
-  """Writes serialized blocks as further shards, and notes these in `shards`."""
-  examples = iter(examples)
-  while shard := list(itertools.islice(examples, blocks_per_shard)):
-    path = folder / f"blocks-{len(shards):05d}.tfrecord"
-    with tf.io.TFRecordWriter(str(path)) as writer:
-      for example in shard:
-        writer.write(example)
-    shards.append({"name": path.name, "blocks": len(shard), "sha256": sha256(path)})
-
-
-def write_store_manifest(folder: pathlib.Path, *, source: str, max_tokens: int,
-                         tokenizer: dict[str, Any], shards: Sequence[dict[str, Any]],
-                         deleted: Sequence[Sequence[int]] = ()) -> None:
-  """Writes the manifest. `deleted` is ranges [first, end) of rows, ascending."""
-  tombstones = [list(run) for run in deleted]
-  stored = sum(shard["blocks"] for shard in shards)
-  write_manifest(folder / MANIFEST, {
-      "format_version": FORMAT_VERSION, "source": source, "max_tokens": max_tokens,
-      "num_blocks": stored - sum(end - first for first, end in tombstones),
-      "corpus_hash": _corpus_hash(tokenizer["hash"], shards, tombstones),
-      "tokenizer": tokenizer, "shards": list(shards),
-      **({"deleted": tombstones} if tombstones else {})})
-
-
-def read_store_manifest(folder: pathlib.Path) -> dict[str, Any]:
-  recover(folder)
-  if not folder.is_dir():
-    raise UserError(f"{folder}: no such folder; expected a corpus store, as "
-                    "'realm corpus' writes it")
-  path = folder / MANIFEST
-  if not path.exists():
-    raise UserError(f"{folder}: no {MANIFEST}: not a corpus store, or one that was "
-                    "only half copied; write it again with 'realm corpus'")
-  manifest = read_json(path)
-  version = manifest.get("format_version") if isinstance(manifest, dict) else None
-  if not isinstance(version, int):
-    raise UserError(f"{path}: field 'format_version' is missing; expected the "
-                    "manifest of a corpus store")
-  if version > FORMAT_VERSION:
-    raise UserError(f"{path}: field 'format_version' is {version}; this realm_tf reads "
-                    f"up to {FORMAT_VERSION}: it is older than the store")
-  missing = {"shards", "tokenizer", "num_blocks", "max_tokens",
-             "corpus_hash"} - manifest.keys()
-  if missing:
-    raise UserError(f"{path}: field '{min(missing)}' is missing; the manifest is damaged")
-  return manifest
-
-
-def _verify(folder: pathlib.Path, name: str, expected: str) -> None:
-  if sha256(folder / name) != expected:
-    raise UserError(f"{folder / name}: damaged: its SHA-256 is not the one in "
-                    f"{MANIFEST}; copy it again or write the store again")
-
-
-def _check_files(folder: pathlib.Path, manifest: dict[str, Any], verify: bool) -> None:
-  files = {shard["name"]: shard["sha256"] for shard in manifest["shards"]}
-  files[VOCABULARY] = manifest["tokenizer"]["vocabulary_sha256"]
-  for name, expected in files.items():
-    if not (folder / name).exists():
-      raise UserError(f"{folder / name}: missing; {MANIFEST} lists it")
-    if verify:
-      _verify(folder, name, expected)
-  if manifest["corpus_hash"] != _corpus_hash(
-      manifest["tokenizer"]["hash"], manifest["shards"], manifest.get("deleted", [])):
-    raise UserError(f"{folder / MANIFEST}: field 'corpus_hash' does not follow from "
-                    "the shards; the manifest is damaged")
-  read_manifest(folder / MANIFEST)  # all other fields
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Ragged:
-  """N rows of different lengths, end to end.
-
-  Attributes:
-    values: int32, all rows.
-    splits: `[N + 1]` int64; row i is `values[splits[i]:splits[i + 1]]`.
-  """
-  values: np.ndarray
-  splits: np.ndarray
-
-  def __len__(self) -> int:
-    return len(self.splits) - 1
-
-  @property
-  def lengths(self) -> np.ndarray:
-    """`[N]` int64."""
-    return np.diff(self.splits)
-
-  def row(self, i: int) -> np.ndarray:
-    """Row i, a view."""
-    return self.values[self.splits[i]:self.splits[i + 1]]
-
-  def to_tensor(self) -> tf.RaggedTensor:
-    """`[N, (T)]` int32."""
-    return tf.RaggedTensor.from_row_splits(self.values, self.splits, validate=False)
-
-  def take(self, kept: np.ndarray) -> "Ragged":
-    """The rows that `[N]` bool marks."""
-    values = self.values[np.repeat(kept, self.lengths)]
-    return Ragged(values, np.concatenate([[0], np.cumsum(self.lengths[kept])]))
-
-  @classmethod
-  def concatenate(cls, parts: Sequence["Ragged"]) -> "Ragged":
-    lengths = np.concatenate([part.lengths for part in parts])
-    return cls(np.concatenate([part.values for part in parts]),
-               np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
 
 
 def _parse(folder: pathlib.Path, shard: dict[str, Any]) -> Iterator[dict[str, Any]]:
   """Yields the shard's blocks by the batch: field -> bytes array or `Ragged`."""
-  features = {name: tf.io.FixedLenFeature([], tf.string) for name in _STRINGS}
+  features = {name: tf.io.FixedLenFeature([], tf.string) for name in STRINGS}
   features |= {name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
-               for name in _INTEGERS}
+               for name in INTEGERS}
   path = folder / shard["name"]
   read = 0
   try:
@@ -219,20 +52,12 @@ def _parse(folder: pathlib.Path, shard: dict[str, Any]) -> Iterator[dict[str, An
       read += int(tf.size(batch))
       fields = tf.io.parse_example(batch, features)
       yield {name: Ragged(value.values.numpy().astype(np.int32), value.row_splits.numpy())
-             if name in _INTEGERS else value.numpy() for name, value in fields.items()}
+             if name in INTEGERS else value.numpy() for name, value in fields.items()}
   except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
     raise UserError(f"{path}: damaged after block {read} of the shard "
                     f"({error.message.splitlines()[0]})") from None
   if read != shard["blocks"]:
     raise UserError(f"{path}: {read} blocks; {MANIFEST} says {shard['blocks']}")
-
-
-def live_rows(manifest: dict[str, Any]) -> np.ndarray:
-  """`[P]` bool: which stored rows are not deleted."""
-  live = np.ones(sum(shard["blocks"] for shard in manifest["shards"]), bool)
-  for first, end in manifest.get("deleted", []):
-    live[first:end] = False
-  return live
 
 
 def _live_batches(folder: pathlib.Path, manifest: dict[str, Any], live: np.ndarray
@@ -250,10 +75,10 @@ def _live_batches(folder: pathlib.Path, manifest: dict[str, Any], live: np.ndarr
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Corpus:
-  """A corpus store in memory. Row number = block id.
+  """Blocks in memory, of a corpus store or of documents. Row number = block id.
 
   Attributes:
-    folder: where it was read.
+    folder: where it was read; None if it has no folder.
     hash: changes with any block, their order and the tokenizer.
     stored_rows: `[N]` int64: where each block stands among the P stored rows.
     rows_by_hash: names of the stored rows, as they were after each shard -> how many
@@ -265,7 +90,7 @@ class Corpus:
     title_ids, body_ids, body_starts, body_ends, sentence_starts, span_starts,
       span_ends: N rows each; see `realm_tf.corpus.blocks.Block`.
   """
-  folder: pathlib.Path
+  folder: pathlib.Path | None
   hash: str
   stored_rows: np.ndarray
   rows_by_hash: dict[str, int]
@@ -298,6 +123,57 @@ class Corpus:
     return self.rows_by_hash[self.rows_hash]
 
   @classmethod
+  def from_blocks(cls, blocks: Iterable[Block], tokenizer: Tokenizer, max_tokens: int
+                  ) -> "Corpus":
+    """Holds blocks in memory, without a folder.
+
+    Args:
+      blocks: in the order of their ids.
+      tokenizer: the one that made them.
+      max_tokens: the limit that they were made with.
+
+    Raises:
+      UserError: there are none.
+    """
+    blocks = list(blocks)
+    if not blocks:
+      raise UserError("an empty corpus; expected at least one document with text")
+    digest = hashlib.sha256(tokenizer.hash.encode())
+    for block in blocks:
+      digest.update(serialize(block))
+    strings = {name: np.array([getattr(block, name).encode("utf-8") for block in blocks],
+                              object) for name in STRINGS}
+    fields = {name: Ragged.from_rows([getattr(block, name) for block in blocks])
+              for name in INTEGERS}
+    return cls(folder=None, hash=digest.hexdigest(), stored_rows=np.arange(len(blocks)),
+               rows_by_hash={digest.hexdigest(): len(blocks)}, max_tokens=max_tokens,
+               source="", tokenizer=tokenizer,
+               document_ids=[block.document_id for block in blocks],
+               titles=strings["title"], texts=strings["text"], **fields)
+
+  @classmethod
+  def from_documents(cls, documents: Iterable[Document | Mapping[str, str] | str],
+                     tokenizer: Tokenizer | PathLike, max_tokens: int = 288,
+                     tagger: str | None = "rules") -> "Corpus":
+    """Cuts documents into blocks and holds these in memory, without a folder.
+
+    Args:
+      documents: texts, or objects with `text`, and `title` and `id` where they have them;
+        what has no id is numbered from 0.
+      tokenizer: or a folder of weights with its vocabulary.
+      max_tokens: most word pieces of a block, title and special tokens counted.
+      tagger: of salient spans, which pre-training masks: "rules" or "spacy"; None for none.
+
+    Raises:
+      UserError: there are no documents, an id is there twice, or a text is blank.
+    """
+    if not isinstance(tokenizer, Tokenizer):
+      tokenizer = Tokenizer.from_file(pathlib.Path(tokenizer) / VOCABULARY)
+    return cls.from_blocks(
+        split_blocks(as_documents(documents), tokenizer, max_tokens,
+                     salient.tagger(tagger) if tagger else None), tokenizer, max_tokens)
+
+  @classmethod
   def open(cls, folder: PathLike, verify: bool = True,
            tokenizer: Tokenizer | None = None) -> "Corpus":
     """Reads a store, also while it is being replaced by another.
@@ -323,7 +199,7 @@ class Corpus:
   @classmethod
   def _read(cls, folder: pathlib.Path, manifest: dict[str, Any], verify: bool,
             tokenizer: Tokenizer | None) -> "Corpus":
-    _check_files(folder, manifest, verify)
+    check_files(folder, manifest, verify)
     made_with = manifest["tokenizer"]
     if tokenizer is None:
       tokenizer = Tokenizer.from_file(folder / VOCABULARY, made_with["lower_case"])
@@ -335,12 +211,12 @@ class Corpus:
     batches = list(_live_batches(folder, manifest, live))
     shards = manifest["shards"]
     rows_by_hash = {
-        _rows_hash(made_with["hash"], shards[:end]): sum(s["blocks"] for s in shards[:end])
+        rows_hash(made_with["hash"], shards[:end]): sum(s["blocks"] for s in shards[:end])
         for end in range(1, len(shards) + 1)}
     fields = {name: Ragged.concatenate([batch[name] for batch in batches])
-              for name in _INTEGERS}
+              for name in INTEGERS}
     strings = {name: np.concatenate([batch[name] for batch in batches])
-               for name in _STRINGS}
+               for name in STRINGS}
     return cls(
         folder=folder, hash=manifest["corpus_hash"], stored_rows=np.flatnonzero(live),
         rows_by_hash=rows_by_hash, max_tokens=manifest["max_tokens"],

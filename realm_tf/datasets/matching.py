@@ -13,7 +13,8 @@ from typing import Iterator, Sequence
 
 import numpy as np
 
-from realm_tf.corpus.store import Corpus, Ragged
+from realm_tf.corpus.ragged import Ragged
+from realm_tf.corpus.store import Corpus
 from realm_tf.text.patterns import compile_pattern
 from realm_tf.text.tokenizer import Tokenizer
 

@@ -14,7 +14,8 @@ import tensorflow as tf
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.files import PathLike
-from realm_tf.index.store import IndexWriter, NotFinite, Origin, StoredIndex
+from realm_tf.index.store import NotFinite, Origin, StoredIndex
+from realm_tf.index.writer import IndexWriter
 from realm_tf.models.retriever import Tower
 
 OnRows = Callable[[int], None]

@@ -16,6 +16,7 @@ from realm_tf.errors import UserError
 from realm_tf.index import store
 from realm_tf.index.embed import CorpusEmbedder, store_embeddings
 from realm_tf.index.store import StoredIndex
+from realm_tf.index.writer import remove_all_but, write_lock
 from realm_tf.models.realm import Realm
 
 _KEPT_VERSIONS = 2  # the newest, and the one that a trainer may still be reading
@@ -53,7 +54,7 @@ class RefreshJob:
         embeddings are not finite. No version was lost or half written.
     """
     made = 0
-    with store.write_lock(self._root):
+    with write_lock(self._root):
       while not stopping():
         last = done()  # asked first, so that the last checkpoint is not missed
         if self.refresh(stopping):
@@ -112,7 +113,7 @@ class RefreshJob:
   def _remove_old(self) -> None:
     steps = sorted(StoredIndex.open(path).origin.step for path in store.versions(self._root))
     oldest = steps[-_KEPT_VERSIONS:][0]
-    store.remove_all_but(self._root, lambda other: other.origin.step >= oldest)
+    remove_all_but(self._root, lambda other: other.origin.step >= oldest)
 
 
 class _Stopped(Exception):

@@ -4,8 +4,8 @@ import numpy as np
 
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
-from realm_tf.index import store
 from realm_tf.index.store import Origin
+from realm_tf.index.writer import save_table
 from realm_tf.models.layouts import BLOCKS
 from realm_tf.models.realm import Realm
 from realm_tf.models.tensors import read
@@ -35,7 +35,7 @@ def adopt(run: Run, source: PathLike) -> None:
   tower = run.embedder(model)
   tower.snapshot(model.retriever.document_tower)
   origin = Origin(run.corpus.rows_hash, tower.encoder_hash, 0, run.config.embedding_dtype)
-  store.save(run.index_root, f"{origin.encoder_hash[:16]}-{run.corpus.rows_hash[:8]}", rows,
+  save_table(run.index_root, f"{origin.encoder_hash[:16]}-{run.corpus.rows_hash[:8]}", rows,
              origin, adopted=str(source))
 
 

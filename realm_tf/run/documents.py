@@ -9,11 +9,13 @@ import numpy as np
 from realm_tf import files, folders
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.changes import change_store, compact_store
+from realm_tf.corpus.manifest import STORE
 from realm_tf.corpus.readers import Document, read_documents
-from realm_tf.corpus.store import STORE, Corpus
+from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.index import store
-from realm_tf.index.store import IndexWriter, Origin, StoredIndex
+from realm_tf.index.store import Origin, StoredIndex
+from realm_tf.index.writer import IndexWriter, remove_all_but, write_lock
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.text.salient import tagger
 
@@ -56,7 +58,7 @@ def compact(run: Run) -> str:
   The compacted indexes are committed before the corpus that they belong to, and the
   old ones removed after it: killed in between, one pair is always whole.
   """
-  with _changing(run, "compact") as folder, store.write_lock(run.index_root, wait=True):
+  with _changing(run, "compact") as folder, write_lock(run.index_root, wait=True):
     old = run.corpus
     with folders.new_folder(folder, STORE) as compacted:
       compact_store(folder, compacted)
@@ -64,7 +66,7 @@ def compact(run: Run) -> str:
       fitting = [index for index in map(StoredIndex.open, store.versions(run.index_root))
                  if index.origin.corpus_hash == old.rows_hash]
       kept = {_compact_index(run.index_root, index, old, new).folder for index in fitting}
-    store.remove_all_but(run.index_root, lambda index: index.folder in kept)
+    remove_all_but(run.index_root, lambda index: index.folder in kept)
     run.forget_corpus()
   return f"{old.num_stored_rows - new.num_blocks} deleted blocks dropped; {_count(run)}"
 

@@ -43,6 +43,7 @@ from realm_tf.index.exact import Search
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.store import StoredIndex
 from realm_tf.index.top_k import top_k_inner_product
+from realm_tf.index.writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.realm import MODEL, Realm
 from realm_tf.progress import progress
@@ -198,7 +199,7 @@ class Run:
     found = self._find_index(encoder)
     if found and found.num_rows == self.corpus.num_stored_rows:
       return found
-    with store.write_lock(self.index_root, wait=True):
+    with write_lock(self.index_root, wait=True):
       found = self._find_index(encoder)  # another process may have made it meanwhile
       if found and found.num_rows == self.corpus.num_stored_rows:
         return found
@@ -216,7 +217,7 @@ class Run:
           self.index_root, f"{encoder[:16]}-{self.corpus.rows_hash[:8]}", self.corpus,
           embedder, step=0, dtype=self.config.embedding_dtype, base=base,
           on_rows=bar.update)
-    store.remove_all_but(self.index_root, lambda other: (
+    remove_all_but(self.index_root, lambda other: (
         other.folder == made.folder or other.origin.encoder_hash != encoder))
     return made
 

@@ -13,8 +13,9 @@ from absl import logging
 
 from realm_tf import assets, files, folders
 from realm_tf.corpus.blocks import split_blocks
+from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.corpus.readers import read_documents
-from realm_tf.corpus.store import MANIFEST, write_store
+from realm_tf.corpus.writer import write_store
 from realm_tf.datasets import trivia
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question, write_questions

@@ -5,8 +5,10 @@ import pytest
 
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.changes import change_store, compact_store
+from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.readers import Document
-from realm_tf.corpus.store import Corpus, Ragged, write_store
+from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.writer import write_store
 from realm_tf.errors import UserError
 from realm_tf.text.salient import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from realm_tf.corpus.duplicates import banned_rows
-from realm_tf.corpus.store import Ragged
+from realm_tf.corpus.ragged import Ragged
 
 
 class _Corpus:

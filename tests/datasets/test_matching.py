@@ -6,8 +6,10 @@ import pytest
 
 import realm_tf  # noqa: F401
 from realm_tf.corpus.blocks import split_blocks
+from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.readers import Document
-from realm_tf.corpus.store import Corpus, Ragged, write_store
+from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.writer import write_store
 from realm_tf.datasets import matching
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.text.tokenizer import Tokenizer

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from realm_tf.errors import UserError
 from realm_tf.index import store
+from realm_tf.index.writer import IndexWriter, remove_version, write_lock, write_shard
 from realm_tf.run import refresh_job, stages
 from realm_tf.run.folder import Run
 from realm_tf.training.checkpoints import Checkpoints
@@ -45,8 +46,8 @@ def test_the_version_is_that_of_a_job_without_beam(run, monkeypatch):
     assert refresh_job.refresh(run, once=True, nice=0, beam=by) == 1
     found = store.find(run.path / "pretrain" / "index", run.corpus.rows_by_hash)
     results.append((found.origin, found.read(), len(found.shards)))
-    with store.write_lock(found.folder.parent):
-      store.remove(found.folder)
+    with write_lock(found.folder.parent):
+      remove_version(found.folder)
   (origin, rows, one), (same_origin, same_rows, three) = results
   assert origin == same_origin and origin.step == 7 and (one, three) == (1, 3)
   np.testing.assert_allclose(same_rows, rows, atol=1e-5)
@@ -64,10 +65,10 @@ def test_a_worker_that_fails_leaves_no_version(run, monkeypatch):
 
 def test_workers_that_write_elsewhere_are_noticed(tmp_path):
   origin = store.Origin("c" * 64, "e" * 64, 7, "float32")
-  with store.write_lock(tmp_path):
-    writer = store.IndexWriter(tmp_path, "v1", origin, (4, 2))
+  with write_lock(tmp_path):
+    writer = IndexWriter(tmp_path, "v1", origin, (4, 2))
     with pytest.raises(UserError, match="do all workers write to the folder"):
       writer.adopt(4)
-    store.write_shard(writer.next_shard(), np.ones([4, 2]), "float32", 0)
+    write_shard(writer.next_shard(), np.ones([4, 2]), "float32", 0)
     writer.adopt(4)
     np.testing.assert_array_equal(writer.commit().read(), np.ones([4, 2]))

@@ -18,7 +18,12 @@ from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.index import store
 from realm_tf.index.build import as_tensor
-from realm_tf.index.store import IndexWriter, NotFinite, Origin, StoredIndex
+from realm_tf.index.store import NotFinite, Origin, StoredIndex
+from realm_tf.index.writer import (
+  IndexWriter,
+  remove_version,
+  write_lock,
+)
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _ORIGIN = Origin("c" * 64, "e" * 64, 7, "float32")
@@ -32,7 +37,7 @@ def _table(seed=0, rows=40):
 def _write(root, name="v1", table=None, origin=_ORIGIN, stop_after=None, base=None):
   """Writes a version of shards of 16 rows; or some shards, as a killed writer would."""
   table = _table() if table is None else table
-  with store.write_lock(root):
+  with write_lock(root):
     writer = IndexWriter(root, name, origin, table.shape, base, rows_per_shard=16)
     for number, (first, end) in enumerate(writer.missing()):
       if number == stop_after:
@@ -83,17 +88,17 @@ def test_find_takes_what_fits(tmp_path):
 def test_a_writer_goes_on_with_whole_shards_of_the_same_making(tmp_path):
   _write(tmp_path, stop_after=2)
   assert store.versions(tmp_path) == []
-  with store.write_lock(tmp_path):
+  with write_lock(tmp_path):
     writer = IndexWriter(tmp_path, "v1", _ORIGIN, (40, 8), rows_per_shard=16)
     assert list(next(writer.missing())) == [32, 40]
   part = tmp_path / ".v1.part" / "rows-00001.bin"
   part.write_bytes(part.read_bytes()[:-1])  # then only the first is whole
-  with store.write_lock(tmp_path):
+  with write_lock(tmp_path):
     writer = IndexWriter(tmp_path, "v1", _ORIGIN, (40, 8), rows_per_shard=16)
     assert writer.num_written == 16
   np.testing.assert_array_equal(_write(tmp_path).read(), _table())
   _write(tmp_path, "v2", stop_after=1)
-  with store.write_lock(tmp_path):
+  with write_lock(tmp_path):
     other = dataclasses.replace(_ORIGIN, encoder_hash="f" * 64)
     assert IndexWriter(tmp_path, "v2", other, (40, 8)).num_written == 0
 
@@ -105,14 +110,14 @@ def test_an_extended_version_shares_its_base(tmp_path):
                  base=base)
   np.testing.assert_array_equal(grown.read(), longer)
   assert os.path.samefile(base.folder / "rows-00001.bin", grown.folder / "rows-00001.bin")
-  with store.write_lock(tmp_path):
-    store.remove(base.folder)
+  with write_lock(tmp_path):
+    remove_version(base.folder)
   np.testing.assert_array_equal(grown.read(), longer)
 
 
 def test_two_writers_are_told(tmp_path):
   script = ("import sys\nfrom realm_tf.index import store\n"
-            "with store.write_lock(sys.argv[1]):\n  print('held', flush=True)\n"
+            "with write_lock(sys.argv[1]):\n  print('held', flush=True)\n"
             "  sys.stdin.read()\n")
   with subprocess.Popen([sys.executable, "-c", script, tmp_path], cwd=_ROOT,
                         stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
@@ -179,8 +184,8 @@ def test_versions_that_vanish_while_they_are_listed_are_looked_for_again(
   def overtaken(cls, folder):
     if store.versions(tmp_path) == [tmp_path / "old"]:
       _write(tmp_path, "new", origin=dataclasses.replace(_ORIGIN, step=9))
-      with store.write_lock(tmp_path):
-        store.remove(tmp_path / "old")
+      with write_lock(tmp_path):
+        remove_version(tmp_path / "old")
     return opened(cls, folder)
 
   monkeypatch.setattr(StoredIndex, "open", classmethod(overtaken))
@@ -189,8 +194,8 @@ def test_versions_that_vanish_while_they_are_listed_are_looked_for_again(
 
 def test_a_version_that_vanishes_while_it_is_read_is_said_to(tmp_path):
   stored = _write(tmp_path)
-  with store.write_lock(tmp_path):
-    store.remove(stored.folder)
+  with write_lock(tmp_path):
+    remove_version(stored.folder)
   with pytest.raises(UserError, match="gone since it was opened"):
     stored.read()
 
@@ -201,7 +206,9 @@ _DYING = """
 import os, shutil, signal, sys
 import numpy as np
 from realm_tf.index import store
-from realm_tf.index.store import IndexWriter, Origin
+from realm_tf.index.writer import remove_all_but, remove_version, save_table, write_lock
+from realm_tf.index.store import Origin
+from realm_tf.index.writer import IndexWriter
 
 root, deadly = sys.argv[1], int(sys.argv[2])
 calls = 0
@@ -220,13 +227,13 @@ for module, name in ((os, "fsync"), (os, "rename"), (os, "replace"), (os, "unlin
   setattr(module, name, dying(getattr(module, name)))
 
 table = np.load(sys.argv[3])
-with store.write_lock(root):
+with write_lock(root):
   writer = IndexWriter(root, "v2", Origin("c" * 64, "e" * 64, 8, "float32"), table.shape,
                        rows_per_shard=16)
   for first, end in writer.missing():
     writer.write(table[first:end])
   made = writer.commit()
-  store.remove_all_but(root, lambda stored: stored.folder == made.folder)
+  remove_all_but(root, lambda stored: stored.folder == made.folder)
 """
 
 
@@ -282,18 +289,19 @@ mount -t tmpfs -o size=60k tmpfs {root} || exit 77
 import errno, sys
 import numpy as np
 from realm_tf.index import store
+from realm_tf.index.writer import remove_all_but, remove_version, save_table, write_lock
 rows = np.ones([40, 8], np.float32)
 origin = store.Origin("c" * 64, "e" * 64, 7, "float32")
-store.save(sys.argv[1], "v1", rows, origin)
+save_table(sys.argv[1], "v1", rows, origin)
 try:
-  store.save(sys.argv[1], "v2", np.ones([4000, 8], np.float32), origin)
+  save_table(sys.argv[1], "v2", np.ones([4000, 8], np.float32), origin)
 except OSError as error:
   assert error.errno == errno.ENOSPC, error
 else:
   raise AssertionError("it fitted")
 found = store.find(sys.argv[1], {{"c" * 64: 40}})
 np.testing.assert_array_equal(found.read(), rows)
-store.save(sys.argv[1], "v2", 2 * rows, origin)  # there is room for this
+save_table(sys.argv[1], "v2", 2 * rows, origin)  # there is room for this
 np.testing.assert_array_equal(store.StoredIndex.open(sys.argv[1] + "/v2").read(), 2 * rows)
 END
 """

@@ -7,7 +7,8 @@ import tensorflow as tf
 from realm_tf.errors import UserError
 from realm_tf.index import store
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.store import IndexWriter, NotFinite, Origin
+from realm_tf.index.store import NotFinite, Origin
+from realm_tf.index.writer import IndexWriter, remove_version, write_lock
 from realm_tf.refresh.follower import Follower
 from realm_tf.refresh.job import RefreshJob
 
@@ -16,7 +17,7 @@ _ROWS = {"c" * 64: 6}
 
 def _commit(root, step, value=None):
   table = np.full([6, 4], step if value is None else value, np.float32)
-  with store.write_lock(root):
+  with write_lock(root):
     writer = IndexWriter(root, f"step-{step}", Origin("c" * 64, "e" * 64, step, "float32"),
                          table.shape)
     for first, end in writer.missing():
@@ -88,8 +89,8 @@ def test_a_damaged_version_is_an_error_and_one_that_vanished_is_not(tmp_path, mo
   read = store.StoredIndex.read
 
   def vanishing(self, keep=None):
-    with store.write_lock(tmp_path):
-      store.remove(self.folder)
+    with write_lock(tmp_path):
+      remove_version(self.folder)
     return read(self, keep)
 
   monkeypatch.setattr(store.StoredIndex, "read", vanishing)
@@ -192,7 +193,7 @@ def test_a_job_that_is_stopped_keeps_nothing_half_made(job):
 
 def test_two_jobs_on_one_folder(job):
   job, _, root = job
-  with store.write_lock(root), pytest.raises(UserError, match="is writing here"):
+  with write_lock(root), pytest.raises(UserError, match="is writing here"):
     job.run(lambda: False, lambda: True)
 
 

@@ -94,7 +94,7 @@ def test_sigterm_leaves_the_run_as_it_was(run, fresh):
 
 
 _COMMANDS = {
-    "corpus": ("realm_tf.corpus.store:serialize", []),
+    "corpus": ("realm_tf.corpus.writer:serialize", []),
     "add": ("realm_tf.corpus.changes:serialize", ["--documents={fresh}/more.jsonl"]),
     "compact": ("realm_tf.corpus.changes:write_shards", []),
     "export": ("tensorflow:saved_model.save", []),

@@ -16,6 +16,7 @@ from realm_tf.corpus.readers import Document
 from realm_tf.errors import UserError
 from realm_tf.index import store
 from realm_tf.index.embed import CorpusEmbedder
+from realm_tf.index.writer import save_table
 from realm_tf.run import documents, refresh_job, stages, verify
 from realm_tf.run.folder import Run
 from tests import command, tiny
@@ -223,7 +224,7 @@ def test_verify_embeds_again(run):
   stored = store.StoredIndex.open(folder)
   table = stored.read()
   table[7, 3] += 0.5  # with right checksums: only the tower can tell
-  store.save(run.index_root, folder.name, table, stored.origin)
+  save_table(run.index_root, folder.name, table, stored.origin)
   with pytest.raises(UserError, match="rows differ from what the document tower makes"):
     verify.verify(run, 25)
 

@@ -1,0 +1,71 @@
+"""Writes corpus stores: blocks -> sharded TFRecords, a manifest, the vocabulary."""
+
+import itertools
+import pathlib
+from typing import Any, Iterable
+
+import tensorflow as tf
+
+from realm_tf.corpus.blocks import INTEGERS, STRINGS, Block
+from realm_tf.corpus.manifest import STORE, VOCABULARY, write_store_manifest
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike, sha256
+from realm_tf.folders import new_folder
+from realm_tf.text.tokenizer import Tokenizer
+
+BLOCKS_PER_SHARD = 16384
+
+
+def serialize(block: Block) -> bytes:
+  """A block as the bytes of a tf.train.Example; the same for the same block."""
+  features = {
+      name: tf.train.Feature(bytes_list=tf.train.BytesList(
+          value=[getattr(block, name).encode("utf-8")])) for name in STRINGS}
+  for name in INTEGERS:
+    features[name] = tf.train.Feature(
+        int64_list=tf.train.Int64List(value=getattr(block, name).tolist()))
+  example = tf.train.Example(features=tf.train.Features(feature=features))
+  return example.SerializeToString(deterministic=True)
+
+
+def write_store(folder: PathLike, blocks: Iterable[Block], *, tokenizer: Tokenizer,
+                max_tokens: int, source: str, blocks_per_shard: int = BLOCKS_PER_SHARD
+                ) -> None:
+  """Writes a corpus store, which takes the place of an earlier one.
+
+  Args:
+    folder: where the store is to be.
+    blocks: in the order of their ids; read one shard at a time.
+    tokenizer: the one that made the blocks; its vocabulary goes into the store.
+    max_tokens: the limit that the blocks were made with.
+    source: where the text comes from, for people to read.
+    blocks_per_shard: the last shard may have fewer.
+
+  Raises:
+    UserError: no blocks, something else is at `folder`, or the disk is full: what was
+      there before is unchanged.
+  """
+  with new_folder(folder, STORE) as new:
+    shards: list[dict[str, Any]] = []
+    write_shards(new, shards, map(serialize, blocks), blocks_per_shard)
+    if not shards:
+      raise UserError(f"{folder}: an empty corpus; expected at least one block")
+    vocabulary = "".join(f"{token}\n" for token in tokenizer.vocabulary)
+    (new / VOCABULARY).write_bytes(vocabulary.encode("utf-8"))
+    made_with = {"hash": tokenizer.hash, "lower_case": tokenizer.lower_case,
+                 "vocabulary_sha256": sha256(new / VOCABULARY)}
+    write_store_manifest(new, source=source, max_tokens=max_tokens, tokenizer=made_with,
+                         shards=shards)
+
+
+def write_shards(folder: pathlib.Path, shards: list[dict[str, Any]],
+                 examples: Iterable[bytes], blocks_per_shard: int = BLOCKS_PER_SHARD
+                 ) -> None:
+  """Writes serialized blocks as further shards, and notes these in `shards`."""
+  examples = iter(examples)
+  while shard := list(itertools.islice(examples, blocks_per_shard)):
+    path = folder / f"blocks-{len(shards):05d}.tfrecord"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+      for example in shard:
+        writer.write(example)
+    shards.append({"name": path.name, "blocks": len(shard), "sha256": sha256(path)})
