@@ -17,7 +17,7 @@ HEADER = ("id", "text", "title")
 _EXPECTED = "id, text and title, separated by tabs"
 
 _WITHIN = r'[^"]*+(?:""[^"]*+)*+'  # of a quoted value
-_VALUE = rf'(?:"({_WITHIN})"(?=\t|\Z)|([^\t\n]*+))'
+_VALUE = rf'(?:"({_WITHIN})"|([^\t\n]*+))'
 _RECORD = re.compile("\t".join([_VALUE] * len(HEADER)))
 _OPEN = re.compile(rf'(?:{_VALUE}\t){{0,{len(HEADER) - 1}}}"{_WITHIN}')  # a quote is open
 _STILL_OPEN = re.compile(_WITHIN)

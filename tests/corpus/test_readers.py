@@ -109,6 +109,15 @@ def test_tsv(tmp_path):
   assert next(readers.read_tsv(path)).text == long
 
 
+@pytest.mark.parametrize(
+    "name", ["psgs.gz", "passages.txt", "psgs_w100.v2", "a.json", "A.TSV"])
+@pytest.mark.parametrize("header", ["\ufeffid\ttext\ttitle\r\n", '\n"id"\t"text"\t"title"\n'])
+def test_a_table_is_told_by_its_header(tmp_path, name, header):
+  content = f"{header}1\tUn café.\tCafé\r\n2\tTwo.\t".encode()
+  packed = gzip.compress(content) if name.endswith(".gz") else content
+  assert list(readers.read_documents(_write(tmp_path / name, packed))) == DOCUMENTS
+
+
 @pytest.mark.parametrize("content, message", [
     ("id\ttext\n", ":1: header"),
     ("id\ttext\ttitle\n1\tx\n", ":2: 2 fields"),

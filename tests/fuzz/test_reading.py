@@ -201,14 +201,14 @@ def test_documents_in_a_table_that_csv_wrote(folder, documents, quoting):
 @given(rows=st.lists(st.tuples(_LINE, _LINE), min_size=1, max_size=6))
 def test_documents_in_a_table_without_a_thought_of_quotes(folder, rows):
   """Each line is its document, or a quote is named; none takes in another's line."""
-  text = "".join(f"{i}\tx{text}\t{title}\n" for i, (text, title) in enumerate(rows))
+  text = "".join(f"{i}\t{text}x\t{title}\n" for i, (text, title) in enumerate(rows))
   path = _write(folder / "a.tsv", "id\ttext\ttitle\n" + text)
   found = _either(lambda path: list(readers.read_documents(path)), path)
   if found is None:
-    assert any(title.startswith('"') for _, title in rows)
+    assert any(value.startswith('"') for row in rows for value in row)
     return
   for i, (document, (text, title)) in enumerate(zip(found, rows, strict=True)):
-    assert (document.id, document.text) == (str(i), f"x{text}")
+    assert (document.id, document.text) == (str(i), f"{text}x")
     assert document.title in (title, title[1:-1].replace('""', '"'))
 
 
