@@ -12,6 +12,7 @@
     diagnosis/             <stage>.json, <stage>.html
     export/                SavedModel
     report.html            all of it on a page
+    .lock                  while a command trains or changes documents: which one it is
 """
 
 import contextlib

@@ -1,12 +1,16 @@
 """Two commands on one folder, and commands that are stopped."""
 
 import json
+import os
 import shutil
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from realm_tf.corpus.readers import Document
+from realm_tf.corpus.store import Corpus
 from realm_tf.run import stages
 from realm_tf.run.folder import Run
 from tests import tiny
@@ -91,6 +95,38 @@ def test_sigterm_leaves_the_run_as_it_was(run, fresh):
   assert process.returncode == 143
   assert log.endswith("realm: stopped; run the same command to go on\n"), log
   assert _everything(run) == before
+
+
+def test_a_corpus_behind_a_link_is_changed_where_it_lies(run, fresh, tmp_path):
+  (tmp_path / "disk").mkdir()
+  (run / "corpus").rename(tmp_path / "disk" / "store")
+  (run / "corpus").symlink_to("../disk/store")
+  assert realm("add", f"--workdir={run}", f"--documents={fresh}/more.jsonl") == 0
+  assert realm("delete", f"--workdir={run}", "odd") == 0
+  assert realm("compact", f"--workdir={run}") == 0
+  assert (run / "corpus").is_symlink() and len(list((tmp_path / "disk").iterdir())) == 1
+  ids = Corpus.open(tmp_path / "disk" / "store").document_ids
+  assert "ona" in ids and "odd" not in ids
+
+
+def test_a_file_in_the_way_of_a_stage_is_told_before_it_trains(run, capsys):
+  (run / "ict" / "model").mkdir(parents=True)
+  (run / "ict" / "model" / "notes").touch()
+  assert realm("ict", f"--workdir={run}") == 2
+  assert "'notes' in it, which is no part of a model" in capsys.readouterr().err
+  assert not (run / "ict" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("words, output, code, said", [
+    (["--help"], "/dev/full", 2, "realm: standard output: No space left on device\n"),
+    (["--help"], "closed", 141, ""), (["ict", "--help"], "closed", 141, "")])
+def test_output_that_nobody_can_take_ends_in_a_line_at_most(words, output, code, said):
+  reading, writing = os.pipe()
+  os.close(reading)  # nobody reads on, as behind `| head`
+  with open(writing if output == "closed" else output, "wb") as target:
+    done = subprocess.run([sys.executable, "-m", "realm_tf.cli.main", *words],
+                          stdout=target, stderr=subprocess.PIPE, text=True, check=False)
+  assert (done.returncode, done.stderr) == (code, said)
 
 
 _COMMANDS = {

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import resource
+import shutil
 import signal
 from typing import NamedTuple
 
@@ -185,6 +186,31 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
   assert again.loop.first_step == 3
   again.run()
   assert int(again.total) == sum(range(10))
+
+
+def test_what_killed_saves_left_is_removed_and_nothing_else(tmp_path):
+  Task(tmp_path, every=3, keep=2, best="loss").run()
+  folder = tmp_path / "checkpoints"
+  kept = {path for path in folder.rglob("*") if "state" not in path.name}
+  assert {path.name for path in kept} >= {"ckpt-6.index", "ckpt-9.index", "best"}
+  half = folder / "ckpt-12_temp" / "part-00000-of-00001.data-00000-of-00001"
+  unknown = [folder / f"ckpt-4.{suffix}" for suffix in ("index", "data-00000-of-00001")]
+  lefts = [half, folder / "ckpt-5.data-00000-of-00001", folder / "checkpoint.tmp0123abc",
+           folder / "ckpt-9.data-00000-of-00001.tempstate123",
+           folder / "best" / "ckpt-5.data-00000-of-00001"]
+  half.parent.mkdir()
+  for path in lefts:
+    path.write_bytes(b"half")
+  for path in unknown:  # whole, but the process was killed before it could note it
+    shutil.copy(folder / path.name.replace("4", "6"), path)
+  (folder / "notes").touch()
+  task = Task(tmp_path, steps=12, every=1, keep=2)
+  assert not any(path.exists() for path in [*lefts, half.parent])
+  assert all(path.exists() for path in [*kept, *unknown, folder / "notes"])
+  task.run()
+  assert sorted(path.name for path in folder.glob("*.index")) == [
+      "ckpt-11.index", "ckpt-12.index"]
+  assert not any(path.exists() for path in unknown) and (folder / "notes").exists()
 
 
 def test_curves_are_means_since_the_last_record(tmp_path):
