@@ -12,7 +12,7 @@ import pytest
 from realm_tf.corpus.readers import Document
 from realm_tf.run import stages
 from realm_tf.run.folder import Run
-from tests import tiny
+from tests import refusing, tiny
 from tests.mounts import with_mounts
 
 _ROOT = pathlib.Path(__file__).parents[2]
