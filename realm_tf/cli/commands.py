@@ -141,8 +141,11 @@ def _evaluate(arguments: Sequence[str]) -> None:
   opened = _open_to_use()
   from realm_tf.cli import stages  # pylint: disable=import-outside-toplevel
   stage = FLAGS.stage or opened.newest_stage()
-  for name, value in stages.evaluate(opened, stage).items():
-    print(f"{name:18s} {value:.4f}" if isinstance(value, float) else f"{name:18s} {value}")
+  found = stages.evaluate(opened, stage)
+  width = max(map(len, found))
+  for name, value in found.items():
+    print(f"{name:{width}s} {value:.4f}" if isinstance(value, float)
+          else f"{name:{width}s} {value}")
 
 
 def _define_evaluate() -> None:

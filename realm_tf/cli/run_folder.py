@@ -41,6 +41,7 @@ from realm_tf.index.store import StoredIndex
 from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.models.realm import Realm
 from realm_tf.progress import progress
+from realm_tf.text import tokenizer_files
 from realm_tf.text.inputs import pack_single
 from realm_tf.training import replicas
 from realm_tf.training.checkpoints import restore_best
@@ -145,6 +146,8 @@ class RunFolder:
       if stage == WARM_START and self.checkpoint == "best":
         raise UserError(f"{self.path}: --checkpoint=best needs a stage that is done")
       if stage == WARM_START:
+        for part in (self.config.retriever, self.config.encoder):
+          tokenizer_files.check_tokenizer(part.weights, self.corpus.tokenizer)
         return Realm.from_weights(self.config, self.corpus.tokenizer.vocab_size)
       if not self.is_done(stage):
         raise UserError(f"{self.path / stage}: this stage is not done; run `realm {stage}`")

@@ -3,7 +3,6 @@
 TensorFlow is imported here, and so only once a command really runs.
 """
 
-import pathlib
 import time
 from typing import Any
 
@@ -23,8 +22,8 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.evaluation.questions import Question, write_questions
 from realm_tf.index.scann import ScannIndex
+from realm_tf.text import tokenizer_files
 from realm_tf.text.salient import tagger
-from realm_tf.text.tokenizer import Tokenizer
 from realm_tf.training import replicas
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
@@ -40,7 +39,8 @@ def corpus(run: RunFolder) -> None:
   if not config.corpus.source:
     raise UserError("config.corpus.source: name the documents: JSONL with id, title, text")
   if not (run.path / "corpus").exists():
-    tokenizer = Tokenizer.from_file(pathlib.Path(config.retriever.weights) / "vocab.txt")
+    tokenizer = tokenizer_files.read_tokenizer(config.retriever.weights)
+    tokenizer_files.check_tokenizer(config.encoder.weights, tokenizer)
     blocks = split_blocks(read_documents(config.corpus.source), tokenizer,
                           config.corpus.max_block_tokens, tagger(config.corpus.tagger))
     write_store(run.path / "corpus", blocks, tokenizer=tokenizer,

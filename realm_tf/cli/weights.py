@@ -13,6 +13,7 @@ from realm_tf.files import PathLike
 from realm_tf.models import exchange, export_weights
 from realm_tf.models.exchange import Account
 from realm_tf.models.realm import Realm
+from realm_tf.text import tokenizer_files
 
 
 def import_folder(sources: Sequence[PathLike], output: PathLike, kind: str | None,
@@ -54,6 +55,7 @@ def export_run(run: RunFolder, stage: str, kind: str | None, output: PathLike) -
     export_weights.export_weights(
         model, one, folder, vocabulary=run.path / "corpus" / "vocab.txt",
         block_emb=_embeddings(run, model) if one == "openqa" and not reason else None)
+    tokenizer_files.write_settings(run.corpus.tokenizer, folder)
     print(f"{one}: {folder}")
 
 
