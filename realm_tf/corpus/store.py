@@ -36,6 +36,7 @@ from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.text import salient
 from realm_tf.text.tokenizer import Tokenizer
+from realm_tf.text.tokenizer_files import read_tokenizer
 
 _PARSE_BATCH = 2048
 
@@ -168,7 +169,7 @@ class Corpus:
       UserError: there are no documents, an id is there twice, or a text is blank.
     """
     if not isinstance(tokenizer, Tokenizer):
-      tokenizer = Tokenizer.from_file(pathlib.Path(tokenizer) / VOCABULARY)
+      tokenizer = read_tokenizer(tokenizer)
     return cls.from_blocks(
         split_blocks(as_documents(documents), tokenizer, max_tokens,
                      salient.tagger(tagger) if tagger else None), tokenizer, max_tokens)

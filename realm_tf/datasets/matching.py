@@ -1,10 +1,10 @@
 """Where the answers stand in the corpus: once per data set, never in a training step.
 
-An answer stands somewhere if its wordpieces do, from the start of a word to the end
-of one: "art" is never found in "party".
+An answer stands somewhere if its words do (`realm_tf.text.words`), as in evaluation: a
+block has a place of an answer if and only if `metrics.has_answer` finds it in the text.
 
-Shape letters: Q questions, A different answers, L pieces of an answer, T tokens of a
-part of the corpus, F places found.
+Shape letters: Q questions, A different answers, L units of an answer, U units of a part
+of the corpus, F places found.
 """
 
 import dataclasses
@@ -14,13 +14,14 @@ from typing import Iterator, Sequence
 import numpy as np
 
 from realm_tf.corpus.ragged import Ragged
+from realm_tf.corpus.spelling import Spelling, Units
 from realm_tf.corpus.store import Corpus
 from realm_tf.text.patterns import compile_pattern
 from realm_tf.text.tokenizer import Tokenizer
+from realm_tf.text.words import words
 
 _TOKENS_PER_PART = 1 << 22  # bounds memory: some hundred MB at the most
-_TEXTS_PER_CALL = 1 << 16
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIER, _PAIR_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15), np.uint32(0x9E3779B1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,8 +30,9 @@ class Occurrences:
 
   Attributes:
     rows: `[F]` int32, the block.
-    starts: `[F]` int32, index in the block's `body_ids` of the first piece.
-    ends: `[F]` int32, and of the last (inclusive).
+    starts: `[F]` int32, index in the block's `body_ids` of the first piece; -1 where the
+      answer stands in the block, but no pieces are just the answer ([UNK] is more).
+    ends: `[F]` int32, and of the last (inclusive), or -1.
     splits: `[Q + 1]` int64; question q has the places `splits[q]:splits[q + 1]`.
   """
   rows: np.ndarray
@@ -55,28 +57,17 @@ def _hash(columns: Iterator[np.ndarray]) -> np.ndarray:
   return np.asarray(total)
 
 
-def _tokenize(texts: Sequence[str], tokenizer: Tokenizer) -> list[tuple[int, ...]]:
-  sequences: list[tuple[int, ...]] = []
-  for first in range(0, len(texts), _TEXTS_PER_CALL):
-    part = [text.encode("utf-8") for text in texts[first:first + _TEXTS_PER_CALL]]
-    sequences.extend(map(tuple, tokenizer.tokenize(part).to_list()))
-  return sequences
-
-
 def _number(answers: Sequence[Sequence[str]], tokenizer: Tokenizer
-            ) -> tuple[dict[tuple[int, ...], int], np.ndarray]:
-  """Numbers the different wordpiece sequences; `[P, 2]` pairs (number, question)."""
-  texts = {text: None for question in answers for text in question}
-  sequence_of = dict(zip(texts, _tokenize(list(texts), tokenizer)))
+            ) -> tuple[dict[tuple[int, ...], int], np.ndarray, Spelling]:
+  """Numbers the different sequences of ids; `[P, 2]` pairs (number, question)."""
+  words_of = {text: words(text) for question in answers for text in question}
+  spelling = Spelling((word for found in words_of.values() for word in found), tokenizer)
+  sequence_of = {text: tuple(id for word in found for id in spelling.ids(word))
+                 for text, found in words_of.items()}
   numbers: dict[tuple[int, ...], int] = {}
-  pairs = set()
-  for question, group in enumerate(answers):
-    for text in group:
-      sequence = sequence_of[text]
-      # Two texts with an unknown piece may differ and yet have the same ids.
-      if sequence and tokenizer.unk_id not in sequence:
-        pairs.add((numbers.setdefault(sequence, len(numbers)), question))
-  return numbers, np.array(sorted(pairs), np.int64).reshape(-1, 2)
+  pairs = {(numbers.setdefault(sequence_of[text], len(numbers)), question)
+           for question, group in enumerate(answers) for text in group if sequence_of[text]}
+  return numbers, np.array(sorted(pairs), np.int64).reshape(-1, 2), spelling
 
 
 def _by_length(numbers: dict[tuple[int, ...], int]) -> list[_Answers]:
@@ -93,36 +84,58 @@ def _by_length(numbers: dict[tuple[int, ...], int]) -> list[_Answers]:
   return result
 
 
-def _candidates(tokens: np.ndarray, word_end: np.ndarray, row_end: np.ndarray,
-                vocab_size: int, ids: np.ndarray) -> np.ndarray:
-  """Places in `[T]` tokens where an answer of `[A, L]` ids could begin, cheaply.
+def _pair(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+  """A number of 20 bits for two ids after each other; others may have the same."""
+  pair = first.astype(np.uint32) * _PAIR_MULTIPLIER + second.astype(np.uint32)
+  return (pair * _PAIR_MULTIPLIER) >> 12
 
-  Each begins at a word: a tokenised answer never starts with a continuation.
+
+class _Heads:
+  """Tells cheaply where an answer may begin: by its first two ids, or its only one."""
+
+  def __init__(self, groups: list[_Answers], size: int):
+    self._single, self._pair = np.zeros(size, bool), np.zeros(1 << 20, bool)
+    for answers in groups:
+      if answers.ids.shape[1] == 1:
+        self._single[answers.ids[:, 0]] = True
+      else:
+        self._pair[_pair(*answers.ids[:, :2].T)] = True
+
+  def of(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where in `[U]` ids an answer may begin: one of one unit, one of more."""
+    return (np.flatnonzero(self._single[ids]),
+            np.flatnonzero(self._pair[_pair(ids[:-1], ids[1:])]))
+
+
+def _candidates(units: Units, heads: np.ndarray, answers: _Answers, size: int) -> np.ndarray:
+  """Those of the places `heads` where one of the answers could begin, and end.
+
+  Each begins at a word: the ids of an answer never start with a continuation.
   """
-  length = ids.shape[1]
-  firsts, lasts = (np.zeros(vocab_size, bool) for _ in range(2))
-  firsts[ids[:, 0]] = True
-  lasts[ids[:, -1]] = True
-  places = np.flatnonzero(firsts[tokens])
-  places = places[places + length <= row_end[places]]
-  last = places + length - 1
-  return places[lasts[tokens[last]] & word_end[last]]
+  firsts, lasts = np.zeros([2, size], bool)
+  firsts[answers.ids[:, 0]] = True
+  lasts[answers.ids[:, -1]] = True
+  places = heads[firsts[units.ids[heads]]]
+  last = places + answers.ids.shape[1] - 1
+  within = last < units.row_ends[places]
+  places, last = places[within], last[within]
+  return places[lasts[units.ids[last]] & units.ends_word[last]]
 
 
-def _search(tokens: np.ndarray, places: np.ndarray, answers: _Answers
+def _search(ids: np.ndarray, places: np.ndarray, answers: _Answers
             ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """Yields arrays of (place, answer) where the answer does stand at the place."""
   length = answers.ids.shape[1]
-  hashes = _hash(tokens[places + i] for i in range(length))
+  hashes = _hash(ids[places + i] for i in range(length))
   index = np.searchsorted(answers.hashes, hashes)
   while len(places):
     known = index < len(answers.hashes)
     known[known] = answers.hashes[index[known]] == hashes[known]
     places, index, hashes = places[known], index[known], hashes[known]
-    # A hash is a hint only: the pieces themselves are compared.
+    # A hash is a hint only: the ids themselves are compared.
     same = np.ones(len(places), bool)
     for i in range(length):
-      same &= tokens[places + i] == answers.ids[index, i]
+      same &= ids[places + i] == answers.ids[index, i]
     yield places[same], answers.names[index[same]]
     index = index + 1  # the next answer may have the same hash
 
@@ -137,49 +150,66 @@ def _parts(body: Ragged) -> Iterator[tuple[int, int]]:
     first = end
 
 
-def _find(body: Ragged, continuation: np.ndarray, groups: list[_Answers]) -> np.ndarray:
+def _find(corpus: Corpus, spelling: Spelling, groups: list[_Answers]) -> np.ndarray:
   """`[F, 4]` int64: answer, row, start, inclusive end."""
-  found = [np.zeros((0, 4), np.int64)]
-  for first, end in _parts(body):
-    splits = body.splits[first:end + 1] - body.splits[first]
-    tokens = body.values[body.splits[first]:body.splits[end]]
-    row = np.repeat(np.arange(end - first), np.diff(splits))
-    row_end = splits[1:][row]
-    word_end = np.append(~continuation[tokens[1:]], True) if len(tokens) else tokens > 0
-    word_end[splits[1:][np.diff(splits) > 0] - 1] = True
+  found, size = [np.zeros((0, 4), np.int64)], len(spelling.continuation)
+  heads = _Heads(groups, size)
+  for first, end in _parts(corpus.body_ids) if groups else ():
+    units = Units(corpus, first, end, spelling)
+    single, several = heads.of(units.ids)
     for answers in groups:
-      places = _candidates(tokens, word_end, row_end, len(continuation), answers.ids)
-      for place, name in _search(tokens, places, answers):
-        start = place - splits[row[place]]
-        found.append(np.stack(
-            [name, first + row[place], start, start + answers.ids.shape[1] - 1], 1))
+      length = answers.ids.shape[1]
+      places = _candidates(units, single if length == 1 else several, answers, size)
+      for place, name in _search(units.ids, places, answers):
+        starts, ends = units.starts(place), units.ends(place + length - 1)
+        whole = (starts >= 0) & (ends >= 0)
+        found.append(np.stack([name, first + units.rows[place],
+                               np.where(whole, starts, -1), np.where(whole, ends, -1)], 1))
   return np.concatenate(found)
 
 
-def _find_patterns(patterns: dict[int, Sequence[str]], corpus: Corpus,
-                   continuation: np.ndarray) -> np.ndarray:
+def _find_patterns(patterns: dict[int, Sequence[str]], corpus: Corpus) -> np.ndarray:
   """`[F, 4]` int64: question, row, start, inclusive end of what the patterns match."""
   questions_of: dict[str, list[int]] = {}
   for question, group in patterns.items():
-    for pattern in dict.fromkeys(group):
-      questions_of.setdefault(pattern, []).append(question)
-  compiled = [(compile_pattern(pattern), questions)
-              for pattern, questions in questions_of.items()]
+    for answer in dict.fromkeys(group):
+      questions_of.setdefault(answer, []).append(question)
   found: set[tuple[int, int, int, int]] = set()
   for row, text in enumerate(corpus.texts if patterns else ()):
-    word = ~np.append(continuation[corpus.body_ids.row(row)], False)  # a word begins, ends
-    starts, ends = (
-        {int(byte): place for place, byte in enumerate(offsets.row(row))
-         if word[place + after]}
-        for offsets, after in ((corpus.body_starts, 0), (corpus.body_ends, 1)))
     decoded = text.decode("utf-8")
-    for searched, questions in compiled:
-      for match in searched.finditer(decoded):
-        first, last = (len(decoded[:place].encode("utf-8")) for place in match.span())
-        if match.group() and first in starts and last in ends:
-          found.update((question, row, starts[first], ends[last])
-                       for question in questions)
+    for answer, questions in questions_of.items():
+      for match in compile_pattern(answer).whole_words(decoded):
+        start, end = _tokens_of(match, decoded, corpus, row)
+        found.update((question, row, start, end) for question in questions)
   return np.array(sorted(found), np.int64).reshape(-1, 4)
+
+
+def _tokens_of(match: tuple[int, int], text: str, corpus: Corpus, row: int
+               ) -> tuple[int, int]:
+  """The first and the last token of characters [start, end); -1, -1 where these cut one."""
+  first, last = (len(text[:place].encode("utf-8")) for place in match)
+  starts, ends = corpus.body_starts.row(row), corpus.body_ends.row(row)
+  start = int(np.searchsorted(starts, first))
+  end = int(np.searchsorted(ends, last, "right")) - 1
+  if start < len(starts) and starts[start] == first and ends[end] == last:
+    return start, end
+  return -1, -1
+
+
+def _sorted(found: np.ndarray, num_rows: int) -> np.ndarray:
+  """Sorts `[F, 4]` question, row, start, end; each once, and -1 only where it is all."""
+  # One number for each place: int64 has room for 10^6 questions, 10^7 rows of 512 pieces.
+  length = int(found[:, 2:].max(initial=0)) + 2
+  question, row, start, end = found.T
+  keys = np.unique(((question * num_rows + row) * length + start % length) * length
+                   + end % length)  # -1 comes last
+  keys, end = np.divmod(keys, length)
+  keys, start = np.divmod(keys, length)
+  first = np.diff(keys, prepend=-1) > 0  # of its question and row
+  whole = start < length - 1
+  question, row = np.divmod(keys, num_rows)
+  found = np.stack([question, row, np.where(whole, start, -1), np.where(whole, end, -1)], 1)
+  return found[whole | first]
 
 
 def find_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,
@@ -188,8 +218,7 @@ def find_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,
   """Finds every place in the bodies of the corpus where an answer stands.
 
   Time is linear in the corpus for each length of answer, whatever the number of
-  questions. Answers that are empty, or hold a piece that the vocabulary does not
-  know, are never found.
+  questions. Answers without words (empty, or of what is not seen) are never found.
 
   Args:
     answers: for each of Q questions, its answers.
@@ -200,21 +229,18 @@ def find_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,
       that begins and ends with a word. None: no question has patterns.
   """
   flags = regex if regex is not None else [False] * len(answers)
-  numbers, pairs = _number(
+  numbers, pairs, spelling = _number(
       [() if flag else group for group, flag in zip(answers, flags, strict=True)], tokenizer)
-  found = _find(corpus.body_ids, tokenizer.continuation, _by_length(numbers))
+  found = _find(corpus, spelling, _by_length(numbers))
   # Every place of an answer, for every question that has it: `pairs` is sorted.
   first = np.searchsorted(pairs[:, 0], found[:, 0], side="left")
   count = np.searchsorted(pairs[:, 0], found[:, 0], side="right") - first
   place = np.repeat(np.arange(len(found)), count)
   within = np.arange(len(place)) - np.repeat(np.cumsum(count) - count, count)
   question = pairs[first[place] + within, 1]
-  _, rows, starts, ends = found[place].T
-  matched = _find_patterns({i: answers[i] for i in np.flatnonzero(flags)}, corpus,
-                           tokenizer.continuation)
-  question, rows, starts, ends = np.concatenate(
-      [np.stack([question, rows, starts, ends], 1), matched]).T
-  order = np.lexsort((ends, starts, rows, question))
-  splits = np.searchsorted(question[order], np.arange(len(answers) + 1))
-  rows, starts, ends = (column[order].astype(np.int32) for column in (rows, starts, ends))
+  matched = _find_patterns({i: answers[i] for i in np.flatnonzero(flags)}, corpus)
+  every = np.concatenate([np.stack([question, *found[place, 1:].T], 1), matched])
+  question, rows, starts, ends = _sorted(every, len(corpus.body_ids)).T
+  splits = np.searchsorted(question, np.arange(len(answers) + 1))
+  rows, starts, ends = (column.astype(np.int32) for column in (rows, starts, ends))
   return Occurrences(rows, starts, ends, splits.astype(np.int64))

@@ -16,10 +16,10 @@ import yaml
 
 from realm_tf.datasets.questions import Question
 from realm_tf.errors import UserError
-from realm_tf.evaluation import metrics
 from realm_tf.files import PathLike
 from realm_tf.jsonl import checked_text, shown
 from realm_tf.lines import read_text
+from realm_tf.text.answers import normalize
 
 _HEADER = frozenset({"AUTHOR", "DESCRIPTION", "CONFIG"})
 
@@ -59,7 +59,7 @@ def read_trivia(
     if path.stem in skip:
       continue
     for number, (text, answers) in enumerate(_entries(path), start=1):
-      key = metrics.normalize(text)
+      key = normalize(text)
       if key not in seen and _askable(text, answers):
         seen.add(key)
         questions.append(Question(f"{path.stem}-{number}", text, answers))
@@ -77,7 +77,7 @@ def split(
   """
   if not 0 <= held_out <= 1:
     raise UserError(f"held_out: expected a share between 0 and 1, not {held_out}")
-  texts = [metrics.normalize(question.question) for question in questions]
+  texts = [normalize(question.question) for question in questions]
   sides: tuple[list[Question], list[Question]] = ([], [])
   for question, name in zip(questions, _group_names(texts)):
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
@@ -132,7 +132,7 @@ def _clean_answers(answers: object, where: str) -> tuple[str, ...]:
 def _askable(text: str, answers: Sequence[str]) -> bool:
   if not answers or _URL.search(text):
     return False
-  if all(metrics.normalize(answer) in _YES_NO for answer in answers):
+  if all(normalize(answer) in _YES_NO for answer in answers):
     return False
   return len(_WORD.findall(text)) >= _FEWEST_WORDS
 

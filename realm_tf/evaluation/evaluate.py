@@ -1,8 +1,7 @@
 """Evaluates open-domain question answering: recall, exact match, F1.
 
-Recall counts a passage as right if an answer stands in it at token boundaries, as
-in open-domain QA at large: it may do so by chance. Shape letters: B batch, K
-passages.
+Recall counts a passage as right if the words of an answer stand in it, as for training:
+they may do so by chance. Shape letters: B batch, K passages.
 """
 
 import json
@@ -64,24 +63,32 @@ def _record(question: str, i: int, answers, retrieved) -> dict[str, Any]:
 
 def score(questions: Sequence[Question], records: Sequence[dict[str, Any]],
           recall_at: Sequence[int], read_blocks: int) -> dict[str, float]:
-  """The metrics of records, one per question; a missing one would count as wrong."""
+  """The metrics of records, one per question; a missing one would count as wrong.
+
+  Two figures each, since two rules say what is right (`metrics`): `recall@k` by words and
+  `recall@k_by_substring` as published, `exact_match` as published and
+  `exact_match_by_words`.
+  """
   if not questions:
     raise ValueError("no questions to score")
-  ranks, exact, overlap = [], [], []
+  ranks, published_ranks, exact, same, overlap = [], [], [], [], []
   for question, record in zip(questions, records, strict=True):
-    ranks.append(metrics.rank_of_answer(
-        [passage["text"] for passage in record["passages"]], question.answers,
-        question.regex))
-    right = metrics.regex_match if question.regex else metrics.exact_match
-    exact.append(right(record["prediction"], question.answers))
-    overlap.append(0.0 if question.regex
-                   else metrics.f1(record["prediction"], question.answers))
-  recall = metrics.recall_at(ranks, recall_at)
+    answers, regex, prediction = question.answers, question.regex, record["prediction"]
+    texts = [passage["text"] for passage in record["passages"]]
+    ranks.append(metrics.rank_of_answer(texts, answers, regex))
+    published_ranks.append(metrics.rank_of_substring(texts, answers, regex))
+    exact.append((metrics.regex_match if regex else metrics.exact_match)(
+        prediction, answers))
+    same.append(metrics.same_words(prediction, answers, regex))
+    overlap.append(0.0 if regex else metrics.f1(prediction, answers))
   low, high = metrics.interval(exact, seed=0)
+  published = metrics.recall_at(published_ranks, recall_at)
   return {
-      **{f"recall@{k}": value for k, value in recall.items()},
+      **{f"recall@{k}": share for k, share in metrics.recall_at(ranks, recall_at).items()},
+      **{f"recall@{k}_by_substring": share for k, share in published.items()},
       "exact_match": float(np.mean(exact)), "exact_match_low": low,
-      "exact_match_high": high, "f1": float(np.mean(overlap)),
+      "exact_match_high": high, "exact_match_by_words": float(np.mean(same)),
+      "f1": float(np.mean(overlap)),
       "reader_oracle": metrics.recall_at(ranks, [read_blocks])[read_blocks],
       "questions": len(questions)}
 

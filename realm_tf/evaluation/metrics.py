@@ -1,37 +1,30 @@
 """Scores of an answer and of a ranking. Plain Python: no TensorFlow.
 
+Two rules say what is right. By words (`realm_tf.text.words`) a passage has an answer, and a
+prediction is one, if training counts it as gold; so recall is told. By the published rule,
+of SQuAD and ORQA, so are exact match and F1, and whatever is compared with papers; those
+functions say "published". `docs/evaluation.md` has examples of where the two differ.
+
 Glossary: a rank is the position of the first passage that holds an answer,
 counted from 0; `NOT_FOUND` where no passage does.
 """
 
 import collections
-import re
-import string
-import unicodedata
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from realm_tf.text.answers import normalize
 from realm_tf.text.patterns import compile_pattern
+from realm_tf.text.words import spelled, words
 
 NOT_FOUND = -1
 
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-
-
-def normalize(text: str) -> str:
-  """The official form for comparing answers, as in SQuAD and ORQA.
-
-  Canonical decomposition, lower case, then without punctuation, without
-  articles, and with single spaces, in this order.
-  """
-  text = unicodedata.normalize("NFD", text).lower().translate(_PUNCTUATION)
-  return " ".join(_ARTICLES.sub(" ", text).split())
 
 
 def exact_match(prediction: str, answers: Iterable[str]) -> bool:
-  """Whether the prediction equals any answer, both in normal form."""
+  """Whether the prediction equals any answer, both in normal form: the published rule."""
   normal = normalize(prediction)
   return any(normal == normalize(answer) for answer in answers)
 
@@ -51,61 +44,68 @@ def f1(prediction: str, answers: Iterable[str]) -> float:
 
 
 def regex_match(prediction: str, patterns: Iterable[str]) -> bool:
-  """Whether any pattern matches from the start of the prediction, as in ORQA."""
-  return any(compile_pattern(pattern).match(prediction) for pattern in patterns)
+  """Whether any pattern matches from the start of the prediction: the published rule."""
+  return any(compile_pattern(pattern).begins(prediction) for pattern in patterns)
 
 
-def _searchable(text: str) -> str:
-  return " ".join(unicodedata.normalize("NFD", text).lower().split())
+def same_words(prediction: str, answers: Iterable[str], regex: bool = False) -> bool:
+  """Whether the prediction is, word by word, an answer: gold in training.
+
+  Where answers are patterns: whether one matches the whole prediction.
+  """
+  if regex:
+    return any(compile_pattern(pattern).is_all_of(prediction) for pattern in answers)
+  found = words(prediction)
+  return bool(found) and any(found == words(answer) for answer in answers)
 
 
-def _joins(character: str) -> bool:
-  """Whether a character continues a word: letters, digits and their marks."""
-  return character.isalnum() or unicodedata.category(character).startswith("M")
-
-
-def _stands_in(answer: str, text: str) -> bool:
-  start = text.find(answer) if answer else -1
-  while start >= 0:
-    end = start + len(answer)
-    cut_left = start > 0 and _joins(text[start - 1]) and _joins(text[start])
-    cut_right = end < len(text) and _joins(text[end - 1]) and _joins(text[end])
-    if not cut_left and not cut_right:
-      return True
-    start = text.find(answer, start + 1)
-  return False
+# A passage is retrieved for many questions.
+_spelled = functools.lru_cache(maxsize=1 << 14)(spelled)
 
 
 def answer_finder(answers: Iterable[str]) -> Callable[[str], bool]:
   """`has_answer` for one set of answers and many texts."""
-  wanted = tuple(_searchable(answer) for answer in answers)
+  wanted = tuple(filter(str.strip, map(spelled, answers)))
 
   def find(text: str) -> bool:
-    text = _searchable(text)
-    return any(_stands_in(answer, text) for answer in wanted)
+    text = _spelled(text)
+    return any(answer in text for answer in wanted)
 
   return find
 
 
 def has_answer(text: str, answers: Iterable[str]) -> bool:
-  """Whether an answer stands in the text as whole tokens, whatever its case.
-
-  A token is a run of letters, digits and their combining marks, or one other
-  character: 'art' is in 'state-of-the-art', never in 'party'.
-  """
+  """Whether the words of an answer stand in the text: 'art' is never in 'party'."""
   return answer_finder(answers)(text)
 
 
 def has_pattern(text: str, patterns: Iterable[str]) -> bool:
-  """`has_answer` for answers that are regular expressions."""
-  return any(compile_pattern(pattern).search(text) for pattern in patterns)
+  """`has_answer` for answers that are regular expressions: one matches whole words."""
+  return any(any(compile_pattern(pattern).whole_words(text)) for pattern in patterns)
 
 
 def rank_of_answer(
     texts: Iterable[str], answers: Iterable[str], regex: bool = False) -> int:
   """The rank of the first text that holds an answer, or `NOT_FOUND`."""
   answers = tuple(answers)
-  find = (lambda text: has_pattern(text, answers)) if regex else answer_finder(answers)
+  return _rank(texts, (lambda text: has_pattern(text, answers)) if regex
+               else answer_finder(answers))
+
+
+def rank_of_substring(
+    texts: Iterable[str], answers: Iterable[str], regex: bool = False) -> int:
+  """`rank_of_answer` by the published rule: an answer counts within words too.
+
+  As ORQA's op HasAnswer, which compares characters, case and all; a pattern is searched
+  anywhere, as in DPR.
+  """
+  answers = tuple(answers)
+  if regex:
+    return _rank(texts, lambda text: any(compile_pattern(a).is_in(text) for a in answers))
+  return _rank(texts, lambda text: any(answer in text for answer in answers))
+
+
+def _rank(texts: Iterable[str], find: Callable[[str], bool]) -> int:
   return next((rank for rank, text in enumerate(texts) if find(text)), NOT_FOUND)
 
 

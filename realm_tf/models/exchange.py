@@ -8,7 +8,6 @@ one, and `import.json`, which accounts for every tensor. A config's
 import dataclasses
 import pathlib
 import re
-import shutil
 from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
@@ -21,6 +20,7 @@ from realm_tf.models import layouts, tensors, tf1
 from realm_tf.models.layouts import KINDS
 from realm_tf.models.published import Sizes
 from realm_tf.models.tensors import Tensors
+from realm_tf.text import tokenizer_files
 
 _ARCHITECTURES = {
     "embedder": "RealmEmbedder", "scorer": "RealmScorer", "reader": "RealmReader",
@@ -113,10 +113,7 @@ def fill_folder(folder: pathlib.Path, config: Mapping[str, Any],
   files.write_json(folder / "config.json", config)
   save_file(dict(values), folder / tensors.SAFETENSORS, {"format": "pt"})
   if vocabulary:
-    try:
-      shutil.copyfile(vocabulary, folder / "vocab.txt")
-    except FileNotFoundError:
-      raise UserError(f"{vocabulary}: no such file") from None
+    tokenizer_files.copy_tokenizer(vocabulary, folder)
 
 
 def hugging_face_config(kind: str, sizes: Sizes, **more: Any) -> dict[str, Any]:
@@ -139,12 +136,11 @@ def _open(path: pathlib.Path) -> _Source:
   if not path.is_dir():
     raise UserError(f"{path}: no such folder or TensorFlow checkpoint")
   read = tensors.read_folder(path)
-  words = path / "vocab.txt"
   found: dict[str, _Tensor] = {}
   for name in sorted(read):
     _put(found, _canonical(name), _Tensor(read, name), str(path))
   return _Source(str(path), found, {}, files.read_json(path / "config.json"),
-                 words if words.exists() else None)
+                 tokenizer_files.vocabulary_file(path))
 
 
 def _put(found: dict[str, _Tensor], name: str, tensor: _Tensor, where: str) -> None:

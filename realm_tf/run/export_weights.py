@@ -9,6 +9,7 @@ from realm_tf.models import exchange
 from realm_tf.models import export_weights as exporting
 from realm_tf.models.realm import Realm
 from realm_tf.run.folder import Run
+from realm_tf.text import tokenizer_files
 
 
 def export_weights(run: Run, stage: str, kind: str | None, output: PathLike) -> list[str]:
@@ -40,3 +41,4 @@ def _write(run: Run, model: Realm, kind: str, folder: pathlib.Path) -> None:
     embeddings = run.embeddings(model, run.corpus.stored_rows).astype("float32")
   config, values = exporting.contents(model, kind, embeddings)
   exchange.fill_folder(folder, config, values, run.path / "corpus" / "vocab.txt")
+  tokenizer_files.write_settings(run.corpus.tokenizer, folder)

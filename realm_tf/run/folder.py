@@ -48,6 +48,7 @@ from realm_tf.index.writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.realm import MODEL, Realm
 from realm_tf.progress import progress
+from realm_tf.text import tokenizer_files
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.checkpoints import restore_best
 
@@ -174,6 +175,8 @@ class Run:
         raise UserError(f"{self.path}: --checkpoint=best needs a stage that is done")
       if stage == WARM_START:
         limits.check_weights(self.config, self.corpus.tokenizer.vocab_size)
+        for part in (self.config.retriever, self.config.encoder):
+          tokenizer_files.check_tokenizer(part.weights, self.corpus.tokenizer)
         return Realm.from_weights(self.config, self.corpus.tokenizer.vocab_size)
       if not self.is_done(stage):
         raise UserError(f"{self.path / stage}: this stage is not done; run `realm {stage}`")

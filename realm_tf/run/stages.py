@@ -4,7 +4,6 @@ TensorFlow is imported here, and so only once a command really runs.
 """
 
 import functools
-import pathlib
 import time
 from typing import Any, Callable
 
@@ -29,8 +28,8 @@ from realm_tf.index.scann import ScannIndex
 from realm_tf.models import limits
 from realm_tf.models.realm import MODEL
 from realm_tf.run.folder import STAGES, WARM_START, Run
+from realm_tf.text import tokenizer_files
 from realm_tf.text.salient import tagger
-from realm_tf.text.tokenizer import Tokenizer
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
@@ -61,7 +60,8 @@ def corpus(run: Run, strict: bool = False) -> None:
     raise UserError("config.corpus.source: name the documents: JSONL with id, title, text")
   if not (run.path / "corpus" / MANIFEST).exists():
     limits.check_weights(config)
-    tokenizer = Tokenizer.from_file(pathlib.Path(config.retriever.weights) / "vocab.txt")
+    tokenizer = tokenizer_files.read_tokenizer(config.retriever.weights)
+    tokenizer_files.check_tokenizer(config.encoder.weights, tokenizer)
     documents = read_documents(config.corpus.source, strict, config.corpus.format)
     blocks = split_blocks(documents, tokenizer, config.corpus.max_block_tokens,
                           tagger(config.corpus.tagger))

@@ -10,31 +10,27 @@ Shape letters: B batch, C characters, U code points after normalisation.
 
 import functools
 import typing
-import unicodedata
 
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.text.characters import (
+  ALONE,
+  ASSIGNED_END,
+  BLANK,
+  LETTER,
+  MARK,
+  PLANE_14,
+  UNKNOWN_CHAR,
+  VARIATION_SELECTORS,
+  replacement,
+)
+
 MAX_WORD_CHARS = 100  # longer words are [UNK], as in BERT
-_UNKNOWN_CHAR = 0x10FFFF  # a non-character: in no vocabulary
-_SPACE = 0x20
 
-# What becomes of a character.
-_DROP, _MARK, _BLANK, _ALONE, _LETTER = range(5)
-
-# Nothing is assigned between the end of the CJK extensions and plane 14, which
-# holds only tags, variation selectors and, above it, private use.
-_TABLE_SIZE = 0x32400
-_PLANE_14 = 0xE0000
-_VARIATION_SELECTORS = (0xE0100, 0xE01EF)
-_OTHER_LETTER, _OTHER_DROP, _OTHER_MARK = range(_TABLE_SIZE, _TABLE_SIZE + 3)
-
-# Ideographs, and code points yet to be assigned, that nothing decomposes: half of the
-# table, without a look-up each.
-_PLAIN = ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2F7FF), (0x2FA20, 0x323FF))
-_IDEOGRAPHS = (
-    (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F),
-    (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F))
+# Three rows stand for all code points from `characters.ASSIGNED_END` on.
+_OTHER_LETTER, _OTHER_DROP, _OTHER_MARK = range(ASSIGNED_END, ASSIGNED_END + 3)
+_OTHERS = (ASSIGNED_END, PLANE_14, VARIATION_SELECTORS[0])
 
 
 class Normalized(typing.NamedTuple):
@@ -46,57 +42,15 @@ class Normalized(typing.NamedTuple):
 
 
 class _Table(typing.NamedTuple):
-  kinds: np.ndarray    # [_TABLE_SIZE + 3] int8
-  starts: np.ndarray   # [_TABLE_SIZE + 3] int32: first replacement in `values`
-  lengths: np.ndarray  # [_TABLE_SIZE + 3] int32
+  kinds: np.ndarray    # [ASSIGNED_END + 3] int8
+  starts: np.ndarray   # [ASSIGNED_END + 3] int32: first replacement in `values`
+  lengths: np.ndarray  # [ASSIGNED_END + 3] int32
   values: np.ndarray   # int32: the replacements, end to end
-
-
-def _within(code: int, ranges: tuple[tuple[int, int], ...]) -> bool:
-  if code < ranges[1][0]:
-    return False  # most scripts stand before all of them
-  for first, last in ranges:
-    if first <= code <= last:
-      return True
-  return False
-
-
-def _is_punctuation(char: str) -> bool:
-  # BERT counts every ASCII symbol, '$' and '^' too, as punctuation.
-  if char < "\x80":
-    return char > " " and not char.isalnum() and char != "\x7f"
-  return unicodedata.category(char).startswith("P")
-
-
-def _replacement(code: int, lower_case: bool) -> tuple[int, list[int]]:
-  """What BERT makes of one character: its kind, and the code points it becomes."""
-  char = chr(code)
-  if _within(code, _PLAIN):
-    if _within(code, _IDEOGRAPHS):
-      return _ALONE, [_SPACE, code, _SPACE]
-    return _LETTER, [code]
-  category = unicodedata.category(char)
-  if char in "\t\n\r" or category in ("Zs", "Zl", "Zp"):
-    return _BLANK, [_SPACE]
-  if category in ("Cc", "Cf", "Co", "Cs") or code in (0, 0xFFFD):
-    return _DROP, []
-  if lower_case:
-    decomposed = unicodedata.normalize("NFD", char)
-    bare = [c for c in decomposed if unicodedata.category(c) != "Mn"]
-    if not bare:
-      return _MARK, []
-    char = "".join(c.lower() for c in bare)
-  codes = [ord(c) for c in char]
-  if _within(code, _IDEOGRAPHS) or _is_punctuation(char[0]):
-    return _ALONE, [_SPACE, *codes, _SPACE]
-  return _LETTER, codes
 
 
 @functools.lru_cache(maxsize=2)
 def _table(lower_case: bool) -> _Table:
-  entries = [_replacement(code, lower_case) for code in range(_TABLE_SIZE)]
-  entries += [(_LETTER, [_UNKNOWN_CHAR]), (_DROP, []),
-              (_MARK, []) if lower_case else (_LETTER, [_UNKNOWN_CHAR])]
+  entries = [replacement(code, lower_case) for code in (*range(ASSIGNED_END), *_OTHERS)]
   kinds = np.array([kind for kind, _ in entries], np.int8)
   lengths = np.array([len(codes) for _, codes in entries], np.int32)
   values = np.array([code for _, codes in entries for code in codes], np.int32)
@@ -105,10 +59,10 @@ def _table(lower_case: bool) -> _Table:
 
 
 def _table_row(codes: tf.Tensor) -> tf.Tensor:
-  first, last = _VARIATION_SELECTORS
-  other = tf.where(codes >= _PLANE_14, _OTHER_DROP, _OTHER_LETTER)
+  first, last = VARIATION_SELECTORS
+  other = tf.where(codes >= PLANE_14, _OTHER_DROP, _OTHER_LETTER)
   other = tf.where((codes >= first) & (codes <= last), _OTHER_MARK, other)
-  return tf.where(codes < _TABLE_SIZE, codes, other)
+  return tf.where(codes < ASSIGNED_END, codes, other)
 
 
 def _utf8_length(codes: tf.Tensor) -> tf.Tensor:
@@ -140,12 +94,12 @@ class Normalizer(tf.Module):
                                                    source)
     codes = tf.gather(self._values, tf.gather(tf.gather(self._starts, rows), source)
                       + within)
-    letter = kinds == _LETTER
+    letter = kinds == LETTER
     word = tf.cumsum(tf.cast(
-        row_starts | (kinds == _BLANK) | (kinds == _ALONE), tf.int32))
+        row_starts | (kinds == BLANK) | (kinds == ALONE), tf.int32))
     word_chars = tf.math.segment_sum(tf.where(letter, lengths, 0), word)
     too_long = letter & (tf.gather(word_chars, word) > MAX_WORD_CHARS)
-    codes = tf.where(tf.gather(too_long, source), _UNKNOWN_CHAR, codes)
+    codes = tf.where(tf.gather(too_long, source), UNKNOWN_CHAR, codes)
     return codes, source
 
   def _run(self, texts: tf.Tensor, with_map: bool):
@@ -169,7 +123,7 @@ class Normalizer(tf.Module):
     ends = tf.concat([(starts + base)[1:], tf.reduce_sum(text_bytes)[None]], 0) - base
     ends = ends[:tf.size(starts)]
     # A stripped accent belongs to the surface of the character it stood on.
-    cluster = tf.cumsum(tf.cast(row_starts | (kinds != _MARK), tf.int32))
+    cluster = tf.cumsum(tf.cast(row_starts | (kinds != MARK), tf.int32))
     ends = tf.gather(tf.math.segment_max(ends, cluster), cluster)
     char = tf.repeat(source, _utf8_length(codes))
     splits = _splits(tf.cast(tf.strings.length(normalized), tf.int64))

@@ -20,7 +20,8 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CONTINUATION = "##"
 
 
-def _check(vocabulary: Sequence[str], name: str) -> None:
+def check_vocabulary(vocabulary: Sequence[str], name: str) -> None:
+  """Raises `UserError`, which says `name`, where it is no WordPiece vocabulary."""
   missing = [token for token in SPECIAL_TOKENS if token not in vocabulary]
   if missing:
     raise UserError(f"{name}: not a WordPiece vocabulary: {', '.join(missing)} "
@@ -52,7 +53,7 @@ def read_vocabulary(path: PathLike) -> list[str]:
                     "vocabulary, one token per line") from None
   # Not splitlines(): a vocabulary may hold U+2028 and the like as tokens.
   vocabulary = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
-  _check(vocabulary, str(path))
+  check_vocabulary(vocabulary, str(path))
   return vocabulary
 
 
@@ -71,7 +72,7 @@ class Tokenizer(tf.Module):
   def __init__(self, vocabulary: Sequence[str], lower_case: bool = True):
     """Raises `UserError` where `vocabulary` is not a WordPiece vocabulary."""
     super().__init__()
-    _check(vocabulary, "vocabulary")
+    check_vocabulary(vocabulary, "vocabulary")
     # Wrapped: tf.Module would track, and so copy, a list attribute.
     self._vocabulary = tuple(vocabulary)
     self.lower_case = lower_case

@@ -230,3 +230,17 @@ def test_prediction_and_scores(world):
   metrics = score(right, records[:4], [1, 5], 3)
   assert metrics["exact_match"] == 0.5 and metrics["f1"] == 0.5
   assert metrics["questions"] == 4 and metrics["recall@5"] == 0.5
+
+
+def test_both_rules_are_told():
+  texts = ["a party in 1939—1945", "東京である", "none"]
+  predictions = ["1939 – 1945", "the 東京", "a"]
+  questions = [Question("1", "q", ("1939-1945",)), Question("2", "q", ("東京", "art")),
+               Question("3", "q", ("no",))]
+  records = [{"prediction": prediction, "passages": [{"text": text}]}
+             for prediction, text in zip(predictions, texts)]
+  found = score(questions, records, [1], 1)
+  assert found["recall@1"] == found["reader_oracle"] == pytest.approx(2 / 3)
+  assert found["recall@1_by_substring"] == pytest.approx(2 / 3)  # 東京, and "no" in "none"
+  assert found["exact_match"] == pytest.approx(1 / 3)  # without the article
+  assert found["exact_match_by_words"] == pytest.approx(1 / 3)  # the years
