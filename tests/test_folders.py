@@ -246,9 +246,13 @@ def test_killed_at_any_call_there_is_the_old_one_or_the_new_one(tmp_path, kind):
     died = _run(_DYING, path, kind, "new", deadly)
     assert died.returncode in (0, -signal.SIGKILL), died.stderr
     missing += not path.exists()
+    copy = shutil.copytree(path.parent, tmp_path / f"copy-{deadly}") / "folder"
     folders.recover(path)  # as whoever reads it does
     assert _names(path) == ["inner", "pair.json"]
     seen.add(_text(path))
+    with pytest.raises(RuntimeError), folders.new_folder(copy, _KIND):
+      raise RuntimeError  # a writer that fails takes nothing away either
+    assert _text(copy) == _text(path) and _names(copy.parent) == ["folder"]
     _fill(path, "newer")
     assert _text(path) == "newer" and _names(path.parent) == ["folder"]
     if died.returncode == 0:

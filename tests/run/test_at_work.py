@@ -125,7 +125,8 @@ def test_output_that_nobody_can_take_ends_in_a_line_at_most(words, output, code,
   os.close(reading)  # nobody reads on, as behind `| head`
   with open(writing if output == "closed" else output, "wb") as target:
     done = subprocess.run([sys.executable, "-m", "realm_tf.cli.main", *words],
-                          stdout=target, stderr=subprocess.PIPE, text=True, check=False)
+                          stdout=target, stderr=subprocess.PIPE, text=True, check=False,
+                          env={**os.environ, "PYTHONUNBUFFERED": ""})
   assert (done.returncode, done.stderr) == (code, said)
 
 
