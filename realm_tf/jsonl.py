@@ -136,9 +136,9 @@ def checked_text(value: Any, what: str) -> str:
     raise UserError(f"{what} is {_type(value)}; expected a string")
   try:
     value.isascii() or value.encode("utf-8")
-  except UnicodeEncodeError:  # JSON may spell half a surrogate pair
-    raise UserError(f"{what} holds half a surrogate pair, {shown(value)}; expected valid "
-                    "Unicode") from None
+  except UnicodeEncodeError:  # JSON may spell such halves, Python's arguments such bytes
+    raise UserError(f"{what} holds half a surrogate pair, or a byte that is not UTF-8: "
+                    f"{shown(value)}; expected valid Unicode") from None
   return value
 
 
@@ -168,19 +168,14 @@ def shown(text: str) -> str:
   return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
-def other_name(fields: Mapping[str, Any], name: str) -> str | None:
-  """The field that probably holds what `name` should."""
-  others = _OTHER_NAMES.get(name, ())
-  return next((other for other in fields if other != name and (
-      other in others or other.strip().casefold() == name)), None)
-
-
 def _like(fields: Mapping[str, Any], name: str) -> str:
   """Points at a field of another name, if one probably holds what `name` should."""
-  other = None if name in fields else other_name(fields, name)
   if name in fields:
     return " (null)"
-  return f" (rename '{other}' to '{name}')" if other else ""
+  known = _OTHER_NAMES.get(name, ())
+  other = next((other for other in fields
+                if other in known or other.strip().casefold() == name), None)
+  return f" (rename {shown(other)} to '{name}')" if other else ""
 
 
 def _type(value: Any) -> str:

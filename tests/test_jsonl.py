@@ -52,10 +52,11 @@ def test_a_line_that_is_no_object_is_named(tmp_path, line, told):
     ({}, "x: field 'text' is missing; expected a string"),
     ({"text": None}, "x: field 'text' is missing .null."),
     ({"contents": "y"}, "missing .rename 'contents' to 'text'."),
+    ({"text\n": "y"}, r"missing .rename 'text\\n' to 'text'."),
     ({" Text": "y"}, "missing .rename ' Text' to 'text'."),
     ({"text": 5}, "x: field 'text' is int; expected a string"),
     ({"text": ["y"]}, "x: field 'text' is list"),
-    ({"text": "a" * 100 + "\udcff"}, "x: field 'text' holds half a surrogate pair, 'aaa")])
+    ({"text": "a" * 100 + "\udcff"}, "x: field 'text' holds half a surrogate pair.*'aaa")])
 def test_a_field_that_is_no_text_is_named(fields, told):
   with pytest.raises(UserError, match=told) as caught:
     jsonl.text_field(fields, "text", "x")

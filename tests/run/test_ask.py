@@ -25,7 +25,7 @@ def _refused(capsys, *words):
 
 # What `$'\xff'` is in Python's arguments; white space that is not seen; nothing.
 @pytest.mark.parametrize("word, told", [
-    ("\udcff", "question 2 holds half a surrogate pair, '\\udcff'"),
+    ("\udcff", "question 2 holds half a surrogate pair, or a byte that is not UTF-8: '"),
     ("who?\ud800", "question 2 holds half a surrogate pair"),
     ("", "question 2 is empty or blank"), (" \t", "question 2 is empty or blank"),
     ("\u200b\u00a0", "question 2 is empty or blank")])
