@@ -17,7 +17,7 @@ def edges(corpus: Corpus, row: int) -> tuple[set[int], set[int]]:
   goes_on = [corpus.tokenizer.vocabulary[piece].startswith("##")
              for piece in corpus.body_ids.row(row)]
   begins = {i for i, on in enumerate(goes_on) if not on} | {0}
-  return begins, {i - 1 for i in begins} | {len(goes_on) - 1}
+  return begins, {i - 1 for i in begins if i} | {len(goes_on) - 1}
 
 
 def check(corpus: Corpus, answers: Answers) -> None:

@@ -22,7 +22,7 @@ _QUESTIONS = 512  # embedded and searched
 _PAIRS = 256  # of a question and a block, read
 _ROWS = 1 << 20  # found
 
-_BYTES_PER_PIECE = 64  # that a question may have; no language needs half of them
+_BYTES_PER_PIECE = 64  # that are tokenised of a question, for each piece that can be read
 
 
 class Answers(NamedTuple):
@@ -71,22 +71,26 @@ def _some_at_a_time(function: Callable[[tf.Tensor], Any], questions: tf.Tensor, 
   """`function` of at most so many questions at a time, its results end to end.
 
   Args:
-    function: [P] string -> tensors [P, ...]; called once at least, of no questions.
+    function: [P] string -> tensors [P, ...]. The parts are equal (collectives want the
+      same shapes each time), and none is empty: they are filled up with empty questions.
     questions: [B] string.
-    most: P, scalar int32 of at least 1.
+    most: scalar int32 of at least 1, the limit of P.
     result: the specs of what `function` returns, their first dimension unknown.
   """
-  count = tf.maximum(-(-tf.size(questions) // most), 1)
+  size = tf.size(questions)
+  count = tf.maximum(-(-size // most), 1)
+  part = tf.maximum(-(-size // count), 1)
+  questions = tf.concat([questions, tf.fill([count * part - size], "")], 0)
 
   def step(i: tf.Tensor, arrays: Any) -> tuple[tf.Tensor, Any]:
-    values = function(questions[i * most:(i + 1) * most])
+    values = function(questions[i * part:(i + 1) * part])
     return i + 1, tf.nest.map_structure(
         lambda array, value: array.write(i, value), arrays, values)
 
   arrays = tf.nest.map_structure(lambda spec: tf.TensorArray(
       spec.dtype, count, infer_shape=False, element_shape=spec.shape), result)
   _, arrays = tf.while_loop(lambda i, _: i < count, step, (0, arrays), parallel_iterations=1)
-  return tf.nest.map_structure(lambda array: array.concat(), arrays)
+  return tf.nest.map_structure(lambda array: array.concat()[:size], arrays)
 
 
 def _spans_to(ends: tf.Tensor, width: int) -> tf.Tensor:

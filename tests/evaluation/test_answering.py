@@ -15,6 +15,7 @@ from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import answering
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.evaluate import predict, score
+from realm_tf.index.distributed import DistributedIndex
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import pack_single
@@ -110,12 +111,26 @@ def test_any_bytes_are_a_question_and_leave_their_neighbours_alone(world):
   assert vectors.shape == (len(odd), 16) and np.isfinite(vectors).all()
 
 
-def test_of_a_long_question_the_beginning_is_read(world):
+@pytest.fixture(name="tokenized")
+def _tokenized(monkeypatch):
+  """The lengths in bytes of the texts of each call of the tokenizer."""
+  calls, tokenize = [], Tokenizer.tokenize
+
+  def run(self, texts):
+    calls.append(tf.strings.length(texts).numpy().tolist())
+    return tokenize(self, texts)
+
+  monkeypatch.setattr(Tokenizer, "tokenize", run)
+  return calls
+
+
+def test_of_a_long_question_the_beginning_is_read(world, tokenized):
   corpus, *_, answerer = world
   by_length = answerer.answer(tf.constant(["river " * n for n in (93, 94, 5000, 200_000)]))
   answers.check(corpus, by_length)
   for value in by_length:
     assert len(set(value.numpy().tolist())) == 1
+  assert tokenized == [[93 * 6, 94 * 6, 96 * 64, 96 * 64]]  # the rest costs nothing
 
 
 def _odd_corpus(folder, texts, empty=0):
@@ -160,26 +175,34 @@ def test_a_word_that_is_cut_off_does_not_end_there(world, tmp_path):
   answers.check(corpus, answerer.answer(tf.constant(["river " * 80])))
 
 
-def test_many_questions_are_answered_some_at_a_time(world, monkeypatch):
+def test_many_questions_are_answered_some_at_a_time(world, tokenized, monkeypatch):
   """And those give what all at once would give, in order."""
   corpus, *_, answerer = world
   questions = tf.constant([f"{question} {i}" for i in range(2) for question in QUESTIONS][1:])
   whole = (*answerer.answer(questions), *answerer.retrieve(questions, 4),
            answerer.embed(questions), *answerer.answer_and_retrieve(questions, 5)[1])
-  sizes = []
-  tokenize = Tokenizer.tokenize
-  monkeypatch.setattr(Tokenizer, "tokenize", lambda self, texts: (
-      sizes.append(len(texts)), tokenize(self, texts))[1])
+  tokenized.clear()
   for name, most in (("_QUESTIONS", 4), ("_PAIRS", 12), ("_ROWS", 20)):
     monkeypatch.setattr(answering, name, most)
   parts = (*answerer.answer(questions), *answerer.retrieve(questions, 4),
            answerer.embed(questions), *answerer.answer_and_retrieve(questions, 5)[1])
-  assert sizes == [4, 3] * 4
+  assert [len(texts) for texts in tokenized] == [4, 4] * 4  # the last are filled up
   for ours, expected in zip(parts, whole, strict=True):
     if expected.dtype == tf.float32:
       np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)
     else:
       np.testing.assert_array_equal(ours, expected)
+
+
+def test_parts_are_searched_over_replicas(world, mirrored, monkeypatch):
+  corpus, passages, model, table, answerer = world
+  monkeypatch.setattr(answering, "_PAIRS", 6)
+  index = DistributedIndex(*table.shape, mirrored)
+  index.assign(index.prepare(table), 0)
+  shared = QuestionAnswerer(model, corpus, passages, index, 3)
+  questions = tf.constant(QUESTIONS[:3])
+  ours = tf.function(shared.answer, [tf.TensorSpec([None], tf.string)])(questions)
+  np.testing.assert_array_equal(ours.answer, answerer.answer(questions).answer)
 
 
 def test_no_questions(world):

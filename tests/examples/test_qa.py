@@ -54,7 +54,9 @@ def test_batches_hold_usable_questions_only(tmp_path):
 def test_learnable_questions_equal_a_plain_count(seed):
   rng = np.random.default_rng(seed)
   places, occurrences = _random_occurrences(rng)
-  occurrences.starts[occurrences.rows == 3] = -1  # stands there, but not as whole pieces
+  parts = {(q, r) for q in (0, 1) for r in range(9)} | {(4, 3)}  # answers not of whole pieces
+  part_of = [place[:2] in parts for place in places]
+  occurrences.starts[part_of] = occurrences.ends[part_of] = -1
   questions, bodies = rng.integers(0, 30, 6), rng.integers(22, 30, 9)
   width, length, most = rng.integers(1, 3), rng.integers(12, 40), rng.integers(1, 3)
   expected = [0] * 5
@@ -64,7 +66,8 @@ def test_learnable_questions_equal_a_plain_count(seed):
       before = [p for p in places if p[:2] == (q, row) and p[2:] < (start, end)]
       # The question is cut down to three quarters, rounded down; the body gets the rest.
       kept = length - 3 - min(questions[q], (length - 3) * 3 // 4)
-      checks = [row != 3, end - start + 1 <= width, end < kept, len(before) < most]
+      checks = [(q, row) not in parts, end - start + 1 <= width, end < kept,
+                len(before) < most]
       reached = max(reached, next((i for i, holds in enumerate(checks) if not holds), 4))
     expected[0 if reached == 4 else reached + 1] += 1
   assert learnable(occurrences, questions, bodies, max_span_width=width,

@@ -1,0 +1,77 @@
+"""The three flavours of an export answer as the model in memory does, whatever is asked."""
+
+import resource
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from realm_tf.corpus.passages import Passages
+from realm_tf.evaluation.answering import Answers, QuestionAnswerer
+from realm_tf.index import top_k
+from realm_tf.index.exact import ExactIndex
+from realm_tf.index.scann import ScannInGraph
+from realm_tf.models.realm import Realm
+from realm_tf.serving import export as serving
+from tests import answers, tiny
+
+pytestmark = pytest.mark.slow
+
+_QUESTIONS = [b"what is the capital of france", b"who lives by the river?", b"Oslo"]
+
+
+@pytest.fixture(name="world", scope="module")
+def _world(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("export")
+  corpus = tiny.make_corpus(folder / "corpus")
+  model = Realm.from_weights(tiny.make_config(folder), corpus.tokenizer.vocab_size)
+  table = np.random.default_rng(5).normal(size=[corpus.num_blocks, 16]).astype(np.float32)
+
+  def answerer(search):
+    index = ExactIndex(*table.shape, search=search)
+    index.assign(table, 0)
+    return QuestionAnswerer(model, corpus, Passages(corpus), index, 2)
+  return folder, corpus, answerer
+
+
+@pytest.fixture(name="exported", scope="module", params=["portable", "native", "scann"])
+def _exported(world, request):
+  folder, _, answerer = world
+  native, scann = (request.param == flavour for flavour in ("native", "scann"))
+  search = top_k.top_k_inner_product if native else top_k.top_k_inner_product_portable
+  made = answerer(search)
+  if scann:
+    made.index = ScannInGraph(made.index, made.model.config.index, search)
+  serving.export(made, folder / request.param, native)
+  return serving.load(folder / request.param, native, scann)
+
+
+def test_an_export_answers_as_the_model_does(world, exported):
+  _, corpus, answerer = world
+  odd = [*answers.ODD_QUESTIONS, *_QUESTIONS]
+  live = answerer(top_k.top_k_inner_product)
+  ours, expected = Answers(**exported.answer(tf.constant(odd))), live.answer(tf.constant(odd))
+  answers.check(corpus, ours)
+  np.testing.assert_allclose(ours.score, expected.score, rtol=1e-5)
+  assert ours.answer.numpy()[-3:].tolist() == expected.answer.numpy()[-3:].tolist()
+  np.testing.assert_allclose(exported.embed(tf.constant(odd))["embedding"],
+                             live.embed(tf.constant(odd)), rtol=1e-4, atol=1e-5)
+  for k in (0, 3, 25):
+    found = exported.retrieve(tf.constant(odd), k)
+    assert {tuple(value.shape) for value in found.values()} == {(len(odd), k)}
+    np.testing.assert_array_equal(found["row"], live.retrieve(tf.constant(odd), k).row)
+
+
+@pytest.mark.parametrize("k", [-1, 26, 300_000_000, 2**31 - 1])
+def test_k_is_refused_before_it_takes_memory(exported, k):
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB
+  with pytest.raises(tf.errors.InvalidArgumentError, match=rf"from 0 to 25, .*\[{k}\]"):
+    exported.retrieve(tf.constant(_QUESTIONS), k)
+  assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 1_000_000
+
+
+def test_no_questions(exported):
+  none = tf.constant([], tf.string)
+  assert {value.shape[0] for value in exported.answer(none).values()} == {0}
+  assert {tuple(value.shape) for value in exported.retrieve(none, 4).values()} == {(0, 4)}
+  assert exported.embed(none)["embedding"].shape == [0, 16]
