@@ -27,7 +27,7 @@ _NOT_TEXT = (
     (0, b"\xff\xfe", "UTF-16 text"), (0, b"\xfe\xff", "UTF-16 text"),
     (0, b"<!DOCTYPE html", "an HTML page"), (0, b"<!doctype html", "an HTML page"),
     (0, b"<html", "an HTML page"),
-    (0, b"version https://git-lfs", "a pointer of Git LFS: `git lfs pull` fetches the file"))
+    (0, b"version https", "a pointer of Git LFS: `git lfs pull` fetches the file"))
 _LONGEST = 512  # bytes from the start that hold all of these
 
 
