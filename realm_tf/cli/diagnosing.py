@@ -27,7 +27,7 @@ def diagnose(run: RunFolder, stage: str, sentences: int | None, blocks: int | No
     sentences, blocks: as in `config.DiagnosisConfig`, or its values where None.
   """
   if stage == "finetune":
-    raise UserError("--stage=finetune: it has no masked words, and its towers have parted; "
+    raise UserError("--stage=finetune: it has no masked words, and its towers are untied; "
                     "diagnose ict or pretrain")
   settings, model = run.config.diagnosis, run.model(stage)
   sentences = settings.sentences if sentences is None else sentences

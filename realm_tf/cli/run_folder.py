@@ -25,6 +25,7 @@ import tensorflow as tf
 
 from realm_tf import config as config_lib
 from realm_tf import files
+from realm_tf.cli.run_model import initial_model, saved_model
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.duplicates import banned_rows
 from realm_tf.corpus.passages import Passages
@@ -124,7 +125,7 @@ class RunFolder:
     if not replicas.is_chief(self.strategy):
       return
     with files.new_folder(self.path / stage / "model") as new:
-      model.save(new)
+      model.save_pretrained(new)
     files.write_json(self.path / stage / "done.json", {
         "minutes": (time.monotonic() - started) / 60, **facts})
 
@@ -145,10 +146,10 @@ class RunFolder:
       if stage == WARM_START and self.checkpoint == "best":
         raise UserError(f"{self.path}: --checkpoint=best needs a stage that is done")
       if stage == WARM_START:
-        return Realm.from_weights(self.config, self.corpus.tokenizer.vocab_size)
+        return initial_model(self.config, self.corpus.tokenizer)
       if not self.is_done(stage):
         raise UserError(f"{self.path / stage}: this stage is not done; run `realm {stage}`")
-      model = Realm.from_folder(self.config, self.path / stage / "model")
+      model = saved_model(self.config, self.path / stage / "model", self.corpus.tokenizer)
     if self.checkpoint == "best":
       parts = {"retriever": model.retriever} if stage == "ict" else {"model": model}
       restore_best(self.path / stage / "checkpoints", **parts)

@@ -11,31 +11,32 @@ from realm_tf.cli.run_folder import RunFolder
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models import exchange, export_weights
-from realm_tf.models.exchange import Account
+from realm_tf.models.exchange import ImportReport
 from realm_tf.models.realm import Realm
 
 
 def import_folder(sources: Sequence[PathLike], output: PathLike, kind: str | None,
                   sizes: PathLike | None, vocabulary: PathLike | None, as_json: bool) -> None:
   """Imports, and says what became of every tensor."""
-  tell(exchange.import_weights(sources, output, kind=kind, sizes=sizes,
-                               vocabulary=vocabulary), output, as_json)
+  report = exchange.import_weights(sources, output, kind=kind, sizes=sizes,
+                                   vocabulary=vocabulary)
+  print_report(report, output, as_json)
 
 
-def tell(account: Account, output: PathLike, as_json: bool) -> None:
+def print_report(report: ImportReport, output: PathLike, as_json: bool) -> None:
   """Prints what became of every tensor."""
   if as_json:
-    print(json.dumps({"output": str(output), **dataclasses.asdict(account)}, indent=2))
+    print(json.dumps({"output": str(output), **dataclasses.asdict(report)}, indent=2))
     return
-  for title, names in (("used", account.used), ("kept, without effect", account.kept)):
+  for title, names in (("used", report.used), ("kept, without effect", report.kept)):
     print(f"{title}: {len(names)}")
-    for here, there in sorted(names.items()):
-      print(f"  {there}" if here == there else f"  {there} -> {here}")
-  print(f"skipped: {len(account.skipped)}")
-  for there, why in sorted(account.skipped.items()):
-    print(f"  {there}: {why}")
-  print(f"{account.kind}: {len(account.used)} tensors used, {len(account.kept)} kept, "
-        f"{len(account.skipped)} skipped, see {output}")
+    for name, source_name in sorted(names.items()):
+      print(f"  {source_name}" if name == source_name else f"  {source_name} -> {name}")
+  print(f"skipped: {len(report.skipped)}")
+  for source_name, why in sorted(report.skipped.items()):
+    print(f"  {source_name}: {why}")
+  print(f"{report.kind}: {len(report.used)} tensors used, {len(report.kept)} kept, "
+        f"{len(report.skipped)} skipped, see {output}")
 
 
 def export_run(run: RunFolder, stage: str, kind: str | None, output: PathLike) -> None:

@@ -39,6 +39,7 @@ class Passages(tf.Module):
 
   def __init__(self, corpus: Corpus):
     super().__init__(name="passages")
+    self.corpus = corpus
     self.num_blocks = corpus.num_blocks
     self.special: SpecialIds = corpus.tokenizer
     self.titles = Table(_with_empty_row(corpus.title_ids), "titles")

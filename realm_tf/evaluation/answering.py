@@ -46,7 +46,6 @@ class QuestionAnswerer(tf.Module):
     super().__init__(name="question_answerer")
     self.model, self.index, self._passages = model, index, passages
     self._tokenizer = corpus.tokenizer
-    self._config = model.config
     self.read_blocks = min(read_blocks, corpus.num_blocks)
     with tf.device("CPU"):
       self._ids, self._titles, self._texts = (
@@ -82,7 +81,7 @@ class QuestionAnswerer(tf.Module):
 
   def _read(self, tokens: tf.RaggedTensor, scores: tf.Tensor, rows: tf.Tensor) -> Answers:
     """The best span of blocks [B, R] by reader logit + retriever score."""
-    packed = self._passages.after(tokens, rows, self._config.finetune.reader_length)
+    packed = self._passages.after(tokens, rows, self.model.encoder.max_length)
     logits = self.model.encoder.span_logits(packed)  # [B * R, T, W]
     length, width = tf.shape(logits)[1], tf.shape(logits)[2]
     size = tf.shape(rows)[0]
@@ -98,7 +97,7 @@ class QuestionAnswerer(tf.Module):
 
   def _embed(self, tokens: tf.RaggedTensor) -> tf.Tensor:
     return self.model.retriever.embed_queries(
-        pack_single(tokens, self._config.retriever.query_length, self._tokenizer))
+        pack_single(tokens, self.model.retriever.query_length, self._tokenizer))
 
   def _cut(self, row: tf.Tensor, first: tf.Tensor, last: tf.Tensor, score: tf.Tensor
            ) -> Answers:

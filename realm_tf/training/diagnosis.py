@@ -24,9 +24,9 @@ import tensorflow as tf
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.examples.pretraining import PretrainingBatch
-from realm_tf.index.embed import length_batches
 from realm_tf.models.realm import Realm
-from realm_tf.training.candidates import read_pairs
+from realm_tf.models.scores import mask_log_probs
+from realm_tf.text.batching import length_batches
 
 # loss(scores [B, C], log_probs [B, C, M], weights [B, M]) -> the mean loss of the batch.
 Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
@@ -125,7 +125,9 @@ class Diagnosis:
     def read(batch: PretrainingBatch, owner: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
       """Sentence and block of each pair -> log probabilities [pairs, M]."""
       chosen = tf.nest.map_structure(lambda field: tf.gather(field, owner), batch)
-      return read_pairs(model, passages, chosen, rows[:, None])
+      log_probs = mask_log_probs(model.encoder, passages, chosen, rows[:, None],
+                                 config.pretrain.encoder_length)
+      return log_probs[:, 0]
 
     self._embed_queries = tf.function(embed_queries, input_signature=[spec])
     self._embed_documents = tf.function(embed_documents, input_signature=[rows_spec])
@@ -135,8 +137,6 @@ class Diagnosis:
     self._documents_backward = tf.function(
         _backward(embed_documents, document_tower),
         input_signature=[rows_spec, vectors_spec])
-    for tower in self._towers:  # makes their variables
-      tower(passages.documents(tf.constant([passages.null_row]), length))
 
   @property
   def sentences(self) -> int:
@@ -250,7 +250,7 @@ class Diagnosis:
                 ) -> np.ndarray:
     """log p(y_j|z,x) of every kept pair, pairs of like lengths together: [B, C, M]."""
     owner, column = (place.astype(np.int32) for place in np.nonzero(kept))
-    question = batch.query.mask.numpy().sum(1)
+    question = batch.query.padding_mask.numpy().sum(1)
     pieces = np.append(self._body_lengths(), 0)[rows]
     lengths = np.minimum(question[owner] + pieces[column] + 1,
                          self._config.pretrain.encoder_length)

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.examples.pretraining import PretrainingBatch
 from realm_tf.models.realm import Realm
+from realm_tf.models.scores import questions_of
 from realm_tf.text.inputs import Packed
-from realm_tf.training.candidates import questions_of
 
 
 class FixedReads(NamedTuple):
@@ -26,12 +27,11 @@ class FixedReads(NamedTuple):
   pairs: Packed  # [B, K - 1, T]: with the other candidates
 
 
-def pack(model: Realm, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor
+def pack(config: RealmConfig, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor
          ) -> FixedReads:
   """Looks up and packs, on the host; `rows` [B, K], 0 the null document."""
-  config = model.config
   found, length = rows[:, 1:], config.pretrain.encoder_length
-  questions = questions_of(batch)
+  questions = questions_of(batch.query)
   # `[CLS] x [SEP] [SEP]` is one longer than the query.
   shortest = min(length, config.pretrain.query_length + 1)
   documents = passages.documents(tf.reshape(found, [-1]), config.retriever.document_length,

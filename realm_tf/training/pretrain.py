@@ -27,13 +27,9 @@ from realm_tf.index.pace import Pace
 from realm_tf.index.refresh import NoRefresh, Refresher
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
+from realm_tf.models.scores import mask_log_probs, relevance
 from realm_tf.training import fixed, overlap, replicas
-from realm_tf.training.candidates import (
-  choose,
-  fresh_relevance,
-  mask_log_probs,
-  relevance,
-)
+from realm_tf.training.candidates import choose
 from realm_tf.training.log import Log
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
@@ -61,26 +57,8 @@ def marginal(config: RealmConfig, scores: tf.Tensor, log_probs: tf.Tensor,
   Of a part of a batch where `masks` is its `mean_masks`: the mean over all parts is
   then the loss of the whole batch.
   """
-  if config.pretrain.loss == "joint":
-    return tf.reduce_mean(losses.joint_loss(scores, log_probs, weights))
-  masks = tf.reduce_sum(weights) if masks is None else masks
-  return tf.reduce_sum(losses.per_mask_loss(scores, log_probs, weights)) / masks
-
-
-def _metrics(loss: tf.Tensor, scores: tf.Tensor, log_probs: tf.Tensor,
-             weights: tf.Tensor, masks: tf.Tensor) -> replicas.Metrics:
-  prior = tf.nn.softmax(scores)  # [B, K]
-  utility = losses.retrieval_utility(log_probs, weights)  # [B, K - 1]
-  share = prior[:, 1:] / tf.reduce_sum(prior[:, 1:], 1, keepdims=True)
-  entropy = -tf.reduce_sum(prior * tf.math.log(prior + 1e-20), 1)
-  return {
-      "loss": loss,
-      "retrieval_utility": tf.reduce_mean(tf.reduce_sum(share * utility, 1)),
-      "best_retrieval_utility": tf.reduce_mean(tf.reduce_max(utility, 1)),
-      "null_probability": tf.reduce_mean(prior[:, 0]),
-      "prior_entropy": tf.reduce_mean(entropy),
-      "mask_log_prob_null": tf.reduce_sum(log_probs[:, 0] * weights) / masks,
-  }
+  return losses.mean_marginal(losses.MARGINAL[config.pretrain.loss], scores, log_probs,
+                              weights, masks)
 
 
 def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: Corpus,
@@ -170,8 +148,7 @@ def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever:
       return (fixed.relevance(model, passages, queries, given),
               fixed.mask_log_probs(model, given))
     part, rows = given
-    return (fresh_relevance(model, passages, part.query, rows),
-            mask_log_probs(model, passages, part, rows))
+    return model(model.reads(passages, part, rows, pretrain.encoder_length))
 
   def learn_share(everything: tuple[Any, tf.Tensor]) -> replicas.Metrics:
     (batch, *_), first = everything[0], everything[1][0]
@@ -184,7 +161,8 @@ def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever:
         scores, log_probs = read(given)
         loss = marginal(config, scores, log_probs, weights, masks)
       gradients = tape.gradient(loss, [of_towers, of_encoder_parts])
-      return gradients, _metrics(loss, scores, log_probs, weights, masks) | {
+      return gradients, {
+          "loss": loss, **losses.marginal_metrics(scores, log_probs, weights, masks),
           "scores": in_place(scores, examples - first, share, pretrain.accumulate)}
 
     (of_retriever, of_encoder), metrics = replicas.mean_over_parts(
@@ -195,7 +173,7 @@ def learner(config: RealmConfig, model: Realm, passages: Passages, by_retriever:
 
   def learn(batch: PretrainingBatch, rows: tf.Tensor) -> replicas.Metrics:
     # At lengths that follow the data, each part of a share is packed by itself.
-    given = fixed.pack(model, passages, batch, rows) if fixed_lengths else (batch, rows)
+    given = fixed.pack(config, passages, batch, rows) if fixed_lengths else (batch, rows)
     metrics = replicas.run_on_shares(
         strategy, learn_share, (given, tf.range(pretrain.batch_size)), pretrain.batch_size)
     seen.note(rows, metrics.pop("scores"))
@@ -215,9 +193,10 @@ def _shower(config: RealmConfig, model: Realm, index: RowIndex, passages: Passag
     """Candidates [B, K] with p(z|x) and p(z|x,y)."""
     queries = model.retriever.embed_queries(batch.query)
     rows = choose(config.pretrain, model, index, passages, queries, batch.banned)
-    prior = losses.log_prior(relevance(model, passages, queries, rows))
-    answer = tf.einsum("bkm,bm->bk", mask_log_probs(model, passages, batch, rows),
-                       batch.weights)
+    prior = losses.log_prior(relevance(model.retriever, passages, queries, rows))
+    log_probs = mask_log_probs(model.encoder, passages, batch, rows,
+                               config.pretrain.encoder_length)
+    answer = tf.einsum("bkm,bm->bk", log_probs, batch.weights)
     return rows, tf.exp(prior), tf.nn.softmax(prior + answer)
 
   def show(number: int) -> None:

@@ -14,7 +14,7 @@ from realm_tf.cli import stages
 from realm_tf.cli.run_folder import WARM_START, RunFolder
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.models import exchange, layouts
-from realm_tf.models.published import Sizes
+from realm_tf.models.sizes import Sizes
 from tests import tiny
 from tests.command import realm
 

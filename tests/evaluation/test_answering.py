@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from realm_tf.cli.run_model import initial_model
 from realm_tf.corpus.passages import Passages
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.evaluate import predict, score
 from realm_tf.evaluation.questions import Question
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
-from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import pack_single
 from tests import tiny
 
@@ -20,7 +20,7 @@ def _world(tmp_path_factory):
   folder = tmp_path_factory.mktemp("answering")
   corpus = tiny.make_corpus(folder / "corpus")
   passages = Passages(corpus)
-  model = Realm.from_weights(tiny.make_config(folder), corpus.tokenizer.vocab_size)
+  model = initial_model(tiny.make_config(folder), corpus.tokenizer)
   embedder = CorpusEmbedder(passages, model.make_tower, 64, 512)
   embedder.snapshot(model.retriever.document_tower)
   table = collect(embedder.batches(), embedder.num_rows)

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from realm_tf.cli.run_model import initial_model
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.index import store
@@ -21,7 +22,6 @@ from realm_tf.index.exact import ExactIndex
 from realm_tf.index.hot import HotRows
 from realm_tf.index.pace import Pace
 from realm_tf.index.refresh import Refresher
-from realm_tf.models.realm import Realm
 from realm_tf.training import replicas
 from realm_tf.training.pretrain import train_pretrain
 from tests import tiny
@@ -97,7 +97,7 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
   config = tiny.make_config(world, write=False, **json.loads(changes))
   corpus = Corpus.open(world / "corpus")
   with strategy.scope():
-    model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+    model = initial_model(config, corpus.tokenizer)
   passages = Passages(corpus)
   index = stages.make_index(config, model, passages)
   assert isinstance(index, DistributedIndex)

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.cli.run_model import initial_model
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.index.build import build_index, rows_to_read
@@ -28,7 +29,7 @@ def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
           strategy: tf.distribute.Strategy | None = None):
   """Trains one stage from the first weights on; returns its loop and its model."""
   with (strategy or tf.distribute.get_strategy()).scope():
-    model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+    model = initial_model(config, corpus.tokenizer)
   if stage == "ict":
     return train_ict(config, corpus, model, folder), model
   passages = Passages(corpus)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from realm_tf.cli.run_model import initial_model
 from realm_tf.corpus.passages import Passages
 from realm_tf.examples.ict import ict_batches
 from realm_tf.examples.pretraining import pretraining_batches
-from realm_tf.models import kernels
-from realm_tf.models.realm import Realm
-from realm_tf.training import candidates, fixed, replicas
+from realm_tf.models import kernels, scores
+from realm_tf.training import fixed, replicas
 from tests import tiny
 from tests.training import stages
 
@@ -49,18 +49,18 @@ def test_batches_have_the_shapes_of_the_config(world):
 
 def test_padding_changes_neither_relevance_nor_predictions(world):
   folder, corpus = world
-  model = Realm.from_weights(tiny.make_config(folder, write=False),
-                             corpus.tokenizer.vocab_size)
+  config = tiny.make_config(folder, write=False)
+  model = initial_model(config, corpus.tokenizer)
   passages = Passages(corpus)
   rows = tf.constant([[25, 3, 4], [25, 3, 9], [25, 0, 3], [25, 1, 2]])
   batch, padded = _batch(corpus, False), _batch(corpus, True)
   queries = model.retriever.embed_queries(batch.query)
-  reads = fixed.pack(model, passages, padded, rows)
+  reads = fixed.pack(config, passages, padded, rows)
   assert reads.pairs.ids.shape == [4, 2, 96] and reads.documents.ids.shape == [4, 2, 64]
   np.testing.assert_allclose(
       fixed.relevance(model, passages, queries, reads),
-      candidates.relevance(model, passages, queries, rows), rtol=1e-4, atol=1e-4)
-  expected = candidates.mask_log_probs(model, passages, batch, rows).numpy()
+      scores.relevance(model.retriever, passages, queries, rows), rtol=1e-4, atol=1e-4)
+  expected = scores.mask_log_probs(model.encoder, passages, batch, rows, 96).numpy()
   ours = fixed.mask_log_probs(model, reads).numpy()
   masks = expected.shape[2]
   np.testing.assert_allclose(ours[:, :, :masks], expected, rtol=1e-4, atol=1e-4)
