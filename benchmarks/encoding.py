@@ -59,21 +59,15 @@ def _write_passages(folder: pathlib.Path) -> dict[str, str]:
 
 
 def _measure_ours(precision: str, folder: pathlib.Path) -> None:
-  from realm_tf.config import RetrieverConfig
   from realm_tf.corpus.passages import Passages
   from realm_tf.corpus.store import Corpus
   from realm_tf.index.embed import CorpusEmbedder, collect
-  from realm_tf.models import weights
-  from realm_tf.models.bert import BertConfig
   from realm_tf.models.retriever import Retriever
   minilm = (folder / "weights.txt").read_text()
-  config = RetrieverConfig(weights=minilm, pooling="mean", projection_size=384,
-                           precision=precision, document_length=_LENGTH)
-  retriever = Retriever(config, BertConfig.from_folder(minilm))
+  retriever = Retriever.from_pretrained(minilm, pooling="mean", projection_size=384,
+                                        precision=precision, document_length=_LENGTH)
   passages = Passages(Corpus.open(folder / "corpus"))
   embedder = CorpusEmbedder(passages, lambda: retriever.make_tower("copy"), _LENGTH, 8192)
-  retriever.document_tower(passages.documents(np.array([0], np.int32), _LENGTH))
-  weights.load_tower(minilm, retriever.document_tower)
   retriever.document_tower.projection.kernel.assign(np.eye(384, dtype=np.float32))
   embedder.snapshot(retriever.document_tower)
   next(embedder.batches())  # warms up

@@ -20,9 +20,9 @@ from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.files import new_file
 from realm_tf.index.embed import collect
 from realm_tf.models import losses
+from realm_tf.models.scores import candidates, relevance
 from realm_tf.run.folder import Run
 from realm_tf.text.inputs import pack_single
-from realm_tf.training.candidates import candidates, relevance
 from realm_tf.training.optimizer import make_optimizer
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A finished run.", required=True)
@@ -78,7 +78,7 @@ def _train(run: Run, model, index) -> None:
         span = span[batch.weights[i].numpy() > 0]
         gain[i, 1:] = [_NATS.value * _holds(run.corpus.body_ids.row(row), span)
                        for row in rows[i, 1:].numpy()]
-      scores = relevance(model, run.passages, queries, rows)
+      scores = relevance(model.retriever, run.passages, queries, rows)
       loss = tf.reduce_mean(losses.joint_loss(
           scores, gain[:, :, None], tf.ones([len(gain), 1])))
     optimizer.apply(tape.gradient(loss, variables), variables)

@@ -12,8 +12,8 @@ from absl import app, flags
 
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.models import losses
+from realm_tf.models.scores import candidates, mask_log_probs
 from realm_tf.run.folder import Run
-from realm_tf.training.candidates import candidates, mask_log_probs
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A finished run.", required=True)
 _STAGE = flags.DEFINE_string("stage", "pretrain", "Whose model: ict or pretrain.")
@@ -37,8 +37,9 @@ def main(_) -> None:
       seed=run.config.seed + 2, first_step=0, last_step=_BATCHES.value):
     queries = model.retriever.embed_queries(batch.query)
     rows = candidates(index, run.passages, queries, batch.banned, settings.candidates)
-    utility = losses.retrieval_utility(
-        mask_log_probs(model, run.passages, batch, rows), batch.weights).numpy()
+    log_probs = mask_log_probs(model.encoder, run.passages, batch, rows,
+                               settings.encoder_length)
+    utility = losses.retrieval_utility(log_probs, batch.weights).numpy()
     for i, span in enumerate(batch.labels.numpy()):
       span = span[batch.weights[i].numpy() > 0]
       holds = [_holds(run.corpus.body_ids.row(row), span) for row in rows[i, 1:].numpy()]

@@ -80,10 +80,10 @@ def _real_lengths():
 def _make_step(precision: str, lengths):
   import tensorflow as tf
 
-  from realm_tf.config import EncoderConfig, PretrainConfig, RetrieverConfig
+  from realm_tf.config import PretrainConfig
   from realm_tf.models import losses
   from realm_tf.models.bert import BertConfig
-  from realm_tf.models.encoder import KnowledgeEncoder
+  from realm_tf.models.reader import Reader
   from realm_tf.models.retriever import Retriever
   from realm_tf.text.inputs import Packed
   from realm_tf.training.optimizer import make_optimizer
@@ -91,9 +91,8 @@ def _make_step(precision: str, lengths):
   s = SIZES
   bert = BertConfig(s["vocabulary"], s["hidden"], s["layers"], s["heads"], 4 * s["hidden"],
                     hidden_act="gelu_new")
-  recompute = _RECOMPUTE.value
-  retriever = Retriever(RetrieverConfig(precision=precision, recompute=recompute), bert)
-  encoder = KnowledgeEncoder(EncoderConfig(precision=precision, recompute=recompute), bert)
+  retriever, encoder = (model(bert, precision=precision, recompute=_RECOMPUTE.value)
+                        for model in (Retriever, Reader))
   rows = s["batch"] * s["candidates"]
 
   def packed(lengths) -> Packed:
@@ -109,7 +108,7 @@ def _make_step(precision: str, lengths):
   @tf.function
   def step():
     with tf.GradientTape() as tape:
-      of_queries, of_documents = retriever(queries, documents)
+      of_queries, of_documents = retriever((queries, documents))
       scores = tf.einsum("bd,bkd->bk", of_queries, tf.reshape(
           of_documents, [s["batch"], s["candidates"], -1]))
       log_probs = tf.reshape(encoder.mask_log_probs(pairs, positions, labels, ones),

@@ -1,7 +1,7 @@
 """What a config chooses by name, and how to add to it: see docs/extending.md.
 
     from realm_tf.registry import LOSSES
-    LOSSES.register("mine", MarginalLoss(my_loss))  # then config.pretrain.loss="mine"
+    LOSSES.register("mine", my_loss)  # then config.pretrain.loss="mine"
 
 What comes with the package is named by module and attribute, and imported when it is used:
 so a config is checked against the names without TensorFlow.
@@ -54,9 +54,9 @@ READERS = Registry("document format", {
     "jsonl": "realm_tf.corpus.readers:JSONL",
     "wikipedia_leads": "realm_tf.corpus.readers:LEADS"})
 
-# (f(x, z) [B, K], log p(y_j|z,x) [B, K, M], weights [B, M]) -> the loss of a batch.
-LOSSES = Registry("loss", {"joint": "realm_tf.models.losses:JOINT",
-                           "per_mask": "realm_tf.models.losses:PER_MASK"})
+# (f(x, z) [B, K], log p(y_j|z,x) [B, K, M], weights [B, M]) -> the losses [B].
+LOSSES = Registry("loss", {"joint": "realm_tf.models.losses:joint_loss",
+                           "per_mask": "realm_tf.models.losses:per_mask_loss"})
 
 # Makes a `realm_tf.examples.maskers.Masker` of a corpus.
 MASKERS = Registry("masker", {

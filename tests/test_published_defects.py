@@ -29,13 +29,14 @@ from realm_tf.index import embed
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models.export_weights import export_weights
-from realm_tf.models.realm import Realm
 from realm_tf.models.tensors import read_folder
 from realm_tf.refresh.refresher import Refresher
 from realm_tf.run.folder import Run
+from realm_tf.run.model import initial_model
 from realm_tf.text.salient import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
+from tests.models import small
 
 
 @pytest.fixture(name="world", scope="module")
@@ -43,7 +44,7 @@ def _world(tmp_path_factory):
   folder = tmp_path_factory.mktemp("defects")
   corpus = tiny.make_corpus(folder / "corpus")
   config = tiny.make_config(folder)
-  model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+  model = initial_model(config, corpus.tokenizer)
   passages = Passages(corpus)
   embedder = CorpusEmbedder(passages, model.make_tower, 64, 512)
   embedder.snapshot(model.retriever.document_tower)
@@ -55,12 +56,9 @@ def _world(tmp_path_factory):
 # 1. With separate towers it exports the document tower as the query tower.
 # See also tests/models/test_exchange.py.
 def test_each_tower_is_exported_as_itself(tmp_path):
-  config = tiny.make_config(tmp_path, retriever__shared_towers=False)
-  model = Realm.from_weights(config, len(tiny.vocabulary()))
+  model = small.realm(shared_towers=False, pooling="pooler")
   query, document = model.retriever.query_tower, model.retriever.document_tower
   query.norm.beta.assign(query.norm.beta + 1)
-  # Transformers only has towers with a pooler; names and values are what matters here.
-  object.__setattr__(config.retriever, "pooling", "pooler")
   for kind, tower in (("embedder", document), ("query_embedder", query)):
     export_weights(model, kind, tmp_path / kind)
     np.testing.assert_array_equal(read_folder(tmp_path / kind)["cls.LayerNorm.bias"],
@@ -271,11 +269,11 @@ def test_title_is_in_the_embedder_and_not_in_the_reader(world):
   special = corpus.tokenizer
   assert title
   documents = passages.documents(tf.constant([row]), 64)
-  ids = documents.ids.numpy()[0][documents.mask.numpy()[0]].tolist()
+  ids = documents.ids.numpy()[0][documents.padding_mask.numpy()[0]].tolist()
   assert ids == [special.cls_id, *title, special.sep_id, *body, special.sep_id]
   question = tf.ragged.constant([[7, 8]], tf.int32)
   read = passages.after(question, tf.constant([[row]]), 64)
-  ids = read.ids.numpy()[0][read.mask.numpy()[0]].tolist()
+  ids = read.ids.numpy()[0][read.padding_mask.numpy()[0]].tolist()
   assert ids == [special.cls_id, 7, 8, special.sep_id, *body, special.sep_id]
 
 

@@ -4,10 +4,10 @@ import dataclasses
 import json
 
 from realm_tf.files import PathLike
-from realm_tf.models.exchange import Account
+from realm_tf.models.exchange import ImportReport
 
 
-def print_report(report: Account, output: PathLike, as_json: bool) -> None:
+def print_report(report: ImportReport, output: PathLike, as_json: bool) -> None:
   """Prints it; `output` is the folder that was written."""
   if as_json:
     print(json.dumps({"output": str(output), **dataclasses.asdict(report)}, indent=2))

@@ -47,6 +47,7 @@ class Passages(tf.Module):
 
   def __init__(self, corpus: Corpus):
     super().__init__(name="passages")
+    self.corpus = corpus
     self.num_blocks = corpus.num_blocks
     self.special: SpecialIds = corpus.tokenizer
     self.titles = Table(_with_empty_row(corpus.title_ids), "titles")
@@ -97,7 +98,8 @@ class Passages(tf.Module):
     """
     place = tf.range(tf.shape(packed.ids)[1])[None]
     begins = self._begins(packed.ids) | (place == packed.second_start[:, None])
-    end = tf.reduce_sum(tf.cast(packed.mask, tf.int32), 1) - 1  # of the body, exclusive
+    # Of the body, exclusive.
+    end = tf.reduce_sum(tf.cast(packed.padding_mask, tf.int32), 1) - 1
     kept = end - packed.second_start
     around_cut = tf.stack([self.bodies.at(rows, kept - 1), self.bodies.at(rows, kept)], 1)
     goes_on = (kept < self.bodies.lengths(rows)) & ~self._begins(around_cut)[:, 1]

@@ -4,6 +4,8 @@ Shape letters: B batch, K candidates, R banned rows, D projection.
 """
 
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -14,6 +16,7 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.diagnosis.full_sum import Loss
 from realm_tf.diagnosis.gradient import Choose, Diagnosis
 from realm_tf.index.interface import RowIndex
+from realm_tf.models.losses import mean_marginal
 from realm_tf.models.realm import Realm
 from realm_tf.registry import LOSSES
 from realm_tf.training.candidates import choose
@@ -57,8 +60,9 @@ def diagnose_by_step(config: RealmConfig, corpus: Corpus, passages: Passages, mo
   # As many as pre-training holds out for its own sample, so that the batches are the same.
   sample = held_out_sentences(config, corpus, banned, max(config.refresh.sample,
                                                           settings.sentences))
-  diagnosis = make_diagnosis(config, passages, model, sample, LOSSES[pretrain.loss],
-                             settings.sentences, settings.blocks)
+  loss = functools.partial(mean_marginal, LOSSES[pretrain.loss])
+  diagnosis = make_diagnosis(config, passages, model, sample, loss, settings.sentences,
+                             settings.blocks)
   choosers = {"index": choose_by(config, model, index, passages)}
 
   def measure(number: int) -> dict[str, float]:

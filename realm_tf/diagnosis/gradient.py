@@ -31,9 +31,9 @@ from realm_tf.diagnosis.full_sum import (
   log_sum_exp,
 )
 from realm_tf.examples.pretraining import PretrainingBatch
-from realm_tf.index.embed import length_batches
 from realm_tf.models.realm import Realm
-from realm_tf.training.reads import mask_log_probs, masked_sentences
+from realm_tf.models.scores import mask_log_probs
+from realm_tf.text.batching import length_batches
 
 # choose(queries [B, D], banned [B, R], K) -> candidates [B, K], the null document first.
 Choose = Callable[[tf.Tensor, tf.Tensor, int], tf.Tensor]
@@ -84,9 +84,9 @@ class Diagnosis:
     def read(batch: PretrainingBatch, owner: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
       """Sentence and block of each pair -> log probabilities [pairs, M]."""
       chosen = tf.nest.map_structure(lambda field: tf.gather(field, owner), batch)
-      pairs = passages.after(masked_sentences(chosen), rows[:, None],
-                             config.pretrain.encoder_length, whole_questions=True)
-      return mask_log_probs(model, chosen, [pairs])[:, 0]
+      log_probs = mask_log_probs(model.encoder, passages, chosen, rows[:, None],
+                                 config.pretrain.encoder_length)
+      return log_probs[:, 0]
 
     self._embed_queries = tf.function(embed_queries, input_signature=[spec])
     self._embed_documents = tf.function(embed_documents, input_signature=[rows_spec])
@@ -96,8 +96,6 @@ class Diagnosis:
     self._documents_backward = tf.function(
         _backward(embed_documents, document_tower),
         input_signature=[rows_spec, vectors_spec])
-    for tower in self._towers:  # makes their variables
-      tower(passages.documents(tf.constant([passages.null_row]), length))
 
   @property
   def sentences(self) -> int:
@@ -211,7 +209,7 @@ class Diagnosis:
                 ) -> np.ndarray:
     """log p(y_j|z,x) of every kept pair, pairs of like lengths together: [B, C, M]."""
     owner, column = (place.astype(np.int32) for place in np.nonzero(kept))
-    question = batch.query.mask.numpy().sum(1)
+    question = batch.query.padding_mask.numpy().sum(1)
     pieces = np.append(self._body_lengths(), 0)[rows]
     lengths = np.minimum(question[owner] + pieces[column] + 1,
                          self._config.pretrain.encoder_length)

@@ -108,7 +108,6 @@ class QuestionAnswerer(tf.Module):
     super().__init__(name="question_answerer")
     self.model, self.index, self._passages = model, index, passages
     self._tokenizer = corpus.tokenizer
-    self._config = model.config
     self.num_blocks = corpus.num_blocks
     self.read_blocks = min(read_blocks, corpus.num_blocks)
     with tf.device("CPU"):
@@ -123,7 +122,7 @@ class QuestionAnswerer(tf.Module):
     """[B] string -> [B, D] float32."""
     return _some_at_a_time(
         lambda part: self._embed(self._tokenize(part)), questions, _QUESTIONS,
-        tf.TensorSpec([None, self._config.retriever.projection_size]))
+        tf.TensorSpec([None, self.model.retriever.projection_size]))
 
   def retrieve(self, questions: tf.Tensor, k: tf.Tensor) -> Passage:
     """[B] string, k scalar int32 -> the best K passages.
@@ -164,13 +163,13 @@ class QuestionAnswerer(tf.Module):
 
   def _tokenize(self, questions: tf.Tensor) -> tf.RaggedTensor:
     """[P] string -> [P, (T)] int32: as much of each as can be read."""
-    longest = max(self._config.finetune.reader_length, self._config.retriever.query_length)
+    longest = max(self.model.encoder.max_length, self.model.retriever.query_length)
     return self._tokenizer.tokenize(
         tf.strings.substr(questions, 0, longest * _BYTES_PER_PIECE))
 
   def _embed(self, tokens: tf.RaggedTensor) -> tf.Tensor:
     return self.model.retriever.embed_queries(
-        pack_single(tokens, self._config.retriever.query_length, self._tokenizer))
+        pack_single(tokens, self.model.retriever.query_length, self._tokenizer))
 
   def _search(self, tokens: tf.RaggedTensor, k: tf.Tensor | int) -> _Found:
     return _Found(*self.index.search(self._embed(tokens), k))
@@ -185,7 +184,7 @@ class QuestionAnswerer(tf.Module):
     Of those of whole words; where there are none of so few pieces, of all, widened.
     """
     rows = tf.reshape(found.row, [-1])
-    packed = self._passages.after(tokens, found.row, self._config.finetune.reader_length)
+    packed = self._passages.after(tokens, found.row, self.model.encoder.max_length)
     logits = self.model.encoder.span_logits(packed)  # [P * R, T, W]
     begins, ends = self._passages.word_edges(packed, rows)
     whole = begins[:, :, None] & _spans_to(ends, logits.shape[2])

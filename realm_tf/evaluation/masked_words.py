@@ -13,7 +13,7 @@ from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
-from realm_tf.training.candidates import candidates, mask_distributions, relevance
+from realm_tf.models.scores import candidates, mask_distributions, relevance
 
 
 def masked_words(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
@@ -43,8 +43,9 @@ def masked_words(config: RealmConfig, corpus: Corpus, passages: Passages, model:
   def score(batch: PretrainingBatch):
     queries = model.retriever.embed_queries(batch.query)
     rows = candidates(index, passages, queries, batch.banned, settings.candidates)
-    prior = losses.log_prior(relevance(model, passages, queries, rows))  # [B, K]
-    each = mask_distributions(model, passages, batch, rows)  # [B, K, M, V]
+    prior = losses.log_prior(relevance(model.retriever, passages, queries, rows))  # [B, K]
+    each = mask_distributions(model.encoder, passages, batch, rows,
+                              settings.encoder_length)  # [B, K, M, V]
     mixed = tf.reduce_logsumexp(prior[:, :, None, None] + each, 1)  # [B, M, V]
     return tf.stack([_right(mixed, batch), _right(each[:, 0], batch),
                      _gain(mixed, each[:, 0], batch)], 1), tf.reduce_sum(batch.weights, 1)

@@ -21,8 +21,9 @@ import tf_keras
 from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
-from realm_tf.models import losses, published
-from realm_tf.models.encoder import KnowledgeEncoder
+from realm_tf.models import losses
+from realm_tf.models.reader import Reader
+from realm_tf.models.retriever import Retriever
 from realm_tf.text.inputs import Packed
 
 TOLERANCE = 1e-4
@@ -124,15 +125,15 @@ def compare(folder: PathLike, dtype: str = "float64") -> list[Comparison]:
 
 
 def _embedder(reference: _Reference) -> Iterator[Comparison]:
-  tower = published.load_embedder(reference.folder / "embedder")
+  tower = Retriever.from_pretrained(reference.folder / "embedder").document_tower
   yield reference.compare("projected embeddings", "embedder_projected",
                           tower(reference.packed("embedder")))
 
 
 def _scorer(reference: _Reference) -> Iterator[Comparison]:
-  retriever = published.load_scorer(reference.folder / "scorer")
-  queries, documents = retriever(reference.packed("scorer_query"),
-                                 reference.packed("scorer_doc"))
+  retriever = Retriever.from_pretrained(reference.folder / "scorer")
+  queries, documents = retriever((reference.packed("scorer_query"),
+                                  reference.packed("scorer_doc")))
   shape = reference["scorer_doc_ids"].shape[:2]
   documents = tf.reshape(documents, [*shape, -1])
   yield reference.compare("relevance", "scorer_relevance",
@@ -141,7 +142,7 @@ def _scorer(reference: _Reference) -> Iterator[Comparison]:
 
 def _encoder(reference: _Reference) -> Iterator[Comparison]:
   folder = reference.folder / "encoder"
-  encoder = published.load_encoder(folder)
+  encoder = Reader.from_pretrained(folder)
   yield from _masked_logits(reference, encoder)
   loss, by_relevance, by_words = _masked_lm_loss(reference, encoder)
   yield reference.compare("loss per_mask", "encoder_loss_per_mask", loss)
@@ -156,13 +157,13 @@ def _encoder(reference: _Reference) -> Iterator[Comparison]:
                           by_words)
 
 
-def _masked_logits(reference: _Reference, encoder: KnowledgeEncoder
+def _masked_logits(reference: _Reference, encoder: Reader
                    ) -> Iterator[Comparison]:
   packed = reference.packed("encoder")
   rows = len(packed.ids)
   masked = reference["encoder_mlm_mask"] > 0  # [B, T]
   places = np.argwhere(np.repeat(masked, rows // len(masked), axis=0))  # [R * M, 2]
-  hidden = encoder.bert(packed.ids, packed.mask, packed.segments)
+  hidden = encoder.bert(packed.ids, packed.padding_mask, packed.segments)
   logits = encoder.masked_lm(tf.gather_nd(hidden, places), encoder.bert.word_embeddings)
   if reference.has("encoder_logits"):
     every = reference["encoder_logits"]
@@ -172,7 +173,7 @@ def _masked_logits(reference: _Reference, encoder: KnowledgeEncoder
                           "encoder_logits at masks", logits)
 
 
-def _masked_lm_loss(reference: _Reference, encoder: KnowledgeEncoder
+def _masked_lm_loss(reference: _Reference, encoder: Reader
                     ) -> tuple[tf.Tensor, tf.Tensor, np.ndarray]:
   """The loss `per_mask`, averaged as Hugging Face does, and its gradients."""
   relevance = tf.Variable(reference["encoder_relevance"].astype(reference.dtype))  # [B, K]
@@ -196,12 +197,12 @@ def _masked_lm_loss(reference: _Reference, encoder: KnowledgeEncoder
 
 
 def _reader(reference: _Reference) -> Iterator[Comparison]:
-  encoder = published.load_encoder(reference.folder / "reader")
+  encoder = Reader.from_pretrained(reference.folder / "reader")
   relevance = tf.Variable(reference["reader_relevance"].astype(reference.dtype))  # [searched]
   rows = _rows_read(reference)
   packed = reference.packed("reader", rows)
   with tf.GradientTape() as tape:
-    hidden = encoder.bert(packed.ids, packed.mask, packed.segments)
+    hidden = encoder.bert(packed.ids, packed.padding_mask, packed.segments)
     spans = encoder.span_head(hidden, tf.constant(reference["reader_block_mask"][:rows] > 0))
     # Hugging Face lists the spans by width, then by start.
     logits = tf.transpose(spans, [0, 2, 1]) + relevance[:rows, None, None]  # [R, W, T]

@@ -5,7 +5,7 @@ only looks them up. Shape letters: B batch, W beam, R read blocks, G gold spans,
 questions.
 """
 
-from typing import NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +19,13 @@ from realm_tf.text.tokenizer import Tokenizer
 class QABatch(NamedTuple):
   number: tf.Tensor  # [B] int32: which question of the data set
   question: tf.RaggedTensor  # [B, (T)] int32
+
+
+def answer_groups(answers: Sequence[Any]) -> list[list[str]]:
+  """Of each question its answers, be they given as a text or as several."""
+  groups = ([group] if isinstance(group, (str, bytes)) else group for group in answers)
+  return [[answer.decode("utf-8") if isinstance(answer, bytes) else str(answer)
+           for answer in group] for group in groups]
 
 
 class Learnable(NamedTuple):
@@ -39,40 +46,43 @@ class GoldSpans(NamedTuple):
   ends: tf.Tensor  # [B, R, G] int32: inclusive
 
 
-class AnswerPlaces(tf.Module):
+class AnswerPlaces(NamedTuple):
   """Where the answers of each question stand, looked up in the graph."""
+  keys: tf.Tensor  # [P + 1] int64: question * N + row, ascending; then the largest number
+  starts: tf.Tensor  # [P + 1] int32: piece of the body
+  ends: tf.Tensor  # [P + 1] int32: inclusive
+  num_blocks: int  # N
 
-  def __init__(self, occurrences: Occurrences, num_blocks: int):
-    super().__init__(name="answer_places")
-    self._num_blocks = num_blocks
+  @classmethod
+  def of(cls, occurrences: Occurrences, num_blocks: int) -> "AnswerPlaces":
     counts = np.diff(occurrences.splits)
     question = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
     # Sorted by question, then row: one number per place makes both a binary search.
     keys = question * num_blocks + occurrences.rows
     # The sentinel makes a gather at the end of the array safe.
-    self._keys = tf.constant(np.append(keys, np.iinfo(np.int64).max))
-    self._starts = tf.constant(np.append(occurrences.starts, 0), tf.int32)
-    self._ends = tf.constant(np.append(occurrences.ends, 0), tf.int32)
+    return cls(tf.constant(np.append(keys, np.iinfo(np.int64).max)),
+               tf.constant(np.append(occurrences.starts, 0), tf.int32),
+               tf.constant(np.append(occurrences.ends, 0), tf.int32), num_blocks)
 
   def _wanted(self, numbers: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    return (tf.cast(numbers, tf.int64)[:, None] * self._num_blocks
+    return (tf.cast(numbers, tf.int64)[:, None] * self.num_blocks
             + tf.cast(rows, tf.int64))
 
   def stand_in(self, numbers: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """Whether each block has an answer: [B], [B, W] rows -> [B, W] bool."""
     wanted = self._wanted(numbers, rows)
-    found = tf.searchsorted(self._keys, tf.reshape(wanted, [-1]))
-    return tf.reshape(tf.gather(self._keys, found), tf.shape(wanted)) == wanted
+    found = tf.searchsorted(self.keys, tf.reshape(wanted, [-1]))
+    return tf.reshape(tf.gather(self.keys, found), tf.shape(wanted)) == wanted
 
   def spans(self, numbers: tf.Tensor, rows: tf.Tensor, most: int) -> GoldSpans:
     """The first `most` correct spans of each block: [B], [B, R] rows -> [B, R, G]."""
     wanted = self._wanted(numbers, rows)
-    first = tf.searchsorted(self._keys, tf.reshape(wanted, [-1]))
+    first = tf.searchsorted(self.keys, tf.reshape(wanted, [-1]))
     place = tf.reshape(first, tf.shape(wanted))[:, :, None] + tf.range(most)  # [B, R, G]
-    place = tf.minimum(place, tf.size(self._keys) - 1)
-    there = tf.gather(self._keys, place) == wanted[:, :, None]
-    return GoldSpans(tf.where(there, tf.gather(self._starts, place), -1),
-                     tf.where(there, tf.gather(self._ends, place), -1))
+    place = tf.minimum(place, tf.size(self.keys) - 1)
+    there = tf.gather(self.keys, place) == wanted[:, :, None]
+    return GoldSpans(tf.where(there, tf.gather(self.starts, place), -1),
+                     tf.where(there, tf.gather(self.ends, place), -1))
 
 
 def learnable(occurrences: Occurrences, question_lengths: np.ndarray,

@@ -17,6 +17,7 @@ from realm_tf.files import PathLike
 from realm_tf.index.store import NotFinite, Origin, StoredIndex
 from realm_tf.index.writer import IndexWriter
 from realm_tf.models.retriever import Tower
+from realm_tf.text.batching import length_batches
 
 OnRows = Callable[[int], None]
 
@@ -27,16 +28,6 @@ def encoder_hash(tower: Tower) -> str:
   for variable in tower.variables:
     digest.update(variable.numpy().tobytes())
   return digest.hexdigest()
-
-
-def length_batches(lengths: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray]:
-  """Splits rows into batches of like lengths, of about `batch_tokens` word pieces."""
-  order = np.argsort(-lengths, kind="stable").astype(np.int32)
-  first = 0
-  while first < len(order):
-    size = max(1, int(batch_tokens // max(1, lengths[order[first]])))
-    yield order[first:first + size]
-    first += size
 
 
 class CorpusEmbedder:
@@ -59,7 +50,6 @@ class CorpusEmbedder:
       return self._tower(passages.documents(rows, document_length))
 
     self._embed = embed
-    embed(tf.constant([passages.null_row]))  # makes the variables
 
   def embed(self, rows: np.ndarray) -> np.ndarray:
     """[b] int32 -> [b, D] float32, in one batch."""

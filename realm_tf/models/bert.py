@@ -3,10 +3,11 @@
 Shape letters: B batch, T tokens, H hidden, N rows: tokens that are no padding.
 """
 
+import contextlib
 import dataclasses
 import math
 import pathlib
-from typing import Any
+from typing import Any, Mapping
 
 import tensorflow as tf
 import tf_keras
@@ -77,6 +78,14 @@ def initializer() -> tf_keras.initializers.Initializer:
   return tf_keras.initializers.TruncatedNormal(stddev=0.02)
 
 
+def dense(inputs: int, outputs: int, name: str, **options) -> tf_keras.layers.Dense:
+  """A dense layer of Keras whose variables are there already."""
+  layer = tf_keras.layers.Dense(outputs, name=name, **options)
+  with tf.name_scope(name):
+    layer.build([None, inputs])
+  return layer
+
+
 class Norm(tf_keras.layers.Layer):
   """Layer normalisation over the last axis."""
 
@@ -86,6 +95,7 @@ class Norm(tf_keras.layers.Layer):
     with tf.name_scope(self.name):
       self.gamma = self.add_weight("gamma", [size], initializer="ones")
       self.beta = self.add_weight("beta", [size], initializer="zeros")
+    self.built = True
 
   def call(self, x: tf.Tensor) -> tf.Tensor:
     return kernels.normalised(x, self.gamma, self.beta, self.epsilon)
@@ -100,6 +110,7 @@ class Weights(tf_keras.layers.Layer):
       self.kernel = self.add_weight("kernel", [inputs, outputs],
                                     initializer=initializer())
       self.bias = self.add_weight("bias", [outputs], initializer="zeros")
+    self.built = True
 
 
 class TransformerLayer(tf_keras.layers.Layer):
@@ -118,6 +129,7 @@ class TransformerLayer(tf_keras.layers.Layer):
       self.output_dense = Weights(inner, hidden, "output")
       self.output_norm = Norm(config.layer_norm_eps, hidden, name="output_norm")
     self.activation = kernels.activation_name(config.hidden_act)
+    self.built = True
 
   def call(self, x: tf.Tensor, layout: kernels.Layout) -> tf.Tensor:
     """x: [N, H], of the dtype in which products with weights are made."""
@@ -150,6 +162,8 @@ class Bert(tf_keras.layers.Layer):
   def __init__(self, config: BertConfig, precision: str = "float32",
                recompute: bool = False, **kwargs):
     super().__init__(**kwargs)
+    if precision not in ("float32", "bfloat16"):
+      raise ValueError(f"precision: expected float32 or bfloat16, got '{precision}'")
     self.config, self.precision, self.recompute = config, precision, recompute
     hidden = config.hidden_size
     self.word_embeddings = self.add_weight(
@@ -163,6 +177,14 @@ class Bert(tf_keras.layers.Layer):
     self.embedding_norm = Norm(config.layer_norm_eps, hidden, name="embedding_norm")
     self.layers = [TransformerLayer(config, name=f"layer_{i}")
                    for i in range(config.num_hidden_layers)]
+    self.built = True
+
+  def length(self, given: int | None, default: int, what: str) -> int:
+    """How many tokens a row may have: as given, or by default if there are positions."""
+    most = self.config.max_position_embeddings
+    if given is not None and given > most:
+      raise UserError(f"{what}: {given} tokens, but the BERT has {most} positions")
+    return min(default, most) if given is None else given
 
   @property
   def dtype_of_rows(self) -> tf.DType:
@@ -174,14 +196,14 @@ class Bert(tf_keras.layers.Layer):
     """Whether padding costs nothing, as things are when it is called."""
     return kernels.choose(self.dtype_of_rows) is kernels.Fused
 
-  def call(self, ids: tf.Tensor, mask: tf.Tensor, segments: tf.Tensor
+  def call(self, ids: tf.Tensor, padding_mask: tf.Tensor, segments: tf.Tensor
            ) -> tf.Tensor:
-    """ids, segments: [B, T] int32; mask: [B, T] bool, False on padding."""
+    """ids, segments: [B, T] int32; padding_mask: [B, T] bool, False on padding."""
     tf.debugging.assert_less_equal(
         tf.shape(ids)[1], self.config.max_position_embeddings,
         "more tokens than the model has positions")
     dtype = self.dtype_of_rows
-    layout = kernels.choose(dtype).layout(mask)
+    layout = kernels.choose(dtype).layout(padding_mask)
     x = self._embedded(ids, segments, layout, dtype)
     for layer in self.layers:
       x = _recomputed(layer, x, layout) if self.recompute else layer(x, layout)
@@ -200,6 +222,19 @@ class Bert(tf_keras.layers.Layer):
     return kernels.choose(dtype).norm(
         tf.cast(words, dtype), tf.cast(rest, dtype), tf.zeros_like(norm.beta), norm.gamma,
         norm.beta, norm.epsilon)
+
+
+def make_bert(bert: BertConfig | Mapping[str, Any] | Bert, precision: str, recompute: bool,
+              owner: str = "") -> Bert:
+  """A BERT of these sizes, or that which is one.
+
+  The names of its variables begin with that of the owner, where it has several.
+  """
+  if isinstance(bert, Bert):
+    return bert
+  config = bert if isinstance(bert, BertConfig) else BertConfig(**bert)
+  with tf.name_scope(owner) if owner else contextlib.nullcontext():
+    return Bert(config, precision, recompute, name="bert")
 
 
 def _recomputed(layer: TransformerLayer, x: tf.Tensor, layout: kernels.Layout) -> tf.Tensor:

@@ -1,7 +1,7 @@
 """Import of published checkpoints into Hugging Face's folders, and export to them.
 
 An imported folder holds `config.json`, `model.safetensors`, `vocab.txt` if there was
-one, and `import.json`, which accounts for every tensor. A config's
+one, and `import.json`, a report on every tensor. A config's
 `retriever.weights` and `encoder.weights` may name it.
 """
 
@@ -18,7 +18,7 @@ from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models import layouts, tensors, tf1
 from realm_tf.models.layouts import KINDS
-from realm_tf.models.published import Sizes
+from realm_tf.models.sizes import Sizes
 from realm_tf.models.tensors import Tensors
 from realm_tf.text import tokenizer_files
 
@@ -29,7 +29,7 @@ _ARCHITECTURES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Account:
+class ImportReport:
   """What became of each tensor of a source."""
   kind: str
   used: dict[str, str]  # name here -> name there; our models compute with it
@@ -61,7 +61,7 @@ class _Source:
 
 def import_weights(sources: Sequence[PathLike], output: PathLike, *,
                    kind: str | None = None, sizes: PathLike | None = None,
-                   vocabulary: PathLike | None = None) -> Account:
+                   vocabulary: PathLike | None = None) -> ImportReport:
   """Reads published checkpoints and writes them as one Hugging Face folder.
 
   Args:
@@ -69,7 +69,7 @@ def import_weights(sources: Sequence[PathLike], output: PathLike, *,
       `tensors.checkpoint_prefix`). Several make an open-QA model (embedder, reader,
       block embeddings) or, of kind scorer, two towers: that of documents, of queries.
     output: the folder to write; it must be new or empty.
-    kind: one of `layouts.KINDS`; by default told from the names. An embedder or a
+    kind: one of `layouts.KINDS`; by default that which the names say. An embedder or a
       reader can be taken out of what holds more.
     sizes: a config.json or bert_config.json, where there is none beside the weights.
     vocabulary: vocab.txt, where there is none beside the weights.
@@ -84,27 +84,27 @@ def import_weights(sources: Sequence[PathLike], output: PathLike, *,
   kind, source = _gather([_open(pathlib.Path(path)) for path in sources], kind)
   values = {name: tensor.read() for name, tensor in source.tensors.items()}
   config = _config(kind, source, values, sizes)
-  told = None if kind == layouts.BLOCKS else Sizes.from_values(
+  model_sizes = None if kind == layouts.BLOCKS else Sizes.from_values(
       config, str(sizes or source.path))
-  layout = layouts.layout(kind, told, values)
+  layout = layouts.layout(kind, model_sizes, values)
   layouts.check(layout, {name: value.shape for name, value in values.items()}, source.path)
-  there = {name: tensor.name for name, tensor in source.tensors.items()}
-  account = Account(kind, {name: there[name] for name in layout.used},
-                    {name: there[name] for name in layout.kept if name in there},
-                    source.skipped)
+  source_names = {name: tensor.name for name, tensor in source.tensors.items()}
+  used, kept = ({name: source_names[name] for name in names if name in source_names}
+                for names in (layout.used, layout.kept))
+  report = ImportReport(kind, used, kept, source.skipped)
   write_folder(output, config, values,
-               pathlib.Path(vocabulary) if vocabulary else source.vocabulary, account)
-  return account
+               pathlib.Path(vocabulary) if vocabulary else source.vocabulary, report)
+  return report
 
 
 def write_folder(output: PathLike, config: Mapping[str, Any],
                  values: Mapping[str, np.ndarray], vocabulary: pathlib.Path | None,
-                 account: Account | None = None) -> None:
+                 report: ImportReport | None = None) -> None:
   """Writes a Hugging Face folder, whole or not at all; it must be new or empty."""
   with folders.new_folder(output) as new:
     fill_folder(new, config, values, vocabulary)
-    if account:
-      files.write_json(new / "import.json", dataclasses.asdict(account))
+    if report:
+      files.write_json(new / "import.json", dataclasses.asdict(report))
 
 
 def fill_folder(folder: pathlib.Path, config: Mapping[str, Any],
@@ -136,18 +136,18 @@ def _open(path: pathlib.Path) -> _Source:
   if not path.is_dir():
     raise UserError(f"{path}: no such folder or TensorFlow checkpoint")
   read = tensors.read_folder(path)
-  found: dict[str, _Tensor] = {}
+  by_name: dict[str, _Tensor] = {}
   for name in sorted(read):
-    _put(found, _canonical(name), _Tensor(read, name), str(path))
-  return _Source(str(path), found, {}, files.read_json(path / "config.json"),
+    _put(by_name, _canonical(name), _Tensor(read, name), str(path))
+  return _Source(str(path), by_name, {}, files.read_json(path / "config.json"),
                  tokenizer_files.vocabulary_file(path))
 
 
-def _put(found: dict[str, _Tensor], name: str, tensor: _Tensor, where: str) -> None:
-  if name in found:
-    raise UserError(f"{where}: tensors '{found[name].name}' and '{tensor.name}' are both "
+def _put(by_name: dict[str, _Tensor], name: str, tensor: _Tensor, where: str) -> None:
+  if name in by_name:
+    raise UserError(f"{where}: tensors '{by_name[name].name}' and '{tensor.name}' are both "
                     f"'{name}'")
-  found[name] = tensor
+  by_name[name] = tensor
 
 
 def _canonical(name: str) -> str:
@@ -161,7 +161,7 @@ def _canonical(name: str) -> str:
 
 def _open_checkpoint(prefix: str) -> _Source:
   read = tensors.read_checkpoint(prefix)
-  found: dict[str, _Tensor] = {}
+  by_name: dict[str, _Tensor] = {}
   skipped = {}
   for name in sorted(read):
     new, why = tf1.hugging_face_name(name), tf1.why_skipped(name)
@@ -171,9 +171,9 @@ def _open_checkpoint(prefix: str) -> _Source:
       raise UserError(f"{prefix}: variable '{name}' is unknown: it is no part of a "
                       "published model")
     else:
-      _put(found, new, _Tensor(read, name, tf1.is_transposed(name)), prefix)
+      _put(by_name, new, _Tensor(read, name, tf1.is_transposed(name)), prefix)
   config = _near(prefix, "bert_config.json", "config.json")
-  return _Source(prefix, found, skipped,
+  return _Source(prefix, by_name, skipped,
                  tf1.config_values(files.read_json(config)) if config else {},
                  _near(prefix, "vocab.txt", "assets/vocab.txt"))
 
@@ -192,7 +192,7 @@ def _near(prefix: str, *names: str) -> pathlib.Path | None:
 def _gather(sources: Sequence[_Source], kind: str | None) -> tuple[str, _Source]:
   """Several sources as one; the kind, and the tensors under the names of that kind."""
   if len(sources) == 1:
-    kind = kind or _told_by_names(sources[0])
+    kind = kind or _kind_by_names(sources[0])
     return kind, _choose(sources[0], kind)
   if kind == "scorer":
     if len(sources) != 2:
@@ -221,13 +221,13 @@ def _prefixed(source: _Source, prefix: str) -> _Source:
 
 
 def _part_of_openqa(source: _Source) -> _Source:
-  kind = _told_by_names(source)
+  kind = _kind_by_names(source)
   if kind in ("embedder", "reader"):
     return _prefixed(_choose(source, kind), f"{kind}.")
   return source
 
 
-def _told_by_names(source: _Source) -> str:
+def _kind_by_names(source: _Source) -> str:
   names = source.tensors.keys()
   kind, parts = layouts.kind_of(names), {name.partition(".")[0] for name in names}
   of_tf1 = any("/" in tensor.name for tensor in source.tensors.values())
@@ -274,21 +274,21 @@ def _one_tower_twice(chosen: Mapping[str, _Tensor]) -> bool:
 def _config(kind: str, source: _Source, values: Mapping[str, np.ndarray],
             sizes: PathLike | None) -> dict[str, Any]:
   """The config.json of the result: that of the source, or one made from shapes."""
-  given: dict[str, Any] = dict(source.config)
+  config: dict[str, Any] = dict(source.config)
   if sizes:
-    given = files.read_json(sizes)
-    if "model_type" not in given:
-      given = tf1.config_values(given)
+    config = files.read_json(sizes)
+    if "model_type" not in config:
+      config = tf1.config_values(config)
   if kind == layouts.BLOCKS:
-    given |= {"num_block_records": len(values[kind]),
+    config |= {"num_block_records": len(values[kind]),
               "retriever_proj_size": values[kind].shape[-1]}
-    return given
-  if "model_type" not in given:
-    bert = given if "hidden_size" in given else tf1.bert_sizes(values, source.path)
+    return config
+  if "model_type" not in config:
+    bert = config if "hidden_size" in config else tf1.bert_sizes(values, source.path)
     made = Sizes.from_values(tf1.head_sizes(values) | bert, str(sizes or source.path))
-    given = hugging_face_config(kind, made) | given
-  if kind != "bert" and _ARCHITECTURES[kind] not in (given.get("architectures") or []):
-    given |= {"model_type": "realm", "architectures": [_ARCHITECTURES[kind]]}
+    config = hugging_face_config(kind, made) | config
+  if kind != "bert" and _ARCHITECTURES[kind] not in (config.get("architectures") or []):
+    config |= {"model_type": "realm", "architectures": [_ARCHITECTURES[kind]]}
   if layouts.BLOCKS in values:
-    given["num_block_records"] = len(values[layouts.BLOCKS])
-  return given
+    config["num_block_records"] = len(values[layouts.BLOCKS])
+  return config

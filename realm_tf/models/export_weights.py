@@ -8,25 +8,25 @@ import numpy as np
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models import exchange, layouts, weights
-from realm_tf.models.published import Sizes
 from realm_tf.models.realm import Realm
+from realm_tf.models.sizes import Sizes
 
 KINDS = ("embedder", "query_embedder", "scorer", "encoder", "reader", "openqa")
 
 
 def kinds_of(model: Realm) -> list[str]:
   """The kinds of folder that a model makes: one tower is no query tower of its own."""
-  parted = model.retriever.query_tower is not model.retriever.document_tower
-  return [kind for kind in KINDS if parted or kind != "query_embedder"]
+  shared = model.retriever.shares_towers
+  return [kind for kind in KINDS if not shared or kind != "query_embedder"]
 
 
 def obstacle(model: Realm, kind: str) -> str | None:
   """Why Transformers could not hold this part of the model; None if it can."""
-  pooling = model.config.retriever.pooling
+  pooling = model.retriever.pooling
   if kind not in ("encoder", "reader") and pooling != "pooler":
     return (f"config.retriever.pooling is {pooling}: an embedder of Transformers always "
             "takes [CLS] through its pooler")
-  if kind == "openqa" and model.retriever.bert_config != model.encoder.bert.config:
+  if kind == "openqa" and model.retriever.bert_config != model.encoder.bert_config:
     return ("retriever and encoder are of different sizes: Transformers has one "
             "config.json for both")
   return None
@@ -97,19 +97,15 @@ def _positions(names: weights.Names) -> dict[str, np.ndarray]:
 
 
 def _config(model: Realm, kind: str, values: Mapping[str, np.ndarray]) -> dict[str, Any]:
-  config = model.config
-  of_encoder = kind in ("encoder", "reader")
+  encoder = model.encoder
   sizes = Sizes(
-      model.encoder.bert.config if of_encoder else model.retriever.bert_config,
-      retriever_proj_size=config.retriever.projection_size,
-      span_hidden_size=config.encoder.span_hidden_size,
-      max_span_width=config.encoder.max_span_width,
-      reader_layer_norm_eps=config.encoder.span_norm_eps)
+      encoder.bert_config if kind in ("encoder", "reader") else model.retriever.bert_config,
+      retriever_proj_size=model.retriever.projection_size,
+      span_hidden_size=encoder.span_hidden_size,
+      max_span_width=encoder.max_span_width, reader_layer_norm_eps=encoder.span_norm_eps)
   blocks = ({"num_block_records": len(values[layouts.BLOCKS])}
             if layouts.BLOCKS in values else {})
   return exchange.hugging_face_config(
       "embedder" if kind == "query_embedder" else kind, sizes,
-      num_candidates=config.pretrain.candidates, pad_token_id=0,
-      searcher_beam_size=config.finetune.beam_size,
-      reader_beam_size=config.finetune.read_blocks,
-      reader_seq_len=config.finetune.reader_length, **blocks)
+      num_candidates=model.candidates, pad_token_id=0, searcher_beam_size=model.beam_size,
+      reader_beam_size=model.read_blocks, reader_seq_len=encoder.max_length, **blocks)

@@ -19,10 +19,10 @@ import functools
 from collections.abc import Iterable, Mapping
 
 from realm_tf.errors import UserError
-from realm_tf.models import published, weights
-from realm_tf.models.encoder import KnowledgeEncoder
-from realm_tf.models.published import Sizes
-from realm_tf.models.retriever import Tower
+from realm_tf.models import weights
+from realm_tf.models.reader import Reader
+from realm_tf.models.retriever import Retriever, Tower
+from realm_tf.models.sizes import Sizes
 
 BLOCKS = "block_emb"
 KINDS = ("embedder", "scorer", "encoder", "reader", "openqa", "bert", BLOCKS)
@@ -32,7 +32,7 @@ Shapes = dict[str, tuple[int | None, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
+class Contents:
   """The tensors of one folder."""
   used: Shapes  # our models compute with them: all must be there
   kept: Shapes  # in the published model, but without effect: they may be absent
@@ -54,22 +54,22 @@ def kind_of(names: Iterable[str]) -> str:
   return "bert"
 
 
-def layout(kind: str, sizes: Sizes | None, names: Iterable[str]) -> Layout:
+def layout(kind: str, sizes: Sizes | None, names: Iterable[str]) -> Contents:
   """What a folder of this kind and these sizes holds, among optional parts those
   of which `names` has any tensor. Without `sizes`: `block_emb` alone."""
   if sizes is None:
-    return Layout({BLOCKS: (None, None)}, {})
+    return Contents({BLOCKS: (None, None)}, {})
   return _LAYOUTS[kind](_Models(sizes), set(names))
 
 
-def check(layout_: Layout, shapes: Mapping[str, tuple[int, ...]], where: str) -> None:
+def check(folder: Contents, shapes: Mapping[str, tuple[int, ...]], where: str) -> None:
   """Compares a folder's tensors with its layout.
 
   Raises:
     UserError: names an unknown, a missing or a misshapen tensor.
   """
-  known = layout_.used | layout_.kept
-  for name in layout_.used:
+  known = folder.used | folder.kept
+  for name in folder.used:
     if name not in shapes:
       raise UserError(f"{where}: tensor '{name}' is missing")
   for name, shape in shapes.items():
@@ -79,20 +79,20 @@ def check(layout_: Layout, shapes: Mapping[str, tuple[int, ...]], where: str) ->
     expected = known[name]
     if len(shape) != len(expected) or any(
         wanted not in (None, size) for size, wanted in zip(shape, expected)):
-      told = [size if size is not None else "any" for size in expected]
-      raise UserError(f"{where}: tensor '{name}' has shape {list(shape)}, expected {told}")
+      wanted = [size if size is not None else "any" for size in expected]
+      raise UserError(f"{where}: tensor '{name}' has shape {list(shape)}, expected {wanted}")
 
 
 def _shapes(names: weights.Names) -> Shapes:
   return {name: weights.shape_in_file(*place) for name, place in names.items()}
 
 
-def _merge(parts: Mapping[str, Layout]) -> Layout:
+def _merge(parts: Mapping[str, Contents]) -> Contents:
   """Layouts under their prefixes, as one."""
   used, kept = ({f"{prefix}{name}": shape for prefix, part in parts.items()
                  for name, shape in getattr(part, field).items()}
                 for field in ("used", "kept"))
-  return Layout(used, kept)
+  return Contents(used, kept)
 
 
 class _Models:
@@ -103,11 +103,12 @@ class _Models:
 
   @functools.cached_property
   def tower(self) -> Tower:
-    return published.new_retriever(self.sizes, shared_towers=True).document_tower
+    return Retriever(self.sizes.bert,
+                     projection_size=self.sizes.retriever_proj_size).document_tower
 
   @functools.cached_property
-  def encoder(self) -> KnowledgeEncoder:
-    return published.new_encoder(self.sizes)
+  def encoder(self) -> Reader:
+    return Reader(self.sizes.bert, **self.sizes.of_reader())
 
 
 def _pooler(sizes: Sizes, prefix: str) -> Shapes:
@@ -125,31 +126,31 @@ def _spare(sizes: Sizes, prefix: str) -> Shapes:
           "cls.predictions.decoder.bias": (words,)}
 
 
-def _embedder(models: _Models, names: set[str]) -> Layout:
+def _embedder(models: _Models, names: set[str]) -> Contents:
   del names
   # Transformers gives an embedder a masked-LM head, and never calls it.
   head = weights.masked_lm_names(models.encoder.masked_lm)
-  return Layout(_shapes(weights.tower_names(models.tower)),
-                _shapes(head) | _spare(models.sizes, "realm."))
+  return Contents(_shapes(weights.tower_names(models.tower)),
+                  _shapes(head) | _spare(models.sizes, "realm."))
 
 
-def _scorer(models: _Models, names: set[str]) -> Layout:
+def _scorer(models: _Models, names: set[str]) -> Contents:
   two = any(name.startswith("query_embedder.") for name in names)
   return _merge(dict.fromkeys(("embedder.", "query_embedder.") if two else ("embedder.",),
                               _embedder(models, names)))
 
 
-def _encoder(models: _Models, names: set[str]) -> Layout:
+def _encoder(models: _Models, names: set[str]) -> Contents:
   del names
-  return Layout(_shapes(weights.bert_names(models.encoder.bert, "realm.")
+  return Contents(_shapes(weights.bert_names(models.encoder.bert, "realm.")
                         | weights.masked_lm_names(models.encoder.masked_lm)),
                 _spare(models.sizes, "realm.") | _pooler(models.sizes, "realm."))
 
 
-def _reader(models: _Models, names: set[str]) -> Layout:
+def _reader(models: _Models, names: set[str]) -> Contents:
   whole = _encoder(models, names)
   head = _shapes(weights.span_names(models.encoder.span_head))
-  return Layout(_with_masked_lm_if_there(whole.used, names) | head, whole.kept)
+  return Contents(_with_masked_lm_if_there(whole.used, names) | head, whole.kept)
 
 
 def _with_masked_lm_if_there(used: Shapes, names: set[str]) -> Shapes:
@@ -158,23 +159,23 @@ def _with_masked_lm_if_there(used: Shapes, names: set[str]) -> Shapes:
       name: shape for name, shape in used.items() if name not in head}
 
 
-def _openqa(models: _Models, names: set[str]) -> Layout:
+def _openqa(models: _Models, names: set[str]) -> Contents:
   of_reader = {name.removeprefix("reader.") for name in names if name.startswith("reader.")}
   whole = _merge({"embedder.": _embedder(models, names),
                   "reader.": _reader(models, of_reader)})
   size = models.sizes.retriever_proj_size
   blocks: Shapes = {BLOCKS: (None, size)} if BLOCKS in names else {}
-  return Layout(whole.used | blocks, whole.kept)
+  return Contents(whole.used | blocks, whole.kept)
 
 
-def _bert(models: _Models, names: set[str]) -> Layout:
+def _bert(models: _Models, names: set[str]) -> Contents:
   used = _shapes(weights.bert_names(models.encoder.bert, "bert.")
                  | weights.masked_lm_names(models.encoder.masked_lm))
   pooler = _pooler(models.sizes, "bert.")
   used = _with_masked_lm_if_there(used, names) | (pooler if pooler.keys() & names else {})
   next_sentence = {"cls.seq_relationship.weight": (2, models.sizes.bert.hidden_size),
                    "cls.seq_relationship.bias": (2,)}
-  return Layout(used, _spare(models.sizes, "bert.") | next_sentence)
+  return Contents(used, _spare(models.sizes, "bert.") | next_sentence)
 
 
 _LAYOUTS = {"embedder": _embedder, "scorer": _scorer, "encoder": _encoder,

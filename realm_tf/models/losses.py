@@ -5,10 +5,44 @@ Sources: REALM (Guu et al. 2020, arXiv 2002.08909), ORQA (Lee et al. 2019,
 arXiv 1906.00300).
 """
 
-import dataclasses
 from typing import Callable
 
 import tensorflow as tf
+import tensorflow_recommenders as tfrs
+import tf_keras
+
+# relevance [B, K], log p(y_j|z, x) [B, K, M], weights [B, M] -> [B]
+MarginalLoss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def in_batch_softmax(queries: tf.Tensor, documents: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+  """-log of the probability that each query gives to its own document, on average.
+
+  The softmax is over the documents of the batch (ORQA, section 5). A document that stands
+  twice in the batch is not its own negative.
+
+  Args:
+    queries: [B, D].
+    documents: [B', D]; the first B belong to the queries, all others are negatives only.
+    ids: [B'], of the documents; equal ones are the same.
+
+  Returns:
+    A scalar.
+  """
+  task = tfrs.tasks.Retrieval(remove_accidental_hits=True)
+  total = task(queries, documents, candidate_ids=ids, compute_metrics=False)
+  return total / tf.cast(tf.shape(queries)[0], total.dtype)
+
+
+def in_batch_accuracy(queries: tf.Tensor, documents: tf.Tensor) -> tf.Tensor:
+  """How many of the queries [B, D] have their own document [B', D] before all others."""
+  best = tf.argmax(tf.matmul(queries, documents, transpose_b=True), 1, tf.int32)
+  return share(best == tf.range(tf.shape(queries)[0]))
+
+
+def share(flags: tf.Tensor) -> tf.Tensor:
+  """How many of them are true: a scalar from 0 to 1."""
+  return tf.reduce_mean(tf.cast(flags, tf.float32))
 
 
 def log_prior(relevance: tf.Tensor) -> tf.Tensor:
@@ -16,6 +50,7 @@ def log_prior(relevance: tf.Tensor) -> tf.Tensor:
   return tf.nn.log_softmax(relevance, axis=-1)
 
 
+@tf_keras.saving.register_keras_serializable(package="realm_tf")
 def joint_loss(relevance: tf.Tensor, mask_log_probs: tf.Tensor,
                weights: tf.Tensor) -> tf.Tensor:
   """-log sum_z p(z|x) prod_j p(y_j|z,x), the loss of the paper (section 3.1).
@@ -33,6 +68,7 @@ def joint_loss(relevance: tf.Tensor, mask_log_probs: tf.Tensor,
   return loss * tf.cast(tf.reduce_sum(weights, -1) > 0, loss.dtype)
 
 
+@tf_keras.saving.register_keras_serializable(package="realm_tf")
 def per_mask_loss(relevance: tf.Tensor, mask_log_probs: tf.Tensor,
                   weights: tf.Tensor) -> tf.Tensor:
   """-sum_j log sum_z p(z|x) p(y_j|z,x), the loss of the published code.
@@ -46,32 +82,42 @@ def per_mask_loss(relevance: tf.Tensor, mask_log_probs: tf.Tensor,
   return -tf.reduce_sum(log_probs * weights, axis=-1)
 
 
-@dataclasses.dataclass(frozen=True)
-class MarginalLoss:
-  """The mean over a batch of a loss that sums over candidates.
+def mean_marginal(loss: MarginalLoss, relevance: tf.Tensor, mask_log_probs: tf.Tensor,
+                  weights: tf.Tensor, masks: tf.Tensor | None = None) -> tf.Tensor:
+  """The loss of a batch: the mean over its examples; of `per_mask_loss`, over its masks.
 
-  Attributes:
-    of_examples: f(x, z) [B, K], log p(y_j|z,x) [B, K, M], weights [B, M] -> [B].
-    over_masks: the mean is over masks instead of examples.
+  Args:
+    loss: `joint_loss`, `per_mask_loss`, or another function of the same.
+    relevance, mask_log_probs, weights: see there.
+    masks: how many masks count as all, where the batch is a part of one; the mean over the
+      parts is then the loss of the whole batch.
   """
-  of_examples: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-  over_masks: bool = False
-
-  def __call__(self, relevance: tf.Tensor, mask_log_probs: tf.Tensor, weights: tf.Tensor,
-               masks: tf.Tensor | None = None) -> tf.Tensor:
-    """The mean loss, a scalar.
-
-    Of a part of a batch, `masks` is how many masks a part has in the mean: then the mean
-    over all parts is the loss of the whole batch. None counts them here.
-    """
-    each = self.of_examples(relevance, mask_log_probs, weights)
-    if not self.over_masks:
-      return tf.reduce_mean(each)
-    return tf.reduce_sum(each) / (tf.reduce_sum(weights) if masks is None else masks)
+  values = loss(relevance, mask_log_probs, weights)
+  if loss is not per_mask_loss:
+    return tf.reduce_mean(values)
+  return tf.reduce_sum(values) / (tf.reduce_sum(weights) if masks is None else masks)
 
 
-JOINT = MarginalLoss(joint_loss)
-PER_MASK = MarginalLoss(per_mask_loss, over_masks=True)
+def marginal_metrics(relevance: tf.Tensor, mask_log_probs: tf.Tensor, weights: tf.Tensor,
+                     masks: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+  """What is worth knowing of retrieval while it learns; arguments as of `mean_marginal`.
+
+  `retrieval_utility`, weighted by p(z|x), and `best_retrieval_utility`, of the best
+  document; `null_probability`, p of the null document; `prior_entropy` of p(z|x), in nats;
+  `mask_log_prob_null`, log p(y_j|null, x) of a mask.
+  """
+  prior = tf.nn.softmax(relevance)  # [B, K]
+  utility = retrieval_utility(mask_log_probs, weights)  # [B, K - 1]
+  of_blocks = prior[:, 1:] / tf.reduce_sum(prior[:, 1:], 1, keepdims=True)
+  entropy = -tf.reduce_sum(prior * tf.math.log(prior + 1e-20), 1)
+  masks = tf.reduce_sum(weights) if masks is None else masks
+  return {
+      "retrieval_utility": tf.reduce_mean(tf.reduce_sum(of_blocks * utility, 1)),
+      "best_retrieval_utility": tf.reduce_mean(tf.reduce_max(utility, 1)),
+      "null_probability": tf.reduce_mean(prior[:, 0]),
+      "prior_entropy": tf.reduce_mean(entropy),
+      "mask_log_prob_null": tf.reduce_sum(mask_log_probs[:, 0] * weights) / masks,
+  }
 
 
 def retrieval_utility(mask_log_probs: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -1,100 +1,236 @@
-"""The whole model: retriever and knowledge-augmented encoder, built and stored."""
+"""REALM: retriever and reader as one model of p(y|x) (Guu et al. 2020, section 3).
+
+Shape letters: B batch, K candidates, R banned rows, W beam, D projection, M masks.
+"""
 
 import dataclasses
-import pathlib
+from typing import Any, Mapping, Sequence
 
 import tensorflow as tf
 import tf_keras
 
-from realm_tf import files
-from realm_tf.config import RealmConfig
+from realm_tf.corpus.passages import Passages
 from realm_tf.errors import UserError
+from realm_tf.examples.answered import AnsweredBatch, answered_batches
+from realm_tf.examples.pretraining import PretrainingBatch
 from realm_tf.files import PathLike
-from realm_tf.folders import Kind
-from realm_tf.models import limits, weights
-from realm_tf.models.bert import BertConfig
-from realm_tf.models.encoder import KnowledgeEncoder
+from realm_tf.models import losses, open_qa, pretrained, scores, texts
+from realm_tf.models.losses import MarginalLoss
+from realm_tf.models.open_qa import Beam, BeamScores
+from realm_tf.models.reader import Reader
 from realm_tf.models.retriever import Retriever, Tower
-from realm_tf.text.inputs import Packed
+from realm_tf.models.scores import READS, Index, Reads, Scores
+from realm_tf.models.task import Task
+from realm_tf.registry import LOSSES
+from realm_tf.text.inputs import pack_single
 
-_PARTS = {"retriever": "retriever.safetensors", "encoder": "encoder.safetensors"}
-MODEL = Kind("a model", "model.json", lambda manifest: manifest["sha256"])
+
+@dataclasses.dataclass(frozen=True)
+class Documents:
+  """What a `Realm` retrieves from. It is neither saved nor counted with the model."""
+  passages: Passages
+  index: Index
 
 
-class Realm(tf.Module):
-  """Retriever (f(x, z)) and encoder (p(y|z, x)) of one run."""
+@tf_keras.saving.register_keras_serializable(package="realm_tf")
+class Realm(Task):
+  """Retriever, f(x, z), and reader, p(y|z, x).
 
-  def __init__(self, config: RealmConfig, retriever_bert: BertConfig,
-               encoder_bert: BertConfig):
-    super().__init__(name="realm")
-    self.config = config
-    # It is trained by the strategy in whose scope it is made.
-    self.strategy = tf.distribute.get_strategy()
-    self.retriever = Retriever(config.retriever, retriever_bert, name="retriever")
-    self.encoder = KnowledgeEncoder(config.encoder, encoder_bert, name="encoder")
-    one = tf.zeros([1, 3], tf.int32)
-    packed = Packed(one, tf.ones([1, 3], tf.bool), one, tf.constant([2]))
-    self.retriever(packed, packed)  # makes the variables
-    self.encoder.mask_log_probs(packed, one, one, tf.ones([1, 3]))
-    self.encoder.span_logits(packed)
+  `use` gives it documents to retrieve. `fit` then learns
 
-  @classmethod
-  def from_weights(cls, config: RealmConfig, vocab_size: int) -> "Realm":
-    """Starts from the pre-trained BERTs that the config names.
+  * from a data set of masked sentences (`examples.pretraining.pretraining_batches`): the
+    marginal loss over the null document and the best others by the index;
+  * from questions and answers, `fit(x=questions, y=answers)`, an answer being a text or
+    a list of texts: the losses of ORQA (`models.open_qa`). The document tower and the index
+    stay as they are, so the towers must be two: see `Retriever.untie_towers`.
 
-    Raises:
-      UserError: weights are missing, misshapen, or made for another vocabulary.
-    """
-    tf_keras.utils.set_random_seed(config.seed)
-    berts = [limits.bert_config(config, part, vocab_size) for part in _PARTS]
-    model = cls(config, *berts)
-    model._load_towers(config.retriever.weights)
-    weights.load_encoder(config.encoder.weights, model.encoder)
-    return model
+  Retriever and reader are models of their own, which may be compiled and fitted by
+  themselves. `compute_loss` may be replaced by that of a subclass.
 
-  @classmethod
-  def from_folder(cls, config: RealmConfig, folder: PathLike) -> "Realm":
-    """Loads what `save` wrote, checking every file against its SHA-256."""
-    folder = pathlib.Path(folder)
-    manifest = files.read_json(folder / "model.json")
-    for name in _PARTS.values():
-      if files.sha256(folder / name) != manifest["sha256"][name]:
-        raise UserError(f"{folder / name}: damaged: its SHA-256 is not the one in "
-                        "model.json; run the stage again")
-    berts = [BertConfig(**manifest[part]) for part in _PARTS]
-    model = cls(config, *berts)
-    if not manifest["shared_towers"]:
-      model.retriever.part_towers()
-    for part, names in model._names().items():
-      weights.load(folder / _PARTS[part], names)
-    return model
+  Args:
+    retriever: f(x, z).
+    encoder: p(y|z, x), the paper's knowledge-augmented encoder.
+    candidates: K, the null document counted.
+    beam_size: W, blocks in the retriever's loss, where it learns from questions.
+    read_blocks: of these, those that are read.
+    max_spans: correct spans used per block.
+  """
+  measured = ("retrieval_utility", "best_retrieval_utility", "null_probability",
+              "prior_entropy", "mask_log_prob_null", "retriever_loss", "reader_loss",
+              "beam_has_answer", "read_has_answer", "exact_span")
 
-  def save(self, folder: PathLike) -> None:
-    """Writes weights (Hugging Face's names) and sizes into `folder`."""
-    folder = pathlib.Path(folder)
-    for part, names in self._names().items():
-      weights.save_names(folder / _PARTS[part], names)
-    files.write_json(folder / "model.json", {
-        "retriever": dataclasses.asdict(self.retriever.bert_config),
-        "encoder": dataclasses.asdict(self.encoder.bert.config),
-        "shared_towers": self.retriever.query_tower is self.retriever.document_tower,
-        "sha256": {name: files.sha256(folder / name) for name in _PARTS.values()}})
+  def __init__(self, retriever: Retriever, encoder: Reader, *, candidates: int = 8,
+               beam_size: int = 5000, read_blocks: int = 5, max_spans: int = 8,
+               name: str = "realm"):
+    super().__init__(retriever.bert_config, retriever.tokenizer, name=name)
+    words, others = retriever.tokenizer, encoder.tokenizer
+    if words and others and words is not others and words.hash != others.hash:
+      raise UserError("retriever and encoder have different vocabularies: both read the same "
+                      "word pieces, so take weights that were made for one vocabulary")
+    self.retriever, self.encoder = retriever, encoder
+    self.candidates, self.beam_size = candidates, beam_size
+    self.read_blocks, self.max_spans = read_blocks, max_spans
+    self.built = True
+
+  @property
+  def strategy(self) -> tf.distribute.Strategy:
+    """By which it is trained: that in whose scope it was made."""
+    return self.distribute_strategy
 
   def make_tower(self) -> Tower:
     """A second tower of the same shape, for the copy that embeds the corpus."""
-    return self.retriever.make_tower("copy", self.config.embed_precision)
+    return self.retriever.make_tower("copy", self.retriever.embed_precision)
 
-  def _names(self) -> dict[str, weights.Names]:
-    return {"retriever": weights.retriever_names(self.retriever),
-            "encoder": weights.encoder_names(self.encoder)}
+  def use(self, passages: Passages, index: Index) -> None:
+    """Gives it the documents that it retrieves from now on; neither is saved with it.
 
-  def _load_towers(self, folder: str) -> None:
-    query, document = self.retriever.query_tower, self.retriever.document_tower
-    if query is document and weights.has_two_towers(folder):
-      raise UserError(f"{folder}: a retriever of two towers; set "
-                      "config.retriever.shared_towers=False")
-    weights.load_tower(folder, document)
-    if query is not document:
-      for copy, first in zip(query.variables, document.variables, strict=True):
-        copy.assign(first)  # separate towers start as one
-      weights.load_tower(folder, query, query=True)
+    Args:
+      passages: a corpus in the graph.
+      index: of these, by the document tower. What keeps it fresh while the model learns
+        is no business of the model.
+    """
+    self._untracked.documents = Documents(passages, index)
+    self.train_function = self.test_function = None  # they hold what was used before
+
+  @property
+  def documents(self) -> Documents:
+    """What `use` gave it last; ValueError if nothing."""
+    documents = getattr(self._untracked, "documents", None)
+    if documents is None:
+      raise ValueError("it has no documents to retrieve: call use(passages, index) first")
+    return documents
+
+  # What it computes.
+
+  def call(self, inputs: Reads | Beam) -> Scores | BeamScores:
+    """What the losses are made of, of all that is read."""
+    if isinstance(inputs, Beam):
+      return open_qa.score(self.retriever, self.encoder, inputs, self._read_blocks())
+    return scores.score(self.retriever, self.encoder, inputs)
+
+  def reads(self, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor, length: int
+            ) -> Reads:
+    """What is read of masked sentences with their candidates [B, K]; see `scores.look_up`."""
+    return scores.look_up(self.retriever, self.encoder, passages, batch, rows, length)
+
+  # What `fit` does; see `Task`.
+
+  def batches(self, x: Any, y: Any, batch_size: int, shuffle: bool) -> tf.data.Dataset:
+    """Of questions and answers, or a data set of batches."""
+    if isinstance(x, tf.data.Dataset):
+      return x
+    return answered_batches(texts.as_list(x), y, self.documents.passages.corpus, batch_size,
+                            self.encoder.max_length, shuffle)
+
+  def prepare(self, batch: PretrainingBatch | AnsweredBatch) -> tuple[Reads | Beam, None]:
+    if isinstance(batch, PretrainingBatch):
+      return self._reads_of(batch), None
+    if isinstance(batch, AnsweredBatch):
+      return self._beam_of(batch), None
+    raise ValueError("expected questions and answers, or a data set of PretrainingBatch; "
+                     f"got {type(batch).__name__}")
+
+  def _reads_of(self, batch: PretrainingBatch) -> Reads:
+    """With the null document, then the best others: [B, K]."""
+    passages, index = self.documents.passages, self.documents.index
+    queries = self.retriever.embed_queries(batch.query)
+    rows = scores.candidates(index, passages, queries, batch.banned, self.candidates)
+    return self.reads(passages, batch, rows, self.encoder.max_length)
+
+  def _beam_of(self, batch: AnsweredBatch) -> Beam:
+    if self.retriever.shares_towers:
+      raise ValueError("questions train the query tower, and the document tower must stay as "
+                       "the index knows it: call retriever.untie_towers() before compile()")
+    passages, index = self.documents.passages, self.documents.index
+    ids = scores.questions_of(batch.question)
+    question = pack_single(ids, self.retriever.query_length, passages.special)
+    beam_size = min(self.beam_size, passages.num_blocks)
+    _, rows = index.search(self.retriever.embed_queries(question), beam_size)
+    holds, pairs, correct = open_qa.look_up(
+        passages, batch.places(passages.num_blocks), tf.range(tf.shape(rows)[0]), ids, rows,
+        read_blocks=self._read_blocks(), length=self.encoder.max_length,
+        width=self.encoder.max_span_width, max_spans=self.max_spans)
+    return Beam(question, index.gather(rows), holds, pairs, correct)
+
+  def _read_blocks(self) -> int:
+    return min(self.read_blocks, self.beam_size, self.documents.passages.num_blocks)
+
+  def compile(self, optimizer="rmsprop", loss: str | MarginalLoss = "joint",
+              **options) -> None:
+    """As Keras does.
+
+    Args:
+      optimizer: Keras's, or `training.optimizer.AdamW`.
+      loss: of masked sentences: "joint" or "per_mask", see `losses`, or another function
+        of f(x, z) [B, K], log p(y_j|z, x) [B, K, M] and weights [B, M] to [B].
+      **options: Keras's.
+    """
+    if isinstance(loss, str) and loss not in LOSSES:
+      raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, or a function; got "
+                       f"'{loss}'")
+    super().compile(optimizer, LOSSES[loss] if isinstance(loss, str) else loss, **options)
+
+  def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None) -> tf.Tensor:
+    """The mean loss of a batch.
+
+    Args:
+      x: `scores.Reads` of masked sentences, or `open_qa.Beam` of questions.
+      y, sample_weight: Keras's; there are none.
+      y_pred: `scores.Scores`, or `open_qa.BeamScores`.
+    """
+    del y, sample_weight
+    if isinstance(x, Beam):
+      return tf.reduce_mean(tf.add_n(open_qa.both_losses(x, y_pred)))
+    return losses.mean_marginal(self.loss, y_pred.relevance, y_pred.log_probs, x.weights)
+
+  def measure(self, x: Any, y: Any, y_pred: Any) -> dict[str, tf.Tensor]:
+    del y
+    if isinstance(x, Reads):
+      return losses.marginal_metrics(y_pred.relevance, y_pred.log_probs, x.weights)
+    of_retriever, of_reader = map(tf.reduce_mean, open_qa.both_losses(x, y_pred))
+    return {"retriever_loss": of_retriever, "reader_loss": of_reader,
+            **open_qa.metrics(x, y_pred, self._read_blocks())}
+
+  # How it is saved.
+
+  def get_config(self) -> dict[str, Any]:
+    config = super().get_config()
+    del config["tokenizer"], config["bert"]  # those of the parts
+    return config | {
+        "retriever": tf_keras.saving.serialize_keras_object(self.retriever),
+        "encoder": tf_keras.saving.serialize_keras_object(self.encoder),
+        **self.parameters()}
+
+  def parameters(self) -> dict[str, int]:
+    """The arguments of the constructor that are numbers."""
+    return {"candidates": self.candidates, "beam_size": self.beam_size,
+            "read_blocks": self.read_blocks, "max_spans": self.max_spans}
+
+  @classmethod
+  def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Realm":
+    parts = {part: tf_keras.saving.deserialize_keras_object(config[part], custom_objects)
+             for part in ("retriever", "encoder")}
+    return cls(**config | parts)
+
+  def save_spec(self, dynamic_batch: bool = True) -> tuple[list, dict]:
+    """What Keras traces `call` with, so that a model is saved that was never called."""
+    del dynamic_batch
+    return [READS], {}
+
+  def save_pretrained(self, folder: PathLike) -> None:
+    """Writes weights (Hugging Face's names) and sizes into `folder`."""
+    pretrained.save(folder, self.retriever, self.encoder, self.parameters())
+
+  @classmethod
+  def from_pretrained(cls, folder: PathLike, retriever: Mapping[str, Any] | None = None,
+                      encoder: Mapping[str, Any] | None = None, **arguments: Any) -> "Realm":
+    """Both models with the weights of a folder; see `models.pretrained`.
+
+    Args:
+      folder: of `save_pretrained`, of an open-QA model, or of a BERT for both.
+      retriever, encoder: arguments of theirs, besides those that the folder gives.
+      **arguments: of this one.
+    """
+    parts: Sequence[Any] = (Retriever.from_pretrained(folder, **retriever or {}),
+                            Reader.from_pretrained(folder, **encoder or {}))
+    return cls(*parts, **pretrained.parameters(folder) | arguments)

@@ -4,12 +4,22 @@ f(x, z) = Embed_input(x) . Embed_doc(z); each tower is a BERT, pooled, projected
 to D dimensions and normalised. Shape letters: B batch, T tokens, D projection.
 """
 
+from typing import Any, Callable, Mapping
+
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from realm_tf.config import RetrieverConfig
-from realm_tf.models.bert import Bert, BertConfig, Norm
-from realm_tf.text.inputs import Packed, joined
+from realm_tf.examples.ict import ICTBatch
+from realm_tf.files import PathLike
+from realm_tf.models import losses, pretrained, texts
+from realm_tf.models.bert import Bert, BertConfig, Norm, dense, make_bert
+from realm_tf.models.task import Task
+from realm_tf.models.texts import Texts
+from realm_tf.text.inputs import Packed, joined, pack_pair, pack_single, packed_spec
+from realm_tf.text.tokenizer import Tokenizer
+
+POOLINGS = ("pooler", "cls", "mean")
 
 
 class Tower(tf_keras.layers.Layer):
@@ -20,22 +30,26 @@ class Tower(tf_keras.layers.Layer):
   with the mean over tokens (`pooling="mean"`).
   """
 
-  def __init__(self, bert: BertConfig, pooling: str, projection_size: int,
-               precision: str = "float32", recompute: bool = False, **kwargs):
+  def __init__(self, bert: Bert, pooling: str, projection_size: int, **kwargs):
     super().__init__(**kwargs)
+    if pooling not in POOLINGS:
+      raise ValueError(f"pooling: expected one of {', '.join(POOLINGS)}, got '{pooling}'")
+    hidden = bert.config.hidden_size
     self.pooling = pooling
-    self.bert = Bert(bert, precision, recompute, name="bert")
-    self.pooler = (tf_keras.layers.Dense(bert.hidden_size, "tanh", name="pooler")
-                   if pooling == "pooler" else None)
-    # An orthogonal projection keeps what the pre-trained vectors know of distance.
-    self.projection = tf_keras.layers.Dense(
-        projection_size, kernel_initializer="orthogonal", name="projection")
-    self.norm = Norm(bert.layer_norm_eps, projection_size, name="projection_norm")
+    self.bert = bert
+    with tf.name_scope(self.name):
+      self.pooler = (dense(hidden, hidden, "pooler", activation="tanh")
+                     if pooling == "pooler" else None)
+      # An orthogonal projection keeps what the pre-trained vectors know of distance.
+      self.projection = dense(hidden, projection_size, "projection",
+                              kernel_initializer="orthogonal")
+      self.norm = Norm(bert.config.layer_norm_eps, projection_size, name="projection_norm")
+    self.built = True
 
   def call(self, packed: Packed) -> tf.Tensor:
-    hidden = self.bert(packed.ids, packed.mask, packed.segments)  # [B, T, H]
+    hidden = self.bert(packed.ids, packed.padding_mask, packed.segments)  # [B, T, H]
     if self.pooling == "mean":
-      weights = tf.cast(packed.mask, hidden.dtype)[:, :, None]
+      weights = tf.cast(packed.padding_mask, hidden.dtype)[:, :, None]
       pooled = tf.reduce_sum(hidden * weights, 1) / tf.reduce_sum(weights, 1)
     else:
       pooled = hidden[:, 0]
@@ -44,56 +58,200 @@ class Tower(tf_keras.layers.Layer):
     return self.norm(self.projection(pooled))
 
 
-class Retriever(tf_keras.layers.Layer):
-  """Query and document towers; one and the same where `shared_towers`."""
+@tf_keras.saving.register_keras_serializable(package="realm_tf")
+class Retriever(Task):
+  """Query and document towers; one and the same where `shared_towers`.
 
-  def __init__(self, config: RetrieverConfig, bert: BertConfig, **kwargs):
-    super().__init__(**kwargs)
-    self.config = config
-    self.bert_config = bert
-    self.query_tower = self.make_tower("query_tower")
-    self.document_tower = (self.query_tower if config.shared_towers
-                           else self.make_tower("document_tower"))
+  `fit` learns that each query finds its own document among those of the batch (of its
+  replica): the Inverse Cloze Task, or any pairs of texts. It takes a data set of
+  `ICTBatch` (see `examples.ict.ict_batches`), or `fit(x=queries, y=documents)`, lists of
+  texts, where `documents` may be `(titles, texts)`.
+
+  Args:
+    bert: sizes of each tower's BERT, a `BertConfig` or its fields by name; or a `Bert`,
+      which becomes that of the query tower.
+    pooling: "pooler", "cls" or "mean"; see `Tower`.
+    projection_size: D.
+    shared_towers: whether queries and documents are embedded by the same weights.
+    document_bert: a `Bert` for the document tower, where it is not shared.
+    query_length, document_length: word pieces, special ones counted; longer texts are cut.
+      By default 64 and 288, as published, or as many as the BERT has positions.
+    precision, recompute: see `Bert`; of those that are made here.
+    embed_precision: of the copy that embeds the corpus; by default `precision`.
+    tokenizer: reads texts; see `Task`.
+  """
+  measured = ("in_batch_accuracy",)
+
+  def __init__(self, bert: BertConfig | Mapping[str, Any] | Bert, *, pooling: str = "pooler",
+               projection_size: int = 128, shared_towers: bool = True,
+               document_bert: Bert | None = None, query_length: int | None = None,
+               document_length: int | None = None, precision: str = "float32",
+               embed_precision: str = "", recompute: bool = False,
+               tokenizer: Tokenizer | None = None, name: str = "retriever"):
+    query_tower, document_tower = ("tower",) * 2 if shared_towers else (
+        "query_tower", "document_tower")
+    bert = make_bert(bert, precision, recompute, query_tower)
+    super().__init__(bert.config, tokenizer, name=name)
+    self.pooling, self.projection_size = pooling, projection_size
+    self.query_length = bert.length(query_length, 64, "query_length")
+    self.document_length = bert.length(document_length, 288, "document_length")
+    self.precision, self.recompute = bert.precision, bert.recompute
+    self.embed_precision = embed_precision
+    self.query_tower = Tower(bert, pooling, projection_size, name=query_tower)
+    self.document_tower = self.query_tower if shared_towers else (
+        Tower(document_bert, pooling, projection_size, name=document_tower)
+        if document_bert else self.make_tower(document_tower))
+    self.built = True
 
   def make_tower(self, name: str, precision: str = "") -> Tower:
     """Another tower of the same shape, with weights of its own; by default as precise."""
-    return Tower(self.bert_config, self.config.pooling, self.config.projection_size,
-                 precision or self.config.precision, self.config.recompute, name=name)
+    bert = make_bert(self.bert_config, precision or self.precision, self.recompute, name)
+    return Tower(bert, self.pooling, self.projection_size, name=name)
+
+  @property
+  def shares_towers(self) -> bool:
+    return self.query_tower is self.document_tower
 
   @property
   def towers(self) -> list[Tower]:
     """The query tower, and the document tower where that is another."""
-    query, document = self.query_tower, self.document_tower
-    return [query] if query is document else [query, document]
+    return [self.query_tower] if self.shares_towers else [self.query_tower,
+                                                          self.document_tower]
 
-  def embed_queries(self, packed: Packed) -> tf.Tensor:
-    """[B, T] -> [B, D] float32."""
-    return self.query_tower(packed)
+  def untie_towers(self) -> None:
+    """Gives a shared retriever a query tower of its own, with the same weights.
 
-  def embed_documents(self, packed: Packed) -> tf.Tensor:
-    """[B, T] -> [B, D] float32."""
-    return self.document_tower(packed)
+    Fine-tuning trains Embed_input and keeps Embed_doc as the index knows it. To be called
+    before `compile`, since it makes variables.
+    """
+    if not self.shares_towers:
+      return
+    self.query_tower = self.make_tower("query_tower")
+    for copy, live in zip(self.query_tower.variables, self.document_tower.variables,
+                          strict=True):
+      copy.assign(live)
 
-  def call(self, queries: Packed, documents: Packed) -> tuple[tf.Tensor, tf.Tensor]:
-    """Both at once: [B, T] and [B', T'] -> [B, D] and [B', D] float32."""
-    tower = self.query_tower
-    if tower is not self.document_tower or not tower.bert.packs:
-      return self.embed_queries(queries), self.embed_documents(documents)
+  # What it computes.
+
+  def call(self, inputs: tuple[Packed, Packed]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Queries and documents at once: [B, T] and [B', T'] -> [B, D] and [B', D] float32."""
+    queries, documents = inputs
+    if not self.shares_towers or not self.query_tower.bert.packs:
+      return self.query_tower(queries), self.document_tower(documents)
     # One pass instead of two: rows are packed, so padding costs nothing.
-    vectors = tower(joined(queries, documents))
+    vectors = self.query_tower(joined(queries, documents))
     count = tf.shape(queries.ids)[0]
     return vectors[:count], vectors[count:]
 
-  def part_towers(self) -> None:
-    """Gives a shared retriever a query tower of its own, with the same weights.
+  def embed_queries(self, queries: Packed | Texts, batch_tokens: int = texts.BATCH_TOKENS
+                    ) -> tf.Tensor:
+    """Packed rows [B, T] or B texts -> [B, D] float32.
 
-    Fine-tuning trains Embed_input and keeps Embed_doc as the index knows it.
+    Texts are embedded in batches of about `batch_tokens` word pieces, like lengths
+    together; in a graph, all at once.
     """
-    if self.query_tower is not self.document_tower:
-      return
-    shared = self.document_tower
-    self.query_tower = self.make_tower("query_tower")
-    zeros = tf.zeros([1, 2], tf.int32)
-    self.query_tower(Packed(zeros, zeros == 0, zeros, tf.constant([2])))
-    for copy, live in zip(self.query_tower.variables, shared.variables, strict=True):
-      copy.assign(live)
+    if isinstance(queries, Packed):
+      return self.query_tower(queries)
+    if tf.is_symbolic_tensor(queries):
+      return self.query_tower(self.pack_queries(queries))
+    return self._embed(self.query_tower, [texts.as_list(queries)], self._pack_query,
+                       self.query_length, batch_tokens)
+
+  def embed_documents(self, documents: Packed | Texts | tuple[Texts, Texts],
+                      batch_tokens: int = texts.BATCH_TOKENS) -> tf.Tensor:
+    """As `embed_queries`; texts may come with titles: `(titles, texts)`."""
+    if isinstance(documents, Packed):
+      return self.document_tower(documents)
+    titles, bodies = texts.columns_of(documents)
+    if tf.is_symbolic_tensor(bodies):
+      return self.document_tower(self.pack_documents((titles, bodies)))
+    return self._embed(self.document_tower, [texts.as_list(titles), texts.as_list(bodies)],
+                       self._pack_document, self.document_length, batch_tokens)
+
+  def _embed(self, tower: Tower, columns: list[list], pack: Callable[..., Packed],
+             longest: int, batch_tokens: int) -> tf.Tensor:
+    vectors = np.empty([len(columns[0]), self.projection_size], np.float32)
+    embed = self._graph(tower)
+    for places, ids in texts.token_batches(self._need_tokenizer(), columns, longest,
+                                           batch_tokens):
+      vectors[places] = embed(pack(*ids)).numpy()
+    return tf.constant(vectors)
+
+  # Texts to packed rows.
+
+  def pack_queries(self, queries: tf.Tensor) -> Packed:
+    """[B] string -> [B, T], in the graph or outside."""
+    return self._pack_query(self._need_tokenizer().tokenize(queries))
+
+  def pack_documents(self, documents: Any) -> Packed:
+    """[B] string, or titles and texts -> [B, T]."""
+    tokenize = self._need_tokenizer().tokenize
+    return self._pack_document(*map(tokenize, texts.columns_of(documents)))
+
+  def _pack_query(self, ids: tf.RaggedTensor) -> Packed:
+    return pack_single(ids, self.query_length, self._need_tokenizer())
+
+  def _pack_document(self, titles: tf.RaggedTensor, bodies: tf.RaggedTensor) -> Packed:
+    return pack_pair(titles, bodies, self.document_length, self._need_tokenizer())
+
+  def pack_pairs(self, queries: tf.Tensor, documents: Any) -> ICTBatch:
+    """[B] string and as many documents -> what a step learns from; equal texts are one."""
+    titles, bodies = texts.columns_of(documents)
+    named = tf.strings.join([titles, bodies], "\n")
+    names = tf.strings.to_hash_bucket_fast(named, tf.int32.max)
+    return ICTBatch(self.pack_queries(queries), self.pack_documents((titles, bodies)),
+                    tf.cast(names, tf.int32))
+
+  # What `fit` does; see `Task`.
+
+  def batches(self, x: Any, y: Any, batch_size: int, shuffle: bool) -> tf.data.Dataset:
+    """Of queries and documents, or of a data set of `ICTBatch` or of pairs of texts."""
+    if isinstance(x, tf.data.Dataset):
+      if isinstance(x.element_spec, ICTBatch):
+        return x
+      pairs = x
+    else:
+      queries, columns = texts.as_list(x), tuple(map(texts.as_list, texts.columns_of(y)))
+      pairs = tf.data.Dataset.from_tensor_slices((queries, columns))
+      pairs = (pairs.shuffle(len(queries)) if shuffle else pairs).batch(batch_size)
+    return pairs.map(self.pack_pairs, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+  def prepare(self, batch: ICTBatch) -> tuple[tuple[Packed, Packed], tf.Tensor]:
+    return (batch.queries, batch.documents), batch.rows
+
+  def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None) -> tf.Tensor:
+    """-log p of each query's own document, on average.
+
+    Args:
+      x: queries and documents, packed.
+      y: [B] int32, which document each is.
+      y_pred: vectors of queries and documents, [B, D] both.
+      sample_weight: Keras's; there are none.
+    """
+    del x, sample_weight
+    queries, documents = y_pred
+    return losses.in_batch_softmax(queries, documents, y)
+
+  def measure(self, x: Any, y: Any, y_pred: Any) -> dict[str, tf.Tensor]:
+    del x, y
+    return {"in_batch_accuracy": losses.in_batch_accuracy(*y_pred)}
+
+  # How it is saved.
+
+  def get_config(self) -> dict[str, Any]:
+    return super().get_config() | {
+        "pooling": self.pooling, "projection_size": self.projection_size,
+        "shared_towers": self.shares_towers,
+        "query_length": self.query_length, "document_length": self.document_length,
+        "precision": self.precision, "embed_precision": self.embed_precision,
+        "recompute": self.recompute}
+
+  def save_spec(self, dynamic_batch: bool = True) -> tuple[list, dict]:
+    """What Keras traces `call` with, so that a model is saved that was never called."""
+    del dynamic_batch
+    return [(packed_spec("query_"), packed_spec("document_"))], {}
+
+  @classmethod
+  def from_pretrained(cls, folder: PathLike, **arguments: Any) -> "Retriever":
+    """A retriever with the weights of a folder; see `models.pretrained`."""
+    return pretrained.retriever(cls, folder, **arguments)

@@ -5,7 +5,7 @@ be read there. Only safetensors is read: no pickle.
 """
 
 import pathlib
-from typing import Iterable, Sequence
+from typing import TYPE_CHECKING, Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -15,9 +15,12 @@ from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models.bert import Bert, Norm
-from realm_tf.models.encoder import KnowledgeEncoder, MaskedLanguageModel, SpanHead
-from realm_tf.models.retriever import Retriever, Tower
+from realm_tf.models.heads import MaskedLanguageModel, SpanHead
 from realm_tf.models.tensors import Tensors, read_safetensors
+
+if TYPE_CHECKING:  # they load their own weights by this module
+  from realm_tf.models.reader import Reader
+  from realm_tf.models.retriever import Retriever, Tower
 
 # name in the file -> (variable, whether the file holds its transpose)
 Names = dict[str, tuple[tf.Variable, bool]]
@@ -32,7 +35,7 @@ def _norm(layer: Norm, prefix: str) -> Names:
 
 
 def bert_names(bert: Bert, prefix: str = "") -> Names:
-  """The variables of a BERT; it must have been called once."""
+  """The variables of a BERT."""
   names: Names = {
       f"{prefix}embeddings.{name}.weight": (getattr(bert, name), False)
       for name in ("word_embeddings", "position_embeddings", "token_type_embeddings")}
@@ -61,28 +64,28 @@ def span_names(head: SpanHead, prefix: str = "qa_outputs.") -> Names:
           | _dense(head.score, f"{prefix}dense_output"))
 
 
-def tower_names(tower: Tower, prefix: str = "") -> Names:
+def tower_names(tower: "Tower", prefix: str = "") -> Names:
   return (_encoder_names(tower, f"{prefix}realm.")
           | _dense(tower.projection, f"{prefix}cls.dense")
           | _norm(tower.norm, f"{prefix}cls.LayerNorm"))
 
 
-def _encoder_names(tower: Tower, prefix: str) -> Names:
+def _encoder_names(tower: "Tower", prefix: str) -> Names:
   names = bert_names(tower.bert, prefix)
   if tower.pooler:
     names |= _dense(tower.pooler, f"{prefix}pooler.dense")
   return names
 
 
-def retriever_names(retriever: Retriever) -> Names:
+def retriever_names(retriever: "Retriever") -> Names:
   """As in Hugging Face's scorer: `embedder.*` and, if separate, `query_embedder.*`."""
   names = tower_names(retriever.document_tower, "embedder.")
-  if retriever.query_tower is not retriever.document_tower:
+  if not retriever.shares_towers:
     names |= tower_names(retriever.query_tower, "query_embedder.")
   return names
 
 
-def encoder_names(encoder: KnowledgeEncoder) -> Names:
+def encoder_names(encoder: "Reader") -> Names:
   return (bert_names(encoder.bert, "realm.") | masked_lm_names(encoder.masked_lm)
           | span_names(encoder.span_head))
 
@@ -149,7 +152,7 @@ def load_bert(folder: PathLike, bert: Bert) -> None:
   load(path, _prefixed(prefix, bert_names(bert)))
 
 
-def load_tower(folder: PathLike, tower: Tower, query: bool = False) -> None:
+def load_tower(folder: PathLike, tower: "Tower", query: bool = False) -> None:
   """Loads a tower from a folder of published weights.
 
   From a REALM embedder, scorer or open-QA model all of it comes (from a scorer with
@@ -170,13 +173,30 @@ def load_tower(folder: PathLike, tower: Tower, query: bool = False) -> None:
                     f"config.retriever.pooling=pooler instead of {tower.pooling}")
 
 
+def load_towers(folder: PathLike, retriever: "Retriever") -> None:
+  """Loads both towers of a retriever; separate ones start as one where there is one.
+
+  Raises:
+    UserError: as `load`; or there are two, and the retriever has one.
+  """
+  query, document = retriever.query_tower, retriever.document_tower
+  if query is document and has_two_towers(folder):
+    raise UserError(f"{folder}: a retriever of two towers; set shared_towers=False "
+                    "(config.retriever.shared_towers)")
+  load_tower(folder, document)
+  if query is not document:
+    for copy, first in zip(query.variables, document.variables, strict=True):
+      copy.assign(first)
+    load_tower(folder, query, query=True)
+
+
 def has_two_towers(folder: PathLike) -> bool:
   """Whether a folder is a REALM scorer with a query tower of its own."""
   path = pathlib.Path(folder) / "model.safetensors"
   return "query_embedder.cls.dense.weight" in read_safetensors(path)
 
 
-def load_encoder(folder: PathLike, encoder: KnowledgeEncoder) -> None:
+def load_encoder(folder: PathLike, encoder: "Reader") -> None:
   """Loads the BERT of a folder, and those heads that come with it."""
   path = pathlib.Path(folder) / "model.safetensors"
   tensors = read_safetensors(path)

@@ -1,5 +1,6 @@
 """`realm diagnose`: how good the gradient of a truncated and stale retrieval is."""
 
+import functools
 import pathlib
 from typing import Any
 
@@ -10,6 +11,7 @@ from realm_tf import files
 from realm_tf.diagnosis.by_step import choose_by, make_diagnosis
 from realm_tf.errors import UserError
 from realm_tf.index.interface import RowIndex
+from realm_tf.models.losses import mean_marginal
 from realm_tf.models.realm import Realm
 from realm_tf.registry import LOSSES
 from realm_tf.report import page
@@ -27,14 +29,15 @@ def diagnose(run: Run, stage: str, sentences: int | None, blocks: int | None
     sentences, blocks: as in `config.DiagnosisConfig`, or its values where None.
   """
   if stage == "finetune":
-    raise UserError("--stage=finetune: it has no masked words, and its towers have parted; "
+    raise UserError("--stage=finetune: it has no masked words, and its towers are untied; "
                     "diagnose ict or pretrain")
   settings, model = run.config.diagnosis, run.model(stage)
   sentences = settings.sentences if sentences is None else sentences
   sample = held_out_sentences(run.config, run.corpus, run.banned, sentences)
   diagnosis = make_diagnosis(
-      run.config, run.passages, model, sample, LOSSES[run.config.pretrain.loss],
-      sentences, settings.blocks if blocks is None else blocks)
+      run.config, run.passages, model, sample,
+      functools.partial(mean_marginal, LOSSES[run.config.pretrain.loss]), sentences,
+       settings.blocks if blocks is None else blocks)
   found = diagnosis.measure(
       {name: choose_by(run.config, model, index, run.passages)
        for name, index in _stale_indexes(run, stage, model).items()}, settings.candidates)

@@ -46,8 +46,10 @@ from realm_tf.index.store import StoredIndex
 from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.index.writer import remove_all_but, write_lock
 from realm_tf.models import limits
-from realm_tf.models.realm import MODEL, Realm
+from realm_tf.models.pretrained import MODEL
+from realm_tf.models.realm import Realm
 from realm_tf.progress import progress
+from realm_tf.run.model import initial_model, saved_model
 from realm_tf.text import tokenizer_files
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.checkpoints import restore_best
@@ -153,7 +155,7 @@ class Run:
     if not is_chief(self.strategy):
       return
     with folders.new_folder(self.path / stage / "model", MODEL) as new:
-      model.save(new)
+      model.save_pretrained(new)
     files.write_json(self.path / stage / "done.json", {
         "minutes": (time.monotonic() - started) / 60, **facts})
 
@@ -177,10 +179,10 @@ class Run:
         limits.check_weights(self.config, self.corpus.tokenizer.vocab_size)
         for part in (self.config.retriever, self.config.encoder):
           tokenizer_files.check_tokenizer(part.weights, self.corpus.tokenizer)
-        return Realm.from_weights(self.config, self.corpus.tokenizer.vocab_size)
+        return initial_model(self.config, self.corpus.tokenizer)
       if not self.is_done(stage):
         raise UserError(f"{self.path / stage}: this stage is not done; run `realm {stage}`")
-      model = Realm.from_folder(self.config, self.path / stage / "model")
+      model = saved_model(self.config, self.path / stage / "model", self.corpus.tokenizer)
     if self.checkpoint == "best":
       parts = {"retriever": model.retriever} if stage == "ict" else {"model": model}
       restore_best(self.path / stage / "checkpoints", **parts)

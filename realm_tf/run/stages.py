@@ -26,7 +26,7 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.index.scann import ScannIndex
 from realm_tf.models import limits
-from realm_tf.models.realm import MODEL
+from realm_tf.models.pretrained import MODEL
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.text import tokenizer_files
 from realm_tf.text.salient import tagger

@@ -30,7 +30,8 @@ class _Served(tf.Module):
 
   def __init__(self, answerer: QuestionAnswerer):
     super().__init__(name="realm_export")
-    self._answerer = answerer
+    # Not the models themselves: Keras would trace each of their layers, which nobody calls.
+    self._variables = list(answerer.variables)
     questions = tf.TensorSpec([None], tf.string, "questions")
 
     @tf.function(input_signature=[questions])

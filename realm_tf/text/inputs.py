@@ -27,9 +27,17 @@ class SpecialIds(typing.Protocol):
 class Packed(typing.NamedTuple):
   """`[CLS] first [SEP] second [SEP]`, or `[CLS] x [SEP]`, padded."""
   ids: tf.Tensor           # [B, T] int32
-  mask: tf.Tensor          # [B, T] bool: not padding
+  padding_mask: tf.Tensor  # [B, T] bool: False on padding
   segments: tf.Tensor      # [B, T] int32: 1 on `second [SEP]`, else 0
   second_start: tf.Tensor  # [B] int32: position of the first token of `second`
+
+
+def packed_spec(prefix: str = "") -> Packed:
+  """Of any B and T; the names of the fields follow the prefix."""
+  return Packed(tf.TensorSpec([None, None], tf.int32, f"{prefix}ids"),
+                tf.TensorSpec([None, None], tf.bool, f"{prefix}padding_mask"),
+                tf.TensorSpec([None, None], tf.int32, f"{prefix}segments"),
+                tf.TensorSpec([None], tf.int32, f"{prefix}second_start"))
 
 
 def joined(one: Packed, other: Packed) -> Packed:
@@ -39,9 +47,10 @@ def joined(one: Packed, other: Packed) -> Packed:
   def to_longest(field: tf.Tensor) -> tf.Tensor:
     return tf.pad(field, [[0, 0], [0, longest - tf.shape(field)[1]]])
 
-  ids, mask, segments = (tf.concat([to_longest(a), to_longest(b)], 0)
-                         for a, b in zip(one[:3], other[:3]))
-  return Packed(ids, mask, segments, tf.concat([one.second_start, other.second_start], 0))
+  ids, padding_mask, segments = (tf.concat([to_longest(a), to_longest(b)], 0)
+                                 for a, b in zip(one[:3], other[:3]))
+  return Packed(ids, padding_mask, segments,
+                tf.concat([one.second_start, other.second_start], 0))
 
 
 def _positions(lengths: tf.Tensor, max_length: int, multiple: int) -> tf.Tensor:
@@ -135,6 +144,6 @@ def pack_pair(
   packed = tf.where((positions == start - 1) | (positions == end),
                     special.sep_id, packed)
   packed = tf.where(positions > end, special.pad_id, packed)
-  mask = positions <= end
-  segments = tf.cast((positions >= start) & mask, tf.int32)
-  return Packed(packed, mask, segments, kept_first + 2)
+  padding_mask = positions <= end
+  segments = tf.cast((positions >= start) & padding_mask, tf.int32)
+  return Packed(packed, padding_mask, segments, kept_first + 2)

@@ -1,15 +1,11 @@
 """Fine-tuning for open-domain QA (ORQA, section 6), document tower and index frozen.
 
-    L = L_retriever + L_reader
-
-L_retriever ("early update") is the marginal loss over a wide beam of blocks, of
-which those are correct that hold an answer; L_reader that over all spans of the
-read blocks, reader logit + retriever logit, in one softmax. Shape letters: B batch,
-W beam, R read blocks, T tokens, S spans.
+The losses are those of `models.open_qa`. Shape letters: B batch, W beam, R read blocks, T
+tokens, S spans.
 """
 
 import pathlib
-from typing import Any, Callable, NamedTuple, Sequence
+from typing import Any, Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -23,50 +19,15 @@ from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
 from realm_tf.examples import order
-from realm_tf.examples.qa import AnswerPlaces, GoldSpans, QABatch, learnable, qa_batches
+from realm_tf.examples.qa import AnswerPlaces, QABatch, learnable, qa_batches
 from realm_tf.index.interface import RowIndex
-from realm_tf.models import losses
+from realm_tf.models import open_qa
+from realm_tf.models.open_qa import Beam
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
-from realm_tf.training.reads import by_candidate, flat
-
-
-class Beam(NamedTuple):
-  """What a step learns from."""
-  question: Packed  # [B, T], for the query tower
-  vectors: tf.Tensor  # [B, W, D]: the blocks of the beam, as the index has them
-  holds: tf.Tensor  # [B, W] bool: whether an answer stands in the block
-  pairs: Packed  # [B * R, T], for the encoder
-  correct: tf.Tensor  # [B, R * S] bool: of all spans of the pairs
-
-
-def correct_spans(gold: GoldSpans, second_start: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-  """Marks the gold spans among all spans.
-
-  Args:
-    gold: [B, R, G] pieces of the bodies.
-    second_start: [B * R] where the body begins in the packed row.
-    shape: of the span logits, [B * R, T, width].
-
-  Returns:
-    [B * R, T, width] bool. A gold span that was cut off, or is wider than `width`,
-    is left out.
-  """
-  rows, length, width = tf.unstack(shape)
-  starts = tf.reshape(gold.starts, [rows, -1])
-  spread = tf.reshape(gold.ends, [rows, -1]) - starts
-  starts_at = starts + second_start[:, None]
-  usable = (starts >= 0) & (starts_at < length) & (spread < width)
-  row = tf.broadcast_to(tf.range(rows)[:, None], tf.shape(starts))
-  places = tf.boolean_mask(tf.stack([row, starts_at, spread], -1), usable)
-  marks = tf.scatter_nd(places, tf.ones([tf.shape(places)[0]], tf.int32), shape)
-  return marks > 0
-
-
-def _share(flags: tf.Tensor) -> tf.Tensor:
-  return tf.reduce_mean(tf.cast(flags, tf.float32))
+from realm_tf.training.padded import by_candidate, flat
 
 
 def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
@@ -76,7 +37,7 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   """Trains query tower and encoder in place; `index` holds the document tower's work.
 
   `regex` says of each question whether its answers are patterns, as in CuratedTREC.
-  Towers that were shared part here: the document tower stays as the index knows it. How
+  Towers that were shared are untied: the document tower stays as the index knows it. How
   many questions the reader can learn from is logged.
 
   Raises:
@@ -87,8 +48,8 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   occurrences = find_occurrences(answers, corpus, corpus.tokenizer, regex)
   _count_learnable(config, corpus, questions, occurrences)
   with strategy.scope():
-    model.retriever.part_towers()
-  places = AnswerPlaces(occurrences, corpus.num_blocks)
+    model.retriever.untie_towers()
+  places = AnswerPlaces.of(occurrences, corpus.num_blocks)
   usable = np.flatnonzero(np.diff(occurrences.splits))
   with strategy.scope():
     optimizer = make_optimizer(finetune, [
@@ -153,13 +114,11 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
   share = finetune.batch_size // model.strategy.num_replicas_in_sync
 
   def look_up(batch: QABatch, question: Packed, rows: tf.Tensor, vectors: tf.Tensor) -> Beam:
-    top = rows[:, :read_blocks]
-    pairs = passages.after(batch.question, top, finetune.reader_length, multiple)
-    gold = places.spans(batch.number, top, finetune.max_spans)
-    spans = tf.concat([tf.shape(pairs.ids), [config.encoder.max_span_width]], 0)
-    correct = tf.reshape(correct_spans(gold, pairs.second_start, spans),
-                         [tf.shape(rows)[0], -1])
-    return Beam(question, vectors, places.stand_in(batch.number, rows), pairs, correct)
+    holds, pairs, correct = open_qa.look_up(
+        passages, places, batch.number, batch.question, rows, read_blocks=read_blocks,
+        length=finetune.reader_length, width=config.encoder.max_span_width,
+        max_spans=finetune.max_spans, multiple=multiple)
+    return Beam(question, vectors, holds, pairs, correct)
 
   def of_part(given: Any):
     beam = (given._replace(pairs=flat(given.pairs)) if fixed_lengths
@@ -196,19 +155,10 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
 def _loss(model: Realm, beam: Beam, read_blocks: int
           ) -> tuple[tf.Tensor, shares.Metrics]:
   """L_retriever + L_reader, and what to log."""
-  queries = model.retriever.embed_queries(beam.question)  # [B, D]
-  scores = tf.einsum("bd,bwd->bw", queries, beam.vectors)
-  retriever_loss = losses.marginal_loss(scores, beam.holds)  # [B]
-  size = tf.shape(scores)[0]
-  logits = tf.reshape(model.encoder.span_logits(beam.pairs), [size, read_blocks, -1])
-  logits += scores[:, :read_blocks, None]  # [B, R, S]
-  logits = tf.reshape(logits, [size, -1])
-  reader_loss = losses.marginal_loss(logits, beam.correct)  # [B]
-  loss = tf.reduce_mean(retriever_loss + reader_loss)
-  best = tf.argmax(logits, 1)
+  scores = open_qa.score(model.retriever, model.encoder, beam, read_blocks)
+  of_retriever, of_reader = open_qa.both_losses(beam, scores)
+  loss = tf.reduce_mean(of_retriever + of_reader)
   return loss, {
-      "loss": loss, "retriever_loss": tf.reduce_mean(retriever_loss),
-      "reader_loss": tf.reduce_mean(reader_loss),
-      "beam_has_answer": _share(tf.reduce_any(beam.holds, 1)),
-      "read_has_answer": _share(tf.reduce_any(beam.holds[:, :read_blocks], 1)),
-      "exact_span": _share(tf.gather(beam.correct, best, batch_dims=1))}
+      "loss": loss, "retriever_loss": tf.reduce_mean(of_retriever),
+      "reader_loss": tf.reduce_mean(of_reader),
+      **open_qa.metrics(beam, scores, read_blocks)}

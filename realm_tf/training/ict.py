@@ -4,13 +4,13 @@ import pathlib
 from typing import Sequence
 
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.examples.ict import ICTBatch
+from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.registry import WARM_STARTS
 from realm_tf.training.loop import Loop
@@ -35,24 +35,20 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
       document_length=config.retriever.document_length, seed=config.seed,
       first_step=loop.first_step, last_step=ict.steps,
       fixed_lengths=config.fixed_lengths or is_tpu(strategy))
-  task = tfrs.tasks.Retrieval(remove_accidental_hits=True)
 
   share = ict.batch_size // strategy.num_replicas_in_sync
   part = share // ict.accumulate
 
   def embed(batch: ICTBatch) -> tuple[tf.Tensor, tf.Tensor]:
-    return retriever(batch.queries, batch.documents)  # [B, D] both
+    return retriever((batch.queries, batch.documents))  # [B, D] both
 
   def loss_of(vectors: Sequence[tf.Tensor], rows: tf.Tensor
               ) -> tuple[tf.Tensor, shares.Metrics]:
     queries, documents = vectors
     documents, rows = shares.own_first(documents), shares.own_first(rows)
-    # A block that stands twice in the batch is not its own negative.
-    loss = task(queries, documents, candidate_ids=rows, compute_metrics=False) / share
-    right = (tf.argmax(tf.matmul(queries, documents, transpose_b=True), 1, tf.int32)
-             == tf.range(share))
+    loss = losses.in_batch_softmax(queries, documents, rows)
     return loss, {"loss": loss,
-                  "in_batch_accuracy": tf.reduce_mean(tf.cast(right, tf.float32))}
+                  "in_batch_accuracy": losses.in_batch_accuracy(queries, documents)}
 
   def whole_gradients(batch: ICTBatch):
     with tf.GradientTape() as tape:

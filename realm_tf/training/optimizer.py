@@ -1,6 +1,6 @@
 """AdamW as BERT is trained with it (Devlin et al. 2019, appendix A.2)."""
 
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence, TypeAlias
 
 import tensorflow as tf
 import tf_keras
@@ -12,10 +12,12 @@ from realm_tf.models.bert import Bert
 from realm_tf.native import ops
 
 Gradients = Mapping[str, Sequence[tf.Tensor | tf.IndexedSlices | None]]
+LearningRateSchedule: TypeAlias = tf_keras.optimizers.schedules.LearningRateSchedule
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-6
 
 
-class WarmupLinearDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
+@tf_keras.saving.register_keras_serializable(package="realm_tf")
+class WarmupLinearDecay(LearningRateSchedule):
   """Rises linearly to the peak over the warm-up, then falls linearly to 0."""
 
   def __init__(self, peak: float, warmup_steps: int, steps: int):
@@ -32,6 +34,7 @@ class WarmupLinearDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
     return {"peak": self._peak, "warmup_steps": self._warmup, "steps": self._steps}
 
 
+@tf_keras.saving.register_keras_serializable(package="realm_tf")
 class AdamW(tf_keras.optimizers.legacy.Adam):
   """Adam with decoupled weight decay (Loshchilov & Hutter 2019), on Keras's Adam.
 
@@ -40,13 +43,21 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
   It is the legacy one because that is a single fused kernel per variable; the newer
   ones are a dozen passes over memory, more than the rest of a small model's step. On CPUs
   it is our own kernel, which clips and decays in the same pass.
-  Norms and biases do not decay. `layer_rates` are variables with the share of the
-  learning rate that is theirs; all others have the whole of it.
+  Norms and biases do not decay. A model may be compiled with it.
+
+  Args:
+    learning_rate: a number, or a schedule such as `WarmupLinearDecay`.
+    weight_decay: share of a weight by which it shrinks, times the learning rate.
+    clip_norm: of the whole gradient.
+    layer_rates: variables with the share of the learning rate that is theirs; all others
+      have the whole of it. They are no part of the config with which Keras saves it.
+    name: of the optimizer.
   """
 
-  def __init__(self, schedule: WarmupLinearDecay, weight_decay: float, clip_norm: float,
-               layer_rates: Sequence[tuple[tf.Variable, float]] = ()):
-    super().__init__(schedule, _BETA1, _BETA2, _EPSILON, name="AdamW")
+  def __init__(self, learning_rate: float | LearningRateSchedule,
+               weight_decay: float = 0.01, clip_norm: float = 1.0,
+               layer_rates: Sequence[tuple[tf.Variable, float]] = (), name: str = "AdamW"):
+    super().__init__(learning_rate, _BETA1, _BETA2, _EPSILON, name=name)
     self._scale: tf.Tensor | None = None  # of the gradients, for our kernel
     self._weight_decay, self._clip_norm = weight_decay, clip_norm
     # Keras updates the copy on each device by itself.
@@ -70,6 +81,16 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
       The norm before clipping, of the averaged gradient.
     """
     return self.apply_by_part({"": gradients}, {"": variables})[0]
+
+  def apply_gradients(self, grads_and_vars, name=None,
+                      experimental_aggregate_gradients: bool = True):
+    """Keras's interface: adds up over the replicas, clips by the global norm, updates."""
+    if not experimental_aggregate_gradients:
+      return super().apply_gradients(grads_and_vars, name, False)
+    count = tf.distribute.get_replica_context().num_replicas_in_sync
+    gradients, variables = zip(*((tf.convert_to_tensor(g) * count, v)
+                                 for g, v in grads_and_vars if g is not None))
+    return self.apply(gradients, variables)
 
   def apply_by_part(self, gradients: Gradients, variables: Mapping[str, Sequence[tf.Variable]]
                     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -108,8 +129,9 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
       return super()._resource_apply_dense(grad, var, {key: {**known, "lr_t": rate}})
 
   def get_config(self):
-    return {**super().get_config(), "weight_decay": self._weight_decay,
-            "clip_norm": self._clip_norm}
+    return {"name": self._name, "weight_decay": self._weight_decay,
+            "clip_norm": self._clip_norm,
+            "learning_rate": self._serialize_hyperparameter("learning_rate")}
 
 
 def _alone() -> bool:

@@ -6,8 +6,7 @@ Retriever and encoder learn together from masked salient spans, while the index 
 fresh. The stale index only chooses the K candidates that the sum is over; `loss_fn` scores
 and reads them by the weights as they are.
 
-Shape letters: B batch, K candidates, M masks, U documents, D projection, N blocks, R banned
-rows.
+Shape letters: B batch, K candidates, M masks, N blocks, R banned rows.
 """
 
 import pathlib
@@ -29,23 +28,23 @@ from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.index.interface import RowIndex
+from realm_tf.models import losses
 from realm_tf.models.losses import MarginalLoss
 from realm_tf.models.realm import Realm
+from realm_tf.models.scores import Reads, Scores, score
 from realm_tf.refresh.make import Refresh, make_refresher
 from realm_tf.refresh.monitor import SwapMonitor
 from realm_tf.refresh.refresher import Refresher
 from realm_tf.registry import LOSSES
-from realm_tf.training import reads
+from realm_tf.training import padded
 from realm_tf.training.candidates import choose
-from realm_tf.training.gauges import gauges, gradient_norms
 from realm_tf.training.held_out import Sample, embed_sample, held_out_sentences
 from realm_tf.training.loop import BeforeStep, Loop, OnStep
 from realm_tf.training.optimizer import AdamW, make_optimizer
-from realm_tf.training.reads import Reads
 from realm_tf.training.retrieved import show_retrieved
 
 # Sentences, and what else is known of each -> what is to be read of their candidates.
-Pack = Callable[[PretrainingBatch, Any], Reads]
+LookUp = Callable[[PretrainingBatch, Any], Reads]
 
 
 class Optimizers(NamedTuple):
@@ -54,42 +53,38 @@ class Optimizers(NamedTuple):
   encoder: AdamW
 
 
-def loss_fn(model: Realm, batch: PretrainingBatch, given: Reads, loss: MarginalLoss,
-            masks: tf.Tensor, padded: bool = False
-            ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def loss_fn(model: Realm, reads: Reads, loss: MarginalLoss, masks: tf.Tensor,
+            fixed_lengths: bool = False) -> tuple[tf.Tensor, Scores]:
   """-log p(y|x) over the candidates, all by the weights as they are.
 
   Args:
     model: retriever and encoder.
-    batch: B masked sentences.
-    given: what is to be read of their K candidates.
-    loss: `joint` (the paper) or `per_mask` (its published code), or another.
-    masks: see `MarginalLoss`.
-    padded: see `reads.mask_log_probs`.
+    reads: B masked sentences, and what is to be read of their K candidates.
+    loss: `joint` (the paper), `per_mask` (its published code), or another.
+    masks: see `losses.mean_marginal`.
+    fixed_lengths: whether no shape may depend on the data.
 
   Returns:
-    The mean loss; f(x, z) [B, K]; log p(y_j|z,x) [B, K, M].
+    The mean loss; f(x, z) [B, K] and log p(y_j|z,x) [B, K, M].
   """
-  queries, documents = model.retriever(batch.query, given.documents)  # [B, D], [U, D]
-  scores = reads.relevance(queries, documents, given.place)
-  log_probs = reads.mask_log_probs(model, batch, given.pairs, padded)
-  return loss(scores, log_probs, batch.weights, masks), scores, log_probs
+  scored = score(model.retriever, model.encoder, reads, padded=fixed_lengths)
+  return losses.mean_marginal(loss, *scored, reads.weights, masks), scored
 
 
-def update(model: Realm, optimizers: Optimizers, loss: MarginalLoss, pack: Pack,
+def update(model: Realm, optimizers: Optimizers, loss: MarginalLoss, look_up: LookUp,
            examples: tuple[PretrainingBatch, Any], size: int, accumulate: int,
-           padded: bool = False) -> tuple[Metrics, tf.Tensor]:
+           fixed_lengths: bool = False) -> tuple[Metrics, tf.Tensor]:
   """A step of learning on a replica, from its `size` examples of the batch.
 
   Args:
     model: trained in place.
     optimizers: of its two parts.
     loss: see `loss_fn`.
-    pack: makes what is to be read of some of the examples.
-    examples: masked sentences, and what `pack` needs to know of each besides.
+    look_up: makes what is to be read of some of the examples.
+    examples: masked sentences, and what `look_up` needs to know of each besides.
     size: how many.
     accumulate: in how many parts they are learnt from.
-    padded: see `loss_fn`.
+    fixed_lengths: see `loss_fn`.
 
   Returns:
     Metrics, and f(x, z) [size, K].
@@ -100,18 +95,25 @@ def update(model: Realm, optimizers: Optimizers, loss: MarginalLoss, pack: Pack,
   masks = mean_masks(examples[0], accumulate)
 
   def of_part(part: tuple[PretrainingBatch, Any]):
-    batch = part[0]
+    reads = look_up(*part)
     with tf.GradientTape() as tape:
-      value, scores, log_probs = loss_fn(model, batch, pack(*part), loss, masks, padded)
+      value, scored = loss_fn(model, reads, loss, masks, fixed_lengths)
     gradients = tape.gradient(value, (towers, encoder))
-    return (gradients, {"loss": value} | gauges(scores, log_probs, batch.weights, masks)
-            ), scores
+    metrics = {"loss": value} | losses.marginal_metrics(*scored, reads.weights, masks)
+    return (gradients, metrics), scored.relevance
 
-  (gradients, metrics), scores = shares.over_parts(of_part, examples, size, accumulate)
+  (gradients, metrics), relevance = shares.over_parts(of_part, examples, size, accumulate)
   for name, variables, gradient, optimizer in zip(
       Optimizers._fields, (towers, encoder), gradients, optimizers):
-    metrics |= gradient_norms(name, *optimizer.apply_by_part(gradient, variables))
-  return metrics, scores
+    metrics |= _norms(name, *optimizer.apply_by_part(gradient, variables))
+  return metrics, relevance
+
+
+def _norms(name: str, norm: tf.Tensor, of_parts: dict[str, tf.Tensor]) -> Metrics:
+  """The norm of the gradient of a model, and those of its parts where it has several."""
+  name = f"{name}_gradient_norm"
+  parts = {f"{name}@{part}": value for part, value in of_parts.items()}
+  return {name: norm, **(parts if len(parts) > 1 else {})}
 
 
 def mean_masks(batch: PretrainingBatch, parts: int = 1) -> tf.Tensor:
@@ -132,25 +134,26 @@ class PretrainStep:
     pretrain, strategy = config.pretrain, model.strategy
     shares.check_shares(strategy, pretrain.batch_size, pretrain.accumulate)
     shape = [pretrain.batch_size, pretrain.candidates]
-    size, padded = pretrain.batch_size // strategy.num_replicas_in_sync, is_padded(
-        config, strategy)
+    size = pretrain.batch_size // strategy.num_replicas_in_sync
+    is_fixed = has_fixed_lengths(config, strategy)
 
     def retrieve(batch: PretrainingBatch) -> tf.Tensor:
       queries = shares.map_shares(strategy, model.retriever.embed_queries, batch.query)
       rows = choose(config, model, index, passages, queries, batch.banned)
       return tf.ensure_shape(rows, shape)
 
-    def pack(batch: PretrainingBatch, given: Any) -> Reads:
-      return (reads.unpadded_reads(given, passages.special) if padded
-              else reads.pack(model, passages, batch, given))
+    def look_up(batch: PretrainingBatch, given: Any) -> Reads:
+      if is_fixed:
+        return padded.reads(batch, given, passages.special)
+      return model.reads(passages, batch, given, pretrain.encoder_length)
 
     def on_replica(examples: tuple[PretrainingBatch, Any]) -> Metrics:
-      metrics, scores = update(model, optimizers, LOSSES[pretrain.loss], pack, examples, size,
-                               pretrain.accumulate, padded)
-      return metrics | {"scores": scores}
+      metrics, relevance = update(model, optimizers, LOSSES[pretrain.loss], look_up, examples,
+                                  size, pretrain.accumulate, is_fixed)
+      return metrics | {"scores": relevance}
 
     def train(batch: PretrainingBatch, rows: tf.Tensor) -> tuple[Metrics, tf.Tensor]:
-      given = reads.pack_padded(model, passages, batch, rows) if padded else rows
+      given = padded.pack(config, passages, batch, rows) if is_fixed else rows
       outputs = shares.run_on_shares(strategy, on_replica, (batch, given), shape[0])
       return outputs, outputs.pop("scores")
 
@@ -179,7 +182,7 @@ class PretrainStep:
             "candidates.examples": self._examples}
 
 
-def is_padded(config: RealmConfig, strategy: tf.distribute.Strategy) -> bool:
+def has_fixed_lengths(config: RealmConfig, strategy: tf.distribute.Strategy) -> bool:
   """Whether no shape may depend on the data.
 
   Raises:
@@ -221,7 +224,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     before_step, on_step: see `Loop.run`.
   """
   pretrain, strategy = config.pretrain, model.strategy
-  padded = is_padded(config, strategy)
+  fixed_lengths = has_fixed_lengths(config, strategy)
   optimizers = make_optimizers(config, model)
   tracked = {"model": model, "retriever_optimizer": optimizers.retriever,
              "encoder_optimizer": optimizers.encoder}
@@ -236,7 +239,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   batches = pretraining_batches(
       corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
       max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
-      first_step=loop.first_step, last_step=pretrain.steps, fixed_lengths=padded,
+      first_step=loop.first_step, last_step=pretrain.steps, fixed_lengths=fixed_lengths,
       masker=pretrain.masker)
   sample = held_out_sentences(config, corpus, banned, config.refresh.sample)
   refresher, refresh = _refresher(config, corpus, passages, model, index, sample, folder,

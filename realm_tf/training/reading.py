@@ -24,7 +24,7 @@ from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
-from realm_tf.training.candidates import candidates, mask_log_probs
+from realm_tf.models.scores import candidates, mask_log_probs
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
 from realm_tf.training.pretrain import mean_masks
@@ -66,7 +66,8 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
     def of_part(chosen: tuple[PretrainingBatch, tf.Tensor]):
       part, rows = chosen
       with tf.GradientTape() as tape:
-        log_probs = mask_log_probs(model, passages, part, rows)  # [B, K + 1, M]
+        log_probs = mask_log_probs(model.encoder, passages, part, rows,
+                                   pretrain.encoder_length)  # [B, K + 1, M]
         # Each by itself, not their mixture: what the encoder makes of a poor block
         # counts as much as what it makes of a good one.
         loss = -tf.reduce_sum(log_probs * part.weights[:, None]) / (

@@ -15,7 +15,8 @@ from realm_tf.examples.pretraining import PretrainingBatch
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
-from realm_tf.training.candidates import choose, mask_log_probs, relevance
+from realm_tf.models.scores import mask_log_probs, relevance
+from realm_tf.training.candidates import choose
 from realm_tf.training.held_out import Sample
 from realm_tf.training.log import Log
 
@@ -37,9 +38,10 @@ def show_retrieved(config: RealmConfig, model: Realm, index: RowIndex, passages:
     """Candidates [B, K] with p(z|x) and p(z|x,y)."""
     queries = model.retriever.embed_queries(batch.query)
     rows = choose(config, model, index, passages, queries, batch.banned)
-    prior = losses.log_prior(relevance(model, passages, queries, rows))
-    answer = tf.einsum("bkm,bm->bk", mask_log_probs(model, passages, batch, rows),
-                       batch.weights)
+    prior = losses.log_prior(relevance(model.retriever, passages, queries, rows))
+    log_probs = mask_log_probs(model.encoder, passages, batch, rows,
+                               config.pretrain.encoder_length)
+    answer = tf.einsum("bkm,bm->bk", log_probs, batch.weights)
     return rows, tf.exp(prior), tf.nn.softmax(prior + answer)
 
   def show(step: int) -> None:
@@ -70,7 +72,7 @@ def retrieved_examples(corpus: Corpus, batch: PretrainingBatch, rows: np.ndarray
   """
   examples = []
   for i in range(min(most, len(rows))):
-    sentence = batch.query.ids[i].numpy()[batch.query.mask[i].numpy()][1:-1]
+    sentence = batch.query.ids[i].numpy()[batch.query.padding_mask[i].numpy()][1:-1]
     answer = batch.labels[i].numpy()[batch.weights[i].numpy() > 0]
     examples.append({
         "sentence": _words(corpus, sentence), "answer": _words(corpus, answer),

@@ -12,7 +12,7 @@ from realm_tf import config as config_lib
 from realm_tf import files
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.models import exchange, layouts
-from realm_tf.models.published import Sizes
+from realm_tf.models.sizes import Sizes
 from realm_tf.run import stages
 from realm_tf.run.folder import WARM_START, Run
 from tests import tiny

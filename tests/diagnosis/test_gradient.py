@@ -7,9 +7,9 @@ import tensorflow as tf
 from realm_tf.corpus.passages import Passages
 from realm_tf.diagnosis.gradient import Diagnosis, cosine
 from realm_tf.examples.pretraining import pretraining_batches
-from realm_tf.models.realm import Realm
+from realm_tf.models import scores
 from realm_tf.registry import LOSSES
-from realm_tf.training import candidates
+from realm_tf.run.model import initial_model
 from tests import tiny
 
 
@@ -21,7 +21,7 @@ class World:
     # Few word pieces a batch: documents and pairs come in many chunks.
     self.config = tiny.make_config(folder, embed_batch_tokens=128, **changes)
     with (strategy or tf.distribute.get_strategy()).scope():
-      self.model = Realm.from_weights(self.config, self.corpus.tokenizer.vocab_size)
+      self.model = initial_model(self.config, self.corpus.tokenizer)
     # Random BERTs find all texts alike: without this no document would stand out, neither
     # by the towers nor by the encoder, whose logits are products with its embeddings.
     towers = self.model.retriever.towers
@@ -54,14 +54,14 @@ class World:
   def gradient(self, batch, rows):
     """Of the loss over candidates [B, K], by plain autodiff, as one vector."""
     variables = self.model.retriever.trainable_variables
-    log_probs = candidates.mask_log_probs(self.model, self.passages, batch, rows)
+    log_probs = scores.mask_log_probs(self.model.encoder, self.passages, batch, rows, 96)
     with tf.GradientTape() as tape:
       queries = self.model.retriever.embed_queries(batch.query)
-      scores = candidates.relevance(self.model, self.passages, queries, rows)
-      loss = self.loss(scores, log_probs, batch.weights)
+      relevance = scores.relevance(self.model.retriever, self.passages, queries, rows)
+      loss = self.loss(relevance, log_probs, batch.weights)
     vector = np.concatenate([tf.reshape(tf.convert_to_tensor(g), [-1])
                              for g in tape.gradient(loss, variables)])
-    return vector, scores.numpy(), log_probs.numpy()
+    return vector, relevance.numpy(), log_probs.numpy()
 
 
 @pytest.fixture(name="world", scope="module")

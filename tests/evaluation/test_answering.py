@@ -17,7 +17,7 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.evaluate import predict, score
 from realm_tf.index.distributed import DistributedIndex
 from realm_tf.index.exact import ExactIndex
-from realm_tf.models.realm import Realm
+from realm_tf.run.model import initial_model
 from realm_tf.text.inputs import pack_single
 from realm_tf.text.tokenizer import Tokenizer
 from tests import answers, tiny
@@ -36,7 +36,7 @@ def _answerer(model, corpus, read_blocks=3):
 def _world(tmp_path_factory):
   folder = tmp_path_factory.mktemp("answering")
   corpus = tiny.make_corpus(folder / "corpus")
-  model = Realm.from_weights(tiny.make_config(folder), corpus.tokenizer.vocab_size)
+  model = initial_model(tiny.make_config(folder), corpus.tokenizer)
   passages, table, answerer = _answerer(model, corpus)
   return corpus, passages, model, table, answerer
 
@@ -169,7 +169,7 @@ def test_a_word_that_is_cut_off_does_not_end_there(world, tmp_path):
   packed = passages.after(tokens, rows[:, None], 96)
   begins, ends = (flags.numpy()[0, 71:95].tolist()
                   for flags in passages.word_edges(packed, rows))
-  assert packed.second_start[0] == 71 and packed.mask.numpy().sum() == 96
+  assert packed.second_start[0] == 71 and packed.padding_mask.numpy().sum() == 96
   assert begins == [True] * 21 + [False] * 3
   assert ends == [True] * 20 + [False] * 4
   answers.check(corpus, answerer.answer(tf.constant(["river " * 80])))

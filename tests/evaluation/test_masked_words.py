@@ -8,8 +8,8 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.evaluation import masked_words as module
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.index.exact import ExactIndex
-from realm_tf.models.realm import Realm
-from realm_tf.training import candidates
+from realm_tf.models import scores
+from realm_tf.run.model import initial_model
 from tests import tiny
 
 
@@ -18,7 +18,7 @@ def _world(tmp_path_factory):
   folder = tmp_path_factory.mktemp("masked")
   corpus = tiny.make_corpus(folder / "corpus")
   config = tiny.make_config(folder, evaluate__masked_sentences=4)
-  model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+  model = initial_model(config, corpus.tokenizer)
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
   index = ExactIndex(corpus.num_blocks, 16)
   rng = np.random.default_rng(0)
@@ -48,8 +48,8 @@ def test_held_out_sentences_are_never_trained_on(world):
 
 def _word_head_that_knows(monkeypatch, with_blocks, alone):
   """Each candidate is right by so much, in nats over a wrong piece."""
-  def distributions(model, passages, batch, rows):
-    del model, passages
+  def distributions(encoder, passages, batch, rows, length):
+    del encoder, passages, length
     gains = tf.constant([alone] + [with_blocks] * (rows.shape[1] - 1))  # [K]
     size = len(tiny.vocabulary())
     right = tf.one_hot(batch.labels, size)[:, None]  # [B, 1, M, V]
@@ -81,10 +81,11 @@ def test_gain_is_that_of_the_loss(world):
       support=config.pretrain.span_blocks, seed=0, first_step=0, last_step=1,
       held_out=True)))
   queries = model.retriever.embed_queries(batch.query)
-  rows = candidates.candidates(index, passages, queries, batch.banned, 3)
-  scores = candidates.relevance(model, passages, queries, rows).numpy().astype(np.float64)
-  log_probs = candidates.mask_log_probs(model, passages, batch, rows).numpy()
-  prior = np.exp(scores - scores.max(1, keepdims=True))
+  rows = scores.candidates(index, passages, queries, batch.banned, 3)
+  relevance = scores.relevance(model.retriever, passages, queries, rows).numpy().astype(
+      np.float64)
+  log_probs = scores.mask_log_probs(model.encoder, passages, batch, rows, 96).numpy()
+  prior = np.exp(relevance - relevance.max(1, keepdims=True))
   prior /= prior.sum(1, keepdims=True)
   mixed = np.log((prior[:, :, None] * np.exp(log_probs)).sum(1))  # [B, M]
   gain = ((mixed - log_probs[:, 0]) * batch.weights.numpy()).sum(1).mean()

@@ -19,7 +19,7 @@ def _batches(corpus, rate):
 
 def _bodies(packed):
   """The second part of each row, without its [SEP]."""
-  lengths = packed.mask.numpy().sum(1)
+  lengths = packed.padding_mask.numpy().sum(1)
   return [row[start:length - 1].tolist() for row, start, length in
           zip(packed.ids.numpy(), packed.second_start.numpy(), lengths)]
 
@@ -33,7 +33,7 @@ def _sentences(corpus, row):
 def test_sentence_and_rest_make_the_block(corpus):
   for batch in _batches(corpus, 1.0):
     queries = [row[1:length - 1].tolist() for row, length in
-               zip(batch.queries.ids.numpy(), batch.queries.mask.numpy().sum(1))]
+               zip(batch.queries.ids.numpy(), batch.queries.padding_mask.numpy().sum(1))]
     for row, query, rest in zip(batch.rows.numpy(), queries, _bodies(batch.documents)):
       assert (rest, query) in _sentences(corpus, row)
 

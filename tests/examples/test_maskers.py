@@ -70,7 +70,7 @@ def test_a_batch_has_the_masked_tokens_as_labels_at_their_positions(
     for i, row in enumerate(batch.row.numpy()):
       count = int(batch.weights[i].numpy().sum())
       assert count and (batch.weights[i].numpy()[:count] == 1).all()
-      ids = batch.query.ids[i].numpy()[batch.query.mask[i].numpy()]
+      ids = batch.query.ids[i].numpy()[batch.query.padding_mask[i].numpy()]
       places = batch.positions[i].numpy()[:count]
       assert (ids[places] == corpus.tokenizer.mask_id).all()
       assert np.count_nonzero(ids == corpus.tokenizer.mask_id) == count

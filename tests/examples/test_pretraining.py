@@ -79,7 +79,7 @@ def test_one_whole_salient_span_is_masked_and_nothing_else(corpus, query_length)
   for batch in _batches(corpus, query_length):
     assert batch.query.ids.shape[1] <= query_length
     for i, row in enumerate(batch.row.numpy()):
-      ids = batch.query.ids[i].numpy()[:batch.query.mask[i].numpy().sum()]
+      ids = batch.query.ids[i].numpy()[:batch.query.padding_mask[i].numpy().sum()]
       real = batch.weights[i].numpy() > 0
       positions, labels = batch.positions[i].numpy()[real], batch.labels[i].numpy()[real]
       assert np.flatnonzero(ids == mask_id).tolist() == positions.tolist()

@@ -23,7 +23,7 @@ def _random_occurrences(rng, questions=6, blocks=9):
 def test_places_equal_a_plain_loop(seed):
   rng = np.random.default_rng(seed)
   places, occurrences = _random_occurrences(rng)
-  table = AnswerPlaces(occurrences, 9)
+  table = AnswerPlaces.of(occurrences, 9)
   numbers = np.array([5, 0, 2], np.int32)
   rows = rng.integers(0, 9, [3, 7]).astype(np.int32)
   holds = table.stand_in(numbers, rows).numpy()

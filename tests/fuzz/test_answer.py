@@ -13,7 +13,7 @@ from realm_tf.corpus.store import Corpus, write_store
 from realm_tf.evaluation.answering import Answers, QuestionAnswerer
 from realm_tf.index import top_k
 from realm_tf.index.exact import ExactIndex
-from realm_tf.models.realm import Realm
+from realm_tf.run.model import initial_model
 from realm_tf.serving import export as serving
 from realm_tf.text.tokenizer import Tokenizer
 from tests import answers, tiny
@@ -41,7 +41,7 @@ def _world(tmp_path_factory):
   write_store(folder / "corpus", split_blocks(documents, tokenizer, 64), tokenizer=tokenizer,
               max_tokens=64, source="fuzz")
   corpus = Corpus.open(folder / "corpus")
-  model = Realm.from_weights(tiny.make_config(folder), corpus.tokenizer.vocab_size)
+  model = initial_model(tiny.make_config(folder), corpus.tokenizer)
   table = np.random.default_rng(5).normal(size=[corpus.num_blocks, 16]).astype(np.float32)
   index = ExactIndex(*table.shape, search=top_k.top_k_inner_product_portable)
   index.assign(table, 0)

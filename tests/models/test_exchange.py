@@ -13,14 +13,20 @@ from safetensors.numpy import load_file, save_file
 from realm_tf import config as config_lib
 from realm_tf import files
 from realm_tf.errors import UserError
-from realm_tf.models import exchange, export_weights, published
-from realm_tf.models.realm import Realm
+from realm_tf.models import exchange, export_weights
+from realm_tf.models.reader import Reader
+from realm_tf.models.retriever import Retriever
+from realm_tf.models.sizes import Sizes
+from realm_tf.run.model import initial_model
 from realm_tf.text.inputs import Packed
+from realm_tf.text.tokenizer import SPECIAL_TOKENS, Tokenizer
 from tests.command import realm
 from tests.tf1 import google_variables, write_checkpoint
 
 SMALL = pathlib.Path(__file__).parents[1] / "reference"
-_VOCABULARY = 41
+_WORDS = 41
+_TOKENIZER = Tokenizer([*SPECIAL_TOKENS, *(f"w{i}" for i in range(_WORDS - 5))])
+_VOCABULARY = "".join(f"{word}\n" for word in _TOKENIZER.vocabulary)
 _SIZES = SMALL / "embedder" / "config.json"
 _GOOGLE = {  # a bert_config.json
     "vocab_size": 41, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -180,7 +186,7 @@ def test_old_spellings_and_half_precision(tmp_path):
   source = _broken(tmp_path, "embedder", change)
   exchange.import_weights([source], tmp_path / "out")
   assert _tensors(tmp_path / "out").keys() == _tensors(SMALL / "embedder").keys()
-  tower = published.load_embedder(tmp_path / "out")
+  tower = Retriever.from_pretrained(tmp_path / "out").document_tower
   np.testing.assert_array_equal(
       tower.projection.kernel.numpy().T,
       _tensors(SMALL / "embedder")["cls.dense.weight"].astype(np.float16))
@@ -249,12 +255,12 @@ def test_hub_module_with_its_vocabulary(tmp_path):
   variables = google_variables(_tensors(SMALL / "embedder"), _EMBEDDER)
   write_checkpoint(tmp_path / "hub" / "variables" / "variables", variables)
   (tmp_path / "hub" / "assets").mkdir()
-  (tmp_path / "hub" / "assets" / "vocab.txt").write_text("[PAD]\n")
+  (tmp_path / "hub" / "assets" / "vocab.txt").write_text(_VOCABULARY)
   exchange.import_weights([tmp_path / "hub"], tmp_path / "out", sizes=_SIZES)
-  assert (tmp_path / "out" / "vocab.txt").read_text() == "[PAD]\n"
+  assert (tmp_path / "out" / "vocab.txt").read_text() == _VOCABULARY
   packed = _packed()
-  np.testing.assert_array_equal(published.load_embedder(tmp_path / "out")(packed),
-                                published.load_embedder(SMALL / "embedder")(packed))
+  np.testing.assert_array_equal(_embed(tmp_path / "out", packed),
+                                _embed(SMALL / "embedder", packed))
 
 
 def test_fine_tuned_reader_with_its_embedder(tmp_path):
@@ -282,15 +288,15 @@ def test_plain_bert_of_google(tmp_path):
       "cls/seq_relationship/output_bias": np.zeros(2, np.float32)}
   write_checkpoint(tmp_path / "uncased" / "bert_model.ckpt", variables)
   files.write_json(tmp_path / "uncased" / "bert_config.json", _GOOGLE)
-  (tmp_path / "uncased" / "vocab.txt").write_text("[PAD]\n")
+  (tmp_path / "uncased" / "vocab.txt").write_text(_VOCABULARY)
   account = exchange.import_weights([tmp_path / "uncased"], tmp_path / "bert")
   assert account.kind == "bert" and (tmp_path / "bert" / "vocab.txt").exists()
   assert "cls.seq_relationship.weight" in account.kept
   # Google's gelu is the tanh form; Hugging Face calls that one gelu_new.
   assert files.read_json(tmp_path / "bert" / "config.json")["hidden_act"] == "gelu_new"
   packed = _packed()
-  ours, theirs = (published.load_encoder(folder).bert(
-      packed.ids, packed.mask, packed.segments) for folder in (
+  ours, theirs = (Reader.from_pretrained(folder).bert(
+      packed.ids, packed.padding_mask, packed.segments) for folder in (
           tmp_path / "bert", SMALL / "encoder"))
   np.testing.assert_array_equal(ours, theirs)
 
@@ -298,15 +304,15 @@ def test_plain_bert_of_google(tmp_path):
 def test_sizes_are_told_from_shapes(tmp_path):
   rng = np.random.default_rng(0)
   folder = tmp_path / "wide"
-  sizes = published.Sizes.from_values(_GOOGLE | {
+  sizes = Sizes.from_values(_GOOGLE | {
       "hidden_size": 128, "num_hidden_layers": 2, "retriever_proj_size": 5}, "")
   layout = exchange.layouts.layout("embedder", sizes, ())
   tensors = {name: rng.normal(size=shape).astype(np.float32)
              for name, shape in layout.used.items()}
   write_checkpoint(folder / "model.ckpt", google_variables(tensors, _EMBEDDER))
   exchange.import_weights([folder], tmp_path / "out")
-  made = published.Sizes.from_folder(tmp_path / "out")
-  assert made == published.Sizes.from_values(
+  made = Sizes.from_folder(tmp_path / "out")
+  assert made == Sizes.from_values(
       _GOOGLE | {"hidden_size": 128, "num_hidden_layers": 2, "retriever_proj_size": 5,
                  "hidden_act": "gelu_new"}, "")
   assert _same(_tensors(tmp_path / "out"), tensors)
@@ -330,14 +336,18 @@ def test_cut_checkpoint_is_named(tmp_path):
 # What is imported starts a run, and what a run has made goes back.
 
 
+def _embed(folder, packed):
+  return Retriever.from_pretrained(folder).embed_documents(packed)
+
+
 def _packed():
-  ids = tf.constant(np.random.default_rng(1).integers(5, _VOCABULARY, [2, 9]), tf.int32)
+  ids = tf.constant(np.random.default_rng(1).integers(5, _WORDS, [2, 9]), tf.int32)
   return Packed(ids, tf.ones([2, 9], tf.bool), tf.zeros([2, 9], tf.int32),
                 tf.constant([4, 4]))
 
 
 def _config(retriever, encoder, shared=True, **changes):
-  values = published.Sizes.from_folder(SMALL / "reader")
+  values = Sizes.from_folder(SMALL / "reader")
   return config_lib.RealmConfig(
       retriever=config_lib.RetrieverConfig(
           weights=str(retriever), projection_size=values.retriever_proj_size,
@@ -349,8 +359,8 @@ def _config(retriever, encoder, shared=True, **changes):
 
 
 def test_model_from_published_folders_goes_back_bit_by_bit(tmp_path):
-  model = Realm.from_weights(_config(SMALL / "scorer", SMALL / "reader", shared=False),
-                             _VOCABULARY)
+  model = initial_model(_config(SMALL / "scorer", SMALL / "reader", shared=False),
+                             _TOKENIZER)
   for kind in export_weights.kinds_of(model):
     export_weights.export_weights(model, kind, tmp_path / kind)
     exchange.import_weights([tmp_path / kind], tmp_path / f"{kind} again")  # it is complete
@@ -372,42 +382,42 @@ def test_model_from_published_folders_goes_back_bit_by_bit(tmp_path):
 
 def test_exported_folders_have_the_same_numbers(tmp_path):
   """config.json says what the tensors do not: activation, epsilons, span width."""
-  model = Realm.from_weights(_config(SMALL / "embedder", SMALL / "reader"), _VOCABULARY)
+  model = initial_model(_config(SMALL / "embedder", SMALL / "reader"), _TOKENIZER)
   for kind in ("embedder", "reader", "encoder"):
     export_weights.export_weights(model, kind, tmp_path / kind)
   packed = _packed()
-  np.testing.assert_array_equal(published.load_embedder(tmp_path / "embedder")(packed),
-                                published.load_embedder(SMALL / "embedder")(packed))
-  ours, theirs = (published.load_encoder(folder / "reader").span_logits(packed)
+  np.testing.assert_array_equal(_embed(tmp_path / "embedder", packed),
+                                _embed(SMALL / "embedder", packed))
+  ours, theirs = (Reader.from_pretrained(folder / "reader").span_logits(packed)
                   for folder in (tmp_path, SMALL))
   assert np.isfinite(theirs).any()
   np.testing.assert_array_equal(ours, theirs)
-  wanted = published.Sizes.from_folder(SMALL / "reader")
-  assert published.Sizes.from_folder(tmp_path / "reader") == wanted
+  wanted = Sizes.from_folder(SMALL / "reader")
+  assert Sizes.from_folder(tmp_path / "reader") == wanted
 
 
 def test_open_qa_folder_starts_both_models(tmp_path):
   folder, _ = _open_qa(tmp_path)
-  model = Realm.from_weights(_config(folder, folder), _VOCABULARY)
+  model = initial_model(_config(folder, folder), _TOKENIZER)
   packed = _packed()
   np.testing.assert_array_equal(model.retriever.embed_queries(packed),
-                                published.load_embedder(SMALL / "embedder")(packed))
+                                _embed(SMALL / "embedder", packed))
   np.testing.assert_array_equal(
       model.encoder.span_logits(packed),
-      published.load_encoder(SMALL / "reader").span_logits(packed))
+      Reader.from_pretrained(SMALL / "reader").span_logits(packed))
 
 
 def test_config_that_does_not_fit_the_folder_is_told():
   with pytest.raises(UserError, match="shared_towers=False"):
-    Realm.from_weights(_config(SMALL / "scorer", SMALL / "reader"), _VOCABULARY)
+    initial_model(_config(SMALL / "scorer", SMALL / "reader"), _TOKENIZER)
   with pytest.raises(UserError, match="pooling=pooler"):
-    Realm.from_weights(_config(SMALL / "embedder", SMALL / "reader", pooling="mean"),
-                       _VOCABULARY)
+    initial_model(_config(SMALL / "embedder", SMALL / "reader", pooling="mean"),
+                       _TOKENIZER)
 
 
 def test_what_transformers_cannot_hold_is_not_exported(tmp_path):
   config = _config(SMALL / "encoder", SMALL / "encoder", pooling="mean")
-  model = Realm.from_weights(config, _VOCABULARY)
+  model = initial_model(config, _TOKENIZER)
   with pytest.raises(UserError, match="embedder: cannot be exported: .*pooling is mean"):
     export_weights.export_weights(model, "embedder", tmp_path / "embedder")
   export_weights.export_weights(model, "reader", tmp_path / "reader")

@@ -24,7 +24,8 @@ def _outcome(bert: Bert, packed):
   @tf.function
   def run():
     with tf.GradientTape() as tape:
-      hidden = tf.boolean_mask(bert(packed.ids, packed.mask, packed.segments), packed.mask)
+      hidden = tf.boolean_mask(bert(packed.ids, packed.padding_mask, packed.segments),
+                               packed.padding_mask)
       weights = tf.cast(tf.reshape(tf.range(tf.size(hidden)), tf.shape(hidden)) % 7,
                         hidden.dtype)
       loss = tf.reduce_mean(hidden * weights)
@@ -69,7 +70,7 @@ def test_padding_changes_nothing(way):
 
 def test_what_is_traced_as_portable_has_stock_ops_only():
   bert, packed = _bert(), tiny.random_packed(np.random.default_rng(3), 2, 8)
-  function = tf.function(lambda: bert(packed.ids, packed.mask, packed.segments))
+  function = tf.function(lambda: bert(packed.ids, packed.padding_mask, packed.segments))
   with kernels.portable():
     stock = {op.type for op in function.get_concrete_function().graph.get_operations()}
   ours = {op.type for op in tf.function(function.python_function).get_concrete_function()

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.evaluation import parity
-from realm_tf.models import published
+from realm_tf.models.reader import Reader
 from tests.command import realm
 
 SMALL = pathlib.Path(__file__).parents[1] / "reference"
@@ -99,7 +99,7 @@ def test_order_of_start_and_end_shows(copy):
 
 def test_span_is_relu_then_norm_then_score(copy):
   """The reader's logits from the layer's own definition, in plain numpy."""
-  encoder = published.load_encoder(copy / "reader")
+  encoder = Reader.from_pretrained(copy / "reader")
   tensors = load_file(copy / "reader" / "model.safetensors")
   weight = lambda name: tensors[f"qa_outputs.{name}"].astype(np.float64)
   hidden = np.random.default_rng(0).normal(size=[1, 6, 8]).astype(np.float32)

@@ -139,7 +139,7 @@ _COMMANDS = {
                        ["--kind=encoder", "--output={run}/exported"]),
     "index": ("realm_tf.index.embed:CorpusEmbedder.batches", []),
     "evaluate": ("realm_tf.evaluation.evaluate:json.dumps", []),
-    "ict": ("realm_tf.models.realm:Realm.from_weights", []),
+    "ict": ("realm_tf.run.folder:initial_model", []),
 }
 
 

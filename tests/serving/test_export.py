@@ -11,7 +11,7 @@ from realm_tf.evaluation.answering import Answers, QuestionAnswerer
 from realm_tf.index import top_k
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.scann import ScannInGraph
-from realm_tf.models.realm import Realm
+from realm_tf.run.model import initial_model
 from realm_tf.serving import export as serving
 from tests import answers, tiny
 
@@ -24,7 +24,7 @@ _QUESTIONS = [b"what is the capital of france", b"who lives by the river?", b"Os
 def _world(tmp_path_factory):
   folder = tmp_path_factory.mktemp("export")
   corpus = tiny.make_corpus(folder / "corpus")
-  model = Realm.from_weights(tiny.make_config(folder), corpus.tokenizer.vocab_size)
+  model = initial_model(tiny.make_config(folder), corpus.tokenizer)
   table = np.random.default_rng(5).normal(size=[corpus.num_blocks, 16]).astype(np.float32)
 
   def answerer(search):

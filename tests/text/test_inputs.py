@@ -32,7 +32,7 @@ def test_pack_single(max_length):
   assert packed.ids.dtype == packed.segments.dtype == tf.int32
   for i, row in enumerate(expected):
     assert packed.ids[i].numpy().tolist() == row + [9] * (width - len(row))
-    assert packed.mask[i].numpy().tolist() == [j < len(row) for j in range(width)]
+    assert packed.padding_mask[i].numpy().tolist() == [j < len(row) for j in range(width)]
     assert packed.second_start[i] == len(row)
   assert not packed.segments.numpy().any()
 
@@ -58,11 +58,11 @@ def test_pack_pair(max_length, multiple, whole_first):
     a, b = _cut(a, b, max_length, whole_first)
     row = [101, *a, 102, *b, 102]
     assert packed.ids[i].numpy().tolist() == row + [9] * (width - len(row))
-    assert packed.mask[i].numpy().tolist() == [j < len(row) for j in range(width)]
+    assert packed.padding_mask[i].numpy().tolist() == [j < len(row) for j in range(width)]
     segments = [0] * (len(a) + 2) + [1] * (len(b) + 1) + [0] * (width - len(row))
     assert packed.segments[i].numpy().tolist() == segments
     assert packed.second_start[i] == len(a) + 2
-  longest = int(packed.mask.numpy().sum(1).max())
+  longest = int(packed.padding_mask.numpy().sum(1).max())
   assert width == min(-(-longest // multiple) * multiple, max_length)
 
 

@@ -18,7 +18,7 @@ from realm_tf.index import store
 from realm_tf.index.distributed import DistributedIndex
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.index.exact import ExactIndex
-from realm_tf.models.realm import Realm
+from realm_tf.run.model import initial_model
 from realm_tf.training.pretrain import train_pretrain
 from tests import tiny
 from tests.training import stages
@@ -59,7 +59,7 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
   config = tiny.make_config(world, write=False, **json.loads(changes))
   corpus = Corpus.open(world / "corpus")
   with strategy.scope():
-    model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+    model = initial_model(config, corpus.tokenizer)
   passages = Passages(corpus)
   index = stages.make_index(config, model, passages)
   assert isinstance(index, DistributedIndex)

@@ -15,6 +15,7 @@ from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.models.realm import Realm
+from realm_tf.run.model import initial_model
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
@@ -28,7 +29,7 @@ def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
           strategy: tf.distribute.Strategy | None = None):
   """Trains one stage from the first weights on; returns its loop and its model."""
   with (strategy or tf.distribute.get_strategy()).scope():
-    model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+    model = initial_model(config, corpus.tokenizer)
   if stage == "ict":
     return train_ict(config, corpus, model, folder), model
   passages = Passages(corpus)

@@ -7,12 +7,13 @@ import tensorflow as tf
 from realm_tf.corpus.passages import Passages
 from realm_tf.errors import UserError
 from realm_tf.examples.qa import GoldSpans
+from realm_tf.examples.spans import correct_spans
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
-from realm_tf.models.realm import Realm
+from realm_tf.run.model import initial_model
 from realm_tf.text.tokenizer import Tokenizer
 from realm_tf.training import finetune
-from realm_tf.training.finetune import correct_spans, train_finetune
+from realm_tf.training.finetune import train_finetune
 from realm_tf.training.loop import Loop
 from tests import tiny
 
@@ -58,7 +59,7 @@ def test_finetuning_learns_and_leaves_the_document_tower_alone(tmp_path, batch_s
                             finetune__beam_size=25)
   corpus = tiny.make_corpus(tmp_path / "corpus")
   passages = Passages(corpus)
-  model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+  model = initial_model(config, corpus.tokenizer)
   embedder = CorpusEmbedder(passages, model.make_tower, 64, 1024)
   embedder.snapshot(model.retriever.document_tower)
   table = collect(embedder.batches(), embedder.num_rows)
@@ -90,7 +91,7 @@ def _untrained(tmp_path_factory):
                             finetune__reader_length=14, finetune__max_spans=1)
   corpus = tiny.make_corpus(folder / "corpus")
   passages = Passages(corpus)
-  model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+  model = initial_model(config, corpus.tokenizer)
   index = ExactIndex(corpus.num_blocks, 16)
 
   def run(folder, *answers):

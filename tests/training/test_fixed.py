@@ -10,9 +10,9 @@ from realm_tf.distribute.strategy import make_strategy
 from realm_tf.errors import UserError
 from realm_tf.examples.ict import ict_batches
 from realm_tf.examples.pretraining import pretraining_batches
-from realm_tf.models import kernels
-from realm_tf.models.realm import Realm
-from realm_tf.training import candidates, reads
+from realm_tf.models import kernels, scores
+from realm_tf.run.model import initial_model
+from realm_tf.training import padded
 from tests import tiny
 from tests.training import stages
 
@@ -52,20 +52,21 @@ def test_batches_have_the_shapes_of_the_config(world):
 
 def test_padding_changes_neither_relevance_nor_predictions(world):
   folder, corpus = world
-  model = Realm.from_weights(tiny.make_config(folder, write=False),
-                             corpus.tokenizer.vocab_size)
+  config = tiny.make_config(folder, write=False)
+  model = initial_model(config, corpus.tokenizer)
   passages = Passages(corpus)
   rows = tf.constant([[25, 3, 4], [25, 3, 9], [25, 0, 3], [25, 1, 2]])
-  batch, padded = _batch(corpus, False), _batch(corpus, True)
+  batch, fixed = _batch(corpus, False), _batch(corpus, True)
   queries = model.retriever.embed_queries(batch.query)
-  packed = reads.pack_padded(model, passages, padded, rows)
+  packed = padded.pack(config, passages, fixed, rows)
   assert packed.pairs.ids.shape == [4, 2, 96] and packed.documents.ids.shape == [4, 2, 64]
-  given = reads.unpadded_reads(packed, passages.special)
+  reads = padded.reads(fixed, packed, passages.special)
+  ours = scores.score(model.retriever, model.encoder, reads, padded=True)
   np.testing.assert_allclose(
-      reads.relevance(queries, model.retriever.embed_documents(given.documents), given.place),
-      candidates.relevance(model, passages, queries, rows), rtol=1e-4, atol=1e-4)
-  expected = candidates.mask_log_probs(model, passages, batch, rows).numpy()
-  ours = reads.mask_log_probs(model, padded, given.pairs, padded=True).numpy()
+      ours.relevance, scores.relevance(model.retriever, passages, queries, rows),
+      rtol=1e-4, atol=1e-4)
+  expected = scores.mask_log_probs(model.encoder, passages, batch, rows, 96).numpy()
+  ours = ours.log_probs.numpy()
   masks = expected.shape[2]
   np.testing.assert_allclose(ours[:, :, :masks], expected, rtol=1e-4, atol=1e-4)
   assert not ours[:, :, masks:].any() and masks < ours.shape[2]

@@ -77,7 +77,6 @@ def test_lower_layers_learn_more_slowly(devices, mirrored):
   with strategy.scope():
     bert = Bert(BertConfig(vocab_size=7, hidden_size=4, num_hidden_layers=2,
                            num_attention_heads=1, intermediate_size=6))
-    bert(tf.zeros([1, 2], tf.int32), tf.ones([1, 2], tf.bool), tf.zeros([1, 2], tf.int32))
     head = tf.Variable(tf.ones([2, 2]))
     optimizer = make_optimizer(config, [bert])
   variables = [*bert.trainable_variables, head]

@@ -8,8 +8,8 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.index.exact import ExactIndex
-from realm_tf.models import losses
-from realm_tf.models.realm import Realm
+from realm_tf.models import losses, scores
+from realm_tf.run.model import initial_model
 from realm_tf.text.inputs import Packed
 from realm_tf.training import candidates, pretrain
 from tests import tiny
@@ -21,7 +21,7 @@ def _world(tmp_path_factory):
   folder = tmp_path_factory.mktemp("pretrain")
   corpus = tiny.make_corpus(folder / "corpus")
   config = tiny.make_config(folder)
-  model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+  model = initial_model(config, corpus.tokenizer)
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
   batch = next(iter(pretraining_batches(
       corpus, banned, batch_size=4, query_length=32, max_masks=4, support=(2, 0),
@@ -36,10 +36,10 @@ def test_candidates_are_null_then_the_best_without_the_banned(world):
   index = ExactIndex(*table.shape)
   index.assign(table, 0)
   queries = rng.integers(-4, 5, [4, 16]).astype(np.float32)
-  rows = candidates.candidates(index, passages, queries, batch.banned, 5).numpy()
-  scores = queries @ table.T
-  scores[np.arange(4), batch.row.numpy()] = -np.inf
-  expected = np.argsort(-scores, axis=1, kind="stable")[:, :4]
+  rows = scores.candidates(index, passages, queries, batch.banned, 5).numpy()
+  products = queries @ table.T
+  products[np.arange(4), batch.row.numpy()] = -np.inf
+  expected = np.argsort(-products, axis=1, kind="stable")[:, :4]
   assert (rows[:, 0] == corpus.num_blocks).all()
   np.testing.assert_array_equal(rows[:, 1:], expected)
 
@@ -85,7 +85,7 @@ def test_relevance_is_by_the_fresh_tower_of_each_candidate_alone(world):
   _, passages, model, batch = world
   rows = np.array([[25, 3, 4], [25, 3, 9], [25, 0, 3], [25, 1, 2]], np.int32)
   queries = model.retriever.embed_queries(batch.query)
-  ours = candidates.relevance(model, passages, queries, rows).numpy()
+  ours = scores.relevance(model.retriever, passages, queries, rows).numpy()
   for b, k in np.ndindex(rows.shape):
     document = model.retriever.embed_documents(passages.documents(rows[b, k:k + 1], 64))
     np.testing.assert_allclose(ours[b, k], np.dot(queries[b], document[0]), rtol=1e-4,
@@ -95,12 +95,12 @@ def test_relevance_is_by_the_fresh_tower_of_each_candidate_alone(world):
 def test_mask_log_probs_are_those_of_each_pair_alone(world):
   _, passages, model, batch = world
   rows = np.array([[25, 3], [25, 5], [25, 0], [25, 1]], np.int32)
-  ours = candidates.mask_log_probs(model, passages, batch, rows).numpy()
+  ours = scores.mask_log_probs(model.encoder, passages, batch, rows, 96).numpy()
   for b, k in np.ndindex(rows.shape):
     one = type(batch)(*(tf.nest.map_structure(lambda t, b=b: t[b:b + 1], field)
                         for field in batch))
     pair = np.array([[25, rows[b, k]]], np.int32)
-    alone = candidates.mask_log_probs(model, passages, one, pair).numpy()
+    alone = scores.mask_log_probs(model.encoder, passages, one, pair, 96).numpy()
     np.testing.assert_allclose(ours[b, k], alone[0, 1], rtol=1e-3, atol=1e-4)
 
 
@@ -110,19 +110,19 @@ def test_retriever_gradient_is_r_of_z_through_the_tower(world):
   rows = np.array([[25, 3, 4], [25, 3, 9], [25, 0, 3], [25, 1, 2]], np.int32)
   variables = model.retriever.trainable_variables
 
-  def scores():
-    return candidates.relevance(model, passages, model.retriever.embed_queries(batch.query),
-                              rows)
+  def relevance():
+    return scores.relevance(model.retriever, passages,
+                            model.retriever.embed_queries(batch.query), rows)
 
-  log_probs = candidates.mask_log_probs(model, passages, batch, rows)
+  log_probs = scores.mask_log_probs(model.encoder, passages, batch, rows, 96)
   with tf.GradientTape() as tape:
-    loss = losses.JOINT(scores(), log_probs, batch.weights)
+    loss = losses.mean_marginal(losses.joint_loss, relevance(), log_probs, batch.weights)
   whole = tape.gradient(loss, variables)
   answer = np.exp((log_probs * batch.weights[:, None]).numpy().sum(-1))
-  prior = tf.nn.softmax(scores()).numpy()
+  prior = tf.nn.softmax(relevance()).numpy()
   r = (answer / (answer * prior).sum(1, keepdims=True) - 1) * prior
   with tf.GradientTape() as tape:
-    weighted = tf.reduce_sum(-scores() * r) / len(rows)
+    weighted = tf.reduce_sum(-relevance() * r) / len(rows)
   for ours, expected in zip(whole, tape.gradient(weighted, variables)):
     ours, expected = tf.convert_to_tensor(ours), tf.convert_to_tensor(expected)
     np.testing.assert_allclose(ours, expected, rtol=1e-2, atol=1e-4)
@@ -140,7 +140,7 @@ def test_where_the_loss_is_not_finite_the_candidates_are_saved_as_the_step_saw_t
     stages.train("pretrain", tmp_path / "run", corpus, config,
                  mirrored if devices == 2 else None)
   saved = dict(np.load(tmp_path / "run" / "not-finite-0.npz", allow_pickle=False))
-  model = Realm.from_weights(config, corpus.tokenizer.vocab_size)  # as it was before
+  model = initial_model(config, corpus.tokenizer)  # as it was before
   query = Packed(*(tf.constant(saved[f"query.{name}"]) for name in Packed._fields))
   queries = model.retriever.embed_queries(query)
   rows = candidates.choose(
@@ -148,6 +148,6 @@ def test_where_the_loss_is_not_finite_the_candidates_are_saved_as_the_step_saw_t
       tf.constant(saved["banned"]))
   np.testing.assert_array_equal(saved["candidates.rows"], rows)
   np.testing.assert_allclose(
-      saved["candidates.scores"], candidates.relevance(model, passages, queries, rows),
-      rtol=1e-4, atol=1e-4)
+      saved["candidates.scores"],
+      scores.relevance(model.retriever, passages, queries, rows), rtol=1e-4, atol=1e-4)
   np.testing.assert_array_equal(saved["candidates.examples"], range(4))

@@ -14,8 +14,8 @@ from realm_tf.corpus.changes import change_store
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.index.embed import CorpusEmbedder
-from realm_tf.models.realm import Realm
 from realm_tf.refresh.job import RefreshJob
+from realm_tf.run.model import initial_model
 from realm_tf.training.log import read_curves
 from tests import tiny
 from tests.processes import in_two_processes
@@ -36,7 +36,7 @@ def _world(tmp_path_factory):
 def _job(world, folder, config):
   """What `realm refresh` runs, in this process."""
   corpus = Corpus.open(world / "corpus")
-  model = Realm.from_weights(config, corpus.tokenizer.vocab_size)
+  model = initial_model(config, corpus.tokenizer)
   embedder = CorpusEmbedder(Passages(corpus), model.make_tower, 64, 1024)
   return RefreshJob(folder / "checkpoints", folder / "index", corpus, model, embedder,
                     config.embedding_dtype)

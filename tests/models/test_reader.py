@@ -4,23 +4,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from realm_tf.config import EncoderConfig
 from realm_tf.models.bert import BertConfig
-from realm_tf.models.encoder import KnowledgeEncoder, SpanHead
+from realm_tf.models.heads import SpanHead
+from realm_tf.models.reader import Reader
 from tests import tiny
 
 
 @pytest.fixture(name="encoder", scope="module")
 def _encoder():
   tf.random.set_seed(3)
-  return KnowledgeEncoder(
-      EncoderConfig(span_hidden_size=8, max_span_width=3),
-      BertConfig(len(tiny.vocabulary()), 16, 2, 2, 32, 64))
+  return Reader(BertConfig(len(tiny.vocabulary()), 16, 2, 2, 32, 64), span_hidden_size=8,
+                max_span_width=3)
 
 
 def test_span_logits_equal_a_plain_loop():
   rng = np.random.default_rng(0)
-  head = SpanHead(5, 3)
+  head = SpanHead(4, 5, 3)
   hidden = rng.normal(size=[2, 6, 4]).astype(np.float32)
   allowed = np.array([[0, 0, 1, 1, 1, 0], [0, 1, 1, 1, 1, 1]], bool)
   logits = head(tf.constant(hidden), tf.constant(allowed)).numpy()
@@ -43,7 +42,7 @@ def test_span_logits_equal_a_plain_loop():
 def test_spans_lie_in_the_body(encoder):
   packed = tiny.random_packed(np.random.default_rng(1), 5, 12)
   logits = encoder.span_logits(packed).numpy()
-  lengths = packed.mask.numpy().sum(1)
+  lengths = packed.padding_mask.numpy().sum(1)
   for r, t, w in np.ndindex(logits.shape):
     inside = packed.second_start[r] <= t and t + w < lengths[r] - 1
     assert np.isfinite(logits[r, t, w]) == bool(inside)
@@ -56,7 +55,7 @@ def test_mask_log_probs_are_those_of_all_positions_logits(encoder):
   labels = rng.integers(0, 20, [4, 3]).astype(np.int32)
   weights = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 0]], np.float32)
   ours = encoder.mask_log_probs(packed, positions, labels, weights).numpy()
-  hidden = encoder.bert(packed.ids, packed.mask, packed.segments)
+  hidden = encoder.bert(packed.ids, packed.padding_mask, packed.segments)
   every = encoder.masked_lm(tf.reshape(hidden, [-1, 16]), encoder.bert.word_embeddings)
   every = tf.nn.log_softmax(tf.reshape(every, [4, 10, -1])).numpy()
   for r, m in np.ndindex(4, 3):
@@ -68,9 +67,9 @@ def test_padding_changes_nothing(encoder):
   packed = tiny.random_packed(np.random.default_rng(4), 3, 10)
   wider = packed._replace(
       ids=tf.pad(packed.ids, [[0, 0], [0, 6]], constant_values=7),
-      mask=tf.pad(packed.mask, [[0, 0], [0, 6]]),
+      padding_mask=tf.pad(packed.padding_mask, [[0, 0], [0, 6]]),
       segments=tf.pad(packed.segments, [[0, 0], [0, 6]]))
-  short = encoder.bert(packed.ids, packed.mask, packed.segments).numpy()
-  long = encoder.bert(wider.ids, wider.mask, wider.segments).numpy()[:, :10]
-  real = packed.mask.numpy()
+  short = encoder.bert(packed.ids, packed.padding_mask, packed.segments).numpy()
+  long = encoder.bert(wider.ids, wider.padding_mask, wider.segments).numpy()[:, :10]
+  real = packed.padding_mask.numpy()
   np.testing.assert_allclose(long[real], short[real], rtol=1e-4, atol=1e-5)

@@ -1,0 +1,89 @@
+"""The losses of open-domain question answering (ORQA, section 6), index frozen.
+
+    L = L_retriever + L_reader
+
+L_retriever ("early update") is the marginal loss over a wide beam of blocks, of which those
+are correct that hold an answer; L_reader that over all spans of the read blocks, reader
+logit + retriever logit, in one softmax. Shape letters: B batch, W beam, R read blocks, T
+tokens, S spans, D projection, G gold spans.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from realm_tf.corpus.passages import Passages
+from realm_tf.examples.qa import AnswerPlaces
+from realm_tf.examples.spans import correct_spans
+from realm_tf.models import losses
+from realm_tf.models.losses import share
+from realm_tf.models.reader import Reader
+from realm_tf.models.retriever import Retriever
+from realm_tf.text.inputs import Packed
+
+
+class Beam(NamedTuple):
+  """What a step learns from."""
+  question: Packed  # [B, T], for the query tower
+  vectors: tf.Tensor  # [B, W, D]: the blocks of the beam, as the index has them
+  holds: tf.Tensor  # [B, W] bool: whether an answer stands in the block
+  pairs: Packed  # [B * R, T], for the encoder
+  correct: tf.Tensor  # [B, R * S] bool: of all spans of the pairs
+
+
+class BeamScores(NamedTuple):
+  """What both losses are made of."""
+  blocks: tf.Tensor  # [B, W] float32: f(x, z)
+  spans: tf.Tensor  # [B, R * S] float32: reader logit + f(x, z); minus infinity for none
+
+
+def look_up(passages: Passages, places: AnswerPlaces, numbers: tf.Tensor,
+            questions: tf.RaggedTensor, rows: tf.Tensor, *, read_blocks: int, length: int,
+            width: int, max_spans: int, multiple: int = 8
+            ) -> tuple[tf.Tensor, Packed, tf.Tensor]:
+  """`holds`, `pairs` and `correct` of a `Beam`.
+
+  Args:
+    passages: the corpus.
+    places: of the answers.
+    numbers: [B] int32, which questions of `places` they are.
+    questions: [B, (T)] int32.
+    rows: [B, W] int32: the beam, best first.
+    read_blocks: R.
+    length: of a packed pair, word pieces.
+    width: of the widest span.
+    max_spans: G, correct spans used per block.
+    multiple: see `pack_pair`.
+  """
+  top = rows[:, :read_blocks]
+  pairs = passages.after(questions, top, length, multiple)
+  spans = tf.concat([tf.shape(pairs.ids), [width]], 0)
+  correct = correct_spans(places.spans(numbers, top, max_spans), pairs.second_start, spans)
+  return (places.stand_in(numbers, rows), pairs,
+          tf.reshape(correct, [tf.shape(rows)[0], -1]))
+
+
+def score(retriever: Retriever, encoder: Reader, beam: Beam, read_blocks: int) -> BeamScores:
+  """By the weights of query tower and encoder as they are; `read_blocks` is R."""
+  queries = retriever.embed_queries(beam.question)  # [B, D]
+  blocks = tf.einsum("bd,bwd->bw", queries, beam.vectors)
+  size = tf.shape(blocks)[0]
+  logits = tf.reshape(encoder.span_logits(beam.pairs), [size, read_blocks, -1])
+  logits += blocks[:, :read_blocks, None]  # [B, R, S]
+  return BeamScores(blocks, tf.reshape(logits, [size, -1]))
+
+
+def both_losses(beam: Beam, scores: BeamScores) -> tuple[tf.Tensor, tf.Tensor]:
+  """L_retriever and L_reader, [B] each; 0 where no block, no span is correct."""
+  return (losses.marginal_loss(scores.blocks, beam.holds),
+          losses.marginal_loss(scores.spans, beam.correct))
+
+
+def metrics(beam: Beam, scores: BeamScores, read_blocks: int) -> dict[str, tf.Tensor]:
+  """How many questions have an answer in the beam and in the read blocks, and for how many
+  the best span is correct."""
+  best = tf.argmax(scores.spans, 1)
+  return {
+      "beam_has_answer": share(tf.reduce_any(beam.holds, 1)),
+      "read_has_answer": share(tf.reduce_any(beam.holds[:, :read_blocks], 1)),
+      "exact_span": share(tf.gather(beam.correct, best, batch_dims=1))}
