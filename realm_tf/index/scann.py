@@ -31,30 +31,39 @@ _HASHED_DIMENSIONS = 2  # that share a code, ScaNN's advice
 _NOISE_THRESHOLD = 0.2  # of the anisotropic loss, ScaNN's advice
 _TRAINING_ROWS = 250_000
 _NEAR_THE_TOP = 8  # beyond K: what float32 may have put in the wrong order
+_LEAST_ROWS = 16  # that share a code; ScaNN trains on no fewer
+# Of rows: ScaNN squares distances in float32, sums them, and aborts the process if that
+# gives infinity; rows too small are all the same to it.
+_LARGEST_NORM, _SMALLEST_NORM = 1e15, 1e-15
 
 
 class Searcher(NamedTuple):
   """A ScaNN searcher with the rows that it was made of."""
-  scann: object
+  scann: object  # None: ScaNN has no use for these rows, which are searched exactly
   rows: np.ndarray  # [N, D]
   recall: float  # K by K against the exact search, on a sample; nan if not measured
 
 
 def defaults(config: IndexConfig, num_rows: int) -> IndexConfig:
-  """Fills in what is 0: about sqrt(N) partitions, of which a fifth is searched."""
-  leaves = config.leaves or max(1, round(math.sqrt(num_rows)))
+  """Fills in what is 0: about sqrt(N) partitions, of which a fifth is searched.
+
+  What is given may be more than there is, as where documents were deleted: then it is all.
+  """
+  leaves = min(config.leaves, num_rows) or max(1, round(math.sqrt(num_rows)))
   if num_rows < _LEAST_ROWS_FOR_LEAVES and not config.leaves:
     leaves = 1
   return dataclasses.replace(
       config, leaves=leaves,
-      searched_leaves=config.searched_leaves or max(1, math.ceil(leaves / 5)),
+      searched_leaves=min(config.searched_leaves, leaves) or max(1, math.ceil(leaves / 5)),
       rescored=min(config.rescored or _RESCORED, num_rows))
 
 
 class ScannIndex(ExactIndex):
   """Searches approximately; scores, bans and the order of results are exact.
 
-  K rows always come back: a query for which ScaNN finds too few is searched exactly.
+  K rows always come back: where ScaNN finds too few for a query, or has no use for the
+  rows (there are hardly any, or their norms are out of the range of its arithmetic), the
+  search is exact.
   """
 
   def __init__(self, num_rows: int, size: int, config: IndexConfig,
@@ -85,7 +94,7 @@ class ScannIndex(ExactIndex):
     """Trains and measures a searcher.
 
     Raises:
-      UserError: its recall is less than `min_recall`.
+      UserError: its recall is less than `min_recall`, or a row is not finite.
     """
     rows = np.asarray(embeddings)
     searcher = Searcher(_train(_outside_graph(), rows, self.config), rows, math.nan)
@@ -122,12 +131,15 @@ class ScannIndex(ExactIndex):
     banned = tf.cast(banned, tf.int32)
     wanted = tf.minimum(tf.maximum(self.config.rescored, k + tf.shape(banned)[1]),
                         self.table.shape[0])
-    candidates = self._candidates(queries, wanted)  # [B, C]
-    usable = (candidates >= 0) & tf.reduce_all(
-        candidates[:, :, None] != banned[:, None], 2)
-    enough = tf.reduce_all(tf.reduce_sum(tf.cast(usable, tf.int32), 1) >= k)
+    scaled, finite = _scaled(queries)
+    candidates = self._candidates(scaled, wanted)  # [B, C]
+    usable = (candidates >= 0) & finite & tf.reduce_all(
+        tf.not_equal(candidates[:, :, None], banned[:, None]), 2)
+    # A batch of none may have no candidates either.
+    enough = (tf.shape(usable)[1] >= k) & tf.reduce_all(
+        tf.reduce_sum(tf.cast(usable, tf.int32), 1) >= k)
     scores, rows = tf.cond(
-        enough, lambda: self._rescore(queries, candidates, usable, k),
+        enough, lambda: self._rescore(queries, scaled, candidates, usable, k),
         lambda: self._search(queries, self.table, k, banned))
     shape = [queries.shape[0], tf.get_static_value(k)]
     return tf.ensure_shape(scores, shape), tf.ensure_shape(rows, shape)
@@ -144,8 +156,8 @@ class ScannIndex(ExactIndex):
     assert self._searcher is not None, "assign rows before the first search"
     return _found(self._searcher.scann, queries, int(count), self.config)
 
-  def _rescore(self, queries: tf.Tensor, candidates: tf.Tensor, usable: tf.Tensor, k
-               ) -> tuple[tf.Tensor, tf.Tensor]:
+  def _rescore(self, queries: tf.Tensor, scaled: tf.Tensor, candidates: tf.Tensor,
+               usable: tf.Tensor, k) -> tuple[tf.Tensor, tf.Tensor]:
     """The best K of [B, C] candidates, with the scores that the op gives.
 
     Those near the top by float32 products are scored in double precision. They ascend,
@@ -153,8 +165,7 @@ class ScannIndex(ExactIndex):
     """
     rows = tf.maximum(candidates, 0)
     found = tf.gather(self.table, rows)  # [B, C, D]
-    wide = tf.cast(queries, tf.float32)[:, :, None]
-    scores = tf.matmul(tf.cast(found, tf.float32), wide)[:, :, 0]
+    scores = tf.matmul(tf.cast(found, tf.float32), scaled[:, :, None])[:, :, 0]
     scores = tf.where(usable, scores, -np.inf)
     near = tf.minimum(k + _NEAR_THE_TOP, tf.shape(rows)[1])
     near = tf.sort(tf.math.top_k(scores, near).indices, axis=1)
@@ -167,6 +178,8 @@ class ScannIndex(ExactIndex):
 
   def _measure(self, searcher: Searcher, queries: np.ndarray) -> float:
     """The share of the exact top K that is among the candidates; mean over queries."""
+    if searcher.scann is None:
+      return 1.0
     k = min(self.config.recall_at, len(searcher.rows))
     table = tf.cast(searcher.rows, self.table.dtype)
     exact = self._search(tf.constant(queries, tf.float32), table, k)[1].numpy()
@@ -190,11 +203,15 @@ class ScannInGraph(ScannIndex):
                      table=index.table.read_value())
     self.step.assign(index.step)
     searcher = _train(scann_ops, index.table.numpy(), self.config)
-    self._state = searcher.serialize_to_module()
-    tf.raw_ops.DestroyResourceOp(resource=searcher.searcher_handle)
+    self._state = None
+    if searcher is not None:
+      self._state = searcher.serialize_to_module()
+      tf.raw_ops.DestroyResourceOp(resource=searcher.searcher_handle)
     self._search_batched = scann_ops.scann_search_batched
 
   def _candidates(self, queries: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    if self._state is None:
+      return tf.zeros([tf.shape(queries)[0], 0], tf.int32)
     # The op makes the searcher when it is first run, and keeps it.
     handle = self._state.recreate_handle()
     rows, scores = self._search_batched(handle, queries, count, count, -1, True)
@@ -206,9 +223,43 @@ def _outside_graph():
   return scann_ops_pybind
 
 
+def _scaled(queries: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+  """Queries [B, D] as multiples of their largest component, float32; [B, 1]: if finite.
+
+  The order of scores stays, and a product with any rows that ScaNN takes is finite.
+  """
+  queries = tf.cast(queries, tf.float32)
+  scaled = tf.math.divide_no_nan(queries, tf.reduce_max(tf.abs(queries), 1, keepdims=True))
+  finite = tf.reduce_all(tf.math.is_finite(scaled), 1, keepdims=True)
+  return tf.where(finite, scaled, 0.0), finite
+
+
+def _has_use_for(rows: np.ndarray, config: IndexConfig) -> bool:
+  """Whether ScaNN can do more for these rows than an exact search does."""
+  norms = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
+  if not np.isfinite(norms).all():
+    raise UserError(f"row {np.argmin(np.isfinite(norms))} of the embeddings is not finite: "
+                    "the document tower has diverged; lower the learning rate")
+  if len(rows) <= max(config.rescored, _LEAST_ROWS):  # each would be scored anyway
+    return False
+  typical, largest = np.median(norms[norms > 0] if norms.any() else norms), norms.max()
+  if typical >= _SMALLEST_NORM and largest <= _LARGEST_NORM:
+    return True
+  logging.warning(
+      "scann: norms of rows are about %.3g, at most %.3g (row %d); ScaNN computes with "
+      "%.0e to %.0e, so the search is exact", typical, largest, norms.argmax(),
+      _SMALLEST_NORM, _LARGEST_NORM)
+  return False
+
+
 def _train(scann, rows: np.ndarray, config: IndexConfig):
-  """A searcher of one of ScaNN's two modules, which have the same builder."""
+  """A searcher of one of ScaNN's two modules, which have the same builder.
+
+  None where rows are better searched exactly.
+  """
   rows = rows.astype(np.float32)
+  if not _has_use_for(rows, config):
+    return None
   sample, threads = min(len(rows), _TRAINING_ROWS), os.cpu_count() or 1
   builder = scann.builder(rows, config.rescored, "dot_product")
   if config.leaves > 1:
@@ -224,6 +275,8 @@ def _train(scann, rows: np.ndarray, config: IndexConfig):
 
 
 def _found(searcher, queries: np.ndarray, count: int, config: IndexConfig) -> np.ndarray:
+  if searcher is None or not len(queries):  # ScaNN refuses a batch of none
+    return np.zeros([len(queries), 0], np.int32)
   # What was not found is row 0 with the score NaN.
   rows, scores = searcher.search_batched_parallel(
       np.ascontiguousarray(queries, np.float32), count, count,

@@ -5,6 +5,7 @@ B queries, N documents, D projection, K candidates, R banned rows, C rows of the
 table that the twin looks at at a time.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from realm_tf.native import ops as _ops
@@ -14,6 +15,15 @@ _CHUNK_ROWS = 16384
 
 # ... and the vectors of [B, 64] candidates.
 _RESCORED_COLUMNS = 64
+
+_NONE = tf.int32.max  # in place of a row
+
+_FLOATS = (tf.float32, tf.bfloat16)
+_INTEGERS = (tf.int32, tf.int64)
+
+# What brings numbers of each binary exponent near 1, then sums of 2^22 products below it.
+_POWERS = 2.0 ** np.arange(126, -127, -1, dtype=np.float32)
+_MARGIN = 2.0**-24
 
 tf.no_gradient("Realm>TopKInnerProduct")
 tf.no_gradient("Realm>ShadowedTopKInnerProduct")
@@ -85,30 +95,41 @@ def top_k_inner_product_portable(queries, table, k, banned_rows=None,
   """`top_k_inner_product` in stock TensorFlow ops: same contract, same answer.
 
   For GPU and TPU, and for exports that a stock TensorFlow Serving must load. It
-  looks at the table in chunks of C rows and keeps the best k so far, so it makes
-  no [B, N] matrix either: memory is O(B (C + K)).
+  looks at the table in chunks of C rows and keeps the best so far, so it makes
+  no [B, N] matrix either: memory is O(B (C + K + R)).
 
   Candidates are chosen by a float32 matrix product and then scored as the op
   scores. So the answers differ only where more than k rows come within the
-  rounding error of that product of the k-th score; TF32 and TPUs round its
-  inputs unless told not to, and norms beyond 1e19 may overflow in it.
+  rounding error of that product of the k-th score; TF32 and TPUs round its inputs
+  unless told not to, and components below 1e-30 may count as zeros.
 
-  Args, returns and raises: as `top_k_inner_product`.
+  Works in TF1 graphs, in `tf.vectorized_map` and under `jit_compile=True`. XLA
+  drops assertions: shapes that do not fit, and k above N, are errors when it
+  compiles, but what depends on values does not raise. There a score that is not
+  a number comes first, as NaN, and where bans leave fewer than k rows, the places
+  that are left over have row -1 and score -inf.
+
+  Args, returns and raises: as `top_k_inner_product`; of a wrong type or rank, a
+  graph that is traced raises `ValueError` at once.
   """
   with tf.name_scope(name or "top_k_inner_product_portable"):
     queries, table, k, banned_rows = _as_tensors(queries, table, k, banned_rows)
+    _check_types_and_ranks(queries, table, k, banned_rows)
+    shape = [queries.shape[0], tf.get_static_value(k)]
     queries = tf.cast(tf.stop_gradient(queries), tf.float32)
     table = tf.stop_gradient(table)
-    banned_rows = tf.cast(banned_rows, tf.int64)
     with tf.control_dependencies(
         _shape_checks(queries, table, k, banned_rows)):
-      queries = tf.identity(queries)
-    banned_rows = _sorted_distinct(banned_rows, _rows(table))
-    with tf.control_dependencies([_k_check(k, banned_rows, _rows(table))]):
+      queries, k = tf.identity(queries), tf.identity(k)
       banned_rows = tf.identity(banned_rows)
-    rows = _rows_of(_scan(queries, table, k, banned_rows))
+    bans = _ordered_bans(banned_rows, tf.shape(queries)[0], tf.shape(table)[0])
+    with tf.control_dependencies([_k_check(k, bans, tf.shape(table)[0])]):
+      queries = tf.identity(queries)
+    width = tf.maximum(1, k + tf.shape(banned_rows)[1])
+    scores, rows = _scan(_scaled(queries), table, width)
+    with tf.control_dependencies([_nan_check(scores, rows, k)]):
+      rows = _free_rows(rows, bans, k)
     scores, rows = _rescore(queries, table, rows, k)
-    shape = [queries.shape[0], tf.get_static_value(k)]
     return tf.ensure_shape(scores, shape), tf.ensure_shape(rows, shape)
 
 
@@ -123,17 +144,24 @@ def _as_tensors(queries, table, k, banned_rows):
   return queries, table, k, tf.convert_to_tensor(banned_rows)
 
 
-def _rows(table):
-  return tf.shape(table, out_type=tf.int64)[0]
+def _check_types_and_ranks(queries, table, k, banned_rows):
+  for tensor, rank, dtypes, wanted in (
+      (queries, 2, _FLOATS, "queries must be [B, D] float32 or bfloat16"),
+      (table, 2, _FLOATS, "table must be [N, D] float32 or bfloat16"),
+      (banned_rows, 2, _INTEGERS, "banned_rows must be [B, R] int32 or int64"),
+      (k, 0, _INTEGERS, "k must be a scalar")):
+    if tensor.shape.rank not in (None, rank) or tensor.dtype not in dtypes:
+      _refuse(f"{wanted}, but it is {tensor.shape} {tensor.dtype.name}")
+
+
+def _refuse(message):
+  """Raises what an op would, when run and when traced."""
+  if tf.executing_eagerly():
+    raise tf.errors.InvalidArgumentError(None, None, message)
+  raise ValueError(message)
 
 
 def _shape_checks(queries, table, k, banned_rows):
-  for tensor, rank, wanted in ((queries, 2, "queries must be [B, D]"),
-                               (table, 2, "table must be [N, D]"),
-                               (banned_rows, 2, "banned_rows must be [B, R]"),
-                               (k, 0, "k must be a scalar")):
-    if tensor.shape.rank not in (None, rank):
-      _refuse(f"{wanted}, but its shape is {tensor.shape}")
   q, t, b = tf.shape(queries), tf.shape(table), tf.shape(banned_rows)
   return [
       tf.debugging.Assert(tf.equal(q[1], t[1]), [
@@ -145,121 +173,125 @@ def _shape_checks(queries, table, k, banned_rows):
   ]
 
 
-def _refuse(message):
-  """Raises what an op would, when run and when traced."""
-  if tf.executing_eagerly():
-    raise tf.errors.InvalidArgumentError(None, None, message)
-  raise ValueError(message)
+def _ordered_bans(banned_rows, batch, rows):
+  """[B, R + 1] int32, ascending, with `rows` in place of what bans nothing, and last."""
+  width = banned_rows.shape[1]
+  # XLA has no assertions, but shapes that do not fit are an error there too.
+  banned_rows = tf.reshape(banned_rows, [batch, tf.shape(banned_rows)[1]])
+  in_range = (banned_rows >= 0) & (banned_rows < tf.cast(rows, banned_rows.dtype))
+  banned_rows = tf.where(in_range, tf.cast(banned_rows, tf.int32), rows)
+  bans = tf.concat([tf.sort(banned_rows, axis=1), tf.fill([batch, 1], rows)], axis=1)
+  return tf.ensure_shape(bans, [None, None if width is None else width + 1])
 
 
-def _sorted_distinct(banned_rows, rows):
-  """[B, R], ascending, with `rows` in place of what bans nothing."""
-  in_range = (banned_rows >= 0) & (banned_rows < rows)
-  ordered = tf.sort(tf.where(in_range, banned_rows, rows), axis=1)
-  repeated = tf.concat([
-      tf.zeros_like(ordered[:, :1], tf.bool), ordered[:, 1:] == ordered[:, :-1]
-  ], axis=1)
-  return tf.sort(tf.where(repeated, rows, ordered), axis=1)
-
-
-def _k_check(k, banned_rows, rows):
-  banned = tf.reduce_sum(tf.cast(banned_rows < rows, tf.int64), axis=1)  # [B]
+def _k_check(k, bans, rows):
+  distinct = tf.not_equal(bans[:, 1:], bans[:, :-1])
+  banned = tf.reduce_sum(tf.cast(distinct, tf.int32), axis=1)  # [B]
   most = tf.reduce_max(tf.concat([banned, [0]], axis=0))
-  return tf.debugging.Assert(tf.cast(k, tf.int64) <= rows - most, [
+  return tf.debugging.Assert(k <= rows - most, [
       "k is more than the rows left to a query: k, rows, banned =", k, rows,
       most])
 
 
-# A score and a row in one int64, greater for the better pair: a higher score,
-# or the same and a lower row. _NO_KEY is less than every key.
-_NO_KEY = tf.int64.min
-_LOW_WORD = 2**32 - 1
+def _scan(queries, table, width):
+  """The best rows by `_products`: scores and rows, [B, W], best first, equals by row."""
+  rows = tf.shape(table)[0]
+  width = tf.minimum(width, rows)
+  # What whole chunks leave over, and a place for each of W rows.
+  first = width + (rows - width) % tf.maximum(1, tf.minimum(_CHUNK_ROWS, rows))
+  best, best_rows = tf.math.top_k(_products(queries, table[:first]), width)
 
+  def step(start, best, best_rows):
+    # To XLA, a shape is a constant inside of a loop, and what is made of it before is not.
+    size = tf.minimum(_CHUNK_ROWS, tf.shape(table)[0])
+    width = tf.shape(best)[1]
+    scores = _products(queries, tf.slice(table, [start, 0], [size, -1]))
+    best, place = tf.math.top_k(tf.concat([best, scores], axis=1), width)
+    before = tf.gather(best_rows, tf.minimum(place, width - 1), batch_dims=1)
+    return start + size, best, tf.where(place < width, before, start + place - width)
 
-def _keys(scores, rows):
-  bits = tf.bitcast(scores + 0.0, tf.int32)  # -0 becomes 0
-  # The bits of negative floats rise with their magnitude: turn them round.
-  order = tf.where(bits < 0, tf.bitwise.bitwise_xor(bits, tf.int32.max), bits)
-  return tf.cast(order, tf.int64) * 2**32 + (_LOW_WORD - rows)
-
-
-def _rows_of(keys):
-  return _LOW_WORD - tf.bitwise.bitwise_and(keys, _LOW_WORD)
-
-
-def _scan(queries, table, k, banned_rows):
-  """The keys of the k best rows by float32 matrix product, [B, K]."""
-  count = _rows(table)
-  size = tf.minimum(count, _CHUNK_ROWS)  # C
-
-  def step(start, best):
-    # The last chunk reaches back, so that all have one shape; rows that were
-    # seen before have no key.
-    first = tf.minimum(start, count - size)
-    rows = first + tf.range(size)  # [C]
-    chunk = tf.cast(tf.slice(table, [first, 0], [size, -1]), tf.float32)
-    scores = tf.matmul(queries, chunk, transpose_b=True)  # [B, C]
-    with tf.control_dependencies([_refuse_nan(scores, first)]):
-      keys = _keys(scores, rows)
-    keys = tf.where(rows >= start, keys, tf.constant(_NO_KEY, tf.int64))
-    keys = _without_banned(keys, banned_rows, first, size)
-    best = tf.math.top_k(tf.concat([best, keys], axis=1), k).values
-    return start + size, best
-
-  batch = tf.shape(queries)[0]
-  best = tf.fill([batch, k], tf.constant(_NO_KEY, tf.int64))
+  any_shape = tf.TensorShape([None, None])
   return tf.while_loop(
-      lambda start, _: start < count, step, [tf.constant(0, tf.int64), best],
-      shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, None])],
-      parallel_iterations=1)[1]
+      lambda start, *_: start < rows, step, [first, best, best_rows],
+      shape_invariants=[tf.TensorShape([]), any_shape, any_shape],
+      parallel_iterations=1)[1:]
 
 
-def _refuse_nan(scores, first):
-  bad = tf.math.is_nan(scores)
+def _products(queries, chunk):
+  """Queries [B, D], rows [C, D] -> scores [B, C] times the scale of each query.
 
-  def fail():
-    at = tf.where(bad)[0]
-    return tf.debugging.Assert(False, [
-        "the dot product of a query and a row of the table is not a number:",
-        at[0], first + at[1]])
-
-  return tf.cond(tf.reduce_any(bad), lambda: _done(fail()), lambda: _done(None))
-
-
-def _done(operation):
-  with tf.control_dependencies([] if operation is None else [operation]):
-    return tf.constant(True)
+  They are infinite where they are not a number, and nowhere else: what float32 cannot
+  hold is at its limit, where such scores are equal.
+  """
+  queries, limit = queries
+  scores = tf.matmul(queries, tf.cast(chunk, tf.float32), transpose_b=True)
+  finite = _one_zero(tf.clip_by_value(scores, -limit, limit))
+  return tf.where(tf.math.is_nan(scores), np.inf, finite)
 
 
-def _without_banned(keys, banned_rows, first, size):
-  """`keys` [B, C] of the rows from `first`, with none for the banned ones."""
-  here = (banned_rows >= first) & (banned_rows < first + size)  # [B, R]
-  # Bans of other chunks go to column 0 and leave it as it is.
-  column = tf.where(here, banned_rows - first, 0)
-  key = tf.where(here, tf.constant(_NO_KEY, tf.int64), tf.int64.max)
-  line = tf.zeros_like(column) + tf.range(
-      tf.shape(column, out_type=tf.int64)[0])[:, tf.newaxis]
-  return tf.tensor_scatter_nd_min(keys, tf.stack([line, column], axis=-1), key)
+def _one_zero(scores):
+  # Some devices sort -0 below 0. An addition of 0 would be optimised away.
+  return tf.where(tf.equal(scores, 0), 0.0, scores)
+
+
+def _scaled(queries):
+  """Queries times powers of two, so that no finite product overflows; largest scores.
+
+  Returns:
+    queries: [B, D] float32.
+    limit: [B, 1] float32: what the largest float32 is on that scale, or that itself.
+  """
+  largest = tf.reduce_max(tf.abs(queries), axis=1, keepdims=True)
+  exponent = tf.math.log(tf.clip_by_value(largest, 2.0**-126, 2.0**126)) / np.log(2)
+  place = tf.clip_by_value(126 + tf.cast(exponent, tf.int32), 0, 252)
+  scale = tf.gather(_POWERS, place)
+  limit = tf.minimum(tf.float32.max * _MARGIN * scale, tf.float32.max)
+  return queries * scale * _MARGIN, limit
+
+
+def _nan_check(scores, rows, k):
+  """Of what `_scan` found; where nothing is asked for, nothing is refused."""
+  width = tf.maximum(tf.shape(rows)[1], 1)
+  bad = tf.reshape(tf.equal(scores, np.inf), [-1])
+  at = tf.argmax(tf.concat([tf.cast(bad, tf.int32), [0]], 0), output_type=tf.int32)
+  return tf.debugging.Assert(tf.equal(k, 0) | ~tf.reduce_any(bad), [
+      "the dot product of a query and a row of the table is not a number:",
+      at // width, tf.concat([tf.reshape(rows, [-1]), [-1]], 0)[at]])
+
+
+def _free_rows(rows, bans, k):
+  """The first K of [B, W] rows that are not banned, ascending; _NONE where there are fewer."""
+  if bans.shape[1] == 1:  # R is 0
+    return tf.sort(rows[:, :k], axis=1)
+  place = tf.raw_ops.LowerBound(sorted_inputs=bans, values=rows, out_type=tf.int32)
+  free = tf.not_equal(tf.gather(bans, place, batch_dims=1), rows)
+  free &= tf.cumsum(tf.cast(free, tf.int32), axis=1) <= k
+  return tf.sort(tf.where(free, rows, _NONE), axis=1)[:, :k]
 
 
 def _rescore(queries, table, rows, k):
-  """Scores `rows` [B, K] as the op does, and sorts them."""
+  """Scores `rows` [B, K], ascending, as the op does, and sorts them."""
+  missing = tf.equal(rows, _NONE)
+  rows = tf.where(missing, 0, rows)
   # A few columns at a time: [B, K, D] may be more than the table.
-  width = tf.minimum(k, _RESCORED_COLUMNS)
-  slices = tf.maximum(1, -(-k // tf.maximum(width, 1)))
-  padded = tf.pad(rows, [[0, 0], [0, slices * width - k]])
-  padded = tf.reshape(padded, [tf.shape(rows)[0], slices, width])
+  width = tf.maximum(1, tf.minimum(k, _RESCORED_COLUMNS))
+  parts = tf.maximum(1, -(-k // width))
+  batch = tf.shape(rows)[0]
+  padded = tf.pad(rows, [[0, 0], [0, parts * width - k]])
+  padded = tf.reshape(padded, [batch, parts, width])
+  padded = tf.transpose(padded, [1, 0, 2])
   wide_queries = tf.cast(queries, tf.float64)[:, tf.newaxis]  # [B, 1, D]
 
-  def score(rows):  # [B, width]
-    found = tf.cast(tf.gather(table, rows), tf.float64)  # [B, width, D]
-    return tf.cast(tf.reduce_sum(found * wide_queries, axis=2), tf.float32)
+  def score(part, scores):
+    found = tf.cast(tf.gather(table, tf.gather(padded, part)), tf.float64)
+    found = tf.cast(tf.reduce_sum(found * wide_queries, axis=2), tf.float32)
+    return part + 1, tf.tensor_scatter_nd_update(scores, [[part]], [found])
 
-  scores = tf.map_fn(score, tf.transpose(padded, [1, 0, 2]),
-                     fn_output_signature=tf.TensorSpec([None, None], tf.float32),
-                     parallel_iterations=1)
-  scores = tf.reshape(tf.transpose(scores, [1, 0, 2]),
-                      [tf.shape(rows)[0], slices * width])[:, :k]
-  order = tf.math.top_k(_keys(scores, rows), k).indices
-  return (tf.gather(scores, order, batch_dims=1),
-          tf.cast(tf.gather(rows, order, batch_dims=1), tf.int32))
+  scores = tf.while_loop(lambda part, _: (part * width < k) & (batch > 0), score,
+                         [0, tf.zeros(tf.shape(padded))], parallel_iterations=1)[1]
+  scores = tf.reshape(tf.transpose(scores, [1, 0, 2]), [batch, parts * width])[:, :k]
+  scores = _one_zero(tf.where(missing, -np.inf, scores))
+  # Some devices sort -NaN below all else.
+  scores = tf.where(tf.math.is_nan(scores), np.nan, scores)
+  scores, place = tf.math.top_k(scores, k)  # which keeps the order of equals
+  return scores, tf.gather(tf.where(missing, -1, rows), place, batch_dims=1)
