@@ -90,10 +90,13 @@ def _at_answers(passages: Sequence[Text], answers: Sequence[Any], tokenizer: Tok
   groups = answer_groups(answers)
   gold: list[list[tuple[int, int]]] = [[] for _ in passages]
   for first in range(0, len(passages), _MATCHED):
-    ids = tokenizer.tokenize(passages[first:first + _MATCHED])
+    texts = [text.encode("utf-8") if isinstance(text, str) else text
+             for text in passages[first:first + _MATCHED]]
     # As much of a corpus as is looked at: the passages are its blocks.
-    blocks = types.SimpleNamespace(body_ids=Ragged(
-        ids.values.numpy(), ids.row_splits.numpy()))
+    blocks = types.SimpleNamespace(texts=np.array(texts, object), **{
+        name: Ragged(part.values.numpy(), part.row_splits.numpy()) for name, part in zip(
+            ("body_ids", "body_starts", "body_ends"),
+            tokenizer.tokenize_with_offsets(texts))})
     found = find_occurrences(groups[first:first + _MATCHED], typing.cast(Corpus, blocks),
                              tokenizer)
     example = np.repeat(np.arange(len(found.splits) - 1), np.diff(found.splits))

@@ -260,7 +260,7 @@ def _nan_check(scores, rows, k):
 
 
 def _free_rows(rows, bans, k):
-  """The first K of [B, W] rows that are not banned, ascending; _NONE where there are fewer."""
+  """The first K of [B, W] rows that are not banned, ascending; _NONE where there are less."""
   if bans.shape[1] == 1:  # R is 0
     return tf.sort(rows[:, :k], axis=1)
   place = tf.raw_ops.LowerBound(sorted_inputs=bans, values=rows, out_type=tf.int32)

@@ -113,8 +113,8 @@ def test_vectorized(rows, k, width, compiled):
 
   _equals_the_op(of_queries(), queries, table, k, banned)
   found = of_tables()
-  for i, table in enumerate((table, table[::-1])):
-    _equals_the_op([part[i] for part in found], queries, table, k, banned)
+  for i, searched in enumerate((table, table[::-1])):
+    _equals_the_op([part[i] for part in found], queries, searched, k, banned)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
