@@ -1,8 +1,11 @@
 # Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
 """REALM: retrieval-augmented language model pre-training, in TensorFlow.
 
-Importing this package chooses Keras 2 (`tf_keras`), on which
-tensorflow-recommenders and the training code stand.
+Models are those of Keras 2 (`tf_keras`), which importing this package chooses. docs/api.md
+begins with two scripts; what is listed here is imported when it is used.
+
+Shape letters, here and everywhere: B batch, K candidates, T tokens, M masks, S spans, D
+projection, H hidden, N blocks of a corpus, V vocabulary, W beam, R read blocks.
 """
 
 import importlib
@@ -11,7 +14,20 @@ import sys
 
 __version__ = "0.1.0"
 
-_PUBLIC = {"top_k_inner_product": "realm_tf.index.top_k"}
+_PUBLIC = {
+    "load": "realm_tf.serving.loaded", "ExportedModel": "realm_tf.serving.loaded",
+    "Run": "realm_tf.run.folder", "RealmConfig": "realm_tf.config",
+    "Corpus": "realm_tf.corpus.store", "Document": "realm_tf.corpus.readers",
+    "Passages": "realm_tf.corpus.passages", "Tokenizer": "realm_tf.text.tokenizer",
+    "Retriever": "realm_tf.models.retriever", "Reader": "realm_tf.models.reader",
+    "Realm": "realm_tf.models.realm", "BertConfig": "realm_tf.models.bert",
+    "QuestionAnswerer": "realm_tf.evaluation.answering",
+    "ExactIndex": "realm_tf.index.exact", "ScannIndex": "realm_tf.index.scann",
+    "make_index": "realm_tf.index.embed", "RefreshIndex": "realm_tf.refresh.callback",
+    "ict_batches": "realm_tf.examples.ict",
+    "pretraining_batches": "realm_tf.examples.pretraining",
+    "AdamW": "realm_tf.training.optimizer", "UserError": "realm_tf.errors",
+    "top_k_inner_product": "realm_tf.index.top_k"}
 __all__ = list(_PUBLIC)
 
 

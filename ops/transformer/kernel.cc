@@ -256,6 +256,9 @@ class ResourceAdamWOp : public OpKernel {
   }
 
   void Compute(OpKernelContext* c) override {
+    std::string problem;
+    const TransformerKernel* kernel = ChosenTransformerKernel(&problem);
+    OP_REQUIRES(c, kernel != nullptr, absl::InvalidArgumentError(problem));
     for (int i : {4, 5, 6}) OP_REQUIRES_OK(c, Expect(c, i, TensorShape({})));
     Updated value, m, v;
     OP_REQUIRES_OK(c, value.Open(c, 0));
@@ -265,7 +268,7 @@ class ResourceAdamWOp : public OpKernel {
     realm::Compute(AdamW{c->input(3).NumElements(), Floats(c->input(3)), scalar(6), beta1_,
                          beta2_, epsilon_, scalar(5), scalar(4), value.data(), m.data(),
                          v.data()},
-                   TransformerKernels().front(), OnPool(c));
+                   *kernel, OnPool(c));
   }
 
  private:

@@ -14,9 +14,10 @@ import tensorflow as tf
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.files import PathLike
+from realm_tf.index.exact import ExactIndex
 from realm_tf.index.store import NotFinite, Origin, StoredIndex
 from realm_tf.index.writer import IndexWriter
-from realm_tf.models.retriever import Tower
+from realm_tf.models.retriever import Retriever, Tower
 from realm_tf.text.batching import length_batches
 
 OnRows = Callable[[int], None]
@@ -31,10 +32,10 @@ def encoder_hash(tower: Tower) -> str:
 
 
 class CorpusEmbedder:
-  """Embeds all blocks by its own copy of a document tower.
+  """Embeds all blocks by a document tower that `make_tower` gives.
 
-  `snapshot` copies the weights of the live tower; `batches` may then run on another
-  thread while the live one trains.
+  If that is a copy, `snapshot` gives it the weights of the live tower, and `batches` may
+  then run on another thread while the live one trains.
   """
 
   def __init__(self, passages: Passages, make_tower: Callable[[], Tower],
@@ -56,6 +57,9 @@ class CorpusEmbedder:
     return self._embed(tf.constant(rows)).numpy()
 
   def snapshot(self, tower: Tower) -> None:
+    """Copies the weights of a tower of the same shape, if it is another."""
+    if tower is self._tower:
+      return
     for copy, live in zip(self._tower.variables, tower.variables, strict=True):
       copy.assign(live)
 
@@ -106,6 +110,23 @@ def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
   if table is None:
     raise ValueError("there is nothing to embed")
   return table
+
+
+def make_index(retriever: Retriever, passages: Passages, batch_tokens: int = 8192
+               ) -> ExactIndex:
+  """Embeds a corpus by a retriever as it is now, and makes an exact index of it.
+
+  Args:
+    retriever: whose document tower embeds.
+    passages: the corpus.
+    batch_tokens: word pieces that are embedded at a time.
+  """
+  embedder = CorpusEmbedder(passages, lambda: retriever.document_tower,
+                            retriever.document_length, batch_tokens)
+  table = collect(embedder.batches(), embedder.num_rows)
+  index = ExactIndex(*table.shape)
+  index.assign(table, 0)
+  return index
 
 
 def stored_rows(corpus: Corpus, embedder: CorpusEmbedder, first: int, end: int,

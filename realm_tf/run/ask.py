@@ -47,7 +47,7 @@ def ask_export(folder: files.PathLike, questions: Sequence[str], as_json: bool
                ) -> list[dict[str, Any]]:
   """Answers by an exported SavedModel; returns what it prints."""
   _check(questions)
-  model = serving.load(folder)  # held: its functions do not keep its variables
+  model = serving.load_saved_model(folder)  # held: its functions do not keep its variables
   return show(questions, model.answer(tf.constant(list(questions))), as_json)
 
 

@@ -29,5 +29,5 @@ def export_run(run: Run, flavour: str = "portable", output: str | None = None
     answerer = run.answerer(run.newest_stage(), _SEARCH[flavour], exact=True)
     if flavour == "scann":
       answerer.index = ScannInGraph(answerer.index, run.config.index, _SEARCH[flavour])
-    serving.write(answerer, new, native=flavour == "native")
+    serving.write(answerer, new, flavour)
   return folder

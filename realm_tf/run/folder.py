@@ -191,7 +191,11 @@ class Run:
   # Index.
 
   def embedder(self, model: Realm) -> CorpusEmbedder:
-    return CorpusEmbedder(self.passages, model.make_tower,
+    """Embeds the corpus by the model's own document tower; by a copy if less precisely."""
+    retriever = model.retriever
+    own = retriever.embed_precision in ("", retriever.precision)
+    return CorpusEmbedder(self.passages,
+                          (lambda: retriever.document_tower) if own else model.make_tower,
                           self.config.retriever.document_length,
                           self.config.embed_batch_tokens)
 

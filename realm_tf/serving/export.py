@@ -10,6 +10,7 @@ Python in it. Three flavours:
 """
 
 import contextlib
+import importlib
 import os
 import pathlib
 
@@ -17,12 +18,17 @@ import tensorflow as tf
 
 import realm_tf
 from realm_tf import files, folders
+from realm_tf.errors import UserError
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.files import PathLike
 from realm_tf.models import kernels
 
 _MARKER = "realm_export.json"
 EXPORT = folders.Kind("an export", _MARKER, lambda marker: marker["files"])
+# The modules that register what a flavour needs besides TensorFlow and TF Text.
+_OPS: dict[str, tuple[str, ...]] = {
+    "portable": (), "native": ("realm_tf.native",),
+    "scann": ("scann.scann_ops.py.scann_ops",)}
 
 
 class _Served(tf.Module):
@@ -49,21 +55,23 @@ class _Served(tf.Module):
     self.answer, self.retrieve, self.embed = answer, retrieve, embed
 
 
-def export(answerer: QuestionAnswerer, folder: PathLike, native: bool = False) -> None:
+def export(answerer: QuestionAnswerer, folder: PathLike, flavour: str = "portable") -> None:
   """Writes the SavedModel as `folder`, whole or not at all; an earlier one is replaced.
 
-  `native` says whether its transformers may use our ops; its index searches as it does.
+  The flavour is recorded. With "native" its transformers may use our ops; its index
+  searches as it does.
   """
   with folders.new_folder(folder, EXPORT) as new:
-    write(answerer, new, native)
+    write(answerer, new, flavour)
 
 
-def write(answerer: QuestionAnswerer, folder: pathlib.Path, native: bool = False) -> None:
+def write(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str = "portable"
+          ) -> None:
   """Writes the SavedModel into an empty folder; see `export`."""
   parts = [folder / "variables", folder / "assets"]
   for part in parts:
     part.mkdir()  # TensorFlow would, but with permissions of its own
-  with contextlib.nullcontext() if native else kernels.portable():
+  with contextlib.nullcontext() if flavour == "native" else kernels.portable():
     served = _Served(answerer)
     tf.saved_model.save(served, str(folder), signatures={
         "serving_default": served.answer, "answer": served.answer,
@@ -73,21 +81,23 @@ def write(answerer: QuestionAnswerer, folder: pathlib.Path, native: bool = False
       part.rmdir()
   names = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
   files.write_json(folder / _MARKER, {
-      "written_by": f"realm_tf {realm_tf.__version__}", "files": sorted(map(str, names))})
+      "written_by": f"realm_tf {realm_tf.__version__}", "flavour": flavour,
+      "files": sorted(map(str, names))})
 
 
-def load(folder: PathLike, native: bool = False, scann: bool = False):
-  """Loads an export: an object with `answer(questions)` and `retrieve(questions, k)`.
+def load_saved_model(folder: PathLike):
+  """The SavedModel of an export: `answer(questions)`, `retrieve(questions, k)`, `embed`.
 
-  Loading registers TF Text's ops, ours for a `native` export, and ScaNN's for a `scann`.
+  Registers TF Text's ops first, and those that its flavour needs.
+
+  Raises:
+    UserError: there is no export in the folder.
   """
-  import tensorflow_text  # pylint: disable=unused-import,import-outside-toplevel
-  del tensorflow_text
-  if native:
-    from realm_tf.index import top_k  # pylint: disable=import-outside-toplevel
-    del top_k
-  if scann:
-    from scann.scann_ops.py import scann_ops  # pylint: disable=import-outside-toplevel
-    del scann_ops
   folders.recover(folder)
+  if not (pathlib.Path(folder) / "saved_model.pb").exists():
+    raise UserError(f"{folder}: no export there; `realm export` writes one")
+  marker = pathlib.Path(folder) / _MARKER
+  flavour = files.read_json(marker).get("flavour", "") if marker.exists() else ""
+  for module in ("tensorflow_text", *_OPS.get(flavour, sum(_OPS.values(), ()))):
+    importlib.import_module(module)
   return tf.saved_model.load(str(folder))

@@ -123,7 +123,7 @@ def test_an_export_through_a_link_replaces_an_earlier_one_where_the_link_leads(
   assert realm("export", f"--workdir={tmp_path}/run") == 0
   assert (tmp_path / "run" / "export").is_symlink()
   assert os.listdir(tmp_path / "disk") == ["export"]
-  model = serving.load(tmp_path / "run" / "export")
+  model = serving.load_saved_model(tmp_path / "run" / "export")
   assert model.answer(tf.constant(["what is the capital of france?"]))["answer"][0] != b""
   (tmp_path / "disk" / "export" / "notes").touch()
   assert realm("export", f"--workdir={tmp_path}/run") == 2

@@ -30,9 +30,18 @@ def _activate():
   return native.ops.realm_bias_activation(tf.zeros([1, 2]), tf.zeros([2]), activation="relu")
 
 
+def _update():
+  """By AdamW: a step of one variable."""
+  value, m, v = (tf.Variable(tf.zeros([2])) for _ in range(3))
+  native.ops.realm_resource_adam_w(
+      value=value.handle, m=m.handle, v=v.handle, grad=tf.ones([2]), rate=0.1, decay=0.0,
+      scale=1.0, beta1=0.9, beta2=0.999, epsilon=1e-6)
+
+
 @pytest.mark.parametrize("family, variable, call", [
     ("top-k", "REALM_TOP_K_KERNEL", _search),
-    ("transformer", "REALM_TRANSFORMER_KERNEL", _activate)])
+    ("transformer", "REALM_TRANSFORMER_KERNEL", _activate),
+    ("transformer", "REALM_TRANSFORMER_KERNEL", _update)])
 def test_the_kernel_is_the_one_that_the_op_runs(monkeypatch, capsys, family, variable, call):
   monkeypatch.delenv(variable, raising=False)
   able = _kernels_that_can_run(monkeypatch, variable, call)

@@ -66,7 +66,7 @@ def _asked(world, request):
   if request.param == "live":
     return _Live(answerer)
   serving.export(answerer, folder / "export")
-  return serving.load(folder / "export")
+  return serving.load_saved_model(folder / "export")
 
 
 @given(batch=st.lists(_QUESTIONS, max_size=5))

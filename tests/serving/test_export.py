@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import realm_tf
+from realm_tf.config import IndexConfig
 from realm_tf.corpus.passages import Passages
+from realm_tf.errors import UserError
 from realm_tf.evaluation.answering import Answers, QuestionAnswerer
 from realm_tf.index import top_k
 from realm_tf.index.exact import ExactIndex
@@ -41,9 +44,9 @@ def _exported(world, request):
   search = top_k.top_k_inner_product if native else top_k.top_k_inner_product_portable
   made = answerer(search)
   if scann:
-    made.index = ScannInGraph(made.index, made.model.config.index, search)
-  serving.export(made, folder / request.param, native)
-  return serving.load(folder / request.param, native, scann)
+    made.index = ScannInGraph(made.index, IndexConfig(), search)
+  serving.export(made, folder / request.param, request.param)
+  return serving.load_saved_model(folder / request.param)
 
 
 def test_an_export_answers_as_the_model_does(world, exported):
@@ -75,3 +78,22 @@ def test_no_questions(exported):
   assert {value.shape[0] for value in exported.answer(none).values()} == {0}
   assert {tuple(value.shape) for value in exported.retrieve(none, 4).values()} == {(0, 4)}
   assert exported.embed(none)["embedding"].shape == [0, 16]
+
+
+def test_an_export_is_an_object_of_strings_in_and_plain_values_out(world, exported):
+  folder, corpus, answerer = world
+  flavour = next(path for path in folder.iterdir() if path.name in ("portable", "native",
+                                                                    "scann"))
+  model = realm_tf.load(flavour)
+  questions = [question.decode() for question in _QUESTIONS]
+  live = answerer(top_k.top_k_inner_product).answer(tf.constant(questions))
+  found = model.answer(questions)
+  assert [one["answer"].encode() for one in found] == live.answer.numpy().tolist()
+  for one in found:
+    assert one["passage"][one["start"]:one["end"]] == one["answer"]
+  passages = model.retrieve(questions[0], k=4)
+  assert len(passages) == 1 and len(passages[0]) == 4
+  assert passages[0][0]["passage"].encode() in corpus.texts.tolist()
+  assert model.embed(questions).shape == (3, 16) and model.answer([]) == []
+  with pytest.raises(UserError, match="no export there"):
+    realm_tf.load(folder)
