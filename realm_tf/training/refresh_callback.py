@@ -13,40 +13,41 @@ class RefreshIndex(tf_keras.callbacks.Callback):
   """Embeds the documents anew now and then, in a thread, and swaps them in between steps.
 
   What `pretrain.refresh` "async" and "sync" do for the command; see `index.refresh` for
-  the law of staleness. `fit` reports `index_step` and `index_staleness`, of the end of an
-  epoch, to the callbacks that stand after it.
+  the law of staleness. When training begins and when it has ended, the index is of the model
+  as it is. `fit` reports `index_step` and `index_staleness`, of the end of an epoch, to the
+  callbacks that stand after it.
 
   Args:
     refresh_every: steps from the start of one refresh to that of the next.
     max_staleness: steps by which an index may be behind; by default twice as many.
     wait: let training wait for every refresh.
-    is_fresh: whether the index is already of the model as it is when training begins; if
-      not, that is seen to first.
+    is_fresh: the index is of the model as it is already; it is not made when training
+      begins.
+    stays_stale: the index is left as it is when training has ended.
     batch_tokens: word pieces that are embedded at a time.
     **options: of `index.refresh.Refresher`.
   """
 
   def __init__(self, refresh_every: int = 500, max_staleness: int | None = None,
-               wait: bool = False, is_fresh: bool = False, batch_tokens: int = 8192,
-               **options: Any):
+               wait: bool = False, is_fresh: bool = False, stays_stale: bool = False,
+               batch_tokens: int = 8192, **options: Any):
     super().__init__()
     self._options = options | {
         "refresh_every": refresh_every, "wait": wait,
         "max_staleness": 2 * refresh_every if max_staleness is None else max_staleness}
-    self._is_fresh, self._batch_tokens = is_fresh, batch_tokens
+    self._is_fresh, self._stays_stale = is_fresh, stays_stale
+    self._batch_tokens = batch_tokens
 
   def on_train_begin(self, logs=None) -> None:
     del logs
-    documents, tower = self.model.documents, self.model.retriever.document_tower
-    embedder = CorpusEmbedder(documents.passages, self.model.make_tower,
-                              self.model.retriever.document_length, self._batch_tokens)
-
-    def embed(check: Callable[[int], None]) -> np.ndarray:
-      return collect(embedder.batches(), embedder.num_rows, check)
-
-    self._refresher = Refresher(documents.index, lambda: embedder.snapshot(tower), embed,
+    documents, retriever = self.model.documents, self.model.retriever
+    self._embedder = CorpusEmbedder(documents.passages, self.model.make_tower,
+                                    retriever.document_length, self._batch_tokens)
+    self._refresher = Refresher(documents.index, self._snapshot, self._embed,
                                 **self._options)
-    self._refresher.start(self._step(), self._step() if self._is_fresh else None)
+    if not self._is_fresh:
+      self._refresh()
+    self._refresher.start(self._step(), self._step())
 
   def on_train_batch_begin(self, batch, logs=None) -> None:
     del batch, logs
@@ -61,6 +62,20 @@ class RefreshIndex(tf_keras.callbacks.Callback):
   def on_train_end(self, logs=None) -> None:
     del logs
     self._refresher.close()
+    if not self._stays_stale:
+      self._refresh()
 
   def _step(self) -> int:
     return int(self.model.optimizer.iterations)
+
+  def _snapshot(self) -> None:
+    self._embedder.snapshot(self.model.retriever.document_tower)
+
+  def _embed(self, check: Callable[[int], None]) -> np.ndarray:
+    return collect(self._embedder.batches(), self._embedder.num_rows, check)
+
+  def _refresh(self) -> None:
+    """On this thread, which waits for it."""
+    self._snapshot()
+    index = self.model.documents.index
+    index.assign(index.prepare(self._embed(lambda count: None)), self._step())
