@@ -35,7 +35,7 @@ def _scripts(name):
 def test_realm_in_memory_is_a_script_of_25_lines(world, capsys):
   script = _scripts("api.md")[0]
   statements = [line for line in script.splitlines() if line.strip()]
-  assert len(statements) <= 30  # lines of at most 94 columns, not statements
+  assert len(statements) <= 25
   exec(compile(script, "docs/api.md", "exec"), names := dict(world))  # noqa: S102
   said = capsys.readouterr().out.strip().splitlines()[-1]
   assert said and any(said in text for text in world["texts"])

@@ -20,6 +20,7 @@ from realm_tf.text.inputs import Packed, pack_pair
 from realm_tf.text.tokenizer import Tokenizer
 
 Text: TypeAlias = str | bytes
+Places: TypeAlias = list[list[tuple[int, int]]]  # of each passage: first and last piece
 
 _MATCHED = 256  # examples whose answers are looked for together
 
@@ -50,21 +51,12 @@ def span_batches(questions: Sequence[Text], passages: Sequence[Text], answers: A
   """
   if len(questions) != len(passages):
     raise UserError(f"{len(questions)} questions, but {len(passages)} passages")
-  question_ids = tokenizer.tokenize(questions)
   by_characters = (isinstance(answers, tuple) and len(answers) == 2
                    and np.issubdtype(np.asarray(answers[0]).dtype, np.integer))
   gold = (_at_characters(passages, answers[0], answers[1], tokenizer) if by_characters
           else _at_answers(passages, answers, tokenizer))
-  usable = np.array([any(last - first < max_span_width for first, last in places)
-                     for places in gold])
-  if not usable.any():
-    raise UserError(f"none of {len(gold)} passages has its answer, with {max_span_width} "
-                    "word pieces at most: there is nothing to learn from")
-  if not usable.all():
-    logging.warning("%d of %d passages do not have their answer, with %d word pieces at "
-                    "most: nothing is learnt from them", len(gold) - usable.sum(), len(gold),
-                    max_span_width)
-  passage_ids = tokenizer.tokenize(passages)
+  _check_usable(gold, max_span_width)
+  question_ids, passage_ids = map(tokenizer.tokenize, (questions, passages))
   starts, ends = (tf.ragged.constant([[place[side] for place in places] for places in gold],
                                      tf.int32, ragged_rank=1) for side in (0, 1))
 
@@ -82,13 +74,25 @@ def span_batches(questions: Sequence[Text], passages: Sequence[Text], answers: A
   return chosen.map(batch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
+def _check_usable(gold: Places, max_span_width: int) -> None:
+  usable = sum(any(last - first < max_span_width for first, last in places)
+               for places in gold)
+  if not usable:
+    raise UserError(f"none of {len(gold)} passages has its answer, with {max_span_width} "
+                    "word pieces at most: there is nothing to learn from")
+  if usable < len(gold):
+    logging.warning("%d of %d passages do not have their answer, with %d word pieces at "
+                    "most: nothing is learnt from them", len(gold) - usable, len(gold),
+                    max_span_width)
+
+
 def _at_answers(passages: Sequence[Text], answers: Sequence[Any], tokenizer: Tokenizer
-                ) -> list[list[tuple[int, int]]]:
-  """First and last piece of each place of an answer in its own passage."""
+                ) -> Places:
+  """All places of the answers, each in its own passage."""
   if len(answers) != len(passages):
     raise UserError(f"{len(passages)} passages, but {len(answers)} answers")
   groups = answer_groups(answers)
-  gold: list[list[tuple[int, int]]] = [[] for _ in passages]
+  gold: Places = [[] for _ in passages]
   for first in range(0, len(passages), _MATCHED):
     texts = [text.encode("utf-8") if isinstance(text, str) else text
              for text in passages[first:first + _MATCHED]]
@@ -106,14 +110,14 @@ def _at_answers(passages: Sequence[Text], answers: Sequence[Any], tokenizer: Tok
 
 
 def _at_characters(passages: Sequence[Text], starts: Sequence[int], ends: Sequence[int],
-                   tokenizer: Tokenizer) -> list[list[tuple[int, int]]]:
-  """First and last piece of the characters [start, end) of each passage."""
+                   tokenizer: Tokenizer) -> Places:
+  """The characters [start, end) of each passage."""
   if not len(starts) == len(ends) == len(passages):
     raise UserError(f"{len(passages)} passages, but {len(starts)} starts and {len(ends)} "
                     "ends")
   _, piece_starts, piece_ends = (
       part.to_list() for part in tokenizer.tokenize_with_offsets(passages))
-  gold = []
+  gold: Places = []
   for number, (passage, start, end) in enumerate(zip(passages, starts, ends)):
     text = passage.decode("utf-8", "replace") if isinstance(passage, bytes) else passage
     if not 0 <= start < end <= len(text):

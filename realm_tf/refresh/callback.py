@@ -1,4 +1,4 @@
-"""The asynchronous index refresh as a callback of Keras's `fit`."""
+"""Refreshes the index of a `Realm` while Keras's `fit` trains it."""
 
 from typing import Any, Callable
 
@@ -7,57 +7,75 @@ import tf_keras
 
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.refresh.refresher import Refresher
-from realm_tf.refresh.throttle import Throttle
 
 
 class RefreshIndex(tf_keras.callbacks.Callback):
-  """Keeps the index of a `Realm` fresh while `fit` trains it (REALM, section 3.3).
+  """Embeds the documents anew now and then, in a thread, and swaps them in between steps.
 
-  A thread embeds the documents by a copy of the document tower, and between two steps the
-  new table takes the place of the old one. The law: step - index.step <= max_staleness.
+  What `refresh.mode` "async" and "sync" do for the command; see `refresh.refresher` for the
+  law of staleness. When training begins and when it has ended, the index is of the model as
+  it is. `fit` reports `index_step` and `index_staleness`, of the end of an epoch, to the
+  callbacks that stand after it.
 
   Args:
-    every: steps from one refresh to the next.
-    max_staleness: steps; where the law would not hold, training waits. By default twice
-      `every`.
-    wait: whether training waits for every refresh.
-    share: of the time that the thread works; 1 never rests.
+    refresh_every: steps from the start of one refresh to that of the next.
+    max_staleness: steps by which an index may be behind; by default twice as many.
+    wait: let training wait for every refresh.
+    is_fresh: the index is of the model as it is already; it is not made when training
+      begins.
+    stays_stale: the index is left as it is when training has ended.
     batch_tokens: word pieces that are embedded at a time.
+    **options: of `refresh.refresher.Refresher`.
   """
 
-  def __init__(self, every: int, max_staleness: int | None = None, wait: bool = False,
-               share: float = 0.5, batch_tokens: int = 8192):
+  def __init__(self, refresh_every: int = 500, max_staleness: int | None = None,
+               wait: bool = False, is_fresh: bool = False, stays_stale: bool = False,
+               batch_tokens: int = 8192, **options: Any):
     super().__init__()
-    self._every, self._max_staleness = every, max_staleness or 2 * every
-    self._wait, self._throttle, self._batch_tokens = wait, Throttle(share), batch_tokens
-    self._step = 0
-    self._refresher: Refresher | None = None
+    self._options = options | {
+        "refresh_every": refresh_every, "wait": wait,
+        "max_staleness": 2 * refresh_every if max_staleness is None else max_staleness}
+    self._is_fresh, self._stays_stale = is_fresh, stays_stale
+    self._batch_tokens = batch_tokens
 
-  @property
-  def swaps(self) -> int:
-    """How often the index was replaced in the `fit` that ran last."""
-    return self._refresher.swaps if self._refresher else 0
+  def on_train_begin(self, logs=None) -> None:
+    del logs
+    documents, retriever = self.model.documents, self.model.retriever
+    self._embedder = CorpusEmbedder(documents.passages, self.model.make_tower,
+                                    retriever.document_length, self._batch_tokens)
+    self._refresher = Refresher(documents.index, self._snapshot, self._embed,
+                                **self._options)
+    if not self._is_fresh:
+      self._refresh()
+    self._refresher.start(self._step(), self._step())
 
-  def on_train_begin(self, logs: Any = None) -> None:
-    retriever, documents = self.model.retriever, self.model.documents
-    embedder = CorpusEmbedder(documents.passages, self.model.make_tower,
-                              retriever.document_length, self._batch_tokens)
+  def on_train_batch_begin(self, batch, logs=None) -> None:
+    del batch, logs
+    self._refresher.update(self._step())
 
-    def embed(check: Callable[[int], None]) -> np.ndarray:
-      return collect(embedder.batches(), embedder.num_rows, check)
+  def on_epoch_end(self, epoch, logs=None) -> None:
+    del epoch
+    if logs is not None:
+      metrics = self._refresher.metrics(self._step())
+      logs.update({name: metrics[name] for name in ("index_step", "index_staleness")})
 
-    self._step = int(documents.index.step)
-    self._refresher = Refresher(
-        documents.index, lambda: embedder.snapshot(retriever.document_tower), embed,
-        refresh_every=self._every, max_staleness=self._max_staleness, wait=self._wait,
-        throttle=self._throttle)
-    self._refresher.start(self._step, self._step)
-
-  def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-    assert self._refresher is not None
-    self._refresher.update(self._step)
-    self._step += 1
-
-  def on_train_end(self, logs: Any = None) -> None:
-    assert self._refresher is not None
+  def on_train_end(self, logs=None) -> None:
+    del logs
     self._refresher.close()
+    if not self._stays_stale:
+      self._refresh()
+
+  def _step(self) -> int:
+    return int(self.model.optimizer.iterations)
+
+  def _snapshot(self) -> None:
+    self._embedder.snapshot(self.model.retriever.document_tower)
+
+  def _embed(self, check: Callable[[int], None]) -> np.ndarray:
+    return collect(self._embedder.batches(), self._embedder.num_rows, check)
+
+  def _refresh(self) -> None:
+    """On this thread, which waits for it."""
+    self._snapshot()
+    index = self.model.documents.index
+    index.assign(index.prepare(self._embed(lambda count: None)), self._step())
