@@ -185,6 +185,13 @@ def test_what_has_no_pieces_of_its_own_counts_for_the_block_alone(tokenizer):
   assert _places(found) == [[(0, -1, -1), (2, 0, 0)], [(0, -1, -1), (2, 1, 1)]]
 
 
+def test_a_syllable_of_several_pieces_is_taken_whole():
+  tokenizer = Tokenizer(small_vocabulary(["£", "\u1109", "##\u1109", "##\u1165"]))
+  corpus = _corpus(["£서", "서 서"], tokenizer)
+  found = find_occurrences([["서"], ["£"]], corpus, tokenizer)
+  assert _places(found) == [[(0, 1, 2), (1, 0, 1), (1, 2, 3)], [(0, 0, 0)]]
+
+
 def test_a_word_that_is_cut_between_blocks_is_found_as_it_stands(tmp_path):
   tokenizer = Tokenizer(small_vocabulary())
   write_store(tmp_path / "store", split_blocks([Document("1", "", "q" * 20)], tokenizer, 12),
