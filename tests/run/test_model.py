@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from realm_tf.cli.run_model import initial_model, saved_model
 from realm_tf.errors import UserError
+from realm_tf.run.model import initial_model, saved_model
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
 
