@@ -55,7 +55,7 @@ test-sanitize: setup
 
 # Of each Python test so many random files, configs and questions (`make test` tries some that
 # are always the same); of the op, so many seconds of random shapes and values.
-FUZZ_EXAMPLES ?= 5000
+FUZZ_EXAMPLES ?= 2000
 FUZZ_SECONDS ?= 180
 
 fuzz: fuzz-python fuzz-cc

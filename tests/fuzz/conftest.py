@@ -9,6 +9,6 @@ from hypothesis import settings
 
 settings.register_profile("short", max_examples=60, derandomize=True, database=None,
                           deadline=None)
-settings.register_profile("long", max_examples=int(os.environ.get("FUZZ_EXAMPLES", "5000")),
+settings.register_profile("long", max_examples=int(os.environ.get("FUZZ_EXAMPLES", "2000")),
                           deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
