@@ -125,7 +125,7 @@ def new_folder(path: PathLike, kind: Kind | None = None) -> Iterator[pathlib.Pat
       _restore(target)
       _remove_leftovers(target)
       new = _beside(target, f"{secrets.token_hex(4)}.new")
-      held.callback(shutil.rmtree, new, ignore_errors=True)  # or what it was exchanged for
+      held.callback(_clear, new, target)
       new.mkdir()
       yield new
       for entry in sorted(new.rglob("*")):
@@ -167,6 +167,12 @@ def recover(path: PathLike) -> None:
   if not target.exists() and _leftovers(target, "old"):
     with _locked(target, path, wait=True):
       _restore(target)
+
+
+def _clear(new: pathlib.Path, target: pathlib.Path) -> None:
+  """Removes what was not put in place, or what it was exchanged for."""
+  if target.exists() or not new.with_suffix(".old").exists():  # else `_restore` needs it
+    shutil.rmtree(new, ignore_errors=True)
 
 
 def _restore(target: pathlib.Path) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 
 from realm_tf.corpus.store import Corpus
 from realm_tf.evaluation.answering import Answers
+from realm_tf.text.words import cuts_no_word
 
 ODD_QUESTIONS = [
     b"", b" ", b"[CLS] [SEP] [PAD] [MASK] [UNK]", b"\0", b"\0who\0", b"\x07\x1b",
@@ -14,10 +15,10 @@ ODD_QUESTIONS = [
 
 def edges(corpus: Corpus, row: int) -> tuple[set[int], set[int]]:
   """The pieces of a block that begin a word, and those that end one."""
-  goes_on = [corpus.tokenizer.vocabulary[piece].startswith("##")
-             for piece in corpus.body_ids.row(row)]
-  begins = {i for i, on in enumerate(goes_on) if not on} | {0}
-  return begins, {i - 1 for i in begins if i} | {len(goes_on) - 1}
+  text, starts = corpus.texts[row], corpus.body_starts.row(row).tolist()
+  begins = {i for i, start in enumerate(starts) if i == 0 or start != starts[i - 1]
+            and cuts_no_word(text.decode(), len(text[:start].decode()))}
+  return begins, {i - 1 for i in begins if i} | {len(starts) - 1}
 
 
 def check(corpus: Corpus, answers: Answers) -> None:

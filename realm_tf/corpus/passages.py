@@ -4,12 +4,16 @@ Row N, one past the last block, is the null document: an empty title and body.
 Shape letters: B batch, T tokens, N blocks.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.store import Corpus
 from realm_tf.text.inputs import Packed, SpecialIds, pack_pair
+from realm_tf.text.tokenizer import CONTINUATION, Tokenizer
+from realm_tf.text.words import words
 
 
 class Table(tf.Module):
@@ -38,6 +42,22 @@ class Table(tf.Module):
     return tf.cast(tf.gather(self.splits, rows + 1) - tf.gather(self.splits, rows), tf.int32)
 
 
+@functools.cache
+def _is_word(char: str) -> bool:
+  """Whether a character is a word by itself, even between two letters."""
+  return len(words(f"a{char}a")) == 3
+
+
+def _word_edges(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
+  """Which pieces begin a word whatever is before them, and which end one: [V] bool each.
+
+  To BERT "£5" and "トヨタの" are one word each; by `words` they are more.
+  """
+  texts = [token.removeprefix(CONTINUATION) or token for token in tokenizer.vocabulary]
+  begins, ends = (np.array([_is_word(text[place]) for text in texts]) for place in (0, -1))
+  return begins | ~tokenizer.continuation, ends
+
+
 def _with_empty_row(rows: Ragged) -> Ragged:
   return Ragged(rows.values, np.append(rows.splits, rows.splits[-1]))
 
@@ -52,7 +72,7 @@ class Passages(tf.Module):
     self.special: SpecialIds = corpus.tokenizer
     self.titles = Table(_with_empty_row(corpus.title_ids), "titles")
     self.bodies = Table(_with_empty_row(corpus.body_ids), "bodies")
-    self._continues = tf.constant(corpus.tokenizer.continuation)  # [V]: a word goes on
+    self._begins_word, self._ends_word = map(tf.constant, _word_edges(corpus.tokenizer))
     self.document_lengths = corpus.title_ids.lengths + corpus.body_ids.lengths + 3  # [N]
 
   @property
@@ -127,4 +147,6 @@ class Passages(tf.Module):
 
   def _begins(self, ids: tf.Tensor) -> tf.Tensor:
     """Which pieces of rows [B, T] begin a word."""
-    return ~tf.gather(self._continues, ids)
+    after_word = tf.gather(self._ends_word, ids[:, :-1])
+    after_word = tf.concat([tf.zeros_like(ids[:, :1], tf.bool), after_word], 1)
+    return tf.gather(self._begins_word, ids) | after_word

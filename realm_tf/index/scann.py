@@ -211,7 +211,7 @@ class ScannInGraph(ScannIndex):
 
   def _candidates(self, queries: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     if self._state is None:
-      return tf.zeros([tf.shape(queries)[0], 0], tf.int32)
+      return tf.fill([tf.shape(queries)[0], count], -1)
     # The op makes the searcher when it is first run, and keeps it.
     handle = self._state.recreate_handle()
     rows, scores = self._search_batched(handle, queries, count, count, -1, True)

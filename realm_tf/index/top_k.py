@@ -22,8 +22,10 @@ _FLOATS = (tf.float32, tf.bfloat16)
 _INTEGERS = (tf.int32, tf.int64)
 
 # What brings numbers of each binary exponent near 1, then sums of 2^22 products below it.
-_POWERS = 2.0 ** np.arange(126, -127, -1, dtype=np.float32)
-_MARGIN = 2.0**-24
+# The second divides and is in a table: else graphs multiply it with the first, which may be
+# as small as a number can be.
+_POWERS = np.stack([2.0 ** np.arange(126, -127, -1), np.full(253, 2.0**24)], 1).astype(
+    np.float32)
 
 tf.no_gradient("Realm>TopKInnerProduct")
 tf.no_gradient("Realm>ShadowedTopKInnerProduct")
@@ -101,7 +103,8 @@ def top_k_inner_product_portable(queries, table, k, banned_rows=None,
   Candidates are chosen by a float32 matrix product and then scored as the op
   scores. So the answers differ only where more than k rows come within the
   rounding error of that product of the k-th score; TF32 and TPUs round its inputs
-  unless told not to, and components below 1e-30 may count as zeros.
+  unless told not to, and components below 1e-30, and scores below 1.2e-38, may count as
+  zeros.
 
   Works in TF1 graphs, in `tf.vectorized_map` and under `jit_compile=True`. XLA
   drops assertions: shapes that do not fit, and k above N, are errors when it
@@ -244,9 +247,9 @@ def _scaled(queries):
   largest = tf.reduce_max(tf.abs(queries), axis=1, keepdims=True)
   exponent = tf.math.log(tf.clip_by_value(largest, 2.0**-126, 2.0**126)) / np.log(2)
   place = tf.clip_by_value(126 + tf.cast(exponent, tf.int32), 0, 252)
-  scale = tf.gather(_POWERS, place)
-  limit = tf.minimum(tf.float32.max * _MARGIN * scale, tf.float32.max)
-  return queries * scale * _MARGIN, limit
+  power, margin = (tf.gather(_POWERS[:, i], place) for i in (0, 1))
+  limit = tf.minimum(tf.float32.max / margin * power, tf.float32.max)
+  return queries * power / margin, limit
 
 
 def _nan_check(scores, rows, k):

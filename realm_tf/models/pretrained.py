@@ -53,10 +53,9 @@ def retriever(cls: "type[Retriever]", folder: PathLike, *, num_layers: int = 0,
   folder = pathlib.Path(folder)
   tokenizer = tokenizer or _tokenizer(folder)
   if (folder / _MANIFEST).exists():
-    manifest, path = _manifest(folder, num_layers), _checked(folder, "retriever")
-    known = {"shared_towers": manifest["shared_towers"], **_sizes_of_tensors(path),
-             **_parameters(manifest, "retriever")}
-    made = cls(BertConfig(**manifest["retriever"]), tokenizer=tokenizer,
+    path, known = _ours(folder, "retriever", num_layers)
+    known |= {"shared_towers": _manifest(folder)["shared_towers"]}
+    made = cls(bert_sizes(folder, "retriever"), tokenizer=tokenizer,
                **_complete(folder, known | arguments, "pooling"))
     weights.load(path, weights.retriever_names(made))
     return made
@@ -75,9 +74,8 @@ def reader(cls: "type[Reader]", folder: PathLike, *, num_layers: int = 0,
   folder = pathlib.Path(folder)
   tokenizer = tokenizer or _tokenizer(folder)
   if (folder / _MANIFEST).exists():
-    manifest, path = _manifest(folder, num_layers), _checked(folder, "encoder")
-    known = _sizes_of_tensors(path) | _parameters(manifest, "encoder")
-    made = cls(BertConfig(**manifest["encoder"]), tokenizer=tokenizer,
+    path, known = _ours(folder, "encoder", num_layers)
+    made = cls(bert_sizes(folder, "encoder"), tokenizer=tokenizer,
                **_complete(folder, known | arguments, "max_span_width"))
     weights.load(path, weights.encoder_names(made))
     return made
@@ -89,8 +87,14 @@ def reader(cls: "type[Reader]", folder: PathLike, *, num_layers: int = 0,
 
 def parameters(folder: PathLike) -> dict[str, Any]:
   """The other arguments of a `Realm`, where the folder has them."""
-  path = pathlib.Path(folder) / _MANIFEST
-  return _parameters(files.read_json(path), "realm") if path.exists() else {}
+  folder = pathlib.Path(folder)
+  return _parameters(folder, "realm") if (folder / _MANIFEST).exists() else {}
+
+
+def bert_sizes(folder: PathLike, part: str) -> BertConfig:
+  """Of the "retriever" or the "encoder" of a folder of ours."""
+  folder = pathlib.Path(folder)
+  return BertConfig.from_values(_manifest(folder)[part], f"{folder / _MANIFEST}, {part}")
 
 
 def save(folder: PathLike, retriever: "Retriever", encoder: "Reader",
@@ -122,29 +126,40 @@ def save(folder: PathLike, retriever: "Retriever", encoder: "Reader",
 # Folders of ours.
 
 
-def _manifest(folder: pathlib.Path, num_layers: int) -> dict[str, Any]:
+def _manifest(folder: pathlib.Path) -> dict[str, Any]:
+  path = folder / _MANIFEST
+  manifest = files.read_json(path)
+  for name, kind in (("retriever", dict), ("encoder", dict), ("shared_towers", bool),
+                     ("sha256", dict)):
+    if not isinstance(manifest, dict) or not isinstance(manifest.get(name), kind):
+      raise UserError(f"{path}: not that of a model: expected '{name}', as a stage of a run "
+                      "or save_pretrained writes it")
+  return manifest
+
+
+def _ours(folder: pathlib.Path, part: str, num_layers: int
+          ) -> tuple[pathlib.Path, dict[str, Any]]:
+  """The file of weights of a part, as it was written, and what is known of the model."""
   if num_layers:
     raise UserError(f"{folder}: num_layers: only of published weights, not of a model that "
                     "was trained with all of its layers")
-  return files.read_json(folder / _MANIFEST)
+  path = _as_written(folder, f"{part}.safetensors")
+  return path, _sizes_of_tensors(path) | _parameters(folder, part)
 
 
-def _checked(folder: pathlib.Path, part: str) -> pathlib.Path:
-  """The file of weights of a part, which is as it was written."""
-  path = folder / f"{part}.safetensors"
-  _check_hash(path, files.read_json(folder / _MANIFEST)["sha256"][path.name])
+def _as_written(folder: pathlib.Path, name: str) -> pathlib.Path:
+  path = folder / name
+  if not path.is_file():
+    raise UserError(f"{path}: no such file")
+  if files.sha256(path) != _manifest(folder)["sha256"].get(name):
+    raise UserError(f"{path}: damaged: its SHA-256 is not the one in {_MANIFEST}; run the "
+                    "stage again")
   return path
 
 
-def _check_hash(path: pathlib.Path, sha256: str) -> None:
-  if files.sha256(path) != sha256:
-    raise UserError(f"{path}: damaged: its SHA-256 is not the one in {_MANIFEST}; run the "
-                    "stage again")
-
-
-def _parameters(manifest: Mapping[str, Any], part: str) -> dict[str, Any]:
+def _parameters(folder: pathlib.Path, part: str) -> dict[str, Any]:
   """Earlier versions noted none."""
-  return dict(manifest.get("parameters", {}).get(part, {}))
+  return dict(_manifest(folder).get("parameters", {}).get(part, {}))
 
 
 def _sizes_of_tensors(path: pathlib.Path) -> dict[str, Any]:
@@ -175,9 +190,9 @@ def _tokenizer(folder: pathlib.Path) -> Tokenizer | None:
   if not path.exists():
     return None
   if (folder / _MANIFEST).exists():
-    manifest = files.read_json(folder / _MANIFEST)
-    if _VOCABULARY in manifest["sha256"]:
-      _check_hash(path, manifest["sha256"][_VOCABULARY])
+    manifest = _manifest(folder)
+    if _VOCABULARY in manifest["sha256"]:  # earlier versions wrote none
+      _as_written(folder, _VOCABULARY)
     return Tokenizer.from_file(path, manifest.get("lower_case", True))
   settings = folder / "tokenizer_config.json"
   config = files.read_json(settings) if settings.exists() else {}

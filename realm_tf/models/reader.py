@@ -84,9 +84,9 @@ class Reader(Task):
       [R, M] float32; 0 on padding.
     """
     real, logits = self._at_masks(packed, positions, weights)
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(
         tf.gather_nd(labels, real), logits)
-    return tf.scatter_nd(real, -losses, tf.shape(weights, tf.int64))
+    return tf.scatter_nd(real, -nats, tf.shape(weights, tf.int64))
 
   def mask_log_probs_padded(self, packed: Packed, positions: tf.Tensor, labels: tf.Tensor,
                             weights: tf.Tensor) -> tf.Tensor:
@@ -95,9 +95,8 @@ class Reader(Task):
     at_masks = tf.gather(hidden, positions, batch_dims=1)  # [R, M, H]
     logits = self.masked_lm(tf.reshape(at_masks, [-1, hidden.shape[-1]]),
                             self.bert.word_embeddings)
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        tf.reshape(labels, [-1]), logits)
-    return -tf.reshape(losses, tf.shape(weights)) * weights
+    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(labels, [-1]), logits)
+    return -tf.reshape(nats, tf.shape(weights)) * weights
 
   def mask_distributions(self, packed: Packed, positions: tf.Tensor, weights: tf.Tensor
                          ) -> tf.Tensor:

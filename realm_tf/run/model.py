@@ -1,14 +1,12 @@
 """The model of a run: from its config to the arguments of the models, here alone."""
 
-import pathlib
 from typing import Any
 
 import tf_keras
 
-from realm_tf import files
 from realm_tf.config import RealmConfig
 from realm_tf.files import PathLike
-from realm_tf.models import limits, weights
+from realm_tf.models import limits, pretrained, weights
 from realm_tf.models.bert import BertConfig, make_bert
 from realm_tf.models.reader import Reader
 from realm_tf.models.realm import Realm
@@ -41,8 +39,8 @@ def initial_model(config: RealmConfig, tokenizer: Tokenizer) -> Realm:
 
 def saved_model(config: RealmConfig, folder: PathLike, tokenizer: Tokenizer) -> Realm:
   """The model that a stage saved in `folder`, checked against its SHA-256."""
-  stored = files.read_json(pathlib.Path(folder) / "model.json")
-  of_retriever, of_encoder = (BertConfig(**stored[part]) for part in ("retriever", "encoder"))
+  of_retriever, of_encoder = (pretrained.bert_sizes(folder, part)
+                              for part in ("retriever", "encoder"))
   return Realm.from_pretrained(
       folder, retriever_arguments(config, of_retriever) | {"tokenizer": tokenizer},
       reader_arguments(config, of_encoder) | {"tokenizer": tokenizer},

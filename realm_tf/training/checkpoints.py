@@ -61,7 +61,8 @@ class Checkpoints:
     broadcast its value. Nothing is removed meanwhile, since who saves has restored.
 
     Raises:
-      UserError: there are some, but all are damaged or of something else.
+      UserError: there are some, but all are damaged or of something else. What a kill in the
+        first save left is no checkpoint yet.
     """
     if self._writes:
       _remove_leftovers(self._folder)
@@ -72,7 +73,12 @@ class Checkpoints:
           and self._all_could(path, self._newest.checkpoint.restore)):
         return
       tried.add(step)
-    if tried:
+    if not tried:
+      return
+    # TensorFlow puts an index in place while it writes it, and the state file after it: the
+    # first save of a process that was killed leaves a cut one, and no state file.
+    said = self._processes.broadcast(int((self._folder / "checkpoint").exists()))
+    if said or len(tried) > 1:
       raise UserError(f"{self._folder}: no checkpoint there can be read, be they damaged "
                       "or of another model, corpus or, of a sharded index, number of "
                       "devices; delete this folder to begin anew")
@@ -106,8 +112,7 @@ class Checkpoints:
       except (tf.errors.OpError, OSError) as error:
         reason = (files.system_reason(error) or _first_line(error)
                   or type(error).__name__)
-        with contextlib.suppress(OSError):  # they may be what fills the disk
-          _remove_leftovers(self._folder)
+        _remove_leftovers(self._folder)  # they may be what fills the disk
     if not self._processes.all_agree(not reason):
       raise UserError(f"{self._folder}: the checkpoint of step {step} cannot be written "
                       f"({reason or 'by process 0'}); the one before is unchanged: make "
@@ -149,7 +154,8 @@ def _remove_leftovers(folder: pathlib.Path) -> None:
     if path.is_dir():
       shutil.rmtree(path, ignore_errors=True)
     else:
-      path.unlink(missing_ok=True)
+      with contextlib.suppress(OSError):  # in other processes nothing fails here
+        path.unlink()
 
 
 def _is_without_index(path: pathlib.Path) -> bool:

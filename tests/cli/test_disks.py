@@ -38,10 +38,12 @@ def _world(tmp_path_factory):
 
 
 @pytest.fixture(name="indexed", scope="module")
-def _indexed(world):
-  run = Run.existing(world / "run")
+def _indexed(world, tmp_path_factory):
+  folder = tmp_path_factory.mktemp("indexed")
+  shutil.copytree(world, folder, dirs_exist_ok=True)
+  run = Run.existing(folder / "run")
   run.stored_index(run.model("ict"))
-  return world
+  return folder
 
 
 @pytest.mark.slow

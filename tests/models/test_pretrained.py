@@ -107,6 +107,19 @@ def test_a_damaged_file_is_named(saved, name):
     Realm.from_pretrained(folder)
 
 
+@pytest.mark.parametrize("field, value", [("sha256", None), ("encoder", []),
+                                          ("shared_towers", "no"), ("retriever", {})])
+def test_a_model_json_of_something_else_is_named(saved, field, value):
+  folder, _ = saved
+  files.write_json(folder / "model.json",
+                   files.read_json(folder / "model.json") | {field: value})
+  with pytest.raises(UserError, match=f"model.json.*{field}.*"):
+    Realm.from_pretrained(folder)
+  (folder / "model.json").write_text("[1]")
+  with pytest.raises(UserError, match="model.json: not that of a model"):
+    Realm.from_pretrained(folder)
+
+
 def test_folders_of_earlier_versions_are_read(saved):
   """They say the sizes of the BERTs alone; the tensors and the caller say the rest."""
   folder, model = saved

@@ -281,7 +281,7 @@ def test_a_trainer_and_its_job_are_killed_and_nothing_is_lost(tmp_path):
 def test_sigterm_ends_a_refresh_job_with_a_line_and_its_code(fresh, tmp_path):
   shutil.copytree(fresh.path, tmp_path / "run")
   values = json.loads((tmp_path / "run" / "config.json").read_text())
-  values["pretrain"]["refresh"] = "job"
+  values["refresh"]["mode"] = "job"
   (tmp_path / "run" / "config.json").write_text(json.dumps(values))
   with subprocess.Popen(
       [sys.executable, "-m", "realm_tf.cli.main", "refresh", f"--workdir={tmp_path}/run"],

@@ -105,7 +105,8 @@ def test_a_checkpoint_that_goes_while_it_is_restored(seen, agreements):
         return answer
       return after
 
-    member.chief, member.all = watched(member.chief), watched(member.all)
+    member.broadcast, member.all_agree = (
+        watched(member.broadcast), watched(member.all_agree))
     checkpoints, value = _open(seen[member.number], member)
     checkpoints.restore()
     return int(value[0]), agreed

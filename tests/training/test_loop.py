@@ -29,7 +29,7 @@ class Task:
 
   def run(self):
     batches = tf.data.Dataset.range(self.loop.first_step, self.steps)
-    self.loop.run(batches, self.step, before_step=self.before_step)
+    self.loop.run(batches, self.step, before_step=[self.before_step])
 
   def step(self, batch):
     self.on_step(int(batch))
@@ -165,6 +165,16 @@ def test_if_all_are_damaged_it_says_so(tmp_path):
     _damage(path, "cut")
   with pytest.raises(UserError, match="no checkpoint there can be read, .*; delete this"):
     Task(tmp_path)
+
+
+def test_killed_in_its_first_save_it_begins_anew(tmp_path):
+  Task(tmp_path, steps=3, every=3).run()
+  (tmp_path / "checkpoints" / "checkpoint").unlink()  # is written last
+  _damage(tmp_path / "checkpoints" / "ckpt-3.index", "cut")
+  task = Task(tmp_path, steps=6, every=3)
+  assert task.loop.first_step == 0
+  task.run()
+  assert Task(tmp_path, steps=6).loop.first_step == 6
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
