@@ -63,7 +63,7 @@ def _by_name(found):
 @pytest.mark.parametrize("kind", ["scann", "sharded"])
 def test_an_index_of_any_kind_is_as_stale_as_an_exact_one_of_the_same_rows(
     world, tmp_path, kind):
-  run = Run(_config(world, index__kind=kind, index__rescored=14), tmp_path / "run")
+  run = Run(_config(world, index__kind=kind, index__rescored=24), tmp_path / "run")
   stages.corpus(run)
   stages.pretrain(run)
   ours = _by_name(diagnose.diagnose(run, "pretrain", None, None))
