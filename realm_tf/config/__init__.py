@@ -14,6 +14,7 @@ from realm_tf.config.reading import read
 from realm_tf.config.settings import (
   CorpusConfig,
   DiagnosisConfig,
+  DPRConfig,
   EncoderConfig,
   EvaluateConfig,
   FinetuneConfig,
@@ -38,8 +39,9 @@ from realm_tf.config.tree import (
 )
 
 __all__ = [
-    "CorpusConfig", "DiagnosisConfig", "EncoderConfig", "EvaluateConfig", "FinetuneConfig",
-    "ICTConfig", "IndexConfig", "OptimizerConfig", "PretrainConfig", "RENAMED",
+    "CorpusConfig", "DPRConfig", "DiagnosisConfig", "EncoderConfig", "EvaluateConfig",
+    "FinetuneConfig", "ICTConfig", "IndexConfig", "OptimizerConfig", "PretrainConfig",
+    "RENAMED",
     "ReadingConfig", "RealmConfig", "RefreshConfig", "RetrieverConfig", "SETTINGS",
     "as_config_dict", "flatten", "from_dict", "no_such_field", "read", "set_field",
     "to_dict"]

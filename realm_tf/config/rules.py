@@ -49,11 +49,14 @@ _RULES = (
          lambda config: (config.pretrain.span_blocks[1] == 0
                          or config.pretrain.span_blocks[0] <= config.pretrain.span_blocks[1]),
          "the least before the most, or 0 for no most"),
+    Rule("dpr.negative_ranks",
+         lambda config: config.dpr.negative_ranks[0] < config.dpr.negative_ranks[1],
+         "the first rank before the last"),
     Rule("index.searched_leaves",
          lambda config: (config.index.leaves == 0
                          or config.index.searched_leaves <= config.index.leaves),
          "at most index.leaves, {index.leaves}"),
-    *map(_equal_parts, ("ict", "reading", "pretrain", "finetune")))
+    *map(_equal_parts, ("ict", "reading", "pretrain", "dpr", "finetune")))
 
 
 def check(config: Any) -> None:

@@ -48,6 +48,9 @@ class RetrieverConfig(Section):
   pooling: str = setting("pooler", one_of("pooler", "cls", "mean"),
                          "from tokens to a vector; pooler is the published way")
   projection_size: int = setting(128, _WIDTH, "dimensions of the vectors")
+  score_scale: float = setting(
+      0.0, at_least(0, 1e6), "scores are so many cosines at the start, where the weights "
+      "bring no projection; 0: projection_size, as published")
   shared_towers: bool = setting(True, None, "one tower for queries and documents")
   precision: str = setting("float32", _PRECISION, "of products with weights")
   recompute: bool = setting(
@@ -176,6 +179,20 @@ class DiagnosisConfig(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class DPRConfig(OptimizerConfig):
+  """Supervised training of both towers on the questions of fine-tuning, before it."""
+  steps: int = setting(0, at_least(0), "of training; 0 leaves the stage out")
+  batch_size: int = setting(32, _SAMPLE, "questions, each with its block")
+  learning_rate: float = setting(2e-5, positive(10.0), "at its peak, after the warm-up")
+  hard_negatives: int = setting(1, at_least(0, 1000), "blocks for each question besides")
+  negative_ranks: tuple[int, int] = setting(
+      (0, 30), at_least(0), "first and last (exclusive) of what the index returns that "
+      "hard negatives are drawn from; those in which an answer stands are none")
+  mine_every: int = setting(
+      0, at_least(0), "steps after which the index is made anew, and asked again; 0: never")
+
+
+@dataclasses.dataclass(frozen=True)
 class FinetuneConfig(OptimizerConfig):
   """Open-domain question answering, document tower and index frozen."""
   questions: str = setting("", PATH, "JSONL: question, answer")
@@ -203,7 +220,9 @@ class RealmConfig(Section):
   """One run: corpus, models, stages."""
   name: str = setting("realm", TEXT, "of the run, in its report")
   seed: int = setting(0, at_least(0, 2**31 - 2), "of weights, order and draws")
-  data: str = setting("data", PATH, "folder that assets are fetched to")
+  data: str = setting(
+      "data", PATH, "folder of what the config's paths call {data}/, and of assets")
+  assets_folder: str = setting("", PATH, "that assets are fetched to; '': data")
   assets: tuple[str, ...] = setting(
       (), one_of(*ASSETS), "packages of `realm_tf.assets` that this run needs")
   trivia: str = setting(
@@ -232,6 +251,7 @@ class RealmConfig(Section):
   pretrain: PretrainConfig = PretrainConfig()
   refresh: RefreshConfig = RefreshConfig()
   diagnosis: DiagnosisConfig = DiagnosisConfig()
+  dpr: DPRConfig = DPRConfig()
   finetune: FinetuneConfig = FinetuneConfig()
   evaluate: EvaluateConfig = EvaluateConfig()
   index: IndexConfig = IndexConfig()

@@ -4,7 +4,7 @@
     commands/              who wrote here: command, versions, source, machine
     corpus/                the block store
     questions/             train.jsonl, held_out.jsonl
-    ict/ pretrain/ finetune/   model/ (weights), curves, checkpoints, done.json
+    ict/ pretrain/ dpr/ finetune/  model/ (weights), curves, checkpoints, done.json
     index/<encoder>-<corpus>/  embeddings by one document tower
     pretrain/index/step-*/ those that a `realm refresh` made while it trained
     evaluation/            <stage>.json, <stage>.predictions.jsonl, bm25.json; of the best
@@ -54,7 +54,7 @@ from realm_tf.text import tokenizer_files
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.checkpoints import restore_best
 
-STAGES = ("ict", "pretrain", "finetune")
+STAGES = ("ict", "pretrain", "dpr", "finetune")
 WARM_START = "warm start"
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -184,7 +184,7 @@ class Run:
         raise UserError(f"{self.path / stage}: this stage is not done; run `realm {stage}`")
       model = saved_model(self.config, self.path / stage / "model", self.corpus.tokenizer)
     if self.checkpoint == "best":
-      parts = {"retriever": model.retriever} if stage == "ict" else {"model": model}
+      parts = {"retriever": model.retriever} if stage in ("ict", "dpr") else {"model": model}
       restore_best(self.path / stage / "checkpoints", **parts)
     return model
 

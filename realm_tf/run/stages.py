@@ -30,6 +30,7 @@ from realm_tf.models.pretrained import MODEL
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.text import tokenizer_files
 from realm_tf.text.salient import tagger
+from realm_tf.training.dpr import train_dpr
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
@@ -55,7 +56,7 @@ def corpus(run: Run, strict: bool = False) -> None:
   """
   config = run.config
   if config.assets:
-    assets.fetch(config.assets, config.data)
+    assets.fetch(config.assets, config.assets_folder or config.data)
   if not config.corpus.source:
     raise UserError("config.corpus.source: name the documents: JSONL with id, title, text")
   if not (run.path / "corpus" / MANIFEST).exists():
@@ -128,6 +129,15 @@ def pretrain(run: Run) -> None:
       before_step=[diagnose_by_step(run.config, run.corpus, run.passages, model, index,
                                     run.banned)])
   run.finish("pretrain", model, started, refreshes=refresher.swaps)
+
+
+@_alone
+def dpr(run: Run) -> None:
+  started = time.monotonic()
+  model = run.model(run.stage_before("dpr"))
+  train_dpr(run.config, run.corpus, run.passages, model, run.index(model, exact=True),
+            run.embedder(model), run.questions("train"), run.path / "dpr")
+  run.finish("dpr", model, started)
 
 
 @_alone
