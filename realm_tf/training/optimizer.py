@@ -7,9 +7,9 @@ import tf_keras
 
 from realm_tf.config import OptimizerConfig
 from realm_tf.distribute import shares
-from realm_tf.models import kernels
 from realm_tf.models.bert import Bert
-from realm_tf.native import ops
+from realm_tf.ops import library
+from realm_tf.ops.adam_w import adam_w
 
 Gradients = Mapping[str, Sequence[tf.Tensor | tf.IndexedSlices | None]]
 LearningRateSchedule: TypeAlias = tf_keras.optimizers.schedules.LearningRateSchedule
@@ -103,7 +103,7 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     norm = (tf.linalg.global_norm(list(norms.values())) if len(norms) > 1
             else next(iter(norms.values())))
     scale = self._clip_norm / tf.maximum(norm, self._clip_norm)
-    self._scale = scale if kernels.choose(tf.float32) is kernels.Fused and _alone() else None
+    self._scale = scale if library.can_compute(tf.float32) and _alone() else None
     mean = [g if self._scale is not None else g * scale for part in pairs
             for g in means[part]]
     # Keras would add up the replicas' gradients, which are all the same by now.
@@ -120,11 +120,9 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     decay = rate * self._weight_decay if var.shape.rank > 1 else tf.zeros([])
     if self._scale is not None and var.dtype == tf.float32:
       correction = tf.sqrt(1 - known["beta_2_power"]) / (1 - known["beta_1_power"])
-      m, v = (self.get_slot(var, name) for name in ("m", "v"))
-      return ops.realm_resource_adam_w(
-          value=var.handle, m=m.handle, v=v.handle, grad=grad, rate=rate * correction,
-          decay=decay, scale=self._scale, beta1=_BETA1, beta2=_BETA2,
-          epsilon=_EPSILON)
+      return adam_w(var, self.get_slot(var, "m"), self.get_slot(var, "v"), grad,
+                    rate=rate * correction, decay=decay, scale=self._scale, beta1=_BETA1,
+                    beta2=_BETA2, epsilon=_EPSILON)
     with tf.control_dependencies([var.assign_sub(decay * var, read_value=False)]):
       return super()._resource_apply_dense(grad, var, {key: {**known, "lr_t": rate}})
 

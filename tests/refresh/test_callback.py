@@ -30,7 +30,7 @@ class Seen(tf_keras.callbacks.Callback):
 def test_the_index_is_of_an_allowed_step_and_as_the_tower_was_then(tmp_path, wait):
   corpus = tiny.make_corpus(tmp_path / "corpus")
   model, passages = small.seeded(small.realm), Passages(corpus)
-  index = ExactIndex(corpus.num_blocks, 8)
+  index = ExactIndex()
   if not wait:
     index.assign(stages.embed_all(model, passages), 0)
   model.use(passages, index)

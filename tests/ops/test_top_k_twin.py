@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from realm_tf.index import top_k
-from realm_tf.index.top_k import top_k_inner_product, top_k_inner_product_portable
+from realm_tf.ops import top_k
+from realm_tf.ops.top_k import top_k_inner_product, top_k_inner_product_portable
 
 _MATRIX = tf.TensorSpec([None, None])
 
