@@ -7,12 +7,16 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.config import IndexConfig
+from realm_tf.errors import UserError
+from realm_tf.index.build import build_index, rows_to_read
 from realm_tf.index.distributed import DistributedIndex
 from realm_tf.index.exact import ExactIndex
+from realm_tf.index.merge import best_of
 from realm_tf.index.scann import ScannIndex
 from realm_tf.index.sharded import ShardedIndex
 from realm_tf.ops import portable
 from realm_tf.registry import INDEXES
+from tests import tiny
 
 _ROWS, _SIZE, _K = 400, 16, 7  # ScaNN looks at fewer than these by itself
 
@@ -255,3 +259,32 @@ def test_an_index_in_the_graph_is_not_swapped():
     with pytest.raises(TypeError, match="make another one"):
       swap()
   _agrees(Kind(ScannIndex, False), served(_QUERIES, k=_K), _best(_QUERIES, _rows(1)))
+
+
+class ByProduct(ExactIndex):
+  """An index of one's own: it is sized, swapped, saved and named as all are."""
+
+  def search(self, queries, k, banned=None):
+    scores = tf.matmul(queries, tf.cast(self.table, tf.float32), transpose_b=True)
+    scores, rows = tf.math.top_k(scores, self.table.shape[0])
+    if banned is None:
+      return scores[:, :k], rows[:, :k]
+    return best_of(scores, rows, k, banned)
+
+
+def test_a_kind_of_ones_own(tmp_path):
+  INDEXES.register("by_product", ByProduct)
+  try:
+    config = tiny.make_config(tmp_path, index__kind="by_product")
+    assert rows_to_read(config, _ROWS, tf.distribute.get_strategy()) == slice(0, _ROWS)
+    index = build_index(config, _rows(1), 3)
+    assert isinstance(index, ByProduct) and int(index.step) == 3
+    kind = Kind(ByProduct)
+    _agrees(kind, index(_QUERIES, k=_K), _best(_QUERIES, _rows(1)))
+    test_exclusions_by_row(kind)
+    test_swaps_in_place_never_retrace(kind)
+    test_a_saved_model(kind, True, tmp_path / "export")
+  finally:
+    INDEXES._values.pop("by_product")  # pylint: disable=protected-access
+  with pytest.raises(UserError, match="config.index.kind: expected one of exact, scann, sh"):
+    tiny.make_config(tmp_path, index__kind="by_product")

@@ -86,7 +86,7 @@ def test_an_export_is_an_object_of_strings_in_and_plain_values_out(world, export
                                                                     "scann"))
   model = realm_tf.load(flavour)
   questions = [question.decode() for question in _QUESTIONS]
-  live = answerer(top_k.top_k_inner_product).answer(tf.constant(questions))
+  live = answerer().answer(tf.constant(questions))
   found = model.answer(questions)
   assert [one["answer"].encode() for one in found] == live.answer.numpy().tolist()
   for one in found:
