@@ -72,13 +72,13 @@ class DistributedIndex(RowIndex):
     """This process's rows, of those or of all N."""
     if self.share is None:
       self._split(len(embeddings))
-    first, end = self.share
+    first, end = self.share or (0, 0)
     return embeddings if len(embeddings) == end - first else embeddings[first:end]
 
   def assign(self, prepared: Any, step: int) -> None:
-    made = []
+    made, own = [], self._bounds[self._here.start]
     for place, replica in enumerate(self._here):
-      first, end = (bound - self.share[0] for bound in self._bounds[replica:replica + 2])
+      first, end = (bound - own for bound in self._bounds[replica:replica + 2])
       rows = tf.cast(prepared[first:end], self.row_dtype)
       if self.tables:
         self.tables[place].assign(rows)

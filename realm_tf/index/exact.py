@@ -32,7 +32,7 @@ class ExactIndex(RowIndex):
         for our op, not for its twin; the table must then change by `assign` only.
     """
     super().__init__(query_model, k, name, dtype)
-    self.table: tf.Variable | None = None  # [N, D]
+    self.table: Any = None  # [N, D] variable, once there are rows
     self._has_shadow = shadow
     self._shadow: ShadowedTable | SavedShadow | None = None
 

@@ -157,22 +157,23 @@ class ScannIndex(_Rescored):
       self._made_for = len(rows)
     from scann.scann_ops.py import scann_ops_pybind  # pylint: disable=import-outside-toplevel
     scann = scann_searcher.train(scann_ops_pybind, rows, self.config)
-    recall = math.nan if self._queries is None else self._measured(scann, rows)
+    recall = (math.nan if self._queries is None
+              else self._measured(scann, rows, self._queries))
     return Searcher(scann, rows, recall)
 
-  def _measured(self, scann: object, rows: np.ndarray) -> float:
+  def _measured(self, scann: object, rows: np.ndarray, queries: np.ndarray) -> float:
     """The share of the exact top K that is among the candidates; mean over queries."""
     config, k = self.config, min(self.config.recall_at, len(rows))
     recall = 1.0
     if scann is not None:
       exact = ExactIndex(dtype=self.row_dtype)
       exact.assign(rows, 0)
-      best = exact.search(tf.constant(self._queries, tf.float32), k)[1].numpy()
-      found = scann_searcher.candidates(scann, self._queries, max(k, config.rescored), config)
+      best = exact.search(tf.constant(queries, tf.float32), k)[1].numpy()
+      found = scann_searcher.candidates(scann, queries, max(k, config.rescored), config)
       recall = float((best[:, :, None] == found[:, None]).any(2).mean())
     logging.info("scann: recall@%d against exact search on %d queries: %.4f "
                  "(%d leaves, %d searched, %d rescored)", config.recall_at,
-                 len(self._queries), recall, config.leaves, config.searched_leaves,
+                 len(queries), recall, config.leaves, config.searched_leaves,
                  config.rescored)
     if recall < config.min_recall:
       raise UserError(
@@ -214,12 +215,13 @@ class ScannInGraph(_Rescored):
   def __init__(self, index: ExactIndex, config: IndexConfig):
     """Trains a searcher of the rows of `index`, whose table it shares."""
     from scann.scann_ops.py import scann_ops  # pylint: disable=import-outside-toplevel
-    super().__init__(index.query_model, dtype=index.row_dtype)
+    super().__init__(index.query_model, index._k, index.name, index.row_dtype)  # pylint: disable=protected-access
+    rows = index.table.numpy()
     self._make(index.table.read_value())
     self.identifiers = index.identifiers
     self.step.assign(index.step)
-    self.config = scann_searcher.defaults(config, len(index.table))
-    searcher = scann_searcher.train(scann_ops, index.table.numpy(), self.config)
+    self.config = scann_searcher.defaults(config, len(rows))
+    searcher = scann_searcher.train(scann_ops, rows, self.config)
     self._state = None
     if searcher is not None:
       self._state = searcher.serialize_to_module()

@@ -107,6 +107,6 @@ def test_a_shadow_that_is_saved_is_searched(tmp_path):
   index._shadow.codes.assign(index._shadow.codes[::-1])
   index._shadow.bounds.assign(index._shadow.bounds[:, ::-1])
   tf.saved_model.save(module, str(tmp_path / "wrong"))
-  right, wrong = (tf.saved_model.load(str(tmp_path / name)).find(tf.ones([1, 64])).numpy()
-                  for name in ("right", "wrong"))
-  assert right == 63 and wrong != 63
+  right, wrong = (tf.saved_model.load(str(tmp_path / name)) for name in ("right", "wrong"))
+  assert right.find(tf.ones([1, 64])).numpy() == 63
+  assert wrong.find(tf.ones([1, 64])).numpy() != 63

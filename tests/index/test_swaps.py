@@ -30,7 +30,8 @@ def _resident_bytes():
     return int(file.read().split()[1]) * 4096
 
 
-@pytest.mark.parametrize("kind", ["exact", "scann", "sharded"])
+@pytest.mark.parametrize("kind", [
+    "exact", "sharded", pytest.param("scann", marks=pytest.mark.slow)])
 def test_swaps_never_retrace_and_never_leak(kind):
   rows, size = 4000, 64  # a table is 1 MB
   config = IndexConfig(leaves=8, searched_leaves=6)

@@ -116,7 +116,7 @@ def test_an_extended_version_shares_its_base(tmp_path):
 
 
 def test_two_writers_are_told(tmp_path):
-  script = ("import sys\nfrom realm_tf.index import store\n"
+  script = ("import sys\nfrom realm_tf.index.writer import write_lock\n"
             "with write_lock(sys.argv[1]):\n  print('held', flush=True)\n"
             "  sys.stdin.read()\n")
   with subprocess.Popen([sys.executable, "-c", script, tmp_path], cwd=_ROOT,
