@@ -261,6 +261,30 @@ def test_killed_at_any_call_there_is_the_old_one_or_the_new_one(tmp_path, kind):
   assert missing == (2 if kind == "odd" else 0)  # between its two renames
 
 
+def test_a_disk_that_fails_between_two_renames_keeps_the_old_one(tmp_path):
+  if not refusing.can_refuse():
+    pytest.skip("calls are refused on x86-64 Linux only")
+  path = tmp_path / "folder"
+  _fill(path, "old")
+  died = _run("""
+      refusing.refuse(renameat2=errno.EINVAL)
+      rename = os.rename
+      def fails(source, target):
+        if target == PATH:  # both the new one and the old one
+          raise OSError(errno.EIO, "Input/output error", str(source))
+        rename(source, target)
+      os.rename = fails
+      with folders.new_folder(PATH, KIND) as new:
+        fill(new, "new")
+  """, path)
+  assert "cannot be written (Input/output error)" in died.stderr and not path.exists()
+  _fill(tmp_path / "other", "x")
+  folders.recover(path)
+  assert _text(path) == "old"
+  _fill(path, "newer")
+  assert _text(path) == "newer" and _names(tmp_path) == ["folder", "other"]
+
+
 def test_a_reader_waits_for_the_moment_between_two_renames(tmp_path):
   if not refusing.can_refuse():
     pytest.skip("calls are refused on x86-64 Linux only")
