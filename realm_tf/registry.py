@@ -67,3 +67,8 @@ MASKERS = Registry("masker", {
 # Makes batches of texts and the documents that they should find, as
 # `realm_tf.examples.ict.ict_batches` does.
 WARM_STARTS = Registry("warm-start objective", {"ict": "realm_tf.examples.ict:ict_batches"})
+
+# Subclasses of `realm_tf.index.interface.RowIndex`.
+INDEXES = Registry("index kind", {"exact": "realm_tf.index.exact:ExactIndex",
+                                  "scann": "realm_tf.index.scann:ScannIndex",
+                                  "sharded": "realm_tf.index.sharded:ShardedIndex"})

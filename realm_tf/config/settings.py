@@ -18,7 +18,7 @@ from realm_tf.config.fields import (
   positive,
   setting,
 )
-from realm_tf.registry import LOSSES, MASKERS, READERS, WARM_STARTS
+from realm_tf.registry import INDEXES, LOSSES, MASKERS, READERS, WARM_STARTS
 
 _LENGTH = at_least(3, 100_000)  # word pieces, [CLS] and [SEP] counted
 _BLOCK_LENGTH = at_least(8, 100_000)  # a block has a title too
@@ -111,7 +111,7 @@ class ReadingConfig(OptimizerConfig):
 @dataclasses.dataclass(frozen=True)
 class IndexConfig(Section):
   """How the corpus is searched; see docs/index.md. ScaNN's 0 is chosen by the corpus."""
-  kind: str = setting("exact", one_of("exact", "scann", "sharded"),
+  kind: str = setting("exact", named_in(INDEXES),
                       "scann is approximate, sharded is exact and on many devices")
   devices: tuple[str, ...] = setting(
       (), TEXT, 'of "sharded", such as GPU:0; all by default')
@@ -122,6 +122,9 @@ class IndexConfig(Section):
       0.0, SHARE, "of a ScaNN index against the exact one; less is an error")
   recall_at: int = setting(10, _SAMPLE, "the K of that recall")
   recall_queries: int = setting(512, _SAMPLE, "by which it is measured")
+  shadow: bool = setting(
+      True, None, "native exports hold the table in eight bits too: single questions are "
+      "answered sooner")
 
 
 @dataclasses.dataclass(frozen=True)

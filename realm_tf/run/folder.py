@@ -40,10 +40,8 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.index import store
 from realm_tf.index.build import build_index, rows_to_read
 from realm_tf.index.embed import CorpusEmbedder, collect, encoder_hash, store_embeddings
-from realm_tf.index.exact import Search
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.store import StoredIndex
-from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.index.writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
@@ -247,8 +245,7 @@ class Run:
     places = np.searchsorted(self.corpus.stored_rows, rows)
     return table[places].astype(store.DTYPES[self.config.embedding_dtype])
 
-  def index(self, model: Realm, search: Search = top_k_inner_product, exact: bool = False
-            ) -> RowIndex:
+  def index(self, model: Realm, exact: bool = False) -> RowIndex:
     """The corpus as this model's document tower sees it, ready to be searched.
 
     Its kind is that of the config, or "exact".
@@ -257,7 +254,7 @@ class Run:
               else self.config)
     rows = self.corpus.stored_rows
     own = rows[rows_to_read(config, len(rows), self.strategy)]
-    return build_index(config, self.embeddings(model, own), 0, search,
+    return build_index(config, self.embeddings(model, own), 0,
                        lambda: self._sample_queries(model), self.strategy, len(rows))
 
   def _sample_queries(self, model: Realm) -> np.ndarray:
@@ -271,10 +268,8 @@ class Run:
     packed = pack_single(tokens, self.config.retriever.query_length, self.corpus.tokenizer)
     return model.retriever.embed_queries(packed).numpy()
 
-  def answerer(self, stage: str, search: Search = top_k_inner_product,
-               exact: bool = False) -> QuestionAnswerer:
+  def answerer(self, stage: str, exact: bool = False) -> QuestionAnswerer:
     """The model of a stage with its index; see `index`."""
     model = self.model(stage)
-    return QuestionAnswerer(model, self.corpus, self.passages,
-                            self.index(model, search, exact),
+    return QuestionAnswerer(model, self.corpus, self.passages, self.index(model, exact),
                             self.config.evaluate.read_blocks)

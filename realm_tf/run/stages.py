@@ -24,7 +24,6 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.masked_words import masked_words
-from realm_tf.index.scann import ScannIndex
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run.folder import STAGES, WARM_START, Run
@@ -155,23 +154,23 @@ def finetune(run: Run) -> None:
 def index(run: Run) -> None:
   """Embeds the corpus by the newest model; builds the index.
 
-  What an approximate one misses is measured, logged, and kept in `index/scann.json`.
+  What an approximate one misses is measured, logged, and kept in `index/KIND.json`.
   """
   stage = run.newest_stage()
-  if run.config.index.kind != "scann":
-    run.index(run.model(stage))
-    return
   answerer = run.answerer(stage)
+  if answerer.index.is_exact():
+    return
   facts = {"stage": stage, "queries": run.config.index.recall_queries,
-           **_of_scann(answerer)}
+           **answerer.index.facts()}
   try:
     questions = run.questions("held_out")[:run.config.index.recall_queries]
   except UserError:  # there are none; recall is of the beginnings of blocks
     questions = []
   if questions:
     facts |= _lost_by_index(run, stage, questions, _scored(run, answerer, questions)[0])
-  logging.info("scann: %s", ", ".join(f"{name} {value}" for name, value in facts.items()))
-  files.write_json(run.index_root / "scann.json", facts)
+  kind = run.config.index.kind
+  logging.info("%s: %s", kind, ", ".join(f"{name} {value}" for name, value in facts.items()))
+  files.write_json(run.index_root / f"{kind}.json", facts)
 
 
 def evaluate(run: Run, stage: str) -> dict[str, Any]:
@@ -189,23 +188,14 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   answerer = run.answerer(stage)
   metrics, records = _scored(run, answerer, questions)
   metrics["corpus"] = run.corpus.hash[:16]
-  if run.config.index.kind == "scann":
-    metrics |= _of_scann(answerer) | _lost_by_index(run, stage, questions, metrics)
+  if not answerer.index.is_exact():
+    metrics |= answerer.index.facts() | _lost_by_index(run, stage, questions, metrics)
   if with_words:
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, run.banned))
   evaluation.write_predictions(path.with_suffix(".predictions.jsonl"), questions, records)
   files.write_json(path, metrics)
   return metrics
-
-
-def _of_scann(answerer: QuestionAnswerer) -> dict[str, Any]:
-  """How an approximate index was made, and what share of the exact top K it finds."""
-  index = answerer.index
-  assert isinstance(index, ScannIndex)
-  return {"leaves": index.config.leaves, "searched_leaves": index.config.searched_leaves,
-          "rescored": index.config.rescored,
-          f"index_recall@{index.config.recall_at}": index.recall}
 
 
 def _lost_by_index(run: Run, stage: str, questions: list[Question],

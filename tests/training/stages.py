@@ -13,7 +13,6 @@ from realm_tf.distribute.strategy import make_strategy
 from realm_tf.index.build import build_index, rows_to_read
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.interface import RowIndex
-from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.models.realm import Realm
 from realm_tf.run.model import initial_model
 from realm_tf.training.dpr import train_dpr
@@ -53,7 +52,7 @@ def make_index(config, model: Realm, passages: Passages) -> RowIndex:
   """Of the kind that the config names, by the document tower as it is, as of step 0."""
   table = embed_all(model, passages)
   own = table[rows_to_read(config, len(table), model.strategy)]
-  return build_index(config, own, 0, top_k_inner_product, strategy=model.strategy,
+  return build_index(config, own, 0, strategy=model.strategy,
                      num_rows=len(table))
 
 
