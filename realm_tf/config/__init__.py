@@ -13,6 +13,7 @@ Nothing here imports TensorFlow, so that `--help` is quick.
 from realm_tf.config.reading import read
 from realm_tf.config.settings import (
   CorpusConfig,
+  DevConfig,
   DiagnosisConfig,
   DPRConfig,
   EncoderConfig,
@@ -39,9 +40,9 @@ from realm_tf.config.tree import (
 )
 
 __all__ = [
-    "CorpusConfig", "DPRConfig", "DiagnosisConfig", "EncoderConfig", "EvaluateConfig",
-    "FinetuneConfig", "ICTConfig", "IndexConfig", "OptimizerConfig", "PretrainConfig",
-    "RENAMED",
-    "ReadingConfig", "RealmConfig", "RefreshConfig", "RetrieverConfig", "SETTINGS",
+    "CorpusConfig", "DPRConfig", "DevConfig", "DiagnosisConfig", "EncoderConfig",
+    "EvaluateConfig", "FinetuneConfig", "ICTConfig", "IndexConfig", "OptimizerConfig",
+    "PretrainConfig", "RENAMED", "ReadingConfig", "RealmConfig", "RefreshConfig",
+    "RetrieverConfig", "SETTINGS",
     "as_config_dict", "flatten", "from_dict", "no_such_field", "read", "set_field",
     "to_dict"]

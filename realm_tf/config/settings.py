@@ -11,6 +11,7 @@ from realm_tf.config.fields import (
   PATH,
   SHARE,
   TEXT,
+  Range,
   Section,
   at_least,
   named_in,
@@ -77,7 +78,9 @@ class EncoderConfig(Section):
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig(Section):
   """AdamW as in BERT: warm-up, linear decay, no decay on norms and biases."""
-  steps: int = setting(1000, at_least(0), "of training; 0 leaves the stage out")
+  steps: int = setting(1000, at_least(0), "of training, at most; 0 leaves the stage out")
+  passes: float = setting(
+      0.0, at_least(0, 1e6), "over the examples, at most; 0: no limit but `steps`")
   batch_size: int = setting(16, _SAMPLE, "examples in a step")
   learning_rate: float = setting(1e-4, positive(10.0), "at its peak, after the warm-up")
   warmup_steps: int = setting(100, at_least(0), "in which the learning rate rises")
@@ -207,6 +210,21 @@ class FinetuneConfig(OptimizerConfig):
 
 
 @dataclasses.dataclass(frozen=True)
+class DevConfig(Section):
+  """Questions by which a stage is measured while it trains, and its best model is kept."""
+  questions: str = setting(
+      "", PATH, "JSONL: question, answer; '': a share of those of finetune.questions")
+  share: float = setting(
+      0.1, Range(0.0, 0.5), "of the training questions, which are not trained on; 0: none")
+  most: int = setting(500, _SAMPLE, "of such a share")
+  every: int = setting(
+      0, at_least(0), "steps from one measurement to the next; 0: a tenth of the stage, or "
+      "more where they would take over a tenth of its time")
+  patience: int = setting(
+      0, at_least(0), "measurements without a gain after which a stage ends; 0: never")
+
+
+@dataclasses.dataclass(frozen=True)
 class EvaluateConfig(Section):
   """What is measured on held-out questions and sentences."""
   questions: str = setting("", PATH, "JSONL: question, answer")
@@ -240,7 +258,8 @@ class RealmConfig(Section):
   keep_checkpoints: int = setting(2, at_least(1, 10_000), "of the newest")
   best_metric: str = setting(
       "", TEXT, "a metric of the curves by which each stage keeps its best checkpoint too; "
-      "the commands that use a model take it by --checkpoint=best")
+      "the commands that use a model take it by --checkpoint=best; '': where a stage has dev "
+      "questions it ends with the best by those")
   fixed_lengths: bool = setting(
       False, None, "pad everything to the lengths given here, so that no shape depends on "
       "the data: what XLA needs; on a TPU it is always so")
@@ -256,6 +275,7 @@ class RealmConfig(Section):
   diagnosis: DiagnosisConfig = DiagnosisConfig()
   dpr: DPRConfig = DPRConfig()
   finetune: FinetuneConfig = FinetuneConfig()
+  dev: DevConfig = DevConfig()
   evaluate: EvaluateConfig = EvaluateConfig()
   index: IndexConfig = IndexConfig()
   demo_questions: tuple[str, ...] = setting(

@@ -33,7 +33,7 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.duplicates import banned_rows
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
-from realm_tf.datasets.questions import Question, read_questions
+from realm_tf.datasets.questions import Question
 from realm_tf.distribute.processes import is_chief
 from realm_tf.errors import UserError
 from realm_tf.evaluation.answering import QuestionAnswerer
@@ -48,6 +48,7 @@ from realm_tf.models.pretrained import MODEL
 from realm_tf.models.realm import Realm
 from realm_tf.progress import progress
 from realm_tf.run.model import initial_model, saved_model
+from realm_tf.run.questions import questions
 from realm_tf.text import tokenizer_files
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.checkpoints import restore_best
@@ -133,15 +134,8 @@ class Run:
     return banned_rows(self.corpus, self.config.pretrain.ban_similarity)
 
   def questions(self, part: str) -> list[Question]:
-    """The questions of `part`, "train" or "held_out"."""
-    stage = self.config.finetune if part == "train" else self.config.evaluate
-    prepared = self.path / "questions" / f"{part}.jsonl"
-    if stage.questions:
-      return read_questions(stage.questions)
-    if prepared.exists():
-      return read_questions(prepared)
-    name = "finetune" if part == "train" else "evaluate"
-    raise UserError(f"config.{name}.questions: name a JSONL file with question and answer")
+    """The questions of `part`, "train", "dev" or "held_out"; see `run.questions`."""
+    return questions(self.config, self.path / "questions", part, lambda: self.corpus)
 
   # Stages.
 
@@ -159,6 +153,11 @@ class Run:
 
   def minutes(self, stage: str) -> float:
     return files.read_json(self.path / stage / "done.json")["minutes"]
+
+  def steps(self, stage: str) -> int:
+    """How many a stage that is done had: fewer than its config says where data are few."""
+    done = files.read_json(self.path / stage / "done.json")
+    return done.get("steps", getattr(self.config, stage).steps)
 
   def newest_stage(self) -> str:
     """The last stage that is done; the warm start if none is."""

@@ -27,8 +27,10 @@ from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run.folder import STAGES, WARM_START, Run
+from realm_tf.run.judge import make_judge
 from realm_tf.text import tokenizer_files
 from realm_tf.text.salient import tagger
+from realm_tf.training import schedule
 from realm_tf.training.dpr import train_dpr
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
@@ -106,8 +108,8 @@ def check_candidates(run: Run) -> None:
 def ict(run: Run) -> None:
   started = time.monotonic()
   model = run.model(WARM_START)
-  train_ict(run.config, run.corpus, model, run.path / "ict")
-  run.finish("ict", model, started)
+  loop = train_ict(run.config, run.corpus, model, run.path / "ict")
+  run.finish("ict", model, started, **loop.facts())
 
 
 @_alone
@@ -120,14 +122,15 @@ def pretrain(run: Run) -> None:
   check_candidates(run)
   model = run.model(run.stage_before("pretrain"))
   index = run.index(model)
-  if run.config.reading.steps:
-    train_reading(run.config, run.corpus, run.passages, model, index, run.banned,
+  config = schedule.fitted_to_sentences(run.config, "pretrain", run.corpus)
+  if config.reading.steps:
+    train_reading(config, run.corpus, run.passages, model, index, run.banned,
                   run.path / "pretrain" / "reading")
-  _, refresher = train_pretrain(
-      run.config, run.corpus, run.passages, model, index, run.banned, run.path / "pretrain",
-      before_step=[diagnose_by_step(run.config, run.corpus, run.passages, model, index,
+  loop, refresher = train_pretrain(
+      config, run.corpus, run.passages, model, index, run.banned, run.path / "pretrain",
+      before_step=[diagnose_by_step(config, run.corpus, run.passages, model, index,
                                     run.banned)])
-  run.finish("pretrain", model, started, refreshes=refresher.swaps)
+  run.finish("pretrain", model, started, refreshes=refresher.swaps, **loop.facts())
 
 
 @_alone
@@ -145,10 +148,11 @@ def finetune(run: Run) -> None:
   index = run.index(model)
   started = time.monotonic()
   questions = run.questions("train")
-  train_finetune(run.config, run.corpus, run.passages, model, index,
-                 [q.question for q in questions], [q.answers for q in questions],
-                 run.path / "finetune", [q.regex for q in questions])
-  run.finish("finetune", model, started)
+  loop = train_finetune(run.config, run.corpus, run.passages, model, index,
+                        [q.question for q in questions], [q.answers for q in questions],
+                        run.path / "finetune", [q.regex for q in questions],
+                        make_judge(run, model, index))
+  run.finish("finetune", model, started, **loop.facts())
 
 
 def index(run: Run) -> None:
