@@ -39,7 +39,13 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.index import store
 from realm_tf.index.build import build_index, rows_to_read
-from realm_tf.index.embed import CorpusEmbedder, collect, encoder_hash, store_embeddings
+from realm_tf.index.embed import (
+  CorpusEmbedder,
+  OnRows,
+  collect,
+  encoder_hash,
+  store_embeddings,
+)
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.store import StoredIndex
 from realm_tf.index.writer import remove_all_but, write_lock
@@ -200,8 +206,11 @@ class Run:
   def index_root(self) -> pathlib.Path:
     return self.path / "index"
 
-  def stored_index(self, model: Realm) -> StoredIndex:
-    """This tower's embeddings: as they lie there, with new blocks added, or made now."""
+  def stored_index(self, model: Realm, on_rows: OnRows = lambda count: None) -> StoredIndex:
+    """This tower's embeddings: as they lie there, with new blocks added, or made now.
+
+    `on_rows` is told how many blocks are done; it may raise to stop.
+    """
     encoder = encoder_hash(model.retriever.document_tower)
     found = self._find_index(encoder)
     if found and found.num_rows == self.corpus.num_stored_rows:
@@ -210,28 +219,33 @@ class Run:
       found = self._find_index(encoder)  # another process may have made it meanwhile
       if found and found.num_rows == self.corpus.num_stored_rows:
         return found
-      return self._make_index(model, encoder, found)
+      return self._make_index(model, encoder, found, on_rows)
 
   def _find_index(self, encoder: str) -> StoredIndex | None:
     return store.find(self.index_root, self.corpus.rows_by_hash, encoder_hash=encoder)
 
-  def _make_index(self, model: Realm, encoder: str, base: StoredIndex | None
-                  ) -> StoredIndex:
+  def _make_index(self, model: Realm, encoder: str, base: StoredIndex | None,
+                  on_rows: OnRows) -> StoredIndex:
     embedder = self.embedder(model)
     embedder.snapshot(model.retriever.document_tower)
     with progress(embedder.num_rows, "embed", "block") as bar:
+      def tell(count: int) -> None:
+        bar.update(count)
+        on_rows(count)
+
       made = store_embeddings(
           self.index_root, f"{encoder[:16]}-{self.corpus.rows_hash[:8]}", self.corpus,
           embedder, step=0, dtype=self.config.embedding_dtype, base=base,
-          on_rows=bar.update)
+          on_rows=tell)
     remove_all_but(self.index_root, lambda other: (
         other.folder == made.folder or other.origin.encoder_hash != encoder))
     return made
 
-  def embeddings(self, model: Realm, rows: np.ndarray) -> np.ndarray:
+  def embeddings(self, model: Realm, rows: np.ndarray,
+                 on_rows: OnRows = lambda count: None) -> np.ndarray:
     """[n, D] of these stored rows; where the run cannot be written they are not kept."""
     try:
-      return self.stored_index(model).read(rows)
+      return self.stored_index(model, on_rows).read(rows)
     except OSError as error:
       if error.errno not in _READ_ONLY:
         raise

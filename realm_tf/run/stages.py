@@ -24,6 +24,9 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.masked_words import masked_words
+from realm_tf.index import store
+from realm_tf.index.embed import encoder_hash
+from realm_tf.index.writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run.folder import STAGES, WARM_START, Run
@@ -137,9 +140,21 @@ def pretrain(run: Run) -> None:
 def dpr(run: Run) -> None:
   started = time.monotonic()
   model = run.model(run.stage_before("dpr"))
-  train_dpr(run.config, run.corpus, run.passages, model, run.index(model, exact=True),
-            run.embedder(model), run.questions("train"), run.path / "dpr")
-  run.finish("dpr", model, started)
+  before = set(store.versions(run.index_root))
+
+  def embed(on_rows: Callable[[int], None]) -> np.ndarray:
+    """They are kept: what the last step needs is what comes after needs, and a version that
+    was begun is gone on with. Of earlier steps none is kept longer than the next."""
+    table = run.embeddings(model, run.corpus.stored_rows, on_rows)
+    encoder = encoder_hash(model.retriever.document_tower)
+    with write_lock(run.index_root, wait=True):
+      remove_all_but(run.index_root, lambda version: (
+          version.folder in before or version.origin.encoder_hash == encoder))
+    return table
+
+  loop = train_dpr(run.config, run.corpus, run.passages, model, embed,
+                   run.questions("train"), run.questions("dev"), run.path / "dpr")
+  run.finish("dpr", model, started, **loop.facts())
 
 
 @_alone

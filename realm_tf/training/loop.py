@@ -37,6 +37,11 @@ class Interrupted(Exception):
     self.number = number
 
 
+class Stopped(Exception):
+  """Raised by a judge, or by what is called before a step, whose work was not done to its
+  end since the loop is `stopping`."""
+
+
 @contextlib.contextmanager
 def stop_requests() -> Iterator[list[int]]:
   """Collects SIGTERM and SIGINT instead of dying in the middle of a step."""
@@ -129,15 +134,17 @@ class Loop:
     first = self.first_step
     record_every = max(1, self._steps // _RECORDS)
     with stop_requests() as self._stop, progress(self._steps - first, self._name) as bar:
-      if not first:
-        self._measure(0)
+      self._measure(first)
       for step, (batch, waited) in zip(range(first, self._steps), _timed(batches)):
         begun = time.monotonic()
         if self._has_lost_patience(step):
           break
         metrics = {"input_wait_seconds": waited}
-        for callback in before_step:
-          metrics |= callback(step)
+        try:
+          for callback in before_step:
+            metrics |= callback(step)
+        except Stopped:
+          pass  # at once, below
         self._stop_if_asked(step)
         metrics |= {name: float(value) for name, value in step_function(batch).items()}
         self._check(metrics, step, batch, seen)
@@ -167,10 +174,14 @@ class Loop:
     return {"steps": self.first_step, **best}
 
   def _measure(self, step: int) -> None:
-    """Lets the judge measure the model as it is, where it is time."""
-    if not self._judge or (step % self._period and step != self._steps):
+    """Lets the judge measure the model as it is, where it is time and was not done."""
+    if (not self._judge or (step % self._period and step != self._steps)
+        or self._judge.metric in dict(self.log.rows).get(step, {})):
       return
-    metrics = self._judge.measure(step)
+    try:
+      metrics = self._judge.measure(step)
+    except Stopped:
+      return  # it is done when the stage goes on
     better = self._ends_with_best and self._checkpoints.save_if_best(step, metrics)
     self.log.note(step, metrics)  # behind, so that what stands in the curves was kept
     logging.info("%s: step %d: %s%s", self._name, step, ", ".join(

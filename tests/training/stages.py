@@ -40,8 +40,8 @@ def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
   if stage == "pretrain":
     return train_pretrain(config, corpus, passages, model, index, banned, folder)[0], model
   if stage == "dpr":
-    embedder = CorpusEmbedder(passages, lambda: model.retriever.document_tower, 64, 1024)
-    return train_dpr(config, corpus, passages, model, index, embedder, tiny.questions(),
+    return train_dpr(config, corpus, passages, model,
+                     lambda on_rows: embed_all(model, passages), tiny.questions(), (),
                      folder), model
   questions = [f"what is the capital of {country}" for country in tiny.CITIES.values()]
   return train_finetune(config, corpus, passages, model, index, questions,

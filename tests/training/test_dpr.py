@@ -8,6 +8,7 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.datasets.questions import Question
 from realm_tf.errors import UserError
 from realm_tf.models import losses
+from realm_tf.run.model import initial_model
 from realm_tf.training.dpr import train_dpr
 from tests import tiny
 from tests.training import stages
@@ -48,6 +49,30 @@ def test_negatives_that_are_mined_again_are_other_ones(tmp_path):
   assert (first["positives"] == second["positives"])[gold].all()
 
 
+def test_it_ends_as_the_best_that_it_was_by_dev_questions(tmp_path):
+  corpus = tiny.make_corpus(tmp_path / "corpus")
+  config = tiny.make_config(tmp_path, dpr__steps=20, dpr__mine_every=5,
+                            dpr__learning_rate=1e-2, retriever__score_scale=20.0)
+  with tf.distribute.get_strategy().scope():
+    model = initial_model(config, corpus.tokenizer)
+  passages, towers = Passages(corpus), {}
+
+  def embed(on_rows):
+    table = stages.embed_all(model, passages)
+    towers[len(towers)] = table
+    return table
+
+  loop = train_dpr(config, corpus, passages, model, embed, tiny.questions()[:8],
+                   tiny.questions()[8:], tmp_path / "dpr")
+  measured = {step: row["dev_mrr"] for step, row in loop.log.rows if "dev_mrr" in row}
+  assert list(measured) == [0, 5, 10, 15, 20]
+  best = max(measured, key=lambda step: measured[step])
+  assert loop.facts()["best_step"] == best
+  np.testing.assert_allclose(stages.embed_all(model, passages), towers[best // 5], rtol=1e-4,
+                             atol=1e-5)
+  assert len(towers) == 5  # what is mined and measured at a step is embedded once
+
+
 def test_parts_of_a_batch_give_the_gradient_of_the_whole(tmp_path):
   corpus = tiny.make_corpus(tmp_path / "corpus")
   curves = []
@@ -64,8 +89,8 @@ def test_questions_that_nothing_answers_are_an_error(tmp_path):
   config = tiny.make_config(tmp_path, dpr__steps=4)
   model = stages.train("dpr", tmp_path / "one", corpus, config)[1]
   with pytest.raises(UserError, match="dpr: no question has an answer that stands"):
-    train_dpr(config, corpus, Passages(corpus), model, None, None,
-              [Question("1", "where is it", ("Atlantis",))], tmp_path / "dpr")
+    train_dpr(config, corpus, Passages(corpus), model, None,
+              [Question("1", "where is it", ("Atlantis",))], (), tmp_path / "dpr")
 
 
 def test_contrastive_loss_is_that_of_a_softmax_without_what_is_right_too():
