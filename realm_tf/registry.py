@@ -66,4 +66,6 @@ MASKERS = Registry("masker", {
 
 # Makes batches of texts and the documents that they should find, as
 # `realm_tf.examples.ict.ict_batches` does.
-WARM_STARTS = Registry("warm-start objective", {"ict": "realm_tf.examples.ict:ict_batches"})
+WARM_STARTS = Registry("warm-start objective", {
+    "ict": "realm_tf.examples.ict:ict_batches",
+    "recurring_spans": "realm_tf.examples.spider:recurring_span_batches"})

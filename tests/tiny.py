@@ -85,6 +85,8 @@ def make_config(folder: pathlib.Path, write: bool = True, **changes
           steps=12, batch_size=4, candidates=3, query_length=32, encoder_length=96,
           learning_rate=1e-3, warmup_steps=2),
       refresh=config_lib.RefreshConfig(every=4, max_staleness=8),
+      cloze=config_lib.ClozeConfig(batch_size=4, learning_rate=1e-3, warmup_steps=2,
+                                   read_blocks=2, beam_size=8),
       finetune=config_lib.FinetuneConfig(
           steps=20, batch_size=4, beam_size=8, read_blocks=2, reader_length=96,
           learning_rate=1e-3, warmup_steps=2),

@@ -12,6 +12,7 @@ Nothing here imports TensorFlow, so that `--help` is quick.
 
 from realm_tf.config.reading import read
 from realm_tf.config.settings import (
+  ClozeConfig,
   CorpusConfig,
   DiagnosisConfig,
   EncoderConfig,
@@ -38,8 +39,8 @@ from realm_tf.config.tree import (
 )
 
 __all__ = [
-    "CorpusConfig", "DiagnosisConfig", "EncoderConfig", "EvaluateConfig", "FinetuneConfig",
-    "ICTConfig", "IndexConfig", "OptimizerConfig", "PretrainConfig", "RENAMED",
-    "ReadingConfig", "RealmConfig", "RefreshConfig", "RetrieverConfig", "SETTINGS",
-    "as_config_dict", "flatten", "from_dict", "no_such_field", "read", "set_field",
-    "to_dict"]
+    "ClozeConfig", "CorpusConfig", "DiagnosisConfig", "EncoderConfig", "EvaluateConfig",
+    "FinetuneConfig", "ICTConfig", "IndexConfig", "OptimizerConfig", "PretrainConfig",
+    "RENAMED", "ReadingConfig", "RealmConfig", "RefreshConfig", "RetrieverConfig",
+    "SETTINGS", "as_config_dict", "flatten", "from_dict", "no_such_field", "read",
+    "set_field", "to_dict"]

@@ -90,9 +90,21 @@ class OptimizerConfig(Section):
 class ICTConfig(OptimizerConfig):
   """Warm start of the retriever: by ICT a sentence finds the block that it came from."""
   objective: str = setting(
-      "ict", named_in(WARM_STARTS), "ict: the Inverse Cloze Task")
+      "ict", named_in(WARM_STARTS), "ict: the Inverse Cloze Task; recurring_spans: Spider, "
+      "text around a span finds another block that holds it")
   removal_rate: float = setting(
-      0.9, SHARE, "how often the sentence is taken out of its block")
+      0.9, SHARE, '"ict": how often the sentence is taken out of its block')
+  span_removal_rate: float = setting(
+      0.5, SHARE, '"recurring_spans": how often the span is taken out of the query')
+  span_blocks: tuple[int, int] = setting(
+      (2, 20), at_least(0), '"recurring_spans": only spans that are salient in so many '
+      "blocks of an article, or of the corpus, from least to most; 0: no limit")
+  query_window: tuple[int, int] = setting(
+      (10, 30), at_least(1, 100_000), '"recurring_spans": word pieces of a query, from least '
+      "to most")
+  hard_negatives: bool = setting(
+      True, None, '"recurring_spans": with each query a block of its article that does not '
+      "hold the span, where articles have several blocks")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,6 +188,29 @@ class DiagnosisConfig(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class ClozeConfig(OptimizerConfig):
+  """The span head learns from the documents alone: see `training.cloze`."""
+  steps: int = setting(0, at_least(0), "of training; 0 leaves the stage out")
+  span_blocks: tuple[int, int] = setting(
+      (2, 20), at_least(0), "ask only for spans that are salient in so many blocks of an "
+      "article, or of the corpus, from least to most; 0: no limit")
+  max_words: int = setting(6, at_least(1, 1000), "of a span that is asked for")
+  question_length: int = setting(
+      32, at_least(3, 100_000), "word pieces of a question, about; longer sentences are cut "
+      "to a window around the span")
+  beam_size: int = setting(
+      50, at_least(1, 100_000), "blocks that the retriever finds, of which the first that "
+      "holds the span is read")
+  read_blocks: int = setting(
+      3, at_least(1, 100_000), "blocks that are read with a question: one that holds the "
+      "span, and the best others")
+  reader_length: int = setting(
+      0, at_least(0, 100_000), "word pieces of question and block together; 0: as many as in "
+      "fine-tuning")
+  max_spans: int = setting(8, at_least(1, 100_000), "correct spans used per block")
+
+
+@dataclasses.dataclass(frozen=True)
 class FinetuneConfig(OptimizerConfig):
   """Open-domain question answering, document tower and index frozen."""
   questions: str = setting("", PATH, "JSONL: question, answer")
@@ -232,6 +267,7 @@ class RealmConfig(Section):
   pretrain: PretrainConfig = PretrainConfig()
   refresh: RefreshConfig = RefreshConfig()
   diagnosis: DiagnosisConfig = DiagnosisConfig()
+  cloze: ClozeConfig = ClozeConfig()
   finetune: FinetuneConfig = FinetuneConfig()
   evaluate: EvaluateConfig = EvaluateConfig()
   index: IndexConfig = IndexConfig()

@@ -34,37 +34,43 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
       query_length=config.retriever.query_length,
       document_length=config.retriever.document_length, seed=config.seed,
       first_step=loop.first_step, last_step=ict.steps,
-      fixed_lengths=config.fixed_lengths or is_tpu(strategy))
+      fixed_lengths=config.fixed_lengths or is_tpu(strategy), settings=ict)
 
   share = ict.batch_size // strategy.num_replicas_in_sync
   part = share // ict.accumulate
 
-  def embed(batch: ICTBatch) -> tuple[tf.Tensor, tf.Tensor]:
-    return retriever((batch.queries, batch.documents))  # [B, D] both
+  kinds = 3 if batches.element_spec.negatives else 2  # of vectors
 
-  def loss_of(vectors: Sequence[tf.Tensor], rows: tf.Tensor
+  def embed(batch: ICTBatch) -> tuple[tf.Tensor, ...]:
+    """Queries, documents, and negatives where there are any: [B, D] each."""
+    queries, documents = retriever((batch.queries, batch.all_documents))
+    return queries, *tf.split(documents, kinds - 1)
+
+  def loss_of(vectors: Sequence[tf.Tensor], batch: ICTBatch
               ) -> tuple[tf.Tensor, shares.Metrics]:
-    queries, documents = vectors
-    documents, rows = shares.own_first(documents), shares.own_first(rows)
+    queries, *documents = vectors
+    # Of all replicas; the queries' own ones come first.
+    documents, rows = (tf.concat([shares.own_first(part) for part in parts], 0) for parts in (
+        documents, tf.split(batch.all_rows, kinds - 1)))
     loss = losses.in_batch_softmax(queries, documents, rows)
     return loss, {"loss": loss,
                   "in_batch_accuracy": losses.in_batch_accuracy(queries, documents)}
 
   def whole_gradients(batch: ICTBatch):
     with tf.GradientTape() as tape:
-      loss, metrics = loss_of(embed(batch), batch.rows)
+      loss, metrics = loss_of(embed(batch), batch)
     return tape.gradient(loss, variables), metrics
 
   def gradients_by_parts(batch: ICTBatch):
     """Each part is embedded twice, since its loss needs all (Gao et al. 2021, GradCache)."""
     embedded = tf.map_fn(
         lambda number: embed(shares.part_of(batch, number, part)),
-        tf.range(ict.accumulate), fn_output_signature=(tf.float32, tf.float32),
-        parallel_iterations=1)
+        tf.range(ict.accumulate), parallel_iterations=1,
+        fn_output_signature=(tf.float32,) * kinds)
     vectors = [tf.reshape(x, [share, x.shape[-1]]) for x in embedded]
     with tf.GradientTape() as tape:
       tape.watch(vectors)
-      loss, metrics = loss_of(vectors, batch.rows)
+      loss, metrics = loss_of(vectors, batch)
     # Times the parts, whose mean is taken below.
     upstream = tuple(g * ict.accumulate for g in tape.gradient(loss, vectors))
 

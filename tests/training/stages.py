@@ -16,13 +16,14 @@ from realm_tf.index.interface import RowIndex
 from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.models.realm import Realm
 from realm_tf.run.model import initial_model
+from realm_tf.training.cloze import train_cloze
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
 from realm_tf.training.reading import train_reading
 from tests import tiny
 
-STAGES = ("ict", "reading", "pretrain", "finetune")
+STAGES = ("ict", "reading", "pretrain", "cloze", "finetune")
 
 
 def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
@@ -37,6 +38,8 @@ def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
   if stage == "reading":
     return train_reading(config, corpus, passages, model, index, banned, folder), model
+  if stage == "cloze":
+    return train_cloze(config, corpus, passages, model, index, banned, folder), model
   if stage == "pretrain":
     return train_pretrain(config, corpus, passages, model, index, banned, folder)[0], model
   questions = [f"what is the capital of {country}" for country in tiny.CITIES.values()]
