@@ -15,9 +15,9 @@ from tests import tiny
 
 # Articles of several blocks: one document, or one title; and some of a block each.
 _DOCUMENTS = [
-    Document("long", "Tower", "The great old tower of Paris is by the river. It is in Berlin. "
-             "Many people live by Ona and Paris. The old tower is great, and so is Rome. "
-             "There is Paris and there is Madrid."),
+    Document("long", "Tower", "The great old tower of Paris is by the river. It is in "
+             "Berlin. Many people live by Ona and Paris. The old tower is great, and so is "
+             "Rome. There is Paris and there is Madrid."),
     Document("1", "Rome", "The capital of Italy is Rome. It is old and great by the river."),
     Document("2", "Rome", "There is the river. Many people live in Italy and by Ona there."),
     Document("3", "", "The old Paris and what is there. The cat of Oslo sat on it."),
