@@ -50,14 +50,13 @@ def _open(root: str, rows: int) -> dict:
   import tensorflow as tf  # pylint: disable=import-outside-toplevel
 
   from realm_tf.config import RealmConfig  # pylint: disable=import-outside-toplevel
-  from realm_tf.index import store, top_k  # pylint: disable=import-outside-toplevel
+  from realm_tf.index import store  # pylint: disable=import-outside-toplevel
   from realm_tf.index.build import build_index  # pylint: disable=import-outside-toplevel
   tf.zeros([1])
   before, begun = _resident(), time.monotonic()
   table = store.find(root, {"c" * 64: rows}).read()
   read = time.monotonic() - begun
-  index = build_index(RealmConfig(embedding_dtype="bfloat16"), table, 0,
-                      top_k.top_k_inner_product)
+  index = build_index(RealmConfig(embedding_dtype="bfloat16"), table, 0)
   opened = time.monotonic() - begun
   size = table.shape[1]
   del table

@@ -101,11 +101,11 @@ def _ours(rows, queries, note):
     find = tf.function(lambda q: index.search(q, _K.value)[1], input_signature=spec)
     return lambda q: find(tf.constant(q)).numpy()
 
-  index = ExactIndex(*rows.shape)
+  index = ExactIndex()
   index.assign(rows, 0)
   note("exact (our op)", "", 0.0, searcher(index))
   leaves = round(math.sqrt(len(rows)))
-  ours = ScannIndex(*rows.shape, IndexConfig(kind="scann", leaves=leaves))
+  ours = ScannIndex(config=IndexConfig(kind="scann", leaves=leaves))
   begun = time.monotonic()
   ours.assign(ours.prepare(rows), 0)
   build, find = time.monotonic() - begun, searcher(ours)

@@ -15,14 +15,14 @@ import top_k_foreign
 from top_k_measure import Method
 
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.top_k import top_k_inner_product
+from realm_tf.ops.top_k import top_k_inner_product
 
 _BANNED = 32  # rows of each query, at random
 
 
 def _ours(table_type, query_type, shadow=False, bans=0):
   def prepare(table):
-    index = ExactIndex(*table.shape, dtype=table_type, shadow=shadow)
+    index = ExactIndex(dtype=table_type, shadow=shadow)
     index.assign(table, step=0)
     banned = np.random.default_rng(0).integers(len(table), size=(4096, bans), dtype=np.int32)
     banned = tf.constant(banned)

@@ -27,7 +27,7 @@ _PUBLIC = {
     "ict_batches": "realm_tf.examples.ict",
     "pretraining_batches": "realm_tf.examples.pretraining",
     "AdamW": "realm_tf.training.optimizer", "UserError": "realm_tf.errors",
-    "top_k_inner_product": "realm_tf.index.top_k"}
+    "top_k_inner_product": "realm_tf.ops.top_k"}
 __all__ = list(_PUBLIC)
 
 

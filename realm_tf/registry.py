@@ -69,3 +69,9 @@ MASKERS = Registry("masker", {
 WARM_STARTS = Registry("warm-start objective", {
     "ict": "realm_tf.examples.ict:ict_batches",
     "recurring_spans": "realm_tf.examples.spider:recurring_span_batches"})
+
+
+# Subclasses of `realm_tf.index.interface.RowIndex`.
+INDEXES = Registry("index kind", {"exact": "realm_tf.index.exact:ExactIndex",
+                                  "scann": "realm_tf.index.scann:ScannIndex",
+                                  "sharded": "realm_tf.index.sharded:ShardedIndex"})

@@ -48,7 +48,7 @@ def _world(tmp_path_factory):
   passages = Passages(corpus)
   embedder = CorpusEmbedder(passages, model.make_tower, 64, 512)
   embedder.snapshot(model.retriever.document_tower)
-  index = ExactIndex(corpus.num_blocks, 16)
+  index = ExactIndex()
   index.assign(collect(embedder.batches(), embedder.num_rows), 0)
   return config, corpus, passages, model, index
 

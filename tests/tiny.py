@@ -12,6 +12,7 @@ from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.writer import write_store
+from realm_tf.datasets.questions import Question
 from realm_tf.models.bert import Bert, BertConfig
 from realm_tf.models.weights import bert_names, save_names
 from realm_tf.text.inputs import Packed
@@ -38,6 +39,13 @@ def documents() -> list[Document]:
       Document(f"country-{country}", country,
                f"The old capital of {country} lies by the river. It is {city}. "
                f"Many people live in {country} by the river."))]
+
+
+def questions() -> list[Question]:
+  """One per city; every other one names its gold passage."""
+  return [Question(str(number), f"what is the capital of {country}", (city,),
+                   gold_passage="" if number % 2 else f"country-{country}")
+          for number, (city, country) in enumerate(CITIES.items())]
 
 
 def vocabulary() -> list[str]:
@@ -85,6 +93,8 @@ def make_config(folder: pathlib.Path, write: bool = True, **changes
           steps=12, batch_size=4, candidates=3, query_length=32, encoder_length=96,
           learning_rate=1e-3, warmup_steps=2),
       refresh=config_lib.RefreshConfig(every=4, max_staleness=8),
+      dpr=config_lib.DPRConfig(batch_size=4, learning_rate=1e-3, warmup_steps=2,
+                               hard_negatives=2, mine_every=5),
       cloze=config_lib.ClozeConfig(batch_size=4, learning_rate=1e-3, warmup_steps=2,
                                    read_blocks=2, beam_size=8),
       finetune=config_lib.FinetuneConfig(

@@ -12,20 +12,24 @@ Nothing here imports TensorFlow, so that `--help` is quick.
 
 from realm_tf.config.reading import read
 from realm_tf.config.settings import (
-  ClozeConfig,
   CorpusConfig,
+  DevConfig,
   DiagnosisConfig,
   EncoderConfig,
   EvaluateConfig,
-  FinetuneConfig,
-  ICTConfig,
   IndexConfig,
-  OptimizerConfig,
-  PretrainConfig,
-  ReadingConfig,
   RealmConfig,
   RefreshConfig,
   RetrieverConfig,
+)
+from realm_tf.config.stages import (
+  ClozeConfig,
+  DPRConfig,
+  FinetuneConfig,
+  ICTConfig,
+  OptimizerConfig,
+  PretrainConfig,
+  ReadingConfig,
 )
 from realm_tf.config.tree import (
   RENAMED,
@@ -39,8 +43,8 @@ from realm_tf.config.tree import (
 )
 
 __all__ = [
-    "ClozeConfig", "CorpusConfig", "DiagnosisConfig", "EncoderConfig", "EvaluateConfig",
-    "FinetuneConfig", "ICTConfig", "IndexConfig", "OptimizerConfig", "PretrainConfig",
-    "RENAMED", "ReadingConfig", "RealmConfig", "RefreshConfig", "RetrieverConfig",
-    "SETTINGS", "as_config_dict", "flatten", "from_dict", "no_such_field", "read",
-    "set_field", "to_dict"]
+    "ClozeConfig", "CorpusConfig", "DPRConfig", "DevConfig", "DiagnosisConfig",
+    "EncoderConfig", "EvaluateConfig", "FinetuneConfig", "ICTConfig", "IndexConfig",
+    "OptimizerConfig", "PretrainConfig", "RENAMED", "ReadingConfig", "RealmConfig",
+    "RefreshConfig", "RetrieverConfig", "SETTINGS", "as_config_dict", "flatten", "from_dict",
+    "no_such_field", "read", "set_field", "to_dict"]

@@ -14,6 +14,7 @@ from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_DATA = "{data}/"
 _MOST_DIGITS = 100  # Python refuses to read more than some thousand
 
 
@@ -32,11 +33,20 @@ def read(path: PathLike, changes: Mapping[str, Any] | None = None) -> RealmConfi
     tree = renamed(tree)
     for field, value in changes.items():
       set_field(tree, field, value)
-    return from_dict(tree)
+    config = from_dict(tree)
+    return from_dict(_with_data(to_dict(config), config.data))
   except UserError as error:
     if str(error).partition(":")[0].removeprefix("config.") in changes:
       raise  # the file is not to blame
     raise UserError(f"{path}: {error}") from None
+
+
+def _with_data(value: Any, data: str) -> Any:
+  """What begins with {data}/ lies in `config.data`, wherever a flag says that this is."""
+  if isinstance(value, dict):
+    return {name: _with_data(part, data) for name, part in value.items()}
+  return (str(pathlib.Path(data, value.removeprefix(_DATA)))
+          if isinstance(value, str) and value.startswith(_DATA) else value)
 
 
 def read_tree(path: PathLike) -> dict[str, Any]:

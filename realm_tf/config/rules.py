@@ -61,11 +61,14 @@ _RULES = (
          lambda config: not 0 < config.cloze.reader_length < LEAST_PAIR,
          f"0 or at least {LEAST_PAIR}: a piece of question and block, and what is between "
          "them"),
+    Rule("dpr.negative_ranks",
+         lambda config: config.dpr.negative_ranks[0] < config.dpr.negative_ranks[1],
+         "the first rank before the last"),
     Rule("index.searched_leaves",
          lambda config: (config.index.leaves == 0
                          or config.index.searched_leaves <= config.index.leaves),
          "at most index.leaves, {index.leaves}"),
-    *map(_equal_parts, ("ict", "reading", "pretrain", "cloze", "finetune")))
+    *map(_equal_parts, ("ict", "reading", "pretrain", "dpr", "cloze", "finetune")))
 
 
 def check(config: Any) -> None:

@@ -1,6 +1,7 @@
 """The settings of a run: each with its default, what it may be, and what it means.
 
-`fields` checks a value when its section is made, `rules` what must hold between fields.
+`fields` checks a value when its section is made, `rules` what must hold between fields;
+`stages` has the settings of the stages that train.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ from realm_tf.config.fields import (
   PATH,
   SHARE,
   TEXT,
+  Range,
   Section,
   at_least,
   named_in,
@@ -18,14 +20,21 @@ from realm_tf.config.fields import (
   positive,
   setting,
 )
-from realm_tf.registry import LOSSES, MASKERS, READERS, WARM_STARTS
+from realm_tf.config.stages import (
+  CANDIDATES,
+  LENGTH,
+  SAMPLE,
+  ClozeConfig,
+  DPRConfig,
+  FinetuneConfig,
+  ICTConfig,
+  PretrainConfig,
+  ReadingConfig,
+)
+from realm_tf.registry import INDEXES, READERS
 
-_LENGTH = at_least(3, 100_000)  # word pieces, [CLS] and [SEP] counted
 _BLOCK_LENGTH = at_least(8, 100_000)  # a block has a title too
-_PAIR_LENGTH = at_least(rules.LEAST_PAIR, 100_000)
 _WIDTH = at_least(1, 65_536)  # of a layer
-_SAMPLE = at_least(1, 1_000_000)  # of sentences or queries, all of which are in memory
-_CANDIDATES = at_least(2, 100_000)  # the null document and at least one block
 _PRECISION = one_of("float32", "bfloat16")
 
 
@@ -48,11 +57,14 @@ class RetrieverConfig(Section):
   pooling: str = setting("pooler", one_of("pooler", "cls", "mean"),
                          "from tokens to a vector; pooler is the published way")
   projection_size: int = setting(128, _WIDTH, "dimensions of the vectors")
+  score_scale: float = setting(
+      0.0, at_least(0, 1e6), "scores are so many cosines at the start, where the weights "
+      "bring no projection; 0: projection_size, as published")
   shared_towers: bool = setting(True, None, "one tower for queries and documents")
   precision: str = setting("float32", _PRECISION, "of products with weights")
   recompute: bool = setting(
       False, None, "layers again for the gradient: less memory, more time")
-  query_length: int = setting(64, _LENGTH, "word pieces, special tokens counted")
+  query_length: int = setting(64, LENGTH, "word pieces, special tokens counted")
   document_length: int = setting(288, _BLOCK_LENGTH, "word pieces, special tokens counted")
 
 
@@ -72,55 +84,9 @@ class EncoderConfig(Section):
 
 
 @dataclasses.dataclass(frozen=True)
-class OptimizerConfig(Section):
-  """AdamW as in BERT: warm-up, linear decay, no decay on norms and biases."""
-  steps: int = setting(1000, at_least(0), "of training; 0 leaves the stage out")
-  batch_size: int = setting(16, _SAMPLE, "examples in a step")
-  learning_rate: float = setting(1e-4, positive(10.0), "at its peak, after the warm-up")
-  warmup_steps: int = setting(100, at_least(0), "in which the learning rate rises")
-  weight_decay: float = setting(0.01, at_least(0, 10), "decoupled, as a share of the rate")
-  clip_norm: float = setting(1.0, positive(1e12), "of the gradient, which is cut to it")
-  layer_decay: float = setting(
-      1.0, positive(1.0), "of the learning rate from each layer of a BERT to that below")
-  accumulate: int = setting(
-      1, _SAMPLE, "parts of a batch that are computed one after the other")
-
-
-@dataclasses.dataclass(frozen=True)
-class ICTConfig(OptimizerConfig):
-  """Warm start of the retriever: by ICT a sentence finds the block that it came from."""
-  objective: str = setting(
-      "ict", named_in(WARM_STARTS), "ict: the Inverse Cloze Task; recurring_spans: Spider, "
-      "text around a span finds another block that holds it")
-  removal_rate: float = setting(
-      0.9, SHARE, '"ict": how often the sentence is taken out of its block')
-  span_removal_rate: float = setting(
-      0.5, SHARE, '"recurring_spans": how often the span is taken out of the query')
-  span_blocks: tuple[int, int] = setting(
-      (2, 20), at_least(0), '"recurring_spans": only spans that are salient in so many '
-      "blocks of an article, or of the corpus, from least to most; 0: no limit")
-  query_window: tuple[int, int] = setting(
-      (10, 30), at_least(1, 100_000), '"recurring_spans": word pieces of a query, from least '
-      "to most")
-  hard_negatives: bool = setting(
-      True, None, '"recurring_spans": with each query a block of its article that does not '
-      "hold the span, where articles have several blocks")
-
-
-@dataclasses.dataclass(frozen=True)
-class ReadingConfig(OptimizerConfig):
-  """Warm start of the encoder, which a small BERT needs: see `training.reading`."""
-  steps: int = setting(  # the paper has none: BERT-base learns to read in pre-training
-      0, at_least(0), "of training before pre-training; 0 leaves it out")
-  candidates: int = setting(
-      3, at_least(1, 100_000),
-      "the null document and the best blocks, besides the supporting one")
-
-
-@dataclasses.dataclass(frozen=True)
 class IndexConfig(Section):
   """How the corpus is searched; see docs/index.md. ScaNN's 0 is chosen by the corpus."""
-  kind: str = setting("exact", one_of("exact", "scann", "sharded"),
+  kind: str = setting("exact", named_in(INDEXES),
                       "scann is approximate, sharded is exact and on many devices")
   devices: tuple[str, ...] = setting(
       (), TEXT, 'of "sharded", such as GPU:0; all by default')
@@ -129,30 +95,11 @@ class IndexConfig(Section):
   rescored: int = setting(0, at_least(0), "candidates per query that are scored exactly")
   min_recall: float = setting(
       0.0, SHARE, "of a ScaNN index against the exact one; less is an error")
-  recall_at: int = setting(10, _SAMPLE, "the K of that recall")
-  recall_queries: int = setting(512, _SAMPLE, "by which it is measured")
-
-
-@dataclasses.dataclass(frozen=True)
-class PretrainConfig(OptimizerConfig):
-  """REALM pre-training on salient spans."""
-  candidates: int = setting(8, _CANDIDATES, "K, the null document counted")
-  query_length: int = setting(96, _LENGTH, "word pieces of the masked sentence")
-  encoder_length: int = setting(
-      384, _PAIR_LENGTH, "word pieces of sentence and block together")
-  max_masks: int = setting(10, at_least(1, 1000), "word pieces of a masked span")
-  masker: str = setting("salient", named_in(MASKERS), "what is masked in a sentence")
-  loss: str = setting(
-      "joint", named_in(LOSSES), "joint: of the paper; per_mask: of the published code")
-  retriever_rate: float = setting(
-      1.0, positive(1000.0), "the retriever's learning rate, as a share of the encoder's")
-  retriever_warmup_steps: int = setting(0, at_least(0), "0: the same as warmup_steps")
-  ban_similarity: float = setting(
-      0.5, SHARE, "blocks so like a sentence's own (see `corpus.duplicates`) are banned "
-      "with it; 0: none")
-  span_blocks: tuple[int, int] = setting(
-      (2, 0), at_least(0), "mask only spans that are salient in so many blocks, from least "
-      "to most, their own counted; 0: no limit")
+  recall_at: int = setting(10, SAMPLE, "the K of that recall")
+  recall_queries: int = setting(512, SAMPLE, "by which it is measured")
+  shadow: bool = setting(
+      True, None, "native exports hold the table in eight bits too: single questions are "
+      "answered sooner")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,7 +118,7 @@ class RefreshConfig(Section):
   rerank_factor: int = setting(
       4, at_least(1, 1000), '"rerank": retrieved for each candidate that is read')
   sample: int = setting(
-      64, _SAMPLE, "queries by which an index is compared with the one before")
+      64, SAMPLE, "queries by which an index is compared with the one before")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,55 +126,36 @@ class DiagnosisConfig(Section):
   """How good the truncated, stale gradient of pre-training is: see docs/diagnosis.md."""
   every: int = setting(
       0, at_least(0), "steps of pre-training from one diagnosis to the next; 0: none")
-  sentences: int = setting(32, _SAMPLE, "held out, always the same")
+  sentences: int = setting(32, SAMPLE, "held out, always the same")
   blocks: int = setting(
       512, at_least(0), "that each sentence's sum is over, the best by fresh towers; 0: all")
   candidates: tuple[int, ...] = setting(
-      (2, 4, 8, 16, 32), _CANDIDATES, "each K that `realm diagnose` compares",
+      (2, 4, 8, 16, 32), CANDIDATES, "each K that `realm diagnose` compares",
       items=at_least(1, 100))
 
 
 @dataclasses.dataclass(frozen=True)
-class ClozeConfig(OptimizerConfig):
-  """The span head learns from the documents alone: see `training.cloze`."""
-  steps: int = setting(0, at_least(0), "of training; 0 leaves the stage out")
-  span_blocks: tuple[int, int] = setting(
-      (2, 20), at_least(0), "ask only for spans that are salient in so many blocks of an "
-      "article, or of the corpus, from least to most; 0: no limit")
-  max_words: int = setting(6, at_least(1, 1000), "of a span that is asked for")
-  question_length: int = setting(
-      32, at_least(3, 100_000), "word pieces of a question, about; longer sentences are cut "
-      "to a window around the span")
-  beam_size: int = setting(
-      50, at_least(1, 100_000), "blocks that the retriever finds, of which the first that "
-      "holds the span is read")
-  read_blocks: int = setting(
-      3, at_least(1, 100_000), "blocks that are read with a question: one that holds the "
-      "span, and the best others")
-  reader_length: int = setting(
-      0, at_least(0, 100_000), "word pieces of question and block together; 0: as many as in "
-      "fine-tuning")
-  max_spans: int = setting(8, at_least(1, 100_000), "correct spans used per block")
-
-
-@dataclasses.dataclass(frozen=True)
-class FinetuneConfig(OptimizerConfig):
-  """Open-domain question answering, document tower and index frozen."""
-  questions: str = setting("", PATH, "JSONL: question, answer")
-  beam_size: int = setting(5000, at_least(1), "blocks in the retriever loss")
-  read_blocks: int = setting(5, at_least(1, 100_000), "blocks that the reader reads")
-  reader_length: int = setting(
-      320, _PAIR_LENGTH, "word pieces of question and block together")
-  max_spans: int = setting(8, at_least(1, 100_000), "correct spans used per block")
+class DevConfig(Section):
+  """Questions by which a stage is measured while it trains, and its best model is kept."""
+  questions: str = setting(
+      "", PATH, "JSONL: question, answer; '': a share of those of finetune.questions")
+  share: float = setting(
+      0.1, Range(0.0, 0.5), "of the training questions, which are not trained on; 0: none")
+  most: int = setting(500, SAMPLE, "of such a share")
+  every: int = setting(
+      0, at_least(0), "steps from one measurement to the next; 0: a tenth of the stage, or "
+      "more where they would take over a tenth of its time")
+  patience: int = setting(
+      0, at_least(0), "measurements without a gain after which a stage ends; 0: never")
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig(Section):
   """What is measured on held-out questions and sentences."""
   questions: str = setting("", PATH, "JSONL: question, answer")
-  batch_size: int = setting(32, _SAMPLE, "questions at a time")
+  batch_size: int = setting(32, SAMPLE, "questions at a time")
   recall_at: tuple[int, ...] = setting(
-      (1, 5, 20, 100), _SAMPLE, "each K of recall@K", items=at_least(1, 100))
+      (1, 5, 20, 100), SAMPLE, "each K of recall@K", items=at_least(1, 100))
   read_blocks: int = setting(5, at_least(1, 100_000), "blocks that the reader reads")
   masked_sentences: int = setting(
       0, at_least(0, 1_000_000), "held-out sentences whose masked words are predicted")
@@ -238,7 +166,9 @@ class RealmConfig(Section):
   """One run: corpus, models, stages."""
   name: str = setting("realm", TEXT, "of the run, in its report")
   seed: int = setting(0, at_least(0, 2**31 - 2), "of weights, order and draws")
-  data: str = setting("data", PATH, "folder that assets are fetched to")
+  data: str = setting(
+      "data", PATH, "folder of what the config's paths call {data}/, and of assets")
+  assets_folder: str = setting("", PATH, "that assets are fetched to; '': data")
   assets: tuple[str, ...] = setting(
       (), one_of(*ASSETS), "packages of `realm_tf.assets` that this run needs")
   trivia: str = setting(
@@ -253,7 +183,8 @@ class RealmConfig(Section):
   keep_checkpoints: int = setting(2, at_least(1, 10_000), "of the newest")
   best_metric: str = setting(
       "", TEXT, "a metric of the curves by which each stage keeps its best checkpoint too; "
-      "the commands that use a model take it by --checkpoint=best")
+      "the commands that use a model take it by --checkpoint=best; '': where a stage has dev "
+      "questions it ends with the best by those")
   fixed_lengths: bool = setting(
       False, None, "pad everything to the lengths given here, so that no shape depends on "
       "the data: what XLA needs; on a TPU it is always so")
@@ -267,8 +198,10 @@ class RealmConfig(Section):
   pretrain: PretrainConfig = PretrainConfig()
   refresh: RefreshConfig = RefreshConfig()
   diagnosis: DiagnosisConfig = DiagnosisConfig()
+  dpr: DPRConfig = DPRConfig()
   cloze: ClozeConfig = ClozeConfig()
   finetune: FinetuneConfig = FinetuneConfig()
+  dev: DevConfig = DevConfig()
   evaluate: EvaluateConfig = EvaluateConfig()
   index: IndexConfig = IndexConfig()
   demo_questions: tuple[str, ...] = setting(

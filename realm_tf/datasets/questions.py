@@ -33,6 +33,7 @@ class Question:
   question: str
   answers: tuple[str, ...]
   regex: bool = False
+  gold_passage: str = ""
 
 
 def read_questions(path: PathLike, answered: bool = True) -> list[Question]:
@@ -120,7 +121,9 @@ def _parse(row: Row, answered: bool) -> Question:
   answers = _answers(row)
   if regex:
     _check_patterns(answers, row.where)
-  return Question(name, question, answers, regex)
+  gold = checked_text(row.fields.get("gold_passage") or "",
+                      f"{row.where}: field 'gold_passage'")
+  return Question(name, question, answers, regex, gold)
 
 
 def _answers(row: Row) -> tuple[str, ...]:

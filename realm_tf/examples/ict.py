@@ -41,6 +41,11 @@ def _findable_sentences(corpus: Corpus) -> Sentences:
   return Sentences(*(field[kept] for field in sentences))
 
 
+def num_examples(corpus: Corpus) -> int:
+  """How many sentences there are to learn from."""
+  return len(_findable_sentences(corpus).row)
+
+
 def cut(rows: tf.RaggedTensor, start: tf.Tensor, end: tf.Tensor,
         keep_inside: bool) -> tf.RaggedTensor:
   """Keeps what lies inside [start, end) of each row, or what lies outside of it."""

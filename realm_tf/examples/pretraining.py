@@ -52,8 +52,7 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   """
   chooser = MASKERS[masker](corpus, max_masks, support, seed)
   sentences = chooser.sentences
-  number = np.arange(len(sentences.row))
-  usable = tf.constant(number[(number % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1) == held_out])
+  usable = tf.constant(_numbers(sentences, held_out))
   if not len(usable):
     raise UserError("pre-training: no sentence of the corpus has a salient span; "
                     "try --config.corpus.tagger=spacy or other text")
@@ -81,6 +80,18 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   return order.shuffled_batches(
       len(usable), batch_size, seed, first_step, last_step
   ).map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+def num_examples(corpus: Corpus, *, masker: str, max_masks: int, support: tuple[int, int],
+                 seed: int) -> int:
+  """From how many sentences `pretraining_batches` makes batches to train on."""
+  sentences = MASKERS[masker](corpus, max_masks, support, seed).sentences
+  return len(_numbers(sentences, held_out=False))
+
+
+def _numbers(sentences: Sentences, held_out: bool) -> np.ndarray:
+  number = np.arange(len(sentences.row))
+  return number[(number % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1) == held_out]
 
 
 class _Bodies:

@@ -8,14 +8,14 @@ results that a replica finds, E banned rows.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.index import top_k
-from realm_tf.index.exact import Search
-from realm_tf.index.interface import RowIndex
-from realm_tf.index.sharded import best_of
+from realm_tf.index.interface import QueryModel, RowIndex
+from realm_tf.index.merge import best_of
+from realm_tf.ops import top_k
 
 _SUM = tf.distribute.ReduceOp.SUM
 
@@ -46,31 +46,48 @@ class DistributedIndex(RowIndex):
   with the same queries. What is swapped in must be of the same step in all processes.
   """
 
-  def __init__(self, num_rows: int, size: int, strategy: tf.distribute.Strategy,
-               dtype: tf.DType = tf.float32, search: Search = top_k.top_k_inner_product,
-               k: int = 10, name: str = "distributed_index"):
-    """Makes an index of zeros; see `ExactIndex`. `num_rows` is N, of all processes."""
-    super().__init__(k, name=name)
-    self._strategy, self._search = strategy, search
-    self._bounds = _bounds(num_rows, strategy)
-    self._here = _replicas_here(strategy)
-    self._own_rows = self.share = own_rows(num_rows, strategy)
-    with tf.device("CPU"):
-      self.tables = [
-          tf.Variable(tf.zeros([self._bounds[i + 1] - self._bounds[i], size], dtype),
-                      trainable=False, name=f"rows_from_{self._bounds[i]}")
-          for i in self._here]
-      self.step = tf.Variable(-1, dtype=tf.int64, trainable=False, name="index_step")
+  def __init__(self, strategy: tf.distribute.Strategy, num_rows: int | None = None,
+               query_model: QueryModel | None = None, k: int = 10,
+               name: str = "distributed_index", dtype: tf.DType = tf.float32):
+    """Makes an index of no rows; see `RowIndex`.
 
-  def prepare(self, embeddings: np.ndarray) -> np.ndarray:
+    Args:
+      strategy: whose replicas share the rows.
+      num_rows: N, of all processes, where they are given their shares only.
+      query_model, k, name, dtype: see there.
+    """
+    super().__init__(query_model, k, name, dtype)
+    self._strategy = strategy
+    self._here = _replicas_here(strategy)
+    self.tables: list[tf.Variable] = []
+    self._bounds: list[int] = []
+    if num_rows is not None:
+      self._split(num_rows)
+
+  def _split(self, num_rows: int) -> None:
+    self._bounds = _bounds(num_rows, self._strategy)
+    self.share = own_rows(num_rows, self._strategy)
+
+  def prepare(self, embeddings: np.ndarray | tf.Tensor) -> np.ndarray | tf.Tensor:
     """This process's rows, of those or of all N."""
-    first, end = self._own_rows
+    if self.share is None:
+      self._split(len(embeddings))
+    first, end = self.share or (0, 0)
     return embeddings if len(embeddings) == end - first else embeddings[first:end]
 
-  def assign(self, prepared: np.ndarray, step: int) -> None:
-    for replica, table in zip(self._here, self.tables):
-      first, end = (bound - self._own_rows[0] for bound in self._bounds[replica:replica + 2])
-      table.assign(tf.cast(prepared[first:end], table.dtype))
+  def assign(self, prepared: Any, step: int) -> None:
+    made, own = [], self._bounds[self._here.start]
+    for place, replica in enumerate(self._here):
+      first, end = (bound - own for bound in self._bounds[replica:replica + 2])
+      rows = tf.cast(prepared[first:end], self.row_dtype)
+      if self.tables:
+        self.tables[place].assign(rows)
+        continue
+      with tf.device("CPU"):
+        made.append(tf.Variable(rows, trainable=False,
+                                name=f"rows_from_{self._bounds[replica]}"))
+    if made:
+      self.tables = made
     self.step.assign(step)
 
   def search(self, queries: tf.Tensor, k, banned: tf.Tensor | None = None
@@ -88,6 +105,13 @@ class DistributedIndex(RowIndex):
 
   def is_exact(self) -> bool:
     return True
+
+  @property
+  def table_shape(self) -> tuple[int, int] | None:
+    return (self._bounds[-1], self.tables[0].shape[1]) if self.tables else None
+
+  def forget(self) -> None:
+    self.tables, self.share = [], None
 
   def _on_replicas(self, function, *arguments):
     """Calls it on this replica, or on all if this is none; says if arguments are the same."""
@@ -108,7 +132,7 @@ class DistributedIndex(RowIndex):
     # Whose rows are banned is the asker's business, so E more are brought.
     wanted = k + tf.shape(banned)[1]
     width = tf.minimum(wanted, table.shape[0])
-    scores, rows = self._search(everyone, table, width)
+    scores, rows = top_k.top_k_inner_product(everyone, table, width)
     missing = [[0, 0], [0, wanted - width]]  # of a share of fewer rows
     scores = tf.pad(scores, missing, constant_values=-np.inf)
     rows = tf.pad(rows + first, missing, constant_values=-1)
@@ -125,6 +149,8 @@ class DistributedIndex(RowIndex):
     context = tf.distribute.get_replica_context()
     table, first = self._own(context)
     everyone, own = (rows, 0) if same else _gathered(context, rows)
+    if not table.shape[0]:
+      table = tf.zeros([1, table.shape[1]])  # of which nothing is held
     places = everyone - first
     held = (places >= 0) & (places < table.shape[0])
     found = tf.cast(tf.gather(table, tf.where(held, places, 0)), tf.float32)

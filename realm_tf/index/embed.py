@@ -124,7 +124,7 @@ def make_index(retriever: Retriever, passages: Passages, batch_tokens: int = 819
   embedder = CorpusEmbedder(passages, lambda: retriever.document_tower,
                             retriever.document_length, batch_tokens)
   table = collect(embedder.batches(), embedder.num_rows)
-  index = ExactIndex(*table.shape)
+  index = ExactIndex()
   index.assign(table, 0)
   return index
 

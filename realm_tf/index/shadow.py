@@ -12,7 +12,7 @@ import threading
 
 import tensorflow as tf
 
-from realm_tf.index import top_k
+from realm_tf.ops.shadow import shadow_table
 
 # No shadow belongs to a table of this version.
 _NONE = 0
@@ -34,7 +34,7 @@ class ShadowedTable(tf.Module):
     version = _new_version()
     self.version = tf.Variable(version, dtype=tf.int64, trainable=False, name="version")
     codes, bounds = (tf.Variable(part, trainable=False)
-                     for part in top_k.shadow_table(table))
+                     for part in shadow_table(table))
     shadow_version = tf.Variable(version, dtype=tf.int64, trainable=False)
     # Behind a function, checkpoints do not find them.
     self._parts = lambda: (codes, bounds, shadow_version)
@@ -44,7 +44,7 @@ class ShadowedTable(tf.Module):
     """Replaces the table [N, D] and makes its shadow."""
     codes, bounds, shadow_version = self._parts()
     with self._writing:
-      new_codes, new_bounds = top_k.shadow_table(table)
+      new_codes, new_bounds = shadow_table(table)
       version = _new_version()
       self.version.assign(_NONE)
       self._table.assign(table)
@@ -63,5 +63,20 @@ class ShadowedTable(tf.Module):
       made_for = shadow_version.read_value()
     with tf.control_dependencies([table, codes, bounds, made_for]):
       after = self.version.read_value()
-    whole = (before == after) & (before == made_for) & (before != _NONE)
+    whole = (tf.equal(before, after) & tf.equal(before, made_for)
+             & tf.not_equal(before, _NONE))
     return table, (tf.cond(whole, lambda: codes, lambda: codes[:0]), bounds)
+
+
+class SavedShadow(tf.Module):
+  """The shadow of a table that never changes, which is saved with it."""
+
+  def __init__(self, table: tf.Variable):
+    super().__init__()
+    self._table = table
+    self.codes, self.bounds = (tf.Variable(part, trainable=False)
+                               for part in shadow_table(table))
+
+  def read(self) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
+    """The table and its shadow."""
+    return self._table.read_value(), (self.codes.read_value(), self.bounds.read_value())

@@ -1,42 +1,74 @@
 """The exact index split over devices: each finds its best rows, the best of all win.
 
-Shape letters: B batch, K results, N rows, D projection, R banned rows, S devices.
+Shape letters: B batch, K results, N rows, D projection, R banned rows, S devices, C
+candidates.
 """
 
-from typing import Sequence
+import contextlib
+from typing import Any, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.index import top_k
-from realm_tf.index.exact import Search
-from realm_tf.index.interface import RowIndex
+from realm_tf.config import IndexConfig
+from realm_tf.distribute.processes import num_processes
+from realm_tf.errors import UserError
+from realm_tf.index.distributed import DistributedIndex, own_rows
+from realm_tf.index.interface import QueryModel, RowIndex
+from realm_tf.index.merge import best_of
+from realm_tf.ops import portable, top_k
 
 
 class ShardedIndex(RowIndex):
-  """Equals `ExactIndex` to the bit; holds N / S consecutive rows per device.
+  """Equals `ExactIndex` to the bit; holds N / S consecutive rows per device."""
 
-  On devices other than CPUs the search must be `top_k_inner_product_portable`.
-  """
+  def __init__(self, query_model: QueryModel | None = None, k: int = 10,
+               name: str = "sharded_index", dtype: tf.DType = tf.float32,
+               devices: Sequence[str] = ()):
+    """Makes an index of no rows; see `RowIndex`.
 
-  def __init__(self, num_rows: int, size: int, devices: Sequence[str],
-               dtype: tf.DType = tf.float32, search: Search = top_k.top_k_inner_product,
-               k: int = 10, name: str = "sharded_index"):
-    """Makes an index of zeros; see `ExactIndex`. `devices` is S names."""
-    super().__init__(k, name=name)
-    self._search, self._devices = search, tuple(devices)
-    self._bounds = np.linspace(0, num_rows, len(devices) + 1).astype(int).tolist()
-    self.tables = []
-    for device, first, end in zip(devices, self._bounds, self._bounds[1:]):
-      with tf.device(device):
-        self.tables.append(tf.Variable(tf.zeros([end - first, size], dtype),
-                                       trainable=False, name=f"rows_from_{first}"))
-    with tf.device("CPU"):
-      self.step = tf.Variable(-1, dtype=tf.int64, trainable=False, name="index_step")
+    Args:
+      query_model, k, name, dtype: see there.
+      devices: S names, such as "GPU:0"; all accelerators by default, or CPUs if there are
+        none.
+    """
+    super().__init__(query_model, k, name, dtype)
+    self._devices = tuple(devices or _accelerators())
+    self._bounds: list[int] = []
+    self.tables: list[tf.Variable] = []
 
-  def assign(self, prepared, step: int) -> None:
-    for table, first, end in zip(self.tables, self._bounds, self._bounds[1:]):
-      table.assign(tf.cast(prepared[first:end], table.dtype))
+  @classmethod
+  def from_config(cls, config: IndexConfig, num_rows: int, dtype: tf.DType,
+                  strategy: tf.distribute.Strategy | None = None) -> RowIndex:
+    if strategy and num_processes(strategy) > 1:
+      return DistributedIndex(strategy, num_rows, dtype=dtype)
+    there = _device_names()
+    for name in config.devices:
+      if name not in there:
+        raise UserError(f"config.index.devices: no device '{name}'; there are "
+                        f"{', '.join(there)}")
+    return cls(dtype=dtype, devices=config.devices)
+
+  @classmethod
+  def rows_held(cls, num_rows: int, strategy: tf.distribute.Strategy) -> slice:
+    if num_processes(strategy) == 1:
+      return slice(0, num_rows)
+    return slice(*own_rows(num_rows, strategy))
+
+  def assign(self, prepared: Any, step: int) -> None:
+    if not self.tables:
+      shards = min(len(self._devices), max(1, len(prepared)))  # none without rows
+      self._bounds = np.linspace(0, len(prepared), shards + 1).astype(int).tolist()
+    made = []
+    for shard, (first, end) in enumerate(zip(self._bounds, self._bounds[1:])):
+      rows = tf.cast(prepared[first:end], self.row_dtype)
+      if self.tables:
+        self.tables[shard].assign(rows)
+        continue
+      with tf.device(self._devices[shard]):
+        made.append(tf.Variable(rows, trainable=False, name=f"rows_from_{first}"))
+    if made:
+      self.tables = made
     self.step.assign(step)
 
   def search(self, queries: tf.Tensor, k, banned: tf.Tensor | None = None
@@ -48,8 +80,10 @@ class ShardedIndex(RowIndex):
     wanted = k + tf.shape(banned)[1]
     parts = []
     for device, table, first in zip(self._devices, self.tables, self._bounds):
-      with tf.device(device):
-        scores, rows = self._search(queries, table, tf.minimum(wanted, table.shape[0]))
+      has_our_op = device.startswith("CPU")
+      with tf.device(device), contextlib.nullcontext() if has_our_op else portable():
+        scores, rows = top_k.top_k_inner_product(
+            queries, table, tf.minimum(wanted, table.shape[0]))
       parts.append((scores, rows + first))
     scores, rows = (tf.concat(part, 1) for part in zip(*parts))
     return best_of(scores, rows, k, banned)
@@ -69,16 +103,19 @@ class ShardedIndex(RowIndex):
       found = tf.where((rows >= first)[..., None], other, found)
     return found
 
+  @property
+  def table_shape(self) -> tuple[int, int] | None:
+    return (self._bounds[-1], self.tables[0].shape[1]) if self.tables else None
 
-def best_of(scores: tf.Tensor, rows: tf.Tensor, k, banned: tf.Tensor
-            ) -> tuple[tf.Tensor, tf.Tensor]:
-  """The best K of [B, C] rows that are not banned.
+  def forget(self) -> None:
+    self.tables = []
 
-  Equal scores stand in the order of their rows, and `top_k` keeps that order.
-  """
-  is_banned = tf.reduce_any(rows[:, :, None] == tf.cast(banned, tf.int32)[:, None], 2)
-  scores = tf.where(is_banned, -np.inf, scores)
-  best, place = tf.math.top_k(scores, k)
-  tf.debugging.assert_greater(
-      best, -np.inf, "k is more than the rows left to a query, less the banned ones")
-  return best, tf.gather(rows, place, batch_dims=1)
+
+def _device_names() -> list[str]:
+  return [device.name.rsplit("device:", 1)[-1] for kind in ("GPU", "TPU", "CPU")
+          for device in tf.config.list_logical_devices(kind)]
+
+
+def _accelerators() -> list[str]:
+  there = _device_names()
+  return [name for name in there if not name.startswith("CPU")] or there

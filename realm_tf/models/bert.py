@@ -15,7 +15,7 @@ import tf_keras
 from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
-from realm_tf.models import kernels
+from realm_tf.ops import transformer
 
 _KINDS: dict[Any, str] = {int: "a whole number above 0", float: "a number above 0",
                           str: "text"}
@@ -98,7 +98,7 @@ class Norm(tf_keras.layers.Layer):
     self.built = True
 
   def call(self, x: tf.Tensor) -> tf.Tensor:
-    return kernels.normalised(x, self.gamma, self.beta, self.epsilon)
+    return transformer.normalised(x, self.gamma, self.beta, self.epsilon)
 
 
 class Weights(tf_keras.layers.Layer):
@@ -114,7 +114,7 @@ class Weights(tf_keras.layers.Layer):
 
 
 class TransformerLayer(tf_keras.layers.Layer):
-  """Post-norm self-attention and feed-forward, on rows; see `kernels`."""
+  """Post-norm self-attention and feed-forward, on rows; see `ops.transformer`."""
 
   def __init__(self, config: BertConfig, **kwargs):
     super().__init__(autocast=False, **kwargs)  # rows stay in the dtype that they have
@@ -128,12 +128,12 @@ class TransformerLayer(tf_keras.layers.Layer):
       self.intermediate = Weights(hidden, inner, "intermediate")
       self.output_dense = Weights(inner, hidden, "output")
       self.output_norm = Norm(config.layer_norm_eps, hidden, name="output_norm")
-    self.activation = kernels.activation_name(config.hidden_act)
+    self.activation = transformer.activation_name(config.hidden_act)
     self.built = True
 
-  def call(self, x: tf.Tensor, layout: kernels.Layout) -> tf.Tensor:
+  def call(self, x: tf.Tensor, layout: transformer.Layout) -> tf.Tensor:
     """x: [N, H], of the dtype in which products with weights are made."""
-    by = kernels.choose(x.dtype)
+    by = transformer.choose(x.dtype)
     heads = (self.query, self.key, self.value)  # one product instead of three
     qkv = by.product(x, tf.concat([part.kernel for part in heads], 1))  # [N, 3 H]
     mixed = by.attention(qkv, tf.concat([part.bias for part in heads], 0), layout, self.heads)
@@ -194,7 +194,7 @@ class Bert(tf_keras.layers.Layer):
   @property
   def packs(self) -> bool:
     """Whether padding costs nothing, as things are when it is called."""
-    return kernels.choose(self.dtype_of_rows) is kernels.Fused
+    return transformer.choose(self.dtype_of_rows) is transformer.Fused
 
   def call(self, ids: tf.Tensor, padding_mask: tf.Tensor, segments: tf.Tensor
            ) -> tf.Tensor:
@@ -203,13 +203,13 @@ class Bert(tf_keras.layers.Layer):
         tf.shape(ids)[1], self.config.max_position_embeddings,
         "more tokens than the model has positions")
     dtype = self.dtype_of_rows
-    layout = kernels.choose(dtype).layout(padding_mask)
+    layout = transformer.choose(dtype).layout(padding_mask)
     x = self._embedded(ids, segments, layout, dtype)
     for layer in self.layers:
       x = _recomputed(layer, x, layout) if self.recompute else layer(x, layout)
     return layout.unpack(tf.cast(x, self.word_embeddings.dtype))
 
-  def _embedded(self, ids: tf.Tensor, segments: tf.Tensor, layout: kernels.Layout,
+  def _embedded(self, ids: tf.Tensor, segments: tf.Tensor, layout: transformer.Layout,
                 dtype: tf.DType) -> tf.Tensor:
     """[N, H]: words, positions and segments added up, and normalised."""
     places = tf.zeros_like(ids) + tf.range(tf.shape(ids)[1])
@@ -219,7 +219,7 @@ class Bert(tf_keras.layers.Layer):
     rest = (tf.gather(self.position_embeddings, layout.pack(places))
             + tf.matmul(types, self.token_type_embeddings))
     norm = self.embedding_norm
-    return kernels.choose(dtype).norm(
+    return transformer.choose(dtype).norm(
         tf.cast(words, dtype), tf.cast(rest, dtype), tf.zeros_like(norm.beta), norm.gamma,
         norm.beta, norm.epsilon)
 
@@ -237,5 +237,6 @@ def make_bert(bert: BertConfig | Mapping[str, Any] | Bert, precision: str, recom
     return Bert(config, precision, recompute, name="bert")
 
 
-def _recomputed(layer: TransformerLayer, x: tf.Tensor, layout: kernels.Layout) -> tf.Tensor:
+def _recomputed(layer: TransformerLayer, x: tf.Tensor, layout: transformer.Layout
+                ) -> tf.Tensor:
   return tf.recompute_grad(lambda x: layer(x, layout))(x)

@@ -7,8 +7,8 @@ hidden, V vocabulary, H hidden.
 import tensorflow as tf
 import tf_keras
 
-from realm_tf.models import kernels
 from realm_tf.models.bert import BertConfig, Norm, dense, initializer
+from realm_tf.ops import transformer
 
 
 class MaskedLanguageModel(tf_keras.layers.Layer):
@@ -17,7 +17,7 @@ class MaskedLanguageModel(tf_keras.layers.Layer):
   def __init__(self, config: BertConfig, **kwargs):
     super().__init__(**kwargs)
     hidden = config.hidden_size
-    self.activation = kernels.activation_name(config.hidden_act)
+    self.activation = transformer.activation_name(config.hidden_act)
     with tf.name_scope(self.name):
       self.transform = dense(hidden, hidden, "transform", kernel_initializer=initializer())
       self.norm = Norm(config.layer_norm_eps, hidden, name="transform_norm")
@@ -26,7 +26,7 @@ class MaskedLanguageModel(tf_keras.layers.Layer):
 
   def call(self, hidden: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
     """[M, H] states and the [V, H] word embeddings -> logits [M, V]."""
-    hidden = self.norm(kernels.Portable.activation(
+    hidden = self.norm(transformer.Portable.activation(
         self.transform(hidden), tf.zeros([], hidden.dtype), self.activation))
     return tf.matmul(hidden, embeddings, transpose_b=True) + self.bias
 

@@ -34,6 +34,23 @@ def in_batch_softmax(queries: tf.Tensor, documents: tf.Tensor, ids: tf.Tensor) -
   return total / tf.cast(tf.shape(queries)[0], total.dtype)
 
 
+def contrastive_loss(scores: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+  """-log of the probability that each query gives to its own document (DPR, section 3.2).
+
+  Args:
+    scores: [B, B'] of queries and documents, the first B of which are the queries' own.
+    right: [B, B'] bool: which are an answer to the query, its own or not. The others of
+      them are no negatives.
+
+  Returns:
+    [B] float32.
+  """
+  own = tf.eye(tf.shape(scores)[0], tf.shape(scores)[1], dtype=scores.dtype)
+  # The lowest number instead of minus infinity, whose gradient would be NaN.
+  kept = tf.where(right & (own == 0), scores.dtype.min, scores)
+  return tf.reduce_logsumexp(kept, 1) - tf.linalg.diag_part(scores[:, :tf.shape(scores)[0]])
+
+
 def in_batch_accuracy(queries: tf.Tensor, documents: tf.Tensor) -> tf.Tensor:
   """How many of the queries [B, D] have their own document [B', D] before all others."""
   best = tf.argmax(tf.matmul(queries, documents, transpose_b=True), 1, tf.int32)

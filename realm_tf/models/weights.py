@@ -196,6 +196,13 @@ def has_two_towers(folder: PathLike) -> bool:
   return "query_embedder.cls.dense.weight" in read_safetensors(path)
 
 
+def has_projection(folder: PathLike) -> bool:
+  """Whether a folder's weights end in a projection, and not in a BERT."""
+  path = pathlib.Path(folder) / "model.safetensors"
+  return _prefix(read_safetensors(path), ("query_embedder.", "embedder.", ""),
+                 "cls.dense.weight") is not None
+
+
 def load_encoder(folder: PathLike, encoder: "Reader") -> None:
   """Loads the BERT of a folder, and those heads that come with it."""
   path = pathlib.Path(folder) / "model.safetensors"

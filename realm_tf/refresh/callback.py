@@ -66,7 +66,7 @@ class RefreshIndex(tf_keras.callbacks.Callback):
       self._refresh()
 
   def _step(self) -> int:
-    return int(self.model.optimizer.iterations)
+    return int(self.model.optimizer.iterations.numpy())  # `int` takes no replica's copies
 
   def _snapshot(self) -> None:
     self._embedder.snapshot(self.model.retriever.document_tower)

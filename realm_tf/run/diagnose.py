@@ -60,7 +60,7 @@ def _stale_indexes(run: Run, stage: str, model: Realm) -> dict[str, RowIndex]:
     return {}
   before = run.stage_before(stage)
   found = {f"after {before}": run.index(run.model(before))}
-  step = run.config.pretrain.steps
+  step = run.steps(stage)
   index = _last_index(run, model)
   if index is not None and 0 < int(index.step) < step:
     found[f"{step - int(index.step)} steps old"] = index
@@ -69,7 +69,7 @@ def _stale_indexes(run: Run, stage: str, model: Realm) -> dict[str, RowIndex]:
 
 def _last_index(run: Run, model: Realm) -> RowIndex | None:
   """That with which pre-training ended, if its last checkpoint is of its last step."""
-  path = run.path / "pretrain" / "checkpoints" / f"ckpt-{run.config.pretrain.steps}"
+  path = run.path / "pretrain" / "checkpoints" / f"ckpt-{run.steps('pretrain')}"
   if not path.with_suffix(".index").exists():
     return None
   index = run.index(model)

@@ -4,15 +4,13 @@ import os
 import pathlib
 
 from realm_tf import folders
-from realm_tf.index import top_k
+from realm_tf.config import IndexConfig
+from realm_tf.index.exact import ExactIndex
+from realm_tf.index.interface import RowIndex
 from realm_tf.index.scann import ScannInGraph
 from realm_tf.run import outputs
 from realm_tf.run.folder import Run
 from realm_tf.serving import export as serving
-
-_SEARCH = {"portable": top_k.top_k_inner_product_portable,
-           "native": top_k.top_k_inner_product,
-           "scann": top_k.top_k_inner_product_portable}  # where ScaNN finds too few
 
 
 def export_run(run: Run, flavour: str = "portable", output: str | None = None
@@ -26,8 +24,13 @@ def export_run(run: Run, flavour: str = "portable", output: str | None = None
   if os.path.realpath(folder) != os.path.realpath(own):
     outputs.check(folder)
   with folders.new_folder(folder, serving.EXPORT) as new:
-    answerer = run.answerer(run.newest_stage(), _SEARCH[flavour], exact=True)
-    if flavour == "scann":
-      answerer.index = ScannInGraph(answerer.index, run.config.index, _SEARCH[flavour])
+    answerer = run.answerer(run.newest_stage(), exact=True)
+    answerer.index = _served(answerer.index, flavour, run.config.index)
     serving.write(answerer, new, flavour)
   return folder
+
+
+def _served(index: ExactIndex, flavour: str, config: IndexConfig) -> RowIndex:
+  if flavour == "scann":
+    return ScannInGraph(index, config)
+  return index.shadowed() if flavour == "native" and config.shadow else index

@@ -4,7 +4,7 @@
     commands/              who wrote here: command, versions, source, machine
     corpus/                the block store
     questions/             train.jsonl, held_out.jsonl
-    ict/ pretrain/ cloze/ finetune/   model/ (weights), curves, checkpoints, done.json
+    ict/ pretrain/ dpr/ cloze/ finetune/  model/ (weights), curves, checkpoints, done.json
     index/<encoder>-<corpus>/  embeddings by one document tower
     pretrain/index/step-*/ those that a `realm refresh` made while it trained
     evaluation/            <stage>.json, <stage>.predictions.jsonl, bm25.json; of the best
@@ -33,28 +33,27 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.duplicates import banned_rows
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
-from realm_tf.datasets.questions import Question, read_questions
+from realm_tf.datasets.questions import Question
 from realm_tf.distribute.processes import is_chief
 from realm_tf.errors import UserError
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.index import store
 from realm_tf.index.build import build_index, rows_to_read
 from realm_tf.index.embed import CorpusEmbedder, collect, encoder_hash, store_embeddings
-from realm_tf.index.exact import Search
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.store import StoredIndex
-from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.index.writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.models.realm import Realm
 from realm_tf.progress import progress
 from realm_tf.run.model import initial_model, saved_model
+from realm_tf.run.questions import questions
 from realm_tf.text import tokenizer_files
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.checkpoints import restore_best
 
-STAGES = ("ict", "pretrain", "cloze", "finetune")
+STAGES = ("ict", "pretrain", "dpr", "cloze", "finetune")
 WITHOUT_WORDS = ("cloze", "finetune")  # stages after which masked words are not predicted
 WARM_START = "warm start"
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -136,15 +135,8 @@ class Run:
     return banned_rows(self.corpus, self.config.pretrain.ban_similarity)
 
   def questions(self, part: str) -> list[Question]:
-    """The questions of `part`, "train" or "held_out"."""
-    stage = self.config.finetune if part == "train" else self.config.evaluate
-    prepared = self.path / "questions" / f"{part}.jsonl"
-    if stage.questions:
-      return read_questions(stage.questions)
-    if prepared.exists():
-      return read_questions(prepared)
-    name = "finetune" if part == "train" else "evaluate"
-    raise UserError(f"config.{name}.questions: name a JSONL file with question and answer")
+    """The questions of `part`, "train", "dev" or "held_out"; see `run.questions`."""
+    return questions(self.config, self.path / "questions", part, lambda: self.corpus)
 
   # Stages.
 
@@ -162,6 +154,11 @@ class Run:
 
   def minutes(self, stage: str) -> float:
     return files.read_json(self.path / stage / "done.json")["minutes"]
+
+  def steps(self, stage: str) -> int:
+    """How many a stage that is done had: fewer than its config says where data are few."""
+    done = files.read_json(self.path / stage / "done.json")
+    return done.get("steps", getattr(self.config, stage).steps)
 
   def newest_stage(self) -> str:
     """The last stage that is done; the warm start if none is."""
@@ -185,7 +182,7 @@ class Run:
         raise UserError(f"{self.path / stage}: this stage is not done; run `realm {stage}`")
       model = saved_model(self.config, self.path / stage / "model", self.corpus.tokenizer)
     if self.checkpoint == "best":
-      parts = {"retriever": model.retriever} if stage == "ict" else {"model": model}
+      parts = {"retriever": model.retriever} if stage in ("ict", "dpr") else {"model": model}
       restore_best(self.path / stage / "checkpoints", **parts)
     return model
 
@@ -248,8 +245,7 @@ class Run:
     places = np.searchsorted(self.corpus.stored_rows, rows)
     return table[places].astype(store.DTYPES[self.config.embedding_dtype])
 
-  def index(self, model: Realm, search: Search = top_k_inner_product, exact: bool = False
-            ) -> RowIndex:
+  def index(self, model: Realm, exact: bool = False) -> RowIndex:
     """The corpus as this model's document tower sees it, ready to be searched.
 
     Its kind is that of the config, or "exact".
@@ -258,7 +254,7 @@ class Run:
               else self.config)
     rows = self.corpus.stored_rows
     own = rows[rows_to_read(config, len(rows), self.strategy)]
-    return build_index(config, self.embeddings(model, own), 0, search,
+    return build_index(config, self.embeddings(model, own), 0,
                        lambda: self._sample_queries(model), self.strategy, len(rows))
 
   def _sample_queries(self, model: Realm) -> np.ndarray:
@@ -272,10 +268,8 @@ class Run:
     packed = pack_single(tokens, self.config.retriever.query_length, self.corpus.tokenizer)
     return model.retriever.embed_queries(packed).numpy()
 
-  def answerer(self, stage: str, search: Search = top_k_inner_product,
-               exact: bool = False) -> QuestionAnswerer:
+  def answerer(self, stage: str, exact: bool = False) -> QuestionAnswerer:
     """The model of a stage with its index; see `index`."""
     model = self.model(stage)
-    return QuestionAnswerer(model, self.corpus, self.passages,
-                            self.index(model, search, exact),
+    return QuestionAnswerer(model, self.corpus, self.passages, self.index(model, exact),
                             self.config.evaluate.read_blocks)

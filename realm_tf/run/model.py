@@ -33,6 +33,8 @@ def initial_model(config: RealmConfig, tokenizer: Tokenizer) -> Realm:
       tokenizer=tokenizer, **retriever_arguments(config, sizes[0]))
   encoder = Reader(of_encoder, tokenizer=tokenizer, **reader_arguments(config, sizes[1]))
   weights.load_towers(config.retriever.weights, retriever)
+  if part.score_scale and not weights.has_projection(part.weights):
+    retriever.scale_scores(part.score_scale)
   weights.load_encoder(config.encoder.weights, encoder)
   return Realm(retriever, encoder, **realm_arguments(config))
 

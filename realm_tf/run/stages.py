@@ -24,13 +24,15 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.masked_words import masked_words
-from realm_tf.index.scann import ScannIndex
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
+from realm_tf.run.judge import make_judge
 from realm_tf.text import tokenizer_files
 from realm_tf.text.salient import tagger
+from realm_tf.training import schedule
 from realm_tf.training.cloze import train_cloze
+from realm_tf.training.dpr import train_dpr
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
@@ -56,7 +58,7 @@ def corpus(run: Run, strict: bool = False) -> None:
   """
   config = run.config
   if config.assets:
-    assets.fetch(config.assets, config.data)
+    assets.fetch(config.assets, config.assets_folder or config.data)
   if not config.corpus.source:
     raise UserError("config.corpus.source: name the documents: JSONL with id, title, text")
   if not (run.path / "corpus" / MANIFEST).exists():
@@ -107,8 +109,8 @@ def check_candidates(run: Run) -> None:
 def ict(run: Run) -> None:
   started = time.monotonic()
   model = run.model(WARM_START)
-  train_ict(run.config, run.corpus, model, run.path / "ict")
-  run.finish("ict", model, started)
+  loop = train_ict(run.config, run.corpus, model, run.path / "ict")
+  run.finish("ict", model, started, **loop.facts())
 
 
 @_alone
@@ -121,14 +123,24 @@ def pretrain(run: Run) -> None:
   check_candidates(run)
   model = run.model(run.stage_before("pretrain"))
   index = run.index(model)
-  if run.config.reading.steps:
-    train_reading(run.config, run.corpus, run.passages, model, index, run.banned,
+  config = schedule.fitted_to_sentences(run.config, "pretrain", run.corpus)
+  if config.reading.steps:
+    train_reading(config, run.corpus, run.passages, model, index, run.banned,
                   run.path / "pretrain" / "reading")
-  _, refresher = train_pretrain(
-      run.config, run.corpus, run.passages, model, index, run.banned, run.path / "pretrain",
-      before_step=[diagnose_by_step(run.config, run.corpus, run.passages, model, index,
+  loop, refresher = train_pretrain(
+      config, run.corpus, run.passages, model, index, run.banned, run.path / "pretrain",
+      before_step=[diagnose_by_step(config, run.corpus, run.passages, model, index,
                                     run.banned)])
-  run.finish("pretrain", model, started, refreshes=refresher.swaps)
+  run.finish("pretrain", model, started, refreshes=refresher.swaps, **loop.facts())
+
+
+@_alone
+def dpr(run: Run) -> None:
+  started = time.monotonic()
+  model = run.model(run.stage_before("dpr"))
+  train_dpr(run.config, run.corpus, run.passages, model, run.index(model, exact=True),
+            run.embedder(model), run.questions("train"), run.path / "dpr")
+  run.finish("dpr", model, started)
 
 
 @_alone
@@ -138,9 +150,9 @@ def cloze(run: Run) -> None:
     raise UserError("--strategy=tpu: cloze questions are packed at lengths that follow the "
                     "data, which a TPU cannot run; use another strategy")
   model = run.model(run.stage_before("cloze"))
-  train_cloze(run.config, run.corpus, run.passages, model, run.index(model), run.banned,
-              run.path / "cloze")
-  run.finish("cloze", model, started)
+  loop = train_cloze(run.config, run.corpus, run.passages, model, run.index(model),
+                     run.banned, run.path / "cloze")
+  run.finish("cloze", model, started, **loop.facts())
 
 
 @_alone
@@ -149,32 +161,33 @@ def finetune(run: Run) -> None:
   index = run.index(model)
   started = time.monotonic()
   questions = run.questions("train")
-  train_finetune(run.config, run.corpus, run.passages, model, index,
-                 [q.question for q in questions], [q.answers for q in questions],
-                 run.path / "finetune", [q.regex for q in questions])
-  run.finish("finetune", model, started)
+  loop = train_finetune(run.config, run.corpus, run.passages, model, index,
+                        [q.question for q in questions], [q.answers for q in questions],
+                        run.path / "finetune", [q.regex for q in questions],
+                        make_judge(run, model, index))
+  run.finish("finetune", model, started, **loop.facts())
 
 
 def index(run: Run) -> None:
   """Embeds the corpus by the newest model; builds the index.
 
-  What an approximate one misses is measured, logged, and kept in `index/scann.json`.
+  What an approximate one misses is measured, logged, and kept in `index/KIND.json`.
   """
   stage = run.newest_stage()
-  if run.config.index.kind != "scann":
-    run.index(run.model(stage))
-    return
   answerer = run.answerer(stage)
+  if answerer.index.is_exact():
+    return
   facts = {"stage": stage, "queries": run.config.index.recall_queries,
-           **_of_scann(answerer)}
+           **answerer.index.facts()}
   try:
     questions = run.questions("held_out")[:run.config.index.recall_queries]
   except UserError:  # there are none; recall is of the beginnings of blocks
     questions = []
   if questions:
     facts |= _lost_by_index(run, stage, questions, _scored(run, answerer, questions)[0])
-  logging.info("scann: %s", ", ".join(f"{name} {value}" for name, value in facts.items()))
-  files.write_json(run.index_root / "scann.json", facts)
+  kind = run.config.index.kind
+  logging.info("%s: %s", kind, ", ".join(f"{name} {value}" for name, value in facts.items()))
+  files.write_json(run.index_root / f"{kind}.json", facts)
 
 
 def evaluate(run: Run, stage: str) -> dict[str, Any]:
@@ -192,23 +205,14 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   answerer = run.answerer(stage)
   metrics, records = _scored(run, answerer, questions)
   metrics["corpus"] = run.corpus.hash[:16]
-  if run.config.index.kind == "scann":
-    metrics |= _of_scann(answerer) | _lost_by_index(run, stage, questions, metrics)
+  if not answerer.index.is_exact():
+    metrics |= answerer.index.facts() | _lost_by_index(run, stage, questions, metrics)
   if with_words:
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, run.banned))
   evaluation.write_predictions(path.with_suffix(".predictions.jsonl"), questions, records)
   files.write_json(path, metrics)
   return metrics
-
-
-def _of_scann(answerer: QuestionAnswerer) -> dict[str, Any]:
-  """How an approximate index was made, and what share of the exact top K it finds."""
-  index = answerer.index
-  assert isinstance(index, ScannIndex)
-  return {"leaves": index.config.leaves, "searched_leaves": index.config.searched_leaves,
-          "rescored": index.config.rescored,
-          f"index_recall@{index.config.recall_at}": index.recall}
 
 
 def _lost_by_index(run: Run, stage: str, questions: list[Question],

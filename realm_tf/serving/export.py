@@ -21,13 +21,13 @@ from realm_tf import files, folders
 from realm_tf.errors import UserError
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.files import PathLike
-from realm_tf.models import kernels
+from realm_tf.ops import portable
 
 _MARKER = "realm_export.json"
 EXPORT = folders.Kind("an export", _MARKER, lambda marker: marker["files"])
 # The modules that register what a flavour needs besides TensorFlow and TF Text.
 _OPS: dict[str, tuple[str, ...]] = {
-    "portable": (), "native": ("realm_tf.native",),
+    "portable": (), "native": ("realm_tf.ops.library",),
     "scann": ("scann.scann_ops.py.scann_ops",)}
 
 
@@ -58,8 +58,7 @@ class _Served(tf.Module):
 def export(answerer: QuestionAnswerer, folder: PathLike, flavour: str = "portable") -> None:
   """Writes the SavedModel as `folder`, whole or not at all; an earlier one is replaced.
 
-  The flavour is recorded. With "native" its transformers may use our ops; its index
-  searches as it does.
+  The flavour is recorded. With "native" it computes and searches by our ops.
   """
   with folders.new_folder(folder, EXPORT) as new:
     write(answerer, new, flavour)
@@ -71,7 +70,7 @@ def write(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str = "port
   parts = [folder / "variables", folder / "assets"]
   for part in parts:
     part.mkdir()  # TensorFlow would, but with permissions of its own
-  with contextlib.nullcontext() if flavour == "native" else kernels.portable():
+  with contextlib.nullcontext() if flavour == "native" else portable():
     served = _Served(answerer)
     tf.saved_model.save(served, str(folder), signatures={
         "serving_default": served.answer, "answer": served.answer,

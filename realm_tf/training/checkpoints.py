@@ -7,8 +7,9 @@ import contextlib
 import pathlib
 import re
 import shutil
-from typing import Any, Callable
+from typing import Any, Callable, Collection, Sequence
 
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -20,6 +21,7 @@ from realm_tf.errors import UserError
 _UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, LookupError, OSError)
 # What is left of a save, or of a removal, that was cut short.
 _LEFTOVER = re.compile(r"ckpt-\d+_temp|ckpt-\d+\..*\.tempstate\d+|checkpoint\.tmp.*")
+_BEST_VALUE = "best_value/.ATTRIBUTES/VARIABLE_VALUE"
 _LOWER_IS_BETTER = ("loss", "norm", "entropy", "staleness")
 
 
@@ -32,7 +34,8 @@ class Checkpoints:
     keep: how many of the newest stay.
     best: the metric by which the best is chosen; none if empty, or where a stage does not
       have it. Lower is better of what ends in loss, norm, entropy or staleness, else
-      higher.
+      higher; of two that are as good, the earlier.
+    of_best: which of what is tracked the best one holds, by name; all by default.
     writes: whether this process writes; all read.
     processes: the processes that train together. All of them restore and save at the same
       points, and see the same folder.
@@ -40,19 +43,38 @@ class Checkpoints:
 
   def __init__(self, folder: pathlib.Path, tracked: dict[str, Any], keep: int = 2,
                best: str = "", writes: bool = True,
-               processes: SingleProcess = SINGLE_PROCESS):
+               processes: SingleProcess = SINGLE_PROCESS,
+               of_best: Collection[str] | None = None):
     self._folder, self._metric, self._writes = folder, best, writes
     self._processes = processes
     self._has_warned = False
     self._sign = -1.0 if best.endswith(_LOWER_IS_BETTER) else 1.0
     self._best = tf.Variable(-float("inf"), trainable=False, name="best")
-    checkpoint = tf.train.Checkpoint(best_value=self._best, **tracked)
+    self._best_step = -1
     self._keep = keep
-    self._newest = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=keep)
-    self._kept = tf.train.CheckpointManager(checkpoint, str(folder / "best"), max_to_keep=1)
+    names = tracked if of_best is None else of_best
+    self._newest, self._kept = (
+        tf.train.CheckpointManager(tf.train.Checkpoint(best_value=self._best, **parts),
+                                   str(place), max_to_keep=most)
+        for parts, place, most in (
+            (tracked, folder, keep),
+            ({name: tracked[name] for name in names}, folder / "best", 1)))
+
+  @property
+  def best_step(self) -> int:
+    """Of which step the best is; -1 if there is none."""
+    return self._best_step
+
+  @property
+  def best_value(self) -> float:
+    """What its metric was."""
+    return self._sign * float(self._best)
 
   def restore(self) -> None:
     """Restores the newest whole checkpoint, if there is any: the same in all processes.
+
+    Which is the best, and how good, is told by the best one itself: it may be of a later
+    step than the newest, where a process was killed between the two.
 
     Process 0 says which one is tried. All agree that each of them has read all of it before
     any restores it, and that each has restored it before any goes on; one that a single
@@ -66,6 +88,11 @@ class Checkpoints:
     """
     if self._writes:
       _remove_leftovers(self._folder)
+    self._restore_newest()
+    if self._metric:
+      self._find_best()
+
+  def _restore_newest(self) -> None:
     tried = set[int]()
     while (step := self._processes.broadcast(_newest_but(self._folder, tried))) >= 0:
       path = str(self._folder / f"ckpt-{step}")
@@ -82,6 +109,36 @@ class Checkpoints:
       raise UserError(f"{self._folder}: no checkpoint there can be read, be they damaged "
                       "or of another model, corpus or, of a sharded index, number of "
                       "devices; delete this folder to begin anew")
+
+  def _find_best(self) -> None:
+    value, tried = -float("inf"), set[int]()
+
+    def read(path: str) -> None:
+      nonlocal value
+      _read_all(path)
+      value = float(tf.train.load_checkpoint(path).get_tensor(_BEST_VALUE))
+
+    folder = self._folder / "best"
+    while (step := self._processes.broadcast(_newest_but(folder, tried))) >= 0:
+      if self._all_could(str(folder / f"ckpt-{step}"), read):
+        self._best.assign(value)
+        break
+      tried.add(step)
+    else:
+      self._best.assign(-float("inf"))
+    self._best_step = step
+
+  def take_best(self) -> None:
+    """Restores what the best checkpoint holds.
+
+    Raises:
+      UserError: it cannot be read; in all processes.
+    """
+    path = str(self._folder / "best" / f"ckpt-{self._best_step}")
+    if not (self._all_could(path, _read_all)
+            and self._all_could(path, self._kept.checkpoint.restore)):
+      raise UserError(f"{path}: the best model of this stage cannot be read any more; run "
+                      "the stage again in another --workdir")
 
   def _all_could(self, path: str, read: Callable[[str], Any]) -> bool:
     """Whether all processes could read it; says why not."""
@@ -102,13 +159,23 @@ class Checkpoints:
     Raises:
       UserError: it cannot be written; earlier ones stay. In all processes.
     """
+    best = [(self._kept, 1)] if self._is_best(step, metrics) else []
+    self._save(step, [*best, (self._newest, self._keep)])
+
+  def save_if_best(self, step: int, metrics: dict[str, float]) -> bool:
+    """As `save`, but saves the best alone, and only if it is that; returns whether it was."""
+    better = self._is_best(step, metrics)
+    if better:
+      self._save(step, [(self._kept, 1)])
+    return better
+
+  def _save(self, step: int, managers: Sequence[tuple[tf.train.CheckpointManager, int]]
+            ) -> None:
     reason = ""
     if self._writes:
-      better = self._is_best(step, metrics)
       try:
-        if better:  # first: the newest one says that the best was kept
-          _save(self._kept, step, 1)
-        _save(self._newest, step, self._keep)
+        for manager, keep in managers:
+          _save(manager, step, keep)
       except (tf.errors.OpError, OSError) as error:
         reason = (files.system_reason(error) or _first_line(error)
                   or type(error).__name__)
@@ -119,8 +186,16 @@ class Checkpoints:
                       "room, then run the same command")
 
   def _is_best(self, step: int, metrics: dict[str, float]) -> bool:
+    """Whether process 0 finds it better than all before; the same in all processes."""
     if not self._metric or not metrics:
       return False
+    better = bool(self._processes.broadcast(int(self._is_better(step, metrics))))
+    if better:
+      self._best.assign(self._sign * metrics[self._metric])
+      self._best_step = step
+    return better
+
+  def _is_better(self, step: int, metrics: dict[str, float]) -> bool:
     if self._metric not in metrics:
       # No error: stages have other metrics than each other, and some come later, or seldom.
       if not self._has_warned:
@@ -129,11 +204,7 @@ class Checkpoints:
                         ", ".join(sorted(metrics)))
         self._has_warned = True
       return False
-    value = self._sign * metrics[self._metric]
-    if value <= float(self._best):
-      return False
-    self._best.assign(value)
-    return True
+    return np.float32(self._sign * metrics[self._metric]) > self._best.numpy()
 
 
 def _save(manager: tf.train.CheckpointManager, step: int, keep: int) -> None:
@@ -175,8 +246,9 @@ def restore_best(folder: pathlib.Path, **parts: Any) -> None:
   """
   step = _newest_but(folder / "best", set())
   if step < 0:
-    raise UserError(f"{folder / 'best'}: no checkpoint there: none is kept unless "
-                    "config.best_metric names a metric of this stage while it trains")
+    raise UserError(f"{folder / 'best'}: no checkpoint there: none is kept unless the stage "
+                    "has dev questions, or config.best_metric names a metric of it while it "
+                    "trains")
   path = str(folder / "best" / f"ckpt-{step}")
   try:
     _read_all(path)

@@ -28,6 +28,7 @@ from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses, open_qa
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import pack_single
+from realm_tf.training import schedule
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
 
@@ -48,13 +49,14 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
   Raises:
     UserError: there is nothing to ask for.
   """
-  cloze, strategy = config.cloze, model.strategy
   searched = passages.num_blocks - banned.shape[1]
   if searched < 1:
     raise UserError(f"cloze questions: of {passages.num_blocks} blocks none is left that a "
                     "question may be read with: those like its own are banned; give more "
                     "documents, or set --config.cloze.steps=0")
   clozes = find_clozes(config, corpus)
+  config = schedule.fitted(config, "cloze", len(clozes.low))
+  cloze, strategy = config.cloze, model.strategy
   logging.info("cloze: %d questions, of %d spans", len(clozes.low),
                1 + clozes.spans.name.max())
   variables = [*model.encoder.bert.trainable_variables,

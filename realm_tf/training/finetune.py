@@ -25,6 +25,8 @@ from realm_tf.models import open_qa
 from realm_tf.models.open_qa import Beam
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
+from realm_tf.training import schedule
+from realm_tf.training.judging import Judge
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
 from realm_tf.training.padded import by_candidate, flat
@@ -33,17 +35,17 @@ from realm_tf.training.padded import by_candidate, flat
 def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
                    index: RowIndex, questions: Sequence[str],
                    answers: Sequence[Sequence[str]], folder: pathlib.Path,
-                   regex: Sequence[bool] | None = None) -> Loop:
+                   regex: Sequence[bool] | None = None, judge: Judge | None = None) -> Loop:
   """Trains query tower and encoder in place; `index` holds the document tower's work.
 
-  `regex` says of each question whether its answers are patterns, as in CuratedTREC.
+  `regex` says of each question whether its answers are patterns, as in CuratedTREC. With a
+  `judge` the model ends as the best that it was by it, the start counted.
   Towers that were shared are untied: the document tower stays as the index knows it. How
   many questions the reader can learn from is logged.
 
   Raises:
     UserError: it can learn from none.
   """
-  finetune = config.finetune
   strategy = model.strategy
   occurrences = find_occurrences(answers, corpus, corpus.tokenizer, regex)
   _count_learnable(config, corpus, questions, occurrences)
@@ -51,12 +53,14 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     model.retriever.untie_towers()
   places = AnswerPlaces.of(occurrences, corpus.num_blocks)
   usable = np.flatnonzero(np.diff(occurrences.splits))
+  config = schedule.fitted(config, "finetune", len(usable))
+  finetune = config.finetune
   with strategy.scope():
     optimizer = make_optimizer(finetune, [
         model.retriever.query_tower.bert, model.encoder.bert]).build(_trained(model))
   loop = Loop("finetune", folder, finetune.steps, {"model": model, "optimizer": optimizer},
               config.checkpoint_every, keep=config.keep_checkpoints,
-              best=config.best_metric, strategy=strategy)
+              best=config.best_metric, strategy=strategy, judge=judge)
   batches = qa_batches(
       questions, usable, corpus.tokenizer, batch_size=finetune.batch_size,
       seed=config.seed, first_step=loop.first_step, last_step=finetune.steps)

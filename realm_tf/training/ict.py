@@ -1,7 +1,6 @@
 """Warm start of the retriever by the Inverse Cloze Task (ORQA, section 5)."""
 
 import pathlib
-from typing import Sequence
 
 import tensorflow as tf
 
@@ -9,10 +8,11 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
-from realm_tf.examples.ict import ICTBatch
+from realm_tf.examples.ict import ICTBatch, num_examples
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.registry import WARM_STARTS
+from realm_tf.training import contrastive, schedule
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
 
@@ -20,6 +20,7 @@ from realm_tf.training.optimizer import make_optimizer
 def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
               folder: pathlib.Path) -> Loop:
   """Trains both towers in place; the negatives are the batch's, of all replicas."""
+  config = schedule.fitted(config, "ict", num_examples(corpus))
   retriever, ict = model.retriever, config.ict
   variables = retriever.trainable_variables
   strategy = model.strategy
@@ -37,16 +38,14 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
       fixed_lengths=config.fixed_lengths or is_tpu(strategy), settings=ict)
 
   share = ict.batch_size // strategy.num_replicas_in_sync
-  part = share // ict.accumulate
-
   kinds = 3 if batches.element_spec.negatives else 2  # of vectors
 
-  def embed(batch: ICTBatch) -> tuple[tf.Tensor, ...]:
+  def embed(batch: ICTBatch) -> contrastive.Vectors:
     """Queries, documents, and negatives where there are any: [B, D] each."""
     queries, documents = retriever((batch.queries, batch.all_documents))
     return queries, *tf.split(documents, kinds - 1)
 
-  def loss_of(vectors: Sequence[tf.Tensor], batch: ICTBatch
+  def loss_of(vectors: contrastive.Vectors, batch: ICTBatch
               ) -> tuple[tf.Tensor, shares.Metrics]:
     queries, *documents = vectors
     # Of all replicas; the queries' own ones come first.
@@ -56,36 +55,9 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
     return loss, {"loss": loss,
                   "in_batch_accuracy": losses.in_batch_accuracy(queries, documents)}
 
-  def whole_gradients(batch: ICTBatch):
-    with tf.GradientTape() as tape:
-      loss, metrics = loss_of(embed(batch), batch)
-    return tape.gradient(loss, variables), metrics
-
-  def gradients_by_parts(batch: ICTBatch):
-    """Each part is embedded twice, since its loss needs all (Gao et al. 2021, GradCache)."""
-    embedded = tf.map_fn(
-        lambda number: embed(shares.part_of(batch, number, part)),
-        tf.range(ict.accumulate), parallel_iterations=1,
-        fn_output_signature=(tf.float32,) * kinds)
-    vectors = [tf.reshape(x, [share, x.shape[-1]]) for x in embedded]
-    with tf.GradientTape() as tape:
-      tape.watch(vectors)
-      loss, metrics = loss_of(vectors, batch)
-    # Times the parts, whose mean is taken below.
-    upstream = tuple(g * ict.accumulate for g in tape.gradient(loss, vectors))
-
-    def of_part(both):
-      batch, upstream = both
-      with tf.GradientTape() as tape:
-        embedded = embed(batch)
-      return tape.gradient(embedded, variables, upstream)
-
-    return shares.mean_over_parts(of_part, (batch, upstream), share,
-                                    ict.accumulate), metrics
-
   def step(batch: ICTBatch) -> shares.Metrics:
-    compute = whole_gradients if ict.accumulate == 1 else gradients_by_parts
-    gradients, metrics = compute(batch)
+    gradients, metrics = contrastive.gradients(embed, loss_of, batch, variables, share,
+                                               ict.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
   loop.run(batches, shares.replicated(strategy, step, batches.element_spec,

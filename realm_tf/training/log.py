@@ -69,11 +69,18 @@ class Log:
     """Writes the means since the last record, and returns them."""
     means = self._since_record.take()
     self.rows.append((step, means))
-    with self._writer.as_default(step=step):
-      for name, value in means.items():
-        tf.summary.scalar(name, value)
+    self._write_events(step, means)
     self._write_csv()
     return means
+
+  def note(self, step: int, metrics: dict[str, float]) -> None:
+    """Writes values of that very step, beside the means of its record if there is one."""
+    if self.rows and self.rows[-1][0] == step:
+      self.rows[-1][1].update(metrics)
+    else:
+      self.rows.append((step, dict(metrics)))
+    self._write_events(step, metrics)
+    self._write_csv()
 
   def since_checkpoint(self) -> dict[str, float]:
     """The means since this was last called, whatever was recorded between."""
@@ -94,6 +101,11 @@ class Log:
 
   def close(self) -> None:
     self._writer.close()
+
+  def _write_events(self, step: int, metrics: dict[str, float]) -> None:
+    with self._writer.as_default(step=step):
+      for name, value in metrics.items():
+        tf.summary.scalar(name, value)
 
   def _write_csv(self) -> None:
     columns = sorted({name for _, means in self.rows for name in means})

@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from absl import logging
 
 from realm_tf.distribute.processes import is_chief, process_group, process_index
@@ -15,6 +16,7 @@ from realm_tf.errors import UserError
 from realm_tf.files import new_file
 from realm_tf.progress import progress
 from realm_tf.training.checkpoints import Checkpoints
+from realm_tf.training.judging import Judge
 from realm_tf.training.log import Log, Window
 
 _RECORDS = 50  # points in a stage's curves, at least
@@ -57,15 +59,24 @@ class Loop:
     steps: where to stop.
     tracked: what the checkpoints hold, by name.
     checkpoint_every: steps; 0 saves only when asked to stop.
-    keep, best: see `Checkpoints`.
+    keep: see `Checkpoints`.
+    best: a metric by which the best checkpoint is kept, too; that of the judge if empty.
+    judge: by which the model is measured as it goes on. Where its metric says what is best,
+      `run` ends with the best model, that of the start counted, in the place of the last;
+      any metric whose name begins with "dev_" is taken for one of the judge's.
     strategy: by which the steps run. Where it has several processes, worker 0 alone
       writes checkpoints, and the others their curves into folders of their own.
   """
 
   def __init__(self, name: str, folder: pathlib.Path, steps: int,
                tracked: dict[str, Any], checkpoint_every: int, *, keep: int = 2,
-               best: str = "", strategy: tf.distribute.Strategy | None = None):
+               best: str = "", strategy: tf.distribute.Strategy | None = None,
+               judge: Judge | None = None):
     self._name, self._steps, self._every = name, steps, checkpoint_every
+    self._judge, self._period = judge, judge.period(steps) if judge else 0
+    self._metric = best or (judge.metric if judge else "")
+    self._ends_with_best = judge is not None and self._metric in (judge.metric, *(
+        [best] if best.startswith("dev_") else []))
     strategy = strategy or tf.distribute.get_strategy()
     # They must all restore the same, and stop at the same step, or none would.
     self._processes = process_group(strategy)
@@ -76,7 +87,9 @@ class Loop:
     self._checkpoints = Checkpoints(
         folder / "checkpoints", {"step": self._step, "since_record": since_record,
                                  "since_checkpoint": since_checkpoint, **tracked},
-        keep, best, writes=chief, processes=self._processes)
+        keep, self._metric, writes=chief, processes=self._processes,
+        of_best=[part for part, value in tracked.items() if not isinstance(
+            value, tf_keras.optimizers.legacy.Optimizer)])
     self._checkpoints.restore()
     if self.first_step:
       logging.info("%s: going on from step %d", name, self.first_step)
@@ -96,7 +109,7 @@ class Loop:
           before_step: Sequence[BeforeStep] = (), on_step: Sequence[OnStep] = (),
           on_record: Callable[[int], None] = lambda step: None,
           seen: Callable[[], dict[str, np.ndarray]] = dict) -> None:
-    """Trains to the last step.
+    """Trains to the last step, or until the judge loses patience.
 
     The curves have `input_wait_seconds`, what a step waited for its batch, besides the
     metrics of the step.
@@ -116,8 +129,12 @@ class Loop:
     first = self.first_step
     record_every = max(1, self._steps // _RECORDS)
     with stop_requests() as self._stop, progress(self._steps - first, self._name) as bar:
+      if not first:
+        self._measure(0)
       for step, (batch, waited) in zip(range(first, self._steps), _timed(batches)):
         begun = time.monotonic()
+        if self._has_lost_patience(step):
+          break
         metrics = {"input_wait_seconds": waited}
         for callback in before_step:
           metrics |= callback(step)
@@ -134,10 +151,55 @@ class Loop:
           means = self.log.record(step + 1)
           bar.postfix(loss=f"{means['loss']:.3f}")
           on_record(step + 1)
+        self._measure(step + 1)
         if self._every and (step + 1) % self._every == 0:
-          self._checkpoints.save(step + 1, self.log.since_checkpoint())
-      self._stop_if_asked(self._steps)
+          means = self.log.since_checkpoint()
+          self._checkpoints.save(step + 1, {} if self._ends_with_best else means)
+      self._stop_if_asked(self.first_step)
+    if self._ends_with_best:
+      self._take_best()
     self.log.close()
+
+  def facts(self) -> dict[str, Any]:
+    """What is worth knowing of a stage that is done."""
+    best = {"best_step": self._checkpoints.best_step,
+            self._metric: self._checkpoints.best_value} if self._ends_with_best else {}
+    return {"steps": self.first_step, **best}
+
+  def _measure(self, step: int) -> None:
+    """Lets the judge measure the model as it is, where it is time."""
+    if not self._judge or (step % self._period and step != self._steps):
+      return
+    metrics = self._judge.measure(step)
+    better = self._ends_with_best and self._checkpoints.save_if_best(step, metrics)
+    self.log.note(step, metrics)  # behind, so that what stands in the curves was kept
+    logging.info("%s: step %d: %s%s", self._name, step, ", ".join(
+        f"{name} {value:.4f}" for name, value in metrics.items()),
+                 ", the best so far" if better else "")
+
+  def _has_lost_patience(self, step: int) -> bool:
+    if not self._judge or not self._judge.patience or not self._ends_with_best:
+      return False
+    measured = step // self._period * self._period
+    without_gain = (measured - self._checkpoints.best_step) // self._period
+    if without_gain < self._judge.patience:
+      return False
+    logging.info("%s: ends at step %d of %d: no gain in %s since step %d", self._name, step,
+                 self._steps, self._metric, self._checkpoints.best_step)
+    return True
+
+  def _take_best(self) -> None:
+    best, last = self._checkpoints.best_step, self.first_step
+    if best < 0 or best == last:
+      return
+    self._checkpoints.take_best()
+    if not best:
+      logging.warning("%s: no step was better than the start by %s, %.4f: the model stays "
+                      "as it was before this stage", self._name, self._metric,
+                      self._checkpoints.best_value)
+    else:
+      logging.info("%s: the model is that of step %d of %d, the best by %s, %.4f", self._name,
+                   best, last, self._metric, self._checkpoints.best_value)
 
   def _stop_if_asked(self, step: int) -> None:
     if self._processes.all_agree(not self.stopping()):

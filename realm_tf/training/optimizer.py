@@ -1,15 +1,15 @@
 """AdamW as BERT is trained with it (Devlin et al. 2019, appendix A.2)."""
 
-from typing import Any, Iterator, Mapping, Sequence, TypeAlias
+from typing import Any, Iterable, Iterator, Mapping, Sequence, TypeAlias
 
 import tensorflow as tf
 import tf_keras
 
 from realm_tf.config import OptimizerConfig
 from realm_tf.distribute import shares
-from realm_tf.models import kernels
 from realm_tf.models.bert import Bert
-from realm_tf.native import ops
+from realm_tf.ops import library
+from realm_tf.ops.adam_w import adam_w
 
 Gradients = Mapping[str, Sequence[tf.Tensor | tf.IndexedSlices | None]]
 LearningRateSchedule: TypeAlias = tf_keras.optimizers.schedules.LearningRateSchedule
@@ -58,7 +58,6 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
                weight_decay: float = 0.01, clip_norm: float = 1.0,
                layer_rates: Sequence[tuple[tf.Variable, float]] = (), name: str = "AdamW"):
     super().__init__(learning_rate, _BETA1, _BETA2, _EPSILON, name=name)
-    self._scale: tf.Tensor | None = None  # of the gradients, for our kernel
     self._weight_decay, self._clip_norm = weight_decay, clip_norm
     # Keras updates the copy on each device by itself.
     self._shares = {copy.ref(): rate for variable, rate in layer_rates
@@ -103,28 +102,39 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     norm = (tf.linalg.global_norm(list(norms.values())) if len(norms) > 1
             else next(iter(norms.values())))
     scale = self._clip_norm / tf.maximum(norm, self._clip_norm)
-    self._scale = scale if kernels.choose(tf.float32) is kernels.Fused and _alone() else None
-    mean = [g if self._scale is not None else g * scale for part in pairs
-            for g in means[part]]
-    # Keras would add up the replicas' gradients, which are all the same by now.
-    self.apply_gradients(zip(mean, [v for of_part in pairs.values() for _, v in of_part]),
-                         experimental_aggregate_gradients=False)
+    averaged = [(g, v) for part, of_part in pairs.items()
+                for g, (_, v) in zip(means[part], of_part)]
+    if _fit_our_kernel(v for _, v in averaged):
+      self._update(averaged, scale)
+    else:
+      # Keras would add up the replicas' gradients, which are all the same by now.
+      self.apply_gradients([(g * scale, v) for g, v in averaged],
+                           experimental_aggregate_gradients=False)
     return norm, norms
 
+  def _update(self, pairs: Sequence[tuple[tf.Tensor, tf.Variable]], scale: tf.Tensor) -> None:
+    """Scales the gradients, decays and updates in one pass over each float32 variable."""
+    with tf.init_scope():
+      self.build([variable for _, variable in pairs])
+    known = self._fallback_apply_state("", tf.float32)
+    correction = tf.sqrt(1 - known["beta_2_power"]) / (1 - known["beta_1_power"])
+    for gradient, variable in pairs:
+      rate, decay = self._rates(variable, known["lr_t"])
+      adam_w(variable, self.get_slot(variable, "m"), self.get_slot(variable, "v"), gradient,
+             rate=rate * correction, decay=decay, scale=scale, beta1=_BETA1, beta2=_BETA2,
+             epsilon=_EPSILON)
+    self.iterations.assign_add(1)
+
+  def _rates(self, variable: tf.Variable, rate: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The learning rate of a variable, and the share by which it shrinks."""
+    rate *= self._shares.get(variable.ref(), 1.0)
+    return rate, rate * (self._weight_decay if variable.shape.rank > 1 else 0.0)
+
   def _resource_apply_dense(self, grad, var, apply_state=None):
+    """Keras's update of one variable, which decays first."""
     key = var.device, var.dtype.base_dtype
     known = (apply_state or {}).get(key) or self._fallback_apply_state(*key)
-    rate = known["lr_t"]
-    if var.ref() in self._shares:
-      rate *= self._shares[var.ref()]
-    decay = rate * self._weight_decay if var.shape.rank > 1 else tf.zeros([])
-    if self._scale is not None and var.dtype == tf.float32:
-      correction = tf.sqrt(1 - known["beta_2_power"]) / (1 - known["beta_1_power"])
-      m, v = (self.get_slot(var, name) for name in ("m", "v"))
-      return ops.realm_resource_adam_w(
-          value=var.handle, m=m.handle, v=v.handle, grad=grad, rate=rate * correction,
-          decay=decay, scale=self._scale, beta1=_BETA1, beta2=_BETA2,
-          epsilon=_EPSILON)
+    rate, decay = self._rates(var, known["lr_t"])
     with tf.control_dependencies([var.assign_sub(decay * var, read_value=False)]):
       return super()._resource_apply_dense(grad, var, {key: {**known, "lr_t": rate}})
 
@@ -134,9 +144,12 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
             "learning_rate": self._serialize_hyperparameter("learning_rate")}
 
 
-def _alone() -> bool:
-  """Whether there is one replica: then a value of its step may go into the update."""
-  return tf.distribute.get_replica_context().num_replicas_in_sync == 1
+def _fit_our_kernel(variables: Iterable[tf.Variable]) -> bool:
+  """Whether it can update them here: else it is Keras's."""
+  # With more replicas, a value of a step may not go into the update.
+  alone = tf.distribute.get_replica_context().num_replicas_in_sync == 1
+  return alone and library.can_compute(tf.float32) and all(
+      v.dtype == tf.float32 and v.constraint is None for v in variables)
 
 
 def layer_rates(bert: Bert, decay: float) -> Iterator[tuple[tf.Variable, float]]:

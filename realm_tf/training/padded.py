@@ -60,10 +60,16 @@ def reads(batch: PretrainingBatch, padded: PaddedReads, special: SpecialIds) -> 
 
 def by_candidate(packed: Packed, rows: tf.Tensor) -> Packed:
   """[B * K, ...] -> [B, K, ...], rows being [B, K]."""
-  return tf.nest.map_structure(lambda t: tf.reshape(t, [*rows.shape, *t.shape[1:]]), packed)
+  return tf.nest.map_structure(
+      lambda t: tf.reshape(t, [*rows.shape, *_lengths(t.shape[1:])]), packed)
 
 
 def flat(packed: Packed) -> Packed:
   """[B, K, ...] -> [B * K, ...]"""
   return tf.nest.map_structure(
-      lambda t: tf.reshape(t, [t.shape[0] * t.shape[1], *t.shape[2:]]), packed)
+      lambda t: tf.reshape(t, [t.shape[0] * t.shape[1], *_lengths(t.shape[2:])]), packed)
+
+
+def _lengths(shape: tf.TensorShape) -> list[int]:
+  """One of them may depend on the data."""
+  return [-1 if length is None else length for length in shape]

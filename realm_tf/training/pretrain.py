@@ -36,7 +36,7 @@ from realm_tf.refresh.make import Refresh, make_refresher
 from realm_tf.refresh.monitor import SwapMonitor
 from realm_tf.refresh.refresher import Refresher
 from realm_tf.registry import LOSSES
-from realm_tf.training import padded
+from realm_tf.training import padded, schedule
 from realm_tf.training.candidates import choose
 from realm_tf.training.held_out import Sample, embed_sample, held_out_sentences
 from realm_tf.training.loop import BeforeStep, Loop, OnStep
@@ -223,6 +223,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     folder: for checkpoints and curves; a refresh job's versions are in its `index`.
     before_step, on_step: see `Loop.run`.
   """
+  config = schedule.fitted_to_sentences(config, "pretrain", corpus)
   pretrain, strategy = config.pretrain, model.strategy
   fixed_lengths = has_fixed_lengths(config, strategy)
   optimizers = make_optimizers(config, model)

@@ -25,6 +25,7 @@ from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.models.scores import candidates, mask_log_probs
+from realm_tf.training import schedule
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
 from realm_tf.training.pretrain import mean_masks
@@ -43,6 +44,7 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
     banned: [N, R] int32, see `pretraining_batches`.
     folder: for checkpoints and curves.
   """
+  config = schedule.fitted_to_sentences(config, "reading", corpus)
   reading, pretrain = config.reading, config.pretrain
   variables = [*model.encoder.bert.trainable_variables,
                *model.encoder.masked_lm.trainable_variables]

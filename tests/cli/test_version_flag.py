@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 
 import realm_tf
-from realm_tf import native, versions
+from realm_tf import versions
+from realm_tf.ops import library
 from tests.command import realm
 
 
@@ -22,18 +23,18 @@ def _kernels_that_can_run(monkeypatch, variable, call):
 
 
 def _search():
-  return native.ops.realm_top_k_inner_product(
+  return library.ops.realm_top_k_inner_product(
       tf.zeros([1, 2]), tf.zeros([3, 2]), tf.zeros([1, 0], tf.int32), 1)
 
 
 def _activate():
-  return native.ops.realm_bias_activation(tf.zeros([1, 2]), tf.zeros([2]), activation="relu")
+  return library.ops.realm_bias_activation(tf.zeros([1, 2]), tf.zeros([2]), activation="relu")
 
 
 def _update():
   """By AdamW: a step of one variable."""
   value, m, v = (tf.Variable(tf.zeros([2])) for _ in range(3))
-  native.ops.realm_resource_adam_w(
+  library.ops.realm_resource_adam_w(
       value=value.handle, m=m.handle, v=v.handle, grad=tf.ones([2]), rate=0.1, decay=0.0,
       scale=1.0, beta1=0.9, beta2=0.999, epsilon=1e-6)
 

@@ -122,3 +122,12 @@ def test_changes_come_before_the_checks(tmp_path):
   assert config.refresh == RefreshConfig(every=2000, max_staleness=3000)
   with pytest.raises(UserError, match="b.json: config.ict: expected fields, got 5"):
     config_lib.read(_file(tmp_path, "b.json", '{"ict": 5}'), {"ict.steps": 3})
+
+
+def test_paths_in_the_data_folder_follow_it(tmp_path):
+  file = _file(tmp_path, "config.py", (
+      "from realm_tf.config import *\ndef get_config():\n  return as_config_dict("
+      "RealmConfig(corpus=CorpusConfig(source='{data}/corpus.jsonl')))\n"))
+  assert config_lib.read(file).corpus.source == "data/corpus.jsonl"
+  config = config_lib.read(file, {"data": str(tmp_path)})
+  assert config.corpus.source == str(tmp_path / "corpus.jsonl")

@@ -27,7 +27,7 @@ def _answerer(model, corpus, read_blocks=3):
   """Over an index of random vectors: whatever they are, the best are read."""
   passages = Passages(corpus)
   table = np.random.default_rng(5).normal(size=[corpus.num_blocks, 16]).astype(np.float32)
-  index = ExactIndex(*table.shape)
+  index = ExactIndex()
   index.assign(table, 0)
   return passages, table, QuestionAnswerer(model, corpus, passages, index, read_blocks)
 
@@ -197,7 +197,7 @@ def test_many_questions_are_answered_some_at_a_time(world, tokenized, monkeypatc
 def test_parts_are_searched_over_replicas(world, mirrored, monkeypatch):
   corpus, passages, model, table, answerer = world
   monkeypatch.setattr(answering, "_PAIRS", 6)
-  index = DistributedIndex(*table.shape, mirrored)
+  index = DistributedIndex(mirrored)
   index.assign(index.prepare(table), 0)
   shared = QuestionAnswerer(model, corpus, passages, index, 3)
   questions = tf.constant(QUESTIONS[:3])

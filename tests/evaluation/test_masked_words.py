@@ -20,7 +20,7 @@ def _world(tmp_path_factory):
   config = tiny.make_config(folder, evaluate__masked_sentences=4)
   model = initial_model(config, corpus.tokenizer)
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
-  index = ExactIndex(corpus.num_blocks, 16)
+  index = ExactIndex()
   rng = np.random.default_rng(0)
   index.assign(rng.normal(size=[corpus.num_blocks, 16]).astype(np.float32), 0)
   return config, corpus, Passages(corpus), model, index, banned

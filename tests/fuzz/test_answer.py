@@ -12,7 +12,6 @@ from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.writer import write_store
 from realm_tf.evaluation.answering import Answers, QuestionAnswerer
-from realm_tf.index import top_k
 from realm_tf.index.exact import ExactIndex
 from realm_tf.run.model import initial_model
 from realm_tf.serving import export as serving
@@ -44,7 +43,7 @@ def _world(tmp_path_factory):
   corpus = Corpus.open(folder / "corpus")
   model = initial_model(tiny.make_config(folder), corpus.tokenizer)
   table = np.random.default_rng(5).normal(size=[corpus.num_blocks, 16]).astype(np.float32)
-  index = ExactIndex(*table.shape, search=top_k.top_k_inner_product_portable)
+  index = ExactIndex()
   index.assign(table, 0)
   return folder, corpus, QuestionAnswerer(model, corpus, Passages(corpus), index, 3)
 

@@ -13,7 +13,7 @@ from realm_tf.errors import UserError
 from realm_tf.index.build import rows_to_read
 from realm_tf.index.distributed import DistributedIndex, own_rows
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.top_k import top_k_inner_product
+from realm_tf.ops import top_k
 from realm_tf.refresh.refresher import Refresher
 from tests import tiny
 from tests.processes import as_two_processes, in_two_processes
@@ -29,9 +29,8 @@ _TWO = """
     strategy = make_strategy("multi_worker")
     me, rng = process_index(strategy), np.random.default_rng(0)
     for rows, k, dtype in ((301, 9, tf.float32), (7, 4, tf.bfloat16)):
-      exact = ExactIndex(rows, 8, dtype)
-      ours = DistributedIndex(rows, 8, strategy, dtype)
-      assert sum(table.shape[0] for table in ours.tables) < 0.6 * rows
+      exact = ExactIndex(dtype=dtype)
+      ours = DistributedIndex(strategy, rows, dtype=dtype)
       traces = []
 
       def find(queries, bans):
@@ -47,6 +46,7 @@ _TWO = """
         if rows == 301:  # the best of all queries lie in one process
           table[:100] = 3 * all_queries.reshape(10, 8)[np.arange(100) % 10]
         exact.assign(table, step), ours.assign(ours.prepare(table), step)
+        assert sum(table.shape[0] for table in ours.tables) < 0.6 * rows
         banned = rng.integers(-1, rows, [2, 5, 3]).astype("i4")
         for q, b in zip(all_queries, banned):  # these are missed if forgotten
           b[:, :2] = exact.search(q, 2)[1]
@@ -92,7 +92,7 @@ def test_two_replicas_of_one_process_equal_exact(mirrored):
   rng = np.random.default_rng(0)
   table = rng.integers(-2, 3, [41, 8]).astype(np.float32)
   queries = rng.integers(-2, 3, [2, 5, 8]).astype(np.float32)
-  exact, ours = ExactIndex(41, 8), DistributedIndex(41, 8, mirrored)
+  exact, ours = ExactIndex(), DistributedIndex(mirrored)
   exact.assign(table, 3)
   ours.assign(ours.prepare(table), 3)
   assert num_processes(mirrored) == 1 and own_rows(41, mirrored) == (0, 41)
@@ -114,19 +114,21 @@ def test_two_replicas_of_one_process_equal_exact(mirrored):
                                 exact.search(queries[0], 6)[1])
 
 
-def test_outside_of_replicas_each_row_is_searched_once(mirrored):
-  products = []
+def test_outside_of_replicas_each_row_is_searched_once(mirrored, monkeypatch):
+  products, find = [], top_k.top_k_inner_product
 
-  def search(queries, table, k):
+  def counted(queries, table, k):
     products.append(queries.shape[0] * table.shape[0])
-    return top_k_inner_product(queries, table, k)
+    return find(queries, table, k)
 
   table = np.random.default_rng(0).integers(-2, 3, [41, 8]).astype(np.float32)
-  exact, ours = ExactIndex(41, 8), DistributedIndex(41, 8, mirrored, search=search)
+  exact, ours = ExactIndex(), DistributedIndex(mirrored)
   for index in (exact, ours):
     index.assign(index.prepare(table), 0)
   queries = tf.constant(table[:5] + table[5:10])
-  for found, expected in zip(ours.search(queries, 6), exact.search(queries, 6)):
+  wanted = exact.search(queries, 6)
+  monkeypatch.setattr(top_k, "top_k_inner_product", counted)
+  for found, expected in zip(ours.search(queries, 6), wanted):
     np.testing.assert_array_equal(found, expected)
   assert sum(products) == 5 * 41 and len(products) == 2
 

@@ -8,7 +8,6 @@ from realm_tf.config import IndexConfig
 from realm_tf.errors import UserError
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.scann import ScannIndex, ScannInGraph
-from realm_tf.index.top_k import top_k_inner_product
 
 _SIZE = 16
 
@@ -18,7 +17,7 @@ def _normal(rows, size=_SIZE, seed=0):
 
 
 def _exact(table):
-  index = ExactIndex(*table.shape)
+  index = ExactIndex()
   index.assign(table, 0)
   return index
 
@@ -26,9 +25,9 @@ def _exact(table):
 def _both(table, **config):
   """The index that is swapped, and that of exports."""
   config = IndexConfig(kind="scann", **config)
-  swapped = ScannIndex(*table.shape, config)
+  swapped = ScannIndex(config=config)
   swapped.assign(swapped.prepare(table), 0)
-  return swapped, ScannInGraph(_exact(table), config, top_k_inner_product)
+  return swapped, ScannInGraph(_exact(table), config)
 
 
 def _answers_as_exact(index, table, queries, k):
@@ -113,11 +112,11 @@ def test_rows_of_all_sizes():
 def test_rows_that_are_not_finite_are_named(value, rows):
   table = _normal(rows)
   table[rows // 2, 3] = value
-  index = ScannIndex(rows, _SIZE, IndexConfig(kind="scann"))
+  index = ScannIndex()
   with pytest.raises(UserError, match=f"row {rows // 2} of the embeddings is not finite"):
     index.prepare(table)
   with pytest.raises(UserError, match=f"row {rows // 2} of the embeddings is not finite"):
-    ScannInGraph(_exact(table), IndexConfig(kind="scann"), top_k_inner_product)
+    ScannInGraph(_exact(table), IndexConfig(kind="scann"))
 
 
 @pytest.mark.parametrize("distinct", [0, 1, 3])

@@ -31,7 +31,7 @@ def _corpus(tmp_path_factory):
 def _use(model: Realm, corpus) -> ExactIndex:
   passages = Passages(corpus)
   table = stages.embed_all(model, passages)
-  index = ExactIndex(*table.shape)
+  index = ExactIndex()
   index.assign(table, 0)
   model.use(passages, index)
   return index

@@ -30,7 +30,7 @@ class Seen(tf_keras.callbacks.Callback):
 def test_the_index_is_of_an_allowed_step_and_as_the_tower_was_then(tmp_path, wait):
   corpus = tiny.make_corpus(tmp_path / "corpus")
   model, passages = small.seeded(small.realm), Passages(corpus)
-  index = ExactIndex(corpus.num_blocks, 8)
+  index = ExactIndex()
   if not wait:
     index.assign(stages.embed_all(model, passages), 0)
   model.use(passages, index)
@@ -52,3 +52,18 @@ def test_the_index_is_of_an_allowed_step_and_as_the_tower_was_then(tmp_path, wai
     now = seen.tables[int(index.step)]
   np.testing.assert_allclose(index.rows(), now, rtol=1e-5, atol=1e-5)
   assert np.abs(now - seen.tables[0]).max() > 1e-3 or int(index.step) == 0
+
+
+@pytest.mark.slow
+def test_it_follows_a_fit_by_replicas(tmp_path, mirrored):
+  corpus = tiny.make_corpus(tmp_path / "corpus")
+  index = ExactIndex()
+  with mirrored.scope():
+    model = small.seeded(small.realm)
+    model.compile(tf_keras.optimizers.SGD(1e-2))
+  model.use(Passages(corpus), index)
+  history = model.fit(pretraining_batches(
+      corpus, np.arange(corpus.num_blocks, dtype=np.int32)[:, None], batch_size=4,
+      query_length=32, max_masks=4, support=(2, 0), seed=0, first_step=0, last_step=2),
+      verbose=0, callbacks=[RefreshIndex(1, 1, wait=True)]).history
+  assert history["index_step"] == [1] and int(index.step) == 2

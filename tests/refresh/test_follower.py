@@ -26,7 +26,7 @@ def _commit(root, step, value=None):
 
 
 def _follower(root, **settings):
-  index = ExactIndex(4, 4)
+  index = ExactIndex()
   index.step.assign(0)
   settings = {"max_staleness": 20, "look_every": 0.0, **settings}
   return index, Follower(index, root, _ROWS, np.array([0, 1, 3, 5]), **settings)

@@ -69,7 +69,7 @@ def test_an_index_of_any_kind_is_as_stale_as_an_exact_one_of_the_same_rows(
   ours = _by_name(diagnose.diagnose(run, "pretrain", None, None))
 
   model, table = run.model("pretrain"), _saved_table(run)
-  exact = ExactIndex(*table.shape)
+  exact = ExactIndex()
   exact.assign(table, _INDEX_STEP)
   sample = held_out_sentences(run.config, run.corpus, run.banned, 4)
   diagnosis = make_diagnosis(

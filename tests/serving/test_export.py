@@ -11,7 +11,6 @@ from realm_tf.config import IndexConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.errors import UserError
 from realm_tf.evaluation.answering import Answers, QuestionAnswerer
-from realm_tf.index import top_k
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.scann import ScannInGraph
 from realm_tf.run.model import initial_model
@@ -30,8 +29,8 @@ def _world(tmp_path_factory):
   model = initial_model(tiny.make_config(folder), corpus.tokenizer)
   table = np.random.default_rng(5).normal(size=[corpus.num_blocks, 16]).astype(np.float32)
 
-  def answerer(search):
-    index = ExactIndex(*table.shape, search=search)
+  def answerer():
+    index = ExactIndex()
     index.assign(table, 0)
     return QuestionAnswerer(model, corpus, Passages(corpus), index, 2)
   return folder, corpus, answerer
@@ -41,10 +40,11 @@ def _world(tmp_path_factory):
 def _exported(world, request):
   folder, _, answerer = world
   native, scann = (request.param == flavour for flavour in ("native", "scann"))
-  search = top_k.top_k_inner_product if native else top_k.top_k_inner_product_portable
-  made = answerer(search)
+  made = answerer()
   if scann:
-    made.index = ScannInGraph(made.index, IndexConfig(), search)
+    made.index = ScannInGraph(made.index, IndexConfig())
+  if native:
+    made.index = made.index.shadowed()
   serving.export(made, folder / request.param, request.param)
   return serving.load_saved_model(folder / request.param)
 
@@ -52,7 +52,7 @@ def _exported(world, request):
 def test_an_export_answers_as_the_model_does(world, exported):
   _, corpus, answerer = world
   odd = [*answers.ODD_QUESTIONS, *_QUESTIONS]
-  live = answerer(top_k.top_k_inner_product)
+  live = answerer()
   ours, expected = Answers(**exported.answer(tf.constant(odd))), live.answer(tf.constant(odd))
   answers.check(corpus, ours)
   np.testing.assert_allclose(ours.score, expected.score, rtol=1e-5)
@@ -86,7 +86,7 @@ def test_an_export_is_an_object_of_strings_in_and_plain_values_out(world, export
                                                                     "scann"))
   model = realm_tf.load(flavour)
   questions = [question.decode() for question in _QUESTIONS]
-  live = answerer(top_k.top_k_inner_product).answer(tf.constant(questions))
+  live = answerer().answer(tf.constant(questions))
   found = model.answer(questions)
   assert [one["answer"].encode() for one in found] == live.answer.numpy().tolist()
   for one in found:

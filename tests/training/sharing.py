@@ -63,7 +63,7 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
   passages = Passages(corpus)
   index = stages.make_index(config, model, passages)
   assert isinstance(index, DistributedIndex)
-  assign, exact = index.assign, ExactIndex(corpus.num_blocks, 16)
+  assign, exact = index.assign, ExactIndex()
   queries = np.random.default_rng(0).normal(size=[5, 16]).astype(np.float32)
 
   refreshes = Refreshes(model, passages)

@@ -13,17 +13,17 @@ from realm_tf.distribute.strategy import make_strategy
 from realm_tf.index.build import build_index, rows_to_read
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.interface import RowIndex
-from realm_tf.index.top_k import top_k_inner_product
 from realm_tf.models.realm import Realm
 from realm_tf.run.model import initial_model
 from realm_tf.training.cloze import train_cloze
+from realm_tf.training.dpr import train_dpr
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
 from realm_tf.training.reading import train_reading
 from tests import tiny
 
-STAGES = ("ict", "reading", "pretrain", "cloze", "finetune")
+STAGES = ("ict", "reading", "pretrain", "dpr", "cloze", "finetune")
 
 
 def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
@@ -42,6 +42,10 @@ def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
     return train_cloze(config, corpus, passages, model, index, banned, folder), model
   if stage == "pretrain":
     return train_pretrain(config, corpus, passages, model, index, banned, folder)[0], model
+  if stage == "dpr":
+    embedder = CorpusEmbedder(passages, lambda: model.retriever.document_tower, 64, 1024)
+    return train_dpr(config, corpus, passages, model, index, embedder, tiny.questions(),
+                     folder), model
   questions = [f"what is the capital of {country}" for country in tiny.CITIES.values()]
   return train_finetune(config, corpus, passages, model, index, questions,
                         [[city] for city in tiny.CITIES], folder), model
@@ -51,7 +55,7 @@ def make_index(config, model: Realm, passages: Passages) -> RowIndex:
   """Of the kind that the config names, by the document tower as it is, as of step 0."""
   table = embed_all(model, passages)
   own = table[rows_to_read(config, len(table), model.strategy)]
-  return build_index(config, own, 0, top_k_inner_product, strategy=model.strategy,
+  return build_index(config, own, 0, strategy=model.strategy,
                      num_rows=len(table))
 
 

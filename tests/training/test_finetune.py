@@ -63,7 +63,7 @@ def test_finetuning_learns_and_leaves_the_document_tower_alone(tmp_path, batch_s
   embedder = CorpusEmbedder(passages, model.make_tower, 64, 1024)
   embedder.snapshot(model.retriever.document_tower)
   table = collect(embedder.batches(), embedder.num_rows)
-  index = ExactIndex(*table.shape)
+  index = ExactIndex()
   index.assign(table, 0)
   before = [v.numpy() for v in model.retriever.document_tower.variables]
   questions = [f"what is the capital of {country}" for country in tiny.CITIES.values()]
@@ -92,7 +92,8 @@ def _untrained(tmp_path_factory):
   corpus = tiny.make_corpus(folder / "corpus")
   passages = Passages(corpus)
   model = initial_model(config, corpus.tokenizer)
-  index = ExactIndex(corpus.num_blocks, 16)
+  index = ExactIndex()
+  index.assign(np.zeros([corpus.num_blocks, 16], np.float32), 0)
 
   def run(folder, *answers):
     return train_finetune(config, corpus, passages, model, index, ["what"] * len(answers),

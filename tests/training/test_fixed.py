@@ -10,7 +10,8 @@ from realm_tf.distribute.strategy import make_strategy
 from realm_tf.errors import UserError
 from realm_tf.examples.ict import ict_batches
 from realm_tf.examples.pretraining import pretraining_batches
-from realm_tf.models import kernels, scores
+from realm_tf.models import scores
+from realm_tf.ops import portable
 from realm_tf.run.model import initial_model
 from realm_tf.training import padded
 from tests import tiny
@@ -111,7 +112,7 @@ def test_xla_compiles_all_that_runs_on_a_replica(world, tmp_path, monkeypatch, s
   monkeypatch.setattr(shares, "run_on_shares", run_compiled)
   monkeypatch.setattr(shares, "map_shares", lambda strategy, compute, batch:
                       tf.function(compute, jit_compile=True)(batch))
-  with kernels.portable():  # as where there is a TPU
+  with portable():  # as where there is a TPU
     ours = _gradients(stage, world, tmp_path / "xla", fixed_lengths=True)
   assert compiled
   _assert_close(ours, expected)

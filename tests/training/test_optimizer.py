@@ -1,11 +1,15 @@
 """AdamW against the formulas, written out in numpy."""
 
+import contextlib
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from realm_tf.config import OptimizerConfig
 from realm_tf.models.bert import Bert, BertConfig
+from realm_tf.ops import portable
 from realm_tf.training.optimizer import WarmupLinearDecay, make_optimizer
 from tests import tiny
 from tests.training import stages
@@ -36,20 +40,54 @@ def _adamw(values, gradients, config):
   return values
 
 
-def test_updates_equal_the_formulas():
+_BY_FORMULA = OptimizerConfig(steps=20, learning_rate=0.1, warmup_steps=4, weight_decay=0.5,
+                              clip_norm=1.0)
+
+
+def _gradients_of_five_steps(start):
   rng = np.random.default_rng(0)
-  config = OptimizerConfig(steps=20, learning_rate=0.1, warmup_steps=4, weight_decay=0.5,
-                           clip_norm=1.0)
+  return [[rng.normal(size=x.shape) * scale for x in start]
+          for scale in (3.0, 0.1, 1.0, 2.0, 0.01)]
+
+
+@pytest.mark.parametrize(
+    "way", ["ours", "stock ops", "float64", "eager", "one mirrored replica"])
+def test_updates_equal_the_formulas(way):
+  rng = np.random.default_rng(1)
   start = [rng.normal(size=[3, 2]), rng.normal(size=[4])]
-  gradients = [[rng.normal(size=x.shape) * scale for x in start]
-               for scale in (3.0, 0.1, 1.0, 2.0, 0.01)]
-  variables = [tf.Variable(x, dtype=tf.float32) for x in start]
-  optimizer = make_optimizer(config)
-  for grads in gradients:
-    norm = optimizer.apply([tf.constant(g, tf.float32) for g in grads], variables)
-    assert float(norm) == pytest.approx(np.sqrt(sum((g ** 2).sum() for g in grads)), 1e-5)
-  for ours, expected in zip(variables, _adamw(start, gradients, config)):
+  dtype = tf.float64 if way == "float64" else tf.float32
+  strategy = (tf.distribute.MirroredStrategy(["CPU:0"]) if way == "one mirrored replica"
+              else tf.distribute.get_strategy())
+  with strategy.scope():
+    variables = [tf.Variable(x, dtype=dtype) for x in start]
+    optimizer = make_optimizer(_BY_FORMULA)
+  step = functools.partial(strategy.run, lambda *grads: optimizer.apply(grads, variables))
+  if way != "eager":
+    step = tf.function(step)
+  gradients = _gradients_of_five_steps(start)
+  with portable() if way == "stock ops" else contextlib.nullcontext():
+    for grads in gradients:
+      norm = step([tf.constant(g, dtype) for g in grads])
+      assert float(norm) == pytest.approx(np.sqrt(sum((g ** 2).sum() for g in grads)), 1e-5)
+  assert optimizer.iterations.numpy() == len(gradients)
+  for ours, expected in zip(variables, _adamw(start, gradients, _BY_FORMULA)):
     np.testing.assert_allclose(ours.numpy(), expected, rtol=2e-4, atol=1e-5)
+
+
+def test_a_constraint_holds_after_each_update():
+  variable = tf.Variable(tf.ones([2]), constraint=lambda v: tf.maximum(v, 0.95))
+  for _ in range(3):
+    make_optimizer(_BY_FORMULA).apply([tf.constant([1.0, -1.0])], [variable])
+  assert variable[0] == np.float32(0.95) and variable[1] > 1
+
+
+def test_nothing_of_a_traced_step_is_left_in_the_optimizer():
+  variable = tf.Variable(tf.ones([2, 2]))
+  optimizer = make_optimizer(_BY_FORMULA)
+  tf.function(lambda: optimizer.apply([tf.ones([2, 2])], [variable]))()
+  optimizer.apply_gradients([(tf.ones([2, 2]), variable)],
+                            experimental_aggregate_gradients=False)
+  assert int(optimizer.iterations) == 2
 
 
 def test_sparse_gradients_count_as_the_dense_ones_that_they_are():

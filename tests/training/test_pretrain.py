@@ -33,7 +33,7 @@ def test_candidates_are_null_then_the_best_without_the_banned(world):
   corpus, passages, _, batch = world
   rng = np.random.default_rng(0)
   table = rng.integers(-4, 5, [corpus.num_blocks, 16]).astype(np.float32)
-  index = ExactIndex(*table.shape)
+  index = ExactIndex()
   index.assign(table, 0)
   queries = rng.integers(-4, 5, [4, 16]).astype(np.float32)
   rows = scores.candidates(index, passages, queries, batch.banned, 5).numpy()
@@ -48,7 +48,7 @@ def test_a_stale_index_brings_more_and_the_fresh_tower_chooses(world):
   corpus, passages, model, batch = world
   rng = np.random.default_rng(0)
   table = rng.integers(-4, 5, [corpus.num_blocks, 16]).astype(np.float32)
-  index = ExactIndex(*table.shape)
+  index = ExactIndex()
   index.assign(table, 0)  # says nothing about the model's own embeddings
   queries = model.retriever.embed_queries(batch.query)
   rows = candidates.reranked_candidates(
@@ -68,7 +68,7 @@ def test_a_stale_index_brings_more_and_the_fresh_tower_chooses(world):
 def test_the_index_is_as_fresh_as_the_mode_says(world, tmp_path, mode, steps):
   corpus, passages, model, _ = world
   config = tiny.make_config(tmp_path, refresh__mode=mode)
-  index = ExactIndex(corpus.num_blocks, 16)
+  index = ExactIndex()
   index.assign(np.ones([corpus.num_blocks, 16], np.float32), 0)
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
   loop, refresher = pretrain.train_pretrain(config, corpus, passages, model, index, banned,

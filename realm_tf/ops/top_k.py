@@ -8,7 +8,8 @@ table that the twin looks at at a time.
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.native import ops as _ops
+from realm_tf.ops import library
+from realm_tf.ops.library import ops as _ops
 
 # The twin holds [B, C] scores at a time.
 _CHUNK_ROWS = 16384
@@ -29,25 +30,6 @@ _POWERS = np.stack([2.0 ** np.arange(126, -127, -1), np.full(253, 2.0**24)], 1).
 
 tf.no_gradient("Realm>TopKInnerProduct")
 tf.no_gradient("Realm>ShadowedTopKInnerProduct")
-tf.no_gradient("Realm>ShadowTable")
-
-
-def shadow_table(table, name=None):
-  """A table in eight bits with proven bounds, for `top_k_inner_product`.
-
-  Takes N (P + 8) bytes, where P is D rounded up to a multiple of 32, and lets up to
-  four queries read so much instead of the table. The proof is in
-  `ops/top_k/shadow.h`.
-
-  Args:
-    table: [N, D] float32 or bfloat16.
-    name: name of the operation.
-
-  Returns:
-    codes: [N, P] int8.
-    bounds: [2, N] float32: scales, and bounds on the norms of what codes lose.
-  """
-  return tuple(_ops.realm_shadow_table(table=table, name=name))
 
 
 def top_k_inner_product(queries, table, k, banned_rows=None, name=None, shadow=None):
@@ -56,8 +38,9 @@ def top_k_inner_product(queries, table, k, banned_rows=None, name=None, shadow=N
   Exact: the answer is that of a full sort by score, equal scores by row. The
   score is the dot product of the stored values, summed in double precision and
   rounded once to float32, so all CPUs give the same bits. The [B, N] matrix of
-  scores is never made. Runs on the CPU; see `top_k_inner_product_portable` for
-  other devices, and for graphs that must load without this op.
+  scores is never made. Runs on the CPU; inside of `portable()` it is
+  `top_k_inner_product_portable`, for other devices and for graphs that must load
+  without this op.
 
   Not differentiable: encode the K documents again and score them to have
   gradients.
@@ -70,7 +53,7 @@ def top_k_inner_product(queries, table, k, banned_rows=None, name=None, shadow=N
       is not in [0, N) bans nothing; -1 is the usual filler. R may be 0, and
       None stands for that.
     name: name of the operation.
-    shadow: `shadow_table` of this very table, or None. Changes no answer; up to
+    shadow: `ops.shadow.shadow_table` of this very table, or None. Changes no answer; up to
       four queries are answered sooner. That of another table makes wrong answers.
       Codes of no rows stand for None.
 
@@ -82,6 +65,8 @@ def top_k_inner_product(queries, table, k, banned_rows=None, name=None, shadow=N
     tf.errors.InvalidArgumentError: shapes do not fit, k is negative or too
       large, or a score is not a number. The message has the numbers.
   """
+  if library.is_portable():
+    return top_k_inner_product_portable(queries, table, k, banned_rows, name)
   queries, table, k, banned_rows = _as_tensors(queries, table, k, banned_rows)
   if shadow is None:
     return tuple(_ops.realm_top_k_inner_product(
@@ -196,19 +181,19 @@ def _k_check(k, bans, rows):
       most])
 
 
-def _scan(queries, table, width):
-  """The best rows by `_products`: scores and rows, [B, W], best first, equals by row."""
+def _scan(scaled, table, width):
+  """Scores and rows [B, W] for `_scaled` queries, best first, equals by row."""
   rows = tf.shape(table)[0]
   width = tf.minimum(width, rows)
   # What whole chunks leave over, and a place for each of W rows.
   first = width + (rows - width) % tf.maximum(1, tf.minimum(_CHUNK_ROWS, rows))
-  best, best_rows = tf.math.top_k(_products(queries, table[:first]), width)
+  best, best_rows = tf.math.top_k(_products(scaled, table[:first]), width)
 
   def step(start, best, best_rows):
     # To XLA, a shape is a constant inside of a loop, and what is made of it before is not.
     size = tf.minimum(_CHUNK_ROWS, tf.shape(table)[0])
     width = tf.shape(best)[1]
-    scores = _products(queries, tf.slice(table, [start, 0], [size, -1]))
+    scores = _products(scaled, tf.slice(table, [start, 0], [size, -1]))
     best, place = tf.math.top_k(tf.concat([best, scores], axis=1), width)
     before = tf.gather(best_rows, tf.minimum(place, width - 1), batch_dims=1)
     return start + size, best, tf.where(place < width, before, start + place - width)
@@ -220,13 +205,13 @@ def _scan(queries, table, width):
       parallel_iterations=1)[1:]
 
 
-def _products(queries, chunk):
-  """Queries [B, D], rows [C, D] -> scores [B, C] times the scale of each query.
+def _products(scaled, chunk):
+  """`_scaled` queries, rows [C, D] -> scores [B, C] on the scale of each query.
 
   They are infinite where they are not a number, and nowhere else: what float32 cannot
   hold is at its limit, where such scores are equal.
   """
-  queries, limit = queries
+  queries, limit = scaled
   scores = tf.matmul(queries, tf.cast(chunk, tf.float32), transpose_b=True)
   finite = _one_zero(tf.clip_by_value(scores, -limit, limit))
   return tf.where(tf.math.is_nan(scores), np.inf, finite)

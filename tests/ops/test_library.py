@@ -2,9 +2,9 @@
 
 import pytest
 
-from realm_tf import native
+from realm_tf.ops import library
 
 
 def test_a_missing_library_says_what_to_do():
   with pytest.raises(ImportError, match="make setup"):
-    native.load_library("/nowhere/_realm_ops.so")
+    library.load_library("/nowhere/_realm_ops.so")

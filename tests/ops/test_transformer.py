@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from realm_tf.models import kernels
 from realm_tf.models.bert import Bert, BertConfig
+from realm_tf.ops import portable, transformer
 from tests import tiny
 
 _CONFIG = BertConfig(len(tiny.vocabulary()), 64, 2, 2, 96, 64)
@@ -48,20 +48,20 @@ def test_both_ways_agree(precision, least, most):
   bert = _bert(precision=precision)
   packed = tiny.random_packed(np.random.default_rng(1), 5, 30)
   ours = _outcome(bert, packed)
-  with kernels.portable():
+  with portable():
     theirs = _outcome(bert, packed)
   # In bfloat16 nothing would be compared, were the two the same.
   assert least <= _difference(ours, theirs) < most
 
 
-@pytest.mark.parametrize("way", [kernels.Fused, kernels.Portable])
+@pytest.mark.parametrize("way", [transformer.Fused, transformer.Portable])
 def test_padding_changes_nothing(way):
   bert, packed = _bert(), tiny.random_packed(np.random.default_rng(2), 4, 20)
   wider = type(packed)(*(tf.pad(field, [[0, 0], [0, 9]]) for field in packed[:3]), packed[3])
   outcomes = []
   for rows in (packed, wider):
-    if way is kernels.Portable:
-      with kernels.portable():
+    if way is transformer.Portable:
+      with portable():
         outcomes.append(_outcome(bert, rows)[0])
     else:
       outcomes.append(_outcome(bert, rows)[0])
@@ -71,7 +71,7 @@ def test_padding_changes_nothing(way):
 def test_what_is_traced_as_portable_has_stock_ops_only():
   bert, packed = _bert(), tiny.random_packed(np.random.default_rng(3), 2, 8)
   function = tf.function(lambda: bert(packed.ids, packed.padding_mask, packed.segments))
-  with kernels.portable():
+  with portable():
     stock = {op.type for op in function.get_concrete_function().graph.get_operations()}
   ours = {op.type for op in tf.function(function.python_function).get_concrete_function()
           .graph.get_operations()}
@@ -91,10 +91,10 @@ def test_recomputed_layers_have_the_same_gradient(precision):
 def test_bad_shapes_are_named():
   rows = tf.zeros([4, 8])
   with pytest.raises(tf.errors.InvalidArgumentError, match=r"rise from 0 to N = 4"):
-    kernels.Fused.attention(tf.zeros([4, 24]), tf.zeros([24]),
-                            kernels.Layout(rows > 0, splits=tf.constant([0, 3])), 2)
+    transformer.Fused.attention(tf.zeros([4, 24]), tf.zeros([24]),
+                            transformer.Layout(rows > 0, splits=tf.constant([0, 3])), 2)
   with pytest.raises(tf.errors.InvalidArgumentError, match="input 1"):
-    kernels.Fused.feed_forward(rows, tf.zeros([8, 9]), tf.zeros([7]), tf.zeros([9, 8]),
+    transformer.Fused.feed_forward(rows, tf.zeros([8, 9]), tf.zeros([7]), tf.zeros([9, 8]),
                                "gelu")
   with pytest.raises(tf.errors.InvalidArgumentError, match="input 3"):
-    kernels.Fused.norm(rows, rows, tf.zeros([8]), tf.zeros([7]), tf.zeros([8]), 1e-12)
+    transformer.Fused.norm(rows, rows, tf.zeros([8]), tf.zeros([7]), tf.zeros([8]), 1e-12)

@@ -2,25 +2,23 @@
 
 `Fused` calls our ops, on CPUs: each reads and writes memory once, and rows are packed, the
 tokens of all sequences after each other without any padding. `Portable` is the same in
-stock TensorFlow ops, on padded rows: for GPU, TPU and XLA, float64, and exports that a
-stock TensorFlow Serving must load. Both compute in float32 (or wider), whatever the dtype
-of the rows.
+stock TensorFlow ops, on padded rows: for `portable()`, GPUs and float64. Both
+compute in float32 (or wider), whatever the dtype of the rows.
 
 Shape letters: B sequences, T tokens of a padded sequence, N rows, H hidden, F width of a
 row, A attention heads.
 """
 
-import contextlib
-from typing import Iterator, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from realm_tf.errors import UserError
-from realm_tf.native import ops
+from realm_tf.ops import library
+from realm_tf.ops.library import ops
 
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
                 "relu": "relu"}
-_only_portable = [False]
 
 
 def activation_name(name: str) -> str:
@@ -30,22 +28,9 @@ def activation_name(name: str) -> str:
   return _ACTIVATIONS[name]
 
 
-@contextlib.contextmanager
-def portable() -> Iterator[None]:
-  """What is traced inside uses stock TensorFlow ops only."""
-  before, _only_portable[0] = _only_portable[0], True
-  try:
-    yield
-  finally:
-    _only_portable[0] = before
-
-
 def choose(dtype: tf.DType) -> "type[Fused] | type[Portable]":
   """The faster of the two that can compute on rows of that dtype here."""
-  elsewhere = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU")
-  if _only_portable[0] or elsewhere or dtype not in (tf.float32, tf.bfloat16):
-    return Portable
-  return Fused
+  return Fused if library.can_compute(dtype) else Portable
 
 
 class Layout(NamedTuple):

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from realm_tf.index import top_k
+from realm_tf.ops import top_k
+from realm_tf.ops.shadow import shadow_table
 
 _VARIABLE = "REALM_TOP_K_KERNEL"
 
@@ -34,7 +35,7 @@ def _kernels():
 def _shadowed(queries, table, k, banned_rows=None):
   """The op with a shadow made for the occasion; it serves up to four queries."""
   table = tf.convert_to_tensor(table)
-  shadow = top_k.shadow_table(table) if table.shape.rank in (None, 2) else (
+  shadow = shadow_table(table) if table.shape.rank in (None, 2) else (
       tf.zeros([0, 32], tf.int8), tf.zeros([2, 0]))
   return top_k.top_k_inner_product(queries, table, k, banned_rows, shadow=shadow)
 
@@ -192,7 +193,7 @@ def test_tables_in_order_of_score(search, dtype, direction):
 
 
 def test_a_shadow_must_have_the_table_s_shape():
-  codes, bounds = top_k.shadow_table(tf.ones([5, 3]))
+  codes, bounds = shadow_table(tf.ones([5, 3]))
   with pytest.raises(tf.errors.InvalidArgumentError, match=r"\[6,32\].*\[5,32\]"):
     top_k.top_k_inner_product(tf.ones([1, 3]), tf.ones([6, 3]), 2, shadow=(codes, bounds))
 
@@ -200,7 +201,7 @@ def test_a_shadow_must_have_the_table_s_shape():
 def test_a_shadow_is_what_is_read():
   """One of another table gives that table's order: so it is not passed over."""
   table = np.diag(np.arange(1, 65, dtype=np.float32))
-  other = top_k.shadow_table(table[::-1])
+  other = shadow_table(table[::-1])
   _, rows = top_k.top_k_inner_product(tf.ones([1, 64]), table, 1, shadow=other)
   assert rows.numpy() != 63
 
@@ -307,7 +308,7 @@ import realm_tf
 import numpy as np
 import tensorflow as tf
 if sys.argv[2] == "with op":
-  import realm_tf.index.top_k
+  import realm_tf.ops.top_k
 model = tf.saved_model.load(sys.argv[1])
 scores, rows = model.search(tf.constant(
     np.load(sys.argv[1] + "/queries.npy")))

@@ -1,0 +1,15 @@
+"""`realm dpr`: supervised training of both towers."""
+
+from typing import Sequence
+
+from realm_tf.cli.commands import DEMO
+from realm_tf.cli.opening import define_strategy
+from realm_tf.cli.training import train
+
+SUMMARY = "Train both towers on questions, with hard negatives mined from the index."
+EXAMPLE = f"realm dpr {DEMO}"
+define_flags = define_strategy
+
+
+def run(arguments: Sequence[str]) -> None:
+  train("dpr", arguments)

@@ -1,0 +1,42 @@
+"""Dev questions, taken out of those to train on: always the same ones.
+
+Whether a question is one is said by a hash, so a file that grows keeps its dev questions.
+Questions of one group, such as those about one document, are all on one side.
+"""
+
+import collections
+import hashlib
+from typing import Sequence
+
+from realm_tf.datasets.questions import Question
+
+_FEWEST = 30  # questions to train on, of which any are taken
+
+
+def split(questions: Sequence[Question], groups: Sequence[str], share: float, most: int
+          ) -> tuple[list[Question], list[Question]]:
+  """Those to train on, and the dev questions; none of fewer than 30.
+
+  Args:
+    questions: all, in the order of their file.
+    groups: of each the name of its group. One that holds more than `share` of all questions
+      is never taken.
+    share: of the groups that is taken, about.
+    most: dev questions. Where there are more, the first groups of the file are taken; what
+      the last of them has beyond is neither trained on nor asked.
+  """
+  if len(questions) < _FEWEST:
+    return list(questions), []
+  sizes, largest = collections.Counter(groups), max(1.0, share * len(questions))
+  taken, dev, train = set[str](), list[Question](), list[Question]()
+  for question, group in zip(questions, groups, strict=True):
+    if len(dev) < most and _hashed(group) < share and sizes[group] <= largest:
+      taken.add(group)
+    (dev if group in taken else train).append(question)
+  return train, dev[:most]
+
+
+def _hashed(text: str) -> float:
+  """From 0 to 1, evenly."""
+  digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+  return int.from_bytes(digest[:8], "big") / 2**64

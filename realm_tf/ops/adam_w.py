@@ -1,0 +1,29 @@
+# Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
+"""The update of AdamW in one pass over memory; its twin is Keras's Adam."""
+
+import tensorflow as tf
+
+from realm_tf.ops.library import ops
+
+
+def adam_w(value: tf.Variable, m: tf.Variable, v: tf.Variable, gradient: tf.Tensor, *,
+           rate: tf.Tensor, decay: tf.Tensor, scale: tf.Tensor, beta1: float, beta2: float,
+           epsilon: float) -> tf.Operation:
+  """Updates a float32 variable and its moments (Loshchilov & Hutter 2019), on CPUs.
+
+      m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,  g = scale gradient
+      value <- value - decay value - rate m / (sqrt(v) + epsilon)
+
+  Args:
+    value, m, v, gradient: of one shape.
+    rate: scalar, with the correction of the moments' bias.
+    decay: scalar, with the learning rate.
+    scale: scalar, by which gradients are clipped.
+    beta1, beta2, epsilon: see above.
+
+  Raises:
+    tf.errors.InvalidArgumentError: shapes or types do not fit.
+  """
+  return ops.realm_resource_adam_w(
+      value=value.handle, m=m.handle, v=v.handle, grad=gradient, rate=rate, decay=decay,
+      scale=scale, beta1=beta1, beta2=beta2, epsilon=epsilon)

@@ -1,0 +1,65 @@
+"""The exact index split over devices, against the exact one."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from realm_tf.index.sharded import ShardedIndex
+
+# Three devices exist only in a process that asks for them before it begins.
+_SHARDED = """
+    import realm_tf, numpy as np, tensorflow as tf
+    import contextlib
+    from realm_tf.index.exact import ExactIndex
+    from realm_tf.index.sharded import ShardedIndex
+    from realm_tf.ops import portable
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 3)
+    rng = np.random.default_rng(0)
+    devices = [f"CPU:{i}" for i in range(3)]
+    for ops, rows, k, dtype in ((contextlib.nullcontext, 300, 9, tf.float32),
+                                (contextlib.nullcontext, 7, 4, tf.bfloat16),
+                                (portable, 41, 20, tf.float32)):
+      exact = ExactIndex(dtype=dtype)
+      sharded = ShardedIndex(dtype=dtype, devices=devices)
+      find = tf.function(sharded.search)
+      for step in range(3):
+        table = rng.integers(-2, 3, [rows, 8]).astype("f4")  # many ties
+        queries = tf.constant(rng.integers(-2, 3, [5, 8]).astype("f4"))
+        if rows == 300:  # the best of each query all lie on one device
+          table[:60] = 3 * queries.numpy()[np.arange(60) % 5]
+        exact.assign(table, step), sharded.assign(table, step)
+        banned = rng.integers(-1, rows, [5, 3]).astype("i4")
+        banned[:, :2] = exact.search(queries, 2)[1]  # these are missed if forgotten
+        for bans in (None, tf.constant(banned)):
+          with ops():
+            found = find(queries, k, bans)
+          for ours, theirs in zip(found, exact.search(queries, k, bans)):
+            np.testing.assert_array_equal(ours, theirs)
+        rows_wanted = tf.constant(rng.integers(0, rows, [2, 3]))
+        np.testing.assert_array_equal(sharded.gather(rows_wanted), exact.gather(rows_wanted))
+        np.testing.assert_array_equal(sharded.rows(), exact.rows())
+        assert int(sharded.step) == step
+    assert len({table.device for table in sharded.tables}) == 3
+    print("equal")
+    """
+
+
+def test_sharded_equals_exact():
+  done = subprocess.run([sys.executable, "-c", textwrap.dedent(_SHARDED)], check=False,
+                        capture_output=True, text=True)
+  assert done.stdout == "equal\n", done.stderr
+
+
+def test_sharded_refuses_more_than_is_left():
+  index = ShardedIndex(devices=["CPU:0"])
+  index.assign(np.ones([6, 4], np.float32), 0)
+  with pytest.raises(tf.errors.InvalidArgumentError, match="rows left"):
+    index.search(tf.ones([1, 4]), 5, tf.constant([[0, 1]]))
+
+
