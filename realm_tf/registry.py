@@ -66,7 +66,10 @@ MASKERS = Registry("masker", {
 
 # Makes batches of texts and the documents that they should find, as
 # `realm_tf.examples.ict.ict_batches` does.
-WARM_STARTS = Registry("warm-start objective", {"ict": "realm_tf.examples.ict:ict_batches"})
+WARM_STARTS = Registry("warm-start objective", {
+    "ict": "realm_tf.examples.ict:ict_batches",
+    "recurring_spans": "realm_tf.examples.spider:recurring_span_batches"})
+
 
 # Subclasses of `realm_tf.index.interface.RowIndex`.
 INDEXES = Registry("index kind", {"exact": "realm_tf.index.exact:ExactIndex",

@@ -95,6 +95,8 @@ def make_config(folder: pathlib.Path, write: bool = True, **changes
       refresh=config_lib.RefreshConfig(every=4, max_staleness=8),
       dpr=config_lib.DPRConfig(batch_size=4, learning_rate=1e-3, warmup_steps=2,
                                hard_negatives=2, mine_every=5),
+      cloze=config_lib.ClozeConfig(batch_size=4, learning_rate=1e-3, warmup_steps=2,
+                                   read_blocks=2, beam_size=8),
       finetune=config_lib.FinetuneConfig(
           steps=20, batch_size=4, beam_size=8, read_blocks=2, reader_length=96,
           learning_rate=1e-3, warmup_steps=2),

@@ -7,7 +7,7 @@ from realm_tf.cli.opening import FLAGS, at_work, no_more, open_to_train
 
 
 def train(stage: str, arguments: Sequence[str]) -> None:
-  """Trains "ict", "pretrain", "dpr" or "finetune", unless that is done already."""
+  """Trains a stage, such as "ict" or "finetune", unless that is done already."""
   no_more(arguments)
   with contextlib.ExitStack() as stack:
     if FLAGS.strategy == "multi_worker":

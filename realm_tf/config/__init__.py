@@ -15,18 +15,21 @@ from realm_tf.config.settings import (
   CorpusConfig,
   DevConfig,
   DiagnosisConfig,
-  DPRConfig,
   EncoderConfig,
   EvaluateConfig,
-  FinetuneConfig,
-  ICTConfig,
   IndexConfig,
-  OptimizerConfig,
-  PretrainConfig,
-  ReadingConfig,
   RealmConfig,
   RefreshConfig,
   RetrieverConfig,
+)
+from realm_tf.config.stages import (
+  ClozeConfig,
+  DPRConfig,
+  FinetuneConfig,
+  ICTConfig,
+  OptimizerConfig,
+  PretrainConfig,
+  ReadingConfig,
 )
 from realm_tf.config.tree import (
   RENAMED,
@@ -40,9 +43,8 @@ from realm_tf.config.tree import (
 )
 
 __all__ = [
-    "CorpusConfig", "DPRConfig", "DevConfig", "DiagnosisConfig", "EncoderConfig",
-    "EvaluateConfig", "FinetuneConfig", "ICTConfig", "IndexConfig", "OptimizerConfig",
-    "PretrainConfig", "RENAMED", "ReadingConfig", "RealmConfig", "RefreshConfig",
-    "RetrieverConfig", "SETTINGS",
-    "as_config_dict", "flatten", "from_dict", "no_such_field", "read", "set_field",
-    "to_dict"]
+    "ClozeConfig", "CorpusConfig", "DPRConfig", "DevConfig", "DiagnosisConfig",
+    "EncoderConfig", "EvaluateConfig", "FinetuneConfig", "ICTConfig", "IndexConfig",
+    "OptimizerConfig", "PretrainConfig", "RENAMED", "ReadingConfig", "RealmConfig",
+    "RefreshConfig", "RetrieverConfig", "SETTINGS", "as_config_dict", "flatten", "from_dict",
+    "no_such_field", "read", "set_field", "to_dict"]

@@ -28,6 +28,14 @@ def _equal_parts(stage: str) -> Rule:
               f"{{{stage}.batch_size}}: a batch is cut into equal parts")
 
 
+def _least_first(section: str, name: str) -> Rule:
+  def holds(config: Any) -> bool:
+    least, most = getattr(getattr(config, section), name)
+    return most == 0 or least <= most
+
+  return Rule(f"{section}.{name}", holds, "the least before the most, or 0 for no most")
+
+
 _RULES = (
     Rule("refresh.max_staleness",
          lambda config: config.refresh.max_staleness >= config.refresh.every,
@@ -45,10 +53,14 @@ _RULES = (
                          >= config.pretrain.query_length + 2),
          "at least pretrain.query_length + 2, with {pretrain.query_length}: a piece of a "
          "block must have room behind the sentence, and a [SEP]"),
-    Rule("pretrain.span_blocks",
-         lambda config: (config.pretrain.span_blocks[1] == 0
-                         or config.pretrain.span_blocks[0] <= config.pretrain.span_blocks[1]),
-         "the least before the most, or 0 for no most"),
+    *(_least_first(section, "span_blocks") for section in ("ict", "pretrain", "cloze")),
+    Rule("ict.query_window",
+         lambda config: config.ict.query_window[0] <= config.ict.query_window[1],
+         "the least before the most"),
+    Rule("cloze.reader_length",
+         lambda config: not 0 < config.cloze.reader_length < LEAST_PAIR,
+         f"0 or at least {LEAST_PAIR}: a piece of question and block, and what is between "
+         "them"),
     Rule("dpr.negative_ranks",
          lambda config: config.dpr.negative_ranks[0] < config.dpr.negative_ranks[1],
          "the first rank before the last"),
@@ -56,7 +68,7 @@ _RULES = (
          lambda config: (config.index.leaves == 0
                          or config.index.searched_leaves <= config.index.leaves),
          "at most index.leaves, {index.leaves}"),
-    *map(_equal_parts, ("ict", "reading", "pretrain", "dpr", "finetune")))
+    *map(_equal_parts, ("ict", "reading", "pretrain", "dpr", "cloze", "finetune")))
 
 
 def check(config: Any) -> None:

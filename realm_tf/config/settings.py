@@ -1,6 +1,7 @@
 """The settings of a run: each with its default, what it may be, and what it means.
 
-`fields` checks a value when its section is made, `rules` what must hold between fields.
+`fields` checks a value when its section is made, `rules` what must hold between fields;
+`stages` has the settings of the stages that train.
 """
 
 import dataclasses
@@ -19,14 +20,21 @@ from realm_tf.config.fields import (
   positive,
   setting,
 )
-from realm_tf.registry import INDEXES, LOSSES, MASKERS, READERS, WARM_STARTS
+from realm_tf.config.stages import (
+  CANDIDATES,
+  LENGTH,
+  SAMPLE,
+  ClozeConfig,
+  DPRConfig,
+  FinetuneConfig,
+  ICTConfig,
+  PretrainConfig,
+  ReadingConfig,
+)
+from realm_tf.registry import INDEXES, READERS
 
-_LENGTH = at_least(3, 100_000)  # word pieces, [CLS] and [SEP] counted
 _BLOCK_LENGTH = at_least(8, 100_000)  # a block has a title too
-_PAIR_LENGTH = at_least(rules.LEAST_PAIR, 100_000)
 _WIDTH = at_least(1, 65_536)  # of a layer
-_SAMPLE = at_least(1, 1_000_000)  # of sentences or queries, all of which are in memory
-_CANDIDATES = at_least(2, 100_000)  # the null document and at least one block
 _PRECISION = one_of("float32", "bfloat16")
 
 
@@ -56,7 +64,7 @@ class RetrieverConfig(Section):
   precision: str = setting("float32", _PRECISION, "of products with weights")
   recompute: bool = setting(
       False, None, "layers again for the gradient: less memory, more time")
-  query_length: int = setting(64, _LENGTH, "word pieces, special tokens counted")
+  query_length: int = setting(64, LENGTH, "word pieces, special tokens counted")
   document_length: int = setting(288, _BLOCK_LENGTH, "word pieces, special tokens counted")
 
 
@@ -76,42 +84,6 @@ class EncoderConfig(Section):
 
 
 @dataclasses.dataclass(frozen=True)
-class OptimizerConfig(Section):
-  """AdamW as in BERT: warm-up, linear decay, no decay on norms and biases."""
-  steps: int = setting(1000, at_least(0), "of training, at most; 0 leaves the stage out")
-  passes: float = setting(
-      0.0, at_least(0, 1e6), "over the examples, at most; 0: no limit but `steps`")
-  batch_size: int = setting(16, _SAMPLE, "examples in a step")
-  learning_rate: float = setting(1e-4, positive(10.0), "at its peak, after the warm-up")
-  warmup_steps: int = setting(100, at_least(0), "in which the learning rate rises")
-  weight_decay: float = setting(0.01, at_least(0, 10), "decoupled, as a share of the rate")
-  clip_norm: float = setting(1.0, positive(1e12), "of the gradient, which is cut to it")
-  layer_decay: float = setting(
-      1.0, positive(1.0), "of the learning rate from each layer of a BERT to that below")
-  accumulate: int = setting(
-      1, _SAMPLE, "parts of a batch that are computed one after the other")
-
-
-@dataclasses.dataclass(frozen=True)
-class ICTConfig(OptimizerConfig):
-  """Warm start of the retriever: by ICT a sentence finds the block that it came from."""
-  objective: str = setting(
-      "ict", named_in(WARM_STARTS), "ict: the Inverse Cloze Task")
-  removal_rate: float = setting(
-      0.9, SHARE, "how often the sentence is taken out of its block")
-
-
-@dataclasses.dataclass(frozen=True)
-class ReadingConfig(OptimizerConfig):
-  """Warm start of the encoder, which a small BERT needs: see `training.reading`."""
-  steps: int = setting(  # the paper has none: BERT-base learns to read in pre-training
-      0, at_least(0), "of training before pre-training; 0 leaves it out")
-  candidates: int = setting(
-      3, at_least(1, 100_000),
-      "the null document and the best blocks, besides the supporting one")
-
-
-@dataclasses.dataclass(frozen=True)
 class IndexConfig(Section):
   """How the corpus is searched; see docs/index.md. ScaNN's 0 is chosen by the corpus."""
   kind: str = setting("exact", named_in(INDEXES),
@@ -123,33 +95,11 @@ class IndexConfig(Section):
   rescored: int = setting(0, at_least(0), "candidates per query that are scored exactly")
   min_recall: float = setting(
       0.0, SHARE, "of a ScaNN index against the exact one; less is an error")
-  recall_at: int = setting(10, _SAMPLE, "the K of that recall")
-  recall_queries: int = setting(512, _SAMPLE, "by which it is measured")
+  recall_at: int = setting(10, SAMPLE, "the K of that recall")
+  recall_queries: int = setting(512, SAMPLE, "by which it is measured")
   shadow: bool = setting(
       True, None, "native exports hold the table in eight bits too: single questions are "
       "answered sooner")
-
-
-@dataclasses.dataclass(frozen=True)
-class PretrainConfig(OptimizerConfig):
-  """REALM pre-training on salient spans."""
-  candidates: int = setting(8, _CANDIDATES, "K, the null document counted")
-  query_length: int = setting(96, _LENGTH, "word pieces of the masked sentence")
-  encoder_length: int = setting(
-      384, _PAIR_LENGTH, "word pieces of sentence and block together")
-  max_masks: int = setting(10, at_least(1, 1000), "word pieces of a masked span")
-  masker: str = setting("salient", named_in(MASKERS), "what is masked in a sentence")
-  loss: str = setting(
-      "joint", named_in(LOSSES), "joint: of the paper; per_mask: of the published code")
-  retriever_rate: float = setting(
-      1.0, positive(1000.0), "the retriever's learning rate, as a share of the encoder's")
-  retriever_warmup_steps: int = setting(0, at_least(0), "0: the same as warmup_steps")
-  ban_similarity: float = setting(
-      0.5, SHARE, "blocks so like a sentence's own (see `corpus.duplicates`) are banned "
-      "with it; 0: none")
-  span_blocks: tuple[int, int] = setting(
-      (2, 0), at_least(0), "mask only spans that are salient in so many blocks, from least "
-      "to most, their own counted; 0: no limit")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +118,7 @@ class RefreshConfig(Section):
   rerank_factor: int = setting(
       4, at_least(1, 1000), '"rerank": retrieved for each candidate that is read')
   sample: int = setting(
-      64, _SAMPLE, "queries by which an index is compared with the one before")
+      64, SAMPLE, "queries by which an index is compared with the one before")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,37 +126,12 @@ class DiagnosisConfig(Section):
   """How good the truncated, stale gradient of pre-training is: see docs/diagnosis.md."""
   every: int = setting(
       0, at_least(0), "steps of pre-training from one diagnosis to the next; 0: none")
-  sentences: int = setting(32, _SAMPLE, "held out, always the same")
+  sentences: int = setting(32, SAMPLE, "held out, always the same")
   blocks: int = setting(
       512, at_least(0), "that each sentence's sum is over, the best by fresh towers; 0: all")
   candidates: tuple[int, ...] = setting(
-      (2, 4, 8, 16, 32), _CANDIDATES, "each K that `realm diagnose` compares",
+      (2, 4, 8, 16, 32), CANDIDATES, "each K that `realm diagnose` compares",
       items=at_least(1, 100))
-
-
-@dataclasses.dataclass(frozen=True)
-class DPRConfig(OptimizerConfig):
-  """Supervised training of both towers on the questions of fine-tuning, before it."""
-  steps: int = setting(0, at_least(0), "of training; 0 leaves the stage out")
-  batch_size: int = setting(32, _SAMPLE, "questions, each with its block")
-  learning_rate: float = setting(2e-5, positive(10.0), "at its peak, after the warm-up")
-  hard_negatives: int = setting(1, at_least(0, 1000), "blocks for each question besides")
-  negative_ranks: tuple[int, int] = setting(
-      (0, 30), at_least(0), "first and last (exclusive) of what the index returns that "
-      "hard negatives are drawn from; those in which an answer stands are none")
-  mine_every: int = setting(
-      0, at_least(0), "steps after which the index is made anew, and asked again; 0: never")
-
-
-@dataclasses.dataclass(frozen=True)
-class FinetuneConfig(OptimizerConfig):
-  """Open-domain question answering, document tower and index frozen."""
-  questions: str = setting("", PATH, "JSONL: question, answer")
-  beam_size: int = setting(5000, at_least(1), "blocks in the retriever loss")
-  read_blocks: int = setting(5, at_least(1, 100_000), "blocks that the reader reads")
-  reader_length: int = setting(
-      320, _PAIR_LENGTH, "word pieces of question and block together")
-  max_spans: int = setting(8, at_least(1, 100_000), "correct spans used per block")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,7 +141,7 @@ class DevConfig(Section):
       "", PATH, "JSONL: question, answer; '': a share of those of finetune.questions")
   share: float = setting(
       0.1, Range(0.0, 0.5), "of the training questions, which are not trained on; 0: none")
-  most: int = setting(500, _SAMPLE, "of such a share")
+  most: int = setting(500, SAMPLE, "of such a share")
   every: int = setting(
       0, at_least(0), "steps from one measurement to the next; 0: a tenth of the stage, or "
       "more where they would take over a tenth of its time")
@@ -228,9 +153,9 @@ class DevConfig(Section):
 class EvaluateConfig(Section):
   """What is measured on held-out questions and sentences."""
   questions: str = setting("", PATH, "JSONL: question, answer")
-  batch_size: int = setting(32, _SAMPLE, "questions at a time")
+  batch_size: int = setting(32, SAMPLE, "questions at a time")
   recall_at: tuple[int, ...] = setting(
-      (1, 5, 20, 100), _SAMPLE, "each K of recall@K", items=at_least(1, 100))
+      (1, 5, 20, 100), SAMPLE, "each K of recall@K", items=at_least(1, 100))
   read_blocks: int = setting(5, at_least(1, 100_000), "blocks that the reader reads")
   masked_sentences: int = setting(
       0, at_least(0, 1_000_000), "held-out sentences whose masked words are predicted")
@@ -274,6 +199,7 @@ class RealmConfig(Section):
   refresh: RefreshConfig = RefreshConfig()
   diagnosis: DiagnosisConfig = DiagnosisConfig()
   dpr: DPRConfig = DPRConfig()
+  cloze: ClozeConfig = ClozeConfig()
   finetune: FinetuneConfig = FinetuneConfig()
   dev: DevConfig = DevConfig()
   evaluate: EvaluateConfig = EvaluateConfig()

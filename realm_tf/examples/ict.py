@@ -7,17 +7,31 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from realm_tf.config import ICTConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.examples import order
 from realm_tf.examples.sentences import Sentences, all_sentences
-from realm_tf.text.inputs import Packed, pack_pair, pack_single
+from realm_tf.text.inputs import Packed, joined, pack_pair, pack_single
 
 
 class ICTBatch(NamedTuple):
   queries: Packed  # [B, T]: the sentence
   documents: Packed  # [B, T]: its block, mostly without the sentence
   rows: tf.Tensor  # [B] int32: block ids, to keep a block from being its own negative
+  # More documents that no query should find, and their block ids; ICT has none.
+  negatives: Packed | tuple[()] = ()  # [B, T]
+  negative_rows: tf.Tensor | tuple[()] = ()  # [B] int32
+
+  @property
+  def all_documents(self) -> Packed:
+    """[B', T]: those of the queries first."""
+    return joined(self.documents, self.negatives) if self.negatives else self.documents
+
+  @property
+  def all_rows(self) -> tf.Tensor:
+    """[B'] int32, theirs."""
+    return tf.concat([self.rows, self.negative_rows], 0) if self.negatives else self.rows
 
 
 def _findable_sentences(corpus: Corpus) -> Sentences:
@@ -44,13 +58,16 @@ def cut(rows: tf.RaggedTensor, start: tf.Tensor, end: tf.Tensor,
 
 def ict_batches(corpus: Corpus, *, batch_size: int, removal_rate: float,
                 query_length: int, document_length: int, seed: int, first_step: int,
-                last_step: int, fixed_lengths: bool = False) -> tf.data.Dataset:
+                last_step: int, fixed_lengths: bool = False,
+                settings: ICTConfig | None = None) -> tf.data.Dataset:
   """Yields an `ICTBatch` per step; the same (seed, step) gives the same batch.
 
   The sentence is removed from its block with probability `removal_rate`, else it
   stays, so that the retriever learns both to understand and to match words. With
-  `fixed_lengths` all batches have the same T, the lengths given.
+  `fixed_lengths` all batches have the same T, the lengths given. The `settings` of a run's
+  `ict` section are for objectives that need more of them.
   """
+  del settings
   sentences = _findable_sentences(corpus)
   if not len(sentences.row):
     raise UserError("ICT: no block of the corpus has two sentences; "

@@ -67,13 +67,8 @@ class SalientSpans:
     span = tf.minimum(first + tf.cast(draw, tf.int32), end - 1)
     positions = tf.ragged.range(tf.gather(self._table.span_start, span),
                                 tf.gather(self._table.span_end, span))
-    return Masked(positions, self._other_block(span, step, size))
-
-  def _other_block(self, span: tf.Tensor, step: tf.Tensor, size: int) -> tf.Tensor:
-    rows, *of_span = self._table.support
-    first, count, own = (tf.gather(field, span) for field in of_span)
-    draw = order.uniform(step, self._seed + 1, size) * tf.cast(count - 1, tf.float32)
-    return tf.gather(rows, first + (own + 1 + tf.cast(draw, tf.int32)) % count)
+    drawn = order.uniform(step, self._seed + 1, size)
+    return Masked(positions, self._table.support.another(span, drawn))
 
 
 class RandomSpans:

@@ -6,6 +6,7 @@ Shape letters: S sentences.
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.sentences import SHORTEST
@@ -16,7 +17,22 @@ class Support(NamedTuple):
   rows: np.ndarray  # blocks of one span after those of another, none twice
   first: np.ndarray  # [spans] where the span's blocks begin in `rows`
   blocks: np.ndarray  # [spans] how many there are, its own counted
-  own: np.ndarray  # [spans] which of them is its own
+  own: np.ndarray  # [spans] which of them is its own; -1 for none
+
+  def another(self, span: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+    """One of the other blocks of each span, in the graph; its own if there is no other.
+
+    Args:
+      span: [B] int, of tables that are tensors.
+      drawn: [B] float32 in [0, 1), which of them.
+
+    Returns:
+      [B] int32.
+    """
+    first, count, own = (tf.gather(field, span) for field in self[1:])
+    others = count - tf.cast(own >= 0, count.dtype)
+    number = tf.cast(drawn * tf.cast(others, tf.float32), count.dtype)
+    return tf.gather(self.rows, first + (own + 1 + number) % count)
 
 
 class SalientSentences(NamedTuple):

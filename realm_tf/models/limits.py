@@ -11,7 +11,7 @@ from realm_tf.text.tokenizer import read_vocabulary
 _LENGTHS = {
     "retriever": ("retriever.query_length", "retriever.document_length",
                   "corpus.max_block_tokens", "pretrain.query_length"),
-    "encoder": ("pretrain.encoder_length", "finetune.reader_length")}
+    "encoder": ("pretrain.encoder_length", "cloze.reader_length", "finetune.reader_length")}
 
 
 def check_weights(config: RealmConfig, vocab_size: int | None = None) -> None:

@@ -231,15 +231,15 @@ class Retriever(Task):
     return pairs.map(self.pack_pairs, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
   def prepare(self, batch: ICTBatch) -> tuple[tuple[Packed, Packed], tf.Tensor]:
-    return (batch.queries, batch.documents), batch.rows
+    return (batch.queries, batch.all_documents), batch.all_rows
 
   def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None) -> tf.Tensor:
     """-log p of each query's own document, on average.
 
     Args:
       x: queries and documents, packed.
-      y: [B] int32, which document each is.
-      y_pred: vectors of queries and documents, [B, D] both.
+      y: [B'] int32, which document each is.
+      y_pred: vectors of queries [B, D] and documents [B', D].
       sample_weight: Keras's; there are none.
     """
     del x, sample_weight

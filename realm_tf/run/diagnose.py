@@ -15,7 +15,7 @@ from realm_tf.models.losses import mean_marginal
 from realm_tf.models.realm import Realm
 from realm_tf.registry import LOSSES
 from realm_tf.report import page
-from realm_tf.run.folder import Run
+from realm_tf.run.folder import WITHOUT_WORDS, Run
 from realm_tf.training.held_out import held_out_sentences
 
 
@@ -28,9 +28,9 @@ def diagnose(run: Run, stage: str, sentences: int | None, blocks: int | None
     stage: "ict", "pretrain" or the warm start.
     sentences, blocks: as in `config.DiagnosisConfig`, or its values where None.
   """
-  if stage == "finetune":
-    raise UserError("--stage=finetune: it has no masked words, and its towers are untied; "
-                    "diagnose ict or pretrain")
+  if stage in WITHOUT_WORDS:
+    raise UserError(f"--stage={stage}: it does not predict masked words; diagnose ict or "
+                    "pretrain")
   settings, model = run.config.diagnosis, run.model(stage)
   sentences = settings.sentences if sentences is None else sentences
   sample = held_out_sentences(run.config, run.corpus, run.banned, sentences)

@@ -4,7 +4,7 @@
     commands/              who wrote here: command, versions, source, machine
     corpus/                the block store
     questions/             train.jsonl, held_out.jsonl
-    ict/ pretrain/ dpr/ finetune/  model/ (weights), curves, checkpoints, done.json
+    ict/ pretrain/ dpr/ cloze/ finetune/  model/ (weights), curves, checkpoints, done.json
     index/<encoder>-<corpus>/  embeddings by one document tower
     pretrain/index/step-*/ those that a `realm refresh` made while it trained
     evaluation/            <stage>.json, <stage>.predictions.jsonl, bm25.json; of the best
@@ -59,7 +59,8 @@ from realm_tf.text import tokenizer_files
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.checkpoints import restore_best
 
-STAGES = ("ict", "pretrain", "dpr", "finetune")
+STAGES = ("ict", "pretrain", "dpr", "cloze", "finetune")
+WITHOUT_WORDS = ("cloze", "finetune")  # stages after which masked words are not predicted
 WARM_START = "warm start"
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 

@@ -94,7 +94,7 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
 
 def _curve_folders(run: Run) -> dict[str, pathlib.Path]:
   return {"ict": run.path / "ict", "reading": run.path / "pretrain" / "reading",
-          "pretrain": run.path / "pretrain", "finetune": run.path / "finetune"}
+          **{stage: run.path / stage for stage in STAGES[1:]}}
 
 
 def _diagnoses(run: Run) -> list[dict[str, Any]]:

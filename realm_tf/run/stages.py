@@ -29,11 +29,12 @@ from realm_tf.index.embed import encoder_hash
 from realm_tf.index.writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
-from realm_tf.run.folder import STAGES, WARM_START, Run
+from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
 from realm_tf.run.judge import make_judge
 from realm_tf.text import tokenizer_files
 from realm_tf.text.salient import tagger
 from realm_tf.training import schedule
+from realm_tf.training.cloze import train_cloze
 from realm_tf.training.dpr import train_dpr
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
@@ -158,6 +159,18 @@ def dpr(run: Run) -> None:
 
 
 @_alone
+def cloze(run: Run) -> None:
+  started = time.monotonic()
+  if is_tpu(run.strategy):
+    raise UserError("--strategy=tpu: cloze questions are packed at lengths that follow the "
+                    "data, which a TPU cannot run; use another strategy")
+  model = run.model(run.stage_before("cloze"))
+  loop = train_cloze(run.config, run.corpus, run.passages, model, run.index(model),
+                     run.banned, run.path / "cloze")
+  run.finish("cloze", model, started, **loop.facts())
+
+
+@_alone
 def finetune(run: Run) -> None:
   model = run.model(run.stage_before("finetune"))
   index = run.index(model)
@@ -200,7 +213,7 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
     metrics = files.read_json(path)
     if metrics.get("corpus") == run.corpus.hash[:16]:  # else documents came or went
       return metrics
-  with_words = run.config.evaluate.masked_sentences and stage != "finetune"  # no word head
+  with_words = run.config.evaluate.masked_sentences and stage not in WITHOUT_WORDS
   if with_words:
     check_candidates(run)
   questions = run.questions("held_out")

@@ -35,17 +35,22 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
       query_length=config.retriever.query_length,
       document_length=config.retriever.document_length, seed=config.seed,
       first_step=loop.first_step, last_step=ict.steps,
-      fixed_lengths=config.fixed_lengths or is_tpu(strategy))
+      fixed_lengths=config.fixed_lengths or is_tpu(strategy), settings=ict)
 
   share = ict.batch_size // strategy.num_replicas_in_sync
+  kinds = 3 if batches.element_spec.negatives else 2  # of vectors
 
   def embed(batch: ICTBatch) -> contrastive.Vectors:
-    return retriever((batch.queries, batch.documents))  # [B, D] both
+    """Queries, documents, and negatives where there are any: [B, D] each."""
+    queries, documents = retriever((batch.queries, batch.all_documents))
+    return queries, *tf.split(documents, kinds - 1)
 
   def loss_of(vectors: contrastive.Vectors, batch: ICTBatch
               ) -> tuple[tf.Tensor, shares.Metrics]:
-    queries, documents = vectors
-    documents, rows = shares.own_first(documents), shares.own_first(batch.rows)
+    queries, *documents = vectors
+    # Of all replicas; the queries' own ones come first.
+    documents, rows = (tf.concat([shares.own_first(part) for part in parts], 0) for parts in (
+        documents, tf.split(batch.all_rows, kinds - 1)))
     loss = losses.in_batch_softmax(queries, documents, rows)
     return loss, {"loss": loss,
                   "in_batch_accuracy": losses.in_batch_accuracy(queries, documents)}

@@ -15,6 +15,7 @@ from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.run.model import initial_model
+from realm_tf.training.cloze import train_cloze
 from realm_tf.training.dpr import train_dpr
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
@@ -22,7 +23,7 @@ from realm_tf.training.pretrain import train_pretrain
 from realm_tf.training.reading import train_reading
 from tests import tiny
 
-STAGES = ("ict", "reading", "pretrain", "dpr", "finetune")
+STAGES = ("ict", "reading", "pretrain", "dpr", "cloze", "finetune")
 
 
 def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
@@ -37,6 +38,8 @@ def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
   if stage == "reading":
     return train_reading(config, corpus, passages, model, index, banned, folder), model
+  if stage == "cloze":
+    return train_cloze(config, corpus, passages, model, index, banned, folder), model
   if stage == "pretrain":
     return train_pretrain(config, corpus, passages, model, index, banned, folder)[0], model
   if stage == "dpr":

@@ -133,7 +133,7 @@ def test_lower_layers_learn_more_slowly(devices, mirrored):
 
 _TRAINED = {"ict": {"queries", "documents"}, "reading": {"encoder"},
             "pretrain": {"queries", "documents", "encoder"},
-            "finetune": {"queries", "encoder"}}
+            "cloze": {"encoder"}, "finetune": {"queries", "encoder"}}
 
 
 @pytest.mark.slow

@@ -11,9 +11,9 @@ TensorFlow is imported in `run` only, so that `realm --help` is quick.
 import importlib
 from types import ModuleType
 
-NAMES = ("run", "corpus", "ict", "pretrain", "dpr", "finetune", "index", "refresh", "add",
-         "delete", "compact", "verify", "evaluate", "diagnose", "report", "predict", "ask",
-         "export", "score", "resplit", "import", "export-weights", "parity")
+NAMES = ("run", "corpus", "ict", "pretrain", "dpr", "cloze", "finetune", "index", "refresh",
+         "add", "delete", "compact", "verify", "evaluate", "diagnose", "report", "predict",
+         "ask", "export", "score", "resplit", "import", "export-weights", "parity")
 DEMO = "--config=configs/demo.py --workdir=runs/demo"
 
 

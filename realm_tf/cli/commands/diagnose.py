@@ -25,7 +25,8 @@ def run(arguments: Sequence[str]) -> None:
   from realm_tf import files
   from realm_tf.diagnosis import report
   from realm_tf.run import diagnose, outputs
-  stage = FLAGS.stage or opened.stage_before("finetune")
+  from realm_tf.run.folder import WITHOUT_WORDS
+  stage = FLAGS.stage or opened.stage_before(WITHOUT_WORDS[0])
   if FLAGS.json:
     outputs.check(FLAGS.json)
   figures = diagnose.diagnose(opened, stage, FLAGS.sentences, FLAGS.blocks)

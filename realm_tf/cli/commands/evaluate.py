@@ -11,7 +11,8 @@ EXAMPLE = "realm evaluate --workdir=runs/demo --stage=pretrain"
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("stage", None, "ict, pretrain or finetune; the newest by default.")
+  flags.DEFINE_string("stage", None, "ict, pretrain, cloze or finetune; the newest by "
+                      "default.")
   define_checkpoint()
 
 

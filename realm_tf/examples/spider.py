@@ -1,0 +1,116 @@
+"""Warm-start examples by recurring spans (Spider: Ram et al. 2022, arXiv 2112.07708).
+
+A query is a window of a block around a salient span, which is then left out of it or not;
+it is to find another block that holds the span, among the documents of the batch and one
+more for each: a block of the same article that does not hold it. Unlike an ICT query it has
+no sentence in common with its document, but what they tell of.
+
+Where the paper takes all n-grams that recur, spans here are those that the tagger of the
+corpus finds. Shape letters: B batch, T tokens, C draws.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.config import ICTConfig
+from realm_tf.corpus.store import Corpus
+from realm_tf.errors import UserError
+from realm_tf.examples import order
+from realm_tf.examples.ict import ICTBatch, cut
+from realm_tf.examples.recurring import Windows, articles, recurring_spans, span_names
+from realm_tf.text.inputs import pack_pair, pack_single
+
+_DRAWS = 4  # blocks of the article that are looked at for one without the span
+
+
+def recurring_span_batches(
+    corpus: Corpus, *, batch_size: int, query_length: int, document_length: int, seed: int,
+    first_step: int, last_step: int, fixed_lengths: bool = False,
+    settings: ICTConfig | None = None, removal_rate: float | None = None) -> tf.data.Dataset:
+  """Yields an `ICTBatch` per step; the same (seed, step) gives the same batch.
+
+  Args:
+    corpus: with salient spans.
+    batch_size: B.
+    query_length, document_length: word pieces, special tokens counted.
+    seed, first_step, last_step: see `order.shuffled_batches`.
+    fixed_lengths: T is the lengths given in every batch.
+    settings: of them `span_blocks`, `query_window`, `span_removal_rate`, `hard_negatives`.
+    removal_rate: of ICT's sentences, without meaning here.
+
+  Raises:
+    UserError: no span recurs.
+  """
+  del removal_rate
+  settings = settings or ICTConfig()
+  spans = recurring_spans(corpus, settings.span_blocks)
+  if not len(spans.row):
+    raise UserError("ICT: no salient span recurs in another block of the corpus (in so many "
+                    f"as config.ict.span_blocks={settings.span_blocks} says); set "
+                    "--config.ict.objective=ict, or --config.ict.steps=0")
+  table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), spans)
+  titles, bodies = corpus.title_ids.to_tensor(), corpus.body_ids.to_tensor()
+  windows = Windows(corpus)
+  negatives = _Negatives(corpus) if settings.hard_negatives else None
+  special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
+  shortest, longest = settings.query_window
+  removal = settings.span_removal_rate
+
+  def document(rows: tf.Tensor):
+    return pack_pair(tf.gather(titles, rows), tf.gather(bodies, rows), document_length,
+                     special, multiple)
+
+  def batch(step: tf.Tensor, chosen: tf.Tensor) -> ICTBatch:
+    row, start, end, name = (tf.gather(field, chosen) for field in table[:4])
+    draws = tf.reshape(order.uniform(step, seed, (4 + _DRAWS) * batch_size),
+                       [4 + _DRAWS, batch_size])
+    body = tf.gather(bodies, row)
+    whole = tf.cast(body.row_lengths(), tf.int32)
+    length = shortest + tf.cast(draws[0] * (longest - shortest + 1), tf.int32)
+    first, last = windows.draw(row, tf.zeros_like(start), whole, start, end, length, draws[1])
+    window = cut(body, first, last, keep_inside=True)
+    removed = draws[2] < removal
+    query = cut(window, start - first, tf.where(removed, end, start) - first,
+                keep_inside=False)
+    found = table.support.another(chosen, draws[3])
+    made = ICTBatch(pack_single(query, query_length, special, multiple), document(found),
+                    found)
+    if negatives and negatives.exist:
+      others = negatives.choose(row, name, draws[4:])
+      made = made._replace(negatives=document(others), negative_rows=others)
+    return order.fix_batch_size(made, batch_size)
+
+  return order.shuffled_batches(
+      len(spans.row), batch_size, seed, first_step, last_step
+  ).map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+class _Negatives:
+  """Blocks of a query's article without its span; where none is found, any other block."""
+
+  def __init__(self, corpus: Corpus):
+    by_article, (row, name) = articles(corpus), span_names(corpus)
+    self.exist = bool((by_article.end - by_article.first > 1).any())
+    self._rows, _, self._first, self._end = (
+        tf.constant(field, tf.int32) for field in by_article)
+    self._size = corpus.num_blocks
+    # Which name is in which block; the last number is greater than any, for `_holds`.
+    self._held = tf.constant(
+        np.append(np.unique(name * self._size + row), np.iinfo(np.int64).max))
+
+  def choose(self, row: tf.Tensor, name: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+    """[B], [B] int32, [C, B] float32 in [0, 1) -> [B] int32."""
+    first, count = tf.gather(self._first, row), tf.gather(self._end - self._first, row)
+    place = first + tf.cast(draws * tf.cast(count, tf.float32), tf.int32)
+    found = tf.gather(self._rows, place)  # [C, B]
+    usable = ~self._holds(found, name)  # its own block holds it
+    best = tf.gather(tf.transpose(found), tf.argmax(usable), batch_dims=1)
+    size = tf.constant(self._size)
+    other = tf.cast(draws[0] * tf.cast(size - 1, tf.float32), tf.int32)
+    return tf.where(tf.reduce_any(usable, 0), best, (row + 1 + other) % size)
+
+  def _holds(self, rows: tf.Tensor, name: tf.Tensor) -> tf.Tensor:
+    """Whether the span is salient in the blocks: [C, B], [B] -> [C, B] bool."""
+    wanted = tf.cast(name, tf.int64) * self._size + tf.cast(rows, tf.int64)
+    found = tf.searchsorted(self._held, tf.reshape(wanted, [-1]))
+    return tf.reshape(tf.gather(self._held, found), tf.shape(wanted)) == wanted

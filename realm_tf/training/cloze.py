@@ -1,0 +1,134 @@
+"""The span head learns to answer from documents alone, by cloze questions.
+
+Each question (`examples.cloze`) is read with a block that holds its span, and with the best
+others that the retriever finds: these look as if they held it. The loss is that of the
+reader in fine-tuning, one softmax over the spans of all blocks read (ORQA, section 6; Clark &
+Gardner 2018), but of the reader's logits alone. A block that holds the span is read whether
+the retriever found it or not, so its score would say nothing of the answer; and so the head
+learns to tell by itself which block to believe.
+
+The retriever is not touched. Shape letters: B batch, W beam, R read blocks, S spans.
+"""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from realm_tf.config import RealmConfig
+from realm_tf.corpus.passages import Passages
+from realm_tf.corpus.store import Corpus
+from realm_tf.distribute import shares
+from realm_tf.errors import UserError
+from realm_tf.examples import order
+from realm_tf.examples.cloze import ClozeBatch, cloze_batches, find_clozes, reader_length
+from realm_tf.examples.qa import AnswerPlaces
+from realm_tf.index.interface import RowIndex
+from realm_tf.models import losses, open_qa
+from realm_tf.models.realm import Realm
+from realm_tf.text.inputs import pack_single
+from realm_tf.training import schedule
+from realm_tf.training.loop import Loop
+from realm_tf.training.optimizer import make_optimizer
+
+
+def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
+                index: RowIndex, banned: np.ndarray, folder: pathlib.Path) -> Loop:
+  """Trains the encoder and its span head in place.
+
+  Args:
+    config: of the run.
+    corpus: where questions come from, and what is read.
+    passages: the same corpus in the graph.
+    model: whose encoder is trained.
+    index: made by the model's document tower, which stays as it is.
+    banned: [N, R] int32, by block, the rows that are not read for a question of it.
+    folder: for checkpoints and curves.
+
+  Raises:
+    UserError: there is nothing to ask for.
+  """
+  searched = passages.num_blocks - banned.shape[1]
+  if searched < 1:
+    raise UserError(f"cloze questions: of {passages.num_blocks} blocks none is left that a "
+                    "question may be read with: those like its own are banned; give more "
+                    "documents, or set --config.cloze.steps=0")
+  clozes = find_clozes(config, corpus)
+  config = schedule.fitted(config, "cloze", len(clozes.low))
+  cloze, strategy = config.cloze, model.strategy
+  logging.info("cloze: %d questions, of %d spans", len(clozes.low),
+               1 + clozes.spans.name.max())
+  variables = [*model.encoder.bert.trainable_variables,
+               *model.encoder.span_head.trainable_variables]
+  with strategy.scope():
+    optimizer = make_optimizer(cloze, [model.encoder.bert]).build(variables)
+  loop = Loop("cloze", folder, cloze.steps, {"model": model, "optimizer": optimizer},
+              config.checkpoint_every, keep=config.keep_checkpoints,
+              best=config.best_metric, strategy=strategy)
+  batches = cloze_batches(config, corpus, clozes, loop.first_step)
+  share = cloze.batch_size // strategy.num_replicas_in_sync
+  multiple = 0 if config.fixed_lengths else 8
+  read_blocks = min(cloze.read_blocks, searched)
+  ban_table = tf.constant(banned, tf.int32)
+
+  def of_part(given: tuple[ClozeBatch, tf.Tensor]):
+    part, rows = given
+    _, pairs, correct = open_qa.look_up(
+        passages, clozes.places, part.name, part.question, rows, read_blocks=read_blocks,
+        length=reader_length(config), width=config.encoder.max_span_width,
+        max_spans=cloze.max_spans, multiple=multiple)
+    with tf.GradientTape() as tape:
+      logits = tf.reshape(model.encoder.span_logits(pairs), tf.shape(correct))  # [B, R * S]
+      loss = tf.reduce_mean(losses.marginal_loss(logits, correct))
+    right = tf.gather(correct, tf.argmax(logits, 1), batch_dims=1)
+    return tape.gradient(loss, variables), {"loss": loss, "exact_span": losses.share(right)}
+
+  def learn(given: tuple[ClozeBatch, tf.Tensor]) -> shares.Metrics:
+    gradients, metrics = shares.mean_over_parts(of_part, given, share, cloze.accumulate)
+    return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
+
+  @tf.function(input_signature=[batches.element_spec])
+  def step(batch: ClozeBatch) -> shares.Metrics:
+    question = order.fix_batch_size(pack_single(
+        batch.question, config.retriever.query_length, passages.special, multiple),
+        cloze.batch_size)
+    queries = shares.map_shares(strategy, model.retriever.embed_queries, question)
+    not_read = tf.gather(ban_table, batch.row)
+    beam = min(max(cloze.beam_size, read_blocks), searched)
+    _, found = index.search(queries, beam, not_read)
+    rows, held = choose_blocks(clozes.places, batch, not_read, found, read_blocks)
+    return {"beam_has_span": losses.share(held)} | shares.run_on_shares(
+        strategy, learn, (batch, rows), cloze.batch_size)
+
+  shares.check_shares(strategy, cloze.batch_size, cloze.accumulate)
+  loop.run(batches, step)
+  return loop
+
+
+def choose_blocks(places: AnswerPlaces, batch: ClozeBatch, banned: tf.Tensor,
+                  found: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+  """The blocks that are read: one that holds the span, then the best others.
+
+  The first is the best of the beam that holds it: of all that do, the one that has most
+  to do with the sentence. Where none does it is the supporting block; and where that is
+  banned, as a near duplicate, the best of the beam: then there is nothing to learn.
+
+  Args:
+    places: of all spans.
+    batch: of B questions.
+    banned: [B, R] int32.
+    found: [B, W] int32, best first.
+    count: of blocks to read, at most W.
+
+  Returns:
+    [B, count] int32, and [B] bool, whether the beam has a block that holds the span.
+  """
+  holds = places.stand_in(batch.name, found)  # [B, W]
+  held = tf.reduce_any(holds, 1)
+  of_beam = held | tf.reduce_any(banned == batch.support[:, None], 1)
+  first = tf.where(of_beam, tf.gather(found, tf.argmax(holds, 1), batch_dims=1),
+                   batch.support)
+  # Nothing is read twice.
+  others = tf.argsort(tf.cast(found == first[:, None], tf.int32), stable=True)[:, :count - 1]
+  return tf.concat([first[:, None], tf.gather(found, others, batch_dims=1)], 1), held

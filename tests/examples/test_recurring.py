@@ -1,0 +1,187 @@
+"""Recurring spans, and what is made of them, against plain loops over the same text."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from realm_tf.config import ICTConfig
+from realm_tf.corpus.readers import Document
+from realm_tf.corpus.store import Corpus
+from realm_tf.errors import UserError
+from realm_tf.examples.recurring import Windows, articles, recurring_spans
+from realm_tf.examples.spider import recurring_span_batches
+from realm_tf.text.tokenizer import Tokenizer
+from tests import tiny
+
+# Articles of several blocks: one document, or one title; and some of a block each.
+_DOCUMENTS = [
+    Document("long", "Tower", "The great old tower of Paris is by the river. It is in "
+             "Berlin. Many people live by Ona and Paris. The old tower is great, and so is "
+             "Rome. There is Paris and there is Madrid."),
+    Document("1", "Rome", "The capital of Italy is Rome. It is old and great by the river."),
+    Document("2", "Rome", "There is the river. Many people live in Italy and by Ona there."),
+    Document("3", "", "The old Paris and what is there. The cat of Oslo sat on it."),
+    Document("4", "", "The dog of Oslo is old. Many people live in Rome by the river there."),
+    *tiny.documents()[1:7]]
+
+
+@pytest.fixture(name="corpus", scope="module")
+def _corpus():
+  corpus = Corpus.from_documents(_DOCUMENTS, Tokenizer(tiny.vocabulary()), 24)
+  assert corpus.document_ids.count("long") > 2
+  return corpus
+
+
+def _spans(corpus):
+  """(block, start, end, pieces) of each salient span."""
+  return [(row, start, end, tuple(corpus.body_ids.row(row)[start:end]))
+          for row in range(corpus.num_blocks)
+          for start, end in zip(corpus.span_starts.row(row), corpus.span_ends.row(row))]
+
+
+def _article(corpus, row):
+  return corpus.titles[row] or corpus.document_ids[row]
+
+
+def _others(corpus, row, pieces, readable):
+  """Other blocks with the span: of the same article if there are any, else all."""
+  every = {other for other, _, end, found in _spans(corpus)
+           if found == pieces and end <= readable} - {row}
+  own = {other for other in every if _article(corpus, other) == _article(corpus, row)}
+  return own or every
+
+
+def test_articles_are_titles_and_where_there_is_none_documents(corpus):
+  rows, place, first, end = articles(corpus)
+  for row in range(corpus.num_blocks):
+    assert rows[place[row]] == row
+    assert sorted(rows[first[row]:end[row]]) == [
+        other for other in range(corpus.num_blocks)
+        if _article(corpus, other) == _article(corpus, row)]
+
+
+@pytest.mark.parametrize("blocks", [(2, 0), (3, 4), (0, 2)])
+@pytest.mark.parametrize("readable", [None, 6])
+def test_spans_and_their_other_blocks_are_those_of_plain_loops(corpus, blocks, readable):
+  found = recurring_spans(corpus, blocks, readable)
+  expected = {}
+  for row, start, end, pieces in _spans(corpus):
+    others = _others(corpus, row, pieces, readable or 99)
+    if others and blocks[0] <= len(others) + 1 <= (blocks[1] or 99):
+      expected[row, start, end] = others
+  assert len(expected) > 2
+  assert list(zip(found.row, found.start, found.end)) == list(expected)
+  chosen = tf.range(len(found.row))
+  drawn = [found.support._replace(**{
+      name: tf.constant(field, tf.int32) for name, field in found.support._asdict().items()})
+      .another(chosen, tf.fill([len(chosen)], (i + 0.5) / 40)).numpy() for i in range(40)]
+  assert [set(column) for column in np.stack(drawn, 1)] == list(expected.values())
+  names = {}
+  for row, start, end, name in zip(*found[:4]):
+    pieces = tuple(corpus.body_ids.row(row)[start:end])
+    assert names.setdefault(name, pieces) == pieces
+  assert len(set(names.values())) == len(names)
+
+
+def test_windows_are_of_words_around_the_span():
+  corpus = Corpus.from_documents(["unknown words are spelt out, wholly, by letters as here"],
+                                 Tokenizer(tiny.vocabulary()), 99)
+  pieces = corpus.body_ids.row(0)
+  begins = [*np.flatnonzero(~corpus.tokenizer.continuation[pieces]), len(pieces)]
+  assert len(begins) < len(pieces) / 2
+  windows, seen = Windows(corpus), set()
+  low, start, end, high = (begins[place] for place in (1, 4, 6, 9))
+  for length in (1, 8, 20, 99):
+    for drawn in np.linspace(0, 0.999, 20):
+      given = (tf.constant([value]) for value in (0, low, high, start, end, length))
+      first, last = (int(side[0]) for side in windows.draw(
+          *given, tf.constant([drawn], tf.float32)))
+      assert low <= first <= start and end <= last <= high
+      assert first in begins and last in begins
+      assert last - first < max(length, end - start) + 9  # the longest word
+      seen.add((length, first, last))
+  assert {(1, start, end), (99, low, high)} <= seen
+  assert len({first for length, first, _ in seen if length == 20}) > 1
+
+
+def _batches(corpus, first_step=0, last_step=30, batch_size=4, **settings):
+  return list(recurring_span_batches(
+      corpus, batch_size=batch_size, query_length=64, document_length=96, seed=1,
+      first_step=first_step, last_step=last_step, settings=ICTConfig(**settings)))
+
+
+def _rows(packed):
+  """The pieces of each row, its special tokens and padding left out."""
+  return [tuple(row[mask][1:-1]) for row, mask in
+          zip(packed.ids.numpy(), packed.padding_mask.numpy())]
+
+
+def _holds(corpus, row, pieces):
+  return any(other == row and found == pieces for other, _, _, found in _spans(corpus))
+
+
+def _sources(corpus, query, document, removed):
+  """The spans of which this query may be made for this document: (block, pieces)."""
+  for row, start, end, pieces in _spans(corpus):
+    body = tuple(corpus.body_ids.row(row))
+    for first in range(start + 1):
+      last = first + len(query) + removed * (end - start)
+      text = (body[first:start] + body[end:last] if removed else body[first:last])
+      if (text == query and end <= last <= len(body)
+          and document in _others(corpus, row, pieces, 99)):
+        yield row, pieces
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_query_is_a_window_around_a_span_that_its_document_holds(corpus, removed):
+  lengths, same = [], 0
+  for batch in _batches(corpus, span_removal_rate=float(removed), query_window=(3, 9)):
+    documents, negatives = _rows(batch.documents), _rows(batch.negatives)
+    for query, row, document, other, negative in zip(
+        _rows(batch.queries), batch.rows.numpy(), documents, batch.negative_rows.numpy(),
+        negatives):
+      sources = list(_sources(corpus, query, row, removed))
+      assert sources, query
+      for made, place in ((document, row), (negative, other)):
+        assert made == (*corpus.title_ids.row(place), corpus.tokenizer.sep_id,
+                        *corpus.body_ids.row(place))
+      lengths.append(len(query))
+      same += any(_article(corpus, own) == _article(corpus, other)
+                  and not _holds(corpus, other, pieces) for own, pieces in sources)
+      assert any(own != other for own, _ in sources)
+  assert min(lengths) >= (1 if removed else 3) and max(lengths) < 9 + 8
+  assert len(set(lengths)) > 5
+  # Of the 120 queries most are of articles with several blocks, one without the span.
+  assert same > 40
+
+
+def test_how_often_the_span_is_removed(corpus):
+  kept = [bool(list(_sources(corpus, query, row, False)))
+          for batch in _batches(corpus, query_window=(6, 9), batch_size=8)
+          for query, row in zip(_rows(batch.queries), batch.rows.numpy())]
+  assert 0.4 < np.mean(kept) < 0.6  # of 240 draws at 0.5
+
+
+def test_batches_are_a_function_of_the_step_and_can_do_without_negatives(corpus):
+  whole, rest = _batches(corpus, last_step=6), _batches(corpus, first_step=4, last_step=6)
+  assert len(rest) == 2
+  for ours, expected in zip(tf.nest.flatten(rest), tf.nest.flatten(whole[4:])):
+    np.testing.assert_array_equal(ours, expected)
+  without = _batches(corpus, last_step=6, hard_negatives=False)
+  for ours, expected in zip(without, whole):
+    assert ours.negatives == () and ours.all_documents is ours.documents
+    np.testing.assert_array_equal(ours.queries.ids, expected.queries.ids)
+
+
+def test_documents_of_one_block_have_no_negatives_of_their_own(tmp_path):
+  batches = _batches(tiny.make_corpus(tmp_path / "corpus"))
+  assert all(batch.negatives == () for batch in batches)
+  documents = {bytes(row) for batch in batches for row in batch.rows.numpy()[:, None]}
+  assert len(documents) > 10
+
+
+def test_a_corpus_without_recurring_spans_is_refused():
+  corpus = Corpus.from_documents(["what is Paris", "what is Rome"],
+                                 Tokenizer(tiny.vocabulary()), 64)
+  with pytest.raises(UserError, match="no salient span recurs .*span_blocks=.2, 20."):
+    _batches(corpus)

@@ -1,0 +1,50 @@
+"""What is read with a cloze question, and that the span head learns from it."""
+
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.datasets.matching import Occurrences
+from realm_tf.examples.cloze import ClozeBatch
+from realm_tf.examples.qa import AnswerPlaces
+from realm_tf.training.cloze import choose_blocks
+from tests import tiny
+from tests.training import stages
+
+
+def _places(rows_of, num_blocks):
+  """A span of one piece for each name, in these blocks."""
+  rows = np.concatenate(rows_of).astype(np.int32)
+  splits = np.cumsum([0, *map(len, rows_of)])
+  return AnswerPlaces.of(Occurrences(rows, 0 * rows, 0 * rows, splits), num_blocks)
+
+
+def test_the_best_block_that_holds_the_span_is_read_then_the_best_others():
+  places = _places([[4, 7], [3], [5], [8]], 10)
+  batch = ClozeBatch(tf.constant([0, 1, 2, 3]), tf.ragged.constant([[1]] * 4, tf.int32),
+                     tf.constant([0, 0, 0, 0]), tf.constant([4, 3, 5, 8]))
+  found = tf.constant([[1, 7, 4], [1, 2, 6], [1, 2, 6], [8, 1, 2]])
+  banned = tf.constant([[0, -1], [0, -1], [0, 5], [0, -1]])
+  rows, held = choose_blocks(places, batch, banned, found, 3)
+  assert rows.numpy().tolist() == [
+      [7, 1, 4],  # found before 4, though 4 was drawn
+      [3, 1, 2],  # not found
+      [1, 2, 6],  # banned
+      [8, 1, 2]]
+  assert held.numpy().tolist() == [True, False, False, True]
+  rows, _ = choose_blocks(places, batch, banned, found, 1)
+  assert rows.numpy().ravel().tolist() == [7, 3, 1, 8]
+
+
+def test_the_span_head_learns_and_the_retriever_is_left_alone(tmp_path):
+  corpus = tiny.make_corpus(tmp_path / "corpus")
+  config = tiny.make_config(tmp_path, cloze__steps=100, cloze__learning_rate=3e-3,
+                            cloze__batch_size=8)
+  _, untrained = stages.train("cloze", tmp_path / "untrained", corpus, tiny.make_config(
+      tmp_path, write=False, cloze__steps=0))
+  before = [variable.numpy() for variable in untrained.retriever.variables]
+  loop, model = stages.train("cloze", tmp_path / "cloze", corpus, config)
+  loss, right = np.array([[row["loss"], row["exact_span"]] for _, row in loop.log.rows]).T
+  assert loss[-10:].mean() < 0.5 * loss[:5].mean()
+  assert right[0] < 0.3 and right[-10:].mean() > 0.7
+  for old, new in zip(before, model.retriever.variables, strict=True):
+    np.testing.assert_array_equal(old, new)
