@@ -60,7 +60,7 @@ def diagnosis_record():
 
 
 def _answer(right):
-  return {"question": _EVIL, "prediction": "Oslo", "answers": [_EVIL], "right": right,
+  return {"question": _EVIL, "prediction": "Oslo", "expected": [_EVIL], "right": right,
           "title": _EVIL, "passage": f"It is Oslo. {_EVIL}", "start": 6, "end": 10}
 
 
@@ -79,7 +79,8 @@ def _whole():
   return page.page(_EVIL, [
       page.header(_EVIL, [(_EVIL, _EVIL)]),
       page.section(_EVIL, page.stages(
-          [Stage(_EVIL, 0.123, None, exact_match=0.5, minutes=2)]), note=_EVIL),
+          [Stage(_EVIL, {"recall@5": 0.123, "exact_match": 0.5}, 2, (_EVIL,))]),
+          page.sources({_EVIL: {"questions": 3, "f1": 0.5}}), note=_EVIL),
       page.section("a", page.answers([_answer(True), _answer(False), _answer(None)])),
       page.section("b", page.before_and_after(_examples())),
       page.section("c", curves.index(curve, 4), curves.curves(_EVIL, curve)),
@@ -138,11 +139,14 @@ def test_settings_that_differ_come_first():
 
 def test_a_section_of_nothing_is_left_out():
   assert page.section("title", "", "") == ""
-  assert page.stages([]) == page.answers([]) == page.commands([]) == ""
+  assert page.stages([]) == page.sources({}) == page.answers([]) == page.commands([]) == ""
   assert curves.curves("ict", []) == curves.index([], 1) == ""
 
 
 def test_shares_are_in_per_cent_and_missing_ones_are_dashes():
-  text = _Reader(page.stages([Stage("BM25", 0.308), Stage("ict", 0.2, exact_match=0.5)])).text
-  assert "30.8 %" in text and "50.0 %" in text and "–" in text
+  text = _Reader(page.stages([
+      Stage("BM25", {"recall@5": 0.308, "recall@5_low": 0.25, "recall@5_high": 0.4}),
+      Stage("ict", {"recall@5": 0.2, "exact_match": 0.5}, warnings=("ict lost",))])).text
+  assert "30.8 %" in text and "50.0 %" in text and "–" in text and "25.0 – 40.0" in text
+  assert "ict !" in text and "ict lost" in text
   assert "recall@20" not in text  # nobody has it
