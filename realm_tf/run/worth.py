@@ -49,8 +49,8 @@ def warnings(run: Run, stage: str) -> Iterator[str]:
     for name, one in _differences(run, other, stage).items() if other else ():
       if one.difference < 0:
         yield (f"{stage}: {name.replace('_', ' ')} {one.b:.1%} {lost} {other}, {one.a:.1%}: "
-               f"by {-one.difference * 100:.1f} points, 95 % interval {-one.high * 100:.1f} "
-               f"to {-one.low * 100:.1f}, which "
+               f"by {-one.difference * 100:.1f} points, 95 % interval {0 - one.high * 100:.1f} "
+               f"to {0 - one.low * 100:.1f}, which "
                + ("excludes 0" if one.is_beyond_chance else "does not exclude 0"))
 
 
