@@ -6,6 +6,8 @@ Plain Python: no TensorFlow.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from bm25s.stopwords import STOPWORDS_EN
+
 from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import metrics
 from realm_tf.text.answers import normalize
@@ -27,7 +29,7 @@ KINDS = {
     "missed": Kind("not retrieved", "no passage that was retrieved holds a right answer"),
     "absent": Kind("not in the corpus", "no passage at all holds a right answer")}
 
-_LEAST_F1 = 0.5  # of a part of an answer, to be near it: "Bell" is, "the" and "18" are not
+_LEAST_F1 = 0.5  # of a part of an answer, to be near it: "Bell" of "Alexander Graham Bell"
 
 
 def is_right(question: Question, prediction: str) -> bool:
@@ -69,6 +71,7 @@ def _near(question: Question, prediction: str) -> str:
     return "holds a right answer"
   for answer in question.answers:
     if (metrics.has_answer(answer, [prediction])
+        and not set(words(prediction)) <= set(STOPWORDS_EN)
         and metrics.f1(prediction, [answer]) >= _LEAST_F1):
       return "is part of a right answer"
     if _are_initials(prediction, answer) or _are_initials(answer, prediction):

@@ -48,9 +48,9 @@ def warnings(run: Run, stage: str) -> Iterator[str]:
   for other, lost in ((before, "is less than after"), (BM25, "stands below")):
     for name, one in _differences(run, other, stage).items() if other else ():
       if one.difference < 0:
+        by, least, most = (0 - points * 100 for points in (one.difference, one.high, one.low))
         yield (f"{stage}: {name.replace('_', ' ')} {one.b:.1%} {lost} {other}, {one.a:.1%}: "
-               f"by {-one.difference * 100:.1f} points, 95 % interval {0 - one.high * 100:.1f} "
-               f"to {0 - one.low * 100:.1f}, which "
+               f"by {by:.1f} points, 95 % interval {least:.1f} to {most:.1f}, which "
                + ("excludes 0" if one.is_beyond_chance else "does not exclude 0"))
 
 
