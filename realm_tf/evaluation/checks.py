@@ -6,6 +6,7 @@ from realm_tf.datasets.questions import Question
 from realm_tf.errors import UserError
 from realm_tf.evaluation import metrics
 from realm_tf.jsonl import shown
+from realm_tf.text.words import spelled
 
 
 def check_gold_passages(questions: Iterable[Question], document_ids: Collection[str]) -> None:
@@ -38,14 +39,19 @@ def check_answerable(questions: Sequence[Question], texts: Iterable[bytes], name
   Raises:
     UserError: they are questions of another corpus.
   """
-  plain = {answer for question in questions if not question.regex
-           for answer in question.answers}
   patterns = {answer for question in questions if question.regex
               for answer in question.answers}
-  find = metrics.answer_finder(plain)
+  by_first_word: dict[str, set[str]] = {}
+  for answer in {answer for question in questions if not question.regex
+                 for answer in question.answers}:
+    wanted = spelled(answer)
+    if wanted.strip():
+      by_first_word.setdefault(wanted.split()[0], set()).add(wanted)
   for text in texts:
     decoded = text.decode("utf-8")
-    if find(decoded) or metrics.has_pattern(decoded, patterns):
+    written = spelled(decoded)
+    if any(wanted in written for word in by_first_word.keys() & set(written.split())
+           for wanted in by_first_word[word]) or metrics.has_pattern(decoded, patterns):
       return
   raise UserError(f"{name}: no usable question: no answer of {len(questions)} stands in the "
                   "corpus; expected questions about config.corpus.source")

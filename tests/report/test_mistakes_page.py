@@ -12,7 +12,8 @@ from tests.report.test_page import EVIL, Reader
 def _mistake(kind="misread", **changes):
   return {"kind": kind, "reason": "", "id": EVIL, "question": EVIL,
           "expected": ("Oslo", EVIL), "regex": False, "source": EVIL,
-          "gold_passage": "", "prediction": EVIL, "title": EVIL, "passage": f"It is Bergen. {EVIL}", "start": 6, "end": 12,
+          "gold_passage": "", "prediction": EVIL, "title": EVIL,
+          "passage": f"It is Bergen. {EVIL}", "start": 6, "end": 12,
           "right": {"id": "1", "rank": 6, "title": EVIL, "text": f"No, Oslo. {EVIL}"}
           } | changes
 
