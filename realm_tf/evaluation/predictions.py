@@ -102,10 +102,18 @@ def _checked(row: Row) -> Record:
   for name in ("read_blocks", "blocks", "ranked"):
     if name in record and (not isinstance(record[name], int) or record[name] < 0):
       raise UserError(f"{row.where}: field '{name}': expected a count")
-  ranks = record.get("ranks", {})
-  if not isinstance(ranks, dict) or not all(isinstance(rank, int) for rank in ranks.values()):
-    raise UserError(f"{row.where}: field 'ranks': expected an object of whole numbers")
+  for name in ("gold_passage", "source"):
+    if name in record:
+      text_field(record, name, row.where)
+  if "ranks" in record and not _are_ranks(record["ranks"]):
+    raise UserError(f"{row.where}: field 'ranks': expected an object with answer and "
+                    "substring, whole numbers")
   return record
+
+
+def _are_ranks(value: Any) -> bool:
+  return (isinstance(value, dict) and {"answer", "substring"} <= value.keys()
+          and all(isinstance(rank, int) for rank in value.values()))
 
 
 def questions_of(path: PathLike, records: Sequence[Record]) -> list[Question]:

@@ -83,7 +83,9 @@ _GOOD = {"id": "1", "question": "q?", "prediction": "y"}
     ({"passages": [{"id": "1"}]}, "field 'passages', number 1: field 'text'"),
     ({"passages": [{"text": "1"}]}, "field 'passages', number 1: field 'id'"),
     ({"read_blocks": "5"}, "field 'read_blocks'"), ({"blocks": -1}, "field 'blocks'"),
-    ({"ranks": [1]}, "field 'ranks'"), ({"ranks": {"answer": "1"}}, "field 'ranks'")])
+    ({"ranks": [1]}, "field 'ranks'"), ({"ranks": {"answer": 1}}, "field 'ranks'"),
+    ({"ranks": {"answer": 1, "substring": "1"}}, "field 'ranks'"),
+    ({"source": ["x"]}, "field 'source'"), ({"gold_passage": 1}, "field 'gold_passage'")])
 def test_a_bad_line_is_named(tmp_path, change, told):
   path = tmp_path / "p.jsonl"
   path.write_text("\n".join(map(json.dumps, [_GOOD, {**_GOOD, "id": "2", **change}])))
