@@ -142,15 +142,15 @@ def checked_text(value: Any, what: str) -> str:
   return value
 
 
-def id_field(fields: Mapping[str, Any], where: str) -> str:
-  """The field `id`: a string that is not blank, or an integer, as a string."""
-  value = fields.get("id")
+def id_field(fields: Mapping[str, Any], where: str, name: str = "id") -> str:
+  """The id in a field: a string that is not blank, or an integer, as a string."""
+  value = fields.get(name)
   if isinstance(value, int) and not isinstance(value, bool):
     return str(value)
-  name = text_field(fields, "id", where)
-  if is_blank(name):
-    raise UserError(f"{where}: field 'id' is empty or blank; expected some text")
-  return name
+  found = text_field(fields, name, where)
+  if is_blank(found):
+    raise UserError(f"{where}: field '{name}' is empty or blank; expected some text")
+  return found
 
 
 def is_blank(text: str) -> bool:

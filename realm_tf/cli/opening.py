@@ -44,6 +44,17 @@ def define_strict() -> None:
                     "default it is passed over, counted and named.")
 
 
+def define_recall_at() -> None:
+  flags.DEFINE_string("recall_at", "1,5,20,100", "Each k of recall@k, between commas; those "
+                      "are left out that reach below the passages that a file lists.")
+
+
+def recall_at() -> tuple[int, ...]:
+  """What --recall_at says."""
+  from realm_tf.config import SETTINGS
+  return SETTINGS["evaluate.recall_at"].parsed(f"{FLAGS.recall_at},", "--recall_at")
+
+
 def no_more(arguments: Sequence[str]) -> None:
   """Raises `UserError` where there are words besides flags."""
   if arguments:

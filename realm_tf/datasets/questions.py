@@ -27,26 +27,36 @@ from realm_tf.text.patterns import are_patterns, compile_pattern
 class Question:
   """A question and all of its right answers.
 
-  Where `regex` is true the answers are patterns, as in CuratedTREC.
+  Attributes:
+    id: once in a file.
+    question: its text.
+    answers: any of them is right.
+    regex: the answers are patterns, as in CuratedTREC.
+    gold_passage: id of the document from which the question was written; "" if unknown.
+    source: the data set that it is from, by which figures are told apart; "" if unknown.
+    where: "path:line" where it was read, for errors.
   """
   id: str
   question: str
   answers: tuple[str, ...]
   regex: bool = False
   gold_passage: str = ""
+  source: str = ""
+  where: str = dataclasses.field(default="", compare=False, repr=False)
 
 
 def read_questions(path: PathLike, answered: bool = True) -> list[Question]:
   """Reads JSON lines (plain or compressed), each with `question` and `answer`.
 
-  `answer` is a string or a list of strings. Optional: `id` (default: the line number)
-  and `regex`. Where no line says `regex`, it is told from the data set: see
-  `patterns.are_patterns`. A published pattern that is malformed matches nothing, as in
-  ORQA's evaluation, and is left out with a warning.
+  `answer` is a string or a list of strings. Optional: `id` (default: the line number),
+  `gold_passage` (id of a document), `source` and `regex`. Where no line says `regex`, it is
+  told from the data set: see `patterns.are_patterns`. A published pattern that is malformed
+  matches nothing, as in ORQA's evaluation, and is left out with a warning.
 
   Args:
     path: of the file.
-    answered: without it, answers are not looked at, and no question has any.
+    answered: without it, answers and where they come from are not looked at, and no
+      question has any.
 
   Raises:
     UserError: names file, line and field.
@@ -67,19 +77,21 @@ def read_questions(path: PathLike, answered: bool = True) -> list[Question]:
   name = os.path.basename(path)
   if not told and are_patterns(name, [question.answers for question in questions]):
     logging.info("%s: its answers are read as regular expressions", path)
-    return [_with_patterns(question, f"{path}:{lines[question.id]}")
-            for question in questions]
+    questions = [_with_patterns(question) for question in questions]
+    if not any(question.answers for question in questions):
+      raise UserError(f"{path}: no usable question in it: every answer is a malformed "
+                      "pattern; expected regular expressions")
   return questions
 
 
-def _with_patterns(question: Question, where: str) -> Question:
+def _with_patterns(question: Question) -> Question:
   patterns = []
   for answer in question.answers:
     try:
       compile_pattern(answer)
       patterns.append(answer)
     except UserError as error:
-      logging.warning("%s: %s; it matches nothing", where, error)
+      logging.warning("%s: %s; it matches nothing", question.where, error)
   return dataclasses.replace(question, answers=tuple(patterns), regex=True)
 
 
@@ -93,8 +105,8 @@ def write_questions(path: PathLike, questions: Iterable[Question]) -> None:
       row: dict[str, Any] = {
           "id": question.id, "question": question.question,
           "answer": list(question.answers)}
-      if question.regex:
-        row["regex"] = True
+      row |= {name: getattr(question, name) for name in ("regex", "gold_passage", "source")
+              if getattr(question, name)}
       out.write(json.dumps(row, ensure_ascii=False).encode("utf-8") + b"\n")
     if packed:
       out.close()
@@ -113,7 +125,7 @@ def _parse(row: Row, answered: bool) -> Question:
                               f"{row.where}: field 'question'")
   name = id_field(row.fields, row.where) if "id" in row.fields else str(row.number)
   if not answered:
-    return Question(name, question, ())
+    return Question(name, question, (), where=row.where)
   regex = row.fields.get("regex", False)
   if not isinstance(regex, bool):
     raise UserError(f"{row.where}: field 'regex' is {type(regex).__name__}; expected true or "
@@ -121,9 +133,13 @@ def _parse(row: Row, answered: bool) -> Question:
   answers = _answers(row)
   if regex:
     _check_patterns(answers, row.where)
-  gold = checked_text(row.fields.get("gold_passage") or "",
-                      f"{row.where}: field 'gold_passage'")
-  return Question(name, question, answers, regex, gold)
+  given = {field for field in ("gold_passage", "source") if row.fields.get(field) is not None}
+  return Question(
+      name, question, answers, regex, where=row.where,
+      gold_passage=(id_field(row.fields, row.where, "gold_passage")
+                    if "gold_passage" in given else ""),
+      source=(text_field(row.fields, "source", row.where).strip()
+              if "source" in given else ""))
 
 
 def _answers(row: Row) -> tuple[str, ...]:

@@ -4,19 +4,14 @@ Recall counts a passage as right if the words of an answer stand in it, as for t
 they may do so by chance. Shape letters: B batch, K passages.
 """
 
-import json
 from typing import Any, Iterator, Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from realm_tf.datasets.questions import Question
-from realm_tf.evaluation import metrics
+from realm_tf.evaluation import figures
 from realm_tf.evaluation.answering import QuestionAnswerer
-from realm_tf.files import PathLike, new_file
 from realm_tf.progress import progress
-
-_PASSAGES_WRITTEN = 5
 
 
 def predict(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size: int,
@@ -62,8 +57,8 @@ def _record(question: str, i: int, answers, retrieved) -> dict[str, Any]:
 
 
 def score(questions: Sequence[Question], records: Sequence[dict[str, Any]],
-          recall_at: Sequence[int], read_blocks: int) -> dict[str, float]:
-  """The metrics of records, one per question; a missing one would count as wrong.
+          recall_at: Sequence[int], read_blocks: int) -> dict[str, Any]:
+  """The metrics of records, one per question, as `figures.summary` tells them.
 
   Two figures each, since two rules say what is right (`metrics`): `recall@k` by words and
   `recall@k_by_substring` as published, `exact_match` as published and
@@ -71,33 +66,5 @@ def score(questions: Sequence[Question], records: Sequence[dict[str, Any]],
   """
   if not questions:
     raise ValueError("no questions to score")
-  ranks, published_ranks, exact, same, overlap = [], [], [], [], []
-  for question, record in zip(questions, records, strict=True):
-    answers, regex, prediction = question.answers, question.regex, record["prediction"]
-    texts = [passage["text"] for passage in record["passages"]]
-    ranks.append(metrics.rank_of_answer(texts, answers, regex))
-    published_ranks.append(metrics.rank_of_substring(texts, answers, regex))
-    exact.append((metrics.regex_match if regex else metrics.exact_match)(
-        prediction, answers))
-    same.append(metrics.same_words(prediction, answers, regex))
-    overlap.append(0.0 if regex else metrics.f1(prediction, answers))
-  low, high = metrics.interval(exact, seed=0)
-  published = metrics.recall_at(published_ranks, recall_at)
-  return {
-      **{f"recall@{k}": share for k, share in metrics.recall_at(ranks, recall_at).items()},
-      **{f"recall@{k}_by_substring": share for k, share in published.items()},
-      "exact_match": float(np.mean(exact)), "exact_match_low": low,
-      "exact_match_high": high, "exact_match_by_words": float(np.mean(same)),
-      "f1": float(np.mean(overlap)),
-      "reader_oracle": metrics.recall_at(ranks, [read_blocks])[read_blocks],
-      "questions": len(questions)}
-
-
-def write_predictions(path: PathLike, questions: Sequence[Question],
-                      records: Sequence[dict[str, Any]]) -> None:
-  """JSON lines: question, answers, prediction, score, the best passages."""
-  with new_file(path, "w") as file:
-    for question, record in zip(questions, records, strict=True):
-      record = {"id": question.id, "answers": list(question.answers), **record,
-                "passages": record["passages"][:_PASSAGES_WRITTEN]}
-      file.write(json.dumps(record, ensure_ascii=False) + "\n")
+  return figures.summary(questions, figures.per_question(
+      questions, records, recall_at, read_blocks))

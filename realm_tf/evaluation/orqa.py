@@ -52,19 +52,6 @@ def resplit(source: PathLike, name: str, folder: PathLike) -> dict[str, int]:
   return {part: len(chosen) for part, chosen in parts.items()}
 
 
-def read_predictions(path: PathLike) -> dict[str, str]:
-  """JSON lines with `question` and `prediction`: question -> prediction.
-
-  Of two with the same question the last counts, as in ORQA's script.
-
-  Raises:
-    UserError: names file, line and field.
-  """
-  return {text_field(row.fields, "question", row.where):
-          text_field(row.fields, "prediction", row.where)
-          for row in read_rows(path, "question and prediction")}
-
-
 def score_predictions(questions: Sequence[Question], predictions: Mapping[str, str]
                       ) -> dict[str, Any]:
   """Accuracy as ORQA's `evaluate_predictions` counts it: a missing one is wrong.

@@ -6,16 +6,17 @@ content security policy that would let none run.
 
 import html
 import re
+import urllib.parse
 from typing import Any, Iterable, Mapping, Sequence
 
 from realm_tf.diagnosis import report
 from realm_tf.report.charts import figure, line_chart, number, percent
 from realm_tf.report.style import STYLE
-from realm_tf.report.tables import Stage
+from realm_tf.report.tables import Stage, columns
 
 
-def page(title: str, parts: Iterable[str]) -> str:
-  """The document; `parts` are HTML already."""
+def page(title: str, parts: Iterable[str], style: str = "") -> str:
+  """The document; `parts` are HTML already, `style` is CSS besides that of all pages."""
   return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -23,7 +24,7 @@ def page(title: str, parts: Iterable[str]) -> str:
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src \
 'unsafe-inline'">
 <title>{escape(title)}</title>
-<style>{STYLE}</style></head>
+<style>{STYLE}{style}</style></head>
 <body><main>
 {"".join(parts)}
 </main></body></html>
@@ -35,6 +36,15 @@ def escape(value: Any) -> str:
   return html.escape(str(value).encode("utf-8", "backslashreplace").decode())
 
 
+def marked(text: str, places: Iterable[tuple[int, int]]) -> str:
+  """The text with its characters [start, end) marked; places ascend and do not overlap."""
+  parts, last = [], 0
+  for start, end in places:
+    parts += [escape(text[last:start]), f"<mark>{escape(text[start:end])}</mark>"]
+    last = end
+  return "".join([*parts, escape(text[last:])])
+
+
 def section(title: str, *parts: str, note: str = "") -> str:
   """A heading and what stands under it; "" if that is nothing."""
   content = "".join(parts)
@@ -42,6 +52,11 @@ def section(title: str, *parts: str, note: str = "") -> str:
     return ""
   lead = f'<p class="note">{escape(note)}</p>' if note else ""
   return f"<section><h2>{escape(title)}</h2>{lead}{content}</section>\n"
+
+
+def link(name: str, text: str) -> str:
+  """A link to a file beside the page."""
+  return f'<p><a href="{escape(urllib.parse.quote(name))}">{escape(text)}</a></p>'
 
 
 def header(name: str, facts: Sequence[tuple[str, Any]]) -> str:
@@ -52,26 +67,42 @@ def header(name: str, facts: Sequence[tuple[str, Any]]) -> str:
 
 
 def stages(rows: Sequence[Stage]) -> str:
-  """What each stage was worth: shares as numbers over bars."""
-  columns = (("recall@5", "recall_at_5"), ("recall@20", "recall_at_20"),
-             ("masked words alone", "masked_words_alone"), ("with blocks", "masked_words"),
-             ("exact match", "exact_match"))
-  there = [(label, field) for label, field in columns
-           if any(getattr(row, field) is not None for row in rows)]
-  head = "".join(f"<th>{escape(label)}</th>" for label, _ in there)
+  """What each stage was worth: shares as numbers over bars; below, what is wrong."""
+  there = columns(rows)
+  head = "".join(f"<th>{escape(column.label)}</th>" for column in there)
   lines = []
   for row in rows:
-    cells = "".join(_share_cell(getattr(row, field)) for _, field in there)
+    cells = "".join(_share_cell(row, column.name) for column in there)
     minutes = "" if row.minutes is None else f"{row.minutes:.1f}"
-    lines.append(f"<tr><th>{escape(row.name)}</th>{cells}<td>{minutes}</td></tr>")
+    sign = ' <b class="wrong">!</b>' if row.warnings else ""
+    lines.append(f"<tr><th>{escape(row.name)}{sign}</th>{cells}<td>{minutes}</td></tr>")
+  warnings = "".join(f'<li class="wrong">{escape(warning)}</li>'
+                     for row in rows for warning in row.warnings)
   return _scrolled(f"<table><thead><tr><th></th>{head}<th>minutes</th></tr></thead>"
-                   f"<tbody>{''.join(lines)}</tbody></table>") if rows else ""
+                   f"<tbody>{''.join(lines)}</tbody></table>") + (
+                       f"<ul>{warnings}</ul>" if warnings else "") if rows else ""
 
 
-def _share_cell(value: float | None) -> str:
+def sources(figures: Mapping[str, Mapping[str, Any]]) -> str:
+  """The figures of the questions of each source."""
+  rows = [Stage(source, found) for source, found in figures.items()]
+  there = columns(rows)
+  head = "".join(f"<th>{escape(column.label)}</th>" for column in there)
+  lines = "".join(
+      f'<tr><th>{escape(row.name)}</th><td>{row.figures["questions"]}</td>'
+      + "".join(_share_cell(row, column.name) for column in there) + "</tr>" for row in rows)
+  return _scrolled(f"<table><thead><tr><th></th><th>questions</th>{head}</tr></thead>"
+                   f"<tbody>{lines}</tbody></table>") if rows else ""
+
+
+def _share_cell(row: Stage, name: str) -> str:
+  value = row.figure(name)
   if value is None:
     return '<td class="none">–</td>'
-  return f"<td>{value * 100:.1f} %{_bar(value, 0)}</td>"
+  low, high = (row.figure(f"{name}_{end}") for end in ("low", "high"))
+  interval = ("" if low is None or high is None else
+              f"<small>{low * 100:.1f} – {high * 100:.1f}</small>")
+  return f"<td>{value * 100:.1f} %{interval}{_bar(value, 0)}</td>"
 
 
 def _bar(share: float, color: int) -> str:
@@ -157,12 +188,9 @@ def answers(records: Sequence[Mapping[str, Any]]) -> str:
   """Questions with answer and passage; `right` is True, False, or None: not known."""
   parts = []
   for record in records:
-    start, end = record["start"], record["end"]
-    text = record["passage"]
-    passage = (f"{escape(text[:start])}<mark>{escape(text[start:end])}</mark>"
-               f"{escape(text[end:])}")
+    passage = marked(record["passage"], [(record["start"], record["end"])])
     wanted = "" if record["right"] is None else (
-        f"expected: {escape(' / '.join(record['answers'][:3]))}")
+        f"expected: {escape(' / '.join(record['expected'][:3]))}")
     sign = {True: ("right", "✓"), False: ("wrong", "✗"), None: ("", "")}[record["right"]]
     parts.append(
         f'<article class="qa"><p class="sentence">{escape(record["question"])}</p>'

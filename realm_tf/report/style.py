@@ -26,7 +26,7 @@ white-space:nowrap;vertical-align:top}
 thead th{color:var(--soft);font-weight:500;font-size:13px}
 tbody th,th:first-child{text-align:left;font-weight:500}
 td.text{text-align:left;color:var(--soft);white-space:normal;min-width:180px}
-td.none{color:var(--soft)}
+td.none,td small{color:var(--soft)}td small{display:block;font-size:11px}
 .settings td.text{color:var(--text);word-break:break-word}.settings th{font-weight:400}
 .bar{display:block;height:3px;background:var(--grid);border-radius:2px;margin-top:2px}
 td .bar{width:72px;margin-left:auto}

@@ -1,38 +1,118 @@
-"""The table of a run's stages."""
+"""Tables for a terminal: a run's stages, the figures of a set of answers."""
 
 import dataclasses
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from realm_tf.evaluation.compare import Difference
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-  """One row of the table; shares between 0 and 1, None where there is no number."""
+  """One row of the table of stages.
+
+  Attributes:
+    name: of a stage, or of what it is compared with.
+    figures: shares between 0 and 1, as an evaluation names them.
+    minutes: that it took.
+    warnings: what is wrong with it, a sentence each.
+  """
   name: str
-  recall_at_5: float | None = None
-  recall_at_20: float | None = None
-  masked_words_alone: float | None = None  # predicted without any block
-  masked_words: float | None = None  # predicted with the retrieved blocks
-  exact_match: float | None = None
+  figures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   minutes: float | None = None
+  warnings: tuple[str, ...] = ()
+
+  def figure(self, name: str) -> float | None:
+    """None where there is none."""
+    value = self.figures.get(name)
+    return None if value is None or math.isnan(value) else value
 
 
-_HEADER = ("stage", "recall@5", "recall@20", "masked words alone", "with blocks",
-           "exact match", "minutes")
+class Column(NamedTuple):
+  """A figure of the table of stages, and what it is called there."""
+  label: str
+  name: str
+
+
+_DEPTHS = (1, 5, 20)  # of recall, which the table has room for
+_OTHERS = (Column("masked words alone", "masked_words_alone"),
+           Column("with blocks", "masked_words"), Column("exact match", "exact_match"),
+           Column("F1", "f1"))
+
+
+def columns(rows: Sequence[Stage]) -> list[Column]:
+  """Those figures of the table that any row has; "gold@k" is recall by gold passage."""
+  names = dict.fromkeys(name for row in rows for name in row.figures)
+  depths = sorted({int(found[1]) for found in map(
+      re.compile(r"recall@(\d+)").fullmatch, names) if found})
+  shown = [k for k in depths if k in _DEPTHS] or depths[:len(_DEPTHS)]
+  return [column for column in (
+      *(Column(f"recall@{k}", f"recall@{k}") for k in shown),
+      *(Column(f"gold@{k}", f"recall@{k}_by_gold") for k in shown), *_OTHERS)
+          if any(row.figure(column.name) is not None for row in rows)]
 
 
 def stage_table(rows: Sequence[Stage]) -> str:
-  """The stages one below the other, shares in per cent, '-' for no number."""
-  cells = [_HEADER] + [(
-      row.name, *(_number(share, 100, " %") for share in (
-          row.recall_at_5, row.recall_at_20, row.masked_words_alone, row.masked_words,
-          row.exact_match)), _number(row.minutes)) for row in rows]
-  widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADER))]
-  padded = [[row[0].ljust(widths[0])] + [
-      cell.rjust(width) for cell, width in zip(row[1:], widths[1:])] for row in cells]
-  rule = ["─" * width for width in widths]
-  return "\n".join("  ".join(row) for row in [padded[0], rule, *padded[1:]])
+  """The stages one below the other, shares in per cent, '-' for no number.
+
+  Below them, what is wrong with any.
+  """
+  shown = columns(rows)
+  cells = [("stage", *(column.label for column in shown), "minutes")] + [(
+      row.name, *(_number(row.figure(column.name), 100, " %") for column in shown),
+      _number(row.minutes)) for row in rows]
+  lines = aligned(cells)
+  warnings = [f"! {warning}" for row in rows for warning in row.warnings]
+  return "\n".join([*lines, *([""] if warnings else []), *warnings])
+
+
+def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+  """Lines of a table: the first cells are headings, the first column is words."""
+  widths = [max(map(len, column)) for column in zip(*cells)]
+  padded = ["  ".join([row[0].ljust(widths[0]), *(
+      cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]) for row in cells]
+  return [padded[0], "  ".join("─" * width for width in widths), *padded[1:]]
 
 
 def _number(value: float | None, scale: float = 1, unit: str = "") -> str:
   return "-" if value is None or math.isnan(value) else f"{value * scale:.1f}{unit}"
+
+
+def figure_table(found: Mapping[str, Any]) -> str:
+  """Figures, one a line, with their intervals; then the main ones of each source."""
+  by_source = found.get("by_source", {})
+  single = {name: value for name, value in found.items()
+            if name != "by_source" and not name.endswith(("_low", "_high"))}
+  width = max(map(len, single))
+  lines = []
+  for name, value in single.items():
+    written = f"{value:.4f}" if isinstance(value, float) else str(value)
+    interval = (f"   {found[f'{name}_low']:.4f} to {found[f'{name}_high']:.4f}"
+                if f"{name}_low" in found else "")
+    lines.append(f"{name:{width}s} {written}{interval}")
+  if by_source:
+    rows = [Stage(source, figures) for source, figures in by_source.items()]
+    shown = columns(rows)
+    lines += ["", *aligned([("source", "questions", *(column.label for column in shown))] + [
+        (row.name, str(row.figures["questions"]),
+         *(_number(row.figure(column.name), 100, " %") for column in shown))
+        for row in rows])]
+  return "\n".join(lines)
+
+
+def comparison_table(found: Mapping[str, Difference], names: Sequence[str]) -> str:
+  """Differences between A and B: figures in per cent, differences in points.
+
+  Args:
+    found: by figure.
+    names: what A and B are.
+  """
+  rows = [(name, f"{one.a * 100:.1f}", f"{one.b * 100:.1f}", f"{one.difference * 100:+.1f}",
+           f"{one.low * 100:+.1f} to {one.high * 100:+.1f}", f"{one.p:.4f}",
+           str(one.a_wins), str(one.b_wins), str(one.questions))
+          for name, one in found.items()]
+  return "\n".join([f"A  {names[0]}", f"B  {names[1]}", "", *aligned([
+      ("figure", "A", "B", "B - A", "95 % interval", "p", "A wins", "B wins", "questions"),
+      *rows])])

@@ -32,7 +32,8 @@ def predict(run: Run, source: files.PathLike, target: files.PathLike,
       batch_size=run.config.evaluate.batch_size, passages=listed)
   with files.new_file(target, "w") as file:
     for question, record in zip(questions, records, strict=True):
-      record = {"id": question.id, **record, "passages": record["passages"][:listed]}
+      record = {"id": question.id, **record, "passages": record["passages"][:listed],
+                "read_blocks": answerer.read_blocks, "blocks": answerer.num_blocks}
       file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 

@@ -7,11 +7,11 @@
     ict/ pretrain/ dpr/ cloze/ finetune/  model/ (weights), curves, checkpoints, done.json
     index/<encoder>-<corpus>/  embeddings by one document tower
     pretrain/index/step-*/ those that a `realm refresh` made while it trained
-    evaluation/            <stage>.json, <stage>.predictions.jsonl, bm25.json; of the best
-                           checkpoint <stage>-best.json, <stage>-best.predictions.jsonl
+    evaluation/            <stage>.json, <stage>.predictions.jsonl; of the best checkpoint
+                           <stage>-best.*, of BM25 bm25.*, of both rankings <stage>+bm25.*
     diagnosis/             <stage>.json, <stage>.html
     export/                SavedModel
-    report.html            all of it on a page
+    report.html            all of it on a page; report.mistakes.html, .jsonl
     .lock                  while a command trains or changes documents: which one it is
 """
 

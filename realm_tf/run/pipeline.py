@@ -3,17 +3,16 @@
 import json
 import time
 
-import numpy as np
-
-from realm_tf.evaluation import metrics
-from realm_tf.evaluation.bm25 import bm25_rows
-from realm_tf.files import new_file, read_json, write_json
+from realm_tf.files import new_file
 from realm_tf.report.tables import stage_table
 from realm_tf.run import stages
 from realm_tf.run.ask import ask_export
+from realm_tf.run.baselines import bm25, hybrid
 from realm_tf.run.export import export_run
 from realm_tf.run.folder import STAGES, WARM_START, Run
-from realm_tf.run.report import report, stage_rows
+from realm_tf.run.held_out import checked_questions
+from realm_tf.run.report import report
+from realm_tf.run.worth import stage_rows, warn
 
 
 def whole_run(run: Run, strict: bool = False) -> None:
@@ -27,9 +26,10 @@ def whole_run(run: Run, strict: bool = False) -> None:
   corpus = run.corpus
   if run.config.pretrain.steps:
     stages.check_candidates(run)  # now, and not when ICT is done
-  print(f"{corpus.num_blocks} blocks, {len(run.questions('train'))} questions to train "
-        f"on, {len(run.questions('held_out'))} held out")
-  _bm25(run)
+  train, held_out = (checked_questions(run, part) for part in ("train", "held_out"))
+  print(f"{corpus.num_blocks} blocks, {len(train)} questions to train on, {len(held_out)} "
+        "held out")
+  bm25(run)
   stages.evaluate(run, WARM_START)
   for stage in STAGES:
     if getattr(run.config, stage).steps:
@@ -37,6 +37,8 @@ def whole_run(run: Run, strict: bool = False) -> None:
       if not run.is_done(stage):
         getattr(stages, stage)(run)
       stages.evaluate(run, stage)
+      warn(run, stage)
+  hybrid(run, run.newest_stage())
   _say("export")
   if not (run.path / "export" / "saved_model.pb").exists():
     export_run(run)
@@ -58,19 +60,3 @@ def _finish(run: Run, seconds: float) -> None:
     with new_file(run.path / "evaluation" / "asked.jsonl", "w") as file:
       file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in asked)
   print(f"\nreport: {report(run)}")
-
-
-def _bm25(run: Run) -> None:
-  """Evaluates the baseline to beat, BM25 over the same blocks, once."""
-  path = run.path / "evaluation" / "bm25.json"
-  if path.exists() and read_json(path)["corpus"] == run.corpus.hash[:16]:
-    return
-  questions = run.questions("held_out")
-  titles, texts = run.corpus.titles, run.corpus.texts
-  documents = [f"{title.decode()} {text.decode()}" for title, text in zip(titles, texts)]
-  found = bm25_rows([q.question for q in questions], documents, min(20, len(documents)))
-  ranks = [metrics.rank_of_answer([texts[row].decode() for row in rows], q.answers, q.regex)
-           for q, rows in zip(questions, np.asarray(found))]
-  recall = metrics.recall_at(ranks, [5, 20])
-  write_json(path, {"recall@5": recall[5], "recall@20": recall[20],
-                    "corpus": run.corpus.hash[:16]})

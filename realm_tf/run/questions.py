@@ -50,7 +50,7 @@ def _read(path: str, folder: pathlib.Path, part: str, section: str) -> list[Ques
 
 def _groups(questions: list[Question], corpus: Callable[[], Corpus]) -> list[str]:
   """Of each question the title of its gold passage, or else its own text."""
-  gold = [getattr(question, "gold_passage", "") for question in questions]
+  gold = [question.gold_passage for question in questions]
   titles: dict[str, str] = {}
   if any(gold):
     titles = {document: title.decode() for document, title in zip(

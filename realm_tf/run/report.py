@@ -5,13 +5,15 @@ from typing import Any
 
 from realm_tf import config as config_lib
 from realm_tf import files
-from realm_tf.errors import UserError
-from realm_tf.evaluation import metrics
+from realm_tf.evaluation import predictions
+from realm_tf.evaluation.mistakes import is_right
 from realm_tf.jsonl import read_rows
 from realm_tf.report import curves, page
-from realm_tf.report.tables import Stage
-from realm_tf.run import history
+from realm_tf.report.mistakes import mistakes_page
+from realm_tf.run import evaluations, history
 from realm_tf.run.folder import STAGES, WARM_START, Run
+from realm_tf.run.mistakes import find_mistakes
+from realm_tf.run.worth import stage_rows
 from realm_tf.training.log import read_curves, read_examples
 
 _ANSWERS = 4  # shown of those that are right, and as many of the others
@@ -19,6 +21,9 @@ _ANSWERS = 4  # shown of those that are right, and as many of the others
 
 def report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
   """Writes the page; what the run does not have is left out.
+
+  The mistakes of its newest stage are a page of their own beside it, `*.mistakes.html`, with
+  all of them in `*.mistakes.jsonl`.
 
   Args:
     run: however far it has come.
@@ -32,8 +37,13 @@ def report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
       page.section("What each stage is worth", page.stages(stage_rows(run)), note=(
           "Recall and exact match on held-out questions; masked words are pieces of "
           "sentences that were never trained on, predicted without and with the retrieved "
-          "blocks.")),
-      page.section("Answers", page.answers(_asked(run) + _answers(run))),
+          "blocks. Below a share: its 95 % interval (bootstrap over the questions). gold@k: "
+          "the question's own passage is among the first k. + BM25: both rankings fused, "
+          "recall alone.")),
+      page.section("By source of the question", page.sources(_by_source(run)), note=(
+          f"Held-out questions, after {run.newest_stage()}.")),
+      page.section("Answers", page.answers(_asked(run) + _answers(run)),
+                   _mistakes(run, target)),
       page.section("Before and after pre-training", page.before_and_after(examples), note=(
           "The same masked sentences, which are not trained on, with the candidates that "
           "the index gave: p(z|x) is the retriever's choice among them, p(z|x,y) what the "
@@ -57,20 +67,23 @@ def report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
   return target
 
 
-def stage_rows(run: Run) -> list[Stage]:
-  """The table of what has been evaluated so far."""
-  rows = []
-  for stage in ("BM25", WARM_START, *STAGES):
-    path = run.path / "evaluation" / f"{stage.lower().replace(' ', '_')}.json"
-    if not path.exists():
-      continue
-    found = files.read_json(path)
-    minutes = run.minutes(stage) if stage in STAGES and run.is_done(stage) else None
-    rows.append(Stage(
-        stage, found.get("recall@5"), found.get("recall@20"),
-        found.get("masked_words_alone"), found.get("masked_words"),
-        found.get("exact_match"), minutes))
-  return rows
+def _mistakes(run: Run, target: pathlib.Path) -> str:
+  """Writes the page of mistakes, and all of them as JSON lines; a link to it."""
+  found = find_mistakes(run)
+  if found is None or target.exists() and not target.is_file():  # a pipe has no neighbours
+    return ""
+  html, lines = (target.with_suffix(f".mistakes.{kind}") for kind in ("html", "jsonl"))
+  predictions.write(lines, found.mistakes)
+  with files.new_file(html, "w") as file:
+    file.write(mistakes_page(f"{run.config.name}: mistakes after {run.newest_stage()}",
+                             found.mistakes, found.questions, lines.name))
+  return page.link(html.name, f"{len(found.mistakes):,} of {found.questions:,} held-out "
+                   "questions were not answered rightly: all mistakes, by kind")
+
+
+def _by_source(run: Run) -> dict[str, Any]:
+  path = evaluations.metrics(run.path, run.newest_stage())
+  return files.read_json(path).get("by_source", {}) if path.exists() else {}
 
 
 def _facts(run: Run) -> list[tuple[str, Any]]:
@@ -93,8 +106,12 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
 
 
 def _curve_folders(run: Run) -> dict[str, pathlib.Path]:
-  return {"ict": run.path / "ict", "reading": run.path / "pretrain" / "reading",
-          **{stage: run.path / stage for stage in STAGES[1:]}}
+  folders = {}
+  for stage in STAGES:
+    if stage == "pretrain":
+      folders["reading"] = run.path / stage / "reading"
+    folders[stage] = run.path / stage
+  return folders
 
 
 def _diagnoses(run: Run) -> list[dict[str, Any]]:
@@ -111,18 +128,12 @@ def _asked(run: Run) -> list[dict[str, Any]]:
 
 def _answers(run: Run) -> list[dict[str, Any]]:
   """Some held-out questions of the newest stage, right ones and others."""
-  name = run.newest_stage().replace(" ", "_")
-  records = _lines(run.path / "evaluation" / f"{name}.predictions.jsonl")
-  try:
-    patterns = {question.question for question in run.questions("held_out")
-                if question.regex}
-  except UserError:
-    patterns = set()
+  path = evaluations.predictions(run.path, run.newest_stage())
+  records = [record for record in _lines(path) if "expected" in record]
   chosen: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
-  for record in records:
-    right = (metrics.regex_match if record["question"] in patterns
-             else metrics.exact_match)(record["prediction"], record["answers"])
-    chosen[bool(right)].append({**record, "right": bool(right)})
+  for question, record in zip(predictions.questions_of(path, records), records):
+    right = is_right(question, record["prediction"])
+    chosen[right].append({**record, "right": right})
   return chosen[True][:_ANSWERS] + chosen[False][:_ANSWERS]
 
 

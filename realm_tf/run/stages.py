@@ -22,6 +22,7 @@ from realm_tf.diagnosis.by_step import diagnose_by_step
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
+from realm_tf.evaluation import predictions
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.index import store
@@ -29,7 +30,9 @@ from realm_tf.index.embed import encoder_hash
 from realm_tf.index.writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
+from realm_tf.run import evaluations
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
+from realm_tf.run.held_out import checked_questions, measured, same_measure
 from realm_tf.run.judge import make_judge
 from realm_tf.text import tokenizer_files
 from realm_tf.text.salient import tagger
@@ -154,7 +157,7 @@ def dpr(run: Run) -> None:
     return table
 
   loop = train_dpr(run.config, run.corpus, run.passages, model, embed,
-                   run.questions("train"), run.questions("dev"), run.path / "dpr")
+                   checked_questions(run, "train"), run.questions("dev"), run.path / "dpr")
   run.finish("dpr", model, started, **loop.facts())
 
 
@@ -175,7 +178,7 @@ def finetune(run: Run) -> None:
   model = run.model(run.stage_before("finetune"))
   index = run.index(model)
   started = time.monotonic()
-  questions = run.questions("train")
+  questions = checked_questions(run, "train")
   loop = train_finetune(run.config, run.corpus, run.passages, model, index,
                         [q.question for q in questions], [q.answers for q in questions],
                         run.path / "finetune", [q.regex for q in questions],
@@ -208,24 +211,24 @@ def index(run: Run) -> None:
 def evaluate(run: Run, stage: str) -> dict[str, Any]:
   """Evaluates the model of a stage on the held-out questions, once."""
   which = "" if run.checkpoint == "last" else f"-{run.checkpoint}"
-  path = run.path / "evaluation" / f"{stage.replace(' ', '_')}{which}.json"
+  path = evaluations.metrics(run.path, f"{stage}{which}")
   if path.exists():
     metrics = files.read_json(path)
-    if metrics.get("corpus") == run.corpus.hash[:16]:  # else documents came or went
-      return metrics
+    if same_measure(metrics, measured(run, run.questions("held_out"))):
+      return metrics  # else documents came or went, or these are other questions
   with_words = run.config.evaluate.masked_sentences and stage not in WITHOUT_WORDS
   if with_words:
     check_candidates(run)
-  questions = run.questions("held_out")
+  questions = checked_questions(run)
   answerer = run.answerer(stage)
   metrics, records = _scored(run, answerer, questions)
-  metrics["corpus"] = run.corpus.hash[:16]
+  metrics |= measured(run, questions)
   if not answerer.index.is_exact():
     metrics |= answerer.index.facts() | _lost_by_index(run, stage, questions, metrics)
   if with_words:
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, run.banned))
-  evaluation.write_predictions(path.with_suffix(".predictions.jsonl"), questions, records)
+  predictions.write(evaluations.predictions(run.path, f"{stage}{which}"), records)
   files.write_json(path, metrics)
   return metrics
 
@@ -235,15 +238,19 @@ def _lost_by_index(run: Run, stage: str, questions: list[Question],
   """What the approximation costs in answers: those of an exact search, less `metrics`."""
   exactly, _ = _scored(run, run.answerer(stage, exact=True), questions)
   return {f"{name}_lost_by_index": exactly[name] - metrics[name] for name in metrics
-          if name == "exact_match" or name.startswith("recall@")}
+          if name == "exact_match"
+          or name.startswith("recall@") and not name.endswith(("_low", "_high"))}
 
 
 def _scored(run: Run, answerer: QuestionAnswerer, questions: list[Question]
             ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-  """The metrics of a model's answers, and the answers."""
+  """The metrics of a model's answers, and what became of each question."""
   config = run.config.evaluate
-  records = list(evaluation.predict(
+  answers = evaluation.predict(
       answerer, [q.question for q in questions], batch_size=config.batch_size,
-      passages=min(max(config.recall_at), run.corpus.num_blocks)))
+      passages=min(max(config.recall_at), run.corpus.num_blocks))
+  records = [predictions.evaluated(question, record, read_blocks=answerer.read_blocks,
+                                   blocks=answerer.num_blocks)
+             for question, record in zip(questions, answers, strict=True)]
   return evaluation.score(questions, records, config.recall_at,
                           answerer.read_blocks), records

@@ -8,7 +8,8 @@ from realm_tf.errors import UserError
 
 _QUESTIONS = [
     Question("q1", "Who is Zoë?", ("Zoë 😀", "she")),
-    Question("q2", "How high?", (r"8,?848 m",), regex=True)]
+    Question("q2", "How high?", (r"8,?848 m",), regex=True),
+    Question("q3", "Where?", ("there",), gold_passage="document 7", source="nq")]
 
 
 @pytest.mark.parametrize("name", ["questions.jsonl", "questions.jsonl.gz"])
@@ -30,6 +31,16 @@ def test_orqa_layout(tmp_path):
   assert read_questions(path) == [
       Question("1", "a b?", ("x", "y")), Question("7", "c?", ("z",))]
   assert not any(question.regex for question in read_questions(path))
+  assert [question.where for question in read_questions(path)] == [f"{path}:1", f"{path}:3"]
+
+
+def test_where_a_question_comes_from(tmp_path):
+  path = tmp_path / "q.jsonl"
+  path.write_text("\n".join(json.dumps({"question": "a?", "answer": "x"} | more) for more in (
+      {"gold_passage": 7, "source": " nq "}, {"gold_passage": None, "source": None}, {})))
+  assert [(question.gold_passage, question.source) for question in read_questions(path)] == [
+      ("7", "nq"), ("", ""), ("", "")]
+  assert not any(question.gold_passage for question in read_questions(path, answered=False))
 
 
 def _lines(path, answers, **more):
@@ -80,6 +91,9 @@ _GOOD = b'{"question": "a?", "answer": ["x"]}\n'
     (b'{"question": "a?", "answer": "(", "regex": true}', ":2: field 'answer'"),
     (b'{"question": "a?", "answer": "x", "regex": 1}', ":2: field 'regex'"),
     (b'{"question": "a?", "answer": "x", "id": [1]}', ":2: field 'id'"),
+    (b'{"question": "a?", "answer": "x", "gold_passage": ["1"]}', ":2: field 'gold_passage'"),
+    (b'{"question": "a?", "answer": "x", "gold_passage": ""}', ":2: field 'gold_passage'"),
+    (b'{"question": "a?", "answer": "x", "source": {}}', ":2: field 'source'"),
     (b'{"question": "a?", "answer": "x", "id": 1}', ":2: field 'id'.*line 1"),
     (b'{"question": "\xff", "answer": "x"}', ":2: not UTF-8"),
     (b'{"question": ', ":2: not valid JSON"),
@@ -91,6 +105,11 @@ def test_bad_line_is_named(tmp_path, line, told):
   with pytest.raises(UserError, match=f"bad.jsonl{told}") as caught:
     read_questions(path)
   assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_malformed_patterns_alone_has_no_usable_question(tmp_path):
+  with pytest.raises(UserError, match="CuratedTrec.test.jsonl: no usable question in it"):
+    _lines(tmp_path / "CuratedTrec.test.jsonl", ["(bad", "[bad"])
 
 
 def test_bad_files_are_named(tmp_path):

@@ -23,7 +23,7 @@ from realm_tf.corpus.readers import Document
 from realm_tf.datasets import trivia
 from realm_tf.datasets.questions import Question, read_questions, write_questions
 from realm_tf.errors import UserError
-from realm_tf.evaluation import orqa
+from realm_tf.evaluation import orqa, predictions
 from realm_tf.models.tensors import read_safetensors
 from realm_tf.text.tokenizer import read_vocabulary
 
@@ -120,8 +120,8 @@ def test_questions_of_any_file(folder, content, answered):
 def test_other_text_files_of_any_kind(folder, content):
   """Predictions, ids of documents, vocabularies, training sets to be split."""
   path = _write(folder / "p", content)
-  for question, prediction in (_either(orqa.read_predictions, path) or {}).items():
-    assert isinstance(question, str) and isinstance(prediction, str)
+  for record in _either(predictions.read, path) or ():
+    assert isinstance(record["question"], str)
   assert all(name == name.strip() != "" for name in _either(readers.read_ids, path) or ())
   assert all(_either(read_vocabulary, path) or ())
   _either(lambda path: orqa.resplit(path, "x", folder / "split"), path)
@@ -228,11 +228,12 @@ def test_questions_come_back(folder, questions, name):
       Question(q.id, q.question, ()) for q in written]
 
 
-@given(predictions=st.dictionaries(_TEXTS, _TEXTS, max_size=4))
-def test_predictions_come_back(folder, predictions):
+@given(told=st.dictionaries(_TEXTS, _TEXTS, min_size=1, max_size=4))
+def test_predictions_come_back(folder, told):
   text = "".join(json.dumps({"question": question, "prediction": prediction}) + "\n"
-                 for question, prediction in predictions.items())
-  assert orqa.read_predictions(_write(folder / "p.jsonl", text)) == predictions
+                 for question, prediction in told.items())
+  assert {record["question"]: record["prediction"] for record in predictions.read(
+      _write(folder / "p.jsonl", text))} == told
 
 
 @given(ids=st.lists(_SEEN.map(lambda name: name.replace("\n", "").strip("\ufeff \r")).filter(

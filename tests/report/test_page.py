@@ -8,10 +8,10 @@ import pytest
 from realm_tf.report import curves, page
 from realm_tf.report.tables import Stage
 
-_EVIL = '<script>alert("x")</script><img src=http://x/ onerror=y> & \'"'
+EVIL = '<script>alert("x")</script><img src=http://x/ onerror=y> & \'"'
 
 
-class _Reader(html.parser.HTMLParser):
+class Reader(html.parser.HTMLParser):
   """Which tags and attributes a page has, whether tags are closed, and its text."""
 
   def __init__(self, text):
@@ -23,7 +23,7 @@ class _Reader(html.parser.HTMLParser):
   def handle_starttag(self, tag, attrs):
     self.tags.add(tag)
     self.attributes += attrs
-    if tag not in ("meta", "br"):
+    if tag not in ("meta", "br", "input"):
       self.open.append(tag)
 
   def handle_startendtag(self, tag, attrs):
@@ -39,8 +39,8 @@ class _Reader(html.parser.HTMLParser):
 
 def _examples():
   candidates = [{"title": "", "text": "", "prior": 0.2, "posterior": 0.1},
-                {"title": _EVIL, "text": _EVIL, "prior": 0.8, "posterior": 0.9}]
-  sentence = {"sentence": f"[MASK] [MASK] {_EVIL}", "answer": _EVIL,
+                {"title": EVIL, "text": EVIL, "prior": 0.8, "posterior": 0.9}]
+  sentence = {"sentence": f"[MASK] [MASK] {EVIL}", "answer": EVIL,
               "candidates": candidates}
   return [{"step": 0, "sentences": [sentence]}, {"step": 7, "sentences": []},
           {"step": 1600, "sentences": [sentence]}]
@@ -55,41 +55,42 @@ def diagnosis_record():
           "posterior_entropy": 1.0, "full_gradient_norm": 3.0,
           "full_gradient_norm_by_queries": 2.0, "full_gradient_norm_by_documents": 2.5,
           "gradient_cosine_between_batches": 0.1, "pretrain_candidates": 8,
-          "rows": [{"candidates": name, "k": k, **row} for name in ("fresh", _EVIL)
+          "rows": [{"candidates": name, "k": k, **row} for name in ("fresh", EVIL)
                    for k in (2, 4)]}
 
 
 def _answer(right):
-  return {"question": _EVIL, "prediction": "Oslo", "answers": [_EVIL], "right": right,
-          "title": _EVIL, "passage": f"It is Oslo. {_EVIL}", "start": 6, "end": 10}
+  return {"question": EVIL, "prediction": "Oslo", "expected": [EVIL], "right": right,
+          "title": EVIL, "passage": f"It is Oslo. {EVIL}", "start": 6, "end": 10}
 
 
 def _record():
-  return {"started": "2026-01-01T00:00:00+00:00", "command": ["realm", "run", _EVIL],
-          "versions": {"numpy": "2", _EVIL: None}, "processor": _EVIL, "processors": 2,
+  return {"started": "2026-01-01T00:00:00+00:00", "command": ["realm", "run", EVIL],
+          "versions": {"numpy": "2", EVIL: None}, "processor": EVIL, "processors": 2,
           "source": {"git": "0123456789abcdef", "modified": True}, "memory_gb": 1.0,
-          "devices": [_EVIL], "system": _EVIL, "environment": {"TF_CONFIG": _EVIL}}
+          "devices": [EVIL], "system": EVIL, "environment": {"TF_CONFIG": EVIL}}
 
 
 @pytest.fixture(name="whole")
 def _whole():
-  curve = [(step, {"loss": 1.0 / step, f"odd_{_EVIL}": 1.0, "index_staleness": step % 4,
+  curve = [(step, {"loss": 1.0 / step, f"odd_{EVIL}": 1.0, "index_staleness": step % 4,
                    "index_swaps": [0, 0, 0.5, 1, 1, 1, 2, 2][step - 1], "index_churn": 0.1})
            for step in range(1, 9)]
-  return page.page(_EVIL, [
-      page.header(_EVIL, [(_EVIL, _EVIL)]),
-      page.section(_EVIL, page.stages(
-          [Stage(_EVIL, 0.123, None, exact_match=0.5, minutes=2)]), note=_EVIL),
+  return page.page(EVIL, [
+      page.header(EVIL, [(EVIL, EVIL)]),
+      page.section(EVIL, page.stages(
+          [Stage(EVIL, {"recall@5": 0.123, "exact_match": 0.5}, 2, (EVIL,))]),
+          page.sources({EVIL: {"questions": 3, "f1": 0.5}}), note=EVIL),
       page.section("a", page.answers([_answer(True), _answer(False), _answer(None)])),
       page.section("b", page.before_and_after(_examples())),
-      page.section("c", curves.index(curve, 4), curves.curves(_EVIL, curve)),
+      page.section("c", curves.index(curve, 4), curves.curves(EVIL, curve)),
       page.section("d", page.diagnosis(diagnosis_record())),
-      page.section("e", page.settings({"a": _EVIL, "b": 1}, {"b": 1}),
+      page.section("e", page.settings({"a": EVIL, "b": 1}, {"b": 1}),
                    page.commands([_record()]))])
 
 
 def test_nothing_of_the_data_becomes_markup(whole):
-  found = _Reader(whole)
+  found = Reader(whole)
   assert not found.tags & {"script", "img", "iframe", "link", "object"}
   assert not any(name.startswith("on") or name in ("src", "href")
                  for name, _ in found.attributes)
@@ -105,7 +106,7 @@ def test_the_page_needs_nothing_but_itself(whole):
 
 
 def test_examples_are_shown_first_and_last(whole):
-  text = _Reader(page.before_and_after(_examples())).text
+  text = Reader(page.before_and_after(_examples())).text
   assert "step 0" in text and "step 1,600" in text and "step 7" not in text
   assert text.count("null document") == 2 and "0.80" in text and "0.90" in text
   assert page.before_and_after([]) == ""
@@ -138,11 +139,14 @@ def test_settings_that_differ_come_first():
 
 def test_a_section_of_nothing_is_left_out():
   assert page.section("title", "", "") == ""
-  assert page.stages([]) == page.answers([]) == page.commands([]) == ""
+  assert page.stages([]) == page.sources({}) == page.answers([]) == page.commands([]) == ""
   assert curves.curves("ict", []) == curves.index([], 1) == ""
 
 
 def test_shares_are_in_per_cent_and_missing_ones_are_dashes():
-  text = _Reader(page.stages([Stage("BM25", 0.308), Stage("ict", 0.2, exact_match=0.5)])).text
-  assert "30.8 %" in text and "50.0 %" in text and "–" in text
+  text = Reader(page.stages([
+      Stage("BM25", {"recall@5": 0.308, "recall@5_low": 0.25, "recall@5_high": 0.4}),
+      Stage("ict", {"recall@5": 0.2, "exact_match": 0.5}, warnings=("ict lost",))])).text
+  assert "30.8 %" in text and "50.0 %" in text and "–" in text and "25.0 – 40.0" in text
+  assert "ict !" in text and "ict lost" in text
   assert "recall@20" not in text  # nobody has it

@@ -13,7 +13,7 @@ from types import ModuleType
 
 NAMES = ("run", "corpus", "ict", "pretrain", "dpr", "cloze", "finetune", "index", "refresh",
          "add", "delete", "compact", "verify", "evaluate", "diagnose", "report", "predict",
-         "ask", "export", "score", "resplit", "import", "export-weights", "parity")
+         "ask", "export", "score", "compare", "resplit", "import", "export-weights", "parity")
 DEMO = "--config=configs/demo.py --workdir=runs/demo"
 
 

@@ -19,9 +19,9 @@ def define_flags() -> None:
 def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   opened = open_to_use()
-  from realm_tf.run import stages
-  metrics = stages.evaluate(opened, FLAGS.stage or opened.newest_stage())
-  width = max(map(len, metrics))
-  for name, value in metrics.items():
-    print(f"{name:{width}s} {value:.4f}" if isinstance(value, float)
-          else f"{name:{width}s} {value}")
+  from realm_tf.report.tables import figure_table
+  from realm_tf.run import stages, worth
+  stage = FLAGS.stage or opened.newest_stage()
+  print(figure_table(stages.evaluate(opened, stage)))
+  if opened.checkpoint == "last":
+    worth.warn(opened, stage)

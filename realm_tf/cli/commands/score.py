@@ -5,17 +5,20 @@ from typing import Sequence
 
 from absl import flags
 
-from realm_tf.cli.opening import FLAGS, no_more
+from realm_tf.cli.opening import FLAGS, define_recall_at, no_more, recall_at
 from realm_tf.errors import UserError
 
-SUMMARY = ("Score a file of predictions as ORQA's script does: missing ones are wrong, the "
-           "answers of CuratedTREC are regular expressions.")
+SUMMARY = ("Score a file of predictions, as `evaluate` and as ORQA's script do: missing ones "
+           "are wrong, the answers of CuratedTREC are regular expressions.")
 EXAMPLE = "realm score --questions=CuratedTrec.resplit.test.jsonl --predictions=answers.jsonl"
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("questions", None, "JSONL with question and answer.")
-  flags.DEFINE_string("predictions", None, "JSONL with question and prediction.")
+  flags.DEFINE_string("questions", None, "JSONL with question and answer; gold_passage and "
+                      "source may be there.")
+  flags.DEFINE_string("predictions", None, "JSONL with question and prediction, and passages "
+                      "for recall: as many as `realm predict --passages` was given.")
+  define_recall_at()
   flags.DEFINE_bool("json", False, "Print one JSON object.")
 
 
@@ -24,8 +27,11 @@ def run(arguments: Sequence[str]) -> None:
   if not FLAGS.questions or not FLAGS.predictions:
     raise UserError("--questions and --predictions: name both files")
   from realm_tf.datasets.questions import read_questions
-  from realm_tf.evaluation import orqa
-  scores = orqa.score_predictions(read_questions(FLAGS.questions),
-                                  orqa.read_predictions(FLAGS.predictions))
-  print(json.dumps(scores) if FLAGS.json else
-        "\n".join(f"{name:20s} {value}" for name, value in scores.items()))
+  from realm_tf.evaluation import orqa, predictions
+  from realm_tf.report.tables import figure_table
+  questions, records = read_questions(FLAGS.questions), predictions.read(FLAGS.predictions)
+  scores = predictions.score(questions, records, FLAGS.predictions, recall_at())
+  answered = {one["question"]: one["prediction"] for one in records if "prediction" in one}
+  if answered:  # a ranking alone has none
+    scores = orqa.score_predictions(questions, answered) | scores
+  print(json.dumps(scores) if FLAGS.json else figure_table(scores))

@@ -1,0 +1,45 @@
+"""`realm compare`: which of two runs, or files of predictions, is better."""
+
+import json
+from typing import Sequence
+
+from absl import flags
+
+from realm_tf.cli.opening import FLAGS, define_recall_at, recall_at
+from realm_tf.errors import UserError
+
+SUMMARY = "Compare two runs or files of predictions question by question, with paired tests."
+EXAMPLE = "realm compare runs/demo runs/other --stage=finetune"
+
+
+def define_flags() -> None:
+  flags.DEFINE_string("stage", None, "Of runs: whose evaluation is compared, such as ict or "
+                      "BM25; the newest that was evaluated by default.")
+  flags.DEFINE_string("questions", None, "JSONL with question and answer; needed where the "
+                      "files do not hold the right answers, as those of `realm predict`.")
+  define_recall_at()
+  flags.DEFINE_integer("samples", 10000, "Draws of the bootstrap, and of the permutation "
+                       "test.", lower_bound=100, upper_bound=1_000_000)
+  flags.DEFINE_integer("seed", 0, "Of both.", lower_bound=0)
+  flags.DEFINE_bool("json", False, "Print one JSON object.")
+
+
+def run(arguments: Sequence[str]) -> None:
+  if len(arguments) != 2:
+    raise UserError(f"{len(arguments)} names given; expected two: runs' folders, or files of "
+                    "predictions")
+  from realm_tf.datasets.questions import read_questions
+  from realm_tf.evaluation import compare
+  from realm_tf.report.tables import comparison_table
+  from realm_tf.run import comparing
+  given = read_questions(FLAGS.questions) if FLAGS.questions else None
+  paths = [comparing.predictions_path(name, FLAGS.stage) for name in arguments]
+  found = compare.compare(
+      *comparing.paired(paths, given, recall_at()), FLAGS.samples,
+      FLAGS.seed)
+  names = [str(path) for path in paths]
+  if FLAGS.json:
+    print(json.dumps({"a": names[0], "b": names[1], "figures": {
+        name: one._asdict() for name, one in found.items()}}))
+  else:
+    print(comparison_table(found, names))

@@ -1,0 +1,194 @@
+"""Files of predictions: JSON lines that say what was answered, and from which passages.
+
+`realm predict` writes them, and an evaluation those of its questions, with the answers that
+were wanted. Other systems' need `question` and `prediction` only. Plain Python.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from realm_tf.datasets.questions import Question
+from realm_tf.errors import UserError
+from realm_tf.evaluation import figures
+from realm_tf.files import PathLike, new_file
+from realm_tf.jsonl import Row, checked_text, id_field, read_rows, shown, text_field
+
+_LISTED = 5  # passages of an evaluation's records
+Record = dict[str, Any]
+
+
+class Depth(NamedTuple):
+  """How far down records tell what was retrieved."""
+  ranked: float  # passages whose ranks are known; infinite where they are the whole corpus
+  read_blocks: int | None  # passages that the reader read, if that is known
+
+  def of(self, recall_at: Iterable[int]) -> list[int]:
+    """Those k at which recall is known."""
+    return [k for k in recall_at if k <= self.ranked]
+
+
+def depth(records: Iterable[Mapping[str, Any]]) -> Depth:
+  """That of the record that tells least."""
+  ranked, read = math.inf, set()
+  for record in records:
+    known = record.get("ranked", len(record.get("passages", ())))
+    ranked = min(ranked, math.inf if known >= record.get("blocks", math.inf) else known)
+    read.add(record.get("read_blocks"))
+  only = read.pop() if len(read) == 1 else None
+  return Depth(ranked, only if only is not None and only <= ranked else None)
+
+
+def evaluated(question: Question, record: Record, **facts: Any) -> Record:
+  """What an evaluation keeps of a record: few passages, and what all of them were.
+
+  Args:
+    question: with its answers.
+    record: as `evaluate.predict` yields it, or `passages` alone.
+    **facts: of the answerer: `read_blocks`, `blocks`.
+  """
+  passages = record["passages"]
+  told = {name: getattr(question, name) for name in ("regex", "gold_passage", "source")
+          if getattr(question, name)}
+  return {"id": question.id, "expected": list(question.answers), **told,
+          "question": question.question, **record, "passages": passages[:_LISTED],
+          "ranked": len(passages), "ranks": figures.ranks(question, passages),
+          "rows": [passage["row"] for passage in passages], **facts}
+
+
+def write(path: PathLike, records: Iterable[Record]) -> None:
+  """One line for each, written whole or not at all."""
+  with new_file(path, "w") as file:
+    file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+def read(path: PathLike) -> list[Record]:
+  """Reads a file of predictions; what `evaluated` adds is there or not.
+
+  Raises:
+    UserError: names file, line and field; or there is no prediction in it.
+  """
+  records: list[Record] = []
+  lines: dict[str, int] = {}
+  for row in read_rows(path, "question and prediction"):
+    records.append(_checked(row))
+    name = row.fields.get("id")
+    if name in lines:
+      raise UserError(f"{row.where}: field 'id': {shown(name)} is there already, in line "
+                      f"{lines[name]}; expected each id once")
+    if name is not None:
+      lines[name] = row.number
+  if not records:
+    raise UserError(f"{path}: no predictions in it; expected one JSON object per line")
+  return records
+
+
+def _checked(row: Row) -> Record:
+  record = row.fields
+  text_field(record, "question", row.where)
+  if "ranks" not in record or "prediction" in record:  # a ranking alone has none
+    text_field(record, "prediction", row.where)
+  if "id" in record:
+    record["id"] = id_field(record, row.where)
+  passages = record.get("passages", [])
+  if not isinstance(passages, list) or not all(isinstance(one, dict) for one in passages):
+    raise UserError(f"{row.where}: field 'passages': expected a list of objects with id and "
+                    "text")
+  for number, passage in enumerate(passages, 1):
+    where = f"{row.where}: field 'passages', number {number}"
+    text_field(passage, "text", where)
+    passage["id"] = id_field(passage, where)
+  for name in ("read_blocks", "blocks", "ranked"):
+    if name in record and (not isinstance(record[name], int) or record[name] < 0):
+      raise UserError(f"{row.where}: field '{name}': expected a count")
+  for name in ("gold_passage", "source"):
+    if name in record:
+      text_field(record, name, row.where)
+  if "ranks" in record and not _are_ranks(record["ranks"]):
+    raise UserError(f"{row.where}: field 'ranks': expected an object with answer and "
+                    "substring, whole numbers")
+  return record
+
+
+def _are_ranks(value: Any) -> bool:
+  return (isinstance(value, dict) and {"answer", "substring"} <= value.keys()
+          and all(isinstance(rank, int) for rank in value.values()))
+
+
+def questions_of(path: PathLike, records: Sequence[Record]) -> list[Question]:
+  """The questions that an evaluation's records tell, with their answers.
+
+  Raises:
+    UserError: a record has no answers, as those of `realm predict`.
+  """
+  questions = []
+  for number, record in enumerate(records, 1):
+    answers = record.get("expected")
+    where = f"{path}: prediction {number}"
+    if not isinstance(answers, list):
+      raise UserError(f"{where}: field 'expected' is missing, the right answers that an "
+                      "evaluation writes; name the questions by --questions")
+    questions.append(Question(
+        record.get("id", str(number)), record["question"],
+        tuple(checked_text(answer, f"{where}: field 'expected'") for answer in answers),
+        bool(record.get("regex", False)), record.get("gold_passage", ""),
+        record.get("source", "")))
+  return questions
+
+
+def matched(questions: Sequence[Question], records: Sequence[Record]) -> list[Record | None]:
+  """The record of each question, None where there is none.
+
+  Told by id and text, or by text alone; of two records of one text the last counts.
+  """
+  by_both = {(record.get("id"), record["question"]): record for record in records}
+  by_text = {record["question"]: record for record in records}
+  return [by_both.get((question.id, question.question), by_text.get(question.question))
+          for question in questions]
+
+
+def check_same(questions: Sequence[Question], path: PathLike, records: Sequence[Record],
+               expected: str) -> list[Record]:
+  """`matched`, where each question has a record of its own and each record a question.
+
+  Raises:
+    UserError: the questions differ; names the first that is on one side only.
+  """
+  found = matched(questions, records)
+  for question, record in zip(questions, found):
+    if record is None:
+      raise UserError(f"{path}: the questions differ: {shown(question.question)} of "
+                      f"{expected} is not there; expected the same questions")
+  complete = [record for record in found if record is not None]
+  used = set(map(id, complete))
+  extra = [record for record in records if id(record) not in used]
+  if extra:
+    raise UserError(f"{path}: the questions differ: {shown(extra[0]['question'])} is there "
+                    f"once more than in {expected}; expected the same questions")
+  if len(used) < len(complete):
+    raise UserError(f"{path}: the questions differ: fewer are there than in {expected}; "
+                    "expected the same questions, each with an id")
+  return complete
+
+
+def score(questions: Sequence[Question], records: Sequence[Record], path: PathLike,
+          recall_at: Sequence[int]) -> dict[str, Any]:
+  """The figures that an evaluation gives, of predictions in a file.
+
+  Args:
+    questions: with their answers; one without a prediction was answered wrong.
+    records: as `read` gives them.
+    path: of their file, for the error.
+    recall_at: each k of recall@k, where the passages that are listed reach so far.
+
+  Raises:
+    UserError: not one of the questions is answered.
+  """
+  found = matched(questions, records)
+  if not any(found):
+    raise UserError(f"{path}: none of its predictions is of a question that was asked; "
+                    "expected the same questions")
+  known = depth(records)
+  return figures.summary(questions, figures.per_question(
+      questions, found, known.of(recall_at), known.read_blocks))

@@ -1,0 +1,70 @@
+"""Two runs, or two files of predictions, side by side."""
+
+import pathlib
+from collections.abc import Sequence
+
+from realm_tf.datasets.questions import Question
+from realm_tf.errors import UserError
+from realm_tf.evaluation import figures, predictions
+from realm_tf.evaluation.figures import Columns
+from realm_tf.files import PathLike
+from realm_tf.jsonl import shown
+from realm_tf.run import evaluations
+from realm_tf.run.baselines import BM25
+from realm_tf.run.folder import STAGES, WARM_START
+
+
+def predictions_path(name: PathLike, stage: str | None) -> pathlib.Path:
+  """The file of predictions that is meant: `name` itself, or that of a run's stage.
+
+  Raises:
+    UserError: a run of which that stage, or none, was evaluated.
+  """
+  path = pathlib.Path(name)
+  if not path.is_dir():
+    return path
+  if not (path / "config.json").exists():
+    raise UserError(f"{path}: no config.json there; expected a run's folder, or a file of "
+                    "predictions")
+  known = [evaluations.predictions(path, one)
+           for one in ([stage] if stage else [*reversed(STAGES), WARM_START])]
+  found = next((one for one in known if one.exists()), None)
+  if found is None:
+    raise UserError(f"{path}: {stage or 'no stage'} was not evaluated; run `realm evaluate "
+                    f"--workdir={path}`, or name another by --stage, such as {BM25}")
+  return found
+
+
+def paired(paths: Sequence[pathlib.Path], given: Sequence[Question] | None,
+           recall_at: Sequence[int]) -> tuple[Columns, Columns]:
+  """The figures of both files, of the same questions in the same order.
+
+  Args:
+    paths: of A and of B.
+    given: the questions with their answers; None: as an evaluation wrote them into A and B.
+    recall_at: each k of recall@k, where both know what was retrieved so far down.
+
+  Raises:
+    UserError: the questions differ, or what is right differs, or is not known.
+  """
+  read = [predictions.read(path) for path in paths]
+  if given is None:
+    questions, expected = predictions.questions_of(paths[0], read[0]), str(paths[0])
+  else:
+    questions, expected = list(given), "--questions"
+  records = [predictions.check_same(questions, path, one, expected)
+             for path, one in zip(paths, read)]
+  if given is None:
+    _check_answers(paths, questions, predictions.questions_of(paths[1], records[1]))
+  a, b = (figures.per_question(questions, one, depth.of(recall_at), depth.read_blocks)
+          for one, depth in ((one, predictions.depth(one)) for one in records))
+  return a, b
+
+
+def _check_answers(paths: Sequence[pathlib.Path], ours: Sequence[Question],
+                   theirs: Sequence[Question]) -> None:
+  for one, other in zip(ours, theirs):
+    if set(one.answers) != set(other.answers) or one.regex != other.regex:
+      raise UserError(f"{paths[1]}: the questions differ: the right answers to "
+                      f"{shown(one.question)} are others than in {paths[0]}; name the "
+                      "questions by --questions")

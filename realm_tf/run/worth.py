@@ -1,0 +1,78 @@
+"""What each stage of a run is worth, and a warning where it is worth less than nothing."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from absl import logging
+
+from realm_tf import files
+from realm_tf.evaluation import compare, figures, predictions
+from realm_tf.evaluation.compare import Difference
+from realm_tf.report.tables import Stage
+from realm_tf.run import evaluations
+from realm_tf.run.baselines import BM25, hybrid_name
+from realm_tf.run.folder import STAGES, WARM_START, Run
+from realm_tf.run.held_out import same_measure
+
+_DEPTH = 5  # of the recall that a stage must not lose
+
+
+def stage_rows(run: Run) -> list[Stage]:
+  """The table of what has been evaluated so far; both together come last, apart."""
+  ranked = [WARM_START, *STAGES]
+  rows = []
+  for name in (BM25, *ranked, *map(hybrid_name, ranked)):
+    found = _figures(run, name)
+    if found:
+      minutes = run.minutes(name) if name in STAGES and run.is_done(name) else None
+      rows.append(Stage(name, found, minutes, tuple(warnings(run, name))))
+  return rows
+
+
+def warn(run: Run, stage: str) -> None:
+  """Logs where a stage lost, a line for each figure."""
+  for warning in warnings(run, stage):
+    logging.warning("%s", warning)
+
+
+def warnings(run: Run, stage: str) -> Iterator[str]:
+  """Says where a stage is worse than that before it, or than BM25, in recall and answers.
+
+  Whether that may be chance is told by the paired bootstrap over the questions. Evaluations
+  of other questions, or of another corpus, are not compared.
+  """
+  if stage not in STAGES:
+    return
+  earlier = [WARM_START, *STAGES[:STAGES.index(stage)]]
+  before = next((name for name in reversed(earlier) if _figures(run, name)), None)
+  for other, lost in ((before, "is less than after"), (BM25, "stands below")):
+    for name, one in _differences(run, other, stage).items() if other else ():
+      if one.difference < 0:
+        by, least, most = (0 - points * 100 for points in (one.difference, one.high, one.low))
+        yield (f"{stage}: {name.replace('_', ' ')} {one.b:.1%} {lost} {other}, {one.a:.1%}: "
+               f"by {by:.1f} points, 95 % interval {least:.1f} to {most:.1f}, which "
+               + ("excludes 0" if one.is_beyond_chance else "does not exclude 0"))
+
+
+def _figures(run: Run, name: str) -> dict[str, Any]:
+  path = evaluations.metrics(run.path, name)
+  return files.read_json(path) if path.exists() else {}
+
+
+def _differences(run: Run, before: str, stage: str) -> Mapping[str, Difference]:
+  """Of the figures that must not fall, from one evaluation to another."""
+  both = [_figures(run, name) for name in (before, stage)]
+  paths = [evaluations.predictions(run.path, name) for name in (before, stage)]
+  if not all(both) or not same_measure(*both) or not all(path.exists() for path in paths):
+    return {}
+  depths = run.config.evaluate.recall_at
+  depth = max((k for k in depths if k <= _DEPTH), default=min(depths))
+  records = [predictions.read(path) for path in paths]
+  questions = predictions.questions_of(paths[1], records[1])
+  kept = (f"recall@{depth}", f"recall@{depth}_by_gold", "exact_match")
+  columns = []
+  for path, one in zip(paths, records):
+    found = figures.per_question(
+        questions, predictions.check_same(questions, path, one, str(paths[1])), [depth], None)
+    columns.append({name: found[name] for name in kept if name in found})
+  return compare.compare(columns[0], columns[1], samples=1000)

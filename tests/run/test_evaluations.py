@@ -1,0 +1,217 @@
+"""What a run says of its held-out questions: figures, baselines, warnings, mistakes."""
+
+import json
+import pathlib
+import re
+import shutil
+
+import pytest
+
+from realm_tf.errors import UserError
+from realm_tf.evaluation import predictions
+from realm_tf.run import baselines, evaluations, stages, worth
+from realm_tf.run.folder import WARM_START, Run
+from realm_tf.run.mistakes import find_mistakes
+from realm_tf.run.report import report
+from tests import tiny
+from tests.command import realm
+
+_CITIES = list(tiny.CITIES.items())
+
+
+def _lines(path, records):
+  path.write_text("".join(json.dumps(record) + "\n" for record in records))
+  return path
+
+
+def _questions():
+  """One about each city; half of them name the document that they were written from."""
+  return [{"id": f"q{i}", "question": f"what is the capital of {country}?", "answer": [city],
+           "source": "odd" if i % 3 else "even"}
+          | ({"gold_passage": f"country-{country}"} if i % 2 else {})
+          for i, (city, country) in enumerate(_CITIES)]
+
+
+def _make(folder, questions, **changes):
+  source = _lines(folder / "documents.jsonl", [vars(one) for one in tiny.documents()])
+  held_out = _lines(folder / "held_out.jsonl", questions)
+  run = Run(tiny.make_config(
+      folder, corpus__source=str(source), evaluate__questions=str(held_out),
+      evaluate__recall_at=(1, 5, 10), finetune__questions=str(held_out), **changes),
+            folder / "run")
+  stages.corpus(run)
+  return run
+
+
+@pytest.fixture(name="run", scope="module")
+def _run(tmp_path_factory):
+  """A run after two steps of ICT, with all that is measured of it."""
+  run = _make(tmp_path_factory.mktemp("run"), _questions(), ict__steps=2)
+  baselines.bm25(run)
+  stages.evaluate(run, WARM_START)
+  stages.ict(run)
+  stages.evaluate(run, "ict")
+  baselines.hybrid(run, "ict")
+  return run
+
+
+def _read(run, name):
+  return (json.loads(evaluations.metrics(run.path, name).read_text()),
+          predictions.read(evaluations.predictions(run.path, name)))
+
+
+def test_recall_by_gold_passage_is_that_of_the_documents_own_blocks(run):
+  for name in ("BM25", WARM_START, "ict", "ict + BM25"):
+    found, records = _read(run, name)
+    ids = run.corpus.document_ids
+    named = [(record, [ids[row] for row in record["rows"]]) for record in records
+             if "gold_passage" in record]
+    assert found["gold_questions"] == len(named) == 6 and found["questions"] == 12
+    for k in (1, 5, 10):
+      assert found[f"recall@{k}_by_gold"] == pytest.approx(sum(
+          record["gold_passage"] in rows[:k] for record, rows in named) / 6)
+      assert found[f"recall@{k}_low"] <= found[f"recall@{k}"] <= found[f"recall@{k}_high"]
+    assert all(len(record["rows"]) == 10 and len(record["passages"]) == 5
+               for record in records)
+    assert {source: one["questions"] for source, one in found["by_source"].items()} == {
+        "even": 4, "odd": 8}
+
+
+def test_a_ranking_alone_has_no_exact_match(run):
+  for name in ("BM25", "ict + BM25"):
+    assert not {"exact_match", "f1", "reader_oracle"} & _read(run, name)[0].keys()
+  assert {"exact_match_low", "f1_high", "reader_oracle_low"} <= _read(run, "ict")[0].keys()
+
+
+def test_the_hybrid_is_in_a_row_of_its_own_and_the_dense_figures_stay(run):
+  rows = {row.name: row for row in worth.stage_rows(run)}
+  assert list(rows) == ["BM25", WARM_START, "ict", "ict + BM25"]
+  assert rows["ict"].figures == _read(run, "ict")[0]
+  dense, lexical, both = (_read(run, name)[1] for name in ("ict", "BM25", "ict + BM25"))
+  for one, other, fused in zip(dense, lexical, both):
+    assert set(fused["rows"]) <= set(one["rows"]) | set(other["rows"])
+    if one["rows"][0] == other["rows"][0]:
+      assert fused["rows"][0] == one["rows"][0]
+
+
+def test_predict_and_score_give_the_figures_of_evaluate(run, tmp_path, capsys):
+  questions = run.config.evaluate.questions
+  for passages in (10, 100, 2):
+    assert realm("predict", f"--workdir={run.path}", f"--questions={questions}",
+                 f"--output={tmp_path}/p.jsonl", f"--passages={passages}") == 0
+    capsys.readouterr()
+    assert realm("score", f"--questions={questions}", f"--predictions={tmp_path}/p.jsonl",
+                 "--recall_at=1,5,10", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    wanted = _read(run, "ict")[0]
+    same = {name: value for name, value in wanted.items() if not name.startswith((
+        "corpus", "questions_hash", "by_source", "masked", *(
+            ["recall@5", "recall@10"] if passages == 2 else [])))}
+    assert {name: found.get(name) for name in same} == pytest.approx(same)
+    assert ("recall@5" in found) == (passages > 2)  # two passages say nothing of five
+    assert found["accuracy"] == found["exact_match"]
+    if passages > 2:
+      assert found["by_source"] == wanted["by_source"]
+
+
+def test_the_file_of_an_evaluation_has_its_figures_too(run, capsys):
+  assert realm("score", f"--questions={run.config.evaluate.questions}", "--json",
+               f"--predictions={evaluations.predictions(run.path, 'ict')}",
+               "--recall_at=1,5,10") == 0
+  found, wanted = json.loads(capsys.readouterr().out), _read(run, "ict")[0]
+  assert found["recall@10"] == wanted["recall@10"]
+  assert found["reader_oracle"] == wanted["reader_oracle"]
+
+
+def _answered(run, name, right, ranks):
+  """Rewrites an evaluation: which questions are right, and where the answers are found."""
+  path = evaluations.predictions(run.path, name)
+  records = predictions.read(path)
+  for i, record in enumerate(records):
+    if "prediction" in record:
+      record["prediction"] = record["expected"][0] if i in right else "nothing"
+    record["ranks"] = dict.fromkeys(record["ranks"], ranks[i])
+  predictions.write(path, records)
+
+
+def _copy(run, folder):
+  shutil.copytree(run.path, folder / "run")
+  return Run.existing(folder / "run")
+
+
+def test_a_stage_that_lost_is_warned_of(run, tmp_path, caplog):
+  run = _copy(run, tmp_path)
+  _answered(run, "BM25", range(12), [0] * 12)
+  _answered(run, WARM_START, range(12), [0] * 11 + [9])
+  _answered(run, "ict", {0}, [9] + [0] * 10 + [9])
+  worth.warn(run, "ict")
+  told = [record.getMessage() for record in caplog.records if "ict: " in record.getMessage()]
+  assert [re.sub(r"by [\d.]+ points.*", "", line).strip() for line in told] == [
+      "ict: recall@5 83.3% is less than after warm start, 91.7%:",
+      "ict: exact match 8.3% is less than after warm start, 100.0%:",
+      "ict: recall@5 83.3% stands below BM25, 100.0%:",
+      "ict: recall@5 by gold 83.3% stands below BM25, 100.0%:"]
+  assert "by 8.3 points" in told[0] and told[0].endswith("does not exclude 0")
+  assert told[1].endswith("which excludes 0")
+  rows = {row.name: row.warnings for row in worth.stage_rows(run)}
+  assert rows["ict"] == tuple(told) and not rows[WARM_START] and not rows["BM25"]
+  assert told[1] in report(run).read_text()
+  path = evaluations.metrics(run.path, WARM_START)
+  path.write_text(json.dumps(json.loads(path.read_text()) | {"corpus": "another"}))
+  assert all("BM25" in warning for warning in worth.warnings(run, "ict"))
+
+
+def test_an_evaluation_is_made_anew_when_the_questions_change(run, tmp_path):
+  run = _copy(run, tmp_path)
+  questions = pathlib.Path(run.config.evaluate.questions)
+  before = questions.read_bytes()
+  path = evaluations.metrics(run.path, WARM_START)
+  written = path.stat().st_mtime_ns
+  assert stages.evaluate(run, WARM_START)["questions"] == 12
+  assert path.stat().st_mtime_ns == written
+  try:
+    _lines(questions, _questions()[:4])
+    assert stages.evaluate(run, WARM_START)["questions"] == 4
+    assert all("BM25" in one for one in worth.warnings(run, "ict"))  # of other questions
+  finally:
+    questions.write_bytes(before)
+
+
+def test_mistakes_are_a_page_beside_the_report(run, tmp_path):
+  found = find_mistakes(run)
+  wrong = [record for record in _read(run, "ict")[1]
+           if record["prediction"].lower() != record["expected"][0].lower()]
+  assert sorted(one["id"] for one in found.mistakes) == sorted(one["id"] for one in wrong)
+  assert found.questions == 12
+  for one in found.mistakes:
+    assert one["passage"][one["start"]:one["end"]] == one["prediction"]
+    if one["kind"] != "absent":
+      assert one["expected"][0] in one["right"]["text"]
+  text = report(run, tmp_path / "page.html").read_text()
+  assert 'href="page.mistakes.html"' in text and (tmp_path / "page.mistakes.html").exists()
+  lines = (tmp_path / "page.mistakes.jsonl").read_text().splitlines()
+  assert len(lines) == len(found.mistakes)
+
+
+_BAD = {
+    "gold": ({"gold_passage": "nowhere"}, "held_out.jsonl:2: field 'gold_passage': 'nowhere' "
+             "is no document of the corpus"),
+    "answers": ({"answer": "xyzzy"}, "config.evaluate.questions: no usable question: no "
+                "answer of 2 stands in the corpus")}
+
+
+@pytest.mark.parametrize("case", _BAD)
+def test_questions_of_another_corpus_are_an_error(tmp_path, case, capsys):
+  change, told = _BAD[case]
+  run = _make(tmp_path, [{"question": "who?", "answer": "plugh" if case == "answers"
+                          else "Paris"}, {"question": "what?", "answer": "Rome", **change}])
+  for work in (baselines.bm25, lambda run: stages.evaluate(run, WARM_START)):
+    with pytest.raises(UserError, match=re.escape(told)):
+      work(run)
+  for command in ("evaluate", "finetune", "run"):
+    capsys.readouterr()
+    assert realm(command, f"--workdir={run.path}") == 2
+    error = [line for line in capsys.readouterr().err.splitlines()
+             if line.startswith("realm: ")]
+    assert len(error) == 1 and told.partition(": ")[2] in error[0]
+  assert not (run.path / "evaluation").exists() and not (run.path / "ict").exists()
