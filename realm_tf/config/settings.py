@@ -27,6 +27,7 @@ _PAIR_LENGTH = at_least(rules.LEAST_PAIR, 100_000)
 _WIDTH = at_least(1, 65_536)  # of a layer
 _SAMPLE = at_least(1, 1_000_000)  # of sentences or queries, all of which are in memory
 _CANDIDATES = at_least(2, 100_000)  # the null document and at least one block
+_DROPOUT = Range(0.0, 0.9)
 _PRECISION = one_of("float32", "bfloat16")
 
 
@@ -53,6 +54,8 @@ class RetrieverConfig(Section):
   precision: str = setting("float32", _PRECISION, "of products with weights")
   recompute: bool = setting(
       False, None, "layers again for the gradient: less memory, more time")
+  dropout: float = setting(
+      0.0, _DROPOUT, "in training, of embeddings and of what each layer adds; BERT has 0.1")
   query_length: int = setting(64, _LENGTH, "word pieces, special tokens counted")
   document_length: int = setting(288, _BLOCK_LENGTH, "word pieces, special tokens counted")
 
@@ -66,6 +69,8 @@ class EncoderConfig(Section):
   precision: str = setting("float32", _PRECISION, "of products with weights")
   recompute: bool = setting(
       False, None, "layers again for the gradient: less memory, more time")
+  dropout: float = setting(
+      0.0, _DROPOUT, "in training, of embeddings and of what each layer adds; BERT has 0.1")
   span_hidden_size: int = setting(256, _WIDTH, "units of the span head")
   max_span_width: int = setting(10, at_least(1, 1000), "word pieces of an answer")
   span_norm_eps: float = setting(
@@ -187,6 +192,9 @@ class FinetuneConfig(OptimizerConfig):
   reader_length: int = setting(
       320, _PAIR_LENGTH, "word pieces of question and block together")
   max_spans: int = setting(8, at_least(1, 100_000), "correct spans used per block")
+  distill: float = setting(
+      0.0, at_least(0, 1e6), "weight of the loss by which the retriever learns the reader's "
+      "posterior over the read blocks, as in EMDR2; 0: none")
 
 
 @dataclasses.dataclass(frozen=True)

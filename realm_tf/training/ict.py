@@ -10,7 +10,7 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.examples.ict import ICTBatch, num_examples
-from realm_tf.models import losses
+from realm_tf.models import dropout, losses
 from realm_tf.models.realm import Realm
 from realm_tf.registry import WARM_STARTS
 from realm_tf.training import schedule
@@ -42,7 +42,8 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
   part = share // ict.accumulate
 
   def embed(batch: ICTBatch) -> tuple[tf.Tensor, tf.Tensor]:
-    return retriever((batch.queries, batch.documents))  # [B, D] both
+    with dropout.drawn(config.seed, optimizer.iterations):
+      return retriever((batch.queries, batch.documents))  # [B, D] both
 
   def loss_of(vectors: Sequence[tf.Tensor], rows: tf.Tensor
               ) -> tuple[tf.Tensor, shares.Metrics]:
