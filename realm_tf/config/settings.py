@@ -35,6 +35,7 @@ from realm_tf.registry import INDEXES, READERS
 
 _BLOCK_LENGTH = at_least(8, 100_000)  # a block has a title too
 _WIDTH = at_least(1, 65_536)  # of a layer
+_DROPOUT = Range(0.0, 0.9)
 _PRECISION = one_of("float32", "bfloat16")
 
 
@@ -64,6 +65,8 @@ class RetrieverConfig(Section):
   precision: str = setting("float32", _PRECISION, "of products with weights")
   recompute: bool = setting(
       False, None, "layers again for the gradient: less memory, more time")
+  dropout: float = setting(
+      0.0, _DROPOUT, "in training, of embeddings and of what each layer adds; BERT has 0.1")
   query_length: int = setting(64, LENGTH, "word pieces, special tokens counted")
   document_length: int = setting(288, _BLOCK_LENGTH, "word pieces, special tokens counted")
 
@@ -77,6 +80,8 @@ class EncoderConfig(Section):
   precision: str = setting("float32", _PRECISION, "of products with weights")
   recompute: bool = setting(
       False, None, "layers again for the gradient: less memory, more time")
+  dropout: float = setting(
+      0.0, _DROPOUT, "in training, of embeddings and of what each layer adds; BERT has 0.1")
   span_hidden_size: int = setting(256, _WIDTH, "units of the span head")
   max_span_width: int = setting(10, at_least(1, 1000), "word pieces of an answer")
   span_norm_eps: float = setting(

@@ -131,3 +131,6 @@ class FinetuneConfig(OptimizerConfig):
   reader_length: int = setting(
       320, _PAIR_LENGTH, "word pieces of question and block together")
   max_spans: int = setting(8, at_least(1, 100_000), "correct spans used per block")
+  distill: float = setting(
+      0.0, at_least(0, 1e6), "weight of the loss by which the retriever learns the reader's "
+      "posterior over the read blocks, as in EMDR2; 0: none")

@@ -15,6 +15,7 @@ import tf_keras
 from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
+from realm_tf.models import dropout
 from realm_tf.ops import transformer
 
 _KINDS: dict[Any, str] = {int: "a whole number above 0", float: "a number above 0",
@@ -114,10 +115,14 @@ class Weights(tf_keras.layers.Layer):
 
 
 class TransformerLayer(tf_keras.layers.Layer):
-  """Post-norm self-attention and feed-forward, on rows; see `ops.transformer`."""
+  """Post-norm self-attention and feed-forward, on rows; see `ops.transformer`.
 
-  def __init__(self, config: BertConfig, **kwargs):
+  Where it has `rate`, what attention and feed-forward add is dropped out by it in training.
+  """
+
+  def __init__(self, config: BertConfig, rate: float = 0.0, **kwargs):
     super().__init__(autocast=False, **kwargs)  # rows stay in the dtype that they have
+    self.rate = rate
     hidden, inner = config.hidden_size, config.intermediate_size
     self.heads = config.num_attention_heads
     with tf.name_scope(self.name):
@@ -131,21 +136,26 @@ class TransformerLayer(tf_keras.layers.Layer):
     self.activation = transformer.activation_name(config.hidden_act)
     self.built = True
 
-  def call(self, x: tf.Tensor, layout: transformer.Layout) -> tf.Tensor:
-    """x: [N, H], of the dtype in which products with weights are made."""
+  def call(self, x: tf.Tensor, layout: transformer.Layout, seeds: tf.Tensor | None = None
+           ) -> tf.Tensor:
+    """x: [N, H], of the dtype in which products with weights are made; seeds: [2, 2] int32,
+    of its dropout, where there is any."""
     by = transformer.choose(x.dtype)
     heads = (self.query, self.key, self.value)  # one product instead of three
     qkv = by.product(x, tf.concat([part.kernel for part in heads], 1))  # [N, 3 H]
     mixed = by.attention(qkv, tf.concat([part.bias for part in heads], 0), layout, self.heads)
-    x = _added(by, x, by.product(mixed, self.attention_output.kernel),
-               self.attention_output.bias, self.attention_norm)
+    x = self._added(by, x, by.product(mixed, self.attention_output.kernel),
+                    self.attention_output.bias, self.attention_norm, seeds, 0)
     delta = by.feed_forward(x, self.intermediate.kernel, self.intermediate.bias,
                             self.output_dense.kernel, self.activation)
-    return _added(by, x, delta, self.output_dense.bias, self.output_norm)
+    return self._added(by, x, delta, self.output_dense.bias, self.output_norm, seeds, 1)
 
-
-def _added(by, x: tf.Tensor, delta: tf.Tensor, bias: tf.Variable, norm: Norm) -> tf.Tensor:
-  return by.norm(x, delta, bias, norm.gamma, norm.beta, norm.epsilon)
+  def _added(self, by, x: tf.Tensor, delta: tf.Tensor, bias: tf.Variable, norm: Norm,
+             seeds: tf.Tensor | None, place: int) -> tf.Tensor:
+    if seeds is not None:  # the bias is dropped too, and so is added before
+      delta = dropout.dropped(delta + tf.cast(bias, delta.dtype), self.rate, seeds[place])
+      bias = tf.zeros_like(bias)
+    return by.norm(x, delta, bias, norm.gamma, norm.beta, norm.epsilon)
 
 
 class Bert(tf_keras.layers.Layer):
@@ -157,14 +167,17 @@ class Bert(tf_keras.layers.Layer):
       or "bfloat16". Weights are float32, and so is the arithmetic between products.
     recompute: keep of each layer only what goes in, and compute the rest again for the
       gradient (Chen et al. 2016, arXiv 1604.06174): less memory, a third more time.
+    rate: of dropout in training, of the embeddings and of what each sublayer adds; see
+      `models.dropout`. At 0 nothing is different from a BERT that has none.
   """
 
   def __init__(self, config: BertConfig, precision: str = "float32",
-               recompute: bool = False, **kwargs):
+               recompute: bool = False, rate: float = 0.0, **kwargs):
     super().__init__(**kwargs)
     if precision not in ("float32", "bfloat16"):
       raise ValueError(f"precision: expected float32 or bfloat16, got '{precision}'")
     self.config, self.precision, self.recompute = config, precision, recompute
+    self.rate = rate
     hidden = config.hidden_size
     self.word_embeddings = self.add_weight(
         "word_embeddings", [config.vocab_size, hidden], initializer=initializer())
@@ -175,7 +188,7 @@ class Bert(tf_keras.layers.Layer):
         "token_type_embeddings", [config.type_vocab_size, hidden],
         initializer=initializer())
     self.embedding_norm = Norm(config.layer_norm_eps, hidden, name="embedding_norm")
-    self.layers = [TransformerLayer(config, name=f"layer_{i}")
+    self.layers = [TransformerLayer(config, rate, name=f"layer_{i}")
                    for i in range(config.num_hidden_layers)]
     self.built = True
 
@@ -196,17 +209,24 @@ class Bert(tf_keras.layers.Layer):
     """Whether padding costs nothing, as things are when it is called."""
     return transformer.choose(self.dtype_of_rows) is transformer.Fused
 
-  def call(self, ids: tf.Tensor, padding_mask: tf.Tensor, segments: tf.Tensor
-           ) -> tf.Tensor:
-    """ids, segments: [B, T] int32; padding_mask: [B, T] bool, False on padding."""
+  def call(self, ids: tf.Tensor, padding_mask: tf.Tensor, segments: tf.Tensor,
+           training: bool | None = None) -> tf.Tensor:
+    """ids, segments: [B, T] int32; padding_mask: [B, T] bool, False on padding.
+
+    Whether it drops out is said by `training`, or by `dropout.drawn`.
+    """
     tf.debugging.assert_less_equal(
         tf.shape(ids)[1], self.config.max_position_embeddings,
         "more tokens than the model has positions")
     dtype = self.dtype_of_rows
     layout = transformer.choose(dtype).layout(padding_mask)
     x = self._embedded(ids, segments, layout, dtype)
-    for layer in self.layers:
-      x = _recomputed(layer, x, layout) if self.recompute else layer(x, layout)
+    seeds = dropout.seeds(ids, training, 1 + 2 * len(self.layers)) if self.rate else None
+    if seeds is not None:
+      x = dropout.dropped(x, self.rate, seeds[0])
+    run = _recomputed if self.recompute else lambda layer, *inputs: layer(*inputs)
+    for i, layer in enumerate(self.layers):
+      x = run(layer, x, layout, None if seeds is None else seeds[2 * i + 1:2 * i + 3])
     return layout.unpack(tf.cast(x, self.word_embeddings.dtype))
 
   def _embedded(self, ids: tf.Tensor, segments: tf.Tensor, layout: transformer.Layout,
@@ -225,7 +245,7 @@ class Bert(tf_keras.layers.Layer):
 
 
 def make_bert(bert: BertConfig | Mapping[str, Any] | Bert, precision: str, recompute: bool,
-              owner: str = "") -> Bert:
+              owner: str = "", rate: float = 0.0) -> Bert:
   """A BERT of these sizes, or that which is one.
 
   The names of its variables begin with that of the owner, where it has several.
@@ -234,9 +254,9 @@ def make_bert(bert: BertConfig | Mapping[str, Any] | Bert, precision: str, recom
     return bert
   config = bert if isinstance(bert, BertConfig) else BertConfig(**bert)
   with tf.name_scope(owner) if owner else contextlib.nullcontext():
-    return Bert(config, precision, recompute, name="bert")
+    return Bert(config, precision, recompute, rate, name="bert")
 
 
-def _recomputed(layer: TransformerLayer, x: tf.Tensor, layout: transformer.Layout
-                ) -> tf.Tensor:
-  return tf.recompute_grad(lambda x: layer(x, layout))(x)
+def _recomputed(layer: TransformerLayer, x: tf.Tensor, layout: transformer.Layout,
+                seeds: tf.Tensor | None) -> tf.Tensor:
+  return tf.recompute_grad(lambda x: layer(x, layout, seeds))(x)

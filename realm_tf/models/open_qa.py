@@ -79,6 +79,32 @@ def both_losses(beam: Beam, scores: BeamScores) -> tuple[tf.Tensor, tf.Tensor]:
           losses.marginal_loss(scores.spans, beam.correct))
 
 
+def distillation(beam: Beam, scores: BeamScores, read_blocks: int) -> tf.Tensor:
+  """The reader's posterior over the read blocks, taught to the retriever: [B].
+
+  KL(p || q): q(z) is the retriever's softmax over the R read blocks, and p(z) is in
+  proportion to p(a|x, z), what the reader alone gives to all correct spans of a block
+  together among the spans of that block. As in EMDR2 (Singh et al. 2021, arXiv 2106.05346)
+  p has no gradient: the reader is not taught by it; as in FiD-KD (Izacard & Grave 2021,
+  arXiv 2012.04584) the retriever learns by the divergence.
+
+  0 where no read block holds an answer that the reader can give.
+  """
+  size = tf.shape(scores.blocks)[0]
+  spans, correct = (tf.reshape(values, [size * read_blocks, -1])
+                    for values in (scores.spans, beam.correct))
+  # f(x, z), which all spans of a block have in their logits, is in both terms of the loss.
+  likelihood = tf.reshape(-losses.marginal_loss(spans, correct), [size, read_blocks])
+  held = tf.reshape(tf.reduce_any(correct & tf.math.is_finite(spans), 1),
+                    [size, read_blocks])
+  posterior = tf.stop_gradient(tf.nn.softmax(
+      tf.where(held, likelihood, likelihood.dtype.min)))
+  prior = losses.log_prior(scores.blocks[:, :read_blocks])
+  divergence = tf.reduce_sum(
+      tf.math.xlogy(posterior, posterior) - posterior * prior, 1)
+  return tf.where(tf.reduce_any(held, 1), divergence, 0.0)
+
+
 def metrics(beam: Beam, scores: BeamScores, read_blocks: int) -> dict[str, tf.Tensor]:
   """How many questions have an answer in the beam and in the read blocks, and for how many
   the best span is correct."""

@@ -46,7 +46,8 @@ class Reader(Task):
     span_norm_eps: of the span head's norm.
     max_length: word pieces of question and passage together, special ones counted; longer
       ones are cut. By default 320, as published, or as many as the BERT has positions.
-    precision, recompute: see `Bert`; of one that is made here.
+    precision, recompute, dropout: see `Bert`, of one that is made here; `dropout` is its
+      `rate`.
     tokenizer: reads texts; see `Task`.
   """
   measured = ("exact_span",)
@@ -54,9 +55,9 @@ class Reader(Task):
   def __init__(self, bert: BertConfig | Mapping[str, Any] | Bert, *,
                span_hidden_size: int = 256, max_span_width: int = 10,
                span_norm_eps: float = 1e-3, max_length: int | None = None,
-               precision: str = "float32", recompute: bool = False,
+               precision: str = "float32", recompute: bool = False, dropout: float = 0.0,
                tokenizer: Tokenizer | None = None, name: str = "reader"):
-    bert = make_bert(bert, precision, recompute)
+    bert = make_bert(bert, precision, recompute, rate=dropout)
     super().__init__(bert.config, tokenizer, name=name)
     self.bert = bert
     self.span_hidden_size, self.max_span_width = span_hidden_size, max_span_width
@@ -197,7 +198,8 @@ class Reader(Task):
     return super().get_config() | {
         "span_hidden_size": self.span_hidden_size, "max_span_width": self.max_span_width,
         "span_norm_eps": self.span_norm_eps, "max_length": self.max_length,
-        "precision": self.bert.precision, "recompute": self.bert.recompute}
+        "precision": self.bert.precision, "recompute": self.bert.recompute,
+        "dropout": self.bert.rate}
 
   def save_spec(self, dynamic_batch: bool = True) -> tuple[list, dict]:
     """What Keras traces `call` with, so that a model is saved that was never called."""

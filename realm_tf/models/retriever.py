@@ -76,7 +76,8 @@ class Retriever(Task):
     document_bert: a `Bert` for the document tower, where it is not shared.
     query_length, document_length: word pieces, special ones counted; longer texts are cut.
       By default 64 and 288, as published, or as many as the BERT has positions.
-    precision, recompute: see `Bert`; of those that are made here.
+    precision, recompute, dropout: see `Bert`, of those that are made here; `dropout` is its
+      `rate`.
     embed_precision: of the copy that embeds the corpus; by default `precision`.
     tokenizer: reads texts; see `Task`.
   """
@@ -86,16 +87,17 @@ class Retriever(Task):
                projection_size: int = 128, shared_towers: bool = True,
                document_bert: Bert | None = None, query_length: int | None = None,
                document_length: int | None = None, precision: str = "float32",
-               embed_precision: str = "", recompute: bool = False,
+               embed_precision: str = "", recompute: bool = False, dropout: float = 0.0,
                tokenizer: Tokenizer | None = None, name: str = "retriever"):
     query_tower, document_tower = ("tower",) * 2 if shared_towers else (
         "query_tower", "document_tower")
-    bert = make_bert(bert, precision, recompute, query_tower)
+    bert = make_bert(bert, precision, recompute, query_tower, dropout)
     super().__init__(bert.config, tokenizer, name=name)
     self.pooling, self.projection_size = pooling, projection_size
     self.query_length = bert.length(query_length, 64, "query_length")
     self.document_length = bert.length(document_length, 288, "document_length")
     self.precision, self.recompute = bert.precision, bert.recompute
+    self.dropout = bert.rate
     self.embed_precision = embed_precision
     self.query_tower = Tower(bert, pooling, projection_size, name=query_tower)
     self.document_tower = self.query_tower if shared_towers else (
@@ -105,7 +107,8 @@ class Retriever(Task):
 
   def make_tower(self, name: str, precision: str = "") -> Tower:
     """Another tower of the same shape, with weights of its own; by default as precise."""
-    bert = make_bert(self.bert_config, precision or self.precision, self.recompute, name)
+    bert = make_bert(self.bert_config, precision or self.precision, self.recompute, name,
+                     self.dropout)
     return Tower(bert, self.pooling, self.projection_size, name=name)
 
   @property
@@ -258,7 +261,7 @@ class Retriever(Task):
         "shared_towers": self.shares_towers,
         "query_length": self.query_length, "document_length": self.document_length,
         "precision": self.precision, "embed_precision": self.embed_precision,
-        "recompute": self.recompute}
+        "recompute": self.recompute, "dropout": self.dropout}
 
   def save_spec(self, dynamic_batch: bool = True) -> tuple[list, dict]:
     """What Keras traces `call` with, so that a model is saved that was never called."""

@@ -122,7 +122,7 @@ class Task(tf_keras.Model):
     """Learns from one batch; of several replicas each has a share of it."""
     x, y = self.prepare(data)
     with tf.GradientTape() as tape:
-      y_pred, loss = self._outcome(x, y)
+      y_pred, loss = self._outcome(x, y, training=True)
       # Optimizers add up what the replicas make of their shares.
       part = loss / tf.distribute.get_replica_context().num_replicas_in_sync
     variables = self.trainable_variables
@@ -133,10 +133,10 @@ class Task(tf_keras.Model):
 
   def test_step(self, data: Any) -> dict[str, tf.Tensor]:
     x, y = self.prepare(data)
-    return self._report(x, y, *self._outcome(x, y))
+    return self._report(x, y, *self._outcome(x, y, training=False))
 
-  def _outcome(self, x: Any, y: Any) -> tuple[Any, tf.Tensor]:
-    y_pred = self(x)
+  def _outcome(self, x: Any, y: Any, training: bool) -> tuple[Any, tf.Tensor]:
+    y_pred = self(x, training=training)
     loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=None)
     return y_pred, tf.add_n([loss, *self.losses])  # with what layers of a user's add
 

@@ -23,12 +23,18 @@ _GROUPS: dict[str, dict[str, Metric]] = {
         "loss": Metric("Loss", "nats"),
         "retriever_loss": Metric("Retriever loss", "of the blocks that hold the answer"),
         "reader_loss": Metric("Reader loss", "of the correct spans"),
+        "distill_loss": Metric("Distillation", "of the reader's posterior, nats"),
         "in_batch_accuracy": Metric("In-batch accuracy", "own block among the batch's", True),
         "support_utility": Metric("Supporting block", "nats gained by reading it"),
         "exact_span": Metric("Correct span", "best span is a right one", True),
         "beam_has_answer": Metric("Recall of the beam", "it holds the answer", True),
         "read_has_answer": Metric("Recall of read blocks", "they hold the answer", True),
         "mask_log_prob_null": Metric("Without any block", "log p of a masked word piece")},
+    "Dev questions": {
+        "dev_score": Metric("Score", "mean of exact match and F1: chooses the best", True),
+        "dev_exact_match": Metric("Exact match", "of the best span", True),
+        "dev_f1": Metric("F1", "of the best span", True),
+        "dev_recall": Metric("Recall", "of the answer, among the first blocks", True)},
     "Retrieval": {
         "retrieval_utility": Metric("Retrieval utility", "nats over the null document"),
         "best_retrieval_utility": Metric("Best retrieval utility", "of the K candidates"),

@@ -42,7 +42,8 @@ def make_judge(run: Run, model: Realm, index: RowIndex) -> Judge | None:
       texts = [q.question.encode("utf-8", "replace") for q in questions[first:first + size]]
       predictions, rows = (part.numpy() for part in answer(tf.constant(texts)))
       records += [{"prediction": prediction.decode(),
-                   "passages": [{"text": text.decode()} for text in run.corpus.texts[found]]}
+                   "passages": [{"id": run.corpus.document_ids[row],
+                                 "text": run.corpus.texts[row].decode()} for row in found]}
                   for prediction, found in zip(predictions, rows, strict=True)]
     found = evaluate.score(questions, records, ks, answerer.read_blocks)
     return {"dev_score": (found["exact_match"] + found["f1"]) / 2,

@@ -25,9 +25,10 @@ def initial_model(config: RealmConfig, tokenizer: Tokenizer) -> Realm:
   tf_keras.utils.set_random_seed(config.seed)
   part, shared = config.retriever, config.retriever.shared_towers
   # All BERTs before all heads, so that a seed gives the heads the values that it always gave.
-  of_towers = [make_bert(sizes[0], part.precision, part.recompute, tower) for tower in (
-      ["tower"] if shared else ["query_tower", "document_tower"])]
-  of_encoder = make_bert(sizes[1], config.encoder.precision, config.encoder.recompute)
+  of_towers = [make_bert(sizes[0], part.precision, part.recompute, tower, part.dropout)
+               for tower in (["tower"] if shared else ["query_tower", "document_tower"])]
+  of_encoder = make_bert(sizes[1], config.encoder.precision, config.encoder.recompute,
+                         rate=config.encoder.dropout)
   retriever = Retriever(
       of_towers[0], document_bert=None if shared else of_towers[1], shared_towers=shared,
       tokenizer=tokenizer, **retriever_arguments(config, sizes[0]))
@@ -56,7 +57,7 @@ def retriever_arguments(config: RealmConfig, bert: BertConfig) -> dict[str, Any]
           "query_length": min(part.query_length, most),
           "document_length": min(part.document_length, most),
           "precision": part.precision, "recompute": part.recompute,
-          "embed_precision": config.embed_precision}
+          "dropout": part.dropout, "embed_precision": config.embed_precision}
 
 
 def reader_arguments(config: RealmConfig, bert: BertConfig) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def reader_arguments(config: RealmConfig, bert: BertConfig) -> dict[str, Any]:
   return {"span_hidden_size": part.span_hidden_size, "max_span_width": part.max_span_width,
           "span_norm_eps": part.span_norm_eps,
           "max_length": min(config.finetune.reader_length, bert.max_position_embeddings),
-          "precision": part.precision, "recompute": part.recompute}
+          "precision": part.precision, "recompute": part.recompute, "dropout": part.dropout}
 
 
 def realm_arguments(config: RealmConfig) -> dict[str, Any]:

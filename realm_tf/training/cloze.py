@@ -25,7 +25,7 @@ from realm_tf.examples import order
 from realm_tf.examples.cloze import ClozeBatch, cloze_batches, find_clozes, reader_length
 from realm_tf.examples.qa import AnswerPlaces
 from realm_tf.index.interface import RowIndex
-from realm_tf.models import losses, open_qa
+from realm_tf.models import dropout, losses, open_qa
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import pack_single
 from realm_tf.training import schedule
@@ -78,7 +78,7 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
         passages, clozes.places, part.name, part.question, rows, read_blocks=read_blocks,
         length=reader_length(config), width=config.encoder.max_span_width,
         max_spans=cloze.max_spans, multiple=multiple)
-    with tf.GradientTape() as tape:
+    with tf.GradientTape() as tape, dropout.drawn(config.seed, optimizer.iterations):
       logits = tf.reshape(model.encoder.span_logits(pairs), tf.shape(correct))  # [B, R * S]
       loss = tf.reduce_mean(losses.marginal_loss(logits, correct))
     right = tf.gather(correct, tf.argmax(logits, 1), batch_dims=1)

@@ -23,7 +23,7 @@ from realm_tf.errors import UserError
 from realm_tf.examples import order
 from realm_tf.examples.mined import draw
 from realm_tf.examples.qa import AnswerPlaces, QABatch, qa_batches
-from realm_tf.models import losses
+from realm_tf.models import dropout, losses
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
 from realm_tf.training import contrastive, schedule
@@ -83,10 +83,13 @@ def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Re
   places = AnswerPlaces.of(asked.occurrences, corpus.num_blocks)
   shares.check_shares(strategy, dpr.batch_size, dpr.accumulate)
 
+  def embed_batch(batch: DPRBatch) -> contrastive.Vectors:
+    with dropout.drawn(config.seed, optimizer.iterations):
+      return _embed(retriever, batch)
+
   def learn(batch: DPRBatch) -> shares.Metrics:
     gradients, metrics = contrastive.gradients(
-        lambda part: _embed(retriever, part), lambda vectors, batch: _loss(
-            places, vectors, batch), batch, variables,
+        embed_batch, lambda vectors, batch: _loss(places, vectors, batch), batch, variables,
         dpr.batch_size // strategy.num_replicas_in_sync, dpr.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 

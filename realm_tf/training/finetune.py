@@ -21,7 +21,7 @@ from realm_tf.errors import UserError
 from realm_tf.examples import order
 from realm_tf.examples.qa import AnswerPlaces, QABatch, learnable, qa_batches
 from realm_tf.index.interface import RowIndex
-from realm_tf.models import open_qa
+from realm_tf.models import dropout, open_qa
 from realm_tf.models.open_qa import Beam
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
@@ -127,8 +127,8 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
   def of_part(given: Any):
     beam = (given._replace(pairs=flat(given.pairs)) if fixed_lengths
             else look_up(*given))
-    with tf.GradientTape() as tape:
-      loss, metrics = _loss(model, beam, read_blocks)
+    with tf.GradientTape() as tape, dropout.drawn(config.seed, optimizer.iterations):
+      loss, metrics = _loss(model, beam, read_blocks, finetune.distill)
     return tape.gradient(loss, variables), metrics
 
   def learn(given: Any) -> shares.Metrics:
@@ -156,13 +156,17 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
   return step
 
 
-def _loss(model: Realm, beam: Beam, read_blocks: int
+def _loss(model: Realm, beam: Beam, read_blocks: int, distill: float
           ) -> tuple[tf.Tensor, shares.Metrics]:
-  """L_retriever + L_reader, and what to log."""
+  """L_retriever + L_reader, and so much of the distillation; and what to log."""
   scores = open_qa.score(model.retriever, model.encoder, beam, read_blocks)
   of_retriever, of_reader = open_qa.both_losses(beam, scores)
-  loss = tf.reduce_mean(of_retriever + of_reader)
+  loss, metrics = tf.reduce_mean(of_retriever + of_reader), dict[str, tf.Tensor]()
+  if distill:
+    metrics["distill_loss"] = tf.reduce_mean(
+        open_qa.distillation(beam, scores, read_blocks))
+    loss += distill * metrics["distill_loss"]
   return loss, {
       "loss": loss, "retriever_loss": tf.reduce_mean(of_retriever),
-      "reader_loss": tf.reduce_mean(of_reader),
+      "reader_loss": tf.reduce_mean(of_reader), **metrics,
       **open_qa.metrics(beam, scores, read_blocks)}

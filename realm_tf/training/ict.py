@@ -9,7 +9,7 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.examples.ict import ICTBatch, num_examples
-from realm_tf.models import losses
+from realm_tf.models import dropout, losses
 from realm_tf.models.realm import Realm
 from realm_tf.registry import WARM_STARTS
 from realm_tf.training import contrastive, schedule
@@ -42,7 +42,8 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
 
   def embed(batch: ICTBatch) -> contrastive.Vectors:
     """Queries, documents, and negatives where there are any: [B, D] each."""
-    queries, documents = retriever((batch.queries, batch.all_documents))
+    with dropout.drawn(config.seed, optimizer.iterations):
+      queries, documents = retriever((batch.queries, batch.all_documents))
     return queries, *tf.split(documents, kinds - 1)
 
   def loss_of(vectors: contrastive.Vectors, batch: ICTBatch

@@ -28,7 +28,7 @@ from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.index.interface import RowIndex
-from realm_tf.models import losses
+from realm_tf.models import dropout, losses
 from realm_tf.models.losses import MarginalLoss
 from realm_tf.models.realm import Realm
 from realm_tf.models.scores import Reads, Scores, score
@@ -73,7 +73,7 @@ def loss_fn(model: Realm, reads: Reads, loss: MarginalLoss, masks: tf.Tensor,
 
 def update(model: Realm, optimizers: Optimizers, loss: MarginalLoss, look_up: LookUp,
            examples: tuple[PretrainingBatch, Any], size: int, accumulate: int,
-           fixed_lengths: bool = False) -> tuple[Metrics, tf.Tensor]:
+           fixed_lengths: bool = False, seed: int = 0) -> tuple[Metrics, tf.Tensor]:
   """A step of learning on a replica, from its `size` examples of the batch.
 
   Args:
@@ -85,6 +85,7 @@ def update(model: Realm, optimizers: Optimizers, loss: MarginalLoss, look_up: Lo
     size: how many.
     accumulate: in how many parts they are learnt from.
     fixed_lengths: see `loss_fn`.
+    seed: of the run's dropout.
 
   Returns:
     Metrics, and f(x, z) [size, K].
@@ -96,7 +97,7 @@ def update(model: Realm, optimizers: Optimizers, loss: MarginalLoss, look_up: Lo
 
   def of_part(part: tuple[PretrainingBatch, Any]):
     reads = look_up(*part)
-    with tf.GradientTape() as tape:
+    with tf.GradientTape() as tape, dropout.drawn(seed, optimizers.encoder.iterations):
       value, scored = loss_fn(model, reads, loss, masks, fixed_lengths)
     gradients = tape.gradient(value, (towers, encoder))
     metrics = {"loss": value} | losses.marginal_metrics(*scored, reads.weights, masks)
@@ -149,7 +150,7 @@ class PretrainStep:
 
     def on_replica(examples: tuple[PretrainingBatch, Any]) -> Metrics:
       metrics, relevance = update(model, optimizers, LOSSES[pretrain.loss], look_up, examples,
-                                  size, pretrain.accumulate, is_fixed)
+                                  size, pretrain.accumulate, is_fixed, config.seed)
       return metrics | {"scores": relevance}
 
     def train(batch: PretrainingBatch, rows: tf.Tensor) -> tuple[Metrics, tf.Tensor]:

@@ -22,7 +22,7 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.interface import RowIndex
-from realm_tf.models import losses
+from realm_tf.models import dropout, losses
 from realm_tf.models.realm import Realm
 from realm_tf.models.scores import candidates, mask_log_probs
 from realm_tf.training import schedule
@@ -67,7 +67,7 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
 
     def of_part(chosen: tuple[PretrainingBatch, tf.Tensor]):
       part, rows = chosen
-      with tf.GradientTape() as tape:
+      with tf.GradientTape() as tape, dropout.drawn(config.seed, optimizer.iterations):
         log_probs = mask_log_probs(model.encoder, passages, part, rows,
                                    pretrain.encoder_length)  # [B, K + 1, M]
         # Each by itself, not their mixture: what the encoder makes of a poor block

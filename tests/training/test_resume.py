@@ -69,10 +69,13 @@ def _assert_same(ours: pathlib.Path, expected: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("stage, number, changes", [
-    ("ict", signal.SIGTERM, {}), ("pretrain", signal.SIGKILL, {}),
+    ("ict", signal.SIGTERM, {"retriever__dropout": 0.3}), ("pretrain", signal.SIGKILL, {}),
     pytest.param("pretrain", signal.SIGTERM, {}, marks=pytest.mark.slow),
     pytest.param("reading", signal.SIGKILL, {}, marks=pytest.mark.slow),
-    pytest.param("finetune", signal.SIGTERM, {}, marks=pytest.mark.slow)])
+    pytest.param("finetune", signal.SIGTERM, {}, marks=pytest.mark.slow),
+    pytest.param("finetune", signal.SIGKILL, {
+        "retriever__dropout": 0.3, "encoder__dropout": 0.3, "finetune__accumulate": 2,
+        "finetune__distill": 1.0}, marks=pytest.mark.slow)])
 def test_killed_and_run_again_is_never_killed_to_the_bit(
     world, tmp_path, stage, number, changes):
   killed = _start(stage, world, tmp_path / "killed", **changes)
