@@ -17,9 +17,10 @@ from realm_tf.training import padded
 from tests import tiny
 from tests.training import stages
 
-_SIZES = {"cloze__steps": 1, "cloze__batch_size": 8, "ict__steps": 1, "ict__batch_size": 8, "pretrain__steps": 1,
-          "pretrain__batch_size": 8, "pretrain__max_masks": 4, "finetune__steps": 1,
-          "finetune__batch_size": 8, "checkpoint_every": 1}
+_SIZES = {"ict__steps": 1, "ict__batch_size": 8, "pretrain__steps": 1,
+          "pretrain__batch_size": 8, "pretrain__max_masks": 4, "cloze__steps": 1,
+          "cloze__batch_size": 8, "finetune__steps": 1, "finetune__batch_size": 8,
+          "checkpoint_every": 1}
 
 
 @pytest.fixture(name="world", scope="module")
