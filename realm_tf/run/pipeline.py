@@ -18,42 +18,55 @@ from realm_tf.run.worth import stage_rows, warn
 def whole_run(run: Run, strict: bool = False) -> None:
   """Makes what is not there yet; prints the table of stages and asks the export.
 
-  `strict` is that of `stages.corpus`.
+  Where a config names no questions, to train on or to be measured by, nothing is measured:
+  a run can be of documents alone. `strict` is that of `stages.corpus`.
   """
   started = time.monotonic()
   _say("corpus")
   stages.corpus(run, strict)
-  corpus = run.corpus
   if run.config.pretrain.steps:
     stages.check_candidates(run)  # now, and not when ICT is done
-  train, held_out = (checked_questions(run, part) for part in ("train", "held_out"))
-  print(f"{corpus.num_blocks} blocks, {len(train)} questions to train on, {len(held_out)} "
-        "held out")
-  bm25(run)
-  stages.evaluate(run, WARM_START)
+  train, measured = _questions_to(run)
+  print(f"{run.corpus.num_blocks} blocks", *(
+      [f"{len(checked_questions(run, 'train'))} questions to train on"] if train else []),
+      f"{len(checked_questions(run))} held out" if measured else (
+          "no questions: nothing is measured"), sep=", ")
+  if measured:
+    bm25(run)
+    stages.evaluate(run, WARM_START)
   for stage in STAGES:
     if getattr(run.config, stage).steps:
       _say(stage)
       if not run.is_done(stage):
         getattr(stages, stage)(run)
-      stages.evaluate(run, stage)
-      warn(run, stage)
-  hybrid(run, run.newest_stage())
+      if measured:
+        stages.evaluate(run, stage)
+        warn(run, stage)
+  if measured:
+    hybrid(run, run.newest_stage())
   _say("export")
   if not (run.path / "export" / "saved_model.pb").exists():
     export_run(run)
-  _finish(run, time.monotonic() - started)
+  _finish(run, time.monotonic() - started, measured)
+
+
+def _questions_to(run: Run) -> tuple[bool, bool]:
+  """Whether there have to be questions to train on, and held-out ones."""
+  config = run.config
+  train = bool(config.dpr.steps or config.finetune.steps)
+  return train, train or bool(config.evaluate.questions or config.trivia)
 
 
 def _say(what: str) -> None:
   print(f"\n=== {what}", flush=True)
 
 
-def _finish(run: Run, seconds: float) -> None:
-  table = stage_table(stage_rows(run))
-  with new_file(run.path / "table.txt", "w") as file:
-    file.write(table + "\n")
-  print(f"\n{len(run.questions('held_out'))} held-out questions:\n\n{table}\n")
+def _finish(run: Run, seconds: float, measured: bool) -> None:
+  if measured:
+    table = stage_table(stage_rows(run))
+    with new_file(run.path / "table.txt", "w") as file:
+      file.write(table + "\n")
+    print(f"\n{len(run.questions('held_out'))} held-out questions:\n\n{table}\n")
   print(f"TensorBoard: tensorboard --logdir={run.path}   in all {seconds / 60:.1f} minutes")
   if run.config.demo_questions:
     asked = ask_export(run.path / "export", run.config.demo_questions, as_json=False)

@@ -51,7 +51,7 @@ def _gradients(stage, world, folder, strategy=None, **changes):
 
 @pytest.mark.parametrize("stage", [
     "ict", "pretrain", *(pytest.param(stage, marks=pytest.mark.slow)
-                         for stage in ("reading", "finetune"))])
+                         for stage in ("reading", "cloze", "finetune"))])
 def test_two_replicas_with_two_parts_each_are_one_device(
     world, mirrored, tmp_path, monkeypatch, stage):
   on_replica = []

@@ -18,8 +18,9 @@ from tests import tiny
 from tests.training import stages
 
 _SIZES = {"ict__steps": 1, "ict__batch_size": 8, "pretrain__steps": 1,
-          "pretrain__batch_size": 8, "pretrain__max_masks": 4, "finetune__steps": 1,
-          "finetune__batch_size": 8, "checkpoint_every": 1}
+          "pretrain__batch_size": 8, "pretrain__max_masks": 4, "cloze__steps": 1,
+          "cloze__batch_size": 8, "finetune__steps": 1, "finetune__batch_size": 8,
+          "checkpoint_every": 1}
 
 
 @pytest.fixture(name="world", scope="module")
@@ -89,7 +90,7 @@ def _assert_close(ours, expected):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["ict", "pretrain", "finetune"])
+@pytest.mark.parametrize("stage", ["ict", "pretrain", "cloze", "finetune"])
 def test_two_replicas_at_fixed_lengths_are_one_device(world, mirrored, tmp_path, stage):
   _assert_close(
       _gradients(stage, world, tmp_path / "fixed", mirrored, fixed_lengths=True,

@@ -136,7 +136,7 @@ def _watch(monkeypatch, owner, name, events):
 
 @pytest.mark.parametrize("stage", [
     "pretrain", *(pytest.param(stage, marks=pytest.mark.slow)
-                  for stage in ("ict", "reading", "finetune"))])
+                  for stage in ("ict", "reading", "cloze", "finetune"))])
 def test_killed_after_the_last_step_it_has_nothing_left_to_do(
     world, tmp_path, monkeypatch, stage):
   config = tiny.make_config(world, write=False, checkpoint_every=2, **{f"{stage}__steps": 2})
