@@ -157,7 +157,11 @@ class DevConfig(Section):
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig(Section):
   """What is measured on held-out questions and sentences."""
-  questions: str = setting("", PATH, "JSONL: question, answer")
+  questions: str = setting(
+      "", PATH, "JSONL: question, answer; '': a share of those of finetune.questions")
+  share: float = setting(
+      0.2, Range(0.0, 0.5), "of the training questions, which are not trained on, where "
+      "`questions` names none; 0: none")
   batch_size: int = setting(32, SAMPLE, "questions at a time")
   recall_at: tuple[int, ...] = setting(
       (1, 5, 20, 100), SAMPLE, "each K of recall@K", items=at_least(1, 100))

@@ -1,6 +1,6 @@
-"""Dev questions, taken out of those to train on: always the same ones.
+"""Questions to measure by, taken out of those to train on: always the same ones.
 
-Whether a question is one is said by a hash, so a file that grows keeps its dev questions.
+Whether a question is one is said by a hash, so a file that grows keeps those it had.
 Questions of one group, such as those about one document, are all on one side.
 """
 
@@ -13,8 +13,8 @@ from realm_tf.datasets.questions import Question
 _FEWEST = 30  # questions to train on, of which any are taken
 
 
-def split(questions: Sequence[Question], groups: Sequence[str], share: float, most: int
-          ) -> tuple[list[Question], list[Question]]:
+def split(questions: Sequence[Question], groups: Sequence[str], share: float, most: int,
+          salt: str = "") -> tuple[list[Question], list[Question]]:
   """Those to train on, and the dev questions; none of fewer than 30.
 
   Args:
@@ -24,13 +24,14 @@ def split(questions: Sequence[Question], groups: Sequence[str], share: float, mo
     share: of the groups that is taken, about.
     most: dev questions. Where there are more, the first groups of the file are taken; what
       the last of them has beyond is neither trained on nor asked.
+    salt: another one takes others, whichever the first took.
   """
   if len(questions) < _FEWEST:
     return list(questions), []
   sizes, largest = collections.Counter(groups), max(1.0, share * len(questions))
   taken, dev, train = set[str](), list[Question](), list[Question]()
   for question, group in zip(questions, groups, strict=True):
-    if len(dev) < most and _hashed(group) < share and sizes[group] <= largest:
+    if len(dev) < most and _hashed(salt + group) < share and sizes[group] <= largest:
       taken.add(group)
     (dev if group in taken else train).append(question)
   return train, dev[:most]

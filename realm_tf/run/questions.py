@@ -19,22 +19,35 @@ def questions(config: RealmConfig, folder: pathlib.Path, part: str,
   Args:
     config: of the run.
     folder: in which `train.jsonl` and `held_out.jsonl` are, where the run made them.
-    part: "train", "dev" or "held_out". Dev questions are those of `config.dev.questions`, or
-      a share of those to train on; there may be none. What is asked in dev is not in train.
+    part: "train", "dev" or "held_out". Held-out questions are those of
+      `config.evaluate.questions`, or a share of those to train on. Dev questions are those of
+      `config.dev.questions`, or a share of what is left; there may be none. What is asked in
+      one part is in no other.
     corpus: opens it, for the titles of gold passages.
 
   Raises:
     UserError: the config names no file, or it cannot be read.
   """
-  if part == "held_out":
+  named = config.evaluate.questions or (folder / "held_out.jsonl").exists()
+  if part == "held_out" and named:
     return _read(config.evaluate.questions, folder, part, "evaluate")
   if part == "dev" and config.dev.questions:
     return read_questions(config.dev.questions)
-  train = _read(config.finetune.questions, folder, "train", "finetune")
+  train = _read(config.finetune.questions, folder, "train",
+                "evaluate" if part == "held_out" else "finetune")
+  groups = _groups(train, corpus)
+  if not named:
+    train, held_out = dev.split(train, groups, config.evaluate.share, len(train), "held out")
+    groups = _groups(train, corpus)
+    if part == "held_out" and not held_out:
+      raise UserError("config.evaluate.questions: name a JSONL file with question and "
+                      "answer; those of config.finetune.questions are too few to take some")
+    if part == "held_out":
+      return held_out
   if config.dev.questions:
     asked = read_questions(config.dev.questions)
   else:
-    train, asked = dev.split(train, _groups(train, corpus), config.dev.share, config.dev.most)
+    train, asked = dev.split(train, groups, config.dev.share, config.dev.most)
   if part == "dev":
     return asked
   texts = {question.question for question in asked}

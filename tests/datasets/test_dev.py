@@ -68,3 +68,12 @@ def test_groups_are_on_one_side(most):
 def test_a_group_of_more_than_the_share_is_trained_on():
   for name in map(str, range(30)):  # whatever its hash
     assert _split(_questions(60), [name] * 60) == (_questions(60), [])
+
+
+def test_another_salt_takes_others_that_do_not_depend_on_the_first():
+  questions = _questions(3000)
+  groups = [q.question for q in questions]
+  first, second = ({q.id for q in dev.split(questions, groups, 0.2, 3000, salt)[1]}
+                   for salt in ("", "held out"))
+  assert first != second
+  assert len(first & second) / len(first) == pytest.approx(0.2, abs=0.06)
