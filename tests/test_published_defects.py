@@ -25,10 +25,10 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation import metrics
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.evaluate import score
+from realm_tf.exchange.exporting import export_weights
 from realm_tf.index import embed
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
-from realm_tf.models.export_weights import export_weights
 from realm_tf.models.tensors import read_folder
 from realm_tf.refresh.refresher import Refresher
 from realm_tf.run.folder import Run
@@ -54,7 +54,7 @@ def _world(tmp_path_factory):
 
 
 # 1. With separate towers it exports the document tower as the query tower.
-# See also tests/models/test_exchange.py.
+# See also tests/exchange/test_exchange.py.
 def test_each_tower_is_exported_as_itself(tmp_path):
   model = small.realm(shared_towers=False, pooling="pooler")
   query, document = model.retriever.query_tower, model.retriever.document_tower
@@ -223,7 +223,7 @@ def test_recall_at_k_looks_at_k_passages(world):
 
 
 # 11. HF's retriever loaded pickled arrays (`allow_pickle=True`): remote code execution.
-# See also tests/models/test_exchange.py, on pytorch_model.bin.
+# See also tests/exchange/test_exchange.py, on pytorch_model.bin.
 def test_no_pickle_is_read(tmp_path):
   package = pathlib.Path(realm_tf.__file__).parent
   loads = []

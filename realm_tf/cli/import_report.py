@@ -3,8 +3,8 @@
 import dataclasses
 import json
 
+from realm_tf.exchange.importing import ImportReport
 from realm_tf.files import PathLike
-from realm_tf.models.exchange import ImportReport
 
 
 def print_report(report: ImportReport, output: PathLike, as_json: bool) -> None:

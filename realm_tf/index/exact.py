@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.index.interface import QueryModel, RowIndex
-from realm_tf.index.shadow import SavedShadow, ShadowedTable
+from realm_tf.index.shadowed import SavedShadow, ShadowedTable
 from realm_tf.ops import top_k
 
 

@@ -4,9 +4,8 @@ import pathlib
 
 from realm_tf import folders
 from realm_tf.errors import UserError
+from realm_tf.exchange import exporting, importing
 from realm_tf.files import PathLike
-from realm_tf.models import exchange
-from realm_tf.models import export_weights as exporting
 from realm_tf.models.realm import Realm
 from realm_tf.run.folder import Run
 from realm_tf.text import tokenizer_files
@@ -40,5 +39,5 @@ def _write(run: Run, model: Realm, kind: str, folder: pathlib.Path) -> None:
     # Of the blocks that are not deleted.
     embeddings = run.embeddings(model, run.corpus.stored_rows).astype("float32")
   config, values = exporting.contents(model, kind, embeddings)
-  exchange.fill_folder(folder, config, values, run.path / "corpus" / "vocab.txt")
+  importing.fill_folder(folder, config, values, run.path / "corpus" / "vocab.txt")
   tokenizer_files.write_settings(run.corpus.tokenizer, folder)

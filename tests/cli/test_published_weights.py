@@ -10,8 +10,8 @@ from safetensors.numpy import load_file
 
 from realm_tf import config as config_lib
 from realm_tf import files
+from realm_tf.exchange import importing, layouts
 from realm_tf.index.embed import CorpusEmbedder
-from realm_tf.models import exchange, layouts
 from realm_tf.models.sizes import Sizes
 from realm_tf.run import stages
 from realm_tf.run.folder import WARM_START, Run
@@ -35,8 +35,8 @@ def _published(folder, kind):
             for name, shape in shapes.items()}
   words = folder / f"{kind}.txt"
   words.write_text("".join(f"{word}\n" for word in tiny.vocabulary()))
-  exchange.write_folder(folder / kind, exchange.hugging_face_config(kind, sizes), values,
-                        words)
+  importing.write_folder(folder / kind, importing.hugging_face_config(kind, sizes), values,
+                         words)
   return folder / kind
 
 
@@ -106,7 +106,7 @@ def test_published_block_embeddings_are_the_index_if_they_fit(run, tmp_path, mon
   def adopt(blocks):
     folder = tmp_path / "blocks"
     shutil.rmtree(folder, ignore_errors=True)
-    exchange.write_folder(folder, {}, {"block_emb": blocks}, None)
+    importing.write_folder(folder, {}, {"block_emb": blocks}, None)
     return realm("index", f"--workdir={run.path}", f"--block_emb={folder}")
 
   assert adopt(table[:-1]) == 2

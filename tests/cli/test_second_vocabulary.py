@@ -8,7 +8,7 @@ import pytest
 
 from realm_tf import config as config_lib
 from realm_tf.errors import UserError
-from realm_tf.models.exchange import import_weights
+from realm_tf.exchange.importing import import_weights
 from realm_tf.run import stages
 from realm_tf.run.folder import WARM_START, Run
 from realm_tf.text.tokenizer_files import read_tokenizer

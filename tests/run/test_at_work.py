@@ -135,7 +135,7 @@ _COMMANDS = {
     "add": ("realm_tf.corpus.changes:serialize", ["--documents={fresh}/more.jsonl"]),
     "compact": ("realm_tf.corpus.changes:write_shards", []),
     "export": ("tensorflow:saved_model.save", []),
-    "export-weights": ("realm_tf.models.exchange:save_file",
+    "export-weights": ("realm_tf.exchange.importing:save_file",
                        ["--kind=encoder", "--output={run}/exported"]),
     "index": ("realm_tf.index.embed:CorpusEmbedder.batches", []),
     "evaluate": ("realm_tf.evaluation.evaluate:json.dumps", []),

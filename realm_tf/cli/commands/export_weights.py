@@ -30,7 +30,7 @@ def run(arguments: Sequence[str]) -> None:
   outputs.check(FLAGS.output)
   if FLAGS.weights:
     from realm_tf.cli.import_report import print_report
-    from realm_tf.models.exchange import import_weights
+    from realm_tf.exchange.importing import import_weights
     print_report(import_weights([FLAGS.weights], FLAGS.output, kind=FLAGS.kind),
                  FLAGS.output, FLAGS.json)
     return

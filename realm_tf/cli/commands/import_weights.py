@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> None:
   if not FLAGS.source or not FLAGS.output:
     raise UserError("--source and --output: name what to read and the folder to write")
   from realm_tf.cli.import_report import print_report
-  from realm_tf.models.exchange import import_weights
+  from realm_tf.exchange.importing import import_weights
   from realm_tf.run import outputs
   outputs.check(FLAGS.output)
   print_report(import_weights(FLAGS.source, FLAGS.output, kind=FLAGS.kind, sizes=FLAGS.sizes,

@@ -6,8 +6,9 @@ from typing import Any, Mapping
 import numpy as np
 
 from realm_tf.errors import UserError
+from realm_tf.exchange import importing, layouts
 from realm_tf.files import PathLike
-from realm_tf.models import exchange, layouts, weights
+from realm_tf.models import weights
 from realm_tf.models.realm import Realm
 from realm_tf.models.sizes import Sizes
 
@@ -45,7 +46,7 @@ def export_weights(model: Realm, kind: str, output: PathLike, *,
   Raises:
     UserError: Transformers has no such model, or `output` has something in it.
   """
-  exchange.write_folder(output, *contents(model, kind, block_emb), vocabulary)
+  importing.write_folder(output, *contents(model, kind, block_emb), vocabulary)
 
 
 def contents(model: Realm, kind: str, block_emb: np.ndarray | None = None
@@ -105,7 +106,7 @@ def _config(model: Realm, kind: str, values: Mapping[str, np.ndarray]) -> dict[s
       max_span_width=encoder.max_span_width, reader_layer_norm_eps=encoder.span_norm_eps)
   blocks = ({"num_block_records": len(values[layouts.BLOCKS])}
             if layouts.BLOCKS in values else {})
-  return exchange.hugging_face_config(
+  return importing.hugging_face_config(
       "embedder" if kind == "query_embedder" else kind, sizes,
       num_candidates=model.candidates, pad_token_id=0, searcher_beam_size=model.beam_size,
       reader_beam_size=model.read_blocks, reader_seq_len=encoder.max_length, **blocks)

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from realm_tf import config as config_lib
 from realm_tf import files
 from realm_tf.errors import UserError
-from realm_tf.models import exchange, export_weights
+from realm_tf.exchange import exporting, importing
 from realm_tf.models.reader import Reader
 from realm_tf.models.retriever import Retriever
 from realm_tf.models.sizes import Sizes
@@ -65,23 +65,23 @@ def _without(tensors, *endings):
 
 @pytest.mark.parametrize("kind", ["embedder", "scorer", "encoder", "reader"])
 def test_import_keeps_every_bit(tmp_path, kind):
-  account = exchange.import_weights([SMALL / kind], tmp_path / "out")
+  report = importing.import_weights([SMALL / kind], tmp_path / "out")
   source = _tensors(SMALL / kind)
-  assert account.kind == kind and not account.skipped
-  assert account.used.keys() | account.kept.keys() == source.keys()
-  assert not account.used.keys() & account.kept.keys()
+  assert report.kind == kind and not report.skipped
+  assert report.used.keys() | report.kept.keys() == source.keys()
+  assert not report.used.keys() & report.kept.keys()
   assert _same(_tensors(tmp_path / "out"), source)
   assert files.read_json(tmp_path / "out" / "config.json") == files.read_json(
       SMALL / kind / "config.json")
   # And again, from what was written.
-  exchange.import_weights([tmp_path / "out"], tmp_path / "again")
+  importing.import_weights([tmp_path / "out"], tmp_path / "again")
   assert _same(_tensors(tmp_path / "again"), source)
 
 
 def _open_qa(tmp_path):
   blocks = np.random.default_rng(0).normal(size=[7, 6]).astype(np.float32)
   write_checkpoint(tmp_path / "blocks" / "encoded.ckpt", {"block_emb": blocks})
-  exchange.import_weights(
+  importing.import_weights(
       [SMALL / "embedder", SMALL / "reader", tmp_path / "blocks"], tmp_path / "openqa")
   return tmp_path / "openqa", blocks
 
@@ -93,9 +93,9 @@ def test_open_qa_is_put_together_and_taken_apart(tmp_path):
   assert files.read_json(folder / "config.json")["num_block_records"] == 7
   assert files.read_json(folder / "config.json")["architectures"] == ["RealmForOpenQA"]
   for kind in ("embedder", "reader"):
-    account = exchange.import_weights([folder], tmp_path / kind, kind=kind)
+    report = importing.import_weights([folder], tmp_path / kind, kind=kind)
     assert _same(_tensors(tmp_path / kind), _tensors(SMALL / kind))
-    assert "block_emb" in account.skipped
+    assert "block_emb" in report.skipped
   assert len(whole) == len(_tensors(SMALL / "embedder")) + len(_tensors(SMALL / "reader"))
 
 
@@ -103,8 +103,8 @@ def test_block_embeddings_alone(tmp_path):
   folder, blocks = _open_qa(tmp_path)
   for source, kind in ((tmp_path / "blocks", None), (folder, "block_emb")):
     out = tmp_path / f"out {kind}"
-    account = exchange.import_weights([source], out, kind=kind)
-    assert account.kind == "block_emb" and list(account.used) == ["block_emb"]
+    report = importing.import_weights([source], out, kind=kind)
+    assert report.kind == "block_emb" and list(report.used) == ["block_emb"]
     assert _same(_tensors(out), {"block_emb": blocks})
     assert files.read_json(out / "config.json")["num_block_records"] == 7
 
@@ -115,7 +115,7 @@ def test_two_embedders_make_a_scorer(tmp_path):
   tensors = _tensors(SMALL / "embedder")
   tensors["cls.dense.bias"] += 1
   save_file(tensors, tmp_path / "other" / "model.safetensors")
-  exchange.import_weights([tmp_path / "other", folder], tmp_path / "scorer", kind="scorer")
+  importing.import_weights([tmp_path / "other", folder], tmp_path / "scorer", kind="scorer")
   scorer = _tensors(tmp_path / "scorer")
   np.testing.assert_array_equal(scorer["embedder.cls.dense.bias"], tensors["cls.dense.bias"])
   np.testing.assert_array_equal(scorer["query_embedder.cls.dense.bias"],
@@ -128,8 +128,8 @@ def test_one_tower_stored_twice_is_one_tower(tmp_path):
   save_file({f"{tower}{name}": value for name, value in tensors.items()
              for tower in ("embedder.", "query_embedder.")},
             tmp_path / "source" / "model.safetensors")
-  account = exchange.import_weights([tmp_path / "source"], tmp_path / "out")
-  assert len(account.skipped) == len(tensors)
+  report = importing.import_weights([tmp_path / "source"], tmp_path / "out")
+  assert len(report.skipped) == len(tensors)
   assert _same(_tensors(tmp_path / "out"),
                {f"embedder.{name}": value for name, value in tensors.items()})
 
@@ -160,7 +160,7 @@ def _broken(tmp_path, kind, change):
 ])
 def test_bad_tensor_is_named_and_nothing_is_written(tmp_path, kind, change, told):
   with pytest.raises(UserError, match=told):
-    exchange.import_weights([_broken(tmp_path, kind, change)], tmp_path / "out")
+    importing.import_weights([_broken(tmp_path, kind, change)], tmp_path / "out")
   assert not (tmp_path / "out").exists()
 
 
@@ -171,7 +171,7 @@ def test_what_our_bert_is_not_is_refused(tmp_path):
     config = files.read_json(SMALL / "encoder" / "config.json") | {field: value}
     files.write_json(source / "config.json", config)
     with pytest.raises(UserError, match=field):
-      exchange.import_weights([source], tmp_path / "out")
+      importing.import_weights([source], tmp_path / "out")
 
 
 def test_old_spellings_and_half_precision(tmp_path):
@@ -184,7 +184,7 @@ def test_old_spellings_and_half_precision(tmp_path):
     tensors[name] = tensors[name].astype(np.float16)
 
   source = _broken(tmp_path, "embedder", change)
-  exchange.import_weights([source], tmp_path / "out")
+  importing.import_weights([source], tmp_path / "out")
   assert _tensors(tmp_path / "out").keys() == _tensors(SMALL / "embedder").keys()
   tower = Retriever.from_pretrained(tmp_path / "out").document_tower
   np.testing.assert_array_equal(
@@ -202,7 +202,7 @@ def test_a_pickle_is_never_run(tmp_path):
   path = tmp_path / "source" / "pytorch_model.bin"
   path.write_bytes(pickle.dumps({"cls.dense.weight": Attack()}))
   with pytest.raises(UserError, match="pytorch_model.bin: .*(PyTorch|tensors only)"):
-    exchange.import_weights([tmp_path / "source"], tmp_path / "out")
+    importing.import_weights([tmp_path / "source"], tmp_path / "out")
   assert not (tmp_path / "ran").exists()
   pickle.loads(path.read_bytes())  # it would have run
   assert (tmp_path / "ran").exists()
@@ -215,7 +215,7 @@ def test_pytorch_file(tmp_path):
   torch.save({name: torch.tensor(value) for name, value in tensors.items()},
              tmp_path / "source" / "pytorch_model.bin")
   (tmp_path / "source" / "model.safetensors").unlink()
-  exchange.import_weights([tmp_path / "source"], tmp_path / "out")
+  importing.import_weights([tmp_path / "source"], tmp_path / "out")
   assert _same(_tensors(tmp_path / "out"), tensors)
 
 
@@ -223,7 +223,7 @@ def test_a_folder_that_is_there_is_not_overwritten(tmp_path):
   (tmp_path / "out").mkdir()
   (tmp_path / "out" / "notes").touch()
   with pytest.raises(UserError, match="is there already, and has 'notes' in it"):
-    exchange.import_weights([SMALL / "embedder"], tmp_path / "out")
+    importing.import_weights([SMALL / "embedder"], tmp_path / "out")
 
 
 # Google's checkpoints of TensorFlow 1.
@@ -243,12 +243,12 @@ def test_checkpoint_is_what_hugging_face_made_of_it(tmp_path, kind, scopes):
   source = _tensors(SMALL / kind)
   variables = google_variables(source, scopes)
   write_checkpoint(tmp_path / "model.ckpt-7", _slots(variables))
-  account = exchange.import_weights([tmp_path / "model.ckpt-7"], tmp_path / "out",
+  report = importing.import_weights([tmp_path / "model.ckpt-7"], tmp_path / "out",
                                     sizes=_SIZES)
-  assert account.kind == kind
+  assert report.kind == kind
   assert _same(_tensors(tmp_path / "out"), _without(source, "position_ids", "decoder.weight"))
-  assert sorted(account.skipped) == sorted(_slots(variables).keys() - variables.keys())
-  assert set(account.used.values()) | set(account.kept.values()) == variables.keys()
+  assert sorted(report.skipped) == sorted(_slots(variables).keys() - variables.keys())
+  assert set(report.used.values()) | set(report.kept.values()) == variables.keys()
 
 
 def test_hub_module_with_its_vocabulary(tmp_path):
@@ -256,7 +256,7 @@ def test_hub_module_with_its_vocabulary(tmp_path):
   write_checkpoint(tmp_path / "hub" / "variables" / "variables", variables)
   (tmp_path / "hub" / "assets").mkdir()
   (tmp_path / "hub" / "assets" / "vocab.txt").write_text(_VOCABULARY)
-  exchange.import_weights([tmp_path / "hub"], tmp_path / "out", sizes=_SIZES)
+  importing.import_weights([tmp_path / "hub"], tmp_path / "out", sizes=_SIZES)
   assert (tmp_path / "out" / "vocab.txt").read_text() == _VOCABULARY
   packed = _packed()
   np.testing.assert_array_equal(_embed(tmp_path / "out", packed),
@@ -268,13 +268,13 @@ def test_fine_tuned_reader_with_its_embedder(tmp_path):
   reader = google_variables(_tensors(SMALL / "reader"), _READER)
   assert "reader/layer_normalization/gamma" in reader and "reader/dense_1/kernel" in reader
   write_checkpoint(tmp_path / "export.ckpt", _slots(reader | embedder))
-  account = exchange.import_weights([tmp_path / "export.ckpt"], tmp_path / "openqa",
+  report = importing.import_weights([tmp_path / "export.ckpt"], tmp_path / "openqa",
                                     sizes=SMALL / "reader" / "config.json")
-  assert account.kind == "openqa"
+  assert report.kind == "openqa"
   for kind in ("embedder", "reader"):
     expected = _without(_tensors(SMALL / kind), "position_ids", "decoder.weight")
-    exchange.import_weights([tmp_path / "export.ckpt"], tmp_path / kind, kind=kind,
-                            sizes=SMALL / "reader" / "config.json")
+    importing.import_weights([tmp_path / "export.ckpt"], tmp_path / kind, kind=kind,
+                             sizes=SMALL / "reader" / "config.json")
     assert _same(_tensors(tmp_path / kind), expected)
     inside = {name.removeprefix(f"{kind}."): value
               for name, value in _tensors(tmp_path / "openqa").items()
@@ -289,9 +289,9 @@ def test_plain_bert_of_google(tmp_path):
   write_checkpoint(tmp_path / "uncased" / "bert_model.ckpt", variables)
   files.write_json(tmp_path / "uncased" / "bert_config.json", _GOOGLE)
   (tmp_path / "uncased" / "vocab.txt").write_text(_VOCABULARY)
-  account = exchange.import_weights([tmp_path / "uncased"], tmp_path / "bert")
-  assert account.kind == "bert" and (tmp_path / "bert" / "vocab.txt").exists()
-  assert "cls.seq_relationship.weight" in account.kept
+  report = importing.import_weights([tmp_path / "uncased"], tmp_path / "bert")
+  assert report.kind == "bert" and (tmp_path / "bert" / "vocab.txt").exists()
+  assert "cls.seq_relationship.weight" in report.kept
   # Google's gelu is the tanh form; Hugging Face calls that one gelu_new.
   assert files.read_json(tmp_path / "bert" / "config.json")["hidden_act"] == "gelu_new"
   packed = _packed()
@@ -306,11 +306,11 @@ def test_sizes_are_told_from_shapes(tmp_path):
   folder = tmp_path / "wide"
   sizes = Sizes.from_values(_GOOGLE | {
       "hidden_size": 128, "num_hidden_layers": 2, "retriever_proj_size": 5}, "")
-  layout = exchange.layouts.layout("embedder", sizes, ())
+  layout = importing.layouts.layout("embedder", sizes, ())
   tensors = {name: rng.normal(size=shape).astype(np.float32)
              for name, shape in layout.used.items()}
   write_checkpoint(folder / "model.ckpt", google_variables(tensors, _EMBEDDER))
-  exchange.import_weights([folder], tmp_path / "out")
+  importing.import_weights([folder], tmp_path / "out")
   made = Sizes.from_folder(tmp_path / "out")
   assert made == Sizes.from_values(
       _GOOGLE | {"hidden_size": 128, "num_hidden_layers": 2, "retriever_proj_size": 5,
@@ -321,7 +321,7 @@ def test_sizes_are_told_from_shapes(tmp_path):
 def test_variable_of_no_model_is_named(tmp_path):
   write_checkpoint(tmp_path / "model.ckpt", {"tower/kernel": np.zeros([2, 2], np.float32)})
   with pytest.raises(UserError, match="variable 'tower/kernel' is unknown"):
-    exchange.import_weights([tmp_path / "model.ckpt"], tmp_path / "out")
+    importing.import_weights([tmp_path / "model.ckpt"], tmp_path / "out")
 
 
 def test_cut_checkpoint_is_named(tmp_path):
@@ -330,7 +330,7 @@ def test_cut_checkpoint_is_named(tmp_path):
   path = tmp_path / "model.ckpt.index"
   path.write_bytes(path.read_bytes()[:40])
   with pytest.raises(UserError, match="model.ckpt: not a whole TensorFlow checkpoint"):
-    exchange.import_weights([tmp_path / "model.ckpt"], tmp_path / "out")
+    importing.import_weights([tmp_path / "model.ckpt"], tmp_path / "out")
 
 
 # What is imported starts a run, and what a run has made goes back.
@@ -361,9 +361,9 @@ def _config(retriever, encoder, shared=True, **changes):
 def test_model_from_published_folders_goes_back_bit_by_bit(tmp_path):
   model = initial_model(_config(SMALL / "scorer", SMALL / "reader", shared=False),
                              _TOKENIZER)
-  for kind in export_weights.kinds_of(model):
-    export_weights.export_weights(model, kind, tmp_path / kind)
-    exchange.import_weights([tmp_path / kind], tmp_path / f"{kind} again")  # it is complete
+  for kind in exporting.kinds_of(model):
+    exporting.export_weights(model, kind, tmp_path / kind)
+    importing.import_weights([tmp_path / kind], tmp_path / f"{kind} again")  # it is complete
   scorer, reader = _tensors(SMALL / "scorer"), _tensors(SMALL / "reader")
   told = _tensors(tmp_path / "scorer")
   assert told.items() and all(np.array_equal(told[name], scorer[name]) for name in told)
@@ -384,7 +384,7 @@ def test_exported_folders_have_the_same_numbers(tmp_path):
   """config.json says what the tensors do not: activation, epsilons, span width."""
   model = initial_model(_config(SMALL / "embedder", SMALL / "reader"), _TOKENIZER)
   for kind in ("embedder", "reader", "encoder"):
-    export_weights.export_weights(model, kind, tmp_path / kind)
+    exporting.export_weights(model, kind, tmp_path / kind)
   packed = _packed()
   np.testing.assert_array_equal(_embed(tmp_path / "embedder", packed),
                                 _embed(SMALL / "embedder", packed))
@@ -419,8 +419,8 @@ def test_what_transformers_cannot_hold_is_not_exported(tmp_path):
   config = _config(SMALL / "encoder", SMALL / "encoder", pooling="mean")
   model = initial_model(config, _TOKENIZER)
   with pytest.raises(UserError, match="embedder: cannot be exported: .*pooling is mean"):
-    export_weights.export_weights(model, "embedder", tmp_path / "embedder")
-  export_weights.export_weights(model, "reader", tmp_path / "reader")
+    exporting.export_weights(model, "embedder", tmp_path / "embedder")
+  exporting.export_weights(model, "reader", tmp_path / "reader")
 
 
 # The command line.
@@ -434,8 +434,8 @@ def test_commands(tmp_path, capsys):
   assert "reader: 32 tensors used, 4 kept, 0 skipped" in told
   assert realm("import", f"--source={tmp_path / 'one'}", "--json",
                f"--output={tmp_path / 'two'}") == 0
-  account = json.loads(capsys.readouterr().out)
-  assert account["kind"] == "reader" and not account["skipped"]
+  report = json.loads(capsys.readouterr().out)
+  assert report["kind"] == "reader" and not report["skipped"]
   assert realm("export-weights", f"--weights={tmp_path / 'two'}",
                f"--output={tmp_path / 'three'}") == 0
   assert _same(_tensors(tmp_path / "three"), _tensors(SMALL / "reader"))

@@ -1,4 +1,4 @@
-"""Import of published checkpoints into Hugging Face's folders, and export to them.
+"""Import of published checkpoints into Hugging Face's folders, and how those are written.
 
 An imported folder holds `config.json`, `model.safetensors`, `vocab.txt` if there was
 one, and `import.json`, a report on every tensor. A config's
@@ -15,9 +15,10 @@ from safetensors.numpy import save_file
 
 from realm_tf import files, folders
 from realm_tf.errors import UserError
+from realm_tf.exchange import layouts, tf1
+from realm_tf.exchange.layouts import KINDS
 from realm_tf.files import PathLike
-from realm_tf.models import layouts, tensors, tf1
-from realm_tf.models.layouts import KINDS
+from realm_tf.models import tensors
 from realm_tf.models.sizes import Sizes
 from realm_tf.models.tensors import Tensors
 from realm_tf.text import tokenizer_files
