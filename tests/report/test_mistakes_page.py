@@ -34,7 +34,8 @@ def test_nothing_of_the_data_becomes_markup_and_nothing_is_loaded():
 def test_what_was_read_and_what_is_right_are_marked():
   text = mistakes.mistakes_page("x", [_mistake()], 9, "x.jsonl")
   assert "It is <mark>Bergen</mark>. &lt;script" in text
-  assert "&lt;i&gt;No&lt;/i&gt;, <mark>Oslo</mark>. <mark>&lt;script" in text and "number 7" in text
+  assert "&lt;i&gt;No&lt;/i&gt;, <mark>Oslo</mark>. <mark>&lt;script" in text
+  assert "number 7" in text
   assert "not retrieved" in mistakes.mistakes_page("x", [_mistake(
       right={"id": "1", "rank": -1, "title": "", "text": ""})], 9, "x.jsonl")
 
