@@ -41,9 +41,9 @@ def _hits(run: Run) -> dict[str, list[float]]:
   path = run.path / "evaluation" / "finetune.predictions.jsonl"
   records = [json.loads(line) for line in path.open(encoding="utf-8")]
   return {
-      "recall@5": [float(any(metrics.has_answer(passage["text"], record["expected"])
+      "recall@5": [float(any(metrics.has_answer(passage["text"], record["answers"])
                              for passage in record["passages"][:5])) for record in records],
-      "exact_match": [float(metrics.exact_match(record["prediction"], record["expected"]))
+      "exact_match": [float(metrics.exact_match(record["prediction"], record["answers"]))
                       for record in records]}
 
 

@@ -45,14 +45,16 @@ def evaluated(question: Question, record: Record, **facts: Any) -> Record:
 
   Args:
     question: with its answers.
-    record: as `evaluate.predict` yields it, or `passages` alone.
+    record: as `evaluate.predict` yields it, or `passages` alone. Its own `answers`, of
+      which the model is less sure, become `predictions`; `answers` are the right ones.
     **facts: of the answerer: `read_blocks`, `blocks`.
   """
   passages = record["passages"]
+  own = {"predictions": record["answers"]} if "answers" in record else {}
   told = {name: getattr(question, name) for name in ("regex", "gold_passage", "source")
           if getattr(question, name)}
-  return {"id": question.id, "expected": list(question.answers), **told,
-          "question": question.question, **record, "passages": passages[:_LISTED],
+  return {"id": question.id, "question": question.question, **told, **record,
+          "answers": list(question.answers), **own, "passages": passages[:_LISTED],
           "ranked": len(passages), "ranks": figures.ranks(question, passages),
           "rows": [passage["row"] for passage in passages], **facts}
 
@@ -124,14 +126,14 @@ def questions_of(path: PathLike, records: Sequence[Record]) -> list[Question]:
   """
   questions = []
   for number, record in enumerate(records, 1):
-    answers = record.get("expected")
+    answers = record.get("answers")
     where = f"{path}: prediction {number}"
-    if not isinstance(answers, list):
-      raise UserError(f"{where}: field 'expected' is missing, the right answers that an "
-                      "evaluation writes; name the questions by --questions")
+    if not isinstance(answers, list) or not all(isinstance(one, str) for one in answers):
+      raise UserError(f"{where}: field 'answers' does not hold the right answers, as an "
+                      "evaluation writes them; name the questions by --questions")
     questions.append(Question(
         record.get("id", str(number)), record["question"],
-        tuple(checked_text(answer, f"{where}: field 'expected'") for answer in answers),
+        tuple(checked_text(answer, f"{where}: field 'answers'") for answer in answers),
         bool(record.get("regex", False)), record.get("gold_passage", ""),
         record.get("source", "")))
   return questions

@@ -190,7 +190,7 @@ def answers(records: Sequence[Mapping[str, Any]]) -> str:
   for record in records:
     passage = marked(record["passage"], [(record["start"], record["end"])])
     wanted = "" if record["right"] is None else (
-        f"expected: {escape(' / '.join(record['expected'][:3]))}")
+        f"expected: {escape(' / '.join(record['answers'][:3]))}")
     sign = {True: ("right", "✓"), False: ("wrong", "✗"), None: ("", "")}[record["right"]]
     parts.append(
         f'<article class="qa"><p class="sentence">{escape(record["question"])}</p>'

@@ -18,8 +18,9 @@ def checked_questions(run: Run, part: str = "held_out") -> list[Question]:
   """
   questions, corpus = run.questions(part), run.corpus
   checks.check_gold_passages(questions, corpus.document_ids)
-  stage = "finetune" if part == "train" else "evaluate"
-  checks.check_answerable(questions, corpus.texts, f"config.{stage}.questions")
+  section = {"train": "finetune", "held_out": "evaluate"}.get(part, part)
+  if questions:
+    checks.check_answerable(questions, corpus.texts, f"config.{section}.questions")
   return questions
 
 

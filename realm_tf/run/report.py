@@ -1,5 +1,6 @@
 """`realm report`: everything that a run's folder knows of itself, on one page."""
 
+import os
 import pathlib
 from typing import Any
 
@@ -72,7 +73,8 @@ def _mistakes(run: Run, target: pathlib.Path) -> str:
   found = find_mistakes(run)
   if found is None or target.exists() and not target.is_file():  # a pipe has no neighbours
     return ""
-  html, lines = (target.with_suffix(f".mistakes.{kind}") for kind in ("html", "jsonl"))
+  beside = pathlib.Path(os.path.realpath(target))  # of what a link or /dev/stdout names
+  html, lines = (beside.with_suffix(f".mistakes.{kind}") for kind in ("html", "jsonl"))
   predictions.write(lines, found.mistakes)
   with files.new_file(html, "w") as file:
     file.write(mistakes_page(f"{run.config.name}: mistakes after {run.newest_stage()}",
@@ -129,7 +131,7 @@ def _asked(run: Run) -> list[dict[str, Any]]:
 def _answers(run: Run) -> list[dict[str, Any]]:
   """Some held-out questions of the newest stage, right ones and others."""
   path = evaluations.predictions(run.path, run.newest_stage())
-  records = [record for record in _lines(path) if "expected" in record]
+  records = _lines(path)
   chosen: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
   for question, record in zip(predictions.questions_of(path, records), records):
     right = is_right(question, record["prediction"])

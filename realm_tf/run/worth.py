@@ -45,12 +45,13 @@ def warnings(run: Run, stage: str) -> Iterator[str]:
     return
   earlier = [WARM_START, *STAGES[:STAGES.index(stage)]]
   before = next((name for name in reversed(earlier) if _figures(run, name)), None)
-  for other, lost in ((before, "is less than after"), (BM25, "stands below")):
+  for other, of in ((before, f"after {before}"), (BM25, "of BM25")):
     for name, one in _differences(run, other, stage).items() if other else ():
       if one.difference < 0:
         by, least, most = (0 - points * 100 for points in (one.difference, one.high, one.low))
-        yield (f"{stage}: {name.replace('_', ' ')} {one.b:.1%} {lost} {other}, {one.a:.1%}: "
-               f"by {by:.1f} points, 95 % interval {least:.1f} to {most:.1f}, which "
+        yield (f"after {stage} {name.replace('_', ' ')} is {one.b * 100:.1f} %, less than "
+               f"{one.a * 100:.1f} % {of}: by {by:.1f} points, 95 % interval {least:.1f} to "
+               f"{most:.1f}, which "
                + ("excludes 0" if one.is_beyond_chance else "does not exclude 0"))
 
 

@@ -57,7 +57,7 @@ def test_what_cannot_be_compared_is_one_line(files, capsys):
   a, b, questions = files / "a.jsonl", files / "b.jsonl", f"--questions={files}/q.jsonl"
   assert "expected two" in _refused(capsys, a)
   assert "expected two" in _refused(capsys, a, b, a)
-  assert "a.jsonl: prediction 1: field 'expected' is missing" in _refused(capsys, a, b)
+  assert "a.jsonl: prediction 1: field 'answers' does not hold" in _refused(capsys, a, b)
   assert "none.jsonl: cannot be read" in _refused(capsys, a, files / "none.jsonl", questions)
   assert "no config.json" in _refused(capsys, files, b, questions)
   assert "--recall_at" in _refused(capsys, a, b, questions, "--recall_at=0")
@@ -74,7 +74,7 @@ def test_what_cannot_be_compared_is_one_line(files, capsys):
 
 def test_evaluations_hold_the_right_answers(files, capsys):
   for name, answers, right in (("c", ["x"], range(9)), ("d", ["x"], ()), ("e", ["y"], ())):
-    _lines(files / f"{name}.jsonl", _records(right, expected=answers))
+    _lines(files / f"{name}.jsonl", _records(right, answers=answers))
   assert realm("compare", files / "c.jsonl", files / "d.jsonl", "--json") == 0
   found = json.loads(capsys.readouterr().out)["figures"]["exact_match"]
   assert (found["a_wins"], found["b_wins"]) == (9, 0)
@@ -90,7 +90,7 @@ def test_runs_by_their_folders(files, capsys):
     (files / name / "config.json").write_text("{}")
     for stage in ("ict", "finetune", "bm25"):
       _lines(files / name / "evaluation" / f"{stage}.predictions.jsonl",
-             _records(right if stage == "finetune" else (), expected=["x"]))
+             _records(right if stage == "finetune" else (), answers=["x"]))
   runs = [files / "one", files / "two"]
   for flags, wins in (([], 11), (["--stage=ict"], 0), (["--stage=BM25"], 0)):
     capsys.readouterr()

@@ -174,7 +174,7 @@ def test_recall_in_the_report_is_recall_over_the_predictions(run):
   metrics = json.loads((run[0] / "evaluation" / "finetune.json").read_text())
   records = [json.loads(line) for line in
              (run[0] / "evaluation" / "finetune.predictions.jsonl").open()]
-  hits = [any(record["expected"][0] in passage["text"]
+  hits = [any(record["answers"][0] in passage["text"]
               for passage in record["passages"][:5]) for record in records]
   assert metrics["recall@5"] == pytest.approx(np.mean(hits))
 

@@ -22,6 +22,9 @@ def test_an_evaluation_keeps_few_passages_and_the_ranks_of_all(tmp_path):
   assert read["ranks"] == {"answer": 7, "substring": 7, "gold": 2}
   assert read["rows"] == list(range(9)) and read["ranked"] == 9
   assert predictions.questions_of("p", [read]) == [_QUESTION]
+  assert "predictions" not in read
+  others = predictions.evaluated(_QUESTION, {**_RECORD, "answers": [{"answer": "y"}]})
+  assert others["predictions"] == [{"answer": "y"}] and others["answers"] == ["x"]
   assert predictions.depth([read]) == (9, 3)
   assert predictions.depth([read]).of([1, 9, 10]) == [1, 9]
 
@@ -97,8 +100,10 @@ def test_an_empty_file_and_missing_answers(tmp_path):
   (tmp_path / "p.jsonl").write_text("\n")
   with pytest.raises(UserError, match="p.jsonl: no predictions in it"):
     predictions.read(tmp_path / "p.jsonl")
-  with pytest.raises(UserError, match="p: prediction 1: field 'expected' is missing"):
+  with pytest.raises(UserError, match="p: prediction 1: field 'answers' does not hold"):
     predictions.questions_of("p", [_GOOD])
+  with pytest.raises(UserError, match="field 'answers' does not hold the right"):
+    predictions.questions_of("p", [_GOOD | {"answers": [{"answer": "y"}]}])  # of `predict`
 
 
 def test_missing_ones_are_wrong_and_none_is_an_error():

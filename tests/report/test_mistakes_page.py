@@ -13,8 +13,9 @@ def _mistake(kind="misread", **changes):
   return {"kind": kind, "reason": "", "id": EVIL, "question": EVIL,
           "expected": ("Oslo", EVIL), "regex": False, "source": EVIL,
           "gold_passage": "", "prediction": EVIL, "title": EVIL,
-          "passage": f"It is Bergen. {EVIL}", "start": 6, "end": 12,
-          "right": {"id": "1", "rank": 6, "title": EVIL, "text": f"No, Oslo. {EVIL}"}
+          "passage": f"{EVIL} It is Bergen. {EVIL}", "start": len(EVIL) + 7,
+          "end": len(EVIL) + 13,
+          "right": {"id": "1", "rank": 6, "title": EVIL, "text": f"<i>No</i>, Oslo. {EVIL}"}
           } | changes
 
 
@@ -22,7 +23,7 @@ def test_nothing_of_the_data_becomes_markup_and_nothing_is_loaded():
   text = mistakes.mistakes_page(EVIL, [_mistake(reason=EVIL), _mistake(right=None)], 9,
                                 f"{EVIL}.jsonl")
   found = Reader(text)
-  assert not found.tags & {"script", "img", "iframe", "link", "object", "form"}
+  assert not found.tags & {"script", "img", "iframe", "link", "object", "form", "i"}
   assert not found.open
   links = [value for name, value in found.attributes if name in ("href", "src")]
   assert len(links) == 1 and ":" not in links[0] and links[0].endswith(".jsonl")
@@ -33,7 +34,8 @@ def test_nothing_of_the_data_becomes_markup_and_nothing_is_loaded():
 def test_what_was_read_and_what_is_right_are_marked():
   text = mistakes.mistakes_page("x", [_mistake()], 9, "x.jsonl")
   assert "It is <mark>Bergen</mark>. &lt;script" in text
-  assert "No, <mark>Oslo</mark>. <mark>&lt;script" in text and "number 7" in text
+  assert "&lt;i&gt;No&lt;/i&gt;, <mark>Oslo</mark>. <mark>&lt;script" in text
+  assert "number 7" in text
   assert "not retrieved" in mistakes.mistakes_page("x", [_mistake(
       right={"id": "1", "rank": -1, "title": "", "text": ""})], 9, "x.jsonl")
 

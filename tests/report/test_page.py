@@ -60,7 +60,7 @@ def diagnosis_record():
 
 
 def _answer(right):
-  return {"question": EVIL, "prediction": "Oslo", "expected": [EVIL], "right": right,
+  return {"question": EVIL, "prediction": "Oslo", "answers": [EVIL], "right": right,
           "title": EVIL, "passage": f"It is Oslo. {EVIL}", "start": 6, "end": 10}
 
 
