@@ -80,8 +80,8 @@ class Loop:
     self._name, self._steps, self._every = name, steps, checkpoint_every
     self._judge, self._period = judge, judge.period(steps) if judge else 0
     self._metric = best or (judge.metric if judge else "")
-    self._ends_with_best = judge is not None and self._metric in (judge.metric, *(
-        [best] if best.startswith("dev_") else []))
+    self._ends_with_best = judge is not None and (
+        self._metric == judge.metric or best.startswith("dev_"))
     strategy = strategy or tf.distribute.get_strategy()
     # They must all restore the same, and stop at the same step, or none would.
     self._processes = process_group(strategy)
