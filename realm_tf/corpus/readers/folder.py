@@ -12,7 +12,7 @@ from realm_tf.corpus.readers import text_file
 from realm_tf.corpus.readers.children import Children, in_order
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
 from realm_tf.corpus.readers.unreadable import Unreadable
-from realm_tf.corpus.readers.walk import walk
+from realm_tf.corpus.readers.walk import files_of
 from realm_tf.errors import UserError
 from realm_tf.lines import DAMAGED, open_packed, plain_suffix
 
@@ -42,10 +42,7 @@ _SINGLE = frozenset(kind for kind in _KINDS if kind not in (".txt", ".text"))
 def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
   del numbered  # these are other files
   root = pathlib.Path(maker.path)
-  if not root.exists():
-    raise UserError(f"{root}: cannot be read (no such file); expected a folder of documents")
-  base, names = (root, walk(root, maker)) if root.is_dir() else (
-      root.parent, iter([pathlib.PurePosixPath(root.name)]))
+  base, names = files_of(root, maker)
 
   def read(name: pathlib.PurePosixPath) -> tuple[pathlib.PurePosixPath, Any]:
     try:

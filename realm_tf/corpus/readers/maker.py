@@ -79,7 +79,8 @@ class Maker:
     if self._strict:
       told = detail if reason == BLANK else f"{reason} ({detail})" if detail else reason
       raise UserError(f"{self.where(place)}: {told}")
-    self.report.skip(reason, name or str(place), self._of(place, name), detail)
+    named = name if name and isinstance(place, int) else str(place)
+    self.report.skip(reason, named, self._of(place, name), detail)
 
   def leave_out(self, place: Place, reason: str) -> None:
     """Notes that something is no document, by a rule of its format: never an error."""

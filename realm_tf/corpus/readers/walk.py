@@ -10,7 +10,21 @@ from realm_tf.errors import UserError
 _HIDDEN = (".", "~$", "__MACOSX")  # ~$: what Word keeps of a file that is open
 
 
-def walk(root: pathlib.Path, maker: Maker) -> Iterator[pathlib.PurePosixPath]:
+def files_of(path: pathlib.Path, maker: Maker
+             ) -> tuple[pathlib.Path, Iterator[pathlib.PurePosixPath]]:
+  """A folder and the files in it; for one file, its folder and itself.
+
+  Raises:
+    UserError: there is nothing.
+  """
+  if path.is_dir():
+    return path, _walk(path, maker)
+  if not path.exists():
+    raise UserError(f"{path}: cannot be read (no such file); expected a folder")
+  return path.parent, iter([pathlib.PurePosixPath(path.name)])
+
+
+def _walk(root: pathlib.Path, maker: Maker) -> Iterator[pathlib.PurePosixPath]:
   """Yields the paths of regular files, relative to `root`, sorted within each folder.
 
   What is hidden is left out, links and what is not to be opened are skipped.
