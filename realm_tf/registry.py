@@ -55,6 +55,7 @@ READERS = Registry("document format", {
     "jsonl": "realm_tf.corpus.readers.json_lines:JSONL",
     "wikipedia_leads": "realm_tf.corpus.readers.leads:LEADS",
     "wikiextractor": "realm_tf.corpus.readers.wikiextractor:WIKIEXTRACTOR",
+    "mediawiki": "realm_tf.corpus.readers.mediawiki:MEDIAWIKI",
     "folder": "realm_tf.corpus.readers.folder:FOLDER"})
 
 # (f(x, z) [B, K], log p(y_j|z,x) [B, K, M], weights [B, M]) -> the losses [B].

@@ -4,19 +4,18 @@ The path of a file, relative to the folder, is the id of its document: what chan
 replaced where the folder is added again. Links are not followed, hidden files are not read.
 """
 
-import importlib
 import pathlib
 from typing import Any, Iterator, NamedTuple
 
 from realm_tf.corpus.readers import text_file
 from realm_tf.corpus.readers.children import Children, in_order
+from realm_tf.corpus.readers.extra import require
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.corpus.readers.walk import files_of
 from realm_tf.errors import UserError
 from realm_tf.lines import DAMAGED, open_packed, plain_suffix
 
-EXTRA = "pip install realm_tf[documents]"
 _MOST_BYTES = 1 << 27  # of a file, unpacked
 _SECONDS = 120.0  # of processor time, for one file
 _HERE = "realm_tf.corpus.readers"
@@ -73,7 +72,7 @@ def _documents(names: Iterator[pathlib.PurePosixPath], maker: Maker
     elif not _is_utf8(name):
       maker.skip(name, "name is not UTF-8")
     else:
-      _check_libraries(maker, name, _KINDS[kind])
+      require(_KINDS[kind].libraries, maker.where(name))
       yield name
 
 
@@ -82,15 +81,6 @@ def _is_utf8(name: pathlib.PurePosixPath) -> bool:
     return bool(str(name).encode())
   except UnicodeEncodeError:
     return False
-
-
-def _check_libraries(maker: Maker, name: pathlib.PurePosixPath, kind: _Kind) -> None:
-  for library in kind.libraries:
-    try:
-      importlib.import_module(library)
-    except ImportError:
-      raise UserError(f"{maker.where(name)}: {name.suffix} is read by {library}, which is "
-                      f"not installed: {EXTRA}") from None
 
 
 def _read(path: pathlib.Path, children: Children) -> tuple[str, str]:

@@ -5,11 +5,12 @@ Source: google-research/language, orqa/preprocessing/wiki_preprocessor.py (`remo
 
 import re
 
+LISTS, DISAMBIGUATIONS = "lists, indexes and outlines", "disambiguations"
 _LISTS = re.compile("(List|Index|Outline) of .+")
 
 
 def no_article(title: str) -> str | None:
   """Why a page is left out; None for articles."""
   if _LISTS.match(title):
-    return "lists, indexes and outlines"
-  return "disambiguations" if "(disambiguation)" in title else None
+    return LISTS
+  return DISAMBIGUATIONS if "(disambiguation)" in title else None
