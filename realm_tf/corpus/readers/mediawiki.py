@@ -23,7 +23,7 @@ _REDIRECT = re.compile(r"\s*#\s*\w+\s*:?\s*\[\[")
 
 
 def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
-  require(("mwparserfromhell",), f"{maker.path}: wikitext")
+  require(("mwparserfromhell",), f"{maker.path}")
 
   def render(page: Page) -> tuple[Page, Any]:
     try:
