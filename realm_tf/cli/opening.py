@@ -40,8 +40,8 @@ def define_strategy() -> None:
 
 
 def define_strict() -> None:
-  flags.DEFINE_bool("strict", False, "Refuse a document whose text is empty or blank; by "
-                    "default it is passed over, counted and named.")
+  flags.DEFINE_bool("strict", False, "Refuse a document that cannot be read, or whose text "
+                    "is empty or blank; by default it is passed over, counted and named.")
 
 
 def define_recall_at() -> None:

@@ -42,7 +42,7 @@ _PRECISION = one_of("float32", "bfloat16")
 @dataclasses.dataclass(frozen=True)
 class CorpusConfig(Section):
   """The documents, and how they are cut into blocks."""
-  source: str = setting("", PATH, "JSONL, TSV, or the demo's Wikipedia leads")
+  source: str = setting("", PATH, "a file or folder of documents: see docs/data.md")
   format: str = setting("auto", named_in(READERS), "of the documents; auto looks at them")
   max_block_tokens: int = setting(
       288, _BLOCK_LENGTH, "word pieces of a block, title and special tokens counted")

@@ -4,6 +4,8 @@ Each change is one replacement of the whole folder, so a reader sees the store b
 or after it. The shards that stay are linked, not copied.
 """
 
+import collections
+import itertools
 import pathlib
 from typing import Any, Collection, Iterable, Iterator, Sequence
 
@@ -11,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf import files, folders
-from realm_tf.corpus.blocks import Block
+from realm_tf.corpus.blocks import INTEGERS, STRINGS, Block
 from realm_tf.corpus.manifest import (
   STORE,
   VOCABULARY,
@@ -19,6 +21,7 @@ from realm_tf.corpus.manifest import (
   read_store_manifest,
   write_store_manifest,
 )
+from realm_tf.corpus.sources import Sources, live_sources, merged, sources_of
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.writer import serialize, write_shards
 from realm_tf.errors import UserError
@@ -26,7 +29,7 @@ from realm_tf.files import PathLike
 
 
 def change_store(folder: PathLike, *, add: Iterable[Block] = (),
-                 delete: Collection[str] = ()) -> None:
+                 delete: Collection[str] = (), source: str | None = None) -> None:
   """Deletes documents, then adds blocks behind the others.
 
   Args:
@@ -34,6 +37,7 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
     add: blocks, made with the store's tokenizer and limit; a document whose id is
       there already is deleted first, so that the new one takes its place.
     delete: ids of documents, which must be there.
+    source: where the added ones come from; by default where the first ones did.
 
   Raises:
     UserError: an id is not there, no block would be left, or the disk is full; nothing is
@@ -57,7 +61,7 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
     if read_store_manifest(folder) != manifest:
       raise UserError(f"{folder}: another process has changed it meanwhile; nothing was "
                       "changed now: run the same command again")
-    shards = list(manifest["shards"])
+    shards, sources = list(manifest["shards"]), sources_of(manifest)
     for name in (VOCABULARY, *(shard["name"] for shard in shards)):
       files.link(folder / name, new / name)
     write_shards(new, shards, examples())
@@ -67,7 +71,31 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
     live[gone] = False
     if not live.any():
       raise UserError(f"{folder}: no document would be left; nothing was deleted")
-    _write_manifest(new, manifest, shards, live)
+    added_from = manifest.get("source", "") if source is None else source
+    _write_manifest(new, manifest, shards, live, merged(
+        [*sources, (added_from, len(live) - sum(rows for _, rows in sources))]))
+
+
+def changed(blocks: Iterable[Block], corpus: Corpus) -> Iterator[Block]:
+  """The blocks less those of documents that are in the corpus as they are.
+
+  Args:
+    blocks: those of a document after each other.
+    corpus: made with the same tokenizer, limit and tagger.
+  """
+  counts = collections.Counter(corpus.document_ids)
+  ends = {name: row + 1 for row, name in enumerate(corpus.document_ids)}
+  for name, group in itertools.groupby(blocks, lambda block: block.document_id):
+    new, rows = list(group), range(ends.get(name, 0) - counts[name], ends.get(name, 0))
+    if len(new) != len(rows) or any(
+        serialize(block) != serialize(_stored(corpus, row)) for block, row in zip(new, rows)):
+      yield from new
+
+
+def _stored(corpus: Corpus, row: int) -> Block:
+  strings = zip(STRINGS, (corpus.document_ids[row], corpus.titles[row].decode("utf-8"),
+                          corpus.texts[row].decode("utf-8")))
+  return Block(**dict(strings), **{name: getattr(corpus, name).row(row) for name in INTEGERS})
 
 
 def compact_store(folder: PathLike, target: pathlib.Path) -> None:
@@ -83,12 +111,16 @@ def compact_store(folder: PathLike, target: pathlib.Path) -> None:
   stored = (example.numpy() for example in tf.data.TFRecordDataset(paths))
   shards: list[dict[str, Any]] = []
   write_shards(target, shards, (example for example, kept in zip(stored, live) if kept))
-  _write_manifest(target, manifest, shards, live[live])
+  _write_manifest(target, manifest, shards, live[live],
+                  live_sources(sources_of(manifest), live))
 
 
 def _write_manifest(folder: pathlib.Path, old: dict[str, Any],
-                    shards: Sequence[dict[str, Any]], live: np.ndarray) -> None:
+                    shards: Sequence[dict[str, Any]], live: np.ndarray, sources: Sources
+                    ) -> None:
+  source = old.get("source", "")
   edges = np.flatnonzero(np.diff(np.concatenate([[True], live, [True]])))
-  write_store_manifest(folder, source=old.get("source", ""), max_tokens=old["max_tokens"],
+  write_store_manifest(folder, source=source, max_tokens=old["max_tokens"],
                        tokenizer=old["tokenizer"], shards=shards,
-                       deleted=edges.reshape(-1, 2).tolist())
+                       deleted=edges.reshape(-1, 2).tolist(),
+                       sources=[] if {path for path, _ in sources} == {source} else sources)

@@ -36,8 +36,14 @@ def corpus_hash(tokenizer_hash: str, shards: Sequence[dict[str, Any]],
 
 def write_store_manifest(folder: pathlib.Path, *, source: str, max_tokens: int,
                          tokenizer: dict[str, Any], shards: Sequence[dict[str, Any]],
-                         deleted: Sequence[Sequence[int]] = ()) -> None:
-  """Writes the manifest. `deleted` is ranges [first, end) of rows, ascending."""
+                         deleted: Sequence[Sequence[int]] = (),
+                         sources: Sequence[tuple[str, int]] = ()) -> None:
+  """Writes the manifest.
+
+  Args:
+    deleted: ranges [first, end) of rows, ascending.
+    sources: where there are others than `source`: path and number of rows of each.
+  """
   tombstones = [list(run) for run in deleted]
   stored = sum(shard["blocks"] for shard in shards)
   write_manifest(folder / MANIFEST, {
@@ -45,7 +51,8 @@ def write_store_manifest(folder: pathlib.Path, *, source: str, max_tokens: int,
       "num_blocks": stored - sum(end - first for first, end in tombstones),
       "corpus_hash": corpus_hash(tokenizer["hash"], shards, tombstones),
       "tokenizer": tokenizer, "shards": list(shards),
-      **({"deleted": tombstones} if tombstones else {})})
+      **({"deleted": tombstones} if tombstones else {}),
+      **({"sources": [list(one) for one in sources]} if sources else {})})
 
 
 def read_store_manifest(folder: pathlib.Path) -> dict[str, Any]:

@@ -1,53 +1,70 @@
 """Documents that come and go in a run that is trained already."""
 
 import contextlib
+import os
 import pathlib
-from typing import Collection, Iterator
+from typing import Collection, Iterable, Iterator
 
 import numpy as np
 
 from realm_tf import files, folders
 from realm_tf.corpus.blocks import split_blocks
-from realm_tf.corpus.changes import change_store, compact_store
+from realm_tf.corpus.changes import change_store, changed, compact_store
 from realm_tf.corpus.manifest import STORE
-from realm_tf.corpus.readers import Document, read_documents
+from realm_tf.corpus.readers import Document
+from realm_tf.corpus.sources import documents_from
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.index import store
 from realm_tf.index.store import Origin, StoredIndex
 from realm_tf.index.writer import IndexWriter, remove_all_but, write_lock
 from realm_tf.run.folder import STAGES, WARM_START, Run
+from realm_tf.run.reading import reading
 from realm_tf.text.salient import tagger
 
 
 def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
   """Adds documents, or replaces those of the same id; says what was done.
 
-  Documents with a blank text are passed over, or refused where `strict`.
+  A document that is there as it is stays. Documents that cannot be read, or have a blank
+  text, are passed over, or refused where `strict`.
   """
   seen: list[str] = []
 
-  def documents() -> Iterator[Document]:
-    for document in read_documents(source, strict, run.config.corpus.format):
+  def noted(documents: Iterable[Document]) -> Iterator[Document]:
+    for document in documents:
       seen.append(document.id)
       yield document
 
   with _changing(run, "add") as folder:
-    before = set(run.corpus.document_ids)
-    blocks = split_blocks(documents(), run.corpus.tokenizer, run.corpus.max_tokens,
-                          tagger(run.config.corpus.tagger))
-    change_store(folder, add=blocks)
-    replaced = len(before & set(seen))
-    done = f"{len(seen) - replaced} documents added, {replaced} replaced"
+    corpus, rows = run.corpus, run.corpus.num_stored_rows
+    with reading(run, "add", source, strict) as documents:
+      blocks = split_blocks(noted(documents), corpus.tokenizer, corpus.max_tokens,
+                            tagger(run.config.corpus.tagger))
+      change_store(folder, add=changed(blocks, corpus), source=os.path.abspath(source))
+    run.forget_corpus()
+    written = {name for name, row in zip(run.corpus.document_ids, run.corpus.stored_rows)
+               if row >= rows}
+    before = set(corpus.document_ids)
+    replaced, unchanged = len(written & before), len(set(seen) - written)
+    done = (f"{len(written - before)} documents added, {replaced} replaced"
+            + (f", {unchanged} unchanged" if unchanged else ""))
     _renew(run, done)
   return f"{done}; {_count(run)}"
 
 
-def delete(run: Run, ids: Collection[str]) -> str:
-  """Deletes documents by their ids; says what was done."""
-  done = f"{len(set(ids))} documents deleted"
+def delete(run: Run, ids: Collection[str], source: str | None = None) -> str:
+  """Deletes documents by their ids, and those that came from a source; says what was done.
+
+  Args:
+    run: it must have a corpus.
+    ids: of documents, which must be there.
+    source: a path, see `sources.documents_from`.
+  """
   with _changing(run, "delete") as folder:
-    change_store(folder, delete=set(ids))
+    gone = set(ids) | (documents_from(folder, source) if source else set())
+    change_store(folder, delete=gone)
+    done = f"{len(gone)} documents deleted"
     _renew(run, done)
   return f"{done}; {_count(run)}"
 

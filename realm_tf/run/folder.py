@@ -3,6 +3,8 @@
     config.json            the config; another one in the same folder is an error
     commands/              who wrote here: command, versions, source, machine
     corpus/                the block store
+    documents/             corpus.json, add.json: what was left out when documents were
+                           read, and why; *.skipped.jsonl: each of them by name
     questions/             train.jsonl, held_out.jsonl
     ict/ pretrain/ dpr/ cloze/ finetune/  model/ (weights), curves, checkpoints, done.json
     index/<encoder>-<corpus>/  embeddings by one document tower

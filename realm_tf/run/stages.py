@@ -13,7 +13,6 @@ from absl import logging
 from realm_tf import assets, files, folders
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.manifest import MANIFEST
-from realm_tf.corpus.readers import read_documents
 from realm_tf.corpus.writer import write_store
 from realm_tf.datasets import trivia
 from realm_tf.datasets.matching import find_occurrences
@@ -34,6 +33,7 @@ from realm_tf.run import evaluations
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
 from realm_tf.run.held_out import checked_questions, measured, same_measure
 from realm_tf.run.judge import make_judge
+from realm_tf.run.reading import reading
 from realm_tf.text import tokenizer_files
 from realm_tf.text.salient import tagger
 from realm_tf.training import schedule
@@ -60,7 +60,8 @@ def _alone(stage: Callable[..., None]) -> Callable[..., None]:
 def corpus(run: Run, strict: bool = False) -> None:
   """Fetches what the config names, writes the block store, makes the questions.
 
-  Documents with a blank text are passed over, or refused where `strict`.
+  Documents that cannot be read, or have a blank text, are passed over, or refused where
+  `strict`.
   """
   config = run.config
   if config.assets:
@@ -71,11 +72,11 @@ def corpus(run: Run, strict: bool = False) -> None:
     limits.check_weights(config)
     tokenizer = tokenizer_files.read_tokenizer(config.retriever.weights)
     tokenizer_files.check_tokenizer(config.encoder.weights, tokenizer)
-    documents = read_documents(config.corpus.source, strict, config.corpus.format)
-    blocks = split_blocks(documents, tokenizer, config.corpus.max_block_tokens,
-                          tagger(config.corpus.tagger))
-    write_store(run.path / "corpus", blocks, tokenizer=tokenizer,
-                max_tokens=config.corpus.max_block_tokens, source=config.corpus.source)
+    with reading(run, "corpus", config.corpus.source, strict) as documents:
+      blocks = split_blocks(documents, tokenizer, config.corpus.max_block_tokens,
+                            tagger(config.corpus.tagger))
+      write_store(run.path / "corpus", blocks, tokenizer=tokenizer,
+                  max_tokens=config.corpus.max_block_tokens, source=config.corpus.source)
   if config.trivia and not (run.path / "questions").exists():
     _write_trivia(run)
 

@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 
 from realm_tf import jsonl, lines
 from realm_tf.corpus import readers
-from realm_tf.corpus.readers import Document
+from realm_tf.corpus.readers import Document, dump, html, markdown, text_file
+from realm_tf.corpus.readers.unreadable import Unreadable
+from realm_tf.corpus.wikitext import article
 from realm_tf.datasets import trivia
 from realm_tf.datasets.questions import Question, read_questions, write_questions
 from realm_tf.errors import UserError
@@ -250,3 +252,69 @@ def test_trivia_come_back(folder, answers):
   found = trivia.read_trivia(folder / "lists")
   if found:  # yes and no are no answers
     assert found == [Question("a-1", "What do they ask us?", tuple(answers))]
+
+
+# Folders, tables and dumps.
+
+_MARKUP = st.lists(st.one_of(st.sampled_from([
+    "{{", "}}", "[[", "]]", "|", "=", "<ref>", "</ref>", "{|", "|}", "\n", "'''", "* ", "==",
+    "convert", "formatnum:", "1987", "km", "&nbsp;", "<!--", "-->", "<b>", "</b>", "File:",
+    "val", "birth date", "lang", "<nowiki>", "<math>", "{{{", "}}}", "#if:", "age", "as of"]),
+    _TEXTS), max_size=14).map("".join)
+
+
+@given(text=_MARKUP)
+def test_any_wikitext_is_an_article(text):
+  found = article.read(json.dumps({"title": "T", "text": text}).encode())
+  assert found["text"] == found["text"].strip() and "\n\n\n" not in found["text"]
+  json.dumps(found).encode()
+
+
+_PAGES = st.lists(st.sampled_from([
+    "<p>", "</p>", "<div>", "<table>", "<td>", "<br>", "<!--", "-->", "<script>", "</script>",
+    "<pre>", "<main>", "<title>", "</title>", "<li>", "&amp;", "&#0;", "&#xd800;", "<", ">",
+    "# ", "```", "---\n", "title: ", "| a |", "[a](b)", "<meta charset=utf-16>", "\ue000"]) |
+                  _TEXTS, max_size=12).map("".join)
+
+
+@given(content=_damaged(_PAGES))
+def test_pages_of_any_bytes(content):
+  for read in (html.read, markdown.read, text_file.read):
+    try:
+      title, text = read(content)
+    except Unreadable as problem:
+      assert problem.reason
+      continue
+    (title + text).encode()
+    assert "\0" not in text
+
+
+@given(documents=_DOCUMENTS, delimiter=st.sampled_from(",;\t|"),
+       order=st.permutations(range(3)))
+def test_documents_in_a_table_with_named_columns(folder, documents, delimiter, order):
+  file = io.StringIO(newline="")
+  writer = csv.writer(file, delimiter=delimiter)
+  names = ("id", "title", "text")
+  writer.writerow([names[i] for i in order])
+  writer.writerows([row[i] for i in order] for row in documents)
+  path = _write(folder / "a.csv", file.getvalue())
+  assert (_either(lambda path: list(readers.read_documents(path)), path) or []) == _seen(
+      documents)
+
+
+@given(content=_damaged(_TABLES.map(lambda text: text.replace("\t", ","))))
+def test_tables_of_any_bytes(folder, content):
+  path = _write(folder / "b.csv", content)
+  for document in _either(lambda path: list(readers.read_documents(path)), path) or ():
+    assert not jsonl.is_blank(document.text)
+
+
+@given(content=_damaged(st.lists(st.sampled_from([
+    "<mediawiki>", "</mediawiki>", "<page>", "</page>", "<title>A</title>", "<id>1</id>",
+    "<ns>0</ns>", "<revision>", "</revision>", "<text>x &amp; y</text>", "<redirect/>",
+    "<!DOCTYPE a>", "&a;", "<text>", "</text>", "\n"]), max_size=14).map("".join)))
+def test_dumps_of_any_bytes(folder, content):
+  path = _write(folder / "a.xml", content)
+  for page in _either(lambda path: list(dump.read_pages(
+      lines.read_lines(path, "XML"), path)), path) or ():
+    assert isinstance(page.title, str)

@@ -104,6 +104,31 @@ def test_only_new_blocks_are_embedded(run, tmp_path, embedded):
   assert sum(embedded) == 2
 
 
+def test_a_folder_is_added_again_and_only_what_changed_is_embedded(run, tmp_path, embedded):
+  docs = tmp_path / "docs"
+  (docs / "sub").mkdir(parents=True)
+  (docs / "a.txt").write_text("Paris lies by the river.")
+  (docs / "sub" / "b.html").write_text("<h1>Rome</h1><p>Rome is old.")
+  (docs / "sub" / "c.md").write_bytes(b"\xff")
+  assert "2 documents added, 0 replaced;" in documents.add(run, docs)
+  assert json.loads((run.path / "documents" / "add.json").read_text())["skipped"] == {
+      "not UTF-8": 1}
+  skipped = (run.path / "documents" / "add.skipped.jsonl").read_text()
+  assert json.loads(skipped)["name"] == "sub/c.md"
+  (docs / "a.txt").write_text("Paris lies there.")
+  assert "0 documents added, 1 replaced, 1 unchanged;" in documents.add(run, docs)
+  assert sum(embedded) == 3
+  with pytest.raises(UserError, match="c.md: not UTF-8"):
+    documents.add(run, docs, strict=True)
+  assert "Paris lies there." in [text for _, text in _retrieved(run, "paris", 20)]
+  done = realm("delete", f"--workdir={run.path}", f"--source={docs / 'sub'}")
+  assert "1 documents deleted; 26 documents" in done.stdout, done.stderr
+  assert "a.txt" in Run.existing(run.path).corpus.document_ids
+  assert "1 documents deleted; 25" in documents.delete(run, [], str(docs))
+  with pytest.raises(UserError, match="--source=.*docs: no document came from there"):
+    documents.delete(run, [], str(docs))
+
+
 def test_after_churn_a_run_answers_as_one_made_anew(run, fresh, tmp_path):
   rng = np.random.default_rng(0)
   living = {document.id: document for document in tiny.documents()}

@@ -12,15 +12,16 @@ EXAMPLE = "realm add --workdir=runs/demo --documents=new.jsonl"
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("documents", None, "JSONL with id, title, text, or another kind that "
-                      "`realm corpus` reads.")
+  flags.DEFINE_string("documents", None, "JSONL with id, title, text, a folder of documents, "
+                      "or another kind that `realm corpus` reads.")
   define_strict()
 
 
 def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   if not FLAGS.documents:
-    raise UserError("--documents: name the file to read: JSONL with id, title, text")
+    raise UserError("--documents: name what to read: JSONL with id, title, text, or a "
+                    "folder of documents")
   opened = open_run(writes=False)
   from realm_tf.run import documents
   with at_work(opened):

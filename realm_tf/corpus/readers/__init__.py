@@ -1,0 +1,127 @@
+"""Readers of documents. They stream, and say where a file is not what it should be.
+
+A format has a name, `corpus.format`, and a file here; another one is a `Format` that is
+registered in `realm_tf.registry.READERS`: see docs/extending.md.
+"""
+
+import dataclasses
+import itertools
+import pathlib
+from typing import Any, Iterable, Iterator, Mapping
+
+from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
+from realm_tf.corpus.readers.report import Report
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike
+from realm_tf.lines import read_lines
+from realm_tf.registry import READERS
+
+__all__ = ["AUTO", "Document", "Format", "Maker", "Report", "as_documents",
+           "read_documents", "read_ids", "read_jsonl", "read_tsv", "read_wikipedia_leads"]
+_EXPECTED = ("JSON lines with id, title and text (.jsonl), DPR's tab-separated passages "
+             "(.tsv), a table with these columns (.csv), a JSON object of leads (.json), a "
+             "dump of MediaWiki (.xml) or a folder of documents")
+
+
+def read_documents(path: PathLike, strict: bool = False, format: str = "auto",
+                   report: Report | None = None) -> Iterator[Document]:
+  """Reads documents.
+
+  A document whose text is blank (see `jsonl.is_blank`), or which cannot be read while
+  others beside it can, is passed over; how many there were, and which were the first, is
+  logged at the end.
+
+  Args:
+    path: of a file, which may be compressed, and may be a pipe; or of a folder.
+    strict: refuse what would be passed over.
+    format: a name in `registry.READERS`; "auto" tells it by first line and name.
+    report: takes each document that is left out, and why.
+
+  Raises:
+    UserError: as the readers do, or where the kind of the file is not known.
+  """
+  maker = Maker(path, strict, report)
+  yield from READERS[format].parse(read_lines(path, _EXPECTED), maker)
+  maker.finish()
+
+
+def as_documents(values: Iterable[Document | Mapping[str, Any] | str], strict: bool = True
+                 ) -> Iterator[Document]:
+  """Documents from what a program has at hand.
+
+  Args:
+    values: texts, or objects with `text`, and `title` and `id` where they have them; what
+      has no id is numbered from 0.
+    strict: refuse a blank text, instead of passing it over.
+
+  Raises:
+    UserError: names the document, by its number from 0, and the field.
+  """
+  maker = Maker("documents", strict)
+  for number, value in enumerate(values):
+    fields = (dataclasses.asdict(value) if isinstance(value, Document)
+              else {"text": value} if isinstance(value, str) else value)
+    yield from maker.make(str(number), {"id": str(number), **fields})
+  maker.finish()
+
+
+def read_jsonl(path: PathLike, strict: bool = False) -> Iterator[Document]:
+  """Reads one JSON object per line: `id`, `text`, and `title`, which may be missing.
+
+  Blank lines are passed over; blank texts are as in `read_documents`.
+
+  Raises:
+    UserError: names file, line and field.
+  """
+  return read_documents(path, strict, "jsonl")
+
+
+def read_tsv(path: PathLike, strict: bool = False) -> Iterator[Document]:
+  """Reads DPR's passages: tab-separated `id`, `text`, `title` under a header line.
+
+  Quotes are read as `corpus.tsv` says; blank texts are as in `read_documents`.
+
+  Raises:
+    UserError: names file, line and field.
+  """
+  return read_documents(path, strict, "tsv")
+
+
+def read_wikipedia_leads(path: PathLike, strict: bool = False) -> Iterator[Document]:
+  """Reads a JSON object from titles to `{"title": ..., "extract": ...}`.
+
+  Raises:
+    UserError: names file, entry and field.
+  """
+  return read_documents(path, strict, "wikipedia_leads")
+
+
+def read_ids(path: PathLike) -> list[str]:
+  """Reads ids of documents, one per line, without the white space around them.
+
+  Raises:
+    UserError: as `lines.read_lines`.
+  """
+  ids = (line.strip() for _, line in read_lines(path, "one document id per line"))
+  return [name for name in ids if name]
+
+
+def _sniffed(numbered: Lines, maker: Maker) -> Iterator[Document]:
+  """Reads in the first format that knows the file by its name and first line."""
+  path = pathlib.Path(maker.path)
+  for name in READERS:
+    if READERS[name].sniff_path(path):
+      yield from READERS[name].parse(numbered, maker)
+      return
+  numbered = iter(numbered)
+  first = next((line for line in numbered if line[1].strip()), (0, ""))
+  for name in READERS:
+    if READERS[name].sniff(path, first[1]):
+      yield from READERS[name].parse(itertools.chain([first], numbered), maker)
+      return
+  hint = "" if "\t" not in first[1] else (
+      "; its first line is not DPR's header, id, text and title")
+  raise UserError(f"{path}: not a kind of file known here; expected {_EXPECTED}{hint}")
+
+
+AUTO = Format(_sniffed)

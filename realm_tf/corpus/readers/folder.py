@@ -1,0 +1,114 @@
+"""Folders of documents: .txt, .md, .html, .pdf, .docx, plain or compressed.
+
+The path of a file, relative to the folder, is the id of its document: what changed is
+replaced where the folder is added again. Links are not followed, hidden files are not read.
+"""
+
+import pathlib
+from typing import Any, Iterator, NamedTuple
+
+from realm_tf.corpus.readers import text_file
+from realm_tf.corpus.readers.children import Children, in_order
+from realm_tf.corpus.readers.extra import require
+from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
+from realm_tf.corpus.readers.unreadable import Unreadable
+from realm_tf.corpus.readers.walk import files_of
+from realm_tf.errors import UserError
+from realm_tf.lines import DAMAGED, open_packed, plain_suffix
+
+_MOST_BYTES = 1 << 27  # of a file, unpacked
+_SECONDS = 120.0  # of processor time, for one file
+_HERE = "realm_tf.corpus.readers"
+
+
+class _Kind(NamedTuple):
+  """How files of a kind are parsed: bytes -> title and text."""
+  function: str
+  libraries: tuple[str, ...] = ()
+
+
+_HTML = _Kind(f"{_HERE}.html:read", ("lxml",))
+_MARKDOWN = _Kind(f"{_HERE}.markdown:read", ("lxml", "markdown_it"))
+_TEXT = _Kind(f"{_HERE}.text_file:read")
+_KINDS = {
+    ".txt": _TEXT, ".text": _TEXT, ".md": _MARKDOWN, ".markdown": _MARKDOWN,
+    ".html": _HTML, ".htm": _HTML, ".xhtml": _HTML,
+    ".pdf": _Kind(f"{_HERE}.pdf:read", ("pypdf",)),
+    ".docx": _Kind(f"{_HERE}.docx:read", ("docx",))}
+_SINGLE = frozenset(kind for kind in _KINDS if kind not in (".txt", ".text"))
+
+
+def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
+  del numbered  # these are other files
+  root = pathlib.Path(maker.path)
+  base, names = files_of(root, maker)
+
+  def read(name: pathlib.PurePosixPath) -> tuple[pathlib.PurePosixPath, Any]:
+    try:
+      return name, _read(base / name, children)
+    except Unreadable as problem:
+      return name, problem
+
+  with Children() as children:
+    for name, found in in_order(read, _documents(names, maker)):
+      if isinstance(found, Unreadable):
+        maker.skip(name, found.reason, found.detail)
+        continue
+      title, text = found
+      yield from maker.make(name, {
+          "id": str(name), "title": title or _stem(name), "text": text})
+  if maker.report.is_empty() and not maker.num_made:
+    raise UserError(f"{root}: an empty corpus: a folder without anything cannot be read; "
+                    f"expected files that end in {', '.join(_KINDS)}")
+
+
+def _documents(names: Iterator[pathlib.PurePosixPath], maker: Maker
+               ) -> Iterator[pathlib.PurePosixPath]:
+  """Those of the files that are documents by their names."""
+  for name in names:
+    kind = plain_suffix(name)
+    if kind not in _KINDS:
+      maker.leave_out(name, f"other kinds of files ({kind or 'no suffix'})")
+    elif not _is_utf8(name):
+      maker.skip(name, "name is not UTF-8")
+    else:
+      require(_KINDS[kind].libraries, maker.where(name))
+      yield name
+
+
+def _is_utf8(name: pathlib.PurePosixPath) -> bool:
+  try:
+    return bool(str(name).encode())
+  except UnicodeEncodeError:
+    return False
+
+
+def _read(path: pathlib.Path, children: Children) -> tuple[str, str]:
+  """Title and text of a file."""
+  try:
+    with open_packed(path) as (file, _):
+      data = file.read(_MOST_BYTES + 1)
+  except DAMAGED as error:
+    told = getattr(error, "strerror", None)
+    raise Unreadable("cannot be read" if told else "damaged", told or str(error)) from None
+  if len(data) > _MOST_BYTES:
+    raise Unreadable(f"larger than {_MOST_BYTES >> 20} MiB")
+  kind = _KINDS[plain_suffix(path)]
+  if not kind.libraries:
+    return text_file.read(data)
+  title, text = children.call(kind.function, data, _SECONDS)
+  return title, text
+
+
+def _stem(name: pathlib.PurePosixPath) -> str:
+  """The name without the suffixes that tell of its kind."""
+  while name.suffix and plain_suffix(name) in _KINDS:
+    name = name.with_suffix("")
+  return name.name
+
+
+def _sniff_path(path: pathlib.Path) -> bool:
+  return path.is_dir() or (path.is_file() and plain_suffix(path) in _SINGLE)
+
+
+FOLDER = Format(_parse, sniff_path=_sniff_path)

@@ -1,0 +1,48 @@
+"""Markdown as a document: its text without the marks.
+
+The title is that of the front matter (YAML or TOML), or the first heading.
+"""
+
+import re
+import tomllib
+from typing import Any
+
+import yaml
+from markdown_it import MarkdownIt
+
+from realm_tf.corpus.readers import html
+from realm_tf.corpus.readers.text_file import decode, refuse_other_kinds, without_title
+
+_FRONT_MATTER = re.compile(
+    r"\s*(---|\+\+\+)[ \t]*\n(.*?\n)??(?:\1|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
+
+
+def read(data: bytes) -> tuple[str, str]:
+  """The title, which may be empty, and the text.
+
+  Raises:
+    Unreadable: not text in UTF-8.
+  """
+  if not data.lstrip().startswith(b"<"):  # it may begin with HTML
+    refuse_other_kinds(data)
+  text = decode(data)
+  match = _FRONT_MATTER.match(text)
+  fields = _fields(match.group(1), match.group(2) or "") if match else None
+  if match and fields is not None:
+    text = text[match.end():]
+  parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+  heading, body = html.from_text(parser.render(text))
+  given = (fields or {}).get("title")
+  title = " ".join(str(given).split()) if isinstance(given, str | int | float) else heading
+  return title, without_title(title, body)
+
+
+def _fields(mark: str, text: str) -> dict[str, Any] | None:
+  """The fields of front matter; None where it is text between two rules."""
+  try:
+    fields = tomllib.loads(text) if mark == "+++" else yaml.safe_load(text)
+  except (yaml.YAMLError, tomllib.TOMLDecodeError, ValueError):
+    return {} if re.match(r"\w[\w -]*[:=]", text) else None  # meant as such
+  if isinstance(fields, dict):
+    return fields
+  return None if text.strip() else {}

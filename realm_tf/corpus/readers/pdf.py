@@ -1,0 +1,55 @@
+"""PDF as a document: the text of its pages, its title from the metadata."""
+
+import io
+import re
+
+import pypdf
+from pypdf.errors import DependencyError, PyPdfError
+
+from realm_tf.corpus.readers.text_file import without_title
+from realm_tf.corpus.readers.unreadable import Unreadable
+
+# What programs put in front of the name of the file, in place of a title.
+_PROGRAMS = re.compile(
+    r"(?i)^Microsoft (Word|PowerPoint|Excel) - |\.(docx?|pptx?|xlsx?|tex|dvi|pdf)$")
+_HYPHENATED = re.compile(r"(?<=[^\W\d_])[-\u00ad]\n(?=[a-zà-öø-ÿ])")
+
+
+def read(data: bytes) -> tuple[str, str]:
+  """The title, which may be empty, and the text: a paragraph for each page.
+
+  Lines that a page breaks are joined; words that it hyphenates, too.
+
+  Raises:
+    Unreadable: damaged, or encrypted with a password.
+  """
+  if b"%PDF-" not in data[:1024]:
+    raise Unreadable("damaged", "no PDF")
+  try:
+    reader = pypdf.PdfReader(io.BytesIO(data))
+    if reader.is_encrypted and not reader.decrypt(""):
+      raise Unreadable("encrypted")
+    pages = [page.extract_text() for page in reader.pages]
+    title = _title(reader)
+  except DependencyError:  # AES without a library for it
+    raise Unreadable("encrypted") from None
+  except PyPdfError as error:
+    raise Unreadable("damaged", str(error)[:200]) from None
+  text = "\n\n".join(filter(None, map(_paragraphs, pages)))
+  return title, without_title(title, text)
+
+
+def _title(reader: pypdf.PdfReader) -> str:
+  found = reader.metadata.title if reader.metadata else None
+  return " ".join(_PROGRAMS.sub("", _valid(str(found or ""))).split())
+
+
+def _valid(text: str) -> str:
+  """What a font maps to no character is left out."""
+  return text.encode("utf-8", "ignore").decode().replace("\0", "")
+
+
+def _paragraphs(page: str) -> str:
+  text = _HYPHENATED.sub("", _valid(page).replace("\r\n", "\n").replace("\r", "\n"))
+  paragraphs = re.split(r"\n[ \t]*\n", text)
+  return "\n\n".join(filter(None, (" ".join(one.split()) for one in paragraphs)))

@@ -1,0 +1,99 @@
+"""Tables with named columns (CSV): `id`, `text`, and `title`, which may be missing.
+
+Between commas, semicolons, tabs or bars, whichever the header has; quoted as RFC 4180 says.
+Other columns are passed over.
+"""
+
+import csv
+import pathlib
+from typing import Iterator
+
+from realm_tf import jsonl
+from realm_tf.corpus import tsv
+from realm_tf.corpus.readers.maker import MOST_CHARACTERS, Document, Format, Lines, Maker
+from realm_tf.errors import UserError
+from realm_tf.lines import plain_suffix
+
+_NAMES = ("id", "title", "text")
+_DELIMITERS = ",;\t|"
+_EXPECTED = "a header with id, title and text, and as many values in each row"
+# A value that a quote opens and none ends is not read to the end of a large file.
+csv.field_size_limit(2 * MOST_CHARACTERS)
+
+
+class _Numbered:
+  """Lines for csv, which asks for as many as a record takes."""
+
+  def __init__(self, numbered: Lines):
+    self._lines = iter(numbered)
+    self.first = 0  # number of the first line that was taken since this was 0
+
+  def __iter__(self) -> Iterator[str]:
+    for number, line in self._lines:
+      self.first = self.first or number
+      yield line
+
+
+def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
+  lines = _Numbered(numbered)
+  header, where = "", f"{maker.path}"
+  for header in lines:
+    where = f"{maker.path}:{lines.first}"
+    if header.strip() and not header.startswith("sep="):  # Excel's line says no more
+      break
+    lines.first, header = 0, ""
+  if not header:
+    return
+  columns = _columns(header, where)
+  lines.first = 0
+  rows = csv.reader(lines, delimiter=_delimiter(header), strict=True)
+  while True:
+    try:
+      values = next(rows, None)
+    except csv.Error as error:
+      raise UserError(f"{maker.path}:{lines.first}: not CSV ({error}); expected {_EXPECTED}"
+                      ) from None
+    if values is None:
+      return
+    number, lines.first = lines.first, 0
+    if not values:
+      continue
+    if len(values) != len(columns):
+      raise UserError(f"{maker.path}:{number}: {len(values)} values; expected "
+                      f"{len(columns)}, as the header has")
+    yield from maker.make(number, {
+        name: value for name, value in zip(columns, values) if name})
+
+
+def _delimiter(header: str) -> str:
+  """What stands between the names: where `text` is one of them, or most are."""
+  return max(_DELIMITERS, key=lambda one: (
+      "text" in (names := _names(header, one)), len(names)))
+
+
+def _names(header: str, delimiter: str) -> list[str]:
+  try:
+    names = next(csv.reader([header], delimiter=delimiter))
+  except (csv.Error, StopIteration):
+    return []
+  return [name.strip().casefold() for name in names]
+
+
+def _columns(header: str, where: str) -> list[str]:
+  """The names of the columns."""
+  names = _names(header, _delimiter(header))
+  for name in ("id", "text"):
+    jsonl.text_field(dict.fromkeys(names, ""), name, where)
+  if twice := [name for name in _NAMES if names.count(name) > 1]:
+    raise UserError(f"{where}: column '{twice[0]}' is there twice; expected it once")
+  return names
+
+
+def _sniff(path: pathlib.Path, first: str) -> bool:
+  if plain_suffix(path) == ".csv":
+    return True
+  return not tsv.is_header(first) and any(
+      {"id", "text"} <= set(_names(first, delimiter)) for delimiter in _DELIMITERS)
+
+
+CSV = Format(_parse, _sniff)

@@ -1,0 +1,84 @@
+"""Where the documents of a store came from: what they were read of, by ranges of rows.
+
+The manifest names one `source`; where documents were added from others, its field `sources`
+lists [path, rows] in the order of the stored rows.
+
+Shape letters: P stored rows, deleted blocks counted.
+"""
+
+import itertools
+import os
+import pathlib
+from typing import Any, Sequence
+
+import numpy as np
+
+from realm_tf.corpus.manifest import read_store_manifest
+from realm_tf.corpus.store import Corpus
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike
+
+Sources = list[tuple[str, int]]
+
+
+def sources_of(manifest: dict[str, Any]) -> Sources:
+  """Path and number of rows of each, in the order of the rows; they sum up to P."""
+  stored = sum(shard["blocks"] for shard in manifest["shards"])
+  return [(path, rows) for path, rows in manifest.get("sources") or
+          [(manifest.get("source", ""), stored)]]
+
+
+def merged(sources: Sequence[tuple[str, int]]) -> Sources:
+  """The same, without those of no rows, and each as long as it can be."""
+  groups = itertools.groupby((one for one in sources if one[1]), key=lambda one: one[0])
+  return [(path, sum(rows for _, rows in group)) for path, group in groups]
+
+
+def live_sources(sources: Sources, live: np.ndarray) -> Sources:
+  """Those of the rows that `[P]` bool marks."""
+  ends = np.cumsum([0] + [rows for _, rows in sources])
+  return merged([(path, int(live[first:end].sum()))
+                 for (path, _), first, end in zip(sources, ends[:-1], ends[1:])])
+
+
+def source_by_document(corpus: Corpus, manifest: dict[str, Any]) -> dict[str, str]:
+  """The path that each document came from, by its id."""
+  sources = sources_of(manifest)
+  ends = np.cumsum([rows for _, rows in sources])
+  which = np.searchsorted(ends, corpus.stored_rows, side="right")
+  return {name: sources[place][0] for name, place in zip(corpus.document_ids, which)}
+
+
+def documents_from(folder: PathLike, path: str) -> set[str]:
+  """Ids of the documents that came from `path`: a source, or what lies in one.
+
+  Args:
+    folder: of the store.
+    path: of a file or folder that was read, or of a file or folder within one: there the
+      relative path is a document's id, or the beginning of it. It may be gone.
+
+  Raises:
+    UserError: none came from there.
+  """
+  corpus, manifest = Corpus.open(folder), read_store_manifest(pathlib.Path(folder))
+  by_document = source_by_document(corpus, manifest)
+  inner = {source: _inside(path, source) for source in set(by_document.values())}
+  found = {name for name, source in by_document.items()
+           if (part := inner[source]) is not None
+           and (not part or name == part or name.startswith(f"{part}/"))}
+  if not found:
+    known = ", ".join(sorted(filter(None, inner))[:5])
+    raise UserError(f"--source={path}: no document came from there; those here came from "
+                    f"{known or 'no path'}; a document is deleted by its id, too")
+  return found
+
+
+def _inside(path: str, source: str) -> str | None:
+  """Where a path is within a source: "" for the source itself, None for elsewhere."""
+  if path == source:
+    return ""
+  whole, root = os.path.realpath(path), os.path.realpath(source)
+  if not source or not pathlib.PurePath(whole).is_relative_to(root):
+    return None
+  inner = pathlib.PurePath(whole).relative_to(root).as_posix()
+  return "" if inner == "." else inner

@@ -1,0 +1,204 @@
+"""An article's wikitext as plain text: its paragraphs and lists.
+
+Tables, references, files and categories are out, and so are sections of references and links.
+Templates are rendered where `templates` knows them, and counted where it does not.
+"""
+
+import collections
+import json
+import re
+import sys
+from typing import Any
+
+import mwparserfromhell
+from mwparserfromhell import nodes
+
+from realm_tf.corpus.readers.unreadable import Unreadable
+from realm_tf.corpus.wikitext import templates
+from realm_tf.corpus.wikitext.call import Call
+from realm_tf.corpus.wikitext.layout import laid_out
+from realm_tf.corpus.wikitext.numbers import subscript, superscript
+
+# Sections without sentences.
+_END_SECTIONS = frozenset("""
+  references|notes|footnotes|citations|external links|see also|further reading|bibliography|
+  sources|notes and references|references and notes|works cited|gallery|einzelnachweise|
+  weblinks|siehe auch|literatur|notes et références|voir aussi|liens externes|bibliographie|
+  véase también|referencias|enlaces externos|bibliografía|note|voci correlate|
+  collegamenti esterni|altri progetti|примечания|ссылки|литература|脚注|関連項目|
+  外部リンク|出典
+""".replace("\n", "").replace("  ", "").split("|"))
+# What pictures and categories are called.
+_NO_TEXT_LINKS = frozenset("""
+  file image media category datei bild kategorie fichier catégorie archivo imagen categoría
+  immagine categoria ficheiro imagem plik grafika kategoria файл изображение категория bestand
+  afbeelding fil kategori soubor kategórie tiedosto luokka dosya resim ファイル 画像 カテゴリ
+  文件 分类 檔案 파일 분류 ملف תמונה קטגוריה קובץ
+""".split())
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z-]+)?|simple")
+_DISAMBIGUATION = re.compile(r"""disambig.*|.*\bdisambiguation|dab|disamb|hndis|geodis|mathdab
+    |numberdis|callsigndis|schooldis|hospitaldis|roaddis|letter–number\ combination\ disam.*
+    |begriffsklärung|homonymie|desambigua.*|doorverwijspagina|ujednoznacznienie
+    |неоднозначность|многозначность|aimai|曖昧さ回避|消歧义|消歧義|동음이의|förgrening""",
+    re.VERBOSE)
+
+_DROPPED_TAGS = frozenset("""
+  ref references table gallery timeline imagemap score graph mapframe maplink templatestyles
+  style script includeonly syntaxhighlight source section del s strike indicator hiero
+""".split())
+_BLOCK_TAGS = frozenset("div p blockquote poem center li ul ol dl dt dd hr pre".split())
+
+
+class _Article:
+  """Renders one page.
+
+  Attributes:
+    dropped: how many, by "templates" and "tags", and by name.
+    is_disambiguation: whether a template says so.
+  """
+
+  def __init__(self, title: str):
+    self._title = title
+    self.dropped: dict[str, collections.Counter[str]] = {
+        "templates": collections.Counter(), "tags": collections.Counter()}
+    self.is_disambiguation = False
+
+  def sections(self, code: Any) -> str:
+    """The text of a page, without its headings and the sections that end it."""
+    pieces, dropped_level = [], 0
+    for node in code.nodes:
+      if isinstance(node, nodes.Heading):
+        if dropped_level and node.level > dropped_level:
+          continue
+        name = " ".join(self.render(node.title).split()).casefold()
+        dropped_level = node.level if name in _END_SECTIONS else 0
+        pieces.append("\n\n")
+      elif not dropped_level:
+        pieces.append(self._node(node))
+      elif isinstance(node, nodes.Template):
+        self._look_for_disambiguation(_name(node))
+    return "".join(pieces)
+
+  def render(self, code: Any) -> str:
+    return "".join(map(self._node, code.nodes)) if code is not None else ""
+
+  def _node(self, node: Any) -> str:
+    match node:
+      case nodes.Text():
+        return str(node.value)
+      case nodes.HTMLEntity():
+        return _character(node)
+      case nodes.Template():
+        return self._template(node)
+      case nodes.Wikilink():
+        return self._link(node)
+      case nodes.ExternalLink():
+        return self.render(node.title) if node.title or node.brackets else str(node.url)
+      case nodes.Tag():
+        return self._tag(node)
+      case nodes.Argument():
+        return self.render(node.default)
+      case nodes.Heading():
+        return "\n\n"
+    return ""  # comments
+
+  def _link(self, node: nodes.Wikilink) -> str:
+    title = self.render(node.title).strip()
+    prefix = title.partition(":")[0].strip().casefold() if ":" in title else ""
+    if prefix in _NO_TEXT_LINKS or (prefix and not node.text and _LANGUAGE.fullmatch(prefix)):
+      return ""
+    shown = self.render(node.text) if node.text is not None else ""
+    return shown if shown.strip() else title.lstrip(":").replace("_", " ")
+
+  def _tag(self, node: nodes.Tag) -> str:
+    name = str(node.tag).strip().casefold()
+    if node.wiki_markup and name != "table":
+      return "\n\n" if name in _BLOCK_TAGS else self.render(node.contents)
+    if name == "br":
+      return "\n\n"
+    if name in _DROPPED_TAGS or "display:none" in _style(node):
+      return "\n\n" if name == "table" else ""
+    if name in ("math", "chem", "ce"):
+      return self._formula(name, str(node.contents).strip())
+    if name == "nowiki":
+      return str(node.contents)
+    text = self.render(node.contents)
+    if name in ("sup", "sub"):
+      return superscript(text) if name == "sup" else subscript(text)
+    return f"\n\n{text}\n\n" if name in _BLOCK_TAGS else text
+
+  def _formula(self, name: str, tex: str) -> str:
+    """A formula that reads as it is written; others are dropped, and counted."""
+    if "\\" not in tex and len(tex) < 80:
+      return re.sub(r"\^\{?([\d+-]+)\}?", lambda match: superscript(match[1]), tex)
+    self.dropped["tags"][name] += 1
+    return ""
+
+  def _look_for_disambiguation(self, name: str) -> None:
+    self.is_disambiguation |= bool(_DISAMBIGUATION.fullmatch(name))
+
+  def _template(self, node: nodes.Template) -> str:
+    name = _name(node)
+    self._look_for_disambiguation(name)
+    function, colon, first = name.partition(":")
+    if colon and templates.is_known(function):  # {{formatnum:1234}}, {{#if: x | y}}
+      name, head = function, [self.render(node.name).partition(":")[2].strip()]
+    else:
+      head = []
+    shown = None
+    if templates.is_known(name):
+      positional, named = self._arguments(node)
+      shown = templates.render(Call(name, head + positional, named, self._title))
+    if shown is None:
+      self.dropped["templates"][function if function.startswith("#") else name[:80]] += 1
+    return shown or ""
+
+  def _arguments(self, node: nodes.Template) -> tuple[list[str], dict[str, str]]:
+    """By place, where `2=` counts as well, and by name."""
+    named: dict[str, str] = {}
+    for parameter in node.params:
+      key = str(parameter.name).strip().casefold()
+      named[key] = self.render(parameter.value).strip()
+    last = max((int(key) for key in named if re.fullmatch("[1-9][0-9]?", key)), default=0)
+    return [named.get(str(place), "") for place in range(1, last + 1)], named
+
+
+def _name(node: nodes.Template) -> str:
+  name = " ".join(re.sub("<!--.*?-->", "", str(node.name)).replace("_", " ").split())
+  return name.casefold().removeprefix("subst:").removeprefix("template:").strip()
+
+
+def _style(node: nodes.Tag) -> str:
+  return "".join(str(attribute.value).replace(" ", "") for attribute in node.attributes
+                 if str(attribute.name).strip() == "style" and attribute.value)
+
+
+def _character(node: nodes.HTMLEntity) -> str:
+  try:
+    text = node.normalize()
+    text.encode()
+  except (ValueError, OverflowError, UnicodeEncodeError):
+    return ""
+  return text
+
+
+def read(data: bytes) -> dict[str, Any]:
+  """The text of a page, whether it is a disambiguation, and what was dropped by name.
+
+  Args:
+    data: JSON with `title` and `text`.
+
+  Raises:
+    Unreadable: the parser gives up.
+  """
+  sys.setrecursionlimit(10_000)  # templates within templates
+  page = json.loads(data)
+  article = _Article(page["title"])
+  try:
+    code = mwparserfromhell.parse(page["text"], skip_style_tags=True)
+  except mwparserfromhell.parser.ParserError as error:
+    raise Unreadable("wikitext cannot be parsed", str(error)[:200]) from None
+  text = laid_out(article.sections(code))
+  return {"text": text, "dropped": {kind: dict(counts)
+                                    for kind, counts in article.dropped.items()},
+          "is_disambiguation": article.is_disambiguation or "__DISAMBIG__" in page["text"]}

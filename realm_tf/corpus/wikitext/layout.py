@@ -1,0 +1,33 @@
+"""Rendered wikitext as paragraphs, without what markup left behind."""
+
+import re
+
+_QUOTES = re.compile("'{2,5}")
+_SWITCHES = re.compile(r"__[A-Z]+__")
+# What is left of a table that the parser did not know as one.
+_TABLE_LINE = re.compile(r"^\s*(\{\||\|\}|\|[-+]|\||!(?=[^!]*\|)).*$", re.MULTILINE)
+_SPACES = re.compile(r"[ \t\u00a0\u2000-\u200a\u202f]+")
+_EMPTY_BRACKETS = re.compile(r"\(\s*[,;:/–—-]*\s*\)|\[\s*\]")
+_REPAIRS = (
+    (re.compile(r"\(\s*(?:[,;:]\s*)+"), "("), (re.compile(r"(?:\s*[,;:])+\s*\)"), ")"),
+    (re.compile(r"\(\s+"), "("), (re.compile(r"\s+\)"), ")"),
+    (re.compile(r" +(?=[,;](?:\s|$))"), ""), (re.compile(r" +(?=\.(?:\s|$))"), ""),
+    (re.compile(r"([,;])(?: ?[,;])+(?=\s)"), r"\1"))
+
+
+def laid_out(text: str) -> str:
+  """Paragraphs with a blank line between them; line ends within one are spaces."""
+  text = _TABLE_LINE.sub("", _SWITCHES.sub("", _QUOTES.sub("", text)))
+  paragraphs = (_paragraph(paragraph) for paragraph in re.split(r"\n\s*\n", text))
+  return "\n\n".join(filter(None, paragraphs))
+
+
+def _paragraph(text: str) -> str:
+  text = _SPACES.sub(" ", text.replace("\n", " "))
+  shorter = _EMPTY_BRACKETS.sub("", text)
+  while shorter != text:  # brackets within brackets
+    text, shorter = shorter, _EMPTY_BRACKETS.sub("", shorter)
+  for pattern, repaired in _REPAIRS:
+    text = pattern.sub(repaired, text)
+  text = _SPACES.sub(" ", text).strip()
+  return text if any(char.isalnum() for char in text) else ""

@@ -1,0 +1,177 @@
+"""Templates that show numbers: as they are written, with the units that they are of."""
+
+import re
+from decimal import Decimal, DivisionByZero, InvalidOperation
+
+from realm_tf.corpus.wikitext.call import Call, Unrendered
+
+_NUMBER = re.compile(r"[-+−]?[\d,. ]*\d(\.\d*)?([eE][-+−]?\d+)?(\+\d+)?((//?|⁄)\d+)?")
+_DIGITS = re.compile(r"([-+−]?)(\d+)(\.\d+)?")
+_SUPERSCRIPTS = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
+_SUBSCRIPTS = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
+_BETWEEN = {"-": "–", "–": "–", "to": " to ", "and": " and ", "or": " or ", "x": " × ",
+            "×": " × ", "by": " by ", "*": " × ", "+/-": " ± ", "±": " ± ", "+": " + ",
+            "to(-)": " to ", "to about": " to about ", "xx": " × ", "&ndash;": "–",
+            "and(-)": " and ", ",": ", ", "/": "/", "till": " till "}
+# Units that go on with smaller ones: {{convert|5|ft|10|in|m}}.
+_SMALLER = {"ft": ("in",), "yd": ("ft", "in"), "mi": ("yd", "ft", "ch", "furlong"),
+            "lb": ("oz",), "st": ("lb",), "LT": ("cwt", "qtr")}
+_UNITS = {
+    "C": "°C", "F": "°F", "R": "°R", "sqmi": "sq mi", "sqft": "sq ft", "sqin": "sq in",
+    "sqyd": "sq yd", "cuft": "cu ft", "cuin": "cu in", "cuyd": "cu yd", "cumi": "cu mi",
+    "acre": "acres", "USgal": "US gal", "impgal": "imp gal", "nmi": "nautical miles",
+    "kn": "knots", "kph": "km/h", "PD/sqmi": "per sq mi", "PD/km2": "per km²",
+    "/sqmi": "per sq mi", "/km2": "per km²", "LT": "long tons", "ST": "short tons",
+    "LTf": "long tons-force", "t": "tonnes", "e3": "thousand", "u": "Da", "hands": "hands"}
+_SCALES = {"e3": "thousand ", "e6": "million ", "e9": "billion ", "e12": "trillion "}
+
+
+def superscript(text: str) -> str:
+  """10<sup>6</sup> is not 106."""
+  shown = text.translate(_SUPERSCRIPTS)
+  return shown if shown != text and not re.search(r"[a-z]", text.replace("n", "")) else text
+
+
+def subscript(text: str) -> str:
+  return text.translate(_SUBSCRIPTS)
+
+
+def grouped(number: str) -> str:
+  """1234567.5 -> 1,234,567.5; all else as it is."""
+  match = _DIGITS.fullmatch(number)
+  return (f"{match.group(1)}{int(match.group(2)):,}{match.group(3) or ''}"
+          if match and not re.match("0.", match.group(2)) else number)
+
+
+def _shown(number: str) -> str:
+  """A number of {{convert}}: 1+1/2 is one and a half."""
+  whole = re.fullmatch(r"(-?\d+)\+(\d+)//?(\d+)", number)
+  return f"{whole[1]} {whole[2]}/{whole[3]}" if whole else grouped(number).replace("//", "/")
+
+
+def unit_name(code: str) -> str:
+  """A unit as people write it: km2 is km²."""
+  for scale, words in _SCALES.items():
+    if code.startswith(scale) and len(code) > len(scale):
+      return words + unit_name(code[len(scale):])
+  if code in _UNITS:
+    return _UNITS[code]
+  return re.sub(r"(?<=[a-zA-Zµμ])-?[23]\b", lambda match: superscript(match.group()), code)
+
+
+def convert(call: Call) -> str:
+  """{{convert|10|-|15|km|mi}} -> 10–15 km: what is converted, not what to.
+
+  The figures are those of the article; what MediaWiki computes of them is left out.
+  """
+  values = [one.strip() for one in call.positional]
+  text, place = "", 0
+  if not values or not _NUMBER.fullmatch(values[0]):
+    raise Unrendered
+  while place < len(values) and _NUMBER.fullmatch(values[place]):
+    text += _shown(values[place])
+    place += 1
+    if place + 1 < len(values) and values[place] in _BETWEEN and (
+        _NUMBER.fullmatch(values[place + 1])):
+      text += _BETWEEN[values[place]]
+      place += 1
+    else:
+      break
+  unit = values[place] if place < len(values) else ""
+  text = f"{text} {unit_name(unit)}".rstrip()
+  while (place + 2 < len(values) and values[place + 2] in _SMALLER.get(values[place], ())
+         and _NUMBER.fullmatch(values[place + 1])):
+    text += f" {_shown(values[place + 1])} {unit_name(values[place + 2])}"
+    place += 2
+  return text
+
+
+def height(call: Call) -> str:
+  parts = [f"{call.get(name)} {name}" for name in ("m", "cm", "ft", "in") if call.get(name)]
+  if not parts:
+    raise Unrendered
+  return " ".join(parts)
+
+
+def val(call: Call) -> str:
+  """{{val|1.5|0.1|e=6|u=kg}} -> 1.5±0.1×10⁶ kg"""
+  value = call.need(0)
+  value = grouped(value) if call.get("fmt") == "commas" else value
+  errors = call.positional[1:3]
+  if len(errors) == 2 and all(errors):
+    value += "".join(one if one[0] in "+-−" else f"{sign}{one}"
+                     for sign, one in zip("+−", errors))
+  elif errors and errors[0]:
+    value += errors[0] if errors[0][0] in "(+-−±" else f"±{errors[0]}"
+  power = f"×10{superscript(call.get('e'))}" if call.get("e") else ""
+  unit = unit_name(call.get("u", "ul"))
+  per = unit_name(call.get("up", "upl"))
+  unit = f" {unit}".rstrip() + (f"/{per}" if per else "")
+  gap = "" if unit.strip()[:1] in ("%", "°") and unit.strip() in ("%", "°") else None
+  return (f"{call.get('p')}{value}{power}{unit.strip() if gap == '' else unit}"
+          f"{call.get('s')}")
+
+
+def format_number(call: Call) -> str:
+  """{{formatnum:1234.5}} -> 1,234.5; with |R the other way."""
+  number = call.need(0).strip()
+  return number.replace(",", "") if call.at(1).strip() in ("R", "NOSEP") else grouped(number)
+
+
+def fraction(call: Call) -> str:
+  """{{frac|1|3|4}} -> 1 3/4"""
+  parts = call.given
+  return (f"1/{parts[0]}" if len(parts) == 1 else f"{parts[0]}/{parts[1]}" if len(parts) == 2
+          else f"{parts[0]} {parts[1]}/{parts[2]}" if parts else "/")
+
+
+def power_of_ten(call: Call) -> str:
+  return f"×10{superscript(call.need(0))}"
+
+
+def percentage(call: Call) -> str:
+  """{{percentage|1|3|1}} -> 33.3%"""
+  try:
+    part, whole = (Decimal(call.need(place).replace(",", "")) for place in (0, 1))
+    return f"{100 * part / whole:.{int(call.at(2, '0')) % 10}f}%"
+  except (InvalidOperation, DivisionByZero, ValueError, ArithmeticError):
+    raise Unrendered from None
+
+
+def ordinal(call: Call) -> str:
+  number = call.need(0)
+  last = number[-2:] if number[-2:] in ("11", "12", "13") else number[-1:]
+  return number + {"1": "st", "2": "nd", "3": "rd"}.get(last, "th")
+
+
+def gaps(call: Call) -> str:
+  """{{gaps|1|234.5}} -> 1234.5"""
+  return "".join(call.given) + (
+      f"×10{superscript(call.get('e'))}" if call.get("e") else "") + (
+      f" {unit_name(call.get('u'))}" if call.get("u") else "")
+
+
+def money(sign: str):
+  """{{US$|1.5 million}} -> US$1.5 million"""
+  def shown(call: Call) -> str:
+    return sign + grouped(call.at(0))
+  return shown
+
+
+TEMPLATES = {
+    "convert": convert, "cvt": convert, "conv": convert, "height": height, "val": val,
+    "formatnum": format_number, "#formatnum": format_number, "nts": format_number,
+    "num": format_number, "number": format_number, "formatprice": format_number,
+    "nombre": format_number, "frac": fraction, "fraction": fraction, "sfrac": fraction,
+    "frac2": fraction, "e": power_of_ten, "10^": power_of_ten, "percentage": percentage,
+    "percent": percentage, "pct": percentage, "ordinal": ordinal, "ord": ordinal,
+    "gaps": gaps, "sup": lambda call: superscript(call.at(0)),
+    "sub": lambda call: subscript(call.at(0)),
+    "us$": money("US$"), "usd": money("US$"), "us dollar": money("US$"), "£": money("£"),
+    "gbp": money("£"), "pound sterling": money("£"), "€": money("€"), "euro": money("€"),
+    "eur": money("€"), "¥": money("¥"), "jpy": money("¥"), "yen": money("¥"),
+    "cn¥": money("CN¥"), "cny": money("CN¥"), "a$": money("A$"), "aud": money("A$"),
+    "ca$": money("CA$"), "c$": money("C$"), "cad": money("CA$"), "nz$": money("NZ$"),
+    "inr": money("₹"), "indian rupee": money("₹"), "₹": money("₹"), "inrconvert": money("₹"),
+    "rub": money("₽"), "krw": money("₩"), "₩": money("₩"), "php": money("₱"),
+    "hk$": money("HK$"), "r$": money("R$"), "chf": money("CHF ")}

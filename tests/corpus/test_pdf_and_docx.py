@@ -1,0 +1,147 @@
+"""PDF and .docx: text and titles, and files that nobody should open unguarded."""
+
+import io
+import zipfile
+import zlib
+
+import docx
+import pypdf
+import pytest
+
+from realm_tf.corpus.readers import Document, Report, read_documents
+from realm_tf.corpus.readers.docx import read as read_docx
+from realm_tf.corpus.readers.pdf import read as read_pdf
+from realm_tf.corpus.readers.unreadable import Unreadable
+
+
+def _pdf(*pages, title=None, content=None):
+  """A PDF written by hand: one line per line of each page, in Helvetica."""
+  objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""]
+  kids = []
+  for page in pages:
+    lines = "".join(f"({line}) Tj 0 -14 Td " for line in page.split("\n"))
+    stream = content or f"BT /F1 12 Tf 72 720 Td {lines}ET".encode()
+    objects += [f"<< /Length {len(stream)} {'/Filter /FlateDecode' if content else ''} >>\n"
+                .encode() + b"stream\n" + stream + b"\nendstream"]
+    objects += [f"<< /Type /Page /Parent 2 0 R /Contents {len(objects)} 0 R "
+                "/MediaBox [0 0 612 792] /Resources << /Font << /F1 << /Type /Font "
+                "/Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >> >> >> >>"]
+    kids.append(f"{len(objects)} 0 R")
+  objects[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(kids)} >>"
+  info = ""
+  if title is not None:
+    objects.append(f"<< /Title ({title}) >>")
+    info = f"/Info {len(objects)} 0 R"
+  out, places = b"%PDF-1.4\n", []
+  for number, one in enumerate(objects, 1):
+    places.append(len(out))
+    out += b"%d 0 obj\n" % number + (one.encode("latin-1") if isinstance(one, str) else one)
+    out += b"\nendobj\n"
+  rows = "".join(f"{place:010} 00000 n \n" for place in places)
+  return out + (f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{rows}trailer\n<< /Size "
+                f"{len(objects) + 1} /Root 1 0 R {info} >>\nstartxref\n{len(out)}\n%%EOF\n"
+                ).encode()
+
+
+def _encrypted(password):
+  writer = pypdf.PdfWriter(clone_from=io.BytesIO(_pdf("Secret.")))
+  writer.encrypt(user_password=password, owner_password="owner", algorithm="RC4-128")
+  file = io.BytesIO()
+  writer.write(file)
+  return file.getvalue()
+
+
+def _docx(make, title=""):
+  document = docx.Document()
+  document.core_properties.title = title
+  make(document)
+  file = io.BytesIO()
+  document.save(file)
+  return file.getvalue()
+
+
+def test_pdf():
+  assert read_pdf(_pdf("One line\nand the next.", "Page two.", title="A  Title")) == (
+      "A Title", "One line and the next.\n\nPage two.")
+  assert read_pdf(_pdf("It is un-\nbroken, A-\nB.")) == ("", "It is unbroken, A- B.")
+  assert read_pdf(_pdf("x", title="Microsoft Word - plan.docx"))[0] == "plan"
+  assert read_pdf(_pdf("Caf\\351", title="\\376\\377\\000\\351"))[0] == "é"
+  assert read_pdf(b"\n\n" + _pdf("Late."))[1] == "Late."
+  assert read_pdf(_pdf(""))[1] == ""  # a scan: skipped as blank
+
+
+def test_pdf_that_its_owner_locked_is_read_and_others_are_not():
+  assert read_pdf(_encrypted(""))[1] == "Secret."
+  with pytest.raises(Unreadable, match="encrypted"):
+    read_pdf(_encrypted("user"))
+
+
+def _word(document):
+  document.add_heading("Head", 1)
+  document.add_paragraph("One ").add_run("bold").bold = True
+  document.add_paragraph("Item", style="List Bullet")
+  table = document.add_table(2, 2)
+  for cell, text in zip((*table.rows[0].cells, *table.rows[1].cells), "abcd"):
+    cell.text = text
+  document.add_paragraph("שלום 東京 😀\tx\ny")
+
+
+def test_docx():
+  text = "One bold\n\nItem\n\na | b\n\nc | d\n\nשלום 東京 😀\tx\ny"
+  assert read_docx(_docx(_word)) == ("Head", text)
+  assert read_docx(_docx(_word, title=" My\ntitle ")) == ("My title", f"Head\n\n{text}")
+  assert read_docx(_docx(lambda document: None)) == ("", "")
+
+
+def test_docx_with_changes_and_controls():
+  """What was inserted is text, what was deleted or moved away is not."""
+  data = _docx(lambda document: document.add_paragraph("MARK"))
+  file = io.BytesIO()
+  changed = ("<w:r><w:t>Kept</w:t></w:r><w:ins><w:r><w:t> new</w:t></w:r></w:ins><w:del><w:r>"
+             "<w:delText> old</w:delText></w:r></w:del><w:moveFrom><w:r><w:t> moved</w:t>"
+             "</w:r></w:moveFrom><w:sdt><w:sdtContent><w:r><w:t> control</w:t></w:r>"
+             "</w:sdtContent></w:sdt>")
+  with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
+    for name in old.namelist():
+      part = old.read(name)
+      new.writestr(name, part.replace(b"<w:r><w:t>MARK</w:t></w:r>", changed.encode()))
+  assert read_docx(file.getvalue()) == ("", "Kept new control")
+
+
+def _bomb():
+  file = io.BytesIO()
+  with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr("word/document.xml", bytes(1 << 20) * 300)
+  return file.getvalue()
+
+
+def _xml_bomb():
+  lines = "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 12))
+  xml = f'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a0 "aaaaaaaaaa">{lines}]><x>&a11;</x>'
+  file = io.BytesIO()
+  data = _docx(_word)
+  with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
+    for name in old.namelist():
+      new.writestr(name, xml if name == "word/document.xml" else old.read(name))
+  return file.getvalue()
+
+
+def test_in_a_folder_the_good_are_read_and_the_bad_are_named(tmp_path):
+  zipped = zlib.compress(bytes(1 << 20) * 400)
+  files = {
+      "a.pdf": _pdf("Ay."), "b.docx": _docx(_word), "c.PDF": _pdf("Cee.", title="C"),
+      "cut.pdf": _pdf("Cut." * 50)[:60], "no.pdf": b"no", "locked.pdf": _encrypted("x"),
+      "scan.pdf": _pdf(""), "empty.pdf": b"", "bomb.pdf": _pdf("x", content=zipped),
+      "cut.docx": _docx(_word)[:2000], "no.docx": b"no", "bomb.docx": _bomb(),
+      "xml.docx": _xml_bomb(), "old.docx": b"\xd0\xcf\x11\xe0" + bytes(600)}
+  for name, data in files.items():
+    (tmp_path / name).write_bytes(data)
+  report = Report()
+  found = list(read_documents(tmp_path, report=report))
+  assert found[0] == Document("a.pdf", "a", "Ay.")
+  assert [(document.id, document.title) for document in found[1:]] == [
+      ("b.docx", "Head"), ("c.PDF", "C")]
+  assert sum(report.summary(3)["skipped"].values()) == 11
+  assert report.named("encrypted") == "'locked.pdf', 'old.docx'"
+  assert report.named("larger than 256 MiB unpacked") == "'bomb.docx'"
+  assert report.named("text is empty or blank") == "'scan.pdf'"

@@ -1,0 +1,75 @@
+"""CSV with named columns, against Python's csv."""
+
+import bz2
+import csv
+import io
+
+import pytest
+
+from realm_tf.corpus.readers import Document, read_documents
+from realm_tf.errors import UserError
+
+
+def _write(path, content):
+  path.write_bytes(content if isinstance(content, bytes) else content.encode())
+  return path
+
+
+@pytest.mark.parametrize("content, name", [
+    ("id,title,text\n1,A,One.\n2,B,Two.\n", "a.csv"),
+    ("text,id,title\r\nOne.,1,A\r\nTwo.,2,B\r\n", "a.csv"),
+    ("\ufeffId; Title ;TEXT;Other\n1;A;One.;x\n2;B;Two.;y", "a.CSV"),
+    ("sep=;\r\nid;title;text\r\n1;A;One.\r\n2;B;Two.\r\n", "a.csv"),
+    ("\n\nid|title|text\n\n1|A|One.\n\n2|B|Two.\n\n", "a.csv"),
+    ("id\ttitle\ttext\n1\tA\tOne.\n2\tB\tTwo.\n", "a.tsv"),
+    ("id,title,text\n1,A,One.\n2,B,Two.\n", "a.txt"),
+    ('"id","title","text"\n"1","A","One."\n"2","B","Two."\n', "a")])
+def test_columns_by_their_names(tmp_path, content, name):
+  expected = [Document("1", "A", "One."), Document("2", "B", "Two.")]
+  assert list(read_documents(_write(tmp_path / name, content))) == expected
+  packed = _write(tmp_path / f"{name}.bz2", bz2.compress(content.encode()))
+  assert list(read_documents(packed)) == expected
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+def test_what_csv_writes_is_read(tmp_path, delimiter, quoting):
+  texts = ['Said "no", then; left.', "Two\n\nparagraphs", "a\r\nb", "tab\there | bar", '"',
+           "שלום, עולם", "東京；；", "😀", ",", "'single'", "x" * 300_000]
+  file = io.StringIO(newline="")
+  writer = csv.writer(file, delimiter=delimiter, quoting=quoting)
+  writer.writerow(["more", "text", "title", "id"])
+  writer.writerows(["x", text, text[:5], str(i)] for i, text in enumerate(texts))
+  path = _write(tmp_path / "a.csv", file.getvalue())
+  assert list(read_documents(path)) == [
+      Document(str(i), text[:5], text) for i, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize("content, message", [
+    ("id,title,text\n1,A\n", ":2: 2 values; expected 3"),
+    ("id,text\n1,One.\n\n2,a,b\n", ":4: 3 values; expected 2"),
+    ('id,text\n1,"a\nb"\n2,"One\n3,Two\n', ":4: not CSV .unexpected end"),
+    ('id,text\n1,"One" more\n', ":2: not CSV"),
+    ("id,body\n1,One.\n", ":1: field 'text' is missing .rename 'body' to 'text'."),
+    ("_id;text\n1;One.\n", ":1: field 'id' is missing .rename '_id' to 'id'."),
+    ("id,text,Text\n1,a,b\n", ":1: column 'text' is there twice"),
+    ("1,One.\n2,Two.\n", ":1: field 'id' is missing"),
+    ("id,text\n1,a\n1,b\n", ":3: field 'id': '1' is there already, in .*:2"),
+    ("id,text\n,a\n", ":2: field 'id' is empty"),
+    (b"id,text\n1,caf\xe9\n", ":2: not UTF-8"),
+    ("", ": an empty corpus"), ("id,text\n", ": an empty corpus"),
+    ("id,text\n1,\n", ": an empty corpus: the text of '1' .line 2. is blank")])
+def test_what_is_wrong_is_named(tmp_path, content, message):
+  with pytest.raises(UserError, match=rf"^\S*a.csv{message}") as caught:
+    list(read_documents(_write(tmp_path / "a.csv", content)))
+  assert "\n" not in str(caught.value)
+
+
+def test_a_quote_that_nothing_ends_is_not_read_without_end(tmp_path):
+  path = tmp_path / "a.csv"
+  with open(path, "w") as file:
+    file.write('id,text\n1,"One\n')
+    for _ in range(80):
+      file.write("x" * (1 << 20) + "\n")
+  with pytest.raises(UserError, match="a.csv:2: not CSV .field larger than"):
+    list(read_documents(path))
