@@ -7,8 +7,9 @@
     ict/ pretrain/ finetune/   model/ (weights), curves, checkpoints, done.json
     index/<encoder>-<corpus>/  embeddings by one document tower
     pretrain/index/step-*/ those that a `realm refresh` made while it trained
-    evaluation/            <stage>.json, <stage>.predictions.jsonl, bm25.json; of the best
-                           checkpoint <stage>-best.json, <stage>-best.predictions.jsonl
+    evaluation/            <stage>.json, <stage>.predictions.jsonl, calibration.json,
+                           bm25.json; of the best checkpoint <stage>-best.json,
+                           <stage>-best.predictions.jsonl, calibration-best.json
     diagnosis/             <stage>.json, <stage>.html
     export/                SavedModel
     report.html            all of it on a page
@@ -36,7 +37,9 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.distribute.processes import is_chief
 from realm_tf.errors import UserError
+from realm_tf.evaluation import calibration
 from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.evaluation.calibration import Calibration
 from realm_tf.index import store
 from realm_tf.index.build import build_index, rows_to_read
 from realm_tf.index.embed import CorpusEmbedder, collect, encoder_hash, store_embeddings
@@ -271,10 +274,23 @@ class Run:
     packed = pack_single(tokens, self.config.retriever.query_length, self.corpus.tokenizer)
     return model.retriever.embed_queries(packed).numpy()
 
+  @property
+  def calibration_path(self) -> pathlib.Path:
+    which = "" if self.checkpoint == "last" else f"-{self.checkpoint}"
+    return self.path / "evaluation" / f"calibration{which}.json"
+
+  def calibration(self, stage: str) -> Calibration:
+    """How answers of a stage's model are scored: as `realm calibrate` found, if it ran."""
+    if self.calibration_path.exists():
+      found = calibration.read(self.calibration_path)
+      if found.model == stage:
+        return found
+    return Calibration()
+
   def answerer(self, stage: str, search: Search = top_k_inner_product,
                exact: bool = False) -> QuestionAnswerer:
     """The model of a stage with its index; see `index`."""
     model = self.model(stage)
     return QuestionAnswerer(model, self.corpus, self.passages,
                             self.index(model, search, exact),
-                            self.config.evaluate.read_blocks)
+                            self.config.evaluate.read_blocks, self.calibration(stage))

@@ -27,6 +27,7 @@ from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.index.scann import ScannIndex
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
+from realm_tf.run import calibrate
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.text import tokenizer_files
 from realm_tf.text.salient import tagger
@@ -34,6 +35,8 @@ from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
 from realm_tf.training.reading import train_reading
+
+_TOP_N = 5  # answers that an evaluation keeps of each question
 
 
 def _alone(stage: Callable[..., None]) -> Callable[..., None]:
@@ -168,9 +171,13 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   """Evaluates the model of a stage on the held-out questions, once."""
   which = "" if run.checkpoint == "last" else f"-{run.checkpoint}"
   path = run.path / "evaluation" / f"{stage.replace(' ', '_')}{which}.json"
+  if stage == "finetune":  # the others have no reader of questions yet
+    calibrate.calibrate_if_possible(run, stage)
+  rule = run.calibration(stage).rule
   if path.exists():
     metrics = files.read_json(path)
-    if metrics.get("corpus") == run.corpus.hash[:16]:  # else documents came or went
+    if (metrics.get("corpus") == run.corpus.hash[:16]  # else documents came or went
+        and metrics.get("answers", rule) == rule):
       return metrics
   with_words = run.config.evaluate.masked_sentences and stage != "finetune"  # no word head
   if with_words:
@@ -178,7 +185,9 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   questions = run.questions("held_out")
   answerer = run.answerer(stage)
   metrics, records = _scored(run, answerer, questions)
-  metrics["corpus"] = run.corpus.hash[:16]
+  if stage == "finetune":
+    metrics |= calibrate.figures(run, answerer, questions, records)
+  metrics |= {"corpus": run.corpus.hash[:16], "answers": rule}
   if run.config.index.kind == "scann":
     metrics |= _of_scann(answerer) | _lost_by_index(run, stage, questions, metrics)
   if with_words:
@@ -212,6 +221,6 @@ def _scored(run: Run, answerer: QuestionAnswerer, questions: list[Question]
   config = run.config.evaluate
   records = list(evaluation.predict(
       answerer, [q.question for q in questions], batch_size=config.batch_size,
-      passages=min(max(config.recall_at), run.corpus.num_blocks)))
+      passages=min(max(config.recall_at), run.corpus.num_blocks), top_n=_TOP_N))
   return evaluation.score(questions, records, config.recall_at,
                           answerer.read_blocks), records

@@ -12,8 +12,8 @@ import importlib
 from types import ModuleType
 
 NAMES = ("run", "corpus", "ict", "pretrain", "finetune", "index", "refresh", "add", "delete",
-         "compact", "verify", "evaluate", "diagnose", "report", "predict", "ask", "export",
-         "score", "resplit", "import", "export-weights", "parity")
+         "compact", "verify", "calibrate", "evaluate", "diagnose", "report", "predict", "ask",
+         "export", "score", "resplit", "import", "export-weights", "parity")
 DEMO = "--config=configs/demo.py --workdir=runs/demo"
 
 
