@@ -36,7 +36,7 @@ class Spans(NamedTuple):
   share: tf.Tensor  # [P, S] float32: of the softmax over all spans; 0 where there are no more
   row: tf.Tensor  # [P, S] int32
   first: tf.Tensor  # [P, S] int32, piece of the body
-  last: tf.Tensor  # [P, S] int32, inclusive
+  last: tf.Tensor  # [P, S] int32, inclusive; before `first` where there are no more
 
 
 def _spans_to(ends: tf.Tensor, width: int) -> tf.Tensor:
@@ -71,28 +71,32 @@ def best(read_spans: Read, passages: Passages, most: int, weight: float, tempera
   top, place = tf.math.top_k(scores, tf.minimum(most, tf.shape(scores)[1]))  # [P, S]
   total = tf.reduce_logsumexp(scores / temperature, 1, keepdims=True)
   share = tf.where(tf.math.is_finite(top), tf.exp(top / temperature - total), 0.0)
-  return _widened(Spans(top, share, *_where(read_spans, place // shape[2],
-                                            place % shape[2])), read_spans, passages)
+  return Spans(top, share, *_where(read_spans, passages, tf.math.is_finite(top),
+                                   place // shape[2], place % shape[2]))
 
 
-def _where(read_spans: Read, block: tf.Tensor, place: tf.Tensor
-           ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Row, first and last piece of spans [P, S] by read block and place in [0, T * W)."""
-  first = place // read_spans.width - tf.gather(read_spans.body, block, batch_dims=1)
+def _where(read_spans: Read, passages: Passages, there: tf.Tensor, block: tf.Tensor,
+           place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Row, first and last piece of spans [P, S], of whole words.
+
+  Args:
+    read_spans: among which they are.
+    passages: the corpus.
+    there: [P, S] bool: which are spans; the others get no piece.
+    block: [P, S] int32, in [0, R).
+    place: [P, S] int32, in [0, T * W).
+  """
   row = tf.gather(read_spans.row, block, batch_dims=1)
-  return row, first, first + place % read_spans.width
+  first = place // read_spans.width - tf.gather(read_spans.body, block, batch_dims=1)
+  first = tf.where(there, first, 0)
+  last = tf.where(there, first + place % read_spans.width, -1)
 
+  def widened() -> tuple[tf.Tensor, tf.Tensor]:
+    begin, end = passages.whole_words(*(tf.reshape(value, [-1])
+                                        for value in (row, first, last)))
+    return tf.reshape(begin, tf.shape(row)), tf.reshape(end, tf.shape(row))
 
-def _widened(spans: Spans, read_spans: Read, passages: Passages) -> Spans:
-  """To whole words, where they are not yet."""
-  def widen() -> tuple[tf.Tensor, tf.Tensor]:
-    flat = (tf.reshape(value, [-1]) for value in (spans.row, spans.first, spans.last))
-    first, last = passages.whole_words(*flat)
-    return tf.reshape(first, tf.shape(spans.row)), tf.reshape(last, tf.shape(spans.row))
-
-  first, last = tf.cond(tf.reduce_all(read_spans.whole),
-                        lambda: (spans.first, spans.last), widen)
-  return spans._replace(first=first, last=last)
+  return row, *tf.cond(tf.reduce_all(read_spans.whole), lambda: (first, last), widened)
 
 
 class Evidence(NamedTuple):
@@ -114,7 +118,6 @@ def evidence(read_spans: Read, passages: Passages, most: int, temperatures: tf.T
   block = tf.broadcast_to(tf.range(shape[1])[None, :, None], tf.shape(top))
   block, place = (tf.reshape(value, [shape[0], -1]) for value in (block, place))
   total = tf.map_fn(lambda t: tf.reduce_logsumexp(logits / t, 2), temperatures)  # [A, P, R]
-  flat = tf.reshape(top, [shape[0], -1])
-  spans = _widened(Spans(flat, flat, *_where(read_spans, block, place)), read_spans, passages)
-  return Evidence(top, tf.transpose(total, [1, 2, 0]), read_spans.score, spans.row,
-                  spans.first, spans.last)
+  there = tf.math.is_finite(tf.reshape(top, [shape[0], -1]))
+  return Evidence(top, tf.transpose(total, [1, 2, 0]), read_spans.score,
+                  *_where(read_spans, passages, there, block, place))

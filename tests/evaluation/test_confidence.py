@@ -28,8 +28,8 @@ def test_bins_and_error_by_hand():
   assert [one.questions for one in found] == [2, 2, 3]  # (a, b]: 0.1 is in the first
   assert found[0].probability == pytest.approx(0.05) and found[0].right == 0.5
   expected = (2 * abs(0.05 - 0.5) + 2 * abs(0.175 - 0.5) + 3 * abs(2.92 / 3 - 2 / 3)) / 7
-  assert confidence.expected_calibration_error(probabilities, right) == pytest.approx(expected)
-  assert confidence.expected_calibration_error([], []) == 0
+  error = confidence.expected_calibration_error
+  assert error(probabilities, right) == pytest.approx(expected) and error([], []) == 0
   assert set(confidence.figures([0.5, 0.5], [True, True])) == {"calibration_error"}
 
 
@@ -47,11 +47,12 @@ def test_the_curve_says_what_a_threshold_would_have_done():
 
 def test_a_precision_is_met_with_as_many_answers_as_may_be():
   found = Calibration(questions=100, curve=(
-      Point(0.9, 0.8, 0.1), Point(0.6, 0.75, 0.4), Point(0.3, 0.78, 0.6), Point(0.0, 0.5, 1.0)))
+      Point(0.9, 0.8, 0.1), Point(0.6, 0.75, 0.4), Point(0.3, 0.78, 0.6),
+      Point(0.0, 0.5, 1.0)))
   assert found.threshold(0.75) == 0.3 and found.threshold(0.5) == 0 == found.threshold(0.01)
   assert found.threshold(0.8) == 0.9
-  with pytest.raises(UserError, match="no threshold reached it on 100 dev questions; the most "
-                                      "was 0.8, at threshold 0.9"):
+  with pytest.raises(UserError, match="no threshold reached it on 100 dev questions; the "
+                                      "most was 0.8, at threshold 0.9"):
     found.threshold(0.81)
   with pytest.raises(UserError, match="not calibrated"):
     Calibration().threshold(0.5)
@@ -75,8 +76,9 @@ def test_a_calibration_is_kept_as_json(tmp_path):
 
 @pytest.mark.parametrize("text", [
     "{}", "[]", "3", '{"retriever_weight": "x"}',
-    *('{"retriever_weight": %s, "temperature": %s, "merged": true, "model": "", '
-      '"questions": 0, "curve": %s, "figures": {}}' % values for values in (
+    *(f'{{"retriever_weight": {weight}, "temperature": {temperature}, "merged": true, '
+      f'"model": "", "questions": 0, "curve": {curve}, "figures": {{}}}}'
+      for weight, temperature, curve in (
           (1, 0, "[]"), (1, -1, "[]"), (1, 1, "[[1, 2]]"), (1, 1, "3"), ("1e999", 1, "[]"),
           ("null", 1, "[]")))])
 def test_what_is_no_calibration_is_one_line(tmp_path, text):

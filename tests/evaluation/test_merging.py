@@ -9,10 +9,13 @@ from realm_tf.evaluation.spans import Spans
 from realm_tf.text.answers import normalize
 
 TEXTS = [
-    "The Beatles", "beatles", "a  the An apple", "the", "U.S.", "US", "an", "The the", "“The” a",
+    "The Beatles", "beatles", "a  the An apple", "the", "U.S.", "US", "an", "The the",
+    "“The” a",
     "Ängström é", "ÅNGSTRÖM", "É\u0301a\u0301a", "a\u0301a\u0301a\u0301the", "Ωa the ω",
-    "Straße a", "Иван the Грозный", "東京 the タワー", "a,b", "the-end", "a_the", "1990s", "the 2",
-    "x\u00a0the\u2003y", "x\u2028a\x0bb", "$5", "%", "", " ", "thea athe", "a.m.", "ﬁ a", "½ a",
+    "Straße a", "Иван the Грозный", "東京 the タワー", "a,b", "the-end", "a_the",
+    "1990s", "the 2",
+    "x\u00a0the\u2003y", "x\u2028a\x0bb", "$5", "%", "", " ", "thea athe", "a.m.", "ﬁ a",
+    "½ a",
     "ª a", "e\u0301", "the\u0301 x", "\u0301the", "THE ΣΑΣ", "don't", "a'a", "[the] \\a\\ ]^"]
 
 
