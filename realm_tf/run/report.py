@@ -8,9 +8,9 @@ from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.evaluation import metrics
 from realm_tf.jsonl import read_rows
-from realm_tf.report import curves, page
+from realm_tf.report import curves, page, reliability
 from realm_tf.report.tables import Stage
-from realm_tf.run import history
+from realm_tf.run import calibrate, history
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.training.log import read_curves, read_examples
 
@@ -34,6 +34,10 @@ def report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
           "sentences that were never trained on, predicted without and with the retrieved "
           "blocks.")),
       page.section("Answers", page.answers(_asked(run) + _answers(run))),
+      page.section("How sure the answers are", reliability.charts(
+          *calibrate.judged(run)), note=(
+          "Held-out questions; the probabilities were calibrated on other ones, or not at "
+          "all, as `evaluation/calibration.json` says.")),
       page.section("Before and after pre-training", page.before_and_after(examples), note=(
           "The same masked sentences, which are not trained on, with the candidates that "
           "the index gave: p(z|x) is the retriever's choice among them, p(z|x,y) what the "
