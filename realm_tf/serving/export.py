@@ -1,9 +1,9 @@
 """Exports a SavedModel from question strings to answers (for TensorFlow Serving).
 
-Signatures: `serving_default` (questions alone), `answer` (with `top_n` and `threshold`),
-`retrieve`, `embed`. Tokenising, search, reading and cutting the answer out of the original
-text are all in the graph; there is no Python in it. The calibration is in the graph too, and
-beside it as `calibration.json`. Three flavours:
+Signatures: `answer` (the default) of questions alone, `answers` of questions, `top_n` and
+`threshold`, both with the same outputs, `retrieve`, `embed`. Tokenising, search, reading
+and cutting the answer out of the original text are all in the graph; there is no Python in
+it. The calibration is in the graph too, and beside it as `calibration.json`. Three flavours:
 
 * `portable`: stock TensorFlow and TF Text ops only;
 * `native`: searches and reads by our ops, which the server must have loaded;
@@ -85,7 +85,7 @@ def write(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str = "port
   with contextlib.nullcontext() if flavour == "native" else kernels.portable():
     served = _Served(answerer)
     tf.saved_model.save(served, str(folder), signatures={
-        "serving_default": served.best, "answer": served.answer,
+        "serving_default": served.best, "answer": served.best, "answers": served.answer,
         "retrieve": served.retrieve, "embed": served.embed})
   for part in parts:
     if not os.listdir(part):

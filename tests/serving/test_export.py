@@ -134,10 +134,13 @@ def _check_top(model, questions, best):
 def test_signatures_are_what_a_server_asks(exported):
   questions = tf.constant(_QUESTIONS)
   best = exported.signatures["serving_default"](questions=questions)
-  more = exported.signatures["answer"](questions=questions, top_n=tf.constant(3),
-                                       threshold=tf.constant(1.0))
+  alone = exported.signatures["answer"](questions=questions)
+  assert alone.keys() == best.keys()
+  more = exported.signatures["answers"](questions=questions, top_n=tf.constant(3),
+                                        threshold=tf.constant(1.0))
   np.testing.assert_array_equal(best["top_answer"][:, 0], best["answer"])
   np.testing.assert_array_equal(more["top_answer"][:, 0], best["answer"])
+  np.testing.assert_array_equal(alone["answer"], best["answer"])
   assert more["top_answer"].shape == [3, 3] and not more["answerable"].numpy().any()
   assert {value.shape[0] for value in best.values()} == {3}
   for threshold in (-0.1, 1.1, float("nan")):
