@@ -23,6 +23,7 @@ from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.evaluation.calibration import UNCALIBRATED
 from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.index.scann import ScannIndex
 from realm_tf.models import limits
@@ -177,7 +178,7 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   if path.exists():
     metrics = files.read_json(path)
     if (metrics.get("corpus") == run.corpus.hash[:16]  # else documents came or went
-        and metrics.get("answers", rule) == rule):
+        and metrics.get("answers", UNCALIBRATED.rule) == rule):
       return metrics
   with_words = run.config.evaluate.masked_sentences and stage != "finetune"  # no word head
   if with_words:
