@@ -102,15 +102,19 @@ def test_the_lowest_place_of_the_whole_grid_is_found():
 
 
 def test_what_loses_answers_is_not_taken():
-  """Best spans are right but unlikely, others are likely and wrong: added up they win."""
-  logit = np.tile([0.1, 0.0, 0.0, 0.0], (60, 1, 1)) + np.zeros([60, 3, 1])
-  logit[:, 1:] -= 50
+  """A weight above 1 is surer of 20 answers, and loses 40 that are right by a hair."""
+  logit, score = np.zeros([60, 2, 1]), np.zeros([60, 2])  # the first block is right
+  logit[:40, 0], score[:40, 0] = 0.012, -0.01
+  logit[40:, 0], score[40:, 0] = -10, 5
   total = np.log(np.exp(logit[..., None] / fitting._TEMPERATURES).sum(2))
-  of_span = np.tile([0, 1, 1, 1] * 3, (60, 1)) + 2 * np.arange(60)[:, None]
-  found = fitting.fit(_dev(logit, np.zeros([60, 3]), total, Strings(
-      of_span, np.repeat(np.arange(60), 2), np.tile([True, False], 60))))
-  assert not found.merged
-  assert found.figures["exact_match"] == found.figures["exact_match_published"] == 1
+  dev = _dev(logit, score, total, Strings(
+      np.arange(120).reshape(60, 2), np.repeat(np.arange(60), 2), np.tile([True, False], 60)))
+  found = fitting.fit(dev)
+  assert found.retriever_weight <= 1
+  assert found.figures["exact_match"] == found.figures["exact_match_published"] == 2 / 3
+  surer = dev.probabilities(8.0, 8, False)
+  assert dev.log_loss(surer) < found.figures["log_loss"]
+  assert dev.answered(surer)[1].sum() == 20
 
 
 def test_where_nothing_is_right_nothing_is_probable():
