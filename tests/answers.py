@@ -13,6 +13,11 @@ ODD_QUESTIONS = [
         "\u200b\ufeff", "\U0001f600" * 30, "日本の首都", "é" * 300, "\u0301" * 1000))]
 
 
+def of_export(columns) -> Answers:
+  """The answers among what an export returns, which says more."""
+  return Answers(**{name: columns[name] for name in Answers._fields})
+
+
 def edges(corpus: Corpus, row: int) -> tuple[set[int], set[int]]:
   """The pieces of a block that begin a word, and those that end one."""
   text, starts = corpus.texts[row], corpus.body_starts.row(row).tolist()

@@ -166,6 +166,9 @@ class EvaluateConfig(Section):
   recall_at: tuple[int, ...] = setting(
       (1, 5, 20, 100), SAMPLE, "each K of recall@K", items=at_least(1, 100))
   read_blocks: int = setting(5, at_least(1, 100_000), "blocks that the reader reads")
+  unanswerable: int = setting(
+      200, at_least(0, 1_000_000), "held-out questions that are asked again with the blocks "
+      "that hold an answer passed over, to see whether none is given; 0: none")
   masked_sentences: int = setting(
       0, at_least(0, 1_000_000), "held-out sentences whose masked words are predicted")
 

@@ -2,17 +2,22 @@
 
 All of it is in the graph; evaluation, prediction and the exported model run the
 same functions. Any bytes are a question: those that are no UTF-8 are passed over, and of
-what is too long the beginning is read. Many questions are answered some at a time, so that
-memory does not grow with their number. Shape letters: B batch, K passages, R read blocks,
-T tokens, W span widths.
+what is too long the beginning is read. `spans` has the scores of what was read, `merging`
+makes answers of them, `calibration` says how sure they are. Shape letters: B batch, K
+passages, R read blocks, N answers, S spans.
 """
 
-from typing import Any, Callable, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages, Table
 from realm_tf.corpus.store import Corpus
+from realm_tf.evaluation import spans
+from realm_tf.evaluation.calibration import UNCALIBRATED, Calibration
+from realm_tf.evaluation.in_parts import in_parts
+from realm_tf.evaluation.merging import Chosen, choose
+from realm_tf.evaluation.spans import Evidence, Found
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import pack_single
@@ -22,21 +27,27 @@ _QUESTIONS = 512  # embedded and searched
 _PAIRS = 256  # of a question and a block, read
 _ROWS = 1 << 20  # found
 
+MOST_ANSWERS = 100  # to a question
+_SPANS = 128  # of a question, the best, which are made into answers
 _BYTES_PER_PIECE = 64  # that are tokenised of a question, for each piece that can be read
 
 
 class Answers(NamedTuple):
-  """The best answer to each question and where it stands."""
-  answer: tf.Tensor  # [B] string, whole words cut from the passage
-  score: tf.Tensor  # [B] float32: reader logit + retriever score; finite
-  row: tf.Tensor  # [B] int32: block id
-  passage_id: tf.Tensor  # [B] string: id of the document
-  title: tf.Tensor  # [B] string
-  passage: tf.Tensor  # [B] string
-  start: tf.Tensor  # [B] int32: characters (Unicode code points) into `passage`
-  end: tf.Tensor  # [B] int32: exclusive
-  start_byte: tf.Tensor  # [B] int32: the same in bytes of UTF-8
-  end_byte: tf.Tensor  # [B] int32
+  """An answer to each question and where it stands: [B] each, or N of them: [B, N].
+
+  Where a question has fewer than N answers, the others are empty, of probability 0.
+  """
+  answer: tf.Tensor  # string, whole words cut from the passage
+  score: tf.Tensor  # float32: reader logit + weight * retriever score; finite
+  row: tf.Tensor  # int32: block id; -1 where there is no answer
+  passage_id: tf.Tensor  # string: id of the document
+  title: tf.Tensor  # string
+  passage: tf.Tensor  # string
+  start: tf.Tensor  # int32: characters (Unicode code points) into `passage`
+  end: tf.Tensor  # int32: exclusive
+  start_byte: tf.Tensor  # int32: the same in bytes of UTF-8
+  end_byte: tf.Tensor  # int32
+  probability: tf.Tensor  # float32: that this is the answer, all of its places added
 
 
 class Passage(NamedTuple):
@@ -48,65 +59,20 @@ class Passage(NamedTuple):
   passage: tf.Tensor  # [B, K] string
 
 
-class _Found(NamedTuple):
-  """What a search returned, best first."""
-  score: tf.Tensor  # [B, K] float32
-  row: tf.Tensor  # [B, K] int32
-
-
-class _Spans(NamedTuple):
-  """The best span of each question."""
-  score: tf.Tensor  # [B] float32
-  row: tf.Tensor  # [B] int32
-  first: tf.Tensor  # [B] int32, piece of the body
-  last: tf.Tensor  # [B] int32, inclusive
-
-
-_FOUND = _Found(tf.TensorSpec([None, None]), tf.TensorSpec([None, None], tf.int32))
-_SPANS = _Spans(tf.TensorSpec([None]), *[tf.TensorSpec([None], tf.int32)] * 3)
-
-
-def _some_at_a_time(function: Callable[[tf.Tensor], Any], questions: tf.Tensor, most,
-                    result: Any) -> Any:
-  """`function` of at most so many questions at a time, its results end to end.
-
-  Args:
-    function: [P] string -> tensors [P, ...]. The parts are equal (collectives want the
-      same shapes each time), and none is empty: they are filled up with empty questions.
-    questions: [B] string.
-    most: scalar int32 of at least 1, the limit of P.
-    result: the specs of what `function` returns, their first dimension unknown.
-  """
-  size = tf.size(questions)
-  count = tf.maximum(-(-size // most), 1)
-  part = tf.maximum(-(-size // count), 1)
-  questions = tf.concat([questions, tf.fill([count * part - size], "")], 0)
-
-  def step(i: tf.Tensor, arrays: Any) -> tuple[tf.Tensor, Any]:
-    values = function(questions[i * part:(i + 1) * part])
-    return i + 1, tf.nest.map_structure(
-        lambda array, value: array.write(i, value), arrays, values)
-
-  arrays = tf.nest.map_structure(lambda spec: tf.TensorArray(
-      spec.dtype, count, infer_shape=False, element_shape=spec.shape), result)
-  _, arrays = tf.while_loop(lambda i, _: i < count, step, (0, arrays), parallel_iterations=1)
-  return tf.nest.map_structure(lambda array: array.concat()[:size], arrays)
-
-
-def _spans_to(ends: tf.Tensor, width: int) -> tf.Tensor:
-  """Whether the span from t to t + w ends at one of `ends`: [R, T] -> [R, T, W] bool."""
-  length = tf.shape(ends)[1]
-  ends = tf.pad(ends, [[0, 0], [0, width]])
-  return tf.stack([ends[:, w:w + length] for w in range(width)], 2)
+_FOUND = Found(tf.TensorSpec([None, None]), tf.TensorSpec([None, None], tf.int32))
+_CHOSEN = Chosen(*[tf.TensorSpec([None, None])] * 2,
+                 *[tf.TensorSpec([None, None], tf.int32)] * 3)
 
 
 class QuestionAnswerer(tf.Module):
   """Tokenizer, retriever, index, reader and texts, as one exportable module."""
 
   def __init__(self, model: Realm, corpus: Corpus, passages: Passages, index: RowIndex,
-               read_blocks: int):
+               read_blocks: int, calibration: Calibration = UNCALIBRATED):
+    """Reads the `read_blocks` best blocks; `calibration.PUBLISHED` answers as ORQA does."""
     super().__init__(name="question_answerer")
     self.model, self.index, self._passages = model, index, passages
+    self.corpus, self.calibration = corpus, calibration
     self._tokenizer = corpus.tokenizer
     self.num_blocks = corpus.num_blocks
     self.read_blocks = min(read_blocks, corpus.num_blocks)
@@ -120,8 +86,8 @@ class QuestionAnswerer(tf.Module):
 
   def embed(self, questions: tf.Tensor) -> tf.Tensor:
     """[B] string -> [B, D] float32."""
-    return _some_at_a_time(
-        lambda part: self._embed(self._tokenize(part)), questions, _QUESTIONS,
+    return in_parts(
+        lambda part: self._embed(self._tokenize(part)), [questions], _QUESTIONS,
         tf.TensorSpec([None, self.model.retriever.projection_size]))
 
   def retrieve(self, questions: tf.Tensor, k: tf.Tensor) -> Passage:
@@ -130,36 +96,58 @@ class QuestionAnswerer(tf.Module):
     Raises:
       tf.errors.InvalidArgumentError: k is negative, or more than the N blocks.
     """
-    k, most = tf.convert_to_tensor(k), self.num_blocks
-    with tf.control_dependencies([tf.debugging.Assert((k >= 0) & (k <= most), [
-        f"k must be from 0 to {most}, the number of blocks, but is", k])]):
-      questions, k = tf.identity(questions), tf.identity(k)  # nothing is done before
-    return self._passage(_some_at_a_time(
-        lambda part: self._search(self._tokenize(part), k), questions,
+    questions, k = _checked(questions, k, "k", 0, self.num_blocks, ", the number of blocks")
+    return self._passage(in_parts(
+        lambda part: self._search(self._tokenize(part), k), [questions],
         tf.clip_by_value(_ROWS // tf.maximum(k, 1), 1, _QUESTIONS), _FOUND))
 
-  def answer(self, questions: tf.Tensor) -> Answers:
-    """[B] string -> the best span of the `read_blocks` best passages."""
-    def best(part: tf.Tensor) -> _Spans:
-      tokens = self._tokenize(part)
-      return self._read(tokens, self._search(tokens, self.read_blocks))
+  def answer(self, questions: tf.Tensor, top_n: tf.Tensor | int | None = None,
+             banned: tf.Tensor | None = None) -> Answers:
+    """The most probable answers of the `read_blocks` best passages.
 
-    return self._cut(_some_at_a_time(best, questions, self._most(self.read_blocks), _SPANS))
+    Args:
+      questions: [B] string.
+      top_n: N, scalar int32: so many answers to each, [B, N]; None: one, [B].
+      banned: [B, X] int32: blocks that are passed over for each question; -1 for none.
 
-  def answer_and_retrieve(self, questions: tf.Tensor, k: int) -> tuple[Answers, Passage]:
+    Raises:
+      tf.errors.InvalidArgumentError: `top_n` is not from 1 to `MOST_ANSWERS`.
+    """
+    answers, _ = self._answered(questions, top_n, banned, self.read_blocks)
+    return answers
+
+  def answer_and_retrieve(self, questions: tf.Tensor, k: int,
+                          top_n: tf.Tensor | int | None = None,
+                          banned: tf.Tensor | None = None) -> tuple[Answers, Passage]:
     """`answer` and `retrieve` in one search; k is from `read_blocks` to N."""
-    def both(part: tf.Tensor) -> tuple[_Spans, _Found]:
+    answers, found = self._answered(questions, top_n, banned, k)
+    return answers, self._passage(found)
+
+  def evidence(self, questions: tf.Tensor, most: int, temperatures: tf.Tensor
+               ) -> tuple[Evidence, tf.Tensor]:
+    """What answers other calibrations would give: see `spans.evidence`; the spans' texts."""
+    tokens = self._tokenize(questions)
+    found = spans.evidence(self._read(tokens, self._search(tokens, self.read_blocks)),
+                           self._passages, most, temperatures)
+    return found, self._texts_of(found.row, found.first, found.last)
+
+  def _answered(self, questions: tf.Tensor, top_n: tf.Tensor | int | None,
+                banned: tf.Tensor | None, k: int) -> tuple[Answers, Found]:
+    questions, count = _checked(questions, 1 if top_n is None else top_n, "top_n", 1,
+                                MOST_ANSWERS)
+
+    def both(part: tf.Tensor, *bans: tf.Tensor) -> tuple[Chosen, Found]:
       tokens = self._tokenize(part)
-      found = self._search(tokens, k)
-      to_read = _Found(*(value[:, :self.read_blocks] for value in found))
-      return self._read(tokens, to_read), found
+      found = self._search(tokens, k, *bans)
+      to_read = Found(*(value[:, :self.read_blocks] for value in found))
+      return self._choose(self._read(tokens, to_read), count), found
 
-    spans, found = _some_at_a_time(both, questions, self._most(k), (_SPANS, _FOUND))
-    return self._cut(spans), self._passage(found)
-
-  def _most(self, k: int) -> int:
-    """How many questions are answered at a time."""
-    return max(1, min(_PAIRS // self.read_blocks, _ROWS // k))
+    inputs = [questions] if banned is None else [questions, banned]
+    most = max(1, min(_PAIRS // self.read_blocks, _ROWS // k))
+    chosen, found = in_parts(both, inputs, most, (_CHOSEN, _FOUND))
+    if top_n is None:
+      chosen = Chosen(*(value[:, 0] for value in chosen))
+    return self._cut(chosen), found
 
   def _tokenize(self, questions: tf.Tensor) -> tf.RaggedTensor:
     """[P] string -> [P, (T)] int32: as much of each as can be read."""
@@ -171,53 +159,54 @@ class QuestionAnswerer(tf.Module):
     return self.model.retriever.embed_queries(
         pack_single(tokens, self.model.retriever.query_length, self._tokenizer))
 
-  def _search(self, tokens: tf.RaggedTensor, k: tf.Tensor | int) -> _Found:
-    return _Found(*self.index.search(self._embed(tokens), k))
+  def _search(self, tokens: tf.RaggedTensor, k: tf.Tensor | int,
+              banned: tf.Tensor | None = None) -> Found:
+    return Found(*self.index.search(self._embed(tokens), k, banned))
 
-  def _passage(self, found: _Found) -> Passage:
+  def _passage(self, found: Found) -> Passage:
     return Passage(found.row, found.score, *(
         tf.gather(values, found.row) for values in (self._ids, self._titles, self._texts)))
 
-  def _read(self, tokens: tf.RaggedTensor, found: _Found) -> _Spans:
-    """The best span of blocks [P, R] by reader logit + retriever score.
+  def _read(self, tokens: tf.RaggedTensor, found: Found) -> spans.Read:
+    return spans.read(self.model.encoder, self._passages, tokens, found)
 
-    Of those of whole words; where there are none of so few pieces, of all, widened.
-    """
-    rows = tf.reshape(found.row, [-1])
-    packed = self._passages.after(tokens, found.row, self.model.encoder.max_length)
-    logits = self.model.encoder.span_logits(packed)  # [P * R, T, W]
-    begins, ends = self._passages.word_edges(packed, rows)
-    whole = begins[:, :, None] & _spans_to(ends, logits.shape[2])
-    length, width = tf.shape(logits)[1], tf.shape(logits)[2]
-    size = tf.shape(found.row)[0]
+  def _choose(self, read: spans.Read, count: tf.Tensor) -> Chosen:
+    """The `count` most probable answers, by the calibration."""
+    rule = self.calibration
+    best = spans.best(read, self._passages, _SPANS, rule.retriever_weight, rule.temperature)
+    return choose(best, self._texts_of(best.row, best.first, best.last), count, rule.merged)
 
-    def flat(logits: tf.Tensor) -> tf.Tensor:
-      scores = (tf.reshape(logits, [size, self.read_blocks, length * width])
-                + found.score[:, :, None])
-      return tf.reshape(scores, [size, self.read_blocks * length * width])
+  def _bytes(self, row: tf.Tensor, first: tf.Tensor, last: tf.Tensor
+             ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where spans begin and end in the texts of their blocks; out of nothing nothing."""
+    return (tf.where(last < first, 0, self._starts.at(row, first)),
+            tf.where(last < first, 0, self._ends.at(row, last)))
 
-    scores = flat(tf.where(whole, logits, -float("inf")))
-    scores = tf.where(tf.reduce_any(tf.math.is_finite(scores), 1, keepdims=True), scores,
-                      flat(logits))
-    best = tf.argmax(scores, 1, tf.int32)
-    block = best // (length * width)
-    first = best % (length * width) // width - tf.gather(
-        packed.second_start, tf.range(size) * self.read_blocks + block)
-    row = tf.gather(found.row, block, batch_dims=1)
-    return _Spans(tf.reduce_max(scores, 1), row,
-                  *self._passages.whole_words(row, first, first + best % width))
+  def _texts_of(self, row: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+    """The words of spans, of any shape."""
+    start, end = self._bytes(row, first, last)
+    return tf.strings.substr(tf.gather(self._texts, row), start, end - start)
 
-  def _cut(self, spans: _Spans) -> Answers:
-    """Cuts the spans out of the original texts; out of an empty block nothing."""
-    row, nothing = spans.row, spans.last < spans.first
-    start, end = (tf.where(nothing, 0, offsets.at(row, piece)) for offsets, piece in (
-        (self._starts, spans.first), (self._ends, spans.last)))
-    text = tf.gather(self._texts, row)
+  def _cut(self, chosen: Chosen) -> Answers:
+    """Cuts the answers out of the original texts."""
+    there, row = chosen.row >= 0, tf.maximum(chosen.row, 0)
+    start, end = self._bytes(row, chosen.first, chosen.last)
+    identifier, title, text = (tf.where(there, tf.gather(values, row), "")
+                               for values in (self._ids, self._titles, self._texts))
     start_character, end_character = (
         tf.strings.length(tf.strings.substr(text, tf.zeros_like(at), at), unit="UTF8_CHAR")
         for at in (start, end))
     return Answers(
         tf.strings.substr(text, start, end - start),
-        tf.maximum(spans.score, tf.float32.min),  # no infinity: JSON has none
-        row, tf.gather(self._ids, row), tf.gather(self._titles, row), text,
-        start_character, end_character, start, end)
+        tf.maximum(chosen.score, tf.float32.min),  # no infinity: JSON has none
+        chosen.row, identifier, title, text, start_character, end_character, start, end,
+        chosen.probability)
+
+
+def _checked(questions: tf.Tensor, value: tf.Tensor | int, name: str, least: int, most: int,
+             which: str = "") -> tuple[tf.Tensor, tf.Tensor]:
+  """Both, once the value is known to be within its limits: nothing is done before."""
+  value = tf.convert_to_tensor(value)
+  with tf.control_dependencies([tf.debugging.Assert((value >= least) & (value <= most), [
+      f"{name} must be from {least} to {most}{which}, but is", value])]):
+    return tf.identity(questions), tf.identity(value)

@@ -6,6 +6,7 @@ they may do so by chance. Shape letters: B batch, K passages.
 
 from typing import Any, Iterator, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from realm_tf.datasets.questions import Question
@@ -15,7 +16,8 @@ from realm_tf.progress import progress
 
 
 def predict(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size: int,
-            passages: int) -> Iterator[dict[str, Any]]:
+            passages: int, top_n: int = 1, banned: Sequence[np.ndarray] | None = None
+            ) -> Iterator[dict[str, Any]]:
   """Answers questions by the batch; yields one record per question, in order.
 
   Args:
@@ -24,18 +26,24 @@ def predict(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size:
     batch_size: B.
     passages: how many retrieved passages each record lists, best first; at least those
       that are read, at most all.
+    top_n: how many answers each record lists, at most.
+    banned: for each question, [X] int32: blocks that are passed over.
   """
   count = min(max(passages, answerer.read_blocks), answerer.num_blocks)
 
-  @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-  def run(batch):
-    return answerer.answer_and_retrieve(batch, count)
+  @tf.function(input_signature=[tf.TensorSpec([None], tf.string),
+                                tf.TensorSpec([None, None], tf.int32)])
+  def run(batch, passed_over):
+    return answerer.answer_and_retrieve(batch, count, top_n,
+                                        None if banned is None else passed_over)
 
   with progress(len(questions), "answer", "question") as bar:
     for first in range(0, len(questions), batch_size):
       batch = questions[first:first + batch_size]
       # Half of a surrogate pair, which is no text, is asked as a question mark.
-      found = run(tf.constant([text.encode("utf-8", "replace") for text in batch]))
+      texts = tf.constant([text.encode("utf-8", "replace") for text in batch])
+      rows = [] if banned is None else banned[first:first + batch_size]
+      found = run(texts, tf.ragged.constant(rows, tf.int32, ragged_rank=1).to_tensor(-1))
       answers, retrieved = tf.nest.map_structure(lambda t: t.numpy(), found)
       for i, question in enumerate(batch):
         yield _record(question, i, answers, retrieved)
@@ -43,17 +51,26 @@ def predict(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size:
 
 
 def _record(question: str, i: int, answers, retrieved) -> dict[str, Any]:
+  best = _answer(answers, i, 0)
   return {
-      "question": question, "prediction": answers.answer[i].decode(),
-      "score": float(answers.score[i]), "title": answers.title[i].decode(),
-      "passage_id": answers.passage_id[i].decode(),
-      "passage": answers.passage[i].decode(),
-      "start": int(answers.start[i]), "end": int(answers.end[i]),
+      "question": question, "prediction": best.pop("answer"),
+      "score": float(answers.score[i, 0]), **best,
+      "passage": answers.passage[i, 0].decode(),
+      "answers": [_answer(answers, i, j) for j in range(answers.row.shape[1])
+                  if answers.answer[i, j]],
       "passages": [
           {"id": retrieved.passage_id[i, j].decode(), "row": int(retrieved.row[i, j]),
            "title": retrieved.title[i, j].decode(), "score": float(retrieved.score[i, j]),
            "text": retrieved.passage[i, j].decode()}
           for j in range(retrieved.row.shape[1])]}
+
+
+def _answer(answers, i: int, j: int) -> dict[str, Any]:
+  return {
+      "answer": answers.answer[i, j].decode(),
+      "probability": float(answers.probability[i, j]), "title": answers.title[i, j].decode(),
+      "passage_id": answers.passage_id[i, j].decode(), "start": int(answers.start[i, j]),
+      "end": int(answers.end[i, j])}
 
 
 def score(questions: Sequence[Question], records: Sequence[dict[str, Any]],

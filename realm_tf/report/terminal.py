@@ -30,11 +30,16 @@ def mark_answer(
     parts = [data[:start].decode(), data[start:end].decode(), data[end:].decode()]
   except UnicodeDecodeError:
     raise ValueError(f"bytes {start}:{end} cut a character of the passage") from None
-  before, answer, after = (re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", part) for part in parts)
+  before, answer, after = map(in_line, parts)
   opening, closing = (_OPEN, _CLOSE) if color else ("[[", "]]")
   marked = opening + answer + closing if answer else ""
   lines = textwrap.wrap(before + marked + after, width, break_on_hyphens=False)
   return "\n".join(_colored(lines) if color else lines)
+
+
+def in_line(text: str) -> str:
+  """Without control characters, which could steer the terminal."""
+  return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)
 
 
 def _colored(lines: Sequence[str]) -> list[str]:

@@ -2,54 +2,84 @@
 
 import json
 import sys
-from typing import Any, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 import tensorflow as tf
 
 from realm_tf import files
 from realm_tf.datasets.questions import checked_question, read_questions
 from realm_tf.evaluation import evaluate as evaluation
-from realm_tf.report.terminal import mark_answer
+from realm_tf.evaluation.calibration import wanted_threshold
+from realm_tf.report.terminal import in_line, mark_answer
 from realm_tf.run.folder import Run
 from realm_tf.serving import export as serving
+from realm_tf.serving.response import records, respond
+
+
+class Wanted(NamedTuple):
+  """Which answers are wanted: see `serving.loaded.ExportedModel.answer`."""
+  top_n: int = 1
+  threshold: float | None = None
+  precision: float | None = None
+
+
+ONE_ANSWER = Wanted()
 
 
 def predict(run: Run, source: files.PathLike, target: files.PathLike,
-            passages: int | None = None) -> None:
+            passages: int | None = None, wanted: Wanted = ONE_ANSWER) -> None:
   """Answers a JSONL file of questions, written whole or not at all.
 
   Args:
     run: whose newest model answers.
     source: read as `evaluate` reads it; answers need not be there.
-    target: JSON lines: the questions' `id` and text, prediction, score, passages.
+    target: JSON lines: the questions' `id` and text, prediction, score, probability,
+      answerable, answers, passages.
     passages: how many, best first, the lines list; as many as are read where None.
+    wanted: below its threshold `prediction` is empty, and `answerable` false.
   """
   questions = read_questions(source, answered=False)
-  answerer = run.answerer(run.newest_stage())
+  stage = run.newest_stage()
+  threshold = wanted_threshold(run.calibration(stage), *wanted[1:])
+  answerer = run.answerer(stage)
   listed = min(passages or answerer.read_blocks, run.corpus.num_blocks)
-  records = evaluation.predict(
+  found = evaluation.predict(
       answerer, [question.question for question in questions],
-      batch_size=run.config.evaluate.batch_size, passages=listed)
+      batch_size=run.config.evaluate.batch_size, passages=listed, top_n=wanted.top_n)
   with files.new_file(target, "w") as file:
-    for question, record in zip(questions, records, strict=True):
-      record = {"id": question.id, **record, "passages": record["passages"][:listed],
+    for question, record in zip(questions, found, strict=True):
+      record = {"id": question.id, **_given(record, threshold),
+                "passages": record["passages"][:listed],
                 "read_blocks": answerer.read_blocks, "blocks": answerer.num_blocks}
       file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def ask_run(run: Run, questions: Sequence[str], as_json: bool) -> None:
+def _given(record: dict[str, Any], threshold: float) -> dict[str, Any]:
+  """With `answerable`; without an answer that is less probable than the threshold."""
+  answerable = bool(record["answers"]) and record["probability"] >= threshold
+  refused = {} if answerable else {"prediction": "", "end": record["start"]}
+  return {**record, **refused, "answerable": answerable}
+
+
+def ask_run(run: Run, questions: Sequence[str], as_json: bool, wanted: Wanted = ONE_ANSWER
+            ) -> None:
   """Answers by the newest model of a run."""
   _check(questions)
-  show(questions, run.answerer(run.newest_stage()).answer(tf.constant(list(questions)))
-       ._asdict(), as_json)
+  stage = run.newest_stage()
+  threshold = wanted_threshold(run.calibration(stage), *wanted[1:])
+  answers = run.answerer(stage).answer(tf.constant(list(questions)), wanted.top_n)
+  _show(questions, respond(answers, threshold), threshold, as_json)
 
 
-def ask_export(folder: files.PathLike, questions: Sequence[str], as_json: bool
-               ) -> list[dict[str, Any]]:
+def ask_export(folder: files.PathLike, questions: Sequence[str], as_json: bool,
+               wanted: Wanted = ONE_ANSWER) -> list[dict[str, Any]]:
   """Answers by an exported SavedModel; returns what it prints."""
   _check(questions)
+  threshold = wanted_threshold(serving.load_calibration(folder), *wanted[1:])
   model = serving.load_saved_model(folder)  # held: its functions do not keep its variables
-  return show(questions, model.answer(tf.constant(list(questions))), as_json)
+  return _show(questions, model.answer(
+      tf.constant(list(questions)), tf.constant(wanted.top_n),
+      tf.constant(threshold, tf.float32)), threshold, as_json)
 
 
 def _check(questions: Sequence[str]) -> None:
@@ -57,24 +87,28 @@ def _check(questions: Sequence[str]) -> None:
     checked_question(question, f"question {number}")
 
 
-def show(questions: Sequence[str], answers: dict[str, tf.Tensor], as_json: bool
-         ) -> list[dict[str, Any]]:
+def _show(questions: Sequence[str], columns: Mapping[str, tf.Tensor], threshold: float,
+          as_json: bool) -> list[dict[str, Any]]:
   """Prints each answer and its passage with the answer marked in it."""
-  columns = {name: value.numpy() for name, value in answers.items()}
-  records = [{"question": question,
-              **{name: _plain(column[i]) for name, column in columns.items()}}
-             for i, question in enumerate(questions)]
-  for record in records:
-    if as_json:
-      print(json.dumps(record, ensure_ascii=False))
-      continue
-    question = record["question"]
-    print(f"\nQ: {question}\nA: {record['answer']}   (score {record['score']:.2f}, "
-          f"from \"{record['title']}\")")
-    print(mark_answer(record["passage"], record["start_byte"], record["end_byte"],
-                      color=sys.stdout.isatty()))
-  return records
+  found = [{"question": question, **record}
+           for question, record in zip(questions, records(columns), strict=True)]
+  for record in found:
+    print(json.dumps(record, ensure_ascii=False) if as_json else _in_words(record, threshold))
+  return found
 
 
-def _plain(value: Any) -> Any:
-  return value.decode() if isinstance(value, bytes) else value.item()
+def _in_words(record: Mapping[str, Any], threshold: float) -> str:
+  lines = [f"\nQ: {record['question']}"]
+  if record["answerable"]:
+    lines += [f"A: {in_line(record['answer'])}   (probability {record['probability']:.2f}, "
+              f"from \"{in_line(record['title'])}\")",
+              mark_answer(record["passage"], record["start_byte"], record["end_byte"],
+                          color=sys.stdout.isatty())]
+  else:
+    lines.append(f"A: no answer   (the best has probability {record['probability']:.2f}, "
+                 f"wanted {threshold:.2f})")
+  first = 1 if record["answerable"] else 0
+  lines += [f"   {one['probability']:.2f} {in_line(one['answer'])}   "
+            f"(from \"{in_line(one['title'])}\")"
+            for one in record["answers"][first:] if len(record["answers"]) > 1]
+  return "\n".join(lines)

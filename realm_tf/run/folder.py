@@ -9,8 +9,9 @@
     ict/ pretrain/ dpr/ cloze/ finetune/  model/ (weights), curves, checkpoints, done.json
     index/<encoder>-<corpus>/  embeddings by one document tower
     pretrain/index/step-*/ those that a `realm refresh` made while it trained
-    evaluation/            <stage>.json, <stage>.predictions.jsonl; of the best checkpoint
-                           <stage>-best.*, of BM25 bm25.*, of both rankings <stage>+bm25.*
+    evaluation/            <stage>.json, <stage>.predictions.jsonl, calibration.json; of the
+                           best checkpoint <stage>-best.*, calibration-best.json; of BM25
+                           bm25.*, of both rankings <stage>+bm25.*
     diagnosis/             <stage>.json, <stage>.html
     export/                SavedModel
     report.html            all of it on a page; report.mistakes.html, .jsonl
@@ -38,7 +39,9 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.questions import Question
 from realm_tf.distribute.processes import is_chief
 from realm_tf.errors import UserError
+from realm_tf.evaluation import calibration
 from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.evaluation.calibration import Calibration
 from realm_tf.index import store
 from realm_tf.index.build import build_index, rows_to_read
 from realm_tf.index.embed import (
@@ -55,6 +58,7 @@ from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.models.realm import Realm
 from realm_tf.progress import progress
+from realm_tf.run.claim import claim
 from realm_tf.run.model import initial_model, saved_model
 from realm_tf.run.questions import questions
 from realm_tf.text import tokenizer_files
@@ -81,29 +85,12 @@ class Run:
       tf.config.experimental.enable_op_determinism()
     for part in ("corpus", "export", *(f"{stage}/model" for stage in STAGES)):
       folders.recover(self.path / part)
-    self._claim()
+    claim(config, self.path)
 
   @classmethod
   def existing(cls, folder: files.PathLike) -> "Run":
     """Opens a run by its folder alone."""
     return cls(config_lib.read(pathlib.Path(folder) / "config.json"), folder)
-
-  def _claim(self) -> None:
-    """Writes the config into the folder, or compares it with the one there."""
-    path = self.path / "config.json"
-    if not path.exists():
-      parts = (self.config.retriever, self.config.encoder)
-      if not self.config.assets or all(pathlib.Path(p.weights).is_dir() for p in parts):
-        limits.check_weights(self.config)  # else they are still to be fetched
-      files.write_json(path, config_lib.to_dict(self.config))
-      return
-    there = config_lib.flatten(config_lib.to_dict(config_lib.read(path)))
-    ours = config_lib.flatten(config_lib.to_dict(self.config))
-    different = [f"{key} ({there[key]} there, {ours[key]} now)"
-                 for key in ours if there[key] != ours[key]]
-    if different:
-      raise UserError(f"{self.path}: made with another config: {', '.join(different)}; "
-                      "give another --workdir, or the same values")
 
   @contextlib.contextmanager
   def at_work(self, command: str) -> Iterator[None]:
@@ -284,8 +271,21 @@ class Run:
     packed = pack_single(tokens, self.config.retriever.query_length, self.corpus.tokenizer)
     return model.retriever.embed_queries(packed).numpy()
 
+  @property
+  def calibration_path(self) -> pathlib.Path:
+    which = "" if self.checkpoint == "last" else f"-{self.checkpoint}"
+    return self.path / "evaluation" / f"calibration{which}.json"
+
+  def calibration(self, stage: str) -> Calibration:
+    """How answers of a stage's model are scored: as `realm calibrate` found, if it ran."""
+    if self.calibration_path.exists():
+      found = calibration.read(self.calibration_path)
+      if found.model == stage:
+        return found
+    return Calibration()
+
   def answerer(self, stage: str, exact: bool = False) -> QuestionAnswerer:
     """The model of a stage with its index; see `index`."""
     model = self.model(stage)
     return QuestionAnswerer(model, self.corpus, self.passages, self.index(model, exact),
-                            self.config.evaluate.read_blocks)
+                            self.config.evaluate.read_blocks, self.calibration(stage))

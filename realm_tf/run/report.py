@@ -9,9 +9,9 @@ from realm_tf import files
 from realm_tf.evaluation import predictions
 from realm_tf.evaluation.mistakes import is_right
 from realm_tf.jsonl import read_rows
-from realm_tf.report import curves, page
+from realm_tf.report import curves, page, reliability
 from realm_tf.report.mistakes import mistakes_page
-from realm_tf.run import evaluations, history
+from realm_tf.run import calibrate, evaluations, history
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.mistakes import find_mistakes
 from realm_tf.run.worth import stage_rows
@@ -45,6 +45,10 @@ def report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
           f"Held-out questions, after {run.newest_stage()}.")),
       page.section("Answers", page.answers(_asked(run) + _answers(run)),
                    _mistakes(run, target)),
+      page.section("How sure the answers are", reliability.charts(
+          *calibrate.judged(run)), note=(
+          "Held-out questions; the probabilities were calibrated on other ones, or not at "
+          "all, as `evaluation/calibration.json` says.")),
       page.section("Before and after pre-training", page.before_and_after(examples), note=(
           "The same masked sentences, which are not trained on, with the candidates that "
           "the index gave: p(z|x) is the retriever's choice among them, p(z|x,y) what the "

@@ -23,13 +23,14 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation import predictions
 from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.evaluation.calibration import UNCALIBRATED
 from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.index import store
 from realm_tf.index.embed import encoder_hash
 from realm_tf.index.writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
-from realm_tf.run import evaluations
+from realm_tf.run import calibrate, evaluations
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
 from realm_tf.run.held_out import checked_questions, measured, same_measure
 from realm_tf.run.judge import make_judge
@@ -43,6 +44,8 @@ from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
 from realm_tf.training.reading import train_reading
+
+_TOP_N = 5  # answers that an evaluation keeps of each question
 
 
 def _alone(stage: Callable[..., None]) -> Callable[..., None]:
@@ -213,9 +216,13 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   """Evaluates the model of a stage on the held-out questions, once."""
   which = "" if run.checkpoint == "last" else f"-{run.checkpoint}"
   path = evaluations.metrics(run.path, f"{stage}{which}")
+  if stage == "finetune":  # the others have no reader of questions yet
+    calibrate.calibrate_if_possible(run, stage)
+  rule = run.calibration(stage).rule
   if path.exists():
     metrics = files.read_json(path)
-    if same_measure(metrics, measured(run, run.questions("held_out"))):
+    if (same_measure(metrics, measured(run, run.questions("held_out")))
+        and metrics.get("answers", UNCALIBRATED.rule) == rule):
       return metrics  # else documents came or went, or these are other questions
   with_words = run.config.evaluate.masked_sentences and stage not in WITHOUT_WORDS
   if with_words:
@@ -223,7 +230,9 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   questions = checked_questions(run)
   answerer = run.answerer(stage)
   metrics, records = _scored(run, answerer, questions)
-  metrics |= measured(run, questions)
+  if stage == "finetune":
+    metrics |= calibrate.figures(run, answerer, questions, records)
+  metrics |= measured(run, questions) | {"answers": rule}
   if not answerer.index.is_exact():
     metrics |= answerer.index.facts() | _lost_by_index(run, stage, questions, metrics)
   if with_words:
@@ -249,7 +258,7 @@ def _scored(run: Run, answerer: QuestionAnswerer, questions: list[Question]
   config = run.config.evaluate
   answers = evaluation.predict(
       answerer, [q.question for q in questions], batch_size=config.batch_size,
-      passages=min(max(config.recall_at), run.corpus.num_blocks))
+      passages=min(max(config.recall_at), run.corpus.num_blocks), top_n=_TOP_N)
   records = [predictions.evaluated(question, record, read_blocks=answerer.read_blocks,
                                    blocks=answerer.num_blocks)
              for question, record in zip(questions, answers, strict=True)]

@@ -5,8 +5,10 @@ from typing import Any, Sequence
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.files import PathLike
-from realm_tf.serving.export import load_saved_model
+from realm_tf.serving.export import load_calibration, load_saved_model
+from realm_tf.serving.response import records
 
 Questions = str | Sequence[str]
 
@@ -25,16 +27,33 @@ class ExportedModel:
       UserError: there is no export in the folder.
     """
     self._model = load_saved_model(folder)
+    self._calibration = load_calibration(folder)
 
-  def answer(self, questions: Questions) -> list[dict[str, Any]]:
-    """The best answer to each question.
+  def answer(self, questions: Questions, top_n: int = 1, threshold: float | None = None,
+             precision: float | None = None) -> list[dict[str, Any]]:
+    """The most probable answers to each question.
+
+    Args:
+      questions: one, or a list of B.
+      top_n: how many answers `answers` lists, at most; from 1 to 100.
+      threshold: an answer that is less probable is not given; 0 by default.
+      precision: instead of a threshold, the share of right ones among the answers that are
+        given, as it was on the dev questions by which the model was calibrated.
 
     Returns:
-      B objects: `answer`, `score`, `title`, `passage`, `passage_id`, `row`, and where the
-      answer stands in the passage: `start`, `end` in characters, `start_byte`, `end_byte` in
-      bytes of its UTF-8.
+      B objects: `answer`, `score`, `probability`, `title`, `passage`, `passage_id`, `row`,
+      and where the answer stands in the passage: `start`, `end` in characters,
+      `start_byte`, `end_byte` in bytes of its UTF-8. `answerable` is whether it is given:
+      else `answer` is empty. `answers` are the same of the `top_n` most probable ones,
+      given or not.
+
+    Raises:
+      UserError: threshold or precision is out of range, or the precision is not reached.
+      tf.errors.InvalidArgumentError: `top_n` is out of range.
     """
-    return _records(self._model.answer(_tensor(questions)))
+    least = wanted_threshold(self._calibration, threshold, precision)
+    return records(self._model.answer(_tensor(questions), tf.constant(top_n, tf.int32),
+                                      tf.constant(least, tf.float32)))
 
   def retrieve(self, questions: Questions, k: int = 5) -> list[list[dict[str, Any]]]:
     """The best k passages for each question, best first.
@@ -47,7 +66,7 @@ class ExportedModel:
     """
     found = self._model.retrieve(_tensor(questions), tf.constant(k, tf.int32))
     size = len(found["row"])
-    return [_records({name: value[i] for name, value in found.items()}) for i in range(size)]
+    return [records({name: value[i] for name, value in found.items()}) for i in range(size)]
 
   def embed(self, questions: Questions) -> np.ndarray:
     """[B, D] float32, as the query tower sees them."""
@@ -62,13 +81,3 @@ def load(folder: PathLike) -> ExportedModel:
 def _tensor(questions: Questions) -> tf.Tensor:
   questions = [questions] if isinstance(questions, str) else list(questions)
   return tf.constant(questions, tf.string)
-
-
-def _records(columns: dict[str, tf.Tensor]) -> list[dict[str, Any]]:
-  values = {name: column.numpy().tolist() for name, column in columns.items()}
-  return [{name: _plain(column[i]) for name, column in values.items()}
-          for i in range(len(next(iter(values.values()))))]
-
-
-def _plain(value: Any) -> Any:
-  return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

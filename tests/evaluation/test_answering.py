@@ -14,22 +14,25 @@ from realm_tf.corpus.writer import write_store
 from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import answering
 from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.evaluation.calibration import PUBLISHED, Calibration
 from realm_tf.evaluation.evaluate import predict, score
 from realm_tf.index.distributed import DistributedIndex
 from realm_tf.index.exact import ExactIndex
 from realm_tf.run.model import initial_model
+from realm_tf.text.answers import normalize
 from realm_tf.text.inputs import pack_single
 from realm_tf.text.tokenizer import Tokenizer
 from tests import answers, tiny
 
 
-def _answerer(model, corpus, read_blocks=3):
+def _answerer(model, corpus, read_blocks=3, calibration=PUBLISHED):
   """Over an index of random vectors: whatever they are, the best are read."""
   passages = Passages(corpus)
   table = np.random.default_rng(5).normal(size=[corpus.num_blocks, 16]).astype(np.float32)
   index = ExactIndex()
   index.assign(table, 0)
-  return passages, table, QuestionAnswerer(model, corpus, passages, index, read_blocks)
+  return passages, table, QuestionAnswerer(model, corpus, passages, index, read_blocks,
+                                           calibration)
 
 
 @pytest.fixture(name="world", scope="module")
@@ -44,12 +47,12 @@ def _world(tmp_path_factory):
 QUESTIONS = ["what is the capital of france", "who lives by the river?", "Oslo", "é?"]
 
 
-def _best_span(corpus, passages, model, table, question, whole_words=True):
-  """(score, row, first piece, last piece) by a plain loop."""
+def _spans(corpus, passages, model, table, question, whole_words=True, weight=1.0):
+  """(score, row, first piece, last piece) of all spans, by a plain loop."""
   tokens = corpus.tokenizer.tokenize([question])
   query = model.retriever.embed_queries(pack_single(tokens, 32, corpus.tokenizer))[0]
   relevance = table @ query.numpy()
-  best = (-np.inf,)
+  found = []
   for row in np.argsort(-relevance, kind="stable")[:3]:
     packed = passages.after(tokens, np.array([[row]], np.int32), 96)
     logits = model.encoder.span_logits(packed)[0].numpy()
@@ -57,8 +60,12 @@ def _best_span(corpus, passages, model, table, question, whole_words=True):
     for t, w in np.argwhere(np.isfinite(logits)):
       first = t - int(packed.second_start[0])
       if not whole_words or (first in begins and first + w in ends):
-        best = max(best, (logits[t, w] + relevance[row], row, first, first + w))
-  return best
+        found.append((logits[t, w] + weight * relevance[row], row, first, first + w))
+  return found
+
+
+def _best_span(*arguments):
+  return max(_spans(*arguments))
 
 
 def _check_answer(corpus, ours, i, best):
@@ -77,6 +84,53 @@ def test_answers_are_the_best_span_of_a_plain_loop(world):
   ours = answerer.answer(tf.constant(QUESTIONS))
   for i, question in enumerate(QUESTIONS):
     _check_answer(corpus, ours, i, _best_span(corpus, passages, model, table, question))
+
+
+def test_probabilities_are_those_of_a_plain_softmax_over_all_spans(world, monkeypatch):
+  corpus, passages, model, table, _ = world
+  answerer = _answerer(model, corpus, calibration=Calibration(0.3, 1.7))[-1]
+  quick = answerer.answer(tf.constant(QUESTIONS), 5)
+  monkeypatch.setattr(answering, "_SPANS", 1 << 14)  # all of them
+  ours = answerer.answer(tf.constant(QUESTIONS), 5)
+  several = 0
+  for i, question in enumerate(QUESTIONS):
+    spans = _spans(corpus, passages, model, table, question, weight=0.3)
+    share = np.exp(np.array([span[0] for span in spans], np.float64) / 1.7)
+    share, places = share / share.sum(), {}
+    for p, (_, row, first, last) in zip(share, spans):
+      text = corpus.texts[row][corpus.body_starts.row(row)[first]:
+                               corpus.body_ends.row(row)[last]].decode()
+      places.setdefault(normalize(text) or text, []).append(p)
+    for found, exact in ((quick, False), (ours, True)):
+      for answer, p in zip(found.answer[i].numpy(), found.probability[i].numpy()):
+        here = places[normalize(answer.decode()) or answer.decode()]
+        several += len(here) > 1
+        # Here all spans are about as good: of places without number some are left out.
+        assert p == pytest.approx(sum(here), rel=1e-3) if exact else p <= sum(here) * 1.001
+    assert ours.probability[i, 0].numpy() == pytest.approx(
+        max(map(sum, places.values())), rel=1e-3)
+    assert ours.answer[i, 0] == answerer.answer(tf.constant([question])).answer[0]
+  assert several
+
+
+def test_banned_blocks_are_not_read(world):
+  corpus, *_, answerer = world
+  questions = tf.constant(QUESTIONS)
+  rows = answerer.retrieve(questions, 4).row.numpy()
+  banned = tf.constant(rows[:, :3])
+  found, passages = answerer.answer_and_retrieve(questions, 5, banned=banned)
+  assert not (found.row.numpy()[:, None] == rows[:, :3]).any()
+  np.testing.assert_array_equal(passages.row[:, 0], rows[:, 3])
+  nothing = answerer.answer(questions, banned=tf.fill([len(QUESTIONS), 2], -1))
+  np.testing.assert_array_equal(nothing.row, answerer.answer(questions).row)
+
+
+@pytest.mark.parametrize("top_n", [0, -1, 101, 2**31 - 1])
+def test_top_n_is_refused_before_anything_is_done(world, monkeypatch, top_n):
+  monkeypatch.setattr(world[-1], "index", None)
+  told = rf"(?s)top_n must be from 1 to 100, but is.*{top_n}"
+  with pytest.raises(tf.errors.InvalidArgumentError, match=told):
+    world[-1].answer(tf.constant(QUESTIONS), top_n)
 
 
 def test_answers_begin_and_end_at_words(world, tmp_path):
@@ -199,7 +253,7 @@ def test_parts_are_searched_over_replicas(world, mirrored, monkeypatch):
   monkeypatch.setattr(answering, "_PAIRS", 6)
   index = DistributedIndex(mirrored)
   index.assign(index.prepare(table), 0)
-  shared = QuestionAnswerer(model, corpus, passages, index, 3)
+  shared = QuestionAnswerer(model, corpus, passages, index, 3, PUBLISHED)
   questions = tf.constant(QUESTIONS[:3])
   ours = tf.function(shared.answer, [tf.TensorSpec([None], tf.string)])(questions)
   np.testing.assert_array_equal(ours.answer, answerer.answer(questions).answer)

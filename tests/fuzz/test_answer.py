@@ -11,10 +11,11 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.writer import write_store
-from realm_tf.evaluation.answering import Answers, QuestionAnswerer
+from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.index.exact import ExactIndex
 from realm_tf.run.model import initial_model
 from realm_tf.serving import export as serving
+from realm_tf.serving.response import respond
 from realm_tf.text.tokenizer import Tokenizer
 from tests import answers, tiny
 
@@ -53,7 +54,7 @@ class _Live:
 
   def __init__(self, answerer):
     questions = tf.TensorSpec([None], tf.string)
-    self.answer = tf.function(lambda q: answerer.answer(q)._asdict(), [questions])
+    self.answer = tf.function(lambda q: respond(answerer.answer(q, 1), 0.0), [questions])
     self.embed = tf.function(lambda q: {"embedding": answerer.embed(q)}, [questions])
     self.retrieve = tf.function(lambda q, k: answerer.retrieve(q, k)._asdict(),
                                 [questions, tf.TensorSpec([], tf.int32)])
@@ -71,11 +72,11 @@ def _asked(world, request):
 
 @given(batch=st.lists(_QUESTIONS, max_size=5))
 def test_every_question_has_an_answer_whatever_is_beside_it(world, asked, batch):
-  ours = Answers(**asked.answer(tf.constant(batch, tf.string)))
+  ours = answers.of_export(asked.answer(tf.constant(batch, tf.string)))
   assert ours.score.shape == [len(batch)]
   answers.check(world[1], ours)
   for question, score in zip(batch, ours.score.numpy(), strict=True):
-    alone = Answers(**asked.answer(tf.constant([question])))
+    alone = answers.of_export(asked.answer(tf.constant([question])))
     np.testing.assert_allclose(alone.score[0], score, rtol=1e-4, atol=1e-4)
 
 

@@ -34,6 +34,38 @@ def test_a_word_that_is_no_question_is_named(run, capsys, where, word, told):
   assert told in _refused(capsys, "ask", f"{where}={run}", "who?", word)
 
 
+@pytest.mark.parametrize("words, told", [
+    (["--threshold=1.01"], "threshold 1.01: expected a probability from 0 to 1"),
+    (["--threshold=-0.1"], "threshold -0.1: expected"),
+    (["--threshold=nan"], "threshold nan: expected"), (["--threshold=x"], "--threshold=x"),
+    (["--precision=0"], "precision 0: expected a share above 0, at most 1"),
+    (["--precision=1.5"], "precision 1.5: expected"),
+    (["--threshold=0.5", "--precision=0.5"], "threshold and precision: give one of both"),
+    (["--precision=0.9"], "precision 0.9: this model is not calibrated"),
+    (["--top_n=0"], "--top_n=0"), (["--top_n=101"], "--top_n=101"),
+    (["--top_n=many"], "--top_n=many")])
+@pytest.mark.parametrize("command", ["ask", "predict", "export"])
+def test_a_number_that_cannot_be_meant_is_named(run, capsys, tmp_path, command, words, told):
+  (tmp_path / "q.jsonl").write_text('{"question": "who?"}\n')
+  arguments = {"ask": ["ask", f"--workdir={run}", "who?"],
+               "export": ["ask", f"--export={run}", "who?"],
+               "predict": ["predict", f"--workdir={run}",
+                           f"--questions={tmp_path / 'q.jsonl'}",
+                           f"--output={tmp_path / 'a.jsonl'}"]}[command]
+  assert told in _refused(capsys, *arguments, *words)
+  assert not (tmp_path / "a.jsonl").exists()
+
+
+@pytest.mark.parametrize("content, told", [
+    (b"", "no questions"), (b'{"question": "who?"}', "field 'answer' is missing"),
+    (b'{"question": "who?", "answer": "I"}', "1 of 1 are not among the held-out ones")])
+def test_what_cannot_be_calibrated_by_is_named(run, capsys, tmp_path, content, told):
+  (tmp_path / "dev.jsonl").write_bytes(content)
+  assert told in _refused(capsys, "calibrate", f"--workdir={run}",
+                          f"--questions={tmp_path / 'dev.jsonl'}")
+  assert not (run / "evaluation").exists()
+
+
 @pytest.mark.parametrize("line, told", [
     (b'{"question": 5}', ":2: field 'question' is int; expected a string"),
     (b'{"question": null}', ":2: field 'question' is missing (null)"),

@@ -10,7 +10,8 @@ import realm_tf
 from realm_tf.config import IndexConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.errors import UserError
-from realm_tf.evaluation.answering import Answers, QuestionAnswerer
+from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.evaluation.calibration import Calibration, Point
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.scann import ScannInGraph
 from realm_tf.run.model import initial_model
@@ -32,7 +33,8 @@ def _world(tmp_path_factory):
   def answerer():
     index = ExactIndex()
     index.assign(table, 0)
-    return QuestionAnswerer(model, corpus, Passages(corpus), index, 2)
+    return QuestionAnswerer(model, corpus, Passages(corpus), index, 2, Calibration(
+        0.5, 2.0, questions=30, curve=(Point(0.0625, 0.75, 1.0),)))
   return folder, corpus, answerer
 
 
@@ -53,7 +55,8 @@ def test_an_export_answers_as_the_model_does(world, exported):
   _, corpus, answerer = world
   odd = [*answers.ODD_QUESTIONS, *_QUESTIONS]
   live = answerer()
-  ours, expected = Answers(**exported.answer(tf.constant(odd))), live.answer(tf.constant(odd))
+  ours = answers.of_export(exported.answer(tf.constant(odd)))
+  expected = live.answer(tf.constant(odd))
   answers.check(corpus, ours)
   np.testing.assert_allclose(ours.score, expected.score, rtol=1e-5)
   assert ours.answer.numpy()[-3:].tolist() == expected.answer.numpy()[-3:].tolist()
@@ -95,5 +98,51 @@ def test_an_export_is_an_object_of_strings_in_and_plain_values_out(world, export
   assert len(passages) == 1 and len(passages[0]) == 4
   assert passages[0][0]["passage"].encode() in corpus.texts.tolist()
   assert model.embed(questions).shape == (3, 16) and model.answer([]) == []
+  _check_top(model, questions, found)
   with pytest.raises(UserError, match="no export there"):
     realm_tf.load(folder)
+
+
+def _check_top(model, questions, best):
+  """Of the same request with more answers, a threshold and a precision."""
+  found = model.answer(questions, top_n=4)
+  for one, alone in zip(found, best, strict=True):
+    assert one["answerable"] and 1 < len(one["answers"]) <= 4
+    assert {name: one[name] for name in one["answers"][0]} == one["answers"][0]
+    assert one["answer"] == alone["answer"] and len(alone["answers"]) == 1
+    shares = [listed["probability"] for listed in one["answers"]]
+    assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 1.0001
+    for listed in one["answers"]:
+      assert listed["passage"][listed["start"]:listed["end"]] == listed["answer"]
+  least = sorted(one["probability"] for one in best)[1]
+  refused = model.answer(questions, threshold=least)
+  assert [one["answerable"] for one in refused] == [
+      one["probability"] >= least for one in best]
+  for one, given in zip(refused, best):
+    assert one["answer"] == (given["answer"] if one["answerable"] else "")
+    assert one["passage"][one["start"]:one["end"]] == one["answer"]
+    assert one["answers"] == given["answers"] and one["probability"] == given["probability"]
+  assert model.answer(questions, precision=0.75) == model.answer(questions, threshold=0.0625)
+  for wrong in ({"threshold": 2.0}, {"precision": 0.9}, {"threshold": 0.5, "precision": 0.5}):
+    with pytest.raises(UserError):
+      model.answer(questions, **wrong)
+  for top_n in (0, -1, 101):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="top_n must be from 1 to 100"):
+      model.answer(questions, top_n=top_n)
+
+
+def test_signatures_are_what_a_server_asks(exported):
+  questions = tf.constant(_QUESTIONS)
+  best = exported.signatures["serving_default"](questions=questions)
+  alone = exported.signatures["answer"](questions=questions)
+  assert alone.keys() == best.keys()
+  more = exported.signatures["answers"](questions=questions, top_n=tf.constant(3),
+                                        threshold=tf.constant(1.0))
+  np.testing.assert_array_equal(best["top_answer"][:, 0], best["answer"])
+  np.testing.assert_array_equal(more["top_answer"][:, 0], best["answer"])
+  np.testing.assert_array_equal(alone["answer"], best["answer"])
+  assert more["top_answer"].shape == [3, 3] and not more["answerable"].numpy().any()
+  assert {value.shape[0] for value in best.values()} == {3}
+  for threshold in (-0.1, 1.1, float("nan")):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="threshold must be from 0 to 1"):
+      exported.answer(questions, 1, threshold)

@@ -12,8 +12,9 @@ import importlib
 from types import ModuleType
 
 NAMES = ("run", "corpus", "ict", "pretrain", "dpr", "cloze", "finetune", "index", "refresh",
-         "add", "delete", "compact", "verify", "evaluate", "diagnose", "report", "predict",
-         "ask", "export", "score", "compare", "resplit", "import", "export-weights", "parity")
+         "add", "delete", "compact", "verify", "calibrate", "evaluate", "diagnose", "report",
+         "predict", "ask", "export", "score", "compare", "resplit", "import",
+         "export-weights", "parity")
 DEMO = "--config=configs/demo.py --workdir=runs/demo"
 
 

@@ -4,6 +4,7 @@ from typing import Sequence
 
 from absl import flags
 
+from realm_tf.cli import answer_flags
 from realm_tf.cli.opening import FLAGS, define_checkpoint, no_more, open_to_use
 from realm_tf.errors import UserError
 
@@ -13,9 +14,11 @@ EXAMPLE = "realm predict --workdir=runs/demo --questions=q.jsonl --output=answer
 
 def define_flags() -> None:
   flags.DEFINE_string("questions", None, "JSONL with a field question; answer may be there.")
-  flags.DEFINE_string("output", None, "JSONL to write: id, prediction, score, passages.")
+  flags.DEFINE_string("output", None, "JSONL to write: id, prediction, score, probability, "
+                      "answers, passages.")
   flags.DEFINE_integer("passages", None, "How many passages each line lists, best first; as "
                        "many as are read by default.", lower_bound=1)
+  answer_flags.define(top_n=5)
   define_checkpoint()
 
 
@@ -23,8 +26,9 @@ def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   if not FLAGS.questions or not FLAGS.output:
     raise UserError("--questions and --output: name the file to read and the one to write")
+  wanted = answer_flags.wanted()
   opened = open_to_use(writes=False)
   from realm_tf.run import outputs
   from realm_tf.run.ask import predict
   outputs.check(FLAGS.output, FLAGS.questions)
-  predict(opened, FLAGS.questions, FLAGS.output, FLAGS.passages)
+  predict(opened, FLAGS.questions, FLAGS.output, FLAGS.passages, wanted)

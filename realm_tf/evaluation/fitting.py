@@ -1,0 +1,194 @@
+"""Fits a calibration on dev questions.
+
+Each answer string that was read is given a probability p, and is right or is not: the fit
+takes the least sum of -log p over right ones and -log(1 - p) over the others (log loss, a
+proper score: it is least for p as often as right, so that confidence is calibrated, and it
+falls where right answers come before wrong ones, so that ranking is). Questions of which
+nothing right was read count: they ask for small probabilities. What is fitted are a
+temperature (Guo et al. 2017), the weight of the retriever's score (as Karpukhin et al. 2020
+and Fajcik et al. 2021 fuse scores on dev) and whether equal answers are added, on a grid:
+two numbers and a yes or no cannot learn some hundred questions by heart. What answers fewer
+dev questions right than the published rule, by more than one standard deviation, is not
+taken.
+
+Shape letters: Q questions, R read blocks, S spans of each, A temperatures, G answer strings.
+"""
+
+import dataclasses
+import functools
+from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.datasets.questions import Question
+from realm_tf.evaluation import confidence, metrics
+from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.evaluation.calibration import PUBLISHED, Calibration
+from realm_tf.progress import progress
+from realm_tf.text.answers import normalize
+
+LEAST = 20  # questions, of which two numbers can be told
+_SPANS = 32  # of each block
+_TEMPERATURES = 2.0 ** (np.arange(-8, 25) / 4)  # 1/4 to 64
+_WEIGHTS = np.append(0.0, 2.0 ** (np.arange(-12, 7) / 2))  # 0, and 1/64 to 8
+_ONE = int(np.flatnonzero(_WEIGHTS == 1)[0])
+_COARSE = 4  # of so many places one is tried at first
+
+
+class Strings(NamedTuple):
+  """Answer strings of all questions; a string is told by its normal form, in a question."""
+  of_span: np.ndarray  # [Q, R * S] int: the number of a span's string, in [0, G)
+  owner: np.ndarray  # [G] int: its question, ascending
+  right: np.ndarray  # [G] bool
+
+
+def strings(questions: Sequence[Question], texts: Iterable[Iterable[bytes]]) -> Strings:
+  """Tells the answers of [Q, R * S] spans apart, and which of them are right."""
+  of_span: list[list[int]] = []
+  owner: list[int] = []
+  right: list[bool] = []
+  for number, (question, row) in enumerate(zip(questions, texts, strict=True)):
+    here: dict[str, int] = {}
+    is_right = _judge(question)
+    places = []
+    for text in (text.decode() for text in row):
+      form = normalize(text) or text
+      if form not in here:
+        here[form] = len(owner)
+        owner.append(number)
+        right.append(is_right(text))
+      places.append(here[form])
+    of_span.append(places)
+  return Strings(np.array(of_span), np.array(owner), np.array(right, bool))
+
+
+def _judge(question: Question) -> Callable[[str], bool]:
+  """Whether a text is an answer by the published rule, as `metrics.exact_match`."""
+  if question.regex:
+    return functools.partial(_matches, question.answers)
+  wanted = set(map(normalize, question.answers))
+  return lambda text: normalize(text) in wanted
+
+
+def _matches(patterns: Sequence[str], text: str) -> bool:
+  return metrics.regex_match(text, patterns)
+
+
+class Dev:
+  """What was read for dev questions: what any calibration would have answered."""
+
+  def __init__(self, logit: np.ndarray, total: np.ndarray, score: np.ndarray,
+               found: Strings):
+    """logit [Q, R, S], total [Q, R, A], score [Q, R]: see `spans.Evidence`."""
+    self._logit, self._score = (value.astype(np.float64) for value in (logit, score))
+    self._total, self._strings = total.astype(np.float64), found
+    flat = found.of_span.ravel()
+    self._order = np.argsort(flat, kind="stable")
+    self._groups = np.searchsorted(flat[self._order], np.arange(len(found.owner)))
+    self._firsts = np.searchsorted(found.owner, np.arange(len(logit)))
+
+  def probabilities(self, weight: float, temperature: int, merged: bool) -> np.ndarray:
+    """[G]: those of all strings, at the temperature of that number."""
+    block = weight * self._score / _TEMPERATURES[temperature]  # [Q, R]
+    totals = self._total[:, :, temperature] + block
+    with np.errstate(invalid="ignore"):  # a question whose blocks have no word
+      log_sum = np.logaddexp.reduce(totals, 1, keepdims=True)
+    log_sum = np.where(np.isfinite(log_sum), log_sum, 0.0)
+    share = np.exp(self._logit / _TEMPERATURES[temperature]
+                   + (block - log_sum)[:, :, None])  # [Q, R, S]
+    over = np.add if merged else np.maximum
+    return over.reduceat(share.ravel()[self._order], self._groups)
+
+  def answered(self, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of each question's answer, and whether it is right: [Q] both."""
+    most = np.maximum.reduceat(probabilities, self._firsts)
+    best = probabilities == most[self._strings.owner]
+    # Of equal ones the first: at the best span, as answering takes it.
+    place = np.where(best, np.arange(len(best)), len(best))
+    return most, self._strings.right[np.minimum.reduceat(place, self._firsts)]
+
+  def log_loss(self, probabilities: np.ndarray) -> float:
+    """For each question, on average."""
+    p = np.clip(probabilities, 1e-7, 1 - 1e-7)
+    nats = np.where(self._strings.right, -np.log(p), -np.log1p(-p))
+    return float(nats.sum() / len(self._firsts))
+
+
+def collect(answerer: QuestionAnswerer, questions: Sequence[Question], batch_size: int
+            ) -> Dev:
+  """Reads the blocks of dev questions, once."""
+  parts = list(_read(answerer, questions, batch_size))
+  logit, total, score = (np.concatenate(column) for column in zip(*(part[:3]
+                                                                    for part in parts)))
+  return Dev(logit, total, score,
+             strings(questions, (row for part in parts for row in part[3])))
+
+
+def _read(answerer: QuestionAnswerer, questions: Sequence[Question], batch_size: int
+          ) -> Iterator[tuple[Any, ...]]:
+  temperatures = tf.constant(_TEMPERATURES, tf.float32)
+
+  @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+  def run(batch):
+    return answerer.evidence(batch, _SPANS, temperatures)
+
+  with progress(len(questions), "calibrate", "question") as bar:
+    for first in range(0, len(questions), batch_size):
+      batch = questions[first:first + batch_size]
+      found, texts = run(tf.constant([question.question for question in batch]))
+      # Blocks are as long as the longest of the batch, and shorter ones have fewer spans.
+      missing = _SPANS - found.logit.shape[2]
+      texts = texts.numpy().reshape(found.logit.shape)
+      yield (np.pad(found.logit, [(0, 0), (0, 0), (0, missing)],
+                    constant_values=-np.inf), found.total.numpy(), found.score.numpy(),
+             np.pad(texts, [(0, 0), (0, 0), (0, missing)],
+                    constant_values=b"").reshape(len(batch), -1))
+      bar.update(len(batch))
+
+
+def fit(dev: Dev) -> Calibration:
+  """The calibration of least log loss on dev."""
+  def loss(place: tuple[int, int], merged: bool) -> float:
+    p = dev.probabilities(_WEIGHTS[place[0]], place[1], merged)
+    right = dev.answered(p)[1]
+    # Paired: where both are right or both wrong, the rules do not differ.
+    lost, differ = published[1].sum() - right.sum(), (published[1] != right).sum()
+    return np.inf if lost > np.sqrt(differ) else dev.log_loss(p)
+
+  at_one = int(np.flatnonzero(_TEMPERATURES == 1)[0])
+  published = dev.answered(dev.probabilities(1.0, at_one, False))
+  losses = {}
+  for merged in (False, True):
+    place, value = _descend(functools.partial(loss, merged=merged))
+    losses[value, merged] = place
+  (value, merged), (weight, temperature) = min(losses.items())
+  p, right = dev.answered(dev.probabilities(_WEIGHTS[weight], temperature, merged))
+  return dataclasses.replace(
+      PUBLISHED, retriever_weight=float(_WEIGHTS[weight]),
+      temperature=float(_TEMPERATURES[temperature]), merged=merged, questions=len(p),
+      curve=confidence.curve(p, right), figures={
+          "log_loss": value, "exact_match": float(right.mean()),
+          "exact_match_published": float(published[1].mean()),
+          **confidence.figures(p, right), **{
+              f"{name}_published": number
+              for name, number in confidence.figures(*published).items()}})
+
+
+def _descend(loss: Callable[[tuple[int, int]], float]) -> tuple[tuple[int, int], float]:
+  """From the best place of a coarse grid of weights and temperatures to a lowest one.
+
+  A weight of 1 is in the coarse grid, so that one place at least has a finite loss.
+  """
+  cached = functools.cache(loss)
+  weights = {0, *range(_ONE % _COARSE, len(_WEIGHTS), _COARSE)}
+  best = min(((i, j) for i in sorted(weights)
+              for j in range(0, len(_TEMPERATURES), _COARSE)), key=cached)
+  while True:
+    around = [(i, j) for i in range(best[0] - 1, best[0] + 2)
+              for j in range(best[1] - 1, best[1] + 2)
+              if 0 <= i < len(_WEIGHTS) and 0 <= j < len(_TEMPERATURES)]
+    lower = min(around, key=cached)
+    if cached(lower) >= cached(best):
+      return best, cached(best)
+    best = lower

@@ -1,0 +1,101 @@
+"""From spans to answers: equal texts are one answer, and near-copies are left out.
+
+An answer's probability is the sum of the shares of its places, in whatever blocks; texts are
+equal if their normal forms are (SQuAD; `realm_tf.text.answers`). A text that overlaps, at its
+best place, an answer that is in the list already ("in Paris" beside "Paris") is a near-copy:
+it keeps its probability, and is not listed. Shape letters: P questions, S spans, N answers.
+"""
+
+import string
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from realm_tf.evaluation.spans import Spans
+
+# As Python has them: punctuation of ASCII, white space, and what `\w` is.
+_PUNCTUATION = "[" + "".join(f"\\x{ord(char):02x}" for char in string.punctuation) + "]+"
+_SPACES = r"[\s\v\x1c-\x1f\x{85}\pZ]+"
+_ARTICLE = r"(^|[^\pL\pN])(?:an?|the)($|[^\pL\pN])"
+
+
+class Chosen(NamedTuple):
+  """Answers to each question, most probable first."""
+  score: tf.Tensor  # [P, N] float32: of the best place; minus infinity where there is none
+  probability: tf.Tensor  # [P, N] float32; 0 where there are no more
+  row: tf.Tensor  # [P, N] int32, of the best place; -1 where there are no more
+  first: tf.Tensor  # [P, N] int32
+  last: tf.Tensor  # [P, N] int32, inclusive
+
+
+def normal_form(texts: tf.Tensor) -> tf.Tensor:
+  """`text.answers.normalize` in the graph; a text of which nothing is left stays as it is.
+
+  Lower case is ICU's instead of Python's, which differ in a few letters.
+  """
+  flat = tf.reshape(texts, [-1])
+  bare = tf.strings.lower(tf_text.normalize_utf8(flat, "NFD"), encoding="utf-8")
+  bare = tf.strings.regex_replace(bare, _PUNCTUATION, "")
+  # Apart, since a match takes the characters around it: "a the" would keep its second.
+  bare = tf.strings.regex_replace(bare, _SPACES, "  ")
+  for _ in range(2):  # and two articles may share the one character between them
+    bare = tf.strings.regex_replace(bare, _ARTICLE, r"\1 \2")
+  bare = tf.strings.strip(tf.strings.regex_replace(bare, _SPACES, " "))
+  return tf.reshape(tf.where(bare == "", flat, bare), tf.shape(texts))
+
+
+def choose(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merged: bool) -> Chosen:
+  """The `count` most probable answers that are no near-copies.
+
+  Args:
+    spans: of each question, best first.
+    texts: [P, S] string, their words.
+    count: scalar int32 of at least 1, N.
+    merged: whether the probability of an answer is the sum over its places; else it is
+      that of its best place alone, and the first answer is the best span, as published.
+  """
+  there = tf.math.is_finite(spans.score)
+  _, key = tf.unique(tf.reshape(normal_form(texts), [-1]))
+  key = tf.reshape(key, tf.shape(texts))
+  same = (key[:, :, None] == key[:, None, :]) & there[:, None, :]  # [P, S, S]
+  place = tf.range(tf.shape(texts)[1])
+  before = place[:, None] < place[None, :]  # [S, S]
+  leads = there & ~tf.reduce_any(same & before & there[:, :, None], 1)
+  probability = (tf.reduce_sum(tf.where(same, spans.share[:, None, :], 0.0), 2) if merged
+                 else spans.share)
+  overlap = ((spans.row[:, :, None] == spans.row[:, None, :])
+             & (spans.first[:, :, None] <= spans.last[:, None, :])
+             & (spans.first[:, None, :] <= spans.last[:, :, None]))
+  chosen, left = _greedily(leads, probability, same, overlap, count)
+  score, share, row, first, last = (tf.gather(value, chosen, batch_dims=1) for value in (
+      spans.score, probability, spans.row, spans.first, spans.last))
+  none = ~left & (tf.range(count) > 0)  # the first has its block, if nothing else
+  return Chosen(tf.where(left, score, -float("inf")), tf.where(left, share, 0.0),
+                tf.where(none, -1, row), tf.where(none, 0, first), tf.where(none, -1, last))
+
+
+def _greedily(leads: tf.Tensor, probability: tf.Tensor, same: tf.Tensor, overlap: tf.Tensor,
+              count: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
+  """The most probable text, again and again, that is no near-copy of those before.
+
+  Args:
+    leads: [P, S] bool: the best place of each text.
+    probability: [P, S] float32.
+    same, overlap: [P, S, S] bool.
+    count: N.
+
+  Returns:
+    [P, N] int32, its place among the S; [P, N] bool, whether there was one left.
+  """
+  def step(i, left, chosen, found):
+    best = tf.argmax(tf.where(left, probability, -1.0), 1, tf.int32)  # [P]
+    places = tf.gather(same, best, batch_dims=1)  # [P, S]
+    near = tf.reduce_any(places[:, :, None] & overlap, 1)
+    return (i + 1, left & ~near & ~places, chosen.write(i, best),
+            found.write(i, tf.reduce_any(left, 1)))
+
+  arrays = [tf.TensorArray(dtype, count, element_shape=[None])
+            for dtype in (tf.int32, tf.bool)]
+  *_, chosen, found = tf.while_loop(lambda i, *_: i < count, step, (0, leads, *arrays))
+  return tf.transpose(chosen.stack()), tf.transpose(found.stack())

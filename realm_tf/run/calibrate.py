@@ -1,0 +1,101 @@
+"""Makes a run's answers say how sure they are: fits on dev, tells on held-out questions."""
+
+import dataclasses
+from typing import Any, Mapping, Sequence
+
+from absl import logging
+
+from realm_tf import files
+from realm_tf.datasets.questions import Question, read_questions
+from realm_tf.errors import UserError
+from realm_tf.evaluation import calibration, confidence, fitting, metrics, unanswerable
+from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.evaluation.calibration import Calibration
+from realm_tf.jsonl import read_rows
+from realm_tf.run.folder import Run
+
+_MOST = 2000  # dev questions: more would not move three numbers
+_PRECISION = 0.8  # at whose threshold it is told how often there is "no answer"
+
+
+def calibrate(run: Run, stage: str, source: files.PathLike | None = None) -> Calibration:
+  """Fits the calibration of a stage's model, and keeps it in the run.
+
+  Args:
+    run: where it is kept; its export takes it from there.
+    stage: whose model.
+    source: of the questions; the run's own dev questions where None. Those that are among
+      the held-out questions, whose figures are reported, are left out.
+
+  Raises:
+    UserError: there are too few questions.
+  """
+  questions = read_questions(source) if source else run.questions("dev")
+  held_out = _held_out(run)
+  kept = [question for question in questions if question.question not in held_out]
+  if len(kept) < fitting.LEAST:
+    raise UserError(
+        f"{source or 'dev questions'}: {len(kept)} of {len(questions)} are not among the "
+        f"held-out ones, on which figures are reported; at least {fitting.LEAST} are needed "
+        "to calibrate")
+  kept = kept[:_MOST]
+  dev = fitting.collect(run.answerer(stage), kept, run.config.evaluate.batch_size)
+  found = dataclasses.replace(fitting.fit(dev), model=stage)
+  calibration.write(run.calibration_path, found)
+  logging.info("calibrated on %d dev questions: %s", len(kept), found.rule)
+  return found
+
+
+def calibrate_if_possible(run: Run, stage: str) -> None:
+  """`calibrate`, unless that was done already; says in a line why it cannot be."""
+  if run.calibration(stage).questions:
+    return
+  try:
+    calibrate(run, stage)
+  except UserError as error:
+    logging.info("not calibrated: %s", error)
+
+
+def _held_out(run: Run) -> set[str]:
+  try:
+    return {question.question for question in run.questions("held_out")}
+  except UserError:
+    return set()
+
+
+def figures(run: Run, answerer: QuestionAnswerer, questions: Sequence[Question],
+            records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+  """Whether the probabilities of an evaluation mean something.
+
+  Their AUC for being right, their calibration error and, of `config.evaluate.unanswerable`
+  questions, what is said where the corpus has no answer.
+  """
+  right = [_is_right(record["prediction"], question.answers, question.regex)
+           for question, record in zip(questions, records, strict=True)]
+  probabilities = [record["probability"] for record in records]
+  found = confidence.figures(probabilities, right)
+  count = min(run.config.evaluate.unanswerable, len(questions))
+  if count:
+    try:
+      threshold = answerer.calibration.threshold(_PRECISION)
+    except UserError:
+      threshold = None
+    found |= unanswerable.figures(answerer, questions[:count], probabilities[:count],
+                                  threshold, run.config.evaluate.batch_size)
+  return found
+
+
+def judged(run: Run) -> tuple[list[float], list[bool]]:
+  """Probabilities of the newest stage's answers to held-out questions; are they right?"""
+  path = run.path / "evaluation" / f"{run.newest_stage().replace(' ', '_')}.predictions.jsonl"
+  every = read_rows(path, "question and answers") if path.exists() else []
+  rows = [row.fields for row in every if "probability" in row.fields]
+  patterns = {question.question for question in run.questions("held_out") if question.regex
+              } if rows else set()
+  return ([row["probability"] for row in rows],
+          [_is_right(row["prediction"], row["answers"], row["question"] in patterns)
+           for row in rows])
+
+
+def _is_right(prediction: str, answers: Sequence[str], regex: bool) -> bool:
+  return (metrics.regex_match if regex else metrics.exact_match)(prediction, answers)

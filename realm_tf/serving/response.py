@@ -1,0 +1,61 @@
+"""What is said to a question: the answer, or that there is none, and the others beside it.
+
+In the graph a response is a flat dict of columns, since a SavedModel's signature is: those of
+the answer, [B], and with `top_` before their names those of all, [B, N]. Outside it is a list
+of objects. Shape letters: B questions, N answers.
+"""
+
+from typing import Any, Mapping
+
+import tensorflow as tf
+
+from realm_tf.evaluation.answering import Answers
+
+_TOP = "top_"
+
+
+def respond(answers: Answers, threshold: tf.Tensor | float) -> dict[str, tf.Tensor]:
+  """Columns of the most probable answer, with `answerable`, and of all answers.
+
+  An answer that is less probable than the threshold is not given: `answerable` is false,
+  `answer` empty; probability, passage and the list of all stay for those who look closer.
+
+  Args:
+    answers: [B, N].
+    threshold: scalar float32.
+
+  Raises:
+    tf.errors.InvalidArgumentError: the threshold is not from 0 to 1.
+  """
+  threshold = tf.convert_to_tensor(threshold, tf.float32)
+  with tf.control_dependencies([tf.debugging.Assert((threshold >= 0) & (threshold <= 1), [
+      "threshold must be from 0 to 1, but is", threshold])]):
+    threshold = tf.identity(threshold)
+  best = {name: value[:, 0] for name, value in answers._asdict().items()}
+  given = (best["probability"] >= threshold) & (best["answer"] != "")
+  best |= {"answerable": given, "answer": tf.where(given, best["answer"], ""),
+           "end": tf.where(given, best["end"], best["start"]),
+           "end_byte": tf.where(given, best["end_byte"], best["start_byte"])}
+  return best | {_TOP + name: value for name, value in answers._asdict().items()}
+
+
+def records(columns: Mapping[str, tf.Tensor]) -> list[dict[str, Any]]:
+  """[B] and [B, K] columns as B objects; what has `top_` before its name is a list of
+  objects, `answers`, without the places where there were no more."""
+  values = {name: column.numpy().tolist() for name, column in columns.items()}
+  found = []
+  for i in range(len(next(iter(values.values())))):
+    one = {name: _plain(column[i]) for name, column in values.items()
+           if not name.startswith(_TOP)}
+    top = {name.removeprefix(_TOP): column[i] for name, column in values.items()
+           if name.startswith(_TOP)}
+    if top:
+      one["answers"] = [
+          {name: _plain(column[j]) for name, column in top.items()}
+          for j, text in enumerate(top["answer"]) if text]
+    found.append(one)
+  return found
+
+
+def _plain(value: Any) -> Any:
+  return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

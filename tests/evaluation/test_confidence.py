@@ -1,0 +1,87 @@
+"""Figures of confidence against hand-computed cases and plain loops."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from realm_tf.errors import UserError
+from realm_tf.evaluation import calibration, confidence
+from realm_tf.evaluation.calibration import Calibration, Point
+
+
+def test_auc_is_the_share_of_pairs_in_order():
+  rng = np.random.default_rng(1)
+  scores, positive = rng.integers(0, 8, 60) / 8, rng.random(60) < 0.4
+  pairs = [(a > b) + 0.5 * (a == b) for a, b in itertools.product(
+      scores[positive], scores[~positive])]
+  assert confidence.auc(scores, positive) == pytest.approx(np.mean(pairs))
+  assert math.isnan(confidence.auc([0.5, 0.6], [True, True]))
+  assert math.isnan(confidence.auc([], []))
+
+
+def test_bins_and_error_by_hand():
+  probabilities = [0.0, 0.1, 0.15, 0.2, 0.95, 1.0, 0.97]
+  right = [False, True, False, True, True, True, False]
+  found = confidence.bins(probabilities, right)
+  assert [one.questions for one in found] == [2, 2, 3]  # (a, b]: 0.1 is in the first
+  assert found[0].probability == pytest.approx(0.05) and found[0].right == 0.5
+  expected = (2 * abs(0.05 - 0.5) + 2 * abs(0.175 - 0.5) + 3 * abs(2.92 / 3 - 2 / 3)) / 7
+  error = confidence.expected_calibration_error
+  assert error(probabilities, right) == pytest.approx(expected) and error([], []) == 0
+  assert set(confidence.figures([0.5, 0.5], [True, True])) == {"calibration_error"}
+
+
+def test_the_curve_says_what_a_threshold_would_have_done():
+  rng = np.random.default_rng(2)
+  probabilities = np.round(rng.random(900), 3)
+  right = rng.random(900) < probabilities
+  curve = confidence.curve(probabilities, right)
+  assert 100 < len(curve) <= 200 and curve[-1].coverage == 1
+  for point in curve:
+    given = probabilities >= point.threshold
+    assert point.coverage == pytest.approx(given.mean()) and given.sum() >= 10
+    assert point.precision == pytest.approx(right[given].mean())
+
+
+def test_a_precision_is_met_with_as_many_answers_as_may_be():
+  found = Calibration(questions=100, curve=(
+      Point(0.9, 0.8, 0.1), Point(0.6, 0.75, 0.4), Point(0.3, 0.78, 0.6),
+      Point(0.0, 0.5, 1.0)))
+  assert found.threshold(0.75) == 0.3 and found.threshold(0.5) == 0 == found.threshold(0.01)
+  assert found.threshold(0.8) == 0.9
+  with pytest.raises(UserError, match="no threshold reached it on 100 dev questions; the "
+                                      "most was 0.8, at threshold 0.9"):
+    found.threshold(0.81)
+  with pytest.raises(UserError, match="not calibrated"):
+    Calibration().threshold(0.5)
+
+
+@pytest.mark.parametrize("threshold, precision, told", [
+    (0.5, 0.5, "give one of both"), (-0.1, None, "from 0 to 1"), (1.1, None, "from 0 to 1"),
+    (float("nan"), None, "from 0 to 1"), (float("inf"), None, "from 0 to 1"),
+    (None, 0.0, "above 0"), (None, 1.5, "at most 1"), (None, float("nan"), "above 0"),
+    (None, 0.9, "not calibrated")])
+def test_what_cannot_be_wanted_is_one_line(threshold, precision, told):
+  with pytest.raises(UserError, match=told):
+    calibration.wanted_threshold(Calibration(), threshold, precision)
+
+
+def test_a_calibration_is_kept_as_json(tmp_path):
+  made = Calibration(0.25, 2.0, False, "finetune", 30, (Point(0.5, 0.75, 1.0),), {"x": 0.5})
+  calibration.write(tmp_path / "c.json", made)
+  assert calibration.read(tmp_path / "c.json") == made
+
+
+@pytest.mark.parametrize("text", [
+    "{}", "[]", "3", '{"retriever_weight": "x"}',
+    *(f'{{"retriever_weight": {weight}, "temperature": {temperature}, "merged": true, '
+      f'"model": "", "questions": 0, "curve": {curve}, "figures": {{}}}}'
+      for weight, temperature, curve in (
+          (1, 0, "[]"), (1, -1, "[]"), (1, 1, "[[1, 2]]"), (1, 1, "3"), ("1e999", 1, "[]"),
+          ("null", 1, "[]")))])
+def test_what_is_no_calibration_is_one_line(tmp_path, text):
+  (tmp_path / "c.json").write_text(text)
+  with pytest.raises(UserError, match=r"c\.json: .*"):
+    calibration.read(tmp_path / "c.json")

@@ -1,0 +1,182 @@
+"""Fitting on made-up evidence of known truth, and on what a model read, by plain loops."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from realm_tf.corpus.passages import Passages
+from realm_tf.datasets.questions import Question
+from realm_tf.evaluation import confidence, fitting, unanswerable
+from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.evaluation.calibration import Calibration
+from realm_tf.evaluation.fitting import Dev, Strings
+from realm_tf.index.exact import ExactIndex
+from realm_tf.run.model import initial_model
+from tests import tiny
+
+_A = len(fitting._TEMPERATURES)
+
+
+def _made_up(questions, weight, temperature, seed, strings=12):
+  """Scores, and answers that are right as often as the softmax of that rule says.
+
+  Of 3 blocks with 4 spans each, of which some are of the same string.
+  """
+  rng = np.random.default_rng(seed)
+  logit, score = rng.normal(0, 6, [questions, 3, 4]), rng.normal(0, 12, [questions, 3])
+  text = rng.integers(0, strings, [questions, 12])
+  share = ((logit + weight * score[..., None]) / temperature).reshape(questions, 12)
+  share = np.exp(share - share.max(1, keepdims=True))
+  share /= share.sum(1, keepdims=True)
+  drawn = (share.cumsum(1) < rng.random([questions, 1])).sum(1).clip(0, 11)
+  right_text = text[np.arange(questions), drawn]
+  of_span, owner, right = [], [], []
+  for i in range(questions):
+    names = {name: len(owner) + j for j, name in enumerate(dict.fromkeys(text[i]))}
+    of_span.append([names[name] for name in text[i]])
+    owner += [i] * len(names)
+    right += [name == right_text[i] for name in names]
+  total = np.log(np.exp(logit[..., None] / fitting._TEMPERATURES).sum(2))
+  return logit, score, total, Strings(np.array(of_span), np.array(owner), np.array(right))
+
+
+def _dev(logit, score, total, found):
+  return Dev(logit, total, score, found)
+
+
+def test_probabilities_are_those_of_a_plain_softmax():
+  logit, score, total, found = _made_up(30, 0.5, 2.0, seed=3)
+  logit[3] = -np.inf  # a question without a span
+  total[3] = -np.inf
+  dev = _dev(logit, score, total, found)
+  place = int(np.flatnonzero(fitting._TEMPERATURES == 4)[0])
+  for merged in (True, False):
+    ours = dev.probabilities(0.25, place, merged)
+    most, right = dev.answered(ours)
+    for i in range(30):
+      z = ((logit[i] + 0.25 * score[i][:, None]) / 4).ravel()
+      share = np.exp(z) / max(1e-300, np.exp(z).sum())
+      mine = np.flatnonzero(found.owner == i)
+      plain = {name: (sum if merged else max)(share[found.of_span[i] == name])
+               for name in mine}
+      np.testing.assert_allclose(ours[mine], [plain[name] for name in mine], rtol=1e-9)
+      best = max(mine, key=lambda name: plain[name])
+      assert most[i] == pytest.approx(plain[best])
+      assert right[i] == found.right[best]
+  likely = np.clip(np.where(found.right, ours, 1 - ours), 1e-7, 1)
+  np.testing.assert_allclose(dev.log_loss(ours), -np.mean([
+      np.log(likely[found.owner == i]).sum() for i in range(30)]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight, temperature", [(0.25, 4.0), (1.0, 1.0), (0.0, 2.0)])
+def test_the_rule_by_which_answers_are_right_is_found(weight, temperature):
+  found = fitting.fit(_dev(*_made_up(3000, weight, temperature, seed=4)))
+  assert found.merged and found.questions == 3000
+  assert found.retriever_weight == pytest.approx(weight, rel=0.5, abs=0.04)
+  assert found.temperature == pytest.approx(temperature, rel=0.3)
+  assert found.figures["calibration_error"] < 0.04
+  # On questions that it has not seen.
+  other = _dev(*_made_up(3000, weight, temperature, seed=5))
+  place = int(np.argmin(abs(fitting._TEMPERATURES - found.temperature)))
+  p, right = other.answered(other.probabilities(found.retriever_weight, place, True))
+  assert confidence.expected_calibration_error(p, right) < 0.04
+  wanted = (1 + right.mean()) / 2
+  given = p >= found.threshold(wanted)
+  assert 0.2 < given.mean() < 0.95 and right[given].mean() == pytest.approx(wanted, abs=0.04)
+
+
+def test_the_lowest_place_of_the_whole_grid_is_found():
+  dev = _dev(*_made_up(200, 0.4, 3.0, seed=6))
+  found = fitting.fit(dev)
+  published = dev.answered(dev.probabilities(
+      1.0, int(np.flatnonzero(fitting._TEMPERATURES == 1)[0]), False))[1]
+  every = []
+  for weight in fitting._WEIGHTS:
+    for temperature in range(_A):
+      for merged in (True, False):
+        p = dev.probabilities(weight, temperature, merged)
+        right = dev.answered(p)[1]
+        if sum(published) - sum(right) <= sum(published != right) ** 0.5:
+          every.append((dev.log_loss(p), weight, fitting._TEMPERATURES[temperature], merged))
+  assert min(every)[0] == pytest.approx(found.figures["log_loss"])
+
+
+def test_what_loses_answers_is_not_taken():
+  """A weight above 1 is surer of 20 answers, and loses 40 that are right by a hair."""
+  logit, score = np.zeros([60, 2, 1]), np.zeros([60, 2])  # the first block is right
+  logit[:40, 0], score[:40, 0] = 0.012, -0.01
+  logit[40:, 0], score[40:, 0] = -10, 5
+  total = np.log(np.exp(logit[..., None] / fitting._TEMPERATURES).sum(2))
+  dev = _dev(logit, score, total, Strings(
+      np.arange(120).reshape(60, 2), np.repeat(np.arange(60), 2), np.tile([True, False], 60)))
+  found = fitting.fit(dev)
+  assert found.retriever_weight <= 1
+  assert found.figures["exact_match"] == found.figures["exact_match_published"] == 2 / 3
+  surer = dev.probabilities(8.0, 8, False)
+  assert dev.log_loss(surer) < found.figures["log_loss"]
+  assert dev.answered(surer)[1].sum() == 20
+
+
+def test_where_nothing_is_right_nothing_is_probable():
+  logit, score, total, found = _made_up(40, 1, 1, seed=7)
+  made = fitting.fit(_dev(logit, score, total, found._replace(
+      right=np.zeros_like(found.right))))
+  assert made.temperature == fitting._TEMPERATURES[-1]
+  assert all(point.precision == 0 for point in made.curve)
+
+
+def test_answers_are_judged_by_the_published_rule():
+  questions = [Question("1", "?", ("The Beatles", "%")), Question("2", "?", ("b.*s",), True)]
+  found = fitting.strings(questions, [[b"beatles!", b"Rome", b"the Beatles", b"%"],
+                                      [b"Beatles", b"the", b"a", b""]])
+  assert found.of_span.tolist() == [[0, 1, 0, 2], [3, 4, 5, 6]]
+  assert found.owner.tolist() == [0, 0, 0, 1, 1, 1, 1]
+  assert found.right.tolist() == [True, False, True, True, False, False, False]
+
+
+@pytest.fixture(name="answerer", scope="module")
+def _answerer(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("fitting")
+  corpus = tiny.make_corpus(folder / "corpus")
+  model = initial_model(tiny.make_config(folder), corpus.tokenizer)
+  table = np.random.default_rng(5).normal(size=[corpus.num_blocks, 16]).astype(np.float32)
+  index = ExactIndex(*table.shape)
+  index.assign(table, 0)
+  return QuestionAnswerer(model, corpus, Passages(corpus), index, 3)
+
+
+def _questions():
+  return [Question(city, f"{word} is the capital of {country}?", (city, country.lower()))
+          for word in ("what", "which") for city, country in tiny.CITIES.items()]
+
+
+def test_dev_holds_what_answering_says(answerer, monkeypatch):
+  """By any rule: of blocks all of whose spans are kept."""
+  monkeypatch.setattr(fitting, "_SPANS", 1000)
+  monkeypatch.setattr("realm_tf.evaluation.answering._SPANS", 3000)
+  questions = _questions()[:7]
+  dev = fitting.collect(answerer, questions, batch_size=3)
+  for weight, place, merged in ((1.0, 8, False), (0.25, 11, True)):
+    rule = Calibration(weight, float(fitting._TEMPERATURES[place]), merged)
+    monkeypatch.setattr(answerer, "calibration", rule)
+    ours = answerer.answer(tf.constant([question.question for question in questions]))
+    p, right = dev.answered(dev.probabilities(weight, place, merged))
+    np.testing.assert_allclose(p, ours.probability, rtol=1e-3)
+    assert right.tolist() == [
+        text.decode().lower() in map(str.lower, question.answers)
+        for text, question in zip(ours.answer.numpy(), questions)]
+
+
+def test_questions_are_unanswerable_without_their_blocks(answerer):
+  questions = [*_questions()[:3], Question("x", "who?", ("nowhere",)),
+               Question("y", "who?", (".",))]  # in all blocks: nothing would be left
+  holding = unanswerable.blocks_with_answers(answerer, questions)
+  texts = answerer.corpus.texts.tolist()
+  for question, rows in zip(questions[:4], holding):
+    assert rows.tolist() == [i for i, text in enumerate(texts) if any(
+        answer.lower() in text.decode().lower() for answer in question.answers)]
+  assert [len(rows) > 0 for rows in holding] == [True, True, True, False, True]
+  found = unanswerable.figures(answerer, questions, [0.9, 0.8, 0.0, 0.5, 0.5], 0.6, 2)
+  assert found == {"unanswerable_auc": pytest.approx(2 / 3), "refused_unanswerable": 1.0,
+                   "refused_answerable": pytest.approx(1 / 3)}
+  assert set(unanswerable.figures(answerer, questions[3:4], [0.5], None, 2)) == set()
