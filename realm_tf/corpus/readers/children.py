@@ -12,7 +12,7 @@ import pathlib
 import signal
 import subprocess
 import sys
-from typing import Any, Callable, Iterable, Iterator, TypeVar
+from typing import Any, Callable, Generator, Iterable, TypeVar
 
 import realm_tf
 from realm_tf.corpus.readers.child import MOST_BYTES
@@ -109,8 +109,11 @@ class Children:
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item]
-             ) -> Iterator[Result]:
-  """`map` by as many threads as there are cores, a few items ahead."""
+             ) -> Generator[Result, None, None]:
+  """`map` by as many threads as there are cores, a few items ahead.
+
+  Once it is closed, none of them is at work.
+  """
   workers = len(os.sched_getaffinity(0))
   waiting: collections.deque[concurrent.futures.Future[Result]] = collections.deque()
   with concurrent.futures.ThreadPoolExecutor(workers) as pool:

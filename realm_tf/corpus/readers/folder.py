@@ -4,6 +4,7 @@ The path of a file, relative to the folder, is the id of its document: what chan
 replaced where the folder is added again. Links are not followed, hidden files are not read.
 """
 
+import contextlib
 import pathlib
 from typing import Any, Iterator, NamedTuple
 
@@ -49,8 +50,9 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
     except Unreadable as problem:
       return name, problem
 
-  with Children() as children:
-    for name, found in in_order(read, _documents(names, maker)):
+  with Children() as children, contextlib.closing(
+      in_order(read, _documents(names, maker))) as results:
+    for name, found in results:
       if isinstance(found, Unreadable):
         maker.skip(name, found.reason, found.detail)
         continue

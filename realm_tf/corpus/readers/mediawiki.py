@@ -4,6 +4,7 @@ Redirects, other namespaces, lists and disambiguations are left out, as ORQA did
 by `wikitext`; a page that takes that too long or too much memory is skipped.
 """
 
+import contextlib
 import json
 import pathlib
 import re
@@ -32,8 +33,9 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
     except Unreadable as problem:
       return page, problem
 
-  with Children() as children:
-    for page, found in in_order(render, _articles(numbered, maker)):
+  with Children() as children, contextlib.closing(
+      in_order(render, _articles(numbered, maker))) as results:
+    for page, found in results:
       if isinstance(found, Unreadable):
         maker.skip(page.title, found.reason, found.detail)
         continue
