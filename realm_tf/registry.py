@@ -79,3 +79,9 @@ WARM_STARTS = Registry("warm-start objective", {
 INDEXES = Registry("index kind", {"exact": "realm_tf.index.exact:ExactIndex",
                                   "scann": "realm_tf.index.scann:ScannIndex",
                                   "sharded": "realm_tf.index.sharded:ShardedIndex"})
+
+# (prediction, answers, whether these are patterns) -> how right it is, from 0 to 1.
+METRICS = Registry("metric", {
+    "exact_match": "realm_tf.evaluation.metrics:exact_match",
+    "exact_match_by_words": "realm_tf.evaluation.metrics:same_words",
+    "f1": "realm_tf.evaluation.metrics:f1"})

@@ -9,7 +9,7 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.index.embed import make_index
-from realm_tf.registry import INDEXES, LOSSES, MASKERS, READERS, WARM_STARTS
+from realm_tf.registry import INDEXES, LOSSES, MASKERS, METRICS, READERS, WARM_STARTS
 from realm_tf.run.model import initial_model
 from realm_tf.serving.export import export
 from tests import tiny
@@ -65,7 +65,7 @@ def test_an_export_is_loaded_and_asked(world, capsys, tmp_path):
 
 
 def test_each_seam_is_one_file_and_one_entry(world):
-  registries = (READERS, MASKERS, WARM_STARTS, INDEXES, LOSSES)
+  registries = (READERS, MASKERS, WARM_STARTS, INDEXES, LOSSES, METRICS)
   before = [list(registry) for registry in registries]
   names = dict(world)
   try:

@@ -11,6 +11,7 @@ import numpy as np
 
 from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import metrics
+from realm_tf.registry import METRICS
 
 _RULES = {"answer": "", "gold": "_by_gold", "substring": "_by_substring"}
 Columns = dict[str, np.ndarray]  # figure -> [Q] float64, nan where a question has none
@@ -78,13 +79,8 @@ def _within(rank: int, k: int) -> float:
 
 
 def _of_prediction(question: Question, prediction: str | None) -> dict[str, float]:
-  answers, regex = question.answers, question.regex
-  if prediction is None:
-    return {"exact_match": 0.0, "exact_match_by_words": 0.0, "f1": 0.0}
-  exact = (metrics.regex_match if regex else metrics.exact_match)(prediction, answers)
-  return {"exact_match": float(exact),
-          "exact_match_by_words": float(metrics.same_words(prediction, answers, regex)),
-          "f1": 0.0 if regex else metrics.f1(prediction, answers)}
+  return {name: 0.0 if prediction is None else float(
+      METRICS[name](prediction, question.answers, question.regex)) for name in METRICS}
 
 
 def summary(questions: Sequence[Question], columns: Columns) -> dict[str, Any]:

@@ -23,8 +23,13 @@ NOT_FOUND = -1
 _DRAWN_AT_ONCE = 1 << 20  # numbers, which bounds memory
 
 
-def exact_match(prediction: str, answers: Iterable[str]) -> bool:
-  """Whether the prediction equals any answer, both in normal form: the published rule."""
+def exact_match(prediction: str, answers: Iterable[str], regex: bool = False) -> bool:
+  """Whether the prediction equals any answer, both in normal form: the published rule.
+
+  Where answers are patterns: `regex_match`.
+  """
+  if regex:
+    return regex_match(prediction, answers)
   normal = normalize(prediction)
   return any(normal == normalize(answer) for answer in answers)
 
@@ -37,8 +42,10 @@ def _token_f1(prediction: Sequence[str], answer: Sequence[str]) -> float:
   return 2.0 * common.total() / (len(prediction) + len(answer))
 
 
-def f1(prediction: str, answers: Iterable[str]) -> float:
-  """The best overlap of tokens (harmonic mean) with any of the answers."""
+def f1(prediction: str, answers: Iterable[str], regex: bool = False) -> float:
+  """The best overlap of tokens (harmonic mean) with any of the answers; 0 for patterns."""
+  if regex:
+    return 0.0
   tokens = normalize(prediction).split()
   return max((_token_f1(tokens, normalize(a).split()) for a in answers), default=0.0)
 

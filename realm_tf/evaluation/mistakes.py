@@ -34,8 +34,7 @@ _LEAST_F1 = 0.5  # of a part of an answer, to be near it: "Bell" of "Alexander G
 
 def is_right(question: Question, prediction: str) -> bool:
   """By the published rule, as `exact_match`."""
-  right = metrics.regex_match if question.regex else metrics.exact_match
-  return right(prediction, question.answers)
+  return metrics.exact_match(prediction, question.answers, question.regex)
 
 
 def kind_of(question: Question, record: Mapping[str, Any]) -> tuple[str, str] | None:

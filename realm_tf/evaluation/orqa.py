@@ -64,7 +64,6 @@ def score_predictions(questions: Sequence[Question], predictions: Mapping[str, s
     if text not in predictions:
       missing += 1
       continue
-    right = metrics.regex_match if question.regex else metrics.exact_match
-    correct += right(predictions[text], question.answers)
+    correct += metrics.exact_match(predictions[text], question.answers, question.regex)
   return {"missing_predictions": missing, "num_correct": correct,
           "num_total": len(references), "accuracy": correct / len(references)}

@@ -70,7 +70,7 @@ def figures(run: Run, answerer: QuestionAnswerer, questions: Sequence[Question],
   Their AUC for being right, their calibration error and, of `config.evaluate.unanswerable`
   questions, what is said where the corpus has no answer.
   """
-  right = [_is_right(record["prediction"], question.answers, question.regex)
+  right = [metrics.exact_match(record["prediction"], question.answers, question.regex)
            for question, record in zip(questions, records, strict=True)]
   probabilities = [record["probability"] for record in records]
   found = confidence.figures(probabilities, right)
@@ -93,9 +93,5 @@ def judged(run: Run) -> tuple[list[float], list[bool]]:
   patterns = {question.question for question in run.questions("held_out") if question.regex
               } if rows else set()
   return ([row["probability"] for row in rows],
-          [_is_right(row["prediction"], row["answers"], row["question"] in patterns)
+          [metrics.exact_match(row["prediction"], row["answers"], row["question"] in patterns)
            for row in rows])
-
-
-def _is_right(prediction: str, answers: Sequence[str], regex: bool) -> bool:
-  return (metrics.regex_match if regex else metrics.exact_match)(prediction, answers)
