@@ -10,7 +10,6 @@ from typing import Any
 
 from realm_tf import config as config_lib
 from realm_tf import files
-from realm_tf.config.fields import PATH
 from realm_tf.config.reading import OF_PEOPLE
 from realm_tf.corpus.readers import read_documents
 from realm_tf.datasets.questions import read_questions
@@ -52,12 +51,9 @@ def begin(folder: files.PathLike, documents: str, questions: str = "",
     UserError: a path cannot be read, or the folder is in use; nothing is written then.
   """
   place = pathlib.Path(folder)
-  _check_new(place)
-  _check_documents(place, documents)
-  for path in filter(None, (questions, eval_questions)):
-    read_questions(path)
+  check(place, documents, questions, eval_questions)
   given = {"documents": documents, "questions": questions, "eval_questions": eval_questions}
-  changes = {field: _absolute(field, value) for field, value in (changes or {}).items()}
+  changes = {field: absolute(field, value) for field, value in (changes or {}).items()}
   arguments = {name: os.path.abspath(path) for name, path in given.items() if path}
   arguments |= {"data": changes.pop("data", cache()),
                 "name": changes.pop("name", place.resolve().name)}
@@ -65,9 +61,25 @@ def begin(folder: files.PathLike, documents: str, questions: str = "",
   with files.new_file(place / OF_PEOPLE, "w") as file:
     file.write(_CONFIG.format(
         arguments=",\n".join(f"      {name}={value!r}" for name, value in arguments.items()),
-        changes="".join(f"  config.{field} = {value!r}\n"
-                        for field, value in changes.items())))
+        changes=in_lines(changes)))
   return place / OF_PEOPLE
+
+
+def check(folder: pathlib.Path, documents: str, *questions: str) -> None:
+  """Looks at all that a new run is to be made of.
+
+  Raises:
+    UserError: a path cannot be read, or the folder is in use.
+  """
+  _check_new(folder)
+  _check_documents(folder, documents)
+  for path in filter(None, questions):
+    read_questions(path)
+
+
+def in_lines(changes: Mapping[str, Any]) -> str:
+  """Lines of a `get_config()` that set these fields."""
+  return "".join(f"  config.{field} = {value!r}\n" for field, value in changes.items())
 
 
 def cache() -> str:
@@ -76,9 +88,9 @@ def cache() -> str:
   return os.path.join(os.path.abspath(home), "realm_tf")
 
 
-def _absolute(field: str, value: Any) -> Any:
+def absolute(field: str, value: Any) -> Any:
   """A path does not depend on where one stands when the run is made."""
-  is_path = config_lib.SETTINGS[field].allowed is PATH and value
+  is_path = config_lib.SETTINGS[field].is_path and value
   return os.path.abspath(value) if is_path and not value.startswith("{") else value
 
 

@@ -34,6 +34,9 @@ def contents(run: Run) -> Iterator[str]:
 def _stage(run: Run, stage: str) -> str:
   """What became of a stage; nothing of one that is not to be."""
   if run.is_done(stage):
+    facts = files.read_json(run.path / stage / "done.json")
+    if "from" in facts:
+      return f"the model of {facts['from']}, stage {facts['stage']}"
     return (f"done: {run.steps(stage)} steps in {run.minutes(stage):.1f} minutes, "
             f"{_when(run.path / stage / 'done.json')}")
   if (run.path / stage / "checkpoints").exists():

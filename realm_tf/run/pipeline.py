@@ -33,7 +33,7 @@ def whole_run(run: Run, strict: bool = False) -> None:
     bm25(run)
     stages.evaluate(run, WARM_START)
   for stage in STAGES:
-    if getattr(run.config, stage).steps:
+    if getattr(run.config, stage).steps or run.is_done(stage):
       _train(run, stage, measured)
   if measured:
     hybrid(run, run.newest_stage())

@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from realm_tf import config as config_lib
+from realm_tf.run import stages
 from realm_tf.run.folder import Run
 from realm_tf.run.pipeline import whole_run
+from realm_tf.run.search import has_reader
 from tests import tiny
 from tests.command import realm
 
@@ -79,6 +82,7 @@ def test_passages_at_once_and_no_answer_of_an_untrained_head(init, world, tmp_pa
   assert not (tmp_path / "answers.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_documents_alone_become_what_answers(init, tmp_path, capsys):
   assert init("--config.cloze.steps=3") == 0
   run = tmp_path / "run"
@@ -94,6 +98,42 @@ def test_documents_alone_become_what_answers(init, tmp_path, capsys):
   assert realm("ask", f"--workdir={run}", "What is the capital of France?") == 0
   told = capsys.readouterr()
   assert "A: " in told.out and "no reader" not in told.err
+
+
+@pytest.mark.slow
+def test_a_model_goes_to_other_documents(init, world, tmp_path, capsys):
+  assert init("--config.cloze.steps=2") == 0
+  old, new = tmp_path / "run", tmp_path / "other"
+  words = ("init", new, f"--model={old}", f"--documents={world}/other.jsonl")
+  (world / "other.jsonl").write_text(
+      '{"id": "a", "text": "Lima is the capital of Peru."}\n'
+      '{"id": "b", "text": "Many people live by the river."}\n')
+  assert realm(*words) == 2  # no stage is done
+  assert "no trained model there" in capsys.readouterr().err and not new.exists()
+  run = Run.existing(old)
+  stages.corpus(run)
+  stages.cloze(run)
+  assert realm(*words) == 0
+  moved = Run.existing(new)
+  stages.corpus(moved)
+  assert moved.corpus.document_ids == ["a", "b"] and moved.newest_stage() == "cloze"
+  for one, other in zip(run.model("cloze").variables, moved.model("cloze").variables,
+                        strict=True):
+    np.testing.assert_array_equal(one, other)
+  capsys.readouterr()
+  assert realm("ask", f"--workdir={new}", "Where do people live?") == 0
+  assert "A: " in _said(capsys)
+  assert realm("list", f"--workdir={new}") == 0
+  told = _said(capsys)
+  assert f"the model of {old}, stage cloze" in told and "2 in 2 blocks" in told
+
+  further = tmp_path / "further"
+  assert realm("init", further, f"--model={old}", f"--documents={world}/documents.jsonl",
+               f"--questions={world}/questions.jsonl") == 0
+  config, run = config_lib.read_folder(further), Run.existing(further)
+  assert run.stage_before("dpr") == "pretrain" and has_reader(run)
+  assert config.dpr.steps and config.finetune.steps and not config.cloze.steps
+  assert config.finetune.questions == f"{world}/questions.jsonl"
 
 
 @pytest.mark.slow

@@ -18,6 +18,8 @@ def define_flags() -> None:
   flags.DEFINE_string("questions", "", "JSONL with question and answer, to train on.")
   flags.DEFINE_string("eval_questions", "", "JSONL with question and answer, to measure by; "
                       "by default a share of --questions.")
+  flags.DEFINE_string("model", None, "A run, whose trained model is used as it is, or where "
+                      "there are --questions trained further.")
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -29,9 +31,14 @@ def run(arguments: Sequence[str]) -> None:
   if FLAGS.config is not None:
     raise UserError("--config: `realm init` writes one; a run of a config that is there "
                     "begins with `realm run`")
-  from realm_tf.run.begin import begin
-  path = begin(folders[0], FLAGS.documents, FLAGS.questions, FLAGS.eval_questions,
-               config_flags.given())
+  given = (folders[0], FLAGS.documents, FLAGS.questions, FLAGS.eval_questions,
+           config_flags.given())
+  if FLAGS.model is not None:
+    from realm_tf.run.carried import begin_from
+    path = begin_from(FLAGS.model, *given)
+  else:
+    from realm_tf.run.begin import begin
+    path = begin(*given)
   print(f"{path}: what the run is made of; look at it, then\n"
         f"  realm run --workdir={folders[0]}              makes all of it\n"
         f"  realm search --workdir={folders[0]} \"...\"     finds passages at once")
