@@ -16,9 +16,9 @@ _ROOT = pathlib.Path(__file__).parents[1]
 
 # A module imports only from its own layer and those above it.
 _LAYERS = ("errors", "locks", "files", "folders", "versions", "lines", "jsonl", "progress",
-           "assets", "registry", "config", "ops", "distribute", "text", "corpus", "datasets",
-           "examples", "models", "exchange", "index", "refresh", "training", "diagnosis",
-           "evaluation", "report", "serving", "run", "cli")
+           "assets", "registry", "config", "recipes", "ops", "distribute", "text", "corpus",
+           "datasets", "examples", "models", "exchange", "index", "refresh", "training",
+           "diagnosis", "evaluation", "report", "serving", "run", "cli")
 
 
 def _layer(module: str) -> int:

@@ -1,7 +1,6 @@
 """--config=FILE, and a flag for each of its fields, as in --config.pretrain.steps=200."""
 
 import difflib
-import pathlib
 from typing import Any, Sequence
 
 from absl import flags
@@ -17,7 +16,7 @@ _MODULE = "realm_tf.config"
 
 def define() -> None:
   flags.DEFINE_string(
-      "config", None, "Config file, such as configs/demo.py or the config.json of a run; "
+      "config", None, "Config file, or the name of one in the package, such as demo; "
       "single fields are set by --config.pretrain.steps=200. Not needed where --workdir "
       "holds a run.")
   for path, setting in _FIELDS.items():
@@ -29,21 +28,19 @@ def define() -> None:
 
 def config(workdir: str) -> RealmConfig:
   """The config that --config names, or that of the run in `workdir`, with fields by flags."""
-  changes = _changes()
+  changes = given()
   if flags.FLAGS.config == "":
-    raise UserError("--config: name a file, such as configs/demo.py")
+    raise UserError("--config: name a file, or a config by its name, such as demo")
   if flags.FLAGS.config is not None:
     return config_lib.read(flags.FLAGS.config, changes)
-  path = pathlib.Path(workdir) / "config.json"
-  if not path.exists():
-    raise UserError(f"{workdir}: no config.json there; give --config for a new run")
-  return config_lib.read(path, changes)
+  return config_lib.read_folder(workdir, changes)
 
 
-def _changes() -> dict[str, Any]:
-  given = {path: flags.FLAGS[f"config.{path}"] for path in _FIELDS}
+def given() -> dict[str, Any]:
+  """The fields that flags set, by paths as in "ict.steps"; their values, checked."""
+  of_flags = {path: flags.FLAGS[f"config.{path}"] for path in _FIELDS}
   found: dict[str, Any] = {}
-  for path, flag in given.items():
+  for path, flag in of_flags.items():
     if not flag.present:
       continue
     name = RENAMED.get(path, path)

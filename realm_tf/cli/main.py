@@ -8,7 +8,7 @@ import sys
 import threading
 from logging import ERROR
 from types import ModuleType
-from typing import Iterator, Sequence
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from absl import flags, logging
 
@@ -16,6 +16,9 @@ import realm_tf
 from realm_tf import files, versions
 from realm_tf.cli import commands, config_flags, opening
 from realm_tf.errors import UserError
+
+if TYPE_CHECKING:
+  from realm_tf.training.loop import Interrupted
 
 _OURS = "realm_tf.cli."  # of modules whose flags --help lists
 
@@ -98,10 +101,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _call(command: ModuleType, words: Sequence[str]) -> int:
-  from realm_tf.training.loop import Interrupted  # pylint: disable=import-outside-toplevel
   try:
     return command.run(words) or 0
-  except Interrupted as stop:
+  except UserError:
+    raise
+  except _interrupted() as stop:
     print(f"realm: {stop}", file=sys.stderr)
     return 128 + stop.number
   except KeyboardInterrupt as stop:
@@ -115,6 +119,12 @@ def _call(command: ModuleType, words: Sequence[str]) -> int:
     if reason is None:
       raise
     raise UserError(f"{files.in_one_line(error)}{files.remedy(reason)}") from error
+
+
+def _interrupted() -> "type[Interrupted]":
+  """Imported once there is something to catch: TensorFlow comes with it."""
+  from realm_tf.training.loop import Interrupted  # pylint: disable=import-outside-toplevel
+  return Interrupted
 
 
 @contextlib.contextmanager

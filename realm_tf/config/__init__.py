@@ -10,7 +10,7 @@ Unknown keys, other types and values out of range are `UserError`s.
 Nothing here imports TensorFlow, so that `--help` is quick.
 """
 
-from realm_tf.config.reading import read
+from realm_tf.config.reading import has_begun, read, read_folder
 from realm_tf.config.settings import (
   CorpusConfig,
   DevConfig,
@@ -47,4 +47,4 @@ __all__ = [
     "EncoderConfig", "EvaluateConfig", "FinetuneConfig", "ICTConfig", "IndexConfig",
     "OptimizerConfig", "PretrainConfig", "RENAMED", "ReadingConfig", "RealmConfig",
     "RefreshConfig", "RetrieverConfig", "SETTINGS", "as_config_dict", "flatten", "from_dict",
-    "no_such_field", "read", "set_field", "to_dict"]
+    "has_begun", "no_such_field", "read", "read_folder", "set_field", "to_dict"]

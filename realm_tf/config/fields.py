@@ -104,6 +104,10 @@ class Setting:
     return f"{count}{_LISTS[self.item].format(allowed)}"
 
   @property
+  def is_path(self) -> bool:
+    return self.allowed is PATH
+
+  @property
   def item(self) -> Any:
     """The type of the value, or of a tuple's items."""
     return (typing.get_args(self.kind) or (self.kind,))[0]

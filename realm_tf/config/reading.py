@@ -1,4 +1,8 @@
-"""Config files: a run's `config.json`, or Python with a function `get_config()`."""
+"""Config files: a run's `config.json`, or Python with a function `get_config()`.
+
+In the folder of a run there may be both: `config.py`, as `realm init` wrote it and people
+change it, and `config.json`, what the run is made with.
+"""
 
 import json
 import pathlib
@@ -6,6 +10,8 @@ import sys
 import traceback
 import types
 from typing import Any, Mapping
+
+from absl import logging
 
 from realm_tf.config.fields import shown
 from realm_tf.config.settings import RealmConfig
@@ -16,6 +22,8 @@ from realm_tf.files import PathLike
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DATA = "{data}/"
 _MOST_DIGITS = 100  # Python refuses to read more than some thousand
+_RECIPES = pathlib.Path(__file__).parents[1] / "recipes"
+OF_PEOPLE, OF_RUN = "config.py", "config.json"
 
 
 def read(path: PathLike, changes: Mapping[str, Any] | None = None) -> RealmConfig:
@@ -41,6 +49,38 @@ def read(path: PathLike, changes: Mapping[str, Any] | None = None) -> RealmConfi
     raise UserError(f"{path}: {error}") from None
 
 
+def read_folder(folder: PathLike, changes: Mapping[str, Any] | None = None) -> RealmConfig:
+  """The config of a run by its folder.
+
+  `config.py` counts until the run has a corpus, which is the first thing that is made; from
+  then on `config.json`. Where the other was changed since, a warning says so.
+
+  Raises:
+    UserError: as `read`, or there is neither.
+  """
+  of_people, of_run = (pathlib.Path(folder, name) for name in (OF_PEOPLE, OF_RUN))
+  if of_people.exists() and not (of_run.exists() and has_begun(folder)):
+    return read(of_people, changes)
+  if not of_run.exists():
+    raise UserError(f"{folder}: no config.json there; give --config for a new run, or begin "
+                    "one by `realm init`")
+  config = read(of_run, changes)
+  if of_people.exists() and of_people.stat().st_mtime > of_run.stat().st_mtime:
+    logging.warning("%s: was changed after the run had begun, and is not read any more: the "
+                    "run is made with %s", of_people, of_run.name)
+  return config
+
+
+def has_begun(folder: PathLike) -> bool:
+  """Whether something was made in the folder of a run that depends on its config."""
+  return pathlib.Path(folder, "corpus").exists()
+
+
+def recipes() -> list[str]:
+  """The names of the configs that come with the package."""
+  return sorted(path.stem for path in _RECIPES.glob("[a-z]*.py"))
+
+
 def _with_data(value: Any, data: str) -> Any:
   """What begins with {data}/ lies in `config.data`, wherever a flag says that this is."""
   if isinstance(value, dict):
@@ -53,7 +93,7 @@ def read_tree(path: PathLike) -> dict[str, Any]:
   """The nested values in a config file, which are not checked yet.
 
   JSON is told from Python by its name, .json, or by how it begins. Of Python,
-  `FILE.py:word` calls `get_config("word")`.
+  `FILE.py:word` calls `get_config("word")`. A name in `recipes()` is that of a file too.
 
   Raises:
     UserError: it cannot be read, or fails; with the number of its line.
@@ -62,7 +102,8 @@ def read_tree(path: PathLike) -> dict[str, Any]:
   try:
     data = path.read_bytes()
   except FileNotFoundError:
-    raise UserError(f"{path}: no such file") from None
+    by_name = "" if path.suffix else f", and no config by name: {', '.join(recipes())}"
+    raise UserError(f"{path}: no such file{by_name}") from None
   except OSError as error:
     raise UserError(f"{path}: {error.strerror}") from None
   begins = data.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1]
@@ -74,8 +115,13 @@ def read_tree(path: PathLike) -> dict[str, Any]:
 def _split(name: str) -> tuple[pathlib.Path, list[str]]:
   before, colon, argument = name.partition(":")
   if colon and not pathlib.Path(name).exists():
-    return pathlib.Path(before), [argument]
-  return pathlib.Path(name), []
+    return _place(before), [argument]
+  return _place(name), []
+
+
+def _place(name: str) -> pathlib.Path:
+  path = pathlib.Path(name)
+  return _RECIPES / f"{name}.py" if name in recipes() and not path.is_file() else path
 
 
 def _json(path: pathlib.Path, data: bytes) -> dict[str, Any]:
@@ -117,7 +163,7 @@ def _python(path: pathlib.Path, data: bytes, argument: list[str]) -> dict[str, A
   try:
     exec(compile(data, str(path), "exec"), vars(module))  # pylint: disable=exec-used
     if not callable(getattr(module, "get_config", None)):
-      raise UserError(f"{path}: no function get_config() in it; see configs/demo.py")
+      raise UserError(f"{path}: no function get_config() in it; see {_RECIPES}/own.py")
     return _tree(module.get_config(*argument), path)
   except KeyboardInterrupt:
     raise
@@ -133,7 +179,7 @@ def _tree(config: Any, path: pathlib.Path) -> dict[str, Any]:
     config = config.to_dict()
   if not isinstance(config, dict):
     raise UserError(f"{path}: get_config() returned {shown(config)}; expected "
-                    "as_config_dict(RealmConfig(...)), as in configs/demo.py")
+                    f"as_config_dict(RealmConfig(...)), as in {_RECIPES}/own.py")
   return config
 
 

@@ -203,6 +203,13 @@ def has_projection(folder: PathLike) -> bool:
                  "cls.dense.weight") is not None
 
 
+def has_span_head(folder: PathLike) -> bool:
+  """Whether a folder's weights bring a span head, and so a reader that is trained."""
+  path = pathlib.Path(folder) / "model.safetensors"
+  return _prefix(read_safetensors(path), ("reader.", ""),
+                 "qa_outputs.dense_output.weight") is not None
+
+
 def load_encoder(folder: PathLike, encoder: "Reader") -> None:
   """Loads the BERT of a folder, and those heads that come with it."""
   path = pathlib.Path(folder) / "model.safetensors"

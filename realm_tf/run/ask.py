@@ -8,9 +8,11 @@ import tensorflow as tf
 
 from realm_tf import files
 from realm_tf.datasets.questions import checked_question, read_questions
+from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.report.terminal import in_line, mark_answer
+from realm_tf.run import search
 from realm_tf.run.folder import Run
 from realm_tf.serving import export as serving
 from realm_tf.serving.response import records, respond
@@ -37,10 +39,15 @@ def predict(run: Run, source: files.PathLike, target: files.PathLike,
       answerable, answers, passages.
     passages: how many, best first, the lines list; as many as are read where None.
     wanted: below its threshold `prediction` is empty, and `answerable` false.
+
+  Raises:
+    UserError: the questions cannot be read; no reader is trained yet.
   """
   questions = read_questions(source, answered=False)
   stage = run.newest_stage()
   threshold = wanted_threshold(run.calibration(stage), *wanted[1:])
+  if not search.has_reader(run):
+    raise UserError(f"{run.path}: {search.NO_READER}; `realm search` finds passages without")
   answerer = run.answerer(stage)
   listed = min(passages or answerer.read_blocks, run.corpus.num_blocks)
   found = evaluation.predict(
@@ -63,10 +70,17 @@ def _given(record: dict[str, Any], threshold: float) -> dict[str, Any]:
 
 def ask_run(run: Run, questions: Sequence[str], as_json: bool, wanted: Wanted = ONE_ANSWER
             ) -> None:
-  """Answers by the newest model of a run."""
+  """Answers by the newest model of a run; passages alone where no reader is trained yet."""
   _check(questions)
   stage = run.newest_stage()
   threshold = wanted_threshold(run.calibration(stage), *wanted[1:])
+  search.make_corpus(run)
+  if not search.has_reader(run):
+    print(f"realm: {search.NO_READER}; these are the passages that it would read",
+          file=sys.stderr, flush=True)
+    search.show(questions, run.search(questions, run.config.evaluate.read_blocks), as_json,
+                answer="", answerable=False, answers=[])
+    return
   answers = run.answerer(stage).answer(tf.constant(list(questions)), wanted.top_n)
   _show(questions, respond(answers, threshold), threshold, as_json)
 

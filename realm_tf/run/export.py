@@ -3,12 +3,14 @@
 import os
 import pathlib
 
+from absl import logging
+
 from realm_tf import folders
 from realm_tf.config import IndexConfig
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.scann import ScannInGraph
-from realm_tf.run import outputs
+from realm_tf.run import outputs, search
 from realm_tf.run.folder import Run
 from realm_tf.serving import export as serving
 
@@ -23,6 +25,9 @@ def export_run(run: Run, flavour: str = "portable", output: str | None = None
   folder = pathlib.Path(output or own)
   if os.path.realpath(folder) != os.path.realpath(own):
     outputs.check(folder)
+  if not search.has_reader(run):
+    logging.warning("export: %s; `retrieve` and `embed` of this export are of use, its "
+                    "answers are not", search.NO_READER)
   with folders.new_folder(folder, serving.EXPORT) as new:
     answerer = run.answerer(run.newest_stage(), exact=True)
     answerer.index = _served(answerer.index, flavour, run.config.index)

@@ -24,7 +24,7 @@ import errno
 import functools
 import pathlib
 import time
-from typing import Any, Iterator
+from typing import Any, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -60,6 +60,7 @@ from realm_tf.models.realm import Realm
 from realm_tf.progress import progress
 from realm_tf.run.claim import claim
 from realm_tf.run.model import initial_model, saved_model
+from realm_tf.run.passages import found_passages
 from realm_tf.run.questions import questions
 from realm_tf.text import tokenizer_files
 from realm_tf.text.inputs import pack_single
@@ -90,7 +91,7 @@ class Run:
   @classmethod
   def existing(cls, folder: files.PathLike) -> "Run":
     """Opens a run by its folder alone."""
-    return cls(config_lib.read(pathlib.Path(folder) / "config.json"), folder)
+    return cls(config_lib.read_folder(folder), folder)
 
   @contextlib.contextmanager
   def at_work(self, command: str) -> Iterator[None]:
@@ -283,6 +284,10 @@ class Run:
       if found.model == stage:
         return found
     return Calibration()
+
+  def search(self, questions: Sequence[str], k: int = 5) -> list[list[dict[str, Any]]]:
+    """The k best passages for each question by the newest retriever: see `run.passages`."""
+    return found_passages(self.answerer(self.newest_stage()), questions, k)
 
   def answerer(self, stage: str, exact: bool = False) -> QuestionAnswerer:
     """The model of a stage with its index; see `index`."""

@@ -11,6 +11,7 @@ from realm_tf.run.baselines import bm25, hybrid
 from realm_tf.run.export import export_run
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.held_out import checked_questions
+from realm_tf.run.questions import NoneHeldOut
 from realm_tf.run.report import report
 from realm_tf.run.worth import stage_rows, warn
 
@@ -19,29 +20,21 @@ def whole_run(run: Run, strict: bool = False) -> None:
   """Makes what is not there yet; prints the table of stages and asks the export.
 
   Where a config names no questions, to train on or to be measured by, nothing is measured:
-  a run can be of documents alone. `strict` is that of `stages.corpus`.
+  a run can be of documents alone. Nor is it where those to train on are too few to hold
+  some out. `strict` is that of `stages.corpus`.
   """
   started = time.monotonic()
   _say("corpus")
   stages.corpus(run, strict)
   if run.config.pretrain.steps:
     stages.check_candidates(run)  # now, and not when ICT is done
-  train, measured = _questions_to(run)
-  print(f"{run.corpus.num_blocks} blocks", *(
-      [f"{len(checked_questions(run, 'train'))} questions to train on"] if train else []),
-      f"{len(checked_questions(run))} held out" if measured else (
-          "no questions: nothing is measured"), sep=", ")
+  measured = _count(run)
   if measured:
     bm25(run)
     stages.evaluate(run, WARM_START)
   for stage in STAGES:
-    if getattr(run.config, stage).steps:
-      _say(stage)
-      if not run.is_done(stage):
-        getattr(stages, stage)(run)
-      if measured:
-        stages.evaluate(run, stage)
-        warn(run, stage)
+    if getattr(run.config, stage).steps or run.is_done(stage):
+      _train(run, stage, measured)
   if measured:
     hybrid(run, run.newest_stage())
   _say("export")
@@ -50,11 +43,34 @@ def whole_run(run: Run, strict: bool = False) -> None:
   _finish(run, time.monotonic() - started, measured)
 
 
-def _questions_to(run: Run) -> tuple[bool, bool]:
-  """Whether there have to be questions to train on, and held-out ones."""
-  config = run.config
+def _count(run: Run) -> bool:
+  """Prints how many blocks and questions there are; whether some are to measure by."""
+  config, counts = run.config, [f"{run.corpus.num_blocks} blocks"]
   train = bool(config.dpr.steps or config.finetune.steps)
-  return train, train or bool(config.evaluate.questions or config.trivia)
+  measured = train or bool(config.evaluate.questions or config.trivia)
+  if train:
+    counts.append(f"{len(checked_questions(run, 'train'))} questions to train on")
+  try:
+    counts.append(f"{len(checked_questions(run))} held out" if measured else
+                  "no questions: nothing is measured")
+  except NoneHeldOut:
+    counts.append("too few to hold some out: nothing is measured")
+    measured = False
+  print(", ".join(counts))
+  return measured
+
+
+def _train(run: Run, stage: str, measured: bool) -> None:
+  _say(stage)
+  if not run.is_done(stage):
+    obstacle = stages.nothing_to_ask(run) if stage == "cloze" else None
+    if obstacle:
+      print(f"left out: {obstacle}")
+      return
+    getattr(stages, stage)(run)
+  if measured:
+    stages.evaluate(run, stage)
+    warn(run, stage)
 
 
 def _say(what: str) -> None:

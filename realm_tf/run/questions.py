@@ -12,6 +12,10 @@ from realm_tf.errors import UserError
 PARTS = ("train", "dev", "held_out")
 
 
+class NoneHeldOut(UserError):
+  """No held-out questions are named, and those to train on are too few to take some."""
+
+
 def questions(config: RealmConfig, folder: pathlib.Path, part: str,
               corpus: Callable[[], Corpus]) -> list[Question]:
   """The questions of a part.
@@ -27,6 +31,7 @@ def questions(config: RealmConfig, folder: pathlib.Path, part: str,
 
   Raises:
     UserError: the config names no file, or it cannot be read.
+    NoneHeldOut: there are none, since the questions are too few.
   """
   named = config.evaluate.questions or (folder / "held_out.jsonl").exists()
   if part == "held_out" and named:
@@ -40,8 +45,8 @@ def questions(config: RealmConfig, folder: pathlib.Path, part: str,
     train, held_out = dev.split(train, groups, config.evaluate.share, len(train), "held out")
     groups = _groups(train, corpus)
     if part == "held_out" and not held_out:
-      raise UserError("config.evaluate.questions: name a JSONL file with question and "
-                      "answer; those of config.finetune.questions are too few to take some")
+      raise NoneHeldOut("config.evaluate.questions: name a JSONL file with question and "
+                        "answer; those of config.finetune.questions are too few to take some")
     if part == "held_out":
       return held_out
   if config.dev.questions:

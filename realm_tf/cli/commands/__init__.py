@@ -11,11 +11,11 @@ TensorFlow is imported in `run` only, so that `realm --help` is quick.
 import importlib
 from types import ModuleType
 
-NAMES = ("run", "corpus", "ict", "pretrain", "dpr", "cloze", "finetune", "index", "refresh",
-         "add", "delete", "compact", "verify", "calibrate", "evaluate", "diagnose", "report",
-         "predict", "ask", "export", "score", "compare", "resplit", "import",
-         "export-weights", "parity")
-DEMO = "--config=configs/demo.py --workdir=runs/demo"
+NAMES = ("init", "run", "corpus", "ict", "pretrain", "dpr", "cloze", "finetune", "index",
+         "refresh", "add", "delete", "compact", "verify", "list", "calibrate", "evaluate",
+         "diagnose", "report", "search", "ask", "predict", "export", "score", "compare",
+         "resplit", "import", "export-weights", "parity")
+DEMO = "--config=demo --workdir=runs/demo"
 
 
 def load(name: str) -> ModuleType:

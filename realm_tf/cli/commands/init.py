@@ -1,0 +1,44 @@
+"""`realm init`: a folder for own documents."""
+
+from typing import Sequence
+
+from absl import flags
+
+from realm_tf.cli import config_flags
+from realm_tf.cli.opening import FLAGS
+from realm_tf.errors import UserError
+
+SUMMARY = "Begin a run of your documents, with questions or without."
+EXAMPLE = "realm init runs/mine --documents=docs/ --questions=questions.jsonl"
+
+
+def define_flags() -> None:
+  flags.DEFINE_string("documents", None, "File or folder of documents: JSONL, TSV, CSV, "
+                      "text, Markdown, HTML, PDF, Word, wiki dumps.")
+  flags.DEFINE_string("questions", "", "JSONL with question and answer, to train on.")
+  flags.DEFINE_string("eval_questions", "", "JSONL with question and answer, to measure by; "
+                      "by default a share of --questions.")
+  flags.DEFINE_string("model", None, "A run, whose trained model is used as it is, or where "
+                      "there are --questions trained further.")
+
+
+def run(arguments: Sequence[str]) -> None:
+  folders = [*arguments, *([FLAGS.workdir] if FLAGS.workdir else [])]
+  if len(folders) != 1:
+    raise UserError("name one folder: realm init DIR --documents=PATH")
+  if not FLAGS.documents:
+    raise UserError("--documents is missing: name a file or folder of documents")
+  if FLAGS.config is not None:
+    raise UserError("--config: `realm init` writes one; a run of a config that is there "
+                    "begins with `realm run`")
+  given = (folders[0], FLAGS.documents, FLAGS.questions, FLAGS.eval_questions,
+           config_flags.given())
+  if FLAGS.model is not None:
+    from realm_tf.run.carried import begin_from
+    path = begin_from(FLAGS.model, *given)
+  else:
+    from realm_tf.run.begin import begin
+    path = begin(*given)
+  print(f"{path}: what the run is made of; look at it, then\n"
+        f"  realm run --workdir={folders[0]}              makes all of it\n"
+        f"  realm search --workdir={folders[0]} \"...\"     finds passages at once")

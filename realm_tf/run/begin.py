@@ -1,0 +1,122 @@
+"""A new run: a folder with a config that people can read and change.
+
+Nothing here imports TensorFlow: what is wrong is said at once.
+"""
+
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from realm_tf import config as config_lib
+from realm_tf import files
+from realm_tf.config.reading import OF_PEOPLE
+from realm_tf.corpus.readers import read_documents
+from realm_tf.datasets.questions import read_questions
+from realm_tf.errors import UserError
+from realm_tf.recipes import own
+
+_CONFIG = '''\
+"""A run of `realm`: what it is made of, written by `realm init`.
+
+    realm run --workdir=THIS_FOLDER
+
+Change it as you like until the first command has read the documents. What is not named here
+is as in the recipe, realm_tf/recipes/own.py; other settings are set before `return`, as in
+`config.finetune.passes = 3.0`.
+"""
+
+from realm_tf.recipes import own
+
+
+def get_config():
+  config = own.get_config(
+{arguments})
+{changes}  return config
+'''
+
+
+def begin(folder: files.PathLike, documents: str, questions: str = "",
+          eval_questions: str = "", changes: Mapping[str, Any] | None = None) -> pathlib.Path:
+  """Writes `config.py` into a new folder; returns its path.
+
+  Args:
+    folder: of the run; it is not there, or empty.
+    documents: a file or folder; the first document of it is read.
+    questions: JSONL with question and answer, to train on; "": none.
+    eval_questions: such a file to measure by; "": none.
+    changes: fields of the config that are to be other than the recipe's, by paths.
+
+  Raises:
+    UserError: a path cannot be read, or the folder is in use; nothing is written then.
+  """
+  place = pathlib.Path(folder)
+  check(place, documents, questions, eval_questions)
+  given = {"documents": documents, "questions": questions, "eval_questions": eval_questions}
+  changes = {field: absolute(field, value) for field, value in (changes or {}).items()}
+  arguments = {name: os.path.abspath(path) for name, path in given.items() if path}
+  arguments |= {"data": changes.pop("data", cache()),
+                "name": changes.pop("name", place.resolve().name)}
+  _check_config(arguments, changes)
+  with files.new_file(place / OF_PEOPLE, "w") as file:
+    file.write(_CONFIG.format(
+        arguments=",\n".join(f"      {name}={value!r}" for name, value in arguments.items()),
+        changes=in_lines(changes)))
+  return place / OF_PEOPLE
+
+
+def check(folder: pathlib.Path, documents: str, *questions: str) -> None:
+  """Looks at all that a new run is to be made of.
+
+  Raises:
+    UserError: a path cannot be read, or the folder is in use.
+  """
+  _check_new(folder)
+  _check_documents(folder, documents)
+  for path in filter(None, questions):
+    read_questions(path)
+
+
+def in_lines(changes: Mapping[str, Any]) -> str:
+  """Lines of a `get_config()` that set these fields."""
+  return "".join(f"  config.{field} = {value!r}\n" for field, value in changes.items())
+
+
+def cache() -> str:
+  """Where weights are downloaded to, once for all runs of a user."""
+  home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+  return os.path.join(os.path.abspath(home), "realm_tf")
+
+
+def absolute(field: str, value: Any) -> Any:
+  """A path does not depend on where one stands when the run is made."""
+  is_path = config_lib.SETTINGS[field].is_path and value
+  return os.path.abspath(value) if is_path and not value.startswith("{") else value
+
+
+def _check_config(arguments: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+  tree = own.get_config(**arguments).to_dict()
+  for field, value in changes.items():
+    config_lib.set_field(tree, field, value)
+  config_lib.from_dict(tree)
+
+
+def _check_new(folder: pathlib.Path) -> None:
+  if folder.is_dir() and any(folder.iterdir()):
+    raise UserError(f"{folder}: is not empty; name a new folder")
+  if folder.exists() and not folder.is_dir():
+    raise UserError(f"{folder}: is a file; name a new folder")
+
+
+def _check_documents(folder: pathlib.Path, documents: str) -> None:
+  path = pathlib.Path(documents)
+  if not path.exists():
+    raise UserError(f"{documents}: no such file or folder of documents")
+  if not path.is_file() and not path.is_dir():
+    raise UserError(f"{documents}: is no file and no folder; documents are read again by "
+                    "later commands")
+  if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
+    raise UserError(f"{folder}: lies in the folder of documents, {documents}, and would be "
+                    "read as one; name a folder elsewhere")
+  if next(read_documents(path), None) is None:
+    raise UserError(f"{documents}: no document in it that has a text")

@@ -1,0 +1,115 @@
+"""A trained model goes to other documents: the corpus is swapped (REALM, appendix C).
+
+The new run has the model as that of a stage that is done, so that nothing is trained; or,
+where there are questions to train on, as that of a stage before those that learn from them.
+"""
+
+import os
+import pathlib
+import shutil
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from realm_tf import config as config_lib
+from realm_tf import files, folders
+from realm_tf.config.reading import OF_PEOPLE
+from realm_tf.errors import UserError
+from realm_tf.models.pretrained import MODEL
+from realm_tf.recipes import own
+from realm_tf.run.begin import absolute, check, in_lines
+from realm_tf.run.folder import STAGES, Run
+from realm_tf.run.search import has_reader
+
+SETTINGS_FILE = "model.json"  # the config of the run that the model is from
+_BEFORE_QUESTIONS = "pretrain"
+_OF_RECIPE = ("steps", "passes", "learning_rate", "warmup_steps")
+
+
+_CONFIG = '''\
+"""A run of `realm` with the model of another one, written by `realm init`.
+
+    realm run --workdir=THIS_FOLDER
+
+Change it as you like until the first command has read the documents.
+"""
+
+import pathlib
+
+from realm_tf import config as settings
+
+
+def get_config():
+  # Those of the run that the model is from; what is other here follows.
+  config = settings.as_config_dict(settings.read(
+      pathlib.Path(__file__).with_name("model.json")))
+{changes}  return config
+'''
+
+
+def begin_from(model: files.PathLike, folder: files.PathLike, documents: str,
+               questions: str = "", eval_questions: str = "",
+               changes: Mapping[str, Any] | None = None) -> pathlib.Path:
+  """As `begin.begin`, with the newest model of the run in the folder `model`."""
+  place, found = pathlib.Path(folder), Carried.of(model)
+  check(place, documents, questions, eval_questions)
+  given = {"corpus.source": documents, "finetune.questions": questions,
+           "evaluate.questions": eval_questions, **(changes or {})}
+  fields = {"name": place.resolve().name, **found.changes(bool(questions)),
+            **{field: absolute(field, value) for field, value in given.items()}}
+  tree = found.settings()
+  for field, value in fields.items():
+    config_lib.set_field(tree, field, value)
+  config_lib.from_dict(tree)
+  found.put(place, bool(questions))
+  with files.new_file(place / OF_PEOPLE, "w") as file:
+    file.write(_CONFIG.format(changes=in_lines(fields)))
+  return place / OF_PEOPLE
+
+
+class Carried(NamedTuple):
+  """The newest model of a run."""
+  run: Run
+  stage: str
+  reads: bool  # its span head is trained
+
+  @classmethod
+  def of(cls, folder: files.PathLike) -> "Carried":
+    """Raises `UserError` where there is no run, or no stage of it is done."""
+    if not any(pathlib.Path(folder, stage, "done.json").exists() for stage in STAGES):
+      raise UserError(f"{folder}: no trained model there: no stage of a run is done")
+    run = Run.existing(folder)
+    return cls(run, run.newest_stage(), has_reader(run))
+
+  def settings(self) -> dict[str, Any]:
+    """Its config, with paths that do not depend on where one stands."""
+    tree = config_lib.to_dict(self.run.config)
+    for field, setting in config_lib.SETTINGS.items():
+      value = config_lib.flatten(tree)[field]
+      if setting.is_path and value:
+        config_lib.set_field(tree, field, os.path.abspath(value))
+    return tree
+
+  def changes(self, asked: bool) -> dict[str, Any]:
+    """Fields that are others in the new run; `asked`: there are questions to train on."""
+    recipe = config_lib.flatten(own.get_config(questions="some" if asked else "").to_dict())
+    stages = ("dpr", "finetune") if self.reads else ("dpr", "cloze", "finetune")
+    trained = {field: value for field, value in recipe.items()
+               if asked and field.split(".")[0] in stages
+               and field.split(".")[-1] in _OF_RECIPE}
+    return {"trivia": "", "demo_questions": (), "dev.questions": "",
+            "evaluate.masked_sentences": 0, "evaluate.questions": "",
+            "finetune.questions": "", "reading.steps": 0,
+            **{f"{stage}.steps": 0 for stage in STAGES}, **trained}
+
+  def put(self, folder: pathlib.Path, asked: bool) -> None:
+    """Writes settings and model into a new run's folder."""
+    stage = _BEFORE_QUESTIONS if asked else self.stage
+    files.write_json(folder / SETTINGS_FILE, self.settings())
+    with folders.new_folder(folder / stage / "model", MODEL) as new:
+      shutil.copytree(self.run.path / self.stage / "model", new, dirs_exist_ok=True)
+    if stage == self.stage and self.run.calibration(stage).questions:
+      (folder / "evaluation").mkdir()
+      shutil.copy(self.run.calibration_path, folder / "evaluation")
+    files.write_json(folder / stage / "done.json", {
+        "minutes": 0.0, "steps": 0, "reads": self.reads,
+        "from": os.path.abspath(self.run.path), "stage": self.stage})

@@ -1,0 +1,23 @@
+"""Passages for questions, without a reader."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from realm_tf.evaluation.answering import QuestionAnswerer
+
+
+def found_passages(answerer: QuestionAnswerer, questions: Sequence[str], k: int
+                   ) -> list[list[dict[str, Any]]]:
+  """The k best passages for each question, best first; all where there are fewer.
+
+  Each has `id` of its document, `title`, `text` and `score`, the retriever's inner product.
+  """
+  found = answerer.retrieve(tf.constant(list(questions), tf.string),
+                            min(k, answerer.num_blocks))
+  columns = (found.passage_id, found.title, found.passage, found.score)
+  return [[{"id": name.decode("utf-8", "replace"), "title": title.decode("utf-8", "replace"),
+            "text": text.decode("utf-8", "replace"), "score": float(score)}
+           for name, title, text, score in zip(*one)]
+          for one in zip(*(column.numpy().tolist() for column in columns))]

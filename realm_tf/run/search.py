@@ -1,0 +1,61 @@
+"""Searching a run from the command line, and what is shown where nothing can be read yet."""
+
+import json
+import pathlib
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from realm_tf import files
+from realm_tf.corpus.manifest import MANIFEST
+from realm_tf.datasets.questions import checked_question
+from realm_tf.models import weights
+from realm_tf.report.terminal import in_line
+from realm_tf.run import stages
+from realm_tf.run.folder import STAGES, WITHOUT_WORDS, Run
+
+NO_READER = "no reader is trained yet: `realm run`, or a stage cloze or finetune, trains one"
+_WIDTH = 88
+
+
+def has_reader(run: Run) -> bool:
+  """Whether the newest model can read: a stage trained its span head, or it came so.
+
+  A stage whose model was carried here from another run says itself whether that one could.
+  """
+  done = {stage: files.read_json(run.path / stage / "done.json")
+          for stage in filter(run.is_done, STAGES)}
+  if any(facts.get("reads", stage in WITHOUT_WORDS) for stage, facts in done.items()):
+    return True
+  given = pathlib.Path(run.config.encoder.weights)
+  return given.is_dir() and weights.has_span_head(given)
+
+
+def make_corpus(run: Run) -> None:
+  """Reads the documents, where no command has done that yet."""
+  if not (run.path / "corpus" / MANIFEST).exists():
+    stages.corpus(run)
+
+
+def search_run(run: Run, questions: Sequence[str], k: int, as_json: bool) -> None:
+  """Prints the k best passages for each question; makes corpus and index on first use."""
+  for number, question in enumerate(questions, 1):
+    checked_question(question, f"question {number}")
+  make_corpus(run)
+  show(questions, run.search(questions, k), as_json)
+
+
+def show(questions: Sequence[str], found: Sequence[Sequence[dict[str, Any]]], as_json: bool,
+         **facts: Any) -> None:
+  """Prints the passages of each question; as JSON an object of each, with these facts."""
+  for question, passages in zip(questions, found, strict=True):
+    if as_json:
+      print(json.dumps({"question": question, **facts, "passages": passages},
+                       ensure_ascii=False))
+      continue
+    print(f"\nQ: {question}")
+    for place, one in enumerate(passages, 1):
+      print(f"{place}. {in_line(one['title'])}   (score {one['score']:.2f}, document "
+            f"{in_line(one['id'])})")
+      print(textwrap.fill(in_line(one["text"]), _WIDTH, initial_indent="   ",
+                          subsequent_indent="   ", break_on_hyphens=False))

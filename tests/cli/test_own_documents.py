@@ -1,0 +1,251 @@
+"""Own documents from the first minute: init, search, ask, run, list, as people type them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from realm_tf import config as config_lib
+from realm_tf.run import stages
+from realm_tf.run.folder import Run
+from realm_tf.run.pipeline import whole_run
+from realm_tf.run.search import has_reader
+from tests import tiny
+from tests.command import realm
+
+
+@pytest.fixture(name="world", scope="module")
+def _world(tmp_path_factory):
+  """A folder with documents, questions and a small BERT."""
+  folder = tmp_path_factory.mktemp("own")
+  tiny.write_bert(folder / "bert")
+  (folder / "documents.jsonl").write_text("".join(
+      json.dumps(vars(document)) + "\n" for document in tiny.documents()))
+  (folder / "questions.jsonl").write_text("".join(
+      json.dumps({"question": one.question, "answer": list(one.answers)}) + "\n"
+      for one in tiny.questions()))
+  return folder
+
+
+@pytest.fixture(name="init")
+def _init(world, tmp_path):
+  """`realm init`, with the sizes of the small BERT in place of the recipe's."""
+  small = ("assets=()", f"retriever.weights={world}/bert", f"encoder.weights={world}/bert",
+           "retriever.query_length=32", "retriever.document_length=64",
+           "corpus.max_block_tokens=64", "pretrain.query_length=32",
+           "pretrain.encoder_length=96", "finetune.reader_length=96",
+           "retriever.projection_size=32")
+  return lambda *words: realm(
+      "init", tmp_path / "run", f"--documents={world}/documents.jsonl",
+      *(f"--config.{one}" for one in small), *words)
+
+
+def _said(capsys):
+  return capsys.readouterr().out
+
+
+def test_passages_at_once_and_no_answer_of_an_untrained_head(init, world, tmp_path, capsys):
+  assert init() == 0
+  run = tmp_path / "run"
+  assert [path.name for path in run.iterdir()] == ["config.py"]
+  assert "realm run --workdir=" in _said(capsys)
+  question = "What is the capital of France?"
+  assert realm("list", f"--workdir={run}") == 0
+  assert f"not read yet: {world}/documents.jsonl" in _said(capsys)
+  assert realm("search", f"--workdir={run}", "--k=3", "--json", question) == 0
+  (found,) = map(json.loads, _said(capsys).splitlines())
+  texts = {document.id: document.text for document in tiny.documents()}
+  assert found["question"] == question and len(found["passages"]) == 3
+  assert all(texts[one["id"]] == one["text"] for one in found["passages"])
+  opened = Run.existing(run)
+  assert opened.search([question], 3) == [found["passages"]]
+  assert len(opened.search(["Oslo", question], 2)) == 2 and opened.search([]) == []
+  (every,) = opened.search([question], 1000)
+  scores = [one["score"] for one in every]
+  assert {one["id"] for one in every} == set(texts) and scores == sorted(scores)[::-1]
+
+  assert realm("ask", f"--workdir={run}", "--json", question) == 0
+  told = capsys.readouterr()
+  asked = json.loads(told.out)
+  assert asked["answer"] == "" and asked["answerable"] is False
+  assert [one["id"] for one in asked["passages"]] == [one["id"] for one in every[:5]]
+  assert "no reader is trained yet" in told.err
+  assert realm("ask", f"--workdir={run}", question) == 0
+  told = _said(capsys)
+  assert "A:" not in told and every[0]["text"][:20] in told
+  assert realm("predict", f"--workdir={run}", f"--questions={world}/questions.jsonl",
+               f"--output={tmp_path}/answers.jsonl") == 2
+  assert "no reader is trained yet" in capsys.readouterr().err
+  assert not (tmp_path / "answers.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_documents_alone_become_what_answers(init, tmp_path, capsys):
+  assert init("--config.cloze.steps=3") == 0
+  run = tmp_path / "run"
+  assert realm("run", f"--workdir={run}") == 0
+  assert "25 blocks, no questions: nothing is measured" in _said(capsys)
+  assert not (run / "questions").exists() and not (run / "evaluation").exists()
+  assert realm("run", f"--workdir={run}") == 0  # goes on, and nothing is left to do
+  assert realm("list", f"--workdir={run}") == 0
+  told = _said(capsys)
+  assert "25 in 25 blocks" in told and "cloze       done: 3 steps" in told
+  assert "export      portable" in told and "finetune" not in told
+  assert told.count("25 blocks, float32") == 1
+  assert realm("ask", f"--workdir={run}", "What is the capital of France?") == 0
+  told = capsys.readouterr()
+  assert "A: " in told.out and "no reader" not in told.err
+
+
+@pytest.mark.slow
+def test_a_model_goes_to_other_documents(init, world, tmp_path, capsys):
+  assert init("--config.cloze.steps=2") == 0
+  old, new = tmp_path / "run", tmp_path / "other"
+  words = ("init", new, f"--model={old}", f"--documents={world}/other.jsonl")
+  (world / "other.jsonl").write_text(
+      '{"id": "a", "text": "Lima is the capital of Peru."}\n'
+      '{"id": "b", "text": "Many people live by the river."}\n')
+  assert realm(*words) == 2  # no stage is done
+  assert "no trained model there" in capsys.readouterr().err and not new.exists()
+  run = Run.existing(old)
+  stages.corpus(run)
+  stages.cloze(run)
+  assert realm(*words) == 0
+  moved = Run.existing(new)
+  stages.corpus(moved)
+  assert moved.corpus.document_ids == ["a", "b"] and moved.newest_stage() == "cloze"
+  for one, other in zip(run.model("cloze").variables, moved.model("cloze").variables,
+                        strict=True):
+    np.testing.assert_array_equal(one, other)
+  capsys.readouterr()
+  assert realm("ask", f"--workdir={new}", "Where do people live?") == 0
+  assert "A: " in _said(capsys)
+  assert realm("list", f"--workdir={new}") == 0
+  told = _said(capsys)
+  assert f"the model of {old}, stage cloze" in told and "2 in 2 blocks" in told
+
+  further = tmp_path / "further"
+  assert realm("init", further, f"--model={old}", f"--documents={world}/documents.jsonl",
+               f"--questions={world}/questions.jsonl") == 0
+  config, run = config_lib.read_folder(further), Run.existing(further)
+  assert run.stage_before("dpr") == "pretrain" and has_reader(run)
+  assert config.dpr.steps and config.finetune.steps and not config.cloze.steps
+  assert config.finetune.questions == f"{world}/questions.jsonl"
+
+
+@pytest.mark.slow
+def test_few_questions_are_all_trained_on(init, world, tmp_path, capsys):
+  assert init(f"--questions={world}/questions.jsonl", "--config.cloze.steps=2",
+              "--config.dpr.steps=2") == 0
+  run = Run.existing(tmp_path / "run")
+  whole_run(run)
+  told = _said(capsys)
+  assert "12 questions to train on, too few to hold some out: nothing is measured" in told
+  assert run.steps("dpr") == 2 and run.steps("finetune") == 6  # 6 passes over a batch
+  assert not (run.path / "evaluation").exists()
+
+
+@pytest.mark.slow
+def test_a_file_to_measure_by(init, world, tmp_path, capsys):
+  assert init(f"--questions={world}/questions.jsonl", "--config.cloze.steps=2",
+              f"--eval_questions={world}/questions.jsonl", "--config.finetune.passes=1") == 0
+  assert realm("run", f"--workdir={tmp_path}/run") == 0
+  assert "12 held-out questions" in _said(capsys)
+
+
+def test_two_documents_that_nothing_can_be_asked_of(init, tmp_path, capsys, caplog):
+  (tmp_path / "docs").mkdir()
+  (tmp_path / "docs" / "one.txt").write_text("It is old.")
+  (tmp_path / "docs" / "two.txt").write_text("The river is great.")
+  assert init(f"--documents={tmp_path}/docs") == 0
+  assert realm("run", f"--workdir={tmp_path}/run") == 0
+  assert "left out: cloze questions" in _said(capsys)
+  assert "export: no reader is trained yet" in caplog.text
+  assert realm("search", f"--workdir={tmp_path}/run", "river") == 0
+
+
+def test_a_config_may_be_changed_until_documents_are_read(init, tmp_path, capsys, caplog):
+  assert init("--config.name=first") == 0
+  path, run = tmp_path / "run" / "config.py", tmp_path / "run"
+  right = path.read_text()
+  path.write_text(right.replace("documents.jsonl", "mistyped.jsonl"))
+  assert realm("corpus", f"--workdir={run}") == 2
+  assert "mistyped.jsonl" in capsys.readouterr().err
+  path.write_text(right.replace("  return", "  config.seed = 5\n  return"))
+  assert realm("corpus", f"--workdir={run}") == 0
+  assert Run.existing(run).config.seed == 5 and Run.existing(run).config.name == "first"
+  path.write_text(right.replace("  return", "  config.seed = 6\n  return"))
+  os.utime(path, (2e9, 2e9))
+  assert realm("list", f"--workdir={run}") == 0
+  assert "config.py: was changed after the run had begun" in caplog.text
+  assert Run.existing(run).config.seed == 5
+
+
+@pytest.mark.parametrize("words, message", [
+    (["--documents=nowhere"], "nowhere: no such file or folder of documents"),
+    (["--documents="], "--documents is missing"), (["other"], "name one folder"),
+    (["--questions=nowhere"], "nowhere: cannot be read"),
+    (["--eval_questions=nowhere"], "nowhere: cannot be read"),
+    (["--documents=bert/model.safetensors"], "bert/model.safetensors"),
+    (["--documents=empty.jsonl"], "empty.jsonl: "),
+    (["--documents=/dev/null"], "/dev/null: is no file and no folder"),
+    (["--questions=documents.jsonl"], "field 'question' is missing"),
+    (["--config=demo"], "--config: `realm init` writes one"),
+    (["--config.ict.steps=-1"], "--config.ict.steps: expected"),
+    (["--config.refresh.every=9999"], "config.refresh.max_staleness: expected at least")])
+def test_what_is_wrong_is_one_line_and_nothing_is_written(
+    init, world, tmp_path, monkeypatch, capsys, words, message):
+  monkeypatch.chdir(world)
+  (world / "empty.jsonl").write_text('{"id": "1", "text": " "}\n')
+  assert init(*words) == 2
+  told = capsys.readouterr().err.splitlines()
+  assert message in told[-1] and told[-1].startswith("realm: ")
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_in_use_is_refused(init, world, tmp_path, capsys):
+  (tmp_path / "run").mkdir()
+  assert init() == 0
+  before = (tmp_path / "run" / "config.py").read_bytes()
+  assert init() == 2
+  assert "run: is not empty; name a new folder" in capsys.readouterr().err
+  assert (tmp_path / "run" / "config.py").read_bytes() == before
+  assert realm("init", world / "documents.jsonl", f"--documents={world}/bert") == 2
+  assert "is a file; name a new folder" in capsys.readouterr().err
+  assert realm("init", world / "bert" / "run", f"--documents={world}") == 2
+  assert "lies in the folder of documents" in capsys.readouterr().err
+
+
+def test_paths_do_not_depend_on_where_one_stands(world, tmp_path, monkeypatch):
+  monkeypatch.chdir(world)
+  monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+  assert realm("init", tmp_path / "run", "--documents=documents.jsonl",
+               "--questions=questions.jsonl", "--config.encoder.weights=bert") == 0
+  monkeypatch.chdir(tmp_path)
+  config = config_lib.read_folder("run")
+  assert config.corpus.source == f"{world}/documents.jsonl"
+  assert config.finetune.questions == f"{world}/questions.jsonl"
+  assert config.encoder.weights == f"{world}/bert"
+  assert config.retriever.weights == f"{world}/cache/realm_tf/weights/minilm"
+  assert not config.trivia and not config.demo_questions and config.assets == ("minilm",)
+
+
+def test_configs_of_the_package_go_by_name(tmp_path, monkeypatch):
+  by_path = config_lib.read("configs/demo.py")
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / "demo").mkdir()  # such as the folder of a run
+  assert config_lib.read("demo") == by_path
+  assert config_lib.read("own:docs").corpus.source == "docs"
+
+
+def test_init_does_not_wait_for_tensorflow(world, tmp_path):
+  script = ("import sys; from realm_tf.cli import main\n"
+            f"main.run(['init', {str(tmp_path / 'run')!r}, "
+            f"'--documents={world}/documents.jsonl'])\n"
+            "sys.exit('tensorflow' in sys.modules)")
+  done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                        check=False)
+  assert done.returncode == 0, done.stderr
