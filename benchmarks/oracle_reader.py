@@ -1,7 +1,7 @@
 """How much the retriever could learn in so few steps: pre-training with a perfect reader.
 
-    realm run --config=configs/demo.py --workdir=runs/demo
-    python benchmarks/oracle_reader.py --workdir=runs/demo --steps=160
+    realm run --config=configs/pretraining.py --workdir=runs/pretraining
+    python benchmarks/oracle_reader.py --workdir=runs/pretraining --steps=160
 
 Starts from the ICT stage of a run and trains the retriever on REALM's marginal loss,
 except that p(y|z,x) is not the encoder's but an oracle's: `--nats` more for a block

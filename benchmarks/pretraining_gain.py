@@ -1,7 +1,7 @@
 """What pre-training is worth once fine-tuned: REALM against ORQA, on a finished run.
 
-    realm run --config=configs/demo.py --workdir=runs/demo
-    python benchmarks/pretraining_gain.py --workdir=runs/demo --json=gain.json
+    realm run --config=configs/pretraining.py --workdir=runs/pretraining
+    python benchmarks/pretraining_gain.py --workdir=runs/pretraining --json=gain.json
 
 Fine-tunes once more from the ICT stage of the same run (that is ORQA, Lee et al. 2019)
 with the same settings and questions, and compares the predictions question by question.

@@ -1,7 +1,7 @@
 """What keeping the index fresh costs and is worth: speed and staleness in each mode.
 
-    realm run --config=configs/demo.py --workdir=runs/demo
-    python benchmarks/refresh_cost.py --workdir=runs/demo --steps=120 --rounds=3 \
+    realm run --config=configs/pretraining.py --workdir=runs/pretraining
+    python benchmarks/refresh_cost.py --workdir=runs/pretraining --steps=120 --rounds=3 \
         --modes=frozen,async:0.5,sync --json=refresh.json
 
 Pre-trains from the run's ICT model for some steps in each mode, in a temporary folder. A

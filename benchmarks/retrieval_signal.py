@@ -1,7 +1,7 @@
 """What teaches the retriever: does p(y|z,x) tell a block with the answer from others?
 
-    realm run --config=configs/demo.py --workdir=runs/demo
-    python benchmarks/retrieval_signal.py --workdir=runs/demo --stage=pretrain
+    realm run --config=configs/pretraining.py --workdir=runs/pretraining
+    python benchmarks/retrieval_signal.py --workdir=runs/pretraining --stage=pretrain
 
 For masked sentences of the corpus: how many of the retrieved blocks hold the masked
 span, and the mean retrieval utility (nats) of those that do and those that do not.
