@@ -14,6 +14,7 @@ from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.report.terminal import in_line, mark_answer
 from realm_tf.run import search
 from realm_tf.run.folder import Run
+from realm_tf.run.reads import has_reader
 from realm_tf.serving import export as serving
 from realm_tf.serving.response import records, respond
 
@@ -46,7 +47,7 @@ def predict(run: Run, source: files.PathLike, target: files.PathLike,
   questions = read_questions(source, answered=False)
   stage = run.newest_stage()
   threshold = wanted_threshold(run.calibration(stage), *wanted[1:])
-  if not search.has_reader(run):
+  if not has_reader(run):
     raise UserError(f"{run.path}: {search.NO_READER}; `realm search` finds passages without")
   answerer = run.answerer(stage)
   listed = min(passages or answerer.read_blocks, run.corpus.num_blocks)
@@ -75,7 +76,7 @@ def ask_run(run: Run, questions: Sequence[str], as_json: bool, wanted: Wanted = 
   stage = run.newest_stage()
   threshold = wanted_threshold(run.calibration(stage), *wanted[1:])
   search.make_corpus(run)
-  if not search.has_reader(run):
+  if not has_reader(run):
     print(f"realm: {search.NO_READER}; these are the passages that it would read",
           file=sys.stderr, flush=True)
     search.show(questions, run.search(questions, run.config.evaluate.read_blocks), as_json,

@@ -18,7 +18,7 @@ from realm_tf.models.pretrained import MODEL
 from realm_tf.recipes import own
 from realm_tf.run.begin import absolute, check, in_lines
 from realm_tf.run.folder import STAGES, Run
-from realm_tf.run.search import has_reader
+from realm_tf.run.reads import has_reader
 
 SETTINGS_FILE = "model.json"  # the config of the run that the model is from
 _BEFORE_QUESTIONS = "pretrain"

@@ -1,34 +1,18 @@
 """Searching a run from the command line, and what is shown where nothing can be read yet."""
 
 import json
-import pathlib
 import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from realm_tf import files
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.datasets.questions import checked_question
-from realm_tf.models import weights
 from realm_tf.report.terminal import in_line
 from realm_tf.run import stages
-from realm_tf.run.folder import STAGES, WITHOUT_WORDS, Run
+from realm_tf.run.folder import Run
 
 NO_READER = "no reader is trained yet: `realm run`, or a stage cloze or finetune, trains one"
 _WIDTH = 88
-
-
-def has_reader(run: Run) -> bool:
-  """Whether the newest model can read: a stage trained its span head, or it came so.
-
-  A stage whose model was carried here from another run says itself whether that one could.
-  """
-  done = {stage: files.read_json(run.path / stage / "done.json")
-          for stage in filter(run.is_done, STAGES)}
-  if any(facts.get("reads", stage in WITHOUT_WORDS) for stage, facts in done.items()):
-    return True
-  given = pathlib.Path(run.config.encoder.weights)
-  return given.is_dir() and weights.has_span_head(given)
 
 
 def make_corpus(run: Run) -> None:

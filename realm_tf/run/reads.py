@@ -1,0 +1,23 @@
+"""Which models of a run can read: what an untrained span head answers means nothing."""
+
+import pathlib
+
+from realm_tf import files
+from realm_tf.models import weights
+from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
+
+
+def has_reader(run: Run, stage: str = "") -> bool:
+  """Whether the model of a stage can read, by default the newest: a stage up to it trained
+  the span head, or the head came so.
+
+  A stage whose model was carried here from another run says itself whether that one could.
+  """
+  last = stage or run.newest_stage()
+  upto = [] if last == WARM_START else STAGES[:STAGES.index(last) + 1]
+  done = {name: files.read_json(run.path / name / "done.json")
+          for name in filter(run.is_done, upto)}
+  if any(facts.get("reads", name in WITHOUT_WORDS) for name, facts in done.items()):
+    return True
+  given = pathlib.Path(run.config.encoder.weights)
+  return given.is_dir() and weights.has_span_head(given)
