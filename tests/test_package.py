@@ -98,7 +98,7 @@ def test_a_file_has_at_most_300_lines():
 
 def test_code_names_no_host_and_no_path_of_one_machine():
   # What is downloaded comes by a package's name, from wherever its client is set up to look.
-  foreign = re.compile(r"\w://\w|\b(?!config\.dev\b)[\w-]+\.(?:org|com|net|dev)\b"
+  foreign = re.compile(r"\w://\w|\b(?!(?:config|qa)\.dev\b)[\w-]+\.(?:org|com|net|dev)\b"
                        r"|(?<![\w.])/(?:work|root|home|opt|mnt|srv|media|Users|tmp|var)/")
   sources = [_ROOT / "setup.py",
              *(path for folder in ("realm_tf", "configs", "benchmarks", "docs")

@@ -5,10 +5,10 @@ import sys
 from typing import Any, Mapping, NamedTuple, Sequence
 
 import tensorflow as tf
+from absl import logging
 
 from realm_tf import files
 from realm_tf.datasets.questions import checked_question, read_questions
-from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.report.terminal import in_line, mark_answer
@@ -42,13 +42,14 @@ def predict(run: Run, source: files.PathLike, target: files.PathLike,
     wanted: below its threshold `prediction` is empty, and `answerable` false.
 
   Raises:
-    UserError: the questions cannot be read; no reader is trained yet.
+    UserError: the questions cannot be read.
   """
   questions = read_questions(source, answered=False)
   stage = run.newest_stage()
   threshold = wanted_threshold(run.calibration(stage), *wanted[1:])
   if not has_reader(run):
-    raise UserError(f"{run.path}: {search.NO_READER}; `realm search` finds passages without")
+    logging.warning("predict: %s; the passages in the file are of use, its answers are not",
+                    search.NO_READER)
   answerer = run.answerer(stage)
   listed = min(passages or answerer.read_blocks, run.corpus.num_blocks)
   found = evaluation.predict(
