@@ -33,5 +33,5 @@ def get_config():
           reader_length=160, learning_rate=1e-4, warmup_steps=35),
       demo_questions=(
           "What is the capital of Afghanistan?",
-          "Who wrote the play Romeo and Juliet?",
-          "Which planet is the largest in the Solar System?")))
+          "Who painted the Mona Lisa?",
+          "Who wrote the play Romeo and Juliet?")))
