@@ -1,4 +1,4 @@
-# make test | demo | setup | test-slow | test-sanitize | test-bazel | docs | wheel | lint |
+# make test | demo | setup | test-slow | test-stress | test-sanitize | test-bazel | docs | wheel | lint |
 #      clean
 # make fuzz | fuzz-python | fuzz-cc
 #
@@ -12,7 +12,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 OP := realm_tf/_realm_ops.so
 OP_SOURCES := $(wildcard ops/*/*.h ops/*/*.cc) ops/sources.bzl setup.py
 
-.PHONY: setup test test-cc test-slow test-sanitize test-bazel fuzz fuzz-python fuzz-cc demo \
+.PHONY: setup test test-cc test-slow test-stress test-sanitize test-bazel fuzz fuzz-python \
+  fuzz-cc demo \
   docs wheel lint clean
 
 setup: $(OP) $(VENV)/package.stamp
@@ -43,11 +44,15 @@ test-cc: setup
 	@set -e; for test in build/tests/*/*_test; do $$test; done
 
 test: test-cc
-	@$(BIN)/python -m pytest tests -m "not slow" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest tests -m "not slow and not stress" -n 2 --dist loadfile
 	@echo "The slow tests are left out; \`make test-slow\` runs them."
 
 test-slow: setup
 	@$(BIN)/python -m pytest tests -m slow -n 2
+
+# Kills at random, whole clusters: long, and left out of CI.
+test-stress: setup
+	@$(BIN)/python -m pytest tests -m stress -n 2
 
 test-sanitize: setup
 	@$(BIN)/python setup.py --quiet build_op_test --sanitize

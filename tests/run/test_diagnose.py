@@ -83,7 +83,7 @@ def test_an_index_of_any_kind_is_as_stale_as_an_exact_one_of_the_same_rows(
     assert np.abs(np.subtract(ours[other], ours["2 steps old"])).max() > 1e-3, other
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("changes", [
     {"index__kind": "sharded"}, {"refresh__mode": "rerank"}])
 def test_of_a_run_that_two_processes_trained(world, tmp_path, changes):

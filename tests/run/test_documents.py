@@ -291,7 +291,7 @@ def test_refresh_is_refused_where_no_trainer_looks(run):
     refresh_job.refresh(run, once=True, nice=0)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_trainer_and_its_job_are_killed_and_nothing_is_lost(tmp_path):
   done = subprocess.run(
       [sys.executable, "benchmarks/faults.py", "--kills=6", f"--json={tmp_path}/f.json"],

@@ -87,7 +87,7 @@ def test_killed_and_run_again_is_never_killed_to_the_bit(
   _assert_same(tmp_path / "killed", tmp_path / "whole")
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("stage, changes", [
     (stage, {}) for stage in stages.STAGES])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
