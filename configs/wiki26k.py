@@ -3,11 +3,11 @@
     realm run --config=configs/wiki26k.py --config.data=FOLDER --workdir=runs/wiki26k
     realm run --config=configs/wiki26k.py:short --config.data=FOLDER --workdir=runs/short
 
-FOLDER holds corpus.jsonl.gz, qa.train.jsonl.gz and qa.dev.jsonl.gz. Retriever and reader start
-from MiniLM, whose own training mix held NQ and SQuAD. The first is meant for two cores with AMX
-and 75 minutes; `short`, a fifth of the arithmetic in float32, for two cores without, and as
-long. Either can be stopped and gone on with. Neither has been run to its end yet: the minutes
-are estimates from the speed of its parts, and there are no dev figures to expect.
+FOLDER holds corpus.jsonl.gz, qa.train.jsonl.gz and qa.dev.jsonl.gz. Retriever and reader
+start from MiniLM, whose own training mix held NQ and SQuAD. The first is meant for two cores
+with AMX and 75 minutes; `short`, a fifth of the arithmetic in float32, for two cores without,
+and as long. Either can be stopped and gone on with. Neither has been run to its end yet: the
+minutes are estimates from the speed of its parts, and there are no dev figures to expect.
 """
 
 from realm_tf import config

@@ -140,7 +140,7 @@ def _answerer(tmp_path_factory):
   corpus = tiny.make_corpus(folder / "corpus")
   model = initial_model(tiny.make_config(folder), corpus.tokenizer)
   table = np.random.default_rng(5).normal(size=[corpus.num_blocks, 16]).astype(np.float32)
-  index = ExactIndex(*table.shape)
+  index = ExactIndex()
   index.assign(table, 0)
   return QuestionAnswerer(model, corpus, Passages(corpus), index, 3)
 

@@ -1,5 +1,6 @@
 """Documents that come and go in a trained run, and what verifies it."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -223,13 +224,15 @@ def test_a_stage_that_is_half_done_is_finished_first(run):
 
 
 def test_an_evaluation_of_another_corpus_is_made_again(run, tmp_path):
+  asked = tmp_path / "questions.jsonl"
+  asked.write_text(json.dumps({"question": "where is Paris", "answer": ["France"]}) + "\n")
+  run.config = dataclasses.replace(run.config, evaluate=dataclasses.replace(
+      run.config.evaluate, questions=str(asked)))
   path = run.path / "evaluation" / "ict.json"
-  path.parent.mkdir()
-  path.write_text(json.dumps({"exact_match": 0.5, "corpus": run.corpus.hash[:16]}))
+  path.write_text(json.dumps(stages.evaluate(run, "ict") | {"exact_match": 0.5}))
   assert stages.evaluate(run, "ict")["exact_match"] == 0.5
   documents.delete(run, ["odd"])
-  with pytest.raises(UserError, match="evaluate.questions"):  # it really begins
-    stages.evaluate(run, "ict")
+  assert stages.evaluate(run, "ict")["exact_match"] != 0.5
 
 
 def test_verify_says_what_is_whole_and_what_is_not(run):
