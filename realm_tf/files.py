@@ -87,7 +87,7 @@ def new_file(path: PathLike, mode: str = "wb") -> Iterator[Any]:
     return
   target = pathlib.Path(os.path.realpath(path))
   target.parent.mkdir(parents=True, exist_ok=True)
-  _remove_leftovers(target)
+  remove_leftovers(target.parent, target.name)
   temporary = None
   try:
     temporary, descriptor = _neighbour(target)
@@ -137,14 +137,17 @@ def _locked(descriptor: int) -> bool:
   return True
 
 
-def _remove_leftovers(target: pathlib.Path) -> None:
-  """Removes temporary neighbours whose writers were killed: nobody has locked them."""
-  pattern = rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.new"
-  for name in os.listdir(target.parent):
+def remove_leftovers(folder: pathlib.Path, target: str | None = None) -> None:
+  """Removes temporary files whose writers were killed: nobody has locked them.
+
+  Those of the file `target` in the folder, or of any where None.
+  """
+  pattern = rf"\.{'.+' if target is None else re.escape(target)}\.[0-9a-f]{{8}}\.new"
+  for name in os.listdir(folder) if folder.is_dir() else ():
     if re.fullmatch(pattern, name):
-      with contextlib.suppress(OSError), open(target.with_name(name), "r+b") as file:
+      with contextlib.suppress(OSError), open(folder / name, "r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        target.with_name(name).unlink()
+        (folder / name).unlink()
 
 
 def link(source: PathLike, target: PathLike) -> None:

@@ -107,6 +107,7 @@ class Run:
       return
     with locks.lock(self.path / ".lock", self.path, f"`realm {command}`"):
       self._is_at_work = True
+      files.remove_leftovers(self.path / "documents")
       try:
         yield
       finally:

@@ -29,7 +29,8 @@ def test_more_candidates_than_blocks(tmp_path, changes, field):
   for command in (stages.pretrain, whole_run, lambda run: stages.evaluate(run, WARM_START)):
     with pytest.raises(UserError, match=f"^config.{field}.candidates: 26 .*; give 25 or f"):
       command(run)
-  assert {path.name for path in run.path.iterdir()} == {"config.json", "corpus"}
+  assert {path.name for path in run.path.iterdir()} == {
+      "config.json", "corpus", "documents"}
 
 
 def test_as_many_candidates_as_there_are(tmp_path):

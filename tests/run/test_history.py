@@ -60,9 +60,12 @@ def test_the_commit_is_that_of_the_source_and_changes_are_told(tmp_path):
 
 def test_a_refused_command_leaves_no_record(tmp_path):
   config = tmp_path / "config.json"
-  config.write_text(json.dumps(config_lib.to_dict(tiny.make_config(tmp_path))))
+  documents = tmp_path / "documents.jsonl"
+  documents.write_text("".join(json.dumps(vars(one)) + "\n" for one in tiny.documents()))
+  config.write_text(json.dumps(config_lib.to_dict(
+      tiny.make_config(tmp_path, corpus__source=str(documents)))))
   folder = tmp_path / "run"
-  assert realm("corpus", f"--config={config}", f"--workdir={folder}") == 2  # no source
+  assert realm("corpus", f"--config={config}", f"--workdir={folder}") == 0
   assert realm("corpus", f"--config={config}", f"--workdir={folder}",
                "--config.seed=1") == 2  # another config
   commands = [json.loads(path.read_text())["command"]
