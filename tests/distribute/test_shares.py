@@ -144,7 +144,7 @@ def test_that_another_process_has_failed_is_said_in_one_line(mirrored, monkeypat
     processes.all_agree(True)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("stage, changes", [
     *((stage, {}) for stage in stages.STAGES),
     ("pretrain", {"index__kind": "sharded"}), ("finetune", {"index__kind": "sharded"})])

@@ -143,7 +143,7 @@ _COMMANDS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("command", _COMMANDS)
 def test_every_command_that_is_stopped_removes_what_is_half_written(

@@ -59,7 +59,7 @@ def _by_name(found):
   return rows
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("kind", ["scann", "sharded"])
 def test_an_index_of_any_kind_is_as_stale_as_an_exact_one_of_the_same_rows(
     world, tmp_path, kind):

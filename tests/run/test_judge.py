@@ -22,8 +22,8 @@ def _write(path, questions):
 
 def _open(folder, **changes):
   documents = _write(folder / "documents.jsonl", map(vars, tiny.documents()))
-  return Run(tiny.make_config(folder, corpus__source=documents, evaluate__share=0.0, **changes),
-             folder / "run")
+  return Run(tiny.make_config(folder, corpus__source=documents, evaluate__share=0.0,
+                              **changes), folder / "run")
 
 
 _CITIES = [{"id": city, "question": f"what is the capital of {country}?", "answer": city}

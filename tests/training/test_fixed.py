@@ -89,7 +89,7 @@ def _assert_close(ours, expected):
     np.testing.assert_allclose(ours[1][name], value, rtol=1e-3, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("stage", ["ict", "pretrain", "cloze", "finetune"])
 def test_two_replicas_at_fixed_lengths_are_one_device(world, mirrored, tmp_path, stage):
   _assert_close(

@@ -136,7 +136,7 @@ _TRAINED = {"ict": {"queries", "documents"}, "reading": {"encoder"},
             "cloze": {"encoder"}, "finetune": {"queries", "encoder"}}
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("stage", stages.STAGES)
 def test_each_stage_trains_its_berts_by_their_layers(tmp_path, stage):
   corpus = tiny.make_corpus(tmp_path / "corpus")

@@ -135,7 +135,7 @@ def _watch(monkeypatch, owner, name, events):
 
 
 @pytest.mark.parametrize("stage", [
-    "pretrain", *(pytest.param(stage, marks=pytest.mark.slow)
+    "pretrain", *(pytest.param(stage, marks=pytest.mark.stress)
                   for stage in ("ict", "reading", "cloze", "finetune"))])
 def test_killed_after_the_last_step_it_has_nothing_left_to_do(
     world, tmp_path, monkeypatch, stage):

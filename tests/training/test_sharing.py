@@ -73,7 +73,7 @@ def _newest(folder):
   return int(path.rsplit("-", 1)[1]) if path else 0
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("changes", [
     {"refresh__mode": "job"}, {"refresh__mode": "sync"}, {"refresh__mode": "async"}])
 def test_a_shared_index_is_refreshed_and_goes_on_after_a_kill(world, tmp_path, changes):
@@ -100,7 +100,7 @@ def test_a_shared_index_is_refreshed_and_goes_on_after_a_kill(world, tmp_path, c
   assert ages[0][-1][1] > 6  # of a version that was made after the kill
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("harm", ["damaged", "gone"])
 def test_both_go_on_from_the_newest_that_both_can_read(world, tmp_path, harm):
   """Process 1 does not see the newest checkpoint as the chief does."""
