@@ -133,7 +133,8 @@ def test_lower_layers_learn_more_slowly(devices, mirrored):
 
 _TRAINED = {"ict": {"queries", "documents"}, "reading": {"encoder"},
             "pretrain": {"queries", "documents", "encoder"},
-            "cloze": {"encoder"}, "finetune": {"queries", "encoder"}}
+            "dpr": {"queries", "documents"}, "cloze": {"encoder"},
+            "finetune": {"queries", "encoder"}}
 
 
 @pytest.mark.stress
