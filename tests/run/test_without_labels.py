@@ -49,7 +49,8 @@ def test_without_training_questions_it_can_be_measured(tmp_path):
   run = Run(_config(tmp_path, ict__steps=0, evaluate__questions=str(questions)),
             tmp_path / "run")
   whole_run(run)
-  assert [row.name for row in stage_rows(run)] == ["BM25", "warm start", "cloze"]
+  assert [row.name for row in stage_rows(run)] == [
+      "BM25", "warm start", "cloze", "cloze + BM25"]
   assert "cloze" in (run.path / "table.txt").read_text()
 
 
