@@ -10,12 +10,10 @@ from typing import Sequence
 
 from realm_tf.datasets.questions import Question
 
-_FEWEST = 100  # questions to train on, of which any are taken
-
 
 def split(questions: Sequence[Question], groups: Sequence[str], share: float, most: int,
-          salt: str = "") -> tuple[list[Question], list[Question]]:
-  """Those to train on, and the dev questions; none of fewer than 100: a tenth says little.
+          salt: str = "", fewest: int = 100) -> tuple[list[Question], list[Question]]:
+  """Those to train on, and those that are taken out.
 
   Args:
     questions: all, in the order of their file.
@@ -25,8 +23,9 @@ def split(questions: Sequence[Question], groups: Sequence[str], share: float, mo
     most: dev questions. Where there are more, the first groups of the file are taken; what
       the last of them has beyond is neither trained on nor asked.
     salt: another one takes others, whichever the first took.
+    fewest: of fewer questions none are taken; a tenth of less than 100 says little.
   """
-  if len(questions) < _FEWEST:
+  if len(questions) < fewest:
     return list(questions), []
   sizes, largest = collections.Counter(groups), max(1.0, share * len(questions))
   taken, dev, train = set[str](), list[Question](), list[Question]()

@@ -9,6 +9,7 @@ from realm_tf.datasets import dev
 from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.errors import UserError
 
+_FEWEST_TO_HOLD_OUT = 30  # a fifth of them tells at least what went quite wrong
 PARTS = ("train", "dev", "held_out")
 
 
@@ -42,7 +43,8 @@ def questions(config: RealmConfig, folder: pathlib.Path, part: str,
                 "evaluate" if part == "held_out" else "finetune")
   groups = _groups(train, corpus)
   if not named:
-    train, held_out = dev.split(train, groups, config.evaluate.share, len(train), "held out")
+    train, held_out = dev.split(train, groups, config.evaluate.share, len(train), "held out",
+                                _FEWEST_TO_HOLD_OUT)
     groups = _groups(train, corpus)
     if part == "held_out" and not held_out:
       raise NoneHeldOut("config.evaluate.questions: name a JSONL file with question and "

@@ -22,8 +22,8 @@ def _write(path, questions):
 
 def _open(folder, **changes):
   documents = _write(folder / "documents.jsonl", map(vars, tiny.documents()))
-  return Run(tiny.make_config(folder, corpus__source=documents, evaluate__share=0.0,
-                              **changes), folder / "run")
+  changes = {"evaluate__share": 0.0, **changes}
+  return Run(tiny.make_config(folder, corpus__source=documents, **changes), folder / "run")
 
 
 _CITIES = [{"id": city, "question": f"what is the capital of {country}?", "answer": city}
@@ -108,3 +108,12 @@ def test_the_best_checkpoint_is_that_model_too(tuned):
   for ours, expected in zip(best.model("finetune").trainable_variables,
                             last.trainable_variables, strict=True):
     tf.debugging.assert_equal(ours, expected)
+
+
+def test_of_forty_questions_some_are_held_out_and_none_choose(tmp_path):
+  run = _open(tmp_path, finetune__questions=_write(tmp_path / "some.jsonl", _MANY[:40]),
+              evaluate__share=0.2)
+  train, held_out = run.questions("train"), run.questions("held_out")
+  assert 3 <= len(held_out) <= 14 and len(train) + len(held_out) == 40
+  assert not {q.id for q in train} & {q.id for q in held_out}
+  assert run.questions("dev") == []
