@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from realm_tf import config as config_lib
 from realm_tf.errors import UserError
+from realm_tf.models.bert import BertConfig
+from realm_tf.models.retriever import Retriever
+from realm_tf.models.weights import save_names, tower_names
 from realm_tf.run.model import initial_model, saved_model
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
@@ -56,3 +60,31 @@ def test_weights_for_another_vocabulary_are_named(tmp_path):
   nothing = tiny.make_config(tmp_path, encoder__weights="")
   with pytest.raises(UserError, match="config.encoder.weights: name a folder"):
     initial_model(nothing, _TOKENIZER)
+
+
+def _lengths(model):
+  """|v|^2 of queries and documents, which is the score of a text with itself."""
+  texts = ["what is the capital of france", "the river is great"]
+  return [np.sum(np.square(embed(texts)), 1) for embed in (
+      model.retriever.embed_queries, model.retriever.embed_documents)]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("scale, expected", [(20.0, 20.0), (0.0, 16.0)])
+def test_scores_start_as_so_many_cosines(tmp_path, shared, scale, expected):
+  config = tiny.make_config(tmp_path, retriever__score_scale=scale,
+                            retriever__shared_towers=shared)
+  np.testing.assert_allclose(_lengths(initial_model(config, _TOKENIZER)), expected, rtol=1e-3)
+
+
+def test_a_projection_that_comes_with_the_weights_keeps_its_scale(tmp_path):
+  config = tiny.make_config(tmp_path, retriever__pooling="pooler",
+                            retriever__score_scale=20.0)
+  tower = Retriever(BertConfig.from_folder(tmp_path / "bert"), pooling="pooler",
+                    projection_size=16).document_tower
+  tower.norm.gamma.assign(tower.norm.gamma * 0 + 3.0)
+  save_names(tmp_path / "bert" / "model.safetensors", tower_names(tower, "embedder."))
+  values = config_lib.to_dict(config)
+  values["encoder"]["weights"] = str(tiny.write_bert(tmp_path / "encoder"))
+  found = initial_model(config_lib.from_dict(values), _TOKENIZER)
+  np.testing.assert_array_equal(found.retriever.document_tower.norm.gamma, np.full(16, 3.0))
