@@ -126,11 +126,17 @@ class ClozeConfig(OptimizerConfig):
 class FinetuneConfig(OptimizerConfig):
   """Open-domain question answering, document tower and index frozen."""
   questions: str = setting("", PATH, "JSONL: question, answer")
+  distant_questions: str = setting(
+      "", PATH, "JSONL: further questions, whose answers a search found: learnt from, but "
+      "not measured by")
   beam_size: int = setting(5000, at_least(1), "blocks in the retriever loss")
   read_blocks: int = setting(5, at_least(1, 100_000), "blocks that the reader reads")
   reader_length: int = setting(
       320, _PAIR_LENGTH, "word pieces of question and block together")
   max_spans: int = setting(8, at_least(1, 100_000), "correct spans used per block")
+  read_answer: bool = setting(
+      False, None, "read the gold passage, or else the best block of the beam that holds an "
+      "answer, in place of the last of read_blocks where none of these is it; as in DPR")
   distill: float = setting(
       0.0, at_least(0, 1e6), "weight of the loss by which the retriever learns the reader's "
       "posterior over the read blocks, as in EMDR2; 0: none")

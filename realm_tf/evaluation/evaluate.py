@@ -50,6 +50,20 @@ def predict(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size:
       bar.update(len(batch))
 
 
+def retrieve(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size: int,
+             passages: int) -> Iterator[dict[str, Any]]:
+  """What `predict` yields, of a model that cannot read: passages alone, and no answer."""
+  run = tf.function(answerer.retrieve, input_signature=[
+      tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.int32)])
+  for first in range(0, len(questions), batch_size):
+    batch = questions[first:first + batch_size]
+    texts = [text.encode("utf-8", "replace") for text in batch]
+    retrieved = tf.nest.map_structure(lambda t: t.numpy(), run(
+        tf.constant(texts), min(passages, answerer.num_blocks)))
+    for i, question in enumerate(batch):
+      yield {"question": question, "passages": _passages(retrieved, i)}
+
+
 def _record(question: str, i: int, answers, retrieved) -> dict[str, Any]:
   best = _answer(answers, i, 0)
   return {
@@ -58,11 +72,14 @@ def _record(question: str, i: int, answers, retrieved) -> dict[str, Any]:
       "passage": answers.passage[i, 0].decode(),
       "answers": [_answer(answers, i, j) for j in range(answers.row.shape[1])
                   if answers.answer[i, j]],
-      "passages": [
-          {"id": retrieved.passage_id[i, j].decode(), "row": int(retrieved.row[i, j]),
+      "passages": _passages(retrieved, i)}
+
+
+def _passages(retrieved, i: int) -> list[dict[str, Any]]:
+  return [{"id": retrieved.passage_id[i, j].decode(), "row": int(retrieved.row[i, j]),
            "title": retrieved.title[i, j].decode(), "score": float(retrieved.score[i, j]),
            "text": retrieved.passage[i, j].decode()}
-          for j in range(retrieved.row.shape[1])]}
+          for j in range(retrieved.row.shape[1])]
 
 
 def _answer(answers, i: int, j: int) -> dict[str, Any]:

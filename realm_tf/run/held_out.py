@@ -1,13 +1,15 @@
 """The questions of a run, once they are known to be about its corpus."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from realm_tf.datasets.questions import Question
+from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.evaluation import checks
 from realm_tf.run.folder import Run
+from realm_tf.run.questions import NoneHeldOut
 
 
 def checked_questions(run: Run, part: str = "held_out") -> list[Question]:
@@ -22,6 +24,23 @@ def checked_questions(run: Run, part: str = "held_out") -> list[Question]:
   if questions:
     checks.check_answerable(questions, corpus.texts, f"config.{section}.questions")
   return questions
+
+
+def distant_questions(run: Run) -> list[Question]:
+  """Further questions to learn to read from, which no part of the run asks.
+
+  Their answers were looked for by a search, not by people (distant supervision): they may
+  stand in a block by chance. So no model is judged by them, and no retriever gets their
+  blocks as positives.
+  """
+  path = run.config.finetune.distant_questions
+  if not path:
+    return []
+  parts = [run.questions("train"), run.questions("dev")]
+  with contextlib.suppress(NoneHeldOut):
+    parts.append(run.questions("held_out"))
+  asked = {question.question for part in parts for question in part}
+  return [question for question in read_questions(path) if question.question not in asked]
 
 
 def measured(run: Run, questions: Sequence[Question]) -> dict[str, str]:

@@ -34,8 +34,8 @@ def find_mistakes(run: Run) -> Mistakes | None:
       or files.read_json(of).get("corpus") != run.corpus.hash[:16]):
     return None  # documents came or went since: its rows are other blocks now
   records = predictions.read(path)
-  if any("ranks" not in record for record in records):
-    return None  # of an earlier version; `realm evaluate` makes it anew
+  if any("ranks" not in record or "prediction" not in record for record in records):
+    return None  # of an earlier version, or of a model that cannot read
   wrong = [(question, record, *kind)
            for question, record in zip(predictions.questions_of(path, records), records)
            if (kind := kind_of(question, record)) is not None]

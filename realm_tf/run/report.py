@@ -135,7 +135,7 @@ def _asked(run: Run) -> list[dict[str, Any]]:
 def _answers(run: Run) -> list[dict[str, Any]]:
   """Some held-out questions of the newest stage, right ones and others."""
   path = evaluations.predictions(run.path, run.newest_stage())
-  records = _lines(path)
+  records = [record for record in _lines(path) if "prediction" in record]
   chosen: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
   for question, record in zip(predictions.questions_of(path, records), records):
     right = is_right(question, record["prediction"])

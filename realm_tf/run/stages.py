@@ -33,9 +33,15 @@ from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
-from realm_tf.run.held_out import checked_questions, measured, same_measure
+from realm_tf.run.held_out import (
+  checked_questions,
+  distant_questions,
+  measured,
+  same_measure,
+)
 from realm_tf.run.judge import make_judge
 from realm_tf.run.reading import reading
+from realm_tf.run.reads import has_reader
 from realm_tf.text import tokenizer_files
 from realm_tf.text.salient import tagger
 from realm_tf.training import schedule
@@ -194,11 +200,11 @@ def finetune(run: Run) -> None:
   model = run.model(run.stage_before("finetune"))
   index = run.index(model)
   started = time.monotonic()
-  questions = checked_questions(run, "train")
+  questions = checked_questions(run, "train") + distant_questions(run)
   loop = train_finetune(run.config, run.corpus, run.passages, model, index,
                         [q.question for q in questions], [q.answers for q in questions],
                         run.path / "finetune", [q.regex for q in questions],
-                        make_judge(run, model, index))
+                        make_judge(run, model, index), [q.gold_passage for q in questions])
   run.finish("finetune", model, started, **loop.facts())
 
 
@@ -218,14 +224,18 @@ def index(run: Run) -> None:
   except UserError:  # there are none; recall is of the beginnings of blocks
     questions = []
   if questions:
-    facts |= _lost_by_index(run, stage, questions, _scored(run, answerer, questions)[0])
+    found, _ = _scored(run, answerer, questions, has_reader(run, stage))
+    facts |= _lost_by_index(run, stage, questions, found)
   kind = run.config.index.kind
   logging.info("%s: %s", kind, ", ".join(f"{name} {value}" for name, value in facts.items()))
   files.write_json(run.index_root / f"{kind}.json", facts)
 
 
 def evaluate(run: Run, stage: str) -> dict[str, Any]:
-  """Evaluates the model of a stage on the held-out questions, once."""
+  """Evaluates the model of a stage on the held-out questions, once.
+
+  One whose span head is not trained yet is evaluated by what it retrieves, and reads nothing.
+  """
   which = "" if run.checkpoint == "last" else f"-{run.checkpoint}"
   path = evaluations.metrics(run.path, f"{stage}{which}")
   if stage == "finetune":  # the others have no reader of questions yet
@@ -241,7 +251,7 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
     check_candidates(run)
   questions = checked_questions(run)
   answerer = run.answerer(stage)
-  metrics, records = _scored(run, answerer, questions)
+  metrics, records = _scored(run, answerer, questions, has_reader(run, stage))
   if stage == "finetune":
     metrics |= calibrate.figures(run, answerer, questions, records)
   metrics |= measured(run, questions) | {"answers": rule}
@@ -258,19 +268,22 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
 def _lost_by_index(run: Run, stage: str, questions: list[Question],
                    metrics: dict[str, Any]) -> dict[str, float]:
   """What the approximation costs in answers: those of an exact search, less `metrics`."""
-  exactly, _ = _scored(run, run.answerer(stage, exact=True), questions)
+  exactly, _ = _scored(run, run.answerer(stage, exact=True), questions,
+                       has_reader(run, stage))
   return {f"{name}_lost_by_index": exactly[name] - metrics[name] for name in metrics
           if name == "exact_match"
           or name.startswith("recall@") and not name.endswith(("_low", "_high"))}
 
 
-def _scored(run: Run, answerer: QuestionAnswerer, questions: list[Question]
+def _scored(run: Run, answerer: QuestionAnswerer, questions: list[Question], reads: bool
             ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-  """The metrics of a model's answers, and what became of each question."""
+  """The metrics of a model, and what became of each question: its answer where it reads."""
   config = run.config.evaluate
-  answers = evaluation.predict(
-      answerer, [q.question for q in questions], batch_size=config.batch_size,
-      passages=min(max(config.recall_at), run.corpus.num_blocks), top_n=_TOP_N)
+  texts, passages = [q.question for q in questions], max(config.recall_at)
+  answers = (
+      evaluation.predict(answerer, texts, batch_size=config.batch_size,
+                         passages=passages, top_n=_TOP_N) if reads else
+      evaluation.retrieve(answerer, texts, batch_size=config.batch_size, passages=passages))
   records = [predictions.evaluated(question, record, read_blocks=answerer.read_blocks,
                                    blocks=answerer.num_blocks)
              for question, record in zip(questions, answers, strict=True)]

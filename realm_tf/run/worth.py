@@ -13,10 +13,8 @@ from realm_tf.run import evaluations
 from realm_tf.run.baselines import BM25, hybrid_name
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.held_out import same_measure
-from realm_tf.run.reads import has_reader
 
-_DEPTH = 5  # of the recall that a stage must not lose
-_OF_ANSWERS = ("exact_match", "f1")  # nothing is told of them before a reader is trained
+_DEPTHS = (1, 5)  # of the recall that a stage must not lose
 
 
 def stage_rows(run: Run) -> list[Stage]:
@@ -25,9 +23,6 @@ def stage_rows(run: Run) -> list[Stage]:
   rows = []
   for name in (BM25, *ranked, *map(hybrid_name, ranked)):
     found = _figures(run, name)
-    if name in ranked and not has_reader(run, name):
-      found = {figure: value for figure, value in found.items()
-               if not figure.startswith(_OF_ANSWERS)}
     if found:
       minutes = run.minutes(name) if name in STAGES and run.is_done(name) else None
       rows.append(Stage(name, found, minutes, tuple(warnings(run, name))))
@@ -43,7 +38,7 @@ def warn(run: Run, stage: str) -> None:
 def warnings(run: Run, stage: str) -> Iterator[str]:
   """Says where a stage is worse than that before it, or than BM25, in recall and answers.
 
-  Answers are told of only where a reader is trained. Whether that may be chance is told by
+  Answers are compared where both models can read. Whether that may be chance is told by
   the paired bootstrap over the questions. Evaluations of other questions, or of another
   corpus, are not compared.
   """
@@ -73,15 +68,14 @@ def _differences(run: Run, before: str, stage: str) -> Mapping[str, Difference]:
   if not all(both) or not same_measure(*both) or not all(path.exists() for path in paths):
     return {}
   depths = run.config.evaluate.recall_at
-  depth = max((k for k in depths if k <= _DEPTH), default=min(depths))
+  depths = [k for k in depths if k in _DEPTHS] or [min(depths)]
   records = [predictions.read(path) for path in paths]
   questions = predictions.questions_of(paths[1], records[1])
-  kept = [f"recall@{depth}", f"recall@{depth}_by_gold"]
-  if has_reader(run, stage):
-    kept.append("exact_match")
+  kept = [f"recall@{k}{rule}" for k in depths for rule in ("", "_by_gold")]
+  kept += ["exact_match", "f1"]
   columns = []
   for path, one in zip(paths, records):
     found = figures.per_question(
-        questions, predictions.check_same(questions, path, one, str(paths[1])), [depth], None)
+        questions, predictions.check_same(questions, path, one, str(paths[1])), depths, None)
     columns.append({name: found[name] for name in kept if name in found})
   return compare.compare(columns[0], columns[1], samples=1000)

@@ -19,13 +19,14 @@ from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
 from realm_tf.examples import order
+from realm_tf.examples.mined import gold_rows
 from realm_tf.examples.qa import AnswerPlaces, QABatch, learnable, qa_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import dropout, open_qa
 from realm_tf.models.open_qa import Beam
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
-from realm_tf.training import schedule
+from realm_tf.training import beams, schedule
 from realm_tf.training.judging import Judge
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
@@ -35,10 +36,12 @@ from realm_tf.training.padded import by_candidate, flat
 def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
                    index: RowIndex, questions: Sequence[str],
                    answers: Sequence[Sequence[str]], folder: pathlib.Path,
-                   regex: Sequence[bool] | None = None, judge: Judge | None = None) -> Loop:
+                   regex: Sequence[bool] | None = None, judge: Judge | None = None,
+                   gold_passages: Sequence[str] | None = None) -> Loop:
   """Trains query tower and encoder in place; `index` holds the document tower's work.
 
-  `regex` says of each question whether its answers are patterns, as in CuratedTREC. With a
+  `regex` says of each question whether its answers are patterns, as in CuratedTREC, and
+  `gold_passages` the id of the document that answers it, "" where none is named. With a
   `judge` the model ends as the best that it was by it, the start counted.
   Towers that were shared are untied: the document tower stays as the index knows it. How
   many questions the reader can learn from is logged.
@@ -65,7 +68,8 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
       questions, usable, corpus.tokenizer, batch_size=finetune.batch_size,
       seed=config.seed, first_step=loop.first_step, last_step=finetune.steps)
   shares.check_shares(strategy, finetune.batch_size, finetune.accumulate)
-  step = _step(config, model, passages, index, places, optimizer)
+  gold = gold_rows(gold_passages or [""] * len(questions), occurrences, corpus)
+  step = _step(config, model, passages, index, places, beams.own_blocks(gold), optimizer)
   loop.run(batches, tf.function(step, input_signature=[batches.element_spec]))
   return loop
 
@@ -107,7 +111,8 @@ def _trained(model: Realm) -> list[tf.Variable]:
 
 
 def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex,
-          places: AnswerPlaces, optimizer: AdamW) -> Callable[[QABatch], shares.Metrics]:
+          places: AnswerPlaces, own: tf.Tensor, optimizer: AdamW
+          ) -> Callable[[QABatch], shares.Metrics]:
   """The step of a whole batch: finds the beam, then learns from it on the replicas."""
   finetune = config.finetune
   beam_size = min(finetune.beam_size, passages.num_blocks)
@@ -141,8 +146,11 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
                            multiple)
     question = order.fix_batch_size(question, finetune.batch_size)
     queries = shares.map_shares(model.strategy, model.retriever.embed_queries, question)
-    rows = tf.ensure_shape(index.search(queries, beam_size)[1],
-                           [finetune.batch_size, beam_size])
+    rows = index.search(queries, beam_size)[1]
+    if finetune.read_answer:
+      rows = beams.bring_answer(rows, places.stand_in(batch.number, rows),
+                                tf.gather(own, batch.number), read_blocks)
+    rows = tf.ensure_shape(rows, [finetune.batch_size, beam_size])
     given: Any = (batch, question, rows, index.gather(rows))
     if fixed_lengths:  # the host packs, of the whole batch
       looked_up = look_up(*given)

@@ -11,6 +11,7 @@ from realm_tf.evaluation import evaluate
 from realm_tf.files import read_json
 from realm_tf.run import stages
 from realm_tf.run.folder import Run
+from realm_tf.run.held_out import distant_questions
 from realm_tf.training.log import read_curves
 from tests import tiny
 
@@ -52,6 +53,18 @@ def test_a_file_of_dev_questions_is_not_trained_on_either(tmp_path):
   assert [q.question for q in run.questions("dev")] == [
       one["question"] for one in _MANY[7:9] + _CITIES]
   assert [int(q.id) for q in run.questions("train")] == [*range(7), *range(9, 300)]
+
+
+def test_distant_questions_are_those_that_no_part_asks(tmp_path):
+  new = [{"id": f"d{i}", "question": f"a new question {i}?", "answer": "a"} for i in range(3)]
+  run = _open(tmp_path, finetune__questions=_write(tmp_path / "many.jsonl", _MANY),
+              evaluate__questions=_write(tmp_path / "held_out.jsonl", _CITIES),
+              finetune__distant_questions=_write(
+                  tmp_path / "distant.jsonl", _MANY[:200] + new[:2] + _CITIES + new[2:]))
+  assert [question.id for question in distant_questions(run)] == ["d0", "d1", "d2"]
+  assert not {"d0", "d1", "d2"} & {
+      question.id for part in ("train", "dev", "held_out") for question in run.questions(part)}
+  assert distant_questions(_open(tmp_path / "without")) == []
 
 
 def test_without_questions_it_says_which_to_name(tmp_path):

@@ -16,6 +16,7 @@ from realm_tf.training import finetune
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.loop import Loop
 from tests import tiny
+from tests.training import stages
 
 
 def test_correct_spans_by_hand():
@@ -81,6 +82,20 @@ def test_finetuning_learns_and_leaves_the_document_tower_alone(tmp_path, batch_s
     np.testing.assert_array_equal(old, new)
   assert any((a.numpy() != b.numpy()).any() for a, b in zip(
       model.retriever.query_tower.variables, model.retriever.document_tower.variables))
+
+
+def test_an_answer_is_read_that_was_not_retrieved_high_enough(tmp_path):
+  """Of one block that is read: that of the question's passage, or else the best with an
+  answer. Without the switch most of what is read holds none."""
+  corpus = tiny.make_corpus(tmp_path / "corpus")
+  read = {}
+  for switch in (False, True):
+    config = tiny.make_config(tmp_path, finetune__steps=3, finetune__read_blocks=1,
+                              finetune__beam_size=25, finetune__batch_size=12,
+                              finetune__read_answer=switch)
+    loop, _ = stages.train("finetune", tmp_path / str(switch), corpus, config)
+    read[switch] = [row["read_has_answer"] for _, row in loop.log.rows]
+  assert max(read[False]) < 0.5 and read[True] == [1.0] * 3
 
 
 @pytest.fixture(name="untrained", scope="module")
