@@ -37,7 +37,9 @@ def get_config(size: str = "full"):
       cloze=config.ClozeConfig(
           steps=600 if full else 0, batch_size=12, learning_rate=1e-4, warmup_steps=60),
       finetune=config.FinetuneConfig(
-          questions="{data}/qa.train.jsonl.gz", steps=5000, passes=5.0 if full else 1.0,
-          batch_size=12, beam_size=500, read_blocks=5 if full else 3, reader_length=224,
-          learning_rate=1e-4, warmup_steps=50),
+          questions="{data}/qa.train.jsonl.gz",
+          distant_questions="{data}/distant.jsonl.gz", read_answer=True,
+          steps=5000, passes=5.0 if full else 1.25, batch_size=12, beam_size=500,
+          read_blocks=5 if full else 2, reader_length=224, learning_rate=1e-4,
+          warmup_steps=50),
       evaluate=config.EvaluateConfig(questions="{data}/qa.dev.jsonl.gz")))
