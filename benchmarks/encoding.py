@@ -40,7 +40,7 @@ def _write_passages(folder: pathlib.Path) -> dict[str, str]:
   from realm_tf.corpus.blocks import split_blocks
   from realm_tf.corpus.readers import read_documents
   from realm_tf.corpus.store import Corpus
-  from realm_tf.corpus.writer import write_store
+  from realm_tf.corpus.store_writer import write_store
   from realm_tf.text.tokenizer import Tokenizer
   places = assets.fetch(["minilm", "wiki-leads"], "data")
   tokenizer = Tokenizer.from_file(places["minilm"] / "vocab.txt")

@@ -18,7 +18,7 @@ from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.readers import Document, read_documents
 from realm_tf.corpus.store import Corpus
-from realm_tf.corpus.writer import write_store
+from realm_tf.corpus.store_writer import write_store
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.errors import UserError
@@ -33,7 +33,7 @@ from realm_tf.models.tensors import read_folder
 from realm_tf.refresh.refresher import Refresher
 from realm_tf.run.folder import Run
 from realm_tf.run.model import initial_model
-from realm_tf.text.salient import RuleTagger
+from realm_tf.text.salient_spans import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
 from tests.models import small
@@ -240,13 +240,13 @@ def test_no_pickle_is_read(tmp_path):
           assert given.get("weights_only") == "True" or "allow_pickle" in given, path
   assert {"torch.load", "np.load"} <= set(loads)
   np.savez(tmp_path / "io.npz", embedder_ids=np.array([{}], object))
-  from realm_tf.evaluation import parity  # pylint: disable=import-outside-toplevel
+  from realm_tf.evaluation import reference_parity  # pylint: disable=import-outside-toplevel
   with pytest.raises(UserError, match="io.npz: not a whole npz"):
-    list(parity.compare(tmp_path))
+    list(reference_parity.compare(tmp_path))
 
 
 # 12. No tagger for salient spans was ever released, nor the pre-training corpus, nor a
-# way to run on one's own documents. See also tests/text/test_salient.py.
+# way to run on one's own documents. See also tests/text/test_salient_spans.py.
 def test_own_documents_become_blocks_with_salient_spans(tmp_path):
   path = tmp_path / "mine.jsonl"
   path.write_text('{"id": "1", "title": "Tower", "text": "The tower was born in Paris. It '

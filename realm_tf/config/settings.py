@@ -20,7 +20,7 @@ from realm_tf.config.fields import (
   positive,
   setting,
 )
-from realm_tf.config.stages import (
+from realm_tf.config.stage_settings import (
   CANDIDATES,
   LENGTH,
   SAMPLE,

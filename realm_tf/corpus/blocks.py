@@ -15,7 +15,7 @@ import numpy as np
 
 from realm_tf.corpus.readers import Document
 from realm_tf.errors import UserError
-from realm_tf.text.salient import Span, SpanTagger
+from realm_tf.text.salient_spans import Span, SpanTagger
 from realm_tf.text.sentences import split_sentences
 from realm_tf.text.tokenizer import Tokenizer
 

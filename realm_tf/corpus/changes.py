@@ -23,7 +23,7 @@ from realm_tf.corpus.manifest import (
 )
 from realm_tf.corpus.sources import Sources, live_sources, merged, sources_of
 from realm_tf.corpus.store import Corpus
-from realm_tf.corpus.writer import serialize, write_shards
+from realm_tf.corpus.store_writer import serialize, write_shards
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 

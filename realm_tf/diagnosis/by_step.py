@@ -20,7 +20,7 @@ from realm_tf.models.losses import mean_marginal
 from realm_tf.models.realm import Realm
 from realm_tf.registry import LOSSES
 from realm_tf.training.candidates import choose
-from realm_tf.training.held_out import Sample, held_out_sentences
+from realm_tf.training.held_out_sentences import Sample, held_out_sentences
 from realm_tf.training.loop import BeforeStep
 
 

@@ -13,11 +13,11 @@ import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages, Table
 from realm_tf.corpus.store import Corpus
-from realm_tf.evaluation import spans
+from realm_tf.evaluation import answer_spans
+from realm_tf.evaluation.answer_spans import Evidence, Found
 from realm_tf.evaluation.calibration import UNCALIBRATED, Calibration
 from realm_tf.evaluation.in_parts import in_parts
 from realm_tf.evaluation.merging import Chosen, choose
-from realm_tf.evaluation.spans import Evidence, Found
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import pack_single
@@ -125,9 +125,9 @@ class QuestionAnswerer(tf.Module):
 
   def evidence(self, questions: tf.Tensor, most: int, temperatures: tf.Tensor
                ) -> tuple[Evidence, tf.Tensor]:
-    """What answers other calibrations would give: see `spans.evidence`; the spans' texts."""
+    """What other calibrations would answer: see `answer_spans.evidence`; the spans' texts."""
     tokens = self._tokenize(questions)
-    found = spans.evidence(self._read(tokens, self._search(tokens, self.read_blocks)),
+    found = answer_spans.evidence(self._read(tokens, self._search(tokens, self.read_blocks)),
                            self._passages, most, temperatures)
     return found, self._texts_of(found.row, found.first, found.last)
 
@@ -167,13 +167,14 @@ class QuestionAnswerer(tf.Module):
     return Passage(found.row, found.score, *(
         tf.gather(values, found.row) for values in (self._ids, self._titles, self._texts)))
 
-  def _read(self, tokens: tf.RaggedTensor, found: Found) -> spans.Read:
-    return spans.read(self.model.encoder, self._passages, tokens, found)
+  def _read(self, tokens: tf.RaggedTensor, found: Found) -> answer_spans.Read:
+    return answer_spans.read(self.model.encoder, self._passages, tokens, found)
 
-  def _choose(self, read: spans.Read, count: tf.Tensor) -> Chosen:
+  def _choose(self, read: answer_spans.Read, count: tf.Tensor) -> Chosen:
     """The `count` most probable answers, by the calibration."""
     rule = self.calibration
-    best = spans.best(read, self._passages, _SPANS, rule.retriever_weight, rule.temperature)
+    best = answer_spans.best(read, self._passages, _SPANS, rule.retriever_weight,
+                             rule.temperature)
     return choose(best, self._texts_of(best.row, best.first, best.last), count, rule.merged)
 
   def _bytes(self, row: tf.Tensor, first: tf.Tensor, last: tf.Tensor

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from realm_tf.evaluation.spans import Spans
+from realm_tf.evaluation.answer_spans import Spans
 
 # As Python has them: punctuation of ASCII, white space, and what `\w` is.
 _PUNCTUATION = "[" + "".join(f"\\x{ord(char):02x}" for char in string.punctuation) + "]+"

@@ -11,7 +11,7 @@ import tensorflow as tf
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.examples import order
-from realm_tf.examples.sentences import Sentences
+from realm_tf.examples.corpus_sentences import Sentences
 from realm_tf.registry import MASKERS
 from realm_tf.text.inputs import Packed, pack_single
 

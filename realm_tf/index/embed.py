@@ -15,8 +15,8 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.files import PathLike
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.store import NotFinite, Origin, StoredIndex
-from realm_tf.index.writer import IndexWriter
+from realm_tf.index.index_writer import IndexWriter
+from realm_tf.index.stored_index import NotFinite, Origin, StoredIndex
 from realm_tf.models.retriever import Retriever, Tower
 from realm_tf.text.batching import length_batches
 

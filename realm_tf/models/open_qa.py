@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages
 from realm_tf.examples.qa import AnswerPlaces
-from realm_tf.examples.spans import correct_spans
+from realm_tf.examples.span_batches import correct_spans
 from realm_tf.models import losses
 from realm_tf.models.losses import share
 from realm_tf.models.reader import Reader

@@ -21,7 +21,7 @@ from typing import Any, Callable, Protocol
 import numpy as np
 
 from realm_tf.distribute.processes import SINGLE_PROCESS, SingleProcess
-from realm_tf.refresh.law import Freshness
+from realm_tf.refresh.freshness import Freshness
 from realm_tf.refresh.throttle import Throttle
 
 _POLL_SECONDS = 0.2

@@ -5,8 +5,8 @@ import numpy as np
 from realm_tf.errors import UserError
 from realm_tf.exchange.layouts import BLOCKS
 from realm_tf.files import PathLike
-from realm_tf.index.store import Origin
-from realm_tf.index.writer import save_table
+from realm_tf.index.index_writer import save_table
+from realm_tf.index.stored_index import Origin
 from realm_tf.models.realm import Realm
 from realm_tf.models.tensors import read
 from realm_tf.run.folder import Run

@@ -14,8 +14,8 @@ from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.report.terminal import in_line, mark_answer
 from realm_tf.run import search
 from realm_tf.run.folder import Run
-from realm_tf.run.reads import has_reader
-from realm_tf.serving import export as serving
+from realm_tf.run.trained_reader import has_reader
+from realm_tf.serving import saved_model as serving
 from realm_tf.serving.response import records, respond
 
 

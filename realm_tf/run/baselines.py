@@ -11,7 +11,7 @@ from realm_tf.evaluation.bm25 import bm25_rows
 from realm_tf.evaluation.fusion import fuse
 from realm_tf.run import evaluations
 from realm_tf.run.folder import Run
-from realm_tf.run.held_out import checked_questions, measured, same_measure
+from realm_tf.run.held_out_questions import checked_questions, measured, same_measure
 
 BM25 = "BM25"
 

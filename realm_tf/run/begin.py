@@ -10,7 +10,7 @@ from typing import Any
 
 from realm_tf import config as config_lib
 from realm_tf import files
-from realm_tf.config.reading import OF_PEOPLE
+from realm_tf.config.config_files import OF_PEOPLE
 from realm_tf.corpus.readers import read_documents
 from realm_tf.datasets.questions import read_questions
 from realm_tf.errors import UserError

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 from realm_tf import config as config_lib
 from realm_tf import files, folders
-from realm_tf.config.reading import OF_PEOPLE
+from realm_tf.config.config_files import OF_PEOPLE
 from realm_tf.errors import UserError
 from realm_tf.models.pretrained import MODEL
 from realm_tf.recipes import own
 from realm_tf.run.begin import absolute, check, in_lines
 from realm_tf.run.folder import STAGES, Run
-from realm_tf.run.reads import has_reader
+from realm_tf.run.trained_reader import has_reader
 
 SETTINGS_FILE = "model.json"  # the config of the run that the model is from
 _BEFORE_QUESTIONS = "pretrain"

@@ -7,7 +7,7 @@ from realm_tf import files
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import metrics, predictions
-from realm_tf.evaluation.mistakes import KINDS, kind_of
+from realm_tf.evaluation.mistake_kinds import KINDS, kind_of
 from realm_tf.run import evaluations
 from realm_tf.run.folder import Run
 

@@ -11,7 +11,7 @@ from realm_tf import files
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.index.embed import CorpusEmbedder, encoder_hash, store_embeddings
-from realm_tf.index.store import StoredIndex
+from realm_tf.index.stored_index import StoredIndex
 from realm_tf.models.realm import Realm
 from realm_tf.refresh.job import RefreshJob
 from realm_tf.run.folder import Run

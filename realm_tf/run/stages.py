@@ -13,7 +13,7 @@ from absl import logging
 from realm_tf import assets, files, folders
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.manifest import MANIFEST
-from realm_tf.corpus.writer import write_store
+from realm_tf.corpus.store_writer import write_store
 from realm_tf.datasets import trivia
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question, write_questions
@@ -25,19 +25,19 @@ from realm_tf.evaluation import predictions
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import UNCALIBRATED
 from realm_tf.evaluation.masked_words import masked_words
-from realm_tf.examples.cloze import find_clozes
-from realm_tf.index import store
+from realm_tf.examples.cloze_questions import find_clozes
+from realm_tf.index import stored_index
 from realm_tf.index.embed import encoder_hash
-from realm_tf.index.writer import remove_all_but, write_lock
+from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations
+from realm_tf.run.document_import import reading
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
-from realm_tf.run.held_out import checked_questions, measured, same_measure
+from realm_tf.run.held_out_questions import checked_questions, measured, same_measure
 from realm_tf.run.judge import make_judge
-from realm_tf.run.reading import reading
 from realm_tf.text import tokenizer_files
-from realm_tf.text.salient import tagger
+from realm_tf.text.salient_spans import tagger
 from realm_tf.training import schedule
 from realm_tf.training.cloze import train_cloze
 from realm_tf.training.dpr import train_dpr
@@ -149,7 +149,7 @@ def pretrain(run: Run) -> None:
 def dpr(run: Run) -> None:
   started = time.monotonic()
   model = run.model(run.stage_before("dpr"))
-  before = set(store.versions(run.index_root))
+  before = set(stored_index.versions(run.index_root))
 
   def embed(on_rows: Callable[[int], None]) -> np.ndarray:
     """They are kept: what the last step needs is what comes after needs, and a version that

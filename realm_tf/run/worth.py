@@ -12,8 +12,8 @@ from realm_tf.report.tables import Stage
 from realm_tf.run import evaluations
 from realm_tf.run.baselines import BM25, hybrid_name
 from realm_tf.run.folder import STAGES, WARM_START, Run
-from realm_tf.run.held_out import same_measure
-from realm_tf.run.reads import has_reader
+from realm_tf.run.held_out_questions import same_measure
+from realm_tf.run.trained_reader import has_reader
 
 _DEPTH = 5  # of the recall that a stage must not lose
 _OF_ANSWERS = ("exact_match", "f1")  # nothing is told of them before a reader is trained

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.files import PathLike
-from realm_tf.serving.export import load_calibration, load_saved_model
 from realm_tf.serving.response import records
+from realm_tf.serving.saved_model import load_calibration, load_saved_model
 
 Questions = str | Sequence[str]
 

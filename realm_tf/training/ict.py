@@ -8,7 +8,7 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
-from realm_tf.examples.ict import ICTBatch, num_examples
+from realm_tf.examples.ict_pairs import ICTBatch, num_examples
 from realm_tf.models import dropout, losses
 from realm_tf.models.realm import Realm
 from realm_tf.registry import WARM_STARTS

@@ -38,7 +38,7 @@ from realm_tf.refresh.refresher import Refresher
 from realm_tf.registry import LOSSES
 from realm_tf.training import padded, schedule
 from realm_tf.training.candidates import choose
-from realm_tf.training.held_out import Sample, embed_sample, held_out_sentences
+from realm_tf.training.held_out_sentences import Sample, embed_sample, held_out_sentences
 from realm_tf.training.loop import BeforeStep, Loop, OnStep
 from realm_tf.training.optimizer import AdamW, make_optimizer
 from realm_tf.training.retrieved import show_retrieved

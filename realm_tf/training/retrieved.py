@@ -17,7 +17,7 @@ from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.models.scores import mask_log_probs, relevance
 from realm_tf.training.candidates import choose
-from realm_tf.training.held_out import Sample
+from realm_tf.training.held_out_sentences import Sample
 from realm_tf.training.log import Log
 
 _PASSAGE_CHARACTERS = 300

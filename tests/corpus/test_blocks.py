@@ -8,7 +8,7 @@ import realm_tf  # noqa: F401
 from realm_tf.corpus.blocks import SPECIAL_TOKENS, split_blocks
 from realm_tf.corpus.readers import Document
 from realm_tf.errors import UserError
-from realm_tf.text.salient import RuleTagger
+from realm_tf.text.salient_spans import RuleTagger
 from realm_tf.text.sentences import split_sentences
 from realm_tf.text.tokenizer import Tokenizer
 from tests.vocabulary import small_vocabulary

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from realm_tf.evaluation.answer_spans import Spans
 from realm_tf.evaluation.merging import choose, normal_form
-from realm_tf.evaluation.spans import Spans
 from realm_tf.text.answers import normalize
 
 TEXTS = [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from realm_tf.index.embed import collect, length_batches
-from realm_tf.index.store import NotFinite
+from realm_tf.index.stored_index import NotFinite
 
 
 def _table(seed=0, rows=40):

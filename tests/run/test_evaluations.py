@@ -11,8 +11,8 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation import predictions
 from realm_tf.run import baselines, evaluations, stages, worth
 from realm_tf.run.folder import WARM_START, Run
+from realm_tf.run.make_report import report
 from realm_tf.run.mistakes import find_mistakes
-from realm_tf.run.report import report
 from tests import tiny
 from tests.command import realm
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from realm_tf.corpus.passages import Passages
 from realm_tf.errors import UserError
 from realm_tf.examples.qa import GoldSpans
-from realm_tf.examples.spans import correct_spans
+from realm_tf.examples.span_batches import correct_spans
 from realm_tf.index.embed import CorpusEmbedder, collect
 from realm_tf.index.exact import ExactIndex
 from realm_tf.run.model import initial_model

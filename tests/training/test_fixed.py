@@ -8,7 +8,7 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import make_strategy
 from realm_tf.errors import UserError
-from realm_tf.examples.ict import ict_batches
+from realm_tf.examples.ict_pairs import ict_batches
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.models import scores
 from realm_tf.ops import portable

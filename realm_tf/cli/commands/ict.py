@@ -4,7 +4,7 @@ from typing import Sequence
 
 from realm_tf.cli.commands import DEMO
 from realm_tf.cli.opening import define_strategy
-from realm_tf.cli.training import train
+from realm_tf.cli.train_command import train
 
 SUMMARY = "Warm-start the retriever by the Inverse Cloze Task."
 EXAMPLE = f"realm ict {DEMO}"

@@ -26,7 +26,7 @@ def run(arguments: Sequence[str]) -> int:
   no_more(arguments)
   if not FLAGS.reference:
     raise UserError("--reference: name the folder with io.npz and the models")
-  from realm_tf.evaluation.parity import TOLERANCE, compare
+  from realm_tf.evaluation.reference_parity import TOLERANCE, compare
   compared = compare(FLAGS.reference, FLAGS.dtype)
   agrees = all(quantity.holds for quantity in compared)
   if FLAGS.json:

@@ -10,7 +10,7 @@ import pathlib
 from typing import Any, Iterable, Iterator, Mapping
 
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
-from realm_tf.corpus.readers.report import Report
+from realm_tf.corpus.readers.reading_report import Report
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.lines import read_lines

@@ -5,7 +5,7 @@ import pathlib
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple
 
 from realm_tf import jsonl
-from realm_tf.corpus.readers.report import BLANK, Report
+from realm_tf.corpus.readers.reading_report import BLANK, Report
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from realm_tf.evaluation.mistakes import KINDS
+from realm_tf.evaluation.mistake_kinds import KINDS
 from realm_tf.report.page import escape, link, marked, page
 from realm_tf.text.patterns import compile_pattern
 

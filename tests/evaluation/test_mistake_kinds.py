@@ -1,7 +1,7 @@
 import pytest
 
 from realm_tf.datasets.questions import Question
-from realm_tf.evaluation.mistakes import KINDS, kind_of
+from realm_tf.evaluation.mistake_kinds import KINDS, kind_of
 
 
 def _kind(prediction, answers, rank=-1, read=5, regex=False):

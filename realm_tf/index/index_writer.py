@@ -1,4 +1,4 @@
-"""Writes and removes versions of an index; see `realm_tf.index.store`.
+"""Writes and removes versions of an index; see `realm_tf.index.stored_index`.
 
 Shape letters: N rows, D projection, n rows of a shard.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from realm_tf import files, locks
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
-from realm_tf.index.store import (
+from realm_tf.index.stored_index import (
   DTYPES,
   FORMAT_VERSION,
   MANIFEST,

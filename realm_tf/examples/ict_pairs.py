@@ -11,7 +11,7 @@ from realm_tf.config import ICTConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.examples import order
-from realm_tf.examples.sentences import Sentences, all_sentences
+from realm_tf.examples.corpus_sentences import Sentences, all_sentences
 from realm_tf.text.inputs import Packed, joined, pack_pair, pack_single
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from realm_tf import config as config_lib
 from realm_tf import files
 from realm_tf.evaluation import predictions
-from realm_tf.evaluation.mistakes import is_right
+from realm_tf.evaluation.mistake_kinds import is_right
 from realm_tf.jsonl import read_rows
 from realm_tf.report import curves, page, reliability
-from realm_tf.report.mistakes import mistakes_page
+from realm_tf.report.mistakes_page import mistakes_page
 from realm_tf.run import calibrate, evaluations, history
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.mistakes import find_mistakes
