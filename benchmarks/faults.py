@@ -111,7 +111,7 @@ class Reader(threading.Thread):
     from realm_tf.index import stored_index  # pylint: disable=import-outside-toplevel
     while not self.stop.wait(0.02):
       try:
-        found = stored_index.find(self._root, self._rows)
+        found = stored_index.find_version(self._root, self._rows)
         if found is None:
           if self.newest >= 0:
             self._tally.note("lost", f"the index of step {self.newest}")

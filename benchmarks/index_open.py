@@ -54,7 +54,7 @@ def _open(root: str, rows: int) -> dict:
   from realm_tf.index.build import build_index  # pylint: disable=import-outside-toplevel
   tf.zeros([1])
   before, begun = _resident(), time.monotonic()
-  table = stored_index.find(root, {"c" * 64: rows}).read()
+  table = stored_index.find_version(root, {"c" * 64: rows}).read()
   read = time.monotonic() - begun
   index = build_index(RealmConfig(embedding_dtype="bfloat16"), table, 0)
   opened = time.monotonic() - begun

@@ -221,4 +221,4 @@ class RealmConfig(Section):
 
   def __post_init__(self):
     super().__post_init__()
-    rules.check(self)
+    rules.check_rules(self)

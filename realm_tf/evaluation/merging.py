@@ -45,7 +45,8 @@ def normal_form(texts: tf.Tensor) -> tf.Tensor:
   return tf.reshape(tf.where(bare == "", flat, bare), tf.shape(texts))
 
 
-def choose(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merged: bool) -> Chosen:
+def choose_answers(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merged: bool
+                   ) -> Chosen:
   """The `count` most probable answers that are no near-copies.
 
   Args:

@@ -41,7 +41,7 @@ def _findable_sentences(corpus: Corpus) -> Sentences:
   return Sentences(*(field[kept] for field in sentences))
 
 
-def num_examples(corpus: Corpus) -> int:
+def num_ict_examples(corpus: Corpus) -> int:
   """How many sentences there are to learn from."""
   return len(_findable_sentences(corpus).row)
 

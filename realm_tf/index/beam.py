@@ -39,9 +39,11 @@ class _EmbedShard(beam.DoFn):
     yield live
 
 
-def store_embeddings(root: PathLike, name: str, corpus: Corpus, embedder: CorpusEmbedder,
-                     *, step: int, dtype: str, open_worker: OpenWorker, options: str = "",
-                     on_rows: OnRows = lambda count: None, **facts: Any) -> StoredIndex:
+def store_embeddings_by_beam(root: PathLike, name: str, corpus: Corpus,
+                             embedder: CorpusEmbedder, *, step: int, dtype: str,
+                             open_worker: OpenWorker, options: str = "",
+                             on_rows: OnRows = lambda count: None, **facts: Any
+                             ) -> StoredIndex:
   """`embed.store_embeddings` by a pipeline; needs `write_lock`.
 
   Args:

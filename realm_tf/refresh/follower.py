@@ -63,7 +63,7 @@ class Follower(Freshness):
     newest = self._processes.broadcast(self._newest(step))
     if newest <= self.index_step:
       return False
-    found = stored_index.find(self._root, self._corpus_rows, after_step=newest - 1,
+    found = stored_index.find_version(self._root, self._corpus_rows, after_step=newest - 1,
                        up_to_step=newest)
     prepared, error = self._prepare(found) if found else (None, None)
     self._raise_in_all(error)
@@ -80,8 +80,8 @@ class Follower(Freshness):
     if time.monotonic() - self._looked < self._look_every:
       return -1
     self._looked = time.monotonic()
-    found = stored_index.find(self._root, self._corpus_rows, after_step=self.index_step,
-                       up_to_step=step)
+    found = stored_index.find_version(self._root, self._corpus_rows,
+                                      after_step=self.index_step, up_to_step=step)
     return found.origin.step if found else -1
 
   def _prepare(self, found: stored_index.StoredIndex) -> tuple[Any, UserError | None]:

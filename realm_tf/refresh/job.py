@@ -72,7 +72,7 @@ class RefreshJob:
       return None
     step = int(self._step)
     made = None
-    if not stored_index.find(
+    if not stored_index.find_version(
         self._root, {self._corpus.rows_hash: self._corpus.num_stored_rows},
         after_step=step - 1):
       try:
@@ -113,7 +113,7 @@ class RefreshJob:
 
   def _remove_old(self) -> None:
     steps = sorted(StoredIndex.open(path).origin.step
-                   for path in stored_index.versions(self._root))
+                   for path in stored_index.index_versions(self._root))
     oldest = steps[-_KEPT_VERSIONS:][0]
     remove_all_but(self._root, lambda other: other.origin.step >= oldest)
 

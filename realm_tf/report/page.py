@@ -54,7 +54,7 @@ def section(title: str, *parts: str, note: str = "") -> str:
   return f"<section><h2>{escape(title)}</h2>{lead}{content}</section>\n"
 
 
-def link(name: str, text: str) -> str:
+def file_link(name: str, text: str) -> str:
   """A link to a file beside the page."""
   return f'<p><a href="{escape(urllib.parse.quote(name))}">{escape(text)}</a></p>'
 
@@ -222,7 +222,7 @@ def commands(records: Sequence[Mapping[str, Any]]) -> str:
     parts.append(
         f'<li><details><summary><time>{escape(one["started"])}</time> '
         f'<code>{escape(" ".join(one["command"]))}</code></summary><p class="text">'
-        f'{escape(source(one["source"]))}<br>{escape(versions)}<br>'
+        f'{escape(source_in_words(one["source"]))}<br>{escape(versions)}<br>'
         f'{escape(one["processors"])} × {escape(one["processor"])}, '
         f'{escape(one["memory_gb"])} GB, {escape(", ".join(one["devices"]))}<br>'
         f'{escape(one["system"])}<br>'
@@ -231,7 +231,7 @@ def commands(records: Sequence[Mapping[str, Any]]) -> str:
   return f'<ul class="commands">{"".join(parts)}</ul>' if parts else ""
 
 
-def source(found: Mapping[str, Any]) -> str:
+def source_in_words(found: Mapping[str, Any]) -> str:
   """A commit in words."""
   if not found["git"]:
     return "no git repository"

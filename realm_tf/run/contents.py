@@ -21,7 +21,7 @@ def contents(run: Run) -> Iterator[str]:
     told = _stage(run, stage)
     if told:
       yield _line(stage, told)
-  for folder in sorted(stored_index.versions(run.index_root)):
+  for folder in sorted(stored_index.index_versions(run.index_root)):
     index = StoredIndex.open(folder)
     fits = has_corpus and index.origin.corpus_hash in run.corpus.rows_by_hash
     yield _line("index", f"{folder.name}: {index.num_rows} blocks, {index.origin.dtype}"

@@ -25,7 +25,7 @@ def export_run(run: Run, flavour: str = "portable", output: str | None = None
   own = run.path / "export"
   folder = pathlib.Path(output or own)
   if os.path.realpath(folder) != os.path.realpath(own):
-    outputs.check(folder)
+    outputs.check_output(folder)
   if not has_reader(run):
     logging.warning("export: %s; `retrieve` and `embed` of this export are of use, its "
                     "answers are not", search.NO_READER)

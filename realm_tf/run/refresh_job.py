@@ -60,7 +60,8 @@ def _by_beam(run: Run, model: Realm, options: str) -> Callable[..., StoredIndex]
       np.savez(file, *(variable.numpy() for variable in tower.variables))
     opened = functools.partial(_open_worker, str(run.path.resolve()), str(weights.resolve()),
                                encoder_hash(tower))
-    return beam.store_embeddings(*arguments, open_worker=opened, options=options, **keywords)
+    return beam.store_embeddings_by_beam(*arguments, open_worker=opened, options=options,
+                                         **keywords)
 
   return store
 

@@ -32,7 +32,7 @@ from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations
-from realm_tf.run.document_import import reading
+from realm_tf.run.document_import import reading_documents
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
 from realm_tf.run.held_out_questions import checked_questions, measured, same_measure
 from realm_tf.run.judge import make_judge
@@ -54,8 +54,8 @@ def _alone(stage: Callable[..., None]) -> Callable[..., None]:
   @functools.wraps(stage)
   def holding(run: Run, *arguments: Any) -> None:
     with run.at_work(stage.__name__):
-      if stage.__name__ in STAGES:
-        folders.check(run.path / stage.__name__ / "model", MODEL)  # not after hours only
+      if stage.__name__ in STAGES:  # now, and not after hours only
+        folders.check_replaceable(run.path / stage.__name__ / "model", MODEL)
       stage(run, *arguments)
   return holding
 
@@ -76,7 +76,7 @@ def corpus(run: Run, strict: bool = False) -> None:
     limits.check_weights(config)
     tokenizer = tokenizer_files.read_tokenizer(config.retriever.weights)
     tokenizer_files.check_tokenizer(config.encoder.weights, tokenizer)
-    with reading(run, "corpus", config.corpus.source, strict) as documents:
+    with reading_documents(run, "corpus", config.corpus.source, strict) as documents:
       blocks = split_blocks(documents, tokenizer, config.corpus.max_block_tokens,
                             tagger(config.corpus.tagger))
       write_store(run.path / "corpus", blocks, tokenizer=tokenizer,
@@ -94,7 +94,7 @@ def _write_trivia(run: Run) -> None:
                      for a, b in zip(found.splits, found.splits[1:])])
   # An answer that stands in 1 % of all blocks is found by chance, not by reading.
   kept = np.flatnonzero((blocks > 0) & (blocks <= 0.01 * run.corpus.num_blocks))
-  train, held_out = trivia.split([questions[i] for i in kept], 0.2, run.config.seed)
+  train, held_out = trivia.split_trivia([questions[i] for i in kept], 0.2, run.config.seed)
   with folders.new_folder(run.path / "questions") as new:
     write_questions(new / "train.jsonl", train)
     write_questions(new / "held_out.jsonl", held_out)
@@ -149,7 +149,7 @@ def pretrain(run: Run) -> None:
 def dpr(run: Run) -> None:
   started = time.monotonic()
   model = run.model(run.stage_before("dpr"))
-  before = set(stored_index.versions(run.index_root))
+  before = set(stored_index.index_versions(run.index_root))
 
   def embed(on_rows: Callable[[int], None]) -> np.ndarray:
     """They are kept: what the last step needs is what comes after needs, and a version that
@@ -227,7 +227,7 @@ def index(run: Run) -> None:
 def evaluate(run: Run, stage: str) -> dict[str, Any]:
   """Evaluates the model of a stage on the held-out questions, once."""
   which = "" if run.checkpoint == "last" else f"-{run.checkpoint}"
-  path = evaluations.metrics(run.path, f"{stage}{which}")
+  path = evaluations.metrics_path(run.path, f"{stage}{which}")
   if stage == "finetune":  # the others have no reader of questions yet
     calibrate.calibrate_if_possible(run, stage)
   rule = run.calibration(stage).rule
@@ -243,14 +243,15 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   answerer = run.answerer(stage)
   metrics, records = _scored(run, answerer, questions)
   if stage == "finetune":
-    metrics |= calibrate.figures(run, answerer, questions, records)
+    metrics |= calibrate.probability_figures(run, answerer, questions, records)
   metrics |= measured(run, questions) | {"answers": rule}
   if not answerer.index.is_exact():
     metrics |= answerer.index.facts() | _lost_by_index(run, stage, questions, metrics)
   if with_words:
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, run.banned))
-  predictions.write(evaluations.predictions(run.path, f"{stage}{which}"), records)
+  predictions.write_predictions(evaluations.predictions_path(run.path, f"{stage}{which}"),
+                                records)
   files.write_json(path, metrics)
   return metrics
 
@@ -268,11 +269,11 @@ def _scored(run: Run, answerer: QuestionAnswerer, questions: list[Question]
             ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
   """The metrics of a model's answers, and what became of each question."""
   config = run.config.evaluate
-  answers = evaluation.predict(
+  answers = evaluation.predict_records(
       answerer, [q.question for q in questions], batch_size=config.batch_size,
       passages=min(max(config.recall_at), run.corpus.num_blocks), top_n=_TOP_N)
   records = [predictions.evaluated(question, record, read_blocks=answerer.read_blocks,
                                    blocks=answerer.num_blocks)
              for question, record in zip(questions, answers, strict=True)]
-  return evaluation.score(questions, records, config.recall_at,
-                          answerer.read_blocks), records
+  return evaluation.score_records(questions, records, config.recall_at,
+                                  answerer.read_blocks), records

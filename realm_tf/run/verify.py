@@ -39,7 +39,7 @@ def verify(run: Run, sample: int) -> list[str]:
   for stage in filter(run.is_done, [] if damages else STAGES):
     check(f"{stage}/model", functools.partial(_model, run, stage, towers))
   for root in (run.index_root, run.path / "pretrain" / "index"):
-    for folder in sorted(stored_index.versions(root)):
+    for folder in sorted(stored_index.index_versions(root)):
       check(str(folder.relative_to(run.path)),
             functools.partial(_index, run, folder, towers, sample))
   if damages:

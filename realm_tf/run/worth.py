@@ -62,19 +62,19 @@ def warnings(run: Run, stage: str) -> Iterator[str]:
 
 
 def _figures(run: Run, name: str) -> dict[str, Any]:
-  path = evaluations.metrics(run.path, name)
+  path = evaluations.metrics_path(run.path, name)
   return files.read_json(path) if path.exists() else {}
 
 
 def _differences(run: Run, before: str, stage: str) -> Mapping[str, Difference]:
   """Of the figures that must not fall, from one evaluation to another."""
   both = [_figures(run, name) for name in (before, stage)]
-  paths = [evaluations.predictions(run.path, name) for name in (before, stage)]
+  paths = [evaluations.predictions_path(run.path, name) for name in (before, stage)]
   if not all(both) or not same_measure(*both) or not all(path.exists() for path in paths):
     return {}
   depths = run.config.evaluate.recall_at
   depth = max((k for k in depths if k <= _DEPTH), default=min(depths))
-  records = [predictions.read(path) for path in paths]
+  records = [predictions.read_predictions(path) for path in paths]
   questions = predictions.questions_of(paths[1], records[1])
   kept = [f"recall@{depth}", f"recall@{depth}_by_gold"]
   if has_reader(run, stage):

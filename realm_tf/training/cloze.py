@@ -79,7 +79,7 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
 
   def of_part(given: tuple[ClozeBatch, tf.Tensor]):
     part, rows = given
-    _, pairs, correct = open_qa.look_up(
+    _, pairs, correct = open_qa.pack_beam(
         passages, clozes.places, part.name, part.question, rows, read_blocks=read_blocks,
         length=reader_length(config), width=config.encoder.max_span_width,
         max_spans=cloze.max_spans, multiple=multiple)

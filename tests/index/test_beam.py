@@ -44,7 +44,8 @@ def test_the_version_is_that_of_a_job_without_beam(run, monkeypatch):
   results = []
   for by in (None, "--runner=DirectRunner"):
     assert refresh_job.refresh(run, once=True, nice=0, beam=by) == 1
-    found = stored_index.find(run.path / "pretrain" / "index", run.corpus.rows_by_hash)
+    found = stored_index.find_version(run.path / "pretrain" / "index",
+                                      run.corpus.rows_by_hash)
     results.append((found.origin, found.read(), len(found.shards)))
     with write_lock(found.folder.parent):
       remove_version(found.folder)
@@ -60,7 +61,7 @@ def test_a_worker_that_fails_leaves_no_version(run, monkeypatch):
   monkeypatch.setattr(refresh_job, "_open_worker", functools.partial(fails))
   with pytest.raises(Exception, match="this machine is broken"):
     refresh_job.refresh(run, once=True, nice=0, beam="--runner=DirectRunner")
-  assert stored_index.versions(run.path / "pretrain" / "index") == []
+  assert stored_index.index_versions(run.path / "pretrain" / "index") == []
 
 
 def test_workers_that_write_elsewhere_are_noticed(tmp_path):

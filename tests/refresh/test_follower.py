@@ -149,7 +149,7 @@ def _job(tmp_path):
 
 
 def _newest(root):
-  found = stored_index.find(root, _ROWS)
+  found = stored_index.find_version(root, _ROWS)
   return (found.origin.step, found.read()[3, 0]) if found else None
 
 
@@ -163,8 +163,8 @@ def test_a_job_embeds_each_newest_checkpoint_once_and_keeps_two(job):
     job._embedded = None  # as in a job that was started again
     assert job.refresh() is None
     assert _newest(root) == (number, number / 2)
-  assert len(stored_index.versions(root)) == 2
-  newest = stored_index.find(root, _ROWS)
+  assert len(stored_index.index_versions(root)) == 2
+  newest = stored_index.find_version(root, _ROWS)
   np.testing.assert_array_equal(newest.read()[2], np.zeros(4))  # deleted
 
 
@@ -189,7 +189,7 @@ def test_a_job_that_is_stopped_keeps_nothing_half_made(job):
   assert job.run(lambda: True, lambda: False) == 0
   stops = iter([False, False, True, True])
   assert job.run(lambda: next(stops), lambda: False) == 0
-  assert stored_index.versions(root) == []
+  assert stored_index.index_versions(root) == []
 
 
 def test_two_jobs_on_one_folder(job):

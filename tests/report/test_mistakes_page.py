@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from realm_tf.evaluation.mistake_kinds import KINDS
+from realm_tf.evaluation.mistake_kinds import MISTAKE_KINDS
 from realm_tf.report import mistakes_page
 from tests.report.test_page import EVIL, Reader
 
@@ -41,11 +41,11 @@ def test_what_was_read_and_what_is_right_are_marked():
 
 
 def test_the_filter_has_a_rule_and_a_button_for_each_kind_that_there_is():
-  told = [_mistake(kind) for kind in KINDS for _ in range(3)]
+  told = [_mistake(kind) for kind in MISTAKE_KINDS for _ in range(3)]
   text = mistakes_page.mistakes_page("x", told, 99, "x.jsonl")
   buttons = re.findall(r'id="only-(\w+)"', text)
-  assert buttons == ["all", *KINDS]
-  for kind in KINDS:
+  assert buttons == ["all", *MISTAKE_KINDS]
+  for kind in MISTAKE_KINDS:
     rule = f"#only-{kind}:checked~.answers article:not(.{kind}){{display:none}}"
     assert rule in text and text.count(f'<article class="qa {kind}"') == 3
     # `~` reaches what comes later under the same parent.

@@ -90,8 +90,8 @@ def test_what_the_curve_says_is_what_the_saved_model_answers(tuned):
   curve = dict(read_curves(tuned.path / "finetune" / "curves.csv"))[done["best_step"]]
   questions = tuned.questions("dev")
   answerer = Run.existing(tuned.path).answerer("finetune")
-  records = list(evaluate.predict(answerer, [q.question for q in questions], batch_size=5,
-                                  passages=25))
+  records = list(evaluate.predict_records(answerer, [q.question for q in questions],
+                                          batch_size=5, passages=25))
   right = [record["prediction"].lower() in [a.lower() for a in question.answers]
            for question, record in zip(questions, records)]
   assert curve["dev_exact_match"] == pytest.approx(np.mean(right))

@@ -71,8 +71,8 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
   def checked(prepared, step: int) -> None:
     assign(prepared, step)
     if config.refresh.mode == "job":
-      version = stored_index.find(folder / "index", corpus.rows_by_hash, after_step=step - 1,
-                           up_to_step=step)
+      version = stored_index.find_version(folder / "index", corpus.rows_by_hash,
+                                          after_step=step - 1, up_to_step=step)
       expected = version.read(corpus.stored_rows)
       np.testing.assert_array_equal(index.rows(), expected[slice(*index.share)])
       exact.assign(expected, step)

@@ -5,7 +5,7 @@ from typing import Sequence
 
 from absl import flags
 
-from realm_tf.cli.opening import FLAGS, define_recall_at, recall_at
+from realm_tf.cli.opening import FLAGS, define_recall_at, recall_depths
 from realm_tf.errors import UserError
 
 SUMMARY = "Compare two runs or files of predictions question by question, with paired tests."
@@ -35,7 +35,7 @@ def run(arguments: Sequence[str]) -> None:
   given = read_questions(FLAGS.questions) if FLAGS.questions else None
   paths = [comparing.predictions_path(name, FLAGS.stage) for name in arguments]
   found = compare.compare(
-      *comparing.paired(paths, given, recall_at()), FLAGS.samples,
+      *comparing.paired(paths, given, recall_depths()), FLAGS.samples,
       FLAGS.seed)
   names = [str(path) for path in paths]
   if FLAGS.json:

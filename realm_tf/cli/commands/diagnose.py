@@ -28,7 +28,7 @@ def run(arguments: Sequence[str]) -> None:
   from realm_tf.run.folder import WITHOUT_WORDS
   stage = FLAGS.stage or opened.stage_before(WITHOUT_WORDS[0])
   if FLAGS.json:
-    outputs.check(FLAGS.json)
+    outputs.check_output(FLAGS.json)
   figures = diagnose.diagnose(opened, stage, FLAGS.sentences, FLAGS.blocks)
   print(summary.table(figures))
   written = diagnose.json_path(opened, stage)
