@@ -3,7 +3,7 @@
 import math
 from typing import Any, Mapping
 
-Measurements = Mapping[str, Any]  # of `diagnosis.gradient.Diagnosis.measure`, facts of the run
+Measurements = Mapping[str, Any]  # by `diagnosis.gradient.Diagnosis.measure`; facts of a run
 
 COLUMNS = (
     ("softmax_mass", "p(z|x)", "share of the prior over all blocks that the candidates hold"),

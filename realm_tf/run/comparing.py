@@ -14,7 +14,7 @@ from realm_tf.run.baselines import BM25
 from realm_tf.run.folder import STAGES, WARM_START
 
 
-def predictions_path(name: PathLike, stage: str | None) -> pathlib.Path:
+def named_predictions(name: PathLike, stage: str | None) -> pathlib.Path:
   """The file of predictions that is meant: `name` itself, or that of a run's stage.
 
   Raises:

@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> None:
   from realm_tf.report.tables import comparison_table
   from realm_tf.run import comparing
   given = read_questions(FLAGS.questions) if FLAGS.questions else None
-  paths = [comparing.predictions_path(name, FLAGS.stage) for name in arguments]
+  paths = [comparing.named_predictions(name, FLAGS.stage) for name in arguments]
   found = compare.compare(
       *comparing.paired(paths, given, recall_depths()), FLAGS.samples,
       FLAGS.seed)
