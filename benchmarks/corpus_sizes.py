@@ -18,7 +18,7 @@ from absl import app, flags
 from machine import processor
 
 from realm_tf import files
-from realm_tf.config.reading import OF_PEOPLE, read_folder
+from realm_tf.config.config_files import OF_PEOPLE, read_folder
 from realm_tf.run.begin import begin
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.pipeline import whole_run

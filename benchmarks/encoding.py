@@ -40,7 +40,7 @@ def _write_passages(folder: pathlib.Path) -> dict[str, str]:
   from realm_tf.corpus.blocks import split_blocks
   from realm_tf.corpus.readers import read_documents
   from realm_tf.corpus.store import Corpus
-  from realm_tf.corpus.writer import write_store
+  from realm_tf.corpus.store_writer import write_store
   from realm_tf.text.tokenizer import Tokenizer
   places = assets.fetch(["minilm", "wiki-leads"], "data")
   tokenizer = Tokenizer.from_file(places["minilm"] / "vocab.txt")
@@ -61,7 +61,7 @@ def _write_passages(folder: pathlib.Path) -> dict[str, str]:
 def _measure_ours(precision: str, folder: pathlib.Path) -> None:
   from realm_tf.corpus.passages import Passages
   from realm_tf.corpus.store import Corpus
-  from realm_tf.index.embed import CorpusEmbedder, collect
+  from realm_tf.index.embed import CorpusEmbedder, collect_rows
   from realm_tf.models.retriever import Retriever
   minilm = (folder / "weights.txt").read_text()
   retriever = Retriever.from_pretrained(minilm, pooling="mean", projection_size=384,
@@ -72,7 +72,7 @@ def _measure_ours(precision: str, folder: pathlib.Path) -> None:
   embedder.snapshot(retriever.document_tower)
   next(embedder.batches())  # warms up
   begun = time.perf_counter()
-  table = collect(embedder.batches(), embedder.num_rows)
+  table = collect_rows(embedder.batches(), embedder.num_rows)
   seconds = time.perf_counter() - begun
   np.save(folder / f"{precision}.npy", table)
   print(json.dumps({"rates": [len(table) / seconds]}))

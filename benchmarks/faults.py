@@ -108,10 +108,10 @@ class Reader(threading.Thread):
     self.newest, self.stop = -1, threading.Event()
 
   def run(self) -> None:
-    from realm_tf.index import store  # pylint: disable=import-outside-toplevel
+    from realm_tf.index import stored_index  # pylint: disable=import-outside-toplevel
     while not self.stop.wait(0.02):
       try:
-        found = store.find(self._root, self._rows)
+        found = stored_index.find_version(self._root, self._rows)
         if found is None:
           if self.newest >= 0:
             self._tally.note("lost", f"the index of step {self.newest}")

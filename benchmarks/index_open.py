@@ -28,11 +28,11 @@ _JSON = flags.DEFINE_string("json", None, "File for the results.")
 
 
 def _write(root: str) -> float:
-  from realm_tf.index import store  # pylint: disable=import-outside-toplevel
-  from realm_tf.index.writer import IndexWriter, write_lock  # pylint: disable=import-outside-toplevel
+  from realm_tf.index import stored_index  # pylint: disable=import-outside-toplevel
+  from realm_tf.index.index_writer import IndexWriter, write_lock  # pylint: disable=import-outside-toplevel
   begun = time.monotonic()
   rng = np.random.default_rng(0)
-  origin = store.Origin("c" * 64, "e" * 64, 0, "bfloat16")
+  origin = stored_index.Origin("c" * 64, "e" * 64, 0, "bfloat16")
   with write_lock(root):
     writer = IndexWriter(root, "v", origin, (_ROWS.value, _SIZE.value))
     for first, end in writer.missing():
@@ -50,11 +50,11 @@ def _open(root: str, rows: int) -> dict:
   import tensorflow as tf  # pylint: disable=import-outside-toplevel
 
   from realm_tf.config import RealmConfig  # pylint: disable=import-outside-toplevel
-  from realm_tf.index import store  # pylint: disable=import-outside-toplevel
+  from realm_tf.index import stored_index  # pylint: disable=import-outside-toplevel
   from realm_tf.index.build import build_index  # pylint: disable=import-outside-toplevel
   tf.zeros([1])
   before, begun = _resident(), time.monotonic()
-  table = store.find(root, {"c" * 64: rows}).read()
+  table = stored_index.find_version(root, {"c" * 64: rows}).read()
   read = time.monotonic() - begun
   index = build_index(RealmConfig(embedding_dtype="bfloat16"), table, 0)
   opened = time.monotonic() - begun

@@ -18,9 +18,9 @@ from absl import app, flags
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.files import new_file
-from realm_tf.index.embed import collect
+from realm_tf.index.embed import collect_rows
 from realm_tf.models import losses
-from realm_tf.models.scores import candidates, relevance
+from realm_tf.models.scores import relevance, top_candidates
 from realm_tf.run.folder import Run
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.optimizer import make_optimizer
@@ -72,7 +72,7 @@ def _train(run: Run, model, index) -> None:
       last_step=pretrain.steps):
     with tf.GradientTape() as tape:
       queries = model.retriever.embed_queries(batch.query)
-      rows = candidates(index, run.passages, queries, batch.banned, pretrain.candidates)
+      rows = top_candidates(index, run.passages, queries, batch.banned, pretrain.candidates)
       gain = np.zeros(rows.shape, np.float32)
       for i, span in enumerate(batch.labels.numpy()):
         span = span[batch.weights[i].numpy() > 0]
@@ -92,7 +92,8 @@ def main(_) -> None:
   _train(run, model, index)
   embedder = run.embedder(model)
   embedder.snapshot(model.retriever.document_tower)
-  index.assign(index.prepare(collect(embedder.batches(), embedder.num_rows)), _STEPS.value)
+  index.assign(index.prepare(collect_rows(embedder.batches(), embedder.num_rows)),
+               _STEPS.value)
   after = recall(model, index)
   for name in before:
     print(f"{name:9s}  after ICT {before[name]:6.1%}   after {_STEPS.value} steps with a "

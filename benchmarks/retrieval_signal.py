@@ -12,7 +12,7 @@ from absl import app, flags
 
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.models import losses
-from realm_tf.models.scores import candidates, mask_log_probs
+from realm_tf.models.scores import mask_log_probs, top_candidates
 from realm_tf.run.folder import Run
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A finished run.", required=True)
@@ -36,7 +36,7 @@ def main(_) -> None:
       max_masks=settings.max_masks, support=settings.span_blocks,
       seed=run.config.seed + 2, first_step=0, last_step=_BATCHES.value):
     queries = model.retriever.embed_queries(batch.query)
-    rows = candidates(index, run.passages, queries, batch.banned, settings.candidates)
+    rows = top_candidates(index, run.passages, queries, batch.banned, settings.candidates)
     log_probs = mask_log_probs(model.encoder, run.passages, batch, rows,
                                settings.encoder_length)
     utility = losses.retrieval_utility(log_probs, batch.weights).numpy()

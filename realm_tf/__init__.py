@@ -24,7 +24,7 @@ _PUBLIC = {
     "QuestionAnswerer": "realm_tf.evaluation.answering",
     "ExactIndex": "realm_tf.index.exact", "ScannIndex": "realm_tf.index.scann",
     "make_index": "realm_tf.index.embed", "RefreshIndex": "realm_tf.refresh.callback",
-    "ict_batches": "realm_tf.examples.ict",
+    "ict_batches": "realm_tf.examples.ict_pairs",
     "pretraining_batches": "realm_tf.examples.pretraining",
     "AdamW": "realm_tf.training.optimizer", "UserError": "realm_tf.errors",
     "top_k_inner_product": "realm_tf.ops.top_k"}

@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike, read_json, sha256, write_json
-from realm_tf.folders import Kind, check, new_folder
+from realm_tf.folders import FolderKind, check_replaceable, new_folder
 
 _STAMP = "SOURCES.json"
-_FETCHED = Kind("what realm fetched", _STAMP, lambda stamp: stamp["files"])
+_FETCHED = FolderKind("what realm fetched", _STAMP, lambda stamp: stamp["files"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +114,7 @@ def fetch(
   places = {name: pathlib.Path(folder) / assets[name].folder for name in names}
   missing = [name for name in places if not _is_whole(assets[name], places[name])]
   for name in missing:
-    check(places[name], _FETCHED)
+    check_replaceable(places[name], _FETCHED)
   if missing:
     with tempfile.TemporaryDirectory() as temporary:
       wheels = {}

@@ -14,8 +14,7 @@ import stat
 from typing import Any, Iterator
 
 from realm_tf.errors import UserError
-
-PathLike = str | os.PathLike
+from realm_tf.locks import PathLike
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What the system says of a file or a disk, as libraries repeat it in errors of their own.
@@ -150,7 +149,7 @@ def remove_leftovers(folder: pathlib.Path, target: str | None = None) -> None:
         (folder / name).unlink()
 
 
-def link(source: PathLike, target: PathLike) -> None:
+def link_or_copy(source: PathLike, target: PathLike) -> None:
   """A second name for a file that is never changed; a copy where there are no links."""
   try:
     os.link(source, target)

@@ -34,7 +34,7 @@ _NO_RENAME = ("this file system cannot rename that folder, which may be of a low
               "the image of a container")
 
 
-class Kind(NamedTuple):
+class FolderKind(NamedTuple):
   """How folders of one kind are told from all others.
 
   Attributes:
@@ -48,7 +48,7 @@ class Kind(NamedTuple):
   files: Callable[[Any], Iterable[str]]
 
 
-def check(path: PathLike, kind: Kind | None = None) -> pathlib.Path:
+def check_replaceable(path: PathLike, kind: FolderKind | None = None) -> pathlib.Path:
   """Returns where `path` leads, once all links are followed, if it may be replaced.
 
   Raises:
@@ -76,7 +76,7 @@ def check(path: PathLike, kind: Kind | None = None) -> pathlib.Path:
   return target
 
 
-def _stranger(folder: pathlib.Path, kind: Kind | None) -> str | None:
+def _stranger(folder: pathlib.Path, kind: FolderKind | None) -> str | None:
   """The name of something in the folder that is no part of one of this kind."""
   listed = _listed(folder, kind) if kind else set()
   if not listed:
@@ -94,7 +94,7 @@ def _raise(error: OSError) -> None:
   raise error
 
 
-def _listed(folder: pathlib.Path, kind: Kind) -> set[str]:
+def _listed(folder: pathlib.Path, kind: FolderKind) -> set[str]:
   """The files that the marker lists, and itself; none if it is of something else."""
   try:
     marker = json.loads((folder / kind.marker).read_text(encoding="utf-8"))
@@ -104,21 +104,21 @@ def _listed(folder: pathlib.Path, kind: Kind) -> set[str]:
 
 
 @contextlib.contextmanager
-def new_folder(path: PathLike, kind: Kind | None = None) -> Iterator[pathlib.Path]:
+def new_folder(path: PathLike, kind: FolderKind | None = None) -> Iterator[pathlib.Path]:
   """Yields a temporary folder that becomes `path` when all is written.
 
   An older folder at `path` stays until then, and stays for good if anything fails. A link
   stays a link: the folder that it names is replaced.
 
   Args:
-    path: where the folder is to be; see `check`.
+    path: where the folder is to be; see `check_replaceable`.
     kind: of the folder; without it none is replaced that has anything in it.
 
   Raises:
     UserError: it may not be written there, another process is writing it, or the disk is
       full; nothing has changed.
   """
-  target = check(path, kind)
+  target = check_replaceable(path, kind)
   with contextlib.ExitStack() as held:
     with _unchanged(path, target):
       held.enter_context(_locked(target, path))
@@ -131,7 +131,7 @@ def new_folder(path: PathLike, kind: Kind | None = None) -> Iterator[pathlib.Pat
       for entry in sorted(new.rglob("*")):
         files.sync(entry)
       files.sync(new)
-      check(path, kind)  # again: it may be long since
+      check_replaceable(path, kind)  # again: it may be long since
       _put(new, target)
     files.sync(target.parent)
 

@@ -90,7 +90,7 @@ def parse_object(text: str, where: str, expected: str) -> dict[str, Any]:
     reason = "nested too deep" if isinstance(error, RecursionError) else "a number too long"
     raise UserError(f"{where}: not valid JSON ({reason}); expected {expected}") from None
   if isinstance(value, _Repeating):
-    raise UserError(f"{where}: field {shown(value.repeated)} is there twice; expected each "
+    raise UserError(f"{where}: field {quoted(value.repeated)} is there twice; expected each "
                     "once")
   if not isinstance(value, dict):
     hint = ": `jq -c '.[]'` makes lines of an array" if isinstance(value, list) else ""
@@ -138,7 +138,7 @@ def checked_text(value: Any, what: str) -> str:
     value.isascii() or value.encode("utf-8")
   except UnicodeEncodeError:  # JSON may spell such halves, Python's arguments such bytes
     raise UserError(f"{what} holds half a surrogate pair, or a byte that is not UTF-8: "
-                    f"{shown(value)}; expected valid Unicode") from None
+                    f"{quoted(value)}; expected valid Unicode") from None
   return value
 
 
@@ -163,7 +163,7 @@ def is_blank(text: str) -> bool:
              or char in _UNSEEN_SYMBOLS for char in text)
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
   """A text, quoted, for one line of an error: printable, not too long."""
   return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
@@ -175,7 +175,7 @@ def _like(fields: Mapping[str, Any], name: str) -> str:
   known = _OTHER_NAMES.get(name, ())
   other = next((other for other in fields
                 if other in known or other.strip().casefold() == name), None)
-  return f" (rename {shown(other)} to '{name}')" if other else ""
+  return f" (rename {quoted(other)} to '{name}')" if other else ""
 
 
 def _type(value: Any) -> str:

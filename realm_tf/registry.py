@@ -51,12 +51,12 @@ class Registry:
 # `realm_tf.corpus.readers.Format`s; "auto" asks the others in this order.
 READERS = Registry("document format", {
     "auto": "realm_tf.corpus.readers:AUTO", "csv": "realm_tf.corpus.readers.table:CSV",
-    "tsv": "realm_tf.corpus.readers.dpr:TSV",
+    "tsv": "realm_tf.corpus.readers.dpr_passages:TSV",
     "jsonl": "realm_tf.corpus.readers.json_lines:JSONL",
     "wikipedia_leads": "realm_tf.corpus.readers.leads:LEADS",
     "wikiextractor": "realm_tf.corpus.readers.wikiextractor:WIKIEXTRACTOR",
     "mediawiki": "realm_tf.corpus.readers.mediawiki:MEDIAWIKI",
-    "folder": "realm_tf.corpus.readers.folder:FOLDER"})
+    "folder": "realm_tf.corpus.readers.file_folder:FOLDER"})
 
 # (f(x, z) [B, K], log p(y_j|z,x) [B, K, M], weights [B, M]) -> the losses [B].
 LOSSES = Registry("loss", {"joint": "realm_tf.models.losses:joint_loss",
@@ -69,9 +69,9 @@ MASKERS = Registry("masker", {
     "random_token": "realm_tf.examples.maskers:RandomTokens"})
 
 # Makes batches of texts and the documents that they should find, as
-# `realm_tf.examples.ict.ict_batches` does.
+# `realm_tf.examples.ict_pairs.ict_batches` does.
 WARM_STARTS = Registry("warm-start objective", {
-    "ict": "realm_tf.examples.ict:ict_batches",
+    "ict": "realm_tf.examples.ict_pairs:ict_batches",
     "recurring_spans": "realm_tf.examples.spider:recurring_span_batches"})
 
 

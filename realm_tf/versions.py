@@ -38,7 +38,7 @@ def kernels(library: pathlib.Path = _LIBRARY) -> dict[str, str]:
     return dict.fromkeys(("top-k", "transformer"), f"none: {error}")
 
 
-def report() -> str:
+def version_report() -> str:
   """Both, a line each."""
   lines = [f"{name} {version or 'is not installed'}" for name, version in versions().items()]
   lines += [f"{name} kernel: {kernel}" for name, kernel in kernels().items()]

@@ -11,7 +11,7 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.index.embed import make_index
 from realm_tf.registry import INDEXES, LOSSES, MASKERS, METRICS, READERS, WARM_STARTS
 from realm_tf.run.model import initial_model
-from realm_tf.serving.export import export
+from realm_tf.serving.saved_model import export
 from tests import tiny
 
 _DOCS = pathlib.Path(__file__).parents[1] / "docs"

@@ -16,7 +16,7 @@ from realm_tf.errors import UserError
 from tests import refusing
 from tests.mounts import with_mounts
 
-_KIND = folders.Kind("a pair", "pair.json", lambda marker: marker["files"])
+_KIND = folders.FolderKind("a pair", "pair.json", lambda marker: marker["files"])
 # What stands at the beginning of a script that writes such a folder.
 _SCRIPT = """
 import errno, json, os, pathlib, shutil, signal, sys
@@ -126,13 +126,13 @@ def test_anything_else_is_refused_and_left_as_it_is(tmp_path, make, named, spell
 def test_what_cannot_be_replaced_is_refused(tmp_path, monkeypatch, path, named):
   monkeypatch.chdir(tmp_path)
   with pytest.raises(UserError, match=named):
-    folders.check(path, _KIND)
+    folders.check_replaceable(path, _KIND)
 
 
 def test_without_a_kind_only_an_empty_folder_is_replaced(tmp_path):
   _fill(tmp_path / "folder", "old")
   with pytest.raises(UserError, match="is there already, and has 'inner' in it; name a new"):
-    folders.check(tmp_path / "folder")
+    folders.check_replaceable(tmp_path / "folder")
 
 
 def test_a_file_that_comes_meanwhile_is_not_lost(tmp_path):
@@ -158,7 +158,7 @@ def test_a_link_stays_and_what_it_names_is_replaced(tmp_path):
 def test_a_link_to_a_disk_that_is_not_there_is_no_invitation_to_make_it(tmp_path):
   (tmp_path / "link").symlink_to("disk/folder")
   with pytest.raises(UserError, match="a link to .*/disk/folder, where there is nothing"):
-    folders.check(tmp_path / "link", _KIND)
+    folders.check_replaceable(tmp_path / "link", _KIND)
 
 
 # Failures.

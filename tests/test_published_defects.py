@@ -18,22 +18,22 @@ from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.readers import Document, read_documents
 from realm_tf.corpus.store import Corpus
-from realm_tf.corpus.writer import write_store
+from realm_tf.corpus.store_writer import write_store
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.errors import UserError
 from realm_tf.evaluation import metrics
 from realm_tf.evaluation.answering import QuestionAnswerer
-from realm_tf.evaluation.evaluate import score
-from realm_tf.exchange.exporting import export_weights
+from realm_tf.evaluation.evaluate import score_records
+from realm_tf.exchange.exporting import export_part
 from realm_tf.index import embed
-from realm_tf.index.embed import CorpusEmbedder, collect
+from realm_tf.index.embed import CorpusEmbedder, collect_rows
 from realm_tf.index.exact import ExactIndex
-from realm_tf.models.tensors import read_folder
+from realm_tf.models.tensors import read_tensor_folder
 from realm_tf.refresh.refresher import Refresher
 from realm_tf.run.folder import Run
 from realm_tf.run.model import initial_model
-from realm_tf.text.salient import RuleTagger
+from realm_tf.text.salient_spans import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
 from tests.models import small
@@ -49,7 +49,7 @@ def _world(tmp_path_factory):
   embedder = CorpusEmbedder(passages, model.make_tower, 64, 512)
   embedder.snapshot(model.retriever.document_tower)
   index = ExactIndex()
-  index.assign(collect(embedder.batches(), embedder.num_rows), 0)
+  index.assign(collect_rows(embedder.batches(), embedder.num_rows), 0)
   return config, corpus, passages, model, index
 
 
@@ -60,11 +60,11 @@ def test_each_tower_is_exported_as_itself(tmp_path):
   query, document = model.retriever.query_tower, model.retriever.document_tower
   query.norm.beta.assign(query.norm.beta + 1)
   for kind, tower in (("embedder", document), ("query_embedder", query)):
-    export_weights(model, kind, tmp_path / kind)
-    np.testing.assert_array_equal(read_folder(tmp_path / kind)["cls.LayerNorm.bias"],
+    export_part(model, kind, tmp_path / kind)
+    np.testing.assert_array_equal(read_tensor_folder(tmp_path / kind)["cls.LayerNorm.bias"],
                                   tower.norm.beta)
-  export_weights(model, "scorer", tmp_path / "scorer")
-  scorer = read_folder(tmp_path / "scorer")
+  export_part(model, "scorer", tmp_path / "scorer")
+  scorer = read_tensor_folder(tmp_path / "scorer")
   np.testing.assert_array_equal(
       scorer["query_embedder.cls.LayerNorm.bias"],
       scorer["embedder.cls.LayerNorm.bias"] + np.float32(1))
@@ -130,7 +130,7 @@ def test_after_a_crash_while_embedding_the_corpus_can_be_embedded(tmp_path, monk
   assert table.shape == (run.corpus.num_blocks, 16) and np.isfinite(table).all()
   embedder = run.embedder(model)
   embedder.snapshot(model.retriever.document_tower)
-  np.testing.assert_array_equal(table, collect(embedder.batches(), embedder.num_rows))
+  np.testing.assert_array_equal(table, collect_rows(embedder.batches(), embedder.num_rows))
 
 
 # 4. Directory names are rewritten by replace("tf_hub", "temp") on the whole path.
@@ -201,8 +201,8 @@ def test_curated_trec_is_trained_on_and_scored(world, tmp_path):
   assert len(found.rows) >= 2
   assert all(b"Paris" in corpus.texts[row] for row in found.rows)
   record = {"prediction": "Paris", "passages": [{"text": "It is Paris."}]}
-  assert score(questions, [record], [1], 1)["exact_match"] == 1
-  assert score(questions, [record], [1], 1)["recall@1"] == 1
+  assert score_records(questions, [record], [1], 1)["exact_match"] == 1
+  assert score_records(questions, [record], [1], 1)["recall@1"] == 1
 
 
 # 10. The recall figures of the PyTorch port are those of a 5-block beam whatever k says.
@@ -218,7 +218,7 @@ def test_recall_at_k_looks_at_k_passages(world):
   assert rows == np.argsort(-(queries @ table.T)[0], kind="stable")[:12].tolist()
   texts = ["nothing"] * 9 + ["the Answer"] + ["nothing"] * 2
   record = {"prediction": "no", "passages": [{"text": text} for text in texts]}
-  found = score([Question("1", "q", ("answer",))], [record], [5, 9, 10, 12], 3)
+  found = score_records([Question("1", "q", ("answer",))], [record], [5, 9, 10, 12], 3)
   assert [found[f"recall@{k}"] for k in (5, 9, 10, 12)] == [0, 0, 1, 1]
 
 
@@ -240,13 +240,13 @@ def test_no_pickle_is_read(tmp_path):
           assert given.get("weights_only") == "True" or "allow_pickle" in given, path
   assert {"torch.load", "np.load"} <= set(loads)
   np.savez(tmp_path / "io.npz", embedder_ids=np.array([{}], object))
-  from realm_tf.evaluation import parity  # pylint: disable=import-outside-toplevel
+  from realm_tf.evaluation import reference_parity  # pylint: disable=import-outside-toplevel
   with pytest.raises(UserError, match="io.npz: not a whole npz"):
-    list(parity.compare(tmp_path))
+    list(reference_parity.compare_with_reference(tmp_path))
 
 
 # 12. No tagger for salient spans was ever released, nor the pre-training corpus, nor a
-# way to run on one's own documents. See also tests/text/test_salient.py.
+# way to run on one's own documents. See also tests/text/test_salient_spans.py.
 def test_own_documents_become_blocks_with_salient_spans(tmp_path):
   path = tmp_path / "mine.jsonl"
   path.write_text('{"id": "1", "title": "Tower", "text": "The tower was born in Paris. It '

@@ -11,12 +11,12 @@ from realm_tf import config as config_lib
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
-from realm_tf.corpus.writer import write_store
+from realm_tf.corpus.store_writer import write_store
 from realm_tf.datasets.questions import Question
 from realm_tf.models.bert import Bert, BertConfig
 from realm_tf.models.weights import bert_names, save_names
 from realm_tf.text.inputs import Packed
-from realm_tf.text.salient import RuleTagger
+from realm_tf.text.salient_spans import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
 from tests.vocabulary import small_vocabulary
 

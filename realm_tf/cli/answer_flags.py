@@ -5,7 +5,7 @@ from absl import flags
 from realm_tf.cli.opening import FLAGS
 
 
-def define(top_n: int) -> None:
+def define_answer_flags(top_n: int) -> None:
   flags.DEFINE_integer("top_n", top_n, "How many answers to list for each question, each "
                        "with its probability.", lower_bound=1, upper_bound=100)
   flags.DEFINE_float("threshold", None, "Say \"no answer\" where the best one is less "

@@ -14,7 +14,7 @@ _FIELDS = SETTINGS | {old: SETTINGS[new] for old, new in RENAMED.items()}
 _MODULE = "realm_tf.config"
 
 
-def define() -> None:
+def define_config_flags() -> None:
   flags.DEFINE_string(
       "config", None, "Config file, or the name of one in the package, such as demo; "
       "single fields are set by --config.pretrain.steps=200. Not needed where --workdir "

@@ -30,7 +30,7 @@ class Terminated(KeyboardInterrupt):
 def _overview() -> str:
   lines = [f"realm {realm_tf.__version__}: retrieval-augmented language models",
            "", "usage: realm COMMAND [flags]", ""]
-  lines += [f"  {name:14s} {commands.load(name).SUMMARY}" for name in commands.NAMES]
+  lines += [f"  {name:14s} {commands.load_command(name).SUMMARY}" for name in commands.NAMES]
   lines += ["", "`realm COMMAND --help` shows its flags and an example, `realm --version`",
             "what is installed and which kernels run on this processor."]
   return "\n".join(lines)
@@ -81,13 +81,13 @@ def run(arguments: Sequence[str]) -> int:
     print(_overview())
     return 0
   if arguments[0] == "--version":
-    print(versions.report())
+    print(versions.version_report())
     return 0
   name, *rest = arguments
   try:
     if name not in commands.NAMES:
       raise UserError(f"'{name}': no such command; one of {', '.join(commands.NAMES)}")
-    command = commands.load(name)
+    command = commands.load_command(name)
     words = _parse(name, command, rest)
     if words is None:
       return 0

@@ -19,7 +19,7 @@ command_line: list[str] = []
 
 def define_run_flags() -> None:
   """The flags that every command has."""
-  config_flags.define()
+  config_flags.define_config_flags()
   flags.DEFINE_string("workdir", None, "Folder of the run: stages leave their results "
                       "there and find those of earlier stages.")
 
@@ -49,7 +49,7 @@ def define_recall_at() -> None:
                       "are left out that reach below the passages that a file lists.")
 
 
-def recall_at() -> tuple[int, ...]:
+def recall_depths() -> tuple[int, ...]:
   """What --recall_at says."""
   from realm_tf.config import SETTINGS
   return SETTINGS["evaluate.recall_at"].parsed(f"{FLAGS.recall_at},", "--recall_at")

@@ -10,7 +10,7 @@ Unknown keys, other types and values out of range are `UserError`s.
 Nothing here imports TensorFlow, so that `--help` is quick.
 """
 
-from realm_tf.config.reading import has_begun, read, read_folder
+from realm_tf.config.config_files import has_begun, read, read_folder
 from realm_tf.config.settings import (
   CorpusConfig,
   DevConfig,
@@ -22,7 +22,7 @@ from realm_tf.config.settings import (
   RefreshConfig,
   RetrieverConfig,
 )
-from realm_tf.config.stages import (
+from realm_tf.config.stage_settings import (
   ClozeConfig,
   DPRConfig,
   FinetuneConfig,

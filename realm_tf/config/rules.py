@@ -71,7 +71,7 @@ _RULES = (
     *map(_equal_parts, ("ict", "reading", "pretrain", "dpr", "cloze", "finetune")))
 
 
-def check(config: Any) -> None:
+def check_rules(config: Any) -> None:
   """Raises `UserError` for the first rule that does not hold."""
   for rule in _RULES:
     if not rule.holds(config):

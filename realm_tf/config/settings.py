@@ -20,7 +20,7 @@ from realm_tf.config.fields import (
   positive,
   setting,
 )
-from realm_tf.config.stages import (
+from realm_tf.config.stage_settings import (
   CANDIDATES,
   LENGTH,
   SAMPLE,
@@ -221,4 +221,4 @@ class RealmConfig(Section):
 
   def __post_init__(self):
     super().__post_init__()
-    rules.check(self)
+    rules.check_rules(self)

@@ -15,11 +15,11 @@ import numpy as np
 
 from realm_tf.corpus.readers import Document
 from realm_tf.errors import UserError
-from realm_tf.text.salient import Span, SpanTagger
+from realm_tf.text.salient_spans import CharacterSpan, SpanTagger
 from realm_tf.text.sentences import split_sentences
 from realm_tf.text.tokenizer import Tokenizer
 
-SPECIAL_TOKENS = 3  # [CLS] title [SEP] body [SEP]
+NUM_SPECIAL_TOKENS = 3  # [CLS] title [SEP] body [SEP]
 # The fields of a block, as they are stored.
 STRINGS = ("document_id", "title", "text")
 INTEGERS = ("title_ids", "body_ids", "body_starts", "body_ends", "sentence_starts",
@@ -115,9 +115,9 @@ def _int32(values) -> np.ndarray:
 
 
 def _document_blocks(document: Document, title_ids: np.ndarray, body: _Body,
-                     sentences: Sequence[Span], spans: Sequence[Span], max_tokens: int
-                     ) -> Iterator[Block]:
-  room = max_tokens - SPECIAL_TOKENS - len(title_ids)
+                     sentences: Sequence[CharacterSpan], spans: Sequence[CharacterSpan],
+                     max_tokens: int) -> Iterator[Block]:
+  room = max_tokens - NUM_SPECIAL_TOKENS - len(title_ids)
   boundaries = _cut_long(
       _sentence_tokens(body, _byte_offsets(document.text, sentences)), body, room)
   tokens = _word_spans(body, _byte_offsets(document.text, spans))
@@ -168,7 +168,7 @@ def split_blocks(documents: Iterable[Document], tokenizer: Tokenizer, max_tokens
   """
   if max_tokens < _MIN_TOKENS:
     raise UserError(f"max_tokens is {max_tokens}; expected at least {_MIN_TOKENS}")
-  title_limit = (max_tokens - SPECIAL_TOKENS) // 2
+  title_limit = (max_tokens - NUM_SPECIAL_TOKENS) // 2
   continuation = tokenizer.continuation
   documents = iter(documents)
   while batch := list(itertools.islice(documents, _DOCUMENTS_PER_CALL)):

@@ -23,7 +23,7 @@ from realm_tf.corpus.manifest import (
 )
 from realm_tf.corpus.sources import Sources, live_sources, merged, sources_of
 from realm_tf.corpus.store import Corpus
-from realm_tf.corpus.writer import serialize, write_shards
+from realm_tf.corpus.store_writer import serialize, write_shards
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
@@ -63,7 +63,7 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
                       "changed now: run the same command again")
     shards, sources = list(manifest["shards"]), sources_of(manifest)
     for name in (VOCABULARY, *(shard["name"] for shard in shards)):
-      files.link(folder / name, new / name)
+      files.link_or_copy(folder / name, new / name)
     write_shards(new, shards, examples())
     gone = [row for row, name in zip(corpus.stored_rows, corpus.document_ids)
             if name in delete or name in added]
@@ -106,7 +106,7 @@ def compact_store(folder: PathLike, target: pathlib.Path) -> None:
   folder = pathlib.Path(folder)
   manifest = read_store_manifest(folder)
   live = live_rows(manifest)
-  files.link(folder / VOCABULARY, target / VOCABULARY)
+  files.link_or_copy(folder / VOCABULARY, target / VOCABULARY)
   paths = [str(folder / shard["name"]) for shard in manifest["shards"]]
   stored = (example.numpy() for example in tf.data.TFRecordDataset(paths))
   shards: list[dict[str, Any]] = []

@@ -11,12 +11,12 @@ import numpy as np
 
 from realm_tf.errors import UserError
 from realm_tf.files import read_json, read_manifest, sha256, write_manifest
-from realm_tf.folders import Kind, recover
+from realm_tf.folders import FolderKind, recover
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 VOCABULARY = "vocab.txt"
-STORE = Kind("a corpus store", MANIFEST, lambda manifest: [
+STORE = FolderKind("a corpus store", MANIFEST, lambda manifest: [
     VOCABULARY, *(shard["name"] for shard in manifest["shards"])])
 
 

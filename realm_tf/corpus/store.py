@@ -31,10 +31,10 @@ from realm_tf.corpus.manifest import (
 )
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.readers import Document, as_documents
-from realm_tf.corpus.writer import serialize
+from realm_tf.corpus.store_writer import serialize
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
-from realm_tf.text import salient
+from realm_tf.text import salient_spans
 from realm_tf.text.tokenizer import Tokenizer
 from realm_tf.text.tokenizer_files import read_tokenizer
 
@@ -172,7 +172,7 @@ class Corpus:
       tokenizer = read_tokenizer(tokenizer)
     return cls.from_blocks(
         split_blocks(as_documents(documents), tokenizer, max_tokens,
-                     salient.tagger(tagger) if tagger else None), tokenizer, max_tokens)
+                     salient_spans.tagger(tagger) if tagger else None), tokenizer, max_tokens)
 
   @classmethod
   def open(cls, folder: PathLike, verify: bool = True,

@@ -11,8 +11,8 @@ from typing import Sequence
 from realm_tf.datasets.questions import Question
 
 
-def split(questions: Sequence[Question], groups: Sequence[str], share: float, most: int,
-          salt: str = "", fewest: int = 100) -> tuple[list[Question], list[Question]]:
+def take_out(questions: Sequence[Question], groups: Sequence[str], share: float, most: int,
+             salt: str = "", fewest: int = 100) -> tuple[list[Question], list[Question]]:
   """Those to train on, and those that are taken out.
 
   Args:

@@ -16,8 +16,8 @@ from realm_tf.jsonl import (
   checked_text,
   id_field,
   is_blank,
+  quoted,
   read_rows,
-  shown,
   text_field,
 )
 from realm_tf.text.patterns import are_patterns, compile_pattern
@@ -68,7 +68,7 @@ def read_questions(path: PathLike, answered: bool = True) -> list[Question]:
     question = _parse(row, answered)
     told = told or "regex" in row.fields
     if question.id in lines:
-      raise UserError(f"{row.where}: field 'id': {shown(question.id)} is there already, in "
+      raise UserError(f"{row.where}: field 'id': {quoted(question.id)} is there already, in "
                       f"line {lines[question.id]}; expected each id once")
     lines[question.id] = row.number
     questions.append(question)

@@ -17,7 +17,7 @@ import yaml
 from realm_tf.datasets.questions import Question
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
-from realm_tf.jsonl import checked_text, shown
+from realm_tf.jsonl import checked_text, quoted
 from realm_tf.lines import read_text
 from realm_tf.text.answers import normalize
 
@@ -66,7 +66,7 @@ def read_trivia(
   return questions
 
 
-def split(
+def split_trivia(
     questions: Sequence[Question], held_out: float, seed: int,
 ) -> tuple[list[Question], list[Question]]:
   """Divides into (training, held out); `held_out` is the share of the latter.
@@ -92,7 +92,7 @@ def _entries(path: pathlib.Path) -> Iterable[tuple[str, tuple[str, ...]]]:
     raise UserError(f"{path}: expected a mapping from questions to lists of answers")
   for question, answers in rows.items():
     if question not in _HEADER:
-      where = f"{path}: question {shown(question)}"
+      where = f"{path}: question {quoted(question)}"
       yield (_clean_question(checked_text(question, where)),
              _clean_answers(answers, where))
 
@@ -109,7 +109,7 @@ def _load(path: pathlib.Path) -> Any:
   except yaml.reader.ReaderError as error:
     line = text.count("\n", 0, error.position) + 1
     raise UserError(f"{path}:{line}: not valid YAML (a character that it forbids, "
-                    f"{shown(chr(error.character))})") from None
+                    f"{quoted(chr(error.character))})") from None
   except (ValueError, OverflowError):  # "\UFFFFFFFF", which the library does not check
     raise UserError(f"{path}: not valid YAML (a character beyond Unicode)") from None
   except RecursionError:

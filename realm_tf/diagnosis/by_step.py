@@ -19,8 +19,8 @@ from realm_tf.index.interface import RowIndex
 from realm_tf.models.losses import mean_marginal
 from realm_tf.models.realm import Realm
 from realm_tf.registry import LOSSES
-from realm_tf.training.candidates import choose
-from realm_tf.training.held_out import Sample, held_out_sentences
+from realm_tf.training.candidates import configured_candidates
+from realm_tf.training.held_out_sentences import Sample, held_out_sentences
 from realm_tf.training.loop import BeforeStep
 
 
@@ -36,7 +36,7 @@ def choose_by(config: RealmConfig, model: Realm, index: RowIndex, passages: Pass
   """How pre-training chooses K candidates by this index."""
   @tf.function  # for replicas, which TensorFlow does not want to talk outside of graphs
   def chosen(queries: tf.Tensor, banned: tf.Tensor, k: int) -> tf.Tensor:
-    return choose(config, model, index, passages, queries, banned, k)
+    return configured_candidates(config, model, index, passages, queries, banned, k)
 
   return chosen
 

@@ -1,13 +1,16 @@
 """The strategy (tf.distribute) that trains a model, by name."""
 
+import concurrent.futures
 import json
 import os
+from typing import Callable, TypeVar
 
 import tensorflow as tf
 
 from realm_tf.errors import UserError
 
 HEARTBEAT_SECONDS = 100  # without a sign of life, and a process counts as dead
+Made = TypeVar("Made")
 
 
 def make_strategy(kind: str, tpu: str = "local", zone: str | None = None,
@@ -46,6 +49,17 @@ def _tpu_strategy(name: str, zone: str | None, project: str | None) -> tf.distri
   except (tf.errors.OpError, ValueError, RuntimeError, OSError) as error:
     raise UserError(f"--strategy=tpu: no TPU '{name}' can be had here: "
                     f"{str(error).strip().splitlines()[0][:200]}") from error
+
+
+def outside_scopes(make: Callable[[], Made]) -> Made:
+  """What `make` makes where no strategy is in scope: variables of one copy, not mirrored.
+
+  A scope is in force in the thread that entered it, and there is no public way out of it.
+  """
+  if not tf.distribute.has_strategy():
+    return make()
+  with concurrent.futures.ThreadPoolExecutor(1) as thread:
+    return thread.submit(make).result()
 
 
 def is_tpu(strategy: tf.distribute.Strategy) -> bool:

@@ -13,11 +13,11 @@ import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages, Table
 from realm_tf.corpus.store import Corpus
-from realm_tf.evaluation import spans
+from realm_tf.evaluation import answer_spans
+from realm_tf.evaluation.answer_spans import Evidence, RetrievedBlocks
 from realm_tf.evaluation.calibration import UNCALIBRATED, Calibration
 from realm_tf.evaluation.in_parts import in_parts
-from realm_tf.evaluation.merging import Chosen, choose
-from realm_tf.evaluation.spans import Evidence, Found
+from realm_tf.evaluation.merging import Chosen, choose_answers
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import pack_single
@@ -59,7 +59,7 @@ class Passage(NamedTuple):
   passage: tf.Tensor  # [B, K] string
 
 
-_FOUND = Found(tf.TensorSpec([None, None]), tf.TensorSpec([None, None], tf.int32))
+_FOUND = RetrievedBlocks(tf.TensorSpec([None, None]), tf.TensorSpec([None, None], tf.int32))
 _CHOSEN = Chosen(*[tf.TensorSpec([None, None])] * 2,
                  *[tf.TensorSpec([None, None], tf.int32)] * 3)
 
@@ -125,21 +125,21 @@ class QuestionAnswerer(tf.Module):
 
   def evidence(self, questions: tf.Tensor, most: int, temperatures: tf.Tensor
                ) -> tuple[Evidence, tf.Tensor]:
-    """What answers other calibrations would give: see `spans.evidence`; the spans' texts."""
+    """What other calibrations would answer: see `answer_spans.evidence`; the spans' texts."""
     tokens = self._tokenize(questions)
-    found = spans.evidence(self._read(tokens, self._search(tokens, self.read_blocks)),
+    found = answer_spans.evidence(self._read(tokens, self._search(tokens, self.read_blocks)),
                            self._passages, most, temperatures)
     return found, self._texts_of(found.row, found.first, found.last)
 
   def _answered(self, questions: tf.Tensor, top_n: tf.Tensor | int | None,
-                banned: tf.Tensor | None, k: int) -> tuple[Answers, Found]:
+                banned: tf.Tensor | None, k: int) -> tuple[Answers, RetrievedBlocks]:
     questions, count = _checked(questions, 1 if top_n is None else top_n, "top_n", 1,
                                 MOST_ANSWERS)
 
-    def both(part: tf.Tensor, *bans: tf.Tensor) -> tuple[Chosen, Found]:
+    def both(part: tf.Tensor, *bans: tf.Tensor) -> tuple[Chosen, RetrievedBlocks]:
       tokens = self._tokenize(part)
       found = self._search(tokens, k, *bans)
-      to_read = Found(*(value[:, :self.read_blocks] for value in found))
+      to_read = RetrievedBlocks(*(value[:, :self.read_blocks] for value in found))
       return self._choose(self._read(tokens, to_read), count), found
 
     inputs = [questions] if banned is None else [questions, banned]
@@ -160,21 +160,23 @@ class QuestionAnswerer(tf.Module):
         pack_single(tokens, self.model.retriever.query_length, self._tokenizer))
 
   def _search(self, tokens: tf.RaggedTensor, k: tf.Tensor | int,
-              banned: tf.Tensor | None = None) -> Found:
-    return Found(*self.index.search(self._embed(tokens), k, banned))
+              banned: tf.Tensor | None = None) -> RetrievedBlocks:
+    return RetrievedBlocks(*self.index.search(self._embed(tokens), k, banned))
 
-  def _passage(self, found: Found) -> Passage:
+  def _passage(self, found: RetrievedBlocks) -> Passage:
     return Passage(found.row, found.score, *(
         tf.gather(values, found.row) for values in (self._ids, self._titles, self._texts)))
 
-  def _read(self, tokens: tf.RaggedTensor, found: Found) -> spans.Read:
-    return spans.read(self.model.encoder, self._passages, tokens, found)
+  def _read(self, tokens: tf.RaggedTensor, found: RetrievedBlocks) -> answer_spans.Read:
+    return answer_spans.read_blocks_of(self.model.encoder, self._passages, tokens, found)
 
-  def _choose(self, read: spans.Read, count: tf.Tensor) -> Chosen:
+  def _choose(self, read: answer_spans.Read, count: tf.Tensor) -> Chosen:
     """The `count` most probable answers, by the calibration."""
     rule = self.calibration
-    best = spans.best(read, self._passages, _SPANS, rule.retriever_weight, rule.temperature)
-    return choose(best, self._texts_of(best.row, best.first, best.last), count, rule.merged)
+    best = answer_spans.best(read, self._passages, _SPANS, rule.retriever_weight,
+                             rule.temperature)
+    return choose_answers(best, self._texts_of(best.row, best.first, best.last), count,
+                          rule.merged)
 
   def _bytes(self, row: tf.Tensor, first: tf.Tensor, last: tf.Tensor
              ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -95,15 +95,15 @@ def wanted_threshold(calibration: Calibration, threshold: float | None,
   return threshold or 0.0
 
 
-def write(path: PathLike, calibration: Calibration) -> None:
+def write_calibration(path: PathLike, calibration: Calibration) -> None:
   """As JSON."""
   values = dataclasses.asdict(calibration) | {"curve": [list(p) for p in calibration.curve]}
   with new_file(path, "w") as file:
     file.write(json.dumps(values, indent=2, allow_nan=False) + "\n")
 
 
-def read(path: PathLike) -> Calibration:
-  """What `write` wrote.
+def read_calibration(path: PathLike) -> Calibration:
+  """What `write_calibration` wrote.
 
   Raises:
     UserError: the file holds something else.

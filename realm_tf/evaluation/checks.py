@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from realm_tf.datasets.questions import Question
 from realm_tf.errors import UserError
 from realm_tf.evaluation import metrics
-from realm_tf.jsonl import shown
+from realm_tf.jsonl import quoted
 from realm_tf.text.words import spelled
 
 
@@ -20,8 +20,8 @@ def check_gold_passages(questions: Iterable[Question], document_ids: Collection[
   for question in named:
     if question.gold_passage not in known:
       raise UserError(
-          f"{question.where or f'question {shown(question.id)}'}: field 'gold_passage': "
-          f"{shown(question.gold_passage)} is no document of the corpus; expected the id of "
+          f"{question.where or f'question {quoted(question.id)}'}: field 'gold_passage': "
+          f"{quoted(question.gold_passage)} is no document of the corpus; expected the id of "
           "one, or no such field")
 
 

@@ -76,7 +76,7 @@ def curve(probabilities: ArrayLike, right: ArrayLike) -> tuple[Point, ...]:
                for i in ends)
 
 
-def figures(probabilities: ArrayLike, right: ArrayLike) -> dict[str, float]:
+def confidence_figures(probabilities: ArrayLike, right: ArrayLike) -> dict[str, float]:
   """Those of an evaluation; what cannot be told (all right, or all wrong) is left out."""
   found = {"probability_auc": auc(probabilities, right),
            "calibration_error": expected_calibration_error(probabilities, right)}

@@ -15,9 +15,9 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.progress import progress
 
 
-def predict(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size: int,
-            passages: int, top_n: int = 1, banned: Sequence[np.ndarray] | None = None
-            ) -> Iterator[dict[str, Any]]:
+def predict_records(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size: int,
+                    passages: int, top_n: int = 1, banned: Sequence[np.ndarray] | None = None
+                    ) -> Iterator[dict[str, Any]]:
   """Answers questions by the batch; yields one record per question, in order.
 
   Args:
@@ -50,7 +50,7 @@ def predict(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size:
       bar.update(len(batch))
 
 
-def retrieve(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size: int,
+def retrieve_records(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size: int,
              passages: int) -> Iterator[dict[str, Any]]:
   """What `predict` yields, of a model that cannot read: passages alone, and no answer."""
   run = tf.function(answerer.retrieve, input_signature=[
@@ -90,8 +90,8 @@ def _answer(answers, i: int, j: int) -> dict[str, Any]:
       "end": int(answers.end[i, j])}
 
 
-def score(questions: Sequence[Question], records: Sequence[dict[str, Any]],
-          recall_at: Sequence[int], read_blocks: int) -> dict[str, Any]:
+def score_records(questions: Sequence[Question], records: Sequence[dict[str, Any]],
+                  recall_at: Sequence[int], read_blocks: int) -> dict[str, Any]:
   """The metrics of records, one per question, as `figures.summary` tells them.
 
   Two figures each, since two rules say what is right (`metrics`): `recall@k` by words and

@@ -115,8 +115,8 @@ class Dev:
     return float(nats.sum() / len(self._firsts))
 
 
-def collect(answerer: QuestionAnswerer, questions: Sequence[Question], batch_size: int
-            ) -> Dev:
+def collect_dev(answerer: QuestionAnswerer, questions: Sequence[Question], batch_size: int
+                ) -> Dev:
   """Reads the blocks of dev questions, once."""
   parts = list(_read(answerer, questions, batch_size))
   logit, total, score = (np.concatenate(column) for column in zip(*(part[:3]
@@ -170,9 +170,9 @@ def fit(dev: Dev) -> Calibration:
       curve=confidence.curve(p, right), figures={
           "log_loss": value, "exact_match": float(right.mean()),
           "exact_match_published": float(published[1].mean()),
-          **confidence.figures(p, right), **{
+          **confidence.confidence_figures(p, right), **{
               f"{name}_published": number
-              for name, number in confidence.figures(*published).items()}})
+              for name, number in confidence.confidence_figures(*published).items()}})
 
 
 def _descend(loss: Callable[[tuple[int, int]], float]) -> tuple[tuple[int, int], float]:

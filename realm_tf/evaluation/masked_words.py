@@ -13,7 +13,7 @@ from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
-from realm_tf.models.scores import candidates, mask_distributions, relevance
+from realm_tf.models.scores import mask_distributions, relevance, top_candidates
 
 
 def masked_words(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
@@ -42,7 +42,7 @@ def masked_words(config: RealmConfig, corpus: Corpus, passages: Passages, model:
   @tf.function(input_signature=[data.element_spec])
   def score(batch: PretrainingBatch):
     queries = model.retriever.embed_queries(batch.query)
-    rows = candidates(index, passages, queries, batch.banned, settings.candidates)
+    rows = top_candidates(index, passages, queries, batch.banned, settings.candidates)
     prior = losses.log_prior(relevance(model.retriever, passages, queries, rows))  # [B, K]
     each = mask_distributions(model.encoder, passages, batch, rows,
                               settings.encoder_length)  # [B, K, M, V]

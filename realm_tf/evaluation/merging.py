@@ -12,7 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from realm_tf.evaluation.spans import Spans
+from realm_tf.evaluation.answer_spans import Spans
 
 # As Python has them: punctuation of ASCII, white space, and what `\w` is.
 _PUNCTUATION = "[" + "".join(f"\\x{ord(char):02x}" for char in string.punctuation) + "]+"
@@ -45,7 +45,8 @@ def normal_form(texts: tf.Tensor) -> tf.Tensor:
   return tf.reshape(tf.where(bare == "", flat, bare), tf.shape(texts))
 
 
-def choose(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merged: bool) -> Chosen:
+def choose_answers(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merged: bool
+                   ) -> Chosen:
   """The `count` most probable answers that are no near-copies.
 
   Args:

@@ -13,7 +13,7 @@ from realm_tf.datasets.questions import Question
 from realm_tf.errors import UserError
 from realm_tf.evaluation import figures
 from realm_tf.files import PathLike, new_file
-from realm_tf.jsonl import Row, checked_text, id_field, read_rows, shown, text_field
+from realm_tf.jsonl import Row, checked_text, id_field, quoted, read_rows, text_field
 
 _LISTED = 5  # passages of an evaluation's records
 Record = dict[str, Any]
@@ -45,8 +45,8 @@ def evaluated(question: Question, record: Record, **facts: Any) -> Record:
 
   Args:
     question: with its answers.
-    record: as `evaluate.predict` yields it, or `passages` alone. Its own `answers`, of
-      which the model is less sure, become `predictions`; `answers` are the right ones.
+    record: as `evaluate.predict_records` yields it, or `passages` alone. Its own `answers`,
+      of which the model is less sure, become `predictions`; `answers` are the right ones.
     **facts: of the answerer: `read_blocks`, `blocks`.
   """
   passages = record["passages"]
@@ -59,13 +59,13 @@ def evaluated(question: Question, record: Record, **facts: Any) -> Record:
           "rows": [passage["row"] for passage in passages], **facts}
 
 
-def write(path: PathLike, records: Iterable[Record]) -> None:
+def write_predictions(path: PathLike, records: Iterable[Record]) -> None:
   """One line for each, written whole or not at all."""
   with new_file(path, "w") as file:
     file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
-def read(path: PathLike) -> list[Record]:
+def read_predictions(path: PathLike) -> list[Record]:
   """Reads a file of predictions; what `evaluated` adds is there or not.
 
   Raises:
@@ -77,7 +77,7 @@ def read(path: PathLike) -> list[Record]:
     records.append(_checked(row))
     name = row.fields.get("id")
     if name in lines:
-      raise UserError(f"{row.where}: field 'id': {shown(name)} is there already, in line "
+      raise UserError(f"{row.where}: field 'id': {quoted(name)} is there already, in line "
                       f"{lines[name]}; expected each id once")
     if name is not None:
       lines[name] = row.number
@@ -160,13 +160,13 @@ def check_same(questions: Sequence[Question], path: PathLike, records: Sequence[
   found = matched(questions, records)
   for question, record in zip(questions, found):
     if record is None:
-      raise UserError(f"{path}: the questions differ: {shown(question.question)} of "
+      raise UserError(f"{path}: the questions differ: {quoted(question.question)} of "
                       f"{expected} is not there; expected the same questions")
   complete = [record for record in found if record is not None]
   used = set(map(id, complete))
   extra = [record for record in records if id(record) not in used]
   if extra:
-    raise UserError(f"{path}: the questions differ: {shown(extra[0]['question'])} is there "
+    raise UserError(f"{path}: the questions differ: {quoted(extra[0]['question'])} is there "
                     f"once more than in {expected}; expected the same questions")
   if len(used) < len(complete):
     raise UserError(f"{path}: the questions differ: fewer are there than in {expected}; "
@@ -174,13 +174,13 @@ def check_same(questions: Sequence[Question], path: PathLike, records: Sequence[
   return complete
 
 
-def score(questions: Sequence[Question], records: Sequence[Record], path: PathLike,
-          recall_at: Sequence[int]) -> dict[str, Any]:
+def file_figures(questions: Sequence[Question], records: Sequence[Record],
+                      path: PathLike, recall_at: Sequence[int]) -> dict[str, Any]:
   """The figures that an evaluation gives, of predictions in a file.
 
   Args:
     questions: with their answers; one without a prediction was answered wrong.
-    records: as `read` gives them.
+    records: as `read_predictions` gives them.
     path: of their file, for the error.
     recall_at: each k of recall@k, where the passages that are listed reach so far.
 

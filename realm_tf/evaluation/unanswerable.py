@@ -13,7 +13,7 @@ from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import confidence
 from realm_tf.evaluation.answering import QuestionAnswerer
-from realm_tf.evaluation.evaluate import predict
+from realm_tf.evaluation.evaluate import predict_records
 
 
 def blocks_with_answers(answerer: QuestionAnswerer, questions: Sequence[Question]
@@ -25,9 +25,9 @@ def blocks_with_answers(answerer: QuestionAnswerer, questions: Sequence[Question
   return [np.unique(found.rows[a:b]) for a, b in zip(found.splits, found.splits[1:])]
 
 
-def figures(answerer: QuestionAnswerer, questions: Sequence[Question],
-            probabilities: Sequence[float], threshold: float | None, batch_size: int
-            ) -> dict[str, float]:
+def unanswerable_figures(answerer: QuestionAnswerer, questions: Sequence[Question],
+                         probabilities: Sequence[float], threshold: float | None,
+                         batch_size: int) -> dict[str, float]:
   """How well probabilities tell questions with an answer in the corpus from others.
 
   Args:
@@ -44,8 +44,9 @@ def figures(answerer: QuestionAnswerer, questions: Sequence[Question],
   holding = blocks_with_answers(answerer, questions)
   kept = [i for i, rows in enumerate(holding)
           if len(rows) + answerer.read_blocks <= answerer.num_blocks]
-  records = predict(answerer, [questions[i].question for i in kept], batch_size=batch_size,
-                    passages=answerer.read_blocks, banned=[holding[i] for i in kept])
+  records = predict_records(answerer, [questions[i].question for i in kept],
+                            batch_size=batch_size, passages=answerer.read_blocks,
+                            banned=[holding[i] for i in kept])
   without = np.array([record["probability"] for record in records])
   there = np.array([probabilities[i] for i in kept if len(holding[i])])
   found = {"unanswerable_auc": confidence.auc(

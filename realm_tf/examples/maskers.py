@@ -17,8 +17,8 @@ import tensorflow as tf
 
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples import order
-from realm_tf.examples.salient import salient_sentences
-from realm_tf.examples.sentences import SHORTEST, Sentences, all_sentences
+from realm_tf.examples.corpus_sentences import SHORTEST, Sentences, all_sentences
+from realm_tf.examples.salient_sentences import salient_sentences
 
 _TOKEN_RATE = 0.15  # of the tokens of a sentence are masked at random, as in BERT
 _SPAN_RATE = 0.2  # of the geometric distribution of widths, as in SpanBERT

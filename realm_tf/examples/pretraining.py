@@ -11,7 +11,7 @@ import tensorflow as tf
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.examples import order
-from realm_tf.examples.sentences import Sentences
+from realm_tf.examples.corpus_sentences import Sentences
 from realm_tf.registry import MASKERS
 from realm_tf.text.inputs import Packed, pack_single
 
@@ -82,8 +82,8 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   ).map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
-def num_examples(corpus: Corpus, *, masker: str, max_masks: int, support: tuple[int, int],
-                 seed: int) -> int:
+def num_pretraining_examples(corpus: Corpus, *, masker: str, max_masks: int,
+                             support: tuple[int, int], seed: int) -> int:
   """From how many sentences `pretraining_batches` makes batches to train on."""
   sentences = MASKERS[masker](corpus, max_masks, support, seed).sentences
   return len(_numbers(sentences, held_out=False))

@@ -16,7 +16,7 @@ from realm_tf.config import ICTConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.examples import order
-from realm_tf.examples.ict import ICTBatch, cut
+from realm_tf.examples.ict_pairs import ICTBatch, cut
 from realm_tf.examples.recurring import Windows, articles, recurring_spans, span_names
 from realm_tf.text.inputs import pack_pair, pack_single
 

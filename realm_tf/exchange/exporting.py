@@ -12,13 +12,13 @@ from realm_tf.models import weights
 from realm_tf.models.realm import Realm
 from realm_tf.models.sizes import Sizes
 
-KINDS = ("embedder", "query_embedder", "scorer", "encoder", "reader", "openqa")
+EXPORTED_KINDS = ("embedder", "query_embedder", "scorer", "encoder", "reader", "openqa")
 
 
 def kinds_of(model: Realm) -> list[str]:
   """The kinds of folder that a model makes: one tower is no query tower of its own."""
   shared = model.retriever.shares_towers
-  return [kind for kind in KINDS if not shared or kind != "query_embedder"]
+  return [kind for kind in EXPORTED_KINDS if not shared or kind != "query_embedder"]
 
 
 def obstacle(model: Realm, kind: str) -> str | None:
@@ -33,10 +33,10 @@ def obstacle(model: Realm, kind: str) -> str | None:
   return None
 
 
-def export_weights(model: Realm, kind: str, output: PathLike, *,
-                   vocabulary: pathlib.Path | None = None,
-                   block_emb: np.ndarray | None = None) -> None:
-  """Writes one part of a model as config.json and model.safetensors: see `contents`.
+def export_part(model: Realm, kind: str, output: PathLike, *,
+                vocabulary: pathlib.Path | None = None,
+                block_emb: np.ndarray | None = None) -> None:
+  """Writes a part of a model as config.json and model.safetensors: as `checkpoint_contents`.
 
   Args:
     model, kind, block_emb: what to write.
@@ -46,11 +46,11 @@ def export_weights(model: Realm, kind: str, output: PathLike, *,
   Raises:
     UserError: Transformers has no such model, or `output` has something in it.
   """
-  importing.write_folder(output, *contents(model, kind, block_emb), vocabulary)
+  importing.write_folder(output, *checkpoint_contents(model, kind, block_emb), vocabulary)
 
 
-def contents(model: Realm, kind: str, block_emb: np.ndarray | None = None
-             ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def checkpoint_contents(model: Realm, kind: str, block_emb: np.ndarray | None = None
+                        ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
   """What config.json and model.safetensors of one part of a model are.
 
   `embedder` is the tower of documents, `query_embedder` that of questions; `openqa`
@@ -58,7 +58,7 @@ def contents(model: Realm, kind: str, block_emb: np.ndarray | None = None
 
   Args:
     model: what to write, bit by bit.
-    kind: one of `KINDS`.
+    kind: one of `EXPORTED_KINDS`.
     block_emb: the embeddings of the blocks, [N, D] float32, for `openqa`.
 
   Raises:

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from realm_tf import files, folders
 from realm_tf.errors import UserError
 from realm_tf.exchange import layouts, tf1
-from realm_tf.exchange.layouts import KINDS
+from realm_tf.exchange.layouts import CHECKPOINT_KINDS
 from realm_tf.files import PathLike
 from realm_tf.models import tensors
 from realm_tf.models.sizes import Sizes
@@ -70,8 +70,8 @@ def import_weights(sources: Sequence[PathLike], output: PathLike, *,
       `tensors.checkpoint_prefix`). Several make an open-QA model (embedder, reader,
       block embeddings) or, of kind scorer, two towers: that of documents, of queries.
     output: the folder to write; it must be new or empty.
-    kind: one of `layouts.KINDS`; by default that which the names say. An embedder or a
-      reader can be taken out of what holds more.
+    kind: one of `layouts.CHECKPOINT_KINDS`; by default that which the names say. An embedder
+      or a reader can be taken out of what holds more.
     sizes: a config.json or bert_config.json, where there is none beside the weights.
     vocabulary: vocab.txt, where there is none beside the weights.
 
@@ -79,16 +79,17 @@ def import_weights(sources: Sequence[PathLike], output: PathLike, *,
     UserError: names the tensor that is unknown, missing or misshapen. Nothing has been
       written then.
   """
-  if kind is not None and kind not in KINDS:
-    raise UserError(f"--kind: expected one of {', '.join(KINDS)}, got '{kind}'")
-  folders.check(output)
+  if kind is not None and kind not in CHECKPOINT_KINDS:
+    raise UserError(f"--kind: expected one of {', '.join(CHECKPOINT_KINDS)}, got '{kind}'")
+  folders.check_replaceable(output)
   kind, source = _gather([_open(pathlib.Path(path)) for path in sources], kind)
   values = {name: tensor.read() for name, tensor in source.tensors.items()}
   config = _config(kind, source, values, sizes)
   model_sizes = None if kind == layouts.BLOCKS else Sizes.from_values(
       config, str(sizes or source.path))
   layout = layouts.layout(kind, model_sizes, values)
-  layouts.check(layout, {name: value.shape for name, value in values.items()}, source.path)
+  layouts.check_layout(layout, {name: value.shape for name, value in values.items()},
+                       source.path)
   source_names = {name: tensor.name for name, tensor in source.tensors.items()}
   used, kept = ({name: source_names[name] for name in names if name in source_names}
                 for names in (layout.used, layout.kept))
@@ -136,7 +137,7 @@ def _open(path: pathlib.Path) -> _Source:
     return _open_checkpoint(prefix)
   if not path.is_dir():
     raise UserError(f"{path}: no such folder or TensorFlow checkpoint")
-  read = tensors.read_folder(path)
+  read = tensors.read_tensor_folder(path)
   by_name: dict[str, _Tensor] = {}
   for name in sorted(read):
     _put(by_name, _canonical(name), _Tensor(read, name), str(path))
@@ -230,7 +231,7 @@ def _part_of_openqa(source: _Source) -> _Source:
 
 def _kind_by_names(source: _Source) -> str:
   names = source.tensors.keys()
-  kind, parts = layouts.kind_of(names), {name.partition(".")[0] for name in names}
+  kind, parts = layouts.checkpoint_kind(names), {name.partition(".")[0] for name in names}
   of_tf1 = any("/" in tensor.name for tensor in source.tensors.values())
   if of_tf1 and parts in ({"embedder"}, {"reader"}):
     return parts.pop()
@@ -285,7 +286,7 @@ def _config(kind: str, source: _Source, values: Mapping[str, np.ndarray],
               "retriever_proj_size": values[kind].shape[-1]}
     return config
   if "model_type" not in config:
-    bert = config if "hidden_size" in config else tf1.bert_sizes(values, source.path)
+    bert = config if "hidden_size" in config else tf1.sizes_from_tensors(values, source.path)
     made = Sizes.from_values(tf1.head_sizes(values) | bert, str(sizes or source.path))
     config = hugging_face_config(kind, made) | config
   if kind != "bert" and _ARCHITECTURES[kind] not in (config.get("architectures") or []):

@@ -25,7 +25,7 @@ from realm_tf.models.retriever import Retriever, Tower
 from realm_tf.models.sizes import Sizes
 
 BLOCKS = "block_emb"
-KINDS = ("embedder", "scorer", "encoder", "reader", "openqa", "bert", BLOCKS)
+CHECKPOINT_KINDS = ("embedder", "scorer", "encoder", "reader", "openqa", "bert", BLOCKS)
 
 # A dimension that may be of any size is None.
 Shapes = dict[str, tuple[int | None, ...]]
@@ -38,7 +38,7 @@ class Contents:
   kept: Shapes  # in the published model, but without effect: they may be absent
 
 
-def kind_of(names: Iterable[str]) -> str:
+def checkpoint_kind(names: Iterable[str]) -> str:
   """The kind of folder that tensors of these names make."""
   names = set(names)
   parts = {name.partition(".")[0] for name in names}
@@ -62,7 +62,7 @@ def layout(kind: str, sizes: Sizes | None, names: Iterable[str]) -> Contents:
   return _LAYOUTS[kind](_Models(sizes), set(names))
 
 
-def check(folder: Contents, shapes: Mapping[str, tuple[int, ...]], where: str) -> None:
+def check_layout(folder: Contents, shapes: Mapping[str, tuple[int, ...]], where: str) -> None:
   """Compares a folder's tensors with its layout.
 
   Raises:
@@ -75,7 +75,7 @@ def check(folder: Contents, shapes: Mapping[str, tuple[int, ...]], where: str) -
   for name, shape in shapes.items():
     if name not in known:
       raise UserError(f"{where}: tensor '{name}' is unknown: it is no part of this kind of "
-                      f"model; kinds: {', '.join(KINDS)} (--kind)")
+                      f"model; kinds: {', '.join(CHECKPOINT_KINDS)} (--kind)")
     expected = known[name]
     if len(shape) != len(expected) or any(
         wanted not in (None, size) for size, wanted in zip(shape, expected)):
@@ -149,7 +149,7 @@ def _encoder(models: _Models, names: set[str]) -> Contents:
 
 def _reader(models: _Models, names: set[str]) -> Contents:
   whole = _encoder(models, names)
-  head = _shapes(weights.span_names(models.encoder.span_head))
+  head = _shapes(weights.span_head_names(models.encoder.span_head))
   return Contents(_with_masked_lm_if_there(whole.used, names) | head, whole.kept)
 
 

@@ -92,7 +92,7 @@ def _shape(values: Mapping[str, np.ndarray], pattern: str) -> tuple[int, ...] | 
   return None if found is None else values[found].shape
 
 
-def bert_sizes(values: Mapping[str, np.ndarray], where: str) -> dict[str, Any]:
+def sizes_from_tensors(values: Mapping[str, np.ndarray], where: str) -> dict[str, Any]:
   """The sizes of a BERT from the shapes of its tensors, under Hugging Face's names.
 
   The number of heads is not among them: they are taken to be 64 wide.

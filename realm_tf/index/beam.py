@@ -16,8 +16,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from realm_tf.corpus.store import Corpus
 from realm_tf.files import PathLike
 from realm_tf.index.embed import CorpusEmbedder, OnRows, stored_rows
-from realm_tf.index.store import Origin, StoredIndex
-from realm_tf.index.writer import IndexWriter, write_shard
+from realm_tf.index.index_writer import IndexWriter, write_shard
+from realm_tf.index.stored_index import Origin, StoredIndex
 
 OpenWorker = Callable[[], tuple[Corpus, CorpusEmbedder]]
 _ROWS_PER_SHARD = 8192  # enough for a batch of each length, few enough to share out
@@ -39,9 +39,11 @@ class _EmbedShard(beam.DoFn):
     yield live
 
 
-def store_embeddings(root: PathLike, name: str, corpus: Corpus, embedder: CorpusEmbedder,
-                     *, step: int, dtype: str, open_worker: OpenWorker, options: str = "",
-                     on_rows: OnRows = lambda count: None, **facts: Any) -> StoredIndex:
+def store_embeddings_by_beam(root: PathLike, name: str, corpus: Corpus,
+                             embedder: CorpusEmbedder, *, step: int, dtype: str,
+                             open_worker: OpenWorker, options: str = "",
+                             on_rows: OnRows = lambda count: None, **facts: Any
+                             ) -> StoredIndex:
   """`embed.store_embeddings` by a pipeline; needs `write_lock`.
 
   Args:

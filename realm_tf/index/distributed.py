@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.index.interface import QueryModel, RowIndex
+from realm_tf.index.interface import QueryModel, RowIndex, host_variable
 from realm_tf.index.merge import best_of
 from realm_tf.ops import top_k
 
@@ -83,9 +83,7 @@ class DistributedIndex(RowIndex):
       if self.tables:
         self.tables[place].assign(rows)
         continue
-      with tf.device("CPU"):
-        made.append(tf.Variable(rows, trainable=False,
-                                name=f"rows_from_{self._bounds[replica]}"))
+      made.append(host_variable(rows, f"rows_from_{self._bounds[replica]}"))
     if made:
       self.tables = made
     self.step.assign(step)

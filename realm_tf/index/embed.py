@@ -15,8 +15,8 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.files import PathLike
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.store import NotFinite, Origin, StoredIndex
-from realm_tf.index.writer import IndexWriter
+from realm_tf.index.index_writer import IndexWriter
+from realm_tf.index.stored_index import NotFinite, Origin, StoredIndex
 from realm_tf.models.retriever import Retriever, Tower
 from realm_tf.text.batching import length_batches
 
@@ -88,8 +88,8 @@ class CorpusEmbedder:
     return encoder_hash(self._tower)
 
 
-def collect(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
-            on_rows: OnRows = lambda count: None, first: int = 0) -> np.ndarray:
+def collect_rows(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int,
+                 on_rows: OnRows = lambda count: None, first: int = 0) -> np.ndarray:
   """Puts the batches in the order of their rows: [N, D] float32.
 
   Args:
@@ -123,7 +123,7 @@ def make_index(retriever: Retriever, passages: Passages, batch_tokens: int = 819
   """
   embedder = CorpusEmbedder(passages, lambda: retriever.document_tower,
                             retriever.document_length, batch_tokens)
-  table = collect(embedder.batches(), embedder.num_rows)
+  table = collect_rows(embedder.batches(), embedder.num_rows)
   index = ExactIndex()
   index.assign(table, 0)
   return index

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.index.interface import QueryModel, RowIndex
+from realm_tf.index.interface import QueryModel, RowIndex, host_variable
 from realm_tf.index.shadowed import SavedShadow, ShadowedTable
 from realm_tf.ops import top_k
 
@@ -45,9 +45,8 @@ class ExactIndex(RowIndex):
     self.step.assign(step)
 
   def _make(self, rows: tf.Tensor) -> None:
-    with tf.device("CPU"):
-      self.table = tf.Variable(rows, trainable=False, name="table")
-      self._shadow = ShadowedTable(self.table) if self._has_shadow else None
+    self.table = host_variable(rows, "table")
+    self._shadow = ShadowedTable(self.table) if self._has_shadow else None
 
   def search(self, queries: tf.Tensor, k, banned: tf.Tensor | None = None
              ) -> tuple[tf.Tensor, tf.Tensor]:

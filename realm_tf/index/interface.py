@@ -17,6 +17,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from realm_tf.config import IndexConfig
+from realm_tf.distribute.strategy import outside_scopes
 from realm_tf.index.merge import first_of
 
 QueryModel = Callable[[Any], tf.Tensor]
@@ -54,8 +55,7 @@ class RowIndex(tfrs.layers.factorized_top_k.TopK):
       raise TypeError(f"query_model: expected a model or function, got {query_model!r}")
     self.query_model, self.row_dtype = query_model, tf.as_dtype(dtype)
     self.identifiers: tf.Variable | None = None
-    with tf.device("CPU"):
-      self.step = tf.Variable(-1, dtype=tf.int64, trainable=False, name="index_step")
+    self.step = host_variable(tf.constant(-1, tf.int64), "index_step")
 
   # What a kind is.
 
@@ -152,9 +152,8 @@ class RowIndex(tfrs.layers.factorized_top_k.TopK):
     if identifiers is None or self.identifiers is None or (
         self.identifiers.shape != identifiers.shape
         or self.identifiers.dtype != identifiers.dtype):
-      with tf.device("CPU"):
-        self.identifiers = None if identifiers is None else tf.Variable(
-            identifiers, trainable=False, name="identifiers")
+      self.identifiers = None if identifiers is None else host_variable(
+          identifiers, "identifiers")
     else:
       self.identifiers.assign(identifiers)
     return self
@@ -210,6 +209,14 @@ class RowIndex(tfrs.layers.factorized_top_k.TopK):
       raise ValueError(f"{self.name}: there are no candidates yet; call `index`")
     return tf.convert_to_tensor(
         queries if self.query_model is None else self.query_model(queries))
+
+
+def host_variable(value: tf.Tensor, name: str, device: str = "CPU") -> tf.Variable:
+  """A variable of one copy, also where an index is made in the scope of a strategy."""
+  def make() -> tf.Variable:
+    with tf.device(device):
+      return tf.Variable(value, trainable=False, name=name)
+  return outside_scopes(make)
 
 
 def _checked(candidates: tf.Tensor, identifiers: tf.Tensor | None

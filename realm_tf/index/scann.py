@@ -156,7 +156,7 @@ class ScannIndex(_Rescored):
       self.config = scann_searcher.defaults(self._asked_for, len(rows))
       self._made_for = len(rows)
     from scann.scann_ops.py import scann_ops_pybind  # pylint: disable=import-outside-toplevel
-    scann = scann_searcher.train(scann_ops_pybind, rows, self.config)
+    scann = scann_searcher.train_searcher(scann_ops_pybind, rows, self.config)
     recall = (math.nan if self._queries is None
               else self._measured(scann, rows, self._queries))
     return Searcher(scann, rows, recall)
@@ -169,7 +169,8 @@ class ScannIndex(_Rescored):
       exact = ExactIndex(dtype=self.row_dtype)
       exact.assign(rows, 0)
       best = exact.search(tf.constant(queries, tf.float32), k)[1].numpy()
-      found = scann_searcher.candidates(scann, queries, max(k, config.rescored), config)
+      found = scann_searcher.approximate_candidates(scann, queries, max(k, config.rescored),
+                                                    config)
       recall = float((best[:, :, None] == found[:, None]).any(2).mean())
     logging.info("scann: recall@%d against exact search on %d queries: %.4f "
                  "(%d leaves, %d searched, %d rescored)", config.recall_at,
@@ -202,7 +203,8 @@ class ScannIndex(_Rescored):
 
   def _find(self, queries: np.ndarray, count: int) -> np.ndarray:
     assert self._searcher is not None, "assign rows before the first search"
-    return scann_searcher.candidates(self._searcher.scann, queries, int(count), self.config)
+    return scann_searcher.approximate_candidates(self._searcher.scann, queries, int(count),
+                                                 self.config)
 
 
 class ScannInGraph(_Rescored):
@@ -221,7 +223,7 @@ class ScannInGraph(_Rescored):
     self.identifiers = index.identifiers
     self.step.assign(index.step)
     self.config = scann_searcher.defaults(config, len(rows))
-    searcher = scann_searcher.train(scann_ops, rows, self.config)
+    searcher = scann_searcher.train_searcher(scann_ops, rows, self.config)
     self._state = None
     if searcher is not None:
       self._state = searcher.serialize_to_module()

@@ -39,7 +39,7 @@ def defaults(config: IndexConfig, num_rows: int) -> IndexConfig:
       rescored=min(config.rescored or _RESCORED, num_rows))
 
 
-def train(scann, rows: np.ndarray, config: IndexConfig):
+def train_searcher(scann, rows: np.ndarray, config: IndexConfig):
   """A searcher of rows [N, D] by one of ScaNN's two modules, which have the same builder.
 
   Args:
@@ -89,7 +89,8 @@ def _has_use_for(rows: np.ndarray, config: IndexConfig) -> bool:
   return False
 
 
-def candidates(searcher, queries: np.ndarray, count: int, config: IndexConfig) -> np.ndarray:
+def approximate_candidates(searcher, queries: np.ndarray, count: int, config: IndexConfig
+                           ) -> np.ndarray:
   """Those that a searcher of `scann_ops_pybind` finds for queries [B, D].
 
   Returns:

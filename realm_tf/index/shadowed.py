@@ -12,6 +12,7 @@ import threading
 
 import tensorflow as tf
 
+from realm_tf.index.interface import host_variable
 from realm_tf.ops.shadow import shadow_table
 
 # No shadow belongs to a table of this version.
@@ -32,10 +33,9 @@ class ShadowedTable(tf.Module):
     super().__init__()
     self._table = table
     version = _new_version()
-    self.version = tf.Variable(version, dtype=tf.int64, trainable=False, name="version")
-    codes, bounds = (tf.Variable(part, trainable=False)
-                     for part in shadow_table(table))
-    shadow_version = tf.Variable(version, dtype=tf.int64, trainable=False)
+    self.version = host_variable(tf.constant(version, tf.int64), "version")
+    codes, bounds = map(host_variable, shadow_table(table), ("codes", "bounds"))
+    shadow_version = host_variable(tf.constant(version, tf.int64), "shadow_version")
     # Behind a function, checkpoints do not find them.
     self._parts = lambda: (codes, bounds, shadow_version)
     self._writing = threading.Lock()
@@ -74,8 +74,7 @@ class SavedShadow(tf.Module):
   def __init__(self, table: tf.Variable):
     super().__init__()
     self._table = table
-    self.codes, self.bounds = (tf.Variable(part, trainable=False)
-                               for part in shadow_table(table))
+    self.codes, self.bounds = map(host_variable, shadow_table(table), ("codes", "bounds"))
 
   def read(self) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
     """The table and its shadow."""

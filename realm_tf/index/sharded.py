@@ -14,7 +14,7 @@ from realm_tf.config import IndexConfig
 from realm_tf.distribute.processes import num_processes
 from realm_tf.errors import UserError
 from realm_tf.index.distributed import DistributedIndex, own_rows
-from realm_tf.index.interface import QueryModel, RowIndex
+from realm_tf.index.interface import QueryModel, RowIndex, host_variable
 from realm_tf.index.merge import best_of
 from realm_tf.ops import portable, top_k
 
@@ -65,8 +65,7 @@ class ShardedIndex(RowIndex):
       if self.tables:
         self.tables[shard].assign(rows)
         continue
-      with tf.device(self._devices[shard]):
-        made.append(tf.Variable(rows, trainable=False, name=f"rows_from_{first}"))
+      made.append(host_variable(rows, f"rows_from_{first}", self._devices[shard]))
     if made:
       self.tables = made
     self.step.assign(step)

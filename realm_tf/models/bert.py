@@ -140,7 +140,7 @@ class TransformerLayer(tf_keras.layers.Layer):
            ) -> tf.Tensor:
     """x: [N, H], of the dtype in which products with weights are made; seeds: [2, 2] int32,
     of its dropout, where there is any."""
-    by = transformer.choose(x.dtype)
+    by = transformer.choose_kernels(x.dtype)
     heads = (self.query, self.key, self.value)  # one product instead of three
     qkv = by.product(x, tf.concat([part.kernel for part in heads], 1))  # [N, 3 H]
     mixed = by.attention(qkv, tf.concat([part.bias for part in heads], 0), layout, self.heads)
@@ -207,7 +207,7 @@ class Bert(tf_keras.layers.Layer):
   @property
   def packs(self) -> bool:
     """Whether padding costs nothing, as things are when it is called."""
-    return transformer.choose(self.dtype_of_rows) is transformer.Fused
+    return transformer.choose_kernels(self.dtype_of_rows) is transformer.Fused
 
   def call(self, ids: tf.Tensor, padding_mask: tf.Tensor, segments: tf.Tensor,
            training: bool | None = None) -> tf.Tensor:
@@ -219,7 +219,7 @@ class Bert(tf_keras.layers.Layer):
         tf.shape(ids)[1], self.config.max_position_embeddings,
         "more tokens than the model has positions")
     dtype = self.dtype_of_rows
-    layout = transformer.choose(dtype).layout(padding_mask)
+    layout = transformer.choose_kernels(dtype).layout(padding_mask)
     x = self._embedded(ids, segments, layout, dtype)
     seeds = dropout.seeds(ids, training, 1 + 2 * len(self.layers)) if self.rate else None
     if seeds is not None:
@@ -239,7 +239,7 @@ class Bert(tf_keras.layers.Layer):
     rest = (tf.gather(self.position_embeddings, layout.pack(places))
             + tf.matmul(types, self.token_type_embeddings))
     norm = self.embedding_norm
-    return transformer.choose(dtype).norm(
+    return transformer.choose_kernels(dtype).norm(
         tf.cast(words, dtype), tf.cast(rest, dtype), tf.zeros_like(norm.beta), norm.gamma,
         norm.beta, norm.epsilon)
 

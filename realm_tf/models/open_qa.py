@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages
 from realm_tf.examples.qa import AnswerPlaces
-from realm_tf.examples.spans import correct_spans
+from realm_tf.examples.span_batches import correct_spans
 from realm_tf.models import losses
 from realm_tf.models.losses import share
 from realm_tf.models.reader import Reader
@@ -37,10 +37,10 @@ class BeamScores(NamedTuple):
   spans: tf.Tensor  # [B, R * S] float32: reader logit + f(x, z); minus infinity for none
 
 
-def look_up(passages: Passages, places: AnswerPlaces, numbers: tf.Tensor,
-            questions: tf.RaggedTensor, rows: tf.Tensor, *, read_blocks: int, length: int,
-            width: int, max_spans: int, multiple: int = 8
-            ) -> tuple[tf.Tensor, Packed, tf.Tensor]:
+def pack_beam(passages: Passages, places: AnswerPlaces, numbers: tf.Tensor,
+              questions: tf.RaggedTensor, rows: tf.Tensor, *, read_blocks: int, length: int,
+              width: int, max_spans: int, multiple: int = 8
+              ) -> tuple[tf.Tensor, Packed, tf.Tensor]:
   """`holds`, `pairs` and `correct` of a `Beam`.
 
   Args:
@@ -63,7 +63,8 @@ def look_up(passages: Passages, places: AnswerPlaces, numbers: tf.Tensor,
           tf.reshape(correct, [tf.shape(rows)[0], -1]))
 
 
-def score(retriever: Retriever, encoder: Reader, beam: Beam, read_blocks: int) -> BeamScores:
+def score_beam(retriever: Retriever, encoder: Reader, beam: Beam, read_blocks: int
+               ) -> BeamScores:
   """By the weights of query tower and encoder as they are; `read_blocks` is R."""
   queries = retriever.embed_queries(beam.question)  # [B, D]
   blocks = tf.einsum("bd,bwd->bw", queries, beam.vectors)
@@ -105,7 +106,7 @@ def distillation(beam: Beam, scores: BeamScores, read_blocks: int) -> tf.Tensor:
   return tf.where(tf.reduce_any(held, 1), divergence, 0.0)
 
 
-def metrics(beam: Beam, scores: BeamScores, read_blocks: int) -> dict[str, tf.Tensor]:
+def beam_metrics(beam: Beam, scores: BeamScores, read_blocks: int) -> dict[str, tf.Tensor]:
   """How many questions have an answer in the beam and in the read blocks, and for how many
   the best span is correct."""
   best = tf.argmax(scores.spans, 1)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
-from realm_tf.folders import Kind
+from realm_tf.folders import FolderKind
 from realm_tf.models import weights
 from realm_tf.models.bert import BertConfig
 from realm_tf.models.sizes import Sizes
@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # they load themselves by this module
   from realm_tf.models.retriever import Retriever
 
 _MANIFEST, _VOCABULARY = "model.json", "vocab.txt"
-MODEL = Kind("a model", _MANIFEST, lambda manifest: [_VOCABULARY, *manifest["sha256"]])
+MODEL = FolderKind("a model", _MANIFEST, lambda manifest: [_VOCABULARY, *manifest["sha256"]])
 # Arguments that are no part of `model.json` under their own name, but for the sizes there.
 _NOT_STORED = ("name", "tokenizer", "bert", "shared_towers")
 
@@ -55,9 +55,9 @@ def retriever(cls: "type[Retriever]", folder: PathLike, *, num_layers: int = 0,
   if (folder / _MANIFEST).exists():
     path, known = _ours(folder, "retriever", num_layers)
     known |= {"shared_towers": _manifest(folder)["shared_towers"]}
-    made = cls(bert_sizes(folder, "retriever"), tokenizer=tokenizer,
+    made = cls(sizes_of_part(folder, "retriever"), tokenizer=tokenizer,
                **_complete(folder, known | arguments, "pooling"))
-    weights.load(path, weights.retriever_names(made))
+    weights.load_weights(path, weights.retriever_names(made))
     return made
   known = {"projection_size": Sizes.from_folder(folder).retriever_proj_size,
            "shared_towers": not weights.has_two_towers(folder), **_pooling(folder)}
@@ -75,9 +75,9 @@ def reader(cls: "type[Reader]", folder: PathLike, *, num_layers: int = 0,
   tokenizer = tokenizer or _tokenizer(folder)
   if (folder / _MANIFEST).exists():
     path, known = _ours(folder, "encoder", num_layers)
-    made = cls(bert_sizes(folder, "encoder"), tokenizer=tokenizer,
+    made = cls(sizes_of_part(folder, "encoder"), tokenizer=tokenizer,
                **_complete(folder, known | arguments, "max_span_width"))
-    weights.load(path, weights.encoder_names(made))
+    weights.load_weights(path, weights.encoder_names(made))
     return made
   made = cls(BertConfig.from_folder(folder, num_layers), tokenizer=tokenizer,
              **Sizes.from_folder(folder).of_reader() | arguments)
@@ -91,7 +91,7 @@ def parameters(folder: PathLike) -> dict[str, Any]:
   return _parameters(folder, "realm") if (folder / _MANIFEST).exists() else {}
 
 
-def bert_sizes(folder: PathLike, part: str) -> BertConfig:
+def sizes_of_part(folder: PathLike, part: str) -> BertConfig:
   """Of the "retriever" or the "encoder" of a folder of ours."""
   folder = pathlib.Path(folder)
   return BertConfig.from_values(_manifest(folder)[part], f"{folder / _MANIFEST}, {part}")

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from realm_tf.examples.spans import SpanBatch, span_batches
+from realm_tf.examples.span_batches import SpanBatch, span_batches
 from realm_tf.files import PathLike
 from realm_tf.models import losses, pretrained, texts
 from realm_tf.models.bert import Bert, BertConfig, make_bert
@@ -37,7 +37,7 @@ class Reader(Task):
 
   `fit` learns where answers stand in passages: of all spans of a passage, one softmax, in
   which all places of the answer are right. It takes `fit(x=(questions, passages),
-  y=answers)`, see `examples.spans`, or a data set of `SpanBatch`.
+  y=answers)`, see `examples.span_batches`, or a data set of `SpanBatch`.
 
   Args:
     bert: its sizes, a `BertConfig` or its fields by name; or a `Bert`.

@@ -105,13 +105,13 @@ class Realm(Task):
   def call(self, inputs: Reads | Beam) -> Scores | BeamScores:
     """What the losses are made of, of all that is read."""
     if isinstance(inputs, Beam):
-      return open_qa.score(self.retriever, self.encoder, inputs, self._read_blocks())
-    return scores.score(self.retriever, self.encoder, inputs)
+      return open_qa.score_beam(self.retriever, self.encoder, inputs, self._read_blocks())
+    return scores.score_reads(self.retriever, self.encoder, inputs)
 
   def reads(self, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor, length: int
             ) -> Reads:
-    """What is read of masked sentences with their candidates [B, K]; see `scores.look_up`."""
-    return scores.look_up(self.retriever, self.encoder, passages, batch, rows, length)
+    """What is read of masked sentences with candidates [B, K]; see `scores.pack_reads`."""
+    return scores.pack_reads(self.retriever, self.encoder, passages, batch, rows, length)
 
   # What `fit` does; see `Task`.
 
@@ -134,7 +134,7 @@ class Realm(Task):
     """With the null document, then the best others: [B, K]."""
     passages, index = self.documents.passages, self.documents.index
     queries = self.retriever.embed_queries(batch.query)
-    rows = scores.candidates(index, passages, queries, batch.banned, self.candidates)
+    rows = scores.top_candidates(index, passages, queries, batch.banned, self.candidates)
     return self.reads(passages, batch, rows, self.encoder.max_length)
 
   def _beam_of(self, batch: AnsweredBatch) -> Beam:
@@ -142,11 +142,11 @@ class Realm(Task):
       raise ValueError("questions train the query tower, and the document tower must stay as "
                        "the index knows it: call retriever.untie_towers() before compile()")
     passages, index = self.documents.passages, self.documents.index
-    ids = scores.questions_of(batch.question)
+    ids = scores.without_special_tokens(batch.question)
     question = pack_single(ids, self.retriever.query_length, passages.special)
     beam_size = min(self.beam_size, passages.num_blocks)
     _, rows = index.search(self.retriever.embed_queries(question), beam_size)
-    holds, pairs, correct = open_qa.look_up(
+    holds, pairs, correct = open_qa.pack_beam(
         passages, batch.places(passages.num_blocks), tf.range(tf.shape(rows)[0]), ids, rows,
         read_blocks=self._read_blocks(), length=self.encoder.max_length,
         width=self.encoder.max_span_width, max_spans=self.max_spans)
@@ -189,7 +189,7 @@ class Realm(Task):
       return losses.marginal_metrics(y_pred.relevance, y_pred.log_probs, x.weights)
     of_retriever, of_reader = map(tf.reduce_mean, open_qa.both_losses(x, y_pred))
     return {"retriever_loss": of_retriever, "reader_loss": of_reader,
-            **open_qa.metrics(x, y_pred, self._read_blocks())}
+            **open_qa.beam_metrics(x, y_pred, self._read_blocks())}
 
   # How it is saved.
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from realm_tf.examples.ict import ICTBatch
+from realm_tf.examples.ict_pairs import ICTBatch
 from realm_tf.files import PathLike
 from realm_tf.models import losses, pretrained, texts
 from realm_tf.models.bert import Bert, BertConfig, Norm, dense, make_bert
@@ -64,8 +64,8 @@ class Retriever(Task):
 
   `fit` learns that each query finds its own document among those of the batch (of its
   replica): the Inverse Cloze Task, or any pairs of texts. It takes a data set of
-  `ICTBatch` (see `examples.ict.ict_batches`), or `fit(x=queries, y=documents)`, lists of
-  texts, where `documents` may be `(titles, texts)`.
+  `ICTBatch` (see `examples.ict_pairs.ict_batches`), or `fit(x=queries, y=documents)`, lists
+  of texts, where `documents` may be `(titles, texts)`.
 
   Args:
     bert: sizes of each tower's BERT, a `BertConfig` or its fields by name; or a `Bert`,

@@ -49,8 +49,8 @@ class Scores(NamedTuple):
   log_probs: tf.Tensor  # [B, K, M] float32: log p(y_j|z, x); 0 on padding
 
 
-def look_up(retriever: Retriever, encoder: Reader, passages: Passages,
-            batch: PretrainingBatch, rows: tf.Tensor, length: int) -> Reads:
+def pack_reads(retriever: Retriever, encoder: Reader, passages: Passages,
+               batch: PretrainingBatch, rows: tf.Tensor, length: int) -> Reads:
   """Packs what is read of a batch.
 
   Args:
@@ -66,8 +66,8 @@ def look_up(retriever: Retriever, encoder: Reader, passages: Passages,
                batch.weights)
 
 
-def score(retriever: Retriever, encoder: Reader, reads: Reads, padded: bool = False
-          ) -> Scores:
+def score_reads(retriever: Retriever, encoder: Reader, reads: Reads, padded: bool = False
+                ) -> Scores:
   """By the weights as they are; it is a function of these and of `reads` alone.
 
   With `padded`, logits are made on padding too, so that no shape depends on the data.
@@ -80,8 +80,8 @@ def score(retriever: Retriever, encoder: Reader, reads: Reads, padded: bool = Fa
       for pairs in reads.pairs], 1))
 
 
-def candidates(index: Index, passages: Passages, queries: tf.Tensor, banned: tf.Tensor,
-               count: int) -> tf.Tensor:
+def top_candidates(index: Index, passages: Passages, queries: tf.Tensor, banned: tf.Tensor,
+                   count: int) -> tf.Tensor:
   """The null document, then the top `count` - 1 of the index: [B, K] rows."""
   _, rows = index.search(queries, count - 1, banned)
   return with_null(passages, rows)
@@ -121,7 +121,7 @@ def mask_distributions(encoder: Reader, passages: Passages, batch: PretrainingBa
       for part in _groups(encoder, rows)], 1)
 
 
-def questions_of(query: Packed) -> tf.RaggedTensor:
+def without_special_tokens(query: Packed) -> tf.RaggedTensor:
   """[B, T] -> [B, (T)]: the sentences without special tokens."""
   lengths = tf.reduce_sum(tf.cast(query.padding_mask, tf.int32), 1) - 2
   return tf.RaggedTensor.from_tensor(query.ids[:, 1:], lengths)
@@ -149,7 +149,8 @@ def _groups(encoder: Reader, rows: tf.Tensor) -> list[tf.Tensor]:
 
 def _pairs(passages: Passages, batch: PretrainingBatch, rows: tf.Tensor, length: int
            ) -> Packed:
-  return passages.after(questions_of(batch.query), rows, length, whole_questions=True)
+  return passages.after(without_special_tokens(batch.query), rows, length,
+                        whole_questions=True)
 
 
 def _by_candidate(read: Callable[..., tf.Tensor], pairs: Packed,

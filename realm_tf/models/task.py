@@ -62,7 +62,7 @@ class Task(tf_keras.Model):
 
   def _graph(self, function: Callable[[Packed], Any]) -> Callable[[Packed], Any]:
     """`function` of packed rows, traced once for whatever number and length of rows."""
-    key = function, transformer.choose(tf.float32)
+    key = function, transformer.choose_kernels(tf.float32)
     graphs = self._untracked.graphs
     if key not in graphs:
       graphs[key] = tf.function(function, input_signature=[packed_spec()])

@@ -108,13 +108,13 @@ def read_checkpoint(prefix: str) -> Tensors:
                     f"({str(error).splitlines()[0]})") from None
 
 
-def read(path: PathLike) -> Tensors:
+def read_tensors(path: PathLike) -> Tensors:
   """The tensors of a Hugging Face folder or of a TensorFlow checkpoint."""
   prefix = checkpoint_prefix(pathlib.Path(path))
-  return read_checkpoint(prefix) if prefix else read_folder(path)
+  return read_checkpoint(prefix) if prefix else read_tensor_folder(path)
 
 
-def read_folder(folder: PathLike) -> Tensors:
+def read_tensor_folder(folder: PathLike) -> Tensors:
   """The tensors of a Hugging Face folder: safetensors if there, else PyTorch's."""
   folder = pathlib.Path(folder)
   for name, read_file in ((SAFETENSORS, read_safetensors), (PYTORCH, read_pytorch)):

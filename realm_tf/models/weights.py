@@ -58,7 +58,7 @@ def masked_lm_names(head: MaskedLanguageModel, prefix: str = "cls.predictions.")
           | {f"{prefix}bias": (head.bias, False)})
 
 
-def span_names(head: SpanHead, prefix: str = "qa_outputs.") -> Names:
+def span_head_names(head: SpanHead, prefix: str = "qa_outputs.") -> Names:
   return (_dense(head.projection, f"{prefix}dense_intermediate")
           | _norm(head.norm, f"{prefix}layer_normalization")
           | _dense(head.score, f"{prefix}dense_output"))
@@ -87,7 +87,7 @@ def retriever_names(retriever: "Retriever") -> Names:
 
 def encoder_names(encoder: "Reader") -> Names:
   return (bert_names(encoder.bert, "realm.") | masked_lm_names(encoder.masked_lm)
-          | span_names(encoder.span_head))
+          | span_head_names(encoder.span_head))
 
 
 # Older files call a norm's scale and offset gamma and beta.
@@ -103,7 +103,7 @@ def _spellings(name: str) -> Iterable[str]:
       yield name[:-len(new)] + old
 
 
-def load(path: PathLike, names: Names) -> None:
+def load_weights(path: PathLike, names: Names) -> None:
   """Assigns the tensors of a safetensors file to our variables.
 
   Raises:
@@ -149,7 +149,7 @@ def load_bert(folder: PathLike, bert: Bert) -> None:
   """Loads `model.safetensors` of a BERT folder into `bert`."""
   path = pathlib.Path(folder) / "model.safetensors"
   prefix = _prefix(read_safetensors(path), _PREFIXES, _WORDS) or ""
-  load(path, _prefixed(prefix, bert_names(bert)))
+  load_weights(path, _prefixed(prefix, bert_names(bert)))
 
 
 def load_tower(folder: PathLike, tower: "Tower", query: bool = False) -> None:
@@ -165,9 +165,9 @@ def load_tower(folder: PathLike, tower: "Tower", query: bool = False) -> None:
   whole = _prefix(tensors, towers, "cls.dense.weight")
   if whole is None:
     prefix = _prefix(tensors, _PREFIXES, _WORDS) or ""
-    load(path, _prefixed(prefix, _encoder_names(tower, "")))
+    load_weights(path, _prefixed(prefix, _encoder_names(tower, "")))
   elif tower.pooler:
-    load(path, tower_names(tower, whole))
+    load_weights(path, tower_names(tower, whole))
   else:
     raise UserError(f"{path}: a published embedder takes [CLS] through its pooler; set "
                     f"config.retriever.pooling=pooler instead of {tower.pooling}")
@@ -177,7 +177,7 @@ def load_towers(folder: PathLike, retriever: "Retriever") -> None:
   """Loads both towers of a retriever; separate ones start as one where there is one.
 
   Raises:
-    UserError: as `load`; or there are two, and the retriever has one.
+    UserError: as `load_weights`; or there are two, and the retriever has one.
   """
   query, document = retriever.query_tower, retriever.document_tower
   if query is document and has_two_towers(folder):
@@ -219,10 +219,10 @@ def load_encoder(folder: PathLike, encoder: "Reader") -> None:
   names = _prefixed(bert, bert_names(encoder.bert))
   heads = "reader." if bert == "reader.realm." else ""
   for head in (masked_lm_names(encoder.masked_lm, f"{heads}cls.predictions."),
-               span_names(encoder.span_head, f"{heads}qa_outputs.")):
+               span_head_names(encoder.span_head, f"{heads}qa_outputs.")):
     if any(spelling in tensors for name in head for spelling in _spellings(name)):
       names |= head
-  load(path, names)
+  load_weights(path, names)
 
 
 def save_names(path: PathLike, names: Names) -> None:

@@ -28,7 +28,7 @@ def activation_name(name: str) -> str:
   return _ACTIVATIONS[name]
 
 
-def choose(dtype: tf.DType) -> "type[Fused] | type[Portable]":
+def choose_kernels(dtype: tf.DType) -> "type[Fused] | type[Portable]":
   """The faster of the two that can compute on rows of that dtype here."""
   return Fused if library.can_compute(dtype) else Portable
 

@@ -5,7 +5,7 @@ from typing import Any, Callable
 import numpy as np
 import tf_keras
 
-from realm_tf.index.embed import CorpusEmbedder, collect
+from realm_tf.index.embed import CorpusEmbedder, collect_rows
 from realm_tf.refresh.refresher import Refresher
 
 
@@ -72,7 +72,7 @@ class RefreshIndex(tf_keras.callbacks.Callback):
     self._embedder.snapshot(self.model.retriever.document_tower)
 
   def _embed(self, check: Callable[[int], None]) -> np.ndarray:
-    return collect(self._embedder.batches(), self._embedder.num_rows, check)
+    return collect_rows(self._embedder.batches(), self._embedder.num_rows, check)
 
   def _refresh(self) -> None:
     """On this thread, which waits for it."""

@@ -12,9 +12,9 @@ from absl import logging
 
 from realm_tf.distribute.processes import SINGLE_PROCESS, SingleProcess
 from realm_tf.errors import UserError
-from realm_tf.index import store
+from realm_tf.index import stored_index
 from realm_tf.index.interface import RowIndex
-from realm_tf.refresh.law import Freshness
+from realm_tf.refresh.freshness import Freshness
 
 _REMIND_SECONDS = 30.0
 
@@ -63,7 +63,7 @@ class Follower(Freshness):
     newest = self._processes.broadcast(self._newest(step))
     if newest <= self.index_step:
       return False
-    found = store.find(self._root, self._corpus_rows, after_step=newest - 1,
+    found = stored_index.find_version(self._root, self._corpus_rows, after_step=newest - 1,
                        up_to_step=newest)
     prepared, error = self._prepare(found) if found else (None, None)
     self._raise_in_all(error)
@@ -80,11 +80,11 @@ class Follower(Freshness):
     if time.monotonic() - self._looked < self._look_every:
       return -1
     self._looked = time.monotonic()
-    found = store.find(self._root, self._corpus_rows, after_step=self.index_step,
-                       up_to_step=step)
+    found = stored_index.find_version(self._root, self._corpus_rows,
+                                      after_step=self.index_step, up_to_step=step)
     return found.origin.step if found else -1
 
-  def _prepare(self, found: store.StoredIndex) -> tuple[Any, UserError | None]:
+  def _prepare(self, found: stored_index.StoredIndex) -> tuple[Any, UserError | None]:
     """What is swapped in, None if it is gone, and what is wrong with it."""
     try:
       return self._index.prepare(found.read(self._keep)), None

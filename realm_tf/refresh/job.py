@@ -13,10 +13,10 @@ from absl import logging
 
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
-from realm_tf.index import store
+from realm_tf.index import stored_index
 from realm_tf.index.embed import CorpusEmbedder, store_embeddings
-from realm_tf.index.store import StoredIndex
-from realm_tf.index.writer import remove_all_but, write_lock
+from realm_tf.index.index_writer import remove_all_but, write_lock
+from realm_tf.index.stored_index import StoredIndex
 from realm_tf.models.realm import Realm
 
 _KEPT_VERSIONS = 2  # the newest, and the one that a trainer may still be reading
@@ -72,8 +72,9 @@ class RefreshJob:
       return None
     step = int(self._step)
     made = None
-    if not store.find(self._root, {self._corpus.rows_hash: self._corpus.num_stored_rows},
-                      after_step=step - 1):
+    if not stored_index.find_version(
+        self._root, {self._corpus.rows_hash: self._corpus.num_stored_rows},
+        after_step=step - 1):
       try:
         made = self._store(step, _time_of(newest), stopping)
       except _Stopped:
@@ -111,7 +112,8 @@ class RefreshJob:
                       "says how to go on from the one before") from error
 
   def _remove_old(self) -> None:
-    steps = sorted(StoredIndex.open(path).origin.step for path in store.versions(self._root))
+    steps = sorted(StoredIndex.open(path).origin.step
+                   for path in stored_index.index_versions(self._root))
     oldest = steps[-_KEPT_VERSIONS:][0]
     remove_all_but(self._root, lambda other: other.origin.step >= oldest)
 

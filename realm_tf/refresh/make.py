@@ -8,7 +8,7 @@ import numpy as np
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute.processes import SINGLE_PROCESS, process_group
-from realm_tf.index.embed import CorpusEmbedder, collect
+from realm_tf.index.embed import CorpusEmbedder, collect_rows
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.refresh.follower import Follower
@@ -50,7 +50,7 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
     index.measure_with(monitor.queries())
 
   def embed(check: Callable[[int], None]) -> np.ndarray:
-    return collect(embedder.batches(first, end), end - first, check, first)
+    return collect_rows(embedder.batches(first, end), end - first, check, first)
 
   return Refresher(index, snapshot, embed, refresh_every=settings.every,
                    wait=settings.mode == "sync", throttle=Throttle(settings.share), **law)

@@ -21,7 +21,7 @@ from typing import Any, Callable, Protocol
 import numpy as np
 
 from realm_tf.distribute.processes import SINGLE_PROCESS, SingleProcess
-from realm_tf.refresh.law import Freshness
+from realm_tf.refresh.freshness import Freshness
 from realm_tf.refresh.throttle import Throttle
 
 _POLL_SECONDS = 0.2
@@ -35,7 +35,7 @@ class SwappableIndex(Protocol):
   def assign(self, prepared: Any, step: int) -> None: ...
 
 
-class Stopped(Exception):
+class RefreshStopped(Exception):
   """Raised inside the worker when `close` asks it to end."""
 
 
@@ -128,7 +128,7 @@ class Refresher(Freshness):
 
     def check(count: int) -> None:
       if self._stop.is_set():
-        raise Stopped()
+        raise RefreshStopped()
       self._throttle.rest()
 
     embeddings = self._embed(check)

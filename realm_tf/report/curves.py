@@ -115,7 +115,7 @@ def _chart(metric: Metric, series: Mapping[str, list[tuple[float, float]]],
   return figure(metric.title, metric.meaning, drawn, last)
 
 
-def index(curve: Curve, max_staleness: int) -> str:
+def index_age(curve: Curve, max_staleness: int) -> str:
   """The index's age over the steps, with its swaps as ticks on the axis; what it cost."""
   series = _series(curve)
   if "index_staleness" not in series:

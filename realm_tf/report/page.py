@@ -9,7 +9,7 @@ import re
 import urllib.parse
 from typing import Any, Iterable, Mapping, Sequence
 
-from realm_tf.diagnosis import report
+from realm_tf.diagnosis import summary
 from realm_tf.report.charts import figure, line_chart, number, percent
 from realm_tf.report.style import STYLE
 from realm_tf.report.tables import Stage, columns
@@ -54,7 +54,7 @@ def section(title: str, *parts: str, note: str = "") -> str:
   return f"<section><h2>{escape(title)}</h2>{lead}{content}</section>\n"
 
 
-def link(name: str, text: str) -> str:
+def file_link(name: str, text: str) -> str:
   """A link to a file beside the page."""
   return f'<p><a href="{escape(urllib.parse.quote(name))}">{escape(text)}</a></p>'
 
@@ -118,22 +118,22 @@ def diagnosis(found: Mapping[str, Any]) -> str:
   """Facts, charts over K and the table of a diagnosis."""
   facts = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td>"
                   f'<td class="text">{escape(meaning)}</td></tr>'
-                  for name, value, meaning in report.facts(found))
+                  for name, value, meaning in summary.facts(found))
   charts = ""
-  for metric, title in report.PANELS:
-    lines = report.by_candidates(found, metric)
+  for metric, title in summary.PANELS:
+    lines = summary.by_candidates(found, metric)
     counts = sorted({k for points in lines.values() for k, _ in points})
     charts += figure(title, "", line_chart(
         lines, form=number if "cosine" in metric else percent, span=(0, 1), x_ticks=counts,
         log=True, x_label="candidates K, the null document counted"))
   head = "".join(f'<th title="{escape(meaning)}">{escape(label)}</th>'
-                 for _, label, meaning in report.COLUMNS)
+                 for _, label, meaning in summary.COLUMNS)
   rows = "".join(
       f"<tr><th>{escape(one['candidates'])}</th><td>{one['k']}</td>"
-      + "".join(f"<td>{one[name]:.3f}</td>" for name, _, _ in report.COLUMNS)
+      + "".join(f"<td>{one[name]:.3f}</td>" for name, _, _ in summary.COLUMNS)
       + "</tr>" for one in found["rows"])
   legend = "".join(f"<li><b>{escape(label)}</b> {escape(meaning)}</li>"
-                   for _, label, meaning in report.COLUMNS)
+                   for _, label, meaning in summary.COLUMNS)
   return (f"<h3>{escape(found['stage'])}</h3>"
           + _scrolled(f"<table><tbody>{facts}</tbody></table>")
           + f'<div class="charts">{charts}</div>'
@@ -222,7 +222,7 @@ def commands(records: Sequence[Mapping[str, Any]]) -> str:
     parts.append(
         f'<li><details><summary><time>{escape(one["started"])}</time> '
         f'<code>{escape(" ".join(one["command"]))}</code></summary><p class="text">'
-        f'{escape(source(one["source"]))}<br>{escape(versions)}<br>'
+        f'{escape(source_in_words(one["source"]))}<br>{escape(versions)}<br>'
         f'{escape(one["processors"])} × {escape(one["processor"])}, '
         f'{escape(one["memory_gb"])} GB, {escape(", ".join(one["devices"]))}<br>'
         f'{escape(one["system"])}<br>'
@@ -231,7 +231,7 @@ def commands(records: Sequence[Mapping[str, Any]]) -> str:
   return f'<ul class="commands">{"".join(parts)}</ul>' if parts else ""
 
 
-def source(found: Mapping[str, Any]) -> str:
+def source_in_words(found: Mapping[str, Any]) -> str:
   """A commit in words."""
   if not found["git"]:
     return "no git repository"

@@ -21,7 +21,7 @@ def charts(probabilities: Sequence[float], right: Sequence[bool]) -> str:
   if not len(right):
     return ""
   found = confidence.bins(probabilities, right)
-  known = confidence.figures(probabilities, right)
+  known = confidence.confidence_figures(probabilities, right)
   reliability = figure(
       "Reliability", "right answers among those of about the same probability", line_chart(
           {"held out": [(one.probability, one.right) for one in found],

@@ -5,10 +5,10 @@ import numpy as np
 from realm_tf.errors import UserError
 from realm_tf.exchange.layouts import BLOCKS
 from realm_tf.files import PathLike
-from realm_tf.index.store import Origin
-from realm_tf.index.writer import save_table
+from realm_tf.index.index_writer import save_table
+from realm_tf.index.stored_index import Origin
 from realm_tf.models.realm import Realm
-from realm_tf.models.tensors import read
+from realm_tf.models.tensors import read_tensors
 from realm_tf.run.folder import Run
 
 # How many are embedded anew, and how far they may be off, relative to the largest value:
@@ -24,7 +24,7 @@ def adopt(run: Run, source: PathLike) -> None:
   Raises:
     UserError: it is of another corpus, or of another document tower.
   """
-  published = read(source)
+  published = read_tensors(source)
   if BLOCKS not in published:
     raise UserError(f"{source}: no tensor '{BLOCKS}' in it")
   model, table = run.model(run.newest_stage()), published[BLOCKS]

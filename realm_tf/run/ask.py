@@ -14,9 +14,9 @@ from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.report.terminal import in_line, mark_answer
 from realm_tf.run import search
 from realm_tf.run.folder import Run
-from realm_tf.run.reads import has_reader
-from realm_tf.serving import export as serving
-from realm_tf.serving.response import records, respond
+from realm_tf.run.trained_reader import has_reader
+from realm_tf.serving import saved_model as serving
+from realm_tf.serving.response import answer_records, respond
 
 
 class Wanted(NamedTuple):
@@ -29,8 +29,8 @@ class Wanted(NamedTuple):
 ONE_ANSWER = Wanted()
 
 
-def predict(run: Run, source: files.PathLike, target: files.PathLike,
-            passages: int | None = None, wanted: Wanted = ONE_ANSWER) -> None:
+def predict_file(run: Run, source: files.PathLike, target: files.PathLike,
+                 passages: int | None = None, wanted: Wanted = ONE_ANSWER) -> None:
   """Answers a JSONL file of questions, written whole or not at all.
 
   Args:
@@ -52,7 +52,7 @@ def predict(run: Run, source: files.PathLike, target: files.PathLike,
                     search.NO_READER)
   answerer = run.answerer(stage)
   listed = min(passages or answerer.read_blocks, run.corpus.num_blocks)
-  found = evaluation.predict(
+  found = evaluation.predict_records(
       answerer, [question.question for question in questions],
       batch_size=run.config.evaluate.batch_size, passages=listed, top_n=wanted.top_n)
   with files.new_file(target, "w") as file:
@@ -107,7 +107,7 @@ def _show(questions: Sequence[str], columns: Mapping[str, tf.Tensor], threshold:
           as_json: bool) -> list[dict[str, Any]]:
   """Prints each answer and its passage with the answer marked in it."""
   found = [{"question": question, **record}
-           for question, record in zip(questions, records(columns), strict=True)]
+           for question, record in zip(questions, answer_records(columns), strict=True)]
   for record in found:
     print(json.dumps(record, ensure_ascii=False) if as_json else _in_words(record, threshold))
   return found

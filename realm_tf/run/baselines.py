@@ -11,7 +11,7 @@ from realm_tf.evaluation.bm25 import bm25_rows
 from realm_tf.evaluation.fusion import fuse
 from realm_tf.run import evaluations
 from realm_tf.run.folder import Run
-from realm_tf.run.held_out import checked_questions, measured, same_measure
+from realm_tf.run.held_out_questions import checked_questions, measured, same_measure
 
 BM25 = "BM25"
 
@@ -34,7 +34,7 @@ def hybrid(run: Run, stage: str) -> None:
   if _is_current(run, name, questions):
     return
   both = [predictions.matched(
-      questions, predictions.read(evaluations.predictions(run.path, one)))
+      questions, predictions.read_predictions(evaluations.predictions_path(run.path, one)))
           for one in (stage, BM25)]
   _write(run, name, questions, [
       fuse([record["rows"] for record in records if record], _depth(run))
@@ -50,8 +50,8 @@ def _depth(run: Run) -> int:
 
 
 def _is_current(run: Run, name: str, questions: Sequence[Question]) -> bool:
-  path = evaluations.metrics(run.path, name)
-  return (path.exists() and evaluations.predictions(run.path, name).exists()
+  path = evaluations.metrics_path(run.path, name)
+  return (path.exists() and evaluations.predictions_path(run.path, name).exists()
           and same_measure(files.read_json(path), measured(run, questions)))
 
 
@@ -64,5 +64,5 @@ def _write(run: Run, name: str, questions: Sequence[Question],
              for question, found in zip(questions, rows)]
   found = figures.summary(questions, figures.per_question(
       questions, records, run.config.evaluate.recall_at, None))
-  predictions.write(evaluations.predictions(run.path, name), records)
-  files.write_json(evaluations.metrics(run.path, name), found | measured(run, questions))
+  predictions.write_predictions(evaluations.predictions_path(run.path, name), records)
+  files.write_json(evaluations.metrics_path(run.path, name), found | measured(run, questions))

@@ -10,7 +10,7 @@ from typing import Any
 
 from realm_tf import config as config_lib
 from realm_tf import files
-from realm_tf.config.reading import OF_PEOPLE
+from realm_tf.config.config_files import OF_PEOPLE
 from realm_tf.corpus.readers import read_documents
 from realm_tf.datasets.questions import read_questions
 from realm_tf.errors import UserError
@@ -51,7 +51,7 @@ def begin(folder: files.PathLike, documents: str, questions: str = "",
     UserError: a path cannot be read, or the folder is in use; nothing is written then.
   """
   place = pathlib.Path(folder)
-  check(place, documents, questions, eval_questions)
+  check_new_run(place, documents, questions, eval_questions)
   given = {"documents": documents, "questions": questions, "eval_questions": eval_questions}
   changes = {field: absolute(field, value) for field, value in (changes or {}).items()}
   arguments = {name: os.path.abspath(path) for name, path in given.items() if path}
@@ -65,7 +65,7 @@ def begin(folder: files.PathLike, documents: str, questions: str = "",
   return place / OF_PEOPLE
 
 
-def check(folder: pathlib.Path, documents: str, *questions: str) -> None:
+def check_new_run(folder: pathlib.Path, documents: str, *questions: str) -> None:
   """Looks at all that a new run is to be made of.
 
   Raises:

@@ -39,9 +39,9 @@ def calibrate(run: Run, stage: str, source: files.PathLike | None = None) -> Cal
         f"held-out ones, on which figures are reported; at least {fitting.LEAST} are needed "
         "to calibrate")
   kept = kept[:_MOST]
-  dev = fitting.collect(run.answerer(stage), kept, run.config.evaluate.batch_size)
+  dev = fitting.collect_dev(run.answerer(stage), kept, run.config.evaluate.batch_size)
   found = dataclasses.replace(fitting.fit(dev), model=stage)
-  calibration.write(run.calibration_path, found)
+  calibration.write_calibration(run.calibration_path, found)
   logging.info("calibrated on %d dev questions: %s", len(kept), found.rule)
   return found
 
@@ -63,8 +63,8 @@ def _held_out(run: Run) -> set[str]:
     return set()
 
 
-def figures(run: Run, answerer: QuestionAnswerer, questions: Sequence[Question],
-            records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def probability_figures(run: Run, answerer: QuestionAnswerer, questions: Sequence[Question],
+                        records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
   """Whether the probabilities of an evaluation mean something.
 
   Their AUC for being right, their calibration error and, of `config.evaluate.unanswerable`
@@ -73,15 +73,16 @@ def figures(run: Run, answerer: QuestionAnswerer, questions: Sequence[Question],
   right = [metrics.exact_match(record["prediction"], question.answers, question.regex)
            for question, record in zip(questions, records, strict=True)]
   probabilities = [record["probability"] for record in records]
-  found = confidence.figures(probabilities, right)
+  found = confidence.confidence_figures(probabilities, right)
   count = min(run.config.evaluate.unanswerable, len(questions))
   if count:
     try:
       threshold = answerer.calibration.threshold(_PRECISION)
     except UserError:
       threshold = None
-    found |= unanswerable.figures(answerer, questions[:count], probabilities[:count],
-                                  threshold, run.config.evaluate.batch_size)
+    found |= unanswerable.unanswerable_figures(answerer, questions[:count],
+                                               probabilities[:count], threshold,
+                                               run.config.evaluate.batch_size)
   return found
 
 

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 from realm_tf import config as config_lib
 from realm_tf import files, folders
-from realm_tf.config.reading import OF_PEOPLE
+from realm_tf.config.config_files import OF_PEOPLE
 from realm_tf.errors import UserError
 from realm_tf.models.pretrained import MODEL
 from realm_tf.recipes import own
-from realm_tf.run.begin import absolute, check, in_lines
+from realm_tf.run.begin import absolute, check_new_run, in_lines
 from realm_tf.run.folder import STAGES, Run
-from realm_tf.run.reads import has_reader
+from realm_tf.run.trained_reader import has_reader
 
 SETTINGS_FILE = "model.json"  # the config of the run that the model is from
 _BEFORE_QUESTIONS = "pretrain"
@@ -51,7 +51,7 @@ def begin_from(model: files.PathLike, folder: files.PathLike, documents: str,
                changes: Mapping[str, Any] | None = None) -> pathlib.Path:
   """As `begin.begin`, with the newest model of the run in the folder `model`."""
   place, found = pathlib.Path(folder), Carried.of(model)
-  check(place, documents, questions, eval_questions)
+  check_new_run(place, documents, questions, eval_questions)
   given = {"corpus.source": documents, "finetune.questions": questions,
            "evaluate.questions": eval_questions, **(changes or {})}
   fields = {"name": place.resolve().name, **found.changes(bool(questions)),

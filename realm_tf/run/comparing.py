@@ -8,13 +8,13 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation import figures, predictions
 from realm_tf.evaluation.figures import Columns
 from realm_tf.files import PathLike
-from realm_tf.jsonl import shown
+from realm_tf.jsonl import quoted
 from realm_tf.run import evaluations
 from realm_tf.run.baselines import BM25
 from realm_tf.run.folder import STAGES, WARM_START
 
 
-def predictions_path(name: PathLike, stage: str | None) -> pathlib.Path:
+def named_predictions(name: PathLike, stage: str | None) -> pathlib.Path:
   """The file of predictions that is meant: `name` itself, or that of a run's stage.
 
   Raises:
@@ -26,7 +26,7 @@ def predictions_path(name: PathLike, stage: str | None) -> pathlib.Path:
   if not (path / "config.json").exists():
     raise UserError(f"{path}: no config.json there; expected a run's folder, or a file of "
                     "predictions")
-  known = [evaluations.predictions(path, one)
+  known = [evaluations.predictions_path(path, one)
            for one in ([stage] if stage else [*reversed(STAGES), WARM_START])]
   found = next((one for one in known if one.exists()), None)
   if found is None:
@@ -47,7 +47,7 @@ def paired(paths: Sequence[pathlib.Path], given: Sequence[Question] | None,
   Raises:
     UserError: the questions differ, or what is right differs, or is not known.
   """
-  read = [predictions.read(path) for path in paths]
+  read = [predictions.read_predictions(path) for path in paths]
   if given is None:
     questions, expected = predictions.questions_of(paths[0], read[0]), str(paths[0])
   else:
@@ -66,5 +66,5 @@ def _check_answers(paths: Sequence[pathlib.Path], ours: Sequence[Question],
   for one, other in zip(ours, theirs):
     if set(one.answers) != set(other.answers) or one.regex != other.regex:
       raise UserError(f"{paths[1]}: the questions differ: the right answers to "
-                      f"{shown(one.question)} are others than in {paths[0]}; name the "
+                      f"{quoted(one.question)} are others than in {paths[0]}; name the "
                       "questions by --questions")

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from realm_tf import files
 from realm_tf.corpus.manifest import MANIFEST
-from realm_tf.index import store
-from realm_tf.index.store import StoredIndex
+from realm_tf.index import stored_index
+from realm_tf.index.stored_index import StoredIndex
 from realm_tf.run.folder import STAGES, Run
 
-_MARKER = "realm_export.json"  # of `serving.export`
+_MARKER = "realm_export.json"  # of `serving.saved_model`
 
 
 def contents(run: Run) -> Iterator[str]:
@@ -21,7 +21,7 @@ def contents(run: Run) -> Iterator[str]:
     told = _stage(run, stage)
     if told:
       yield _line(stage, told)
-  for folder in sorted(store.versions(run.index_root)):
+  for folder in sorted(stored_index.index_versions(run.index_root)):
     index = StoredIndex.open(folder)
     fits = has_corpus and index.origin.corpus_hash in run.corpus.rows_by_hash
     yield _line("index", f"{folder.name}: {index.num_rows} blocks, {index.origin.dtype}"

@@ -16,7 +16,7 @@ from realm_tf.models.realm import Realm
 from realm_tf.registry import LOSSES
 from realm_tf.report import page
 from realm_tf.run.folder import WITHOUT_WORDS, Run
-from realm_tf.training.held_out import held_out_sentences
+from realm_tf.training.held_out_sentences import held_out_sentences
 
 
 def diagnose(run: Run, stage: str, sentences: int | None, blocks: int | None

@@ -15,12 +15,12 @@ from realm_tf.corpus.readers import Document
 from realm_tf.corpus.sources import documents_from
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
-from realm_tf.index import store
-from realm_tf.index.store import Origin, StoredIndex
-from realm_tf.index.writer import IndexWriter, remove_all_but, write_lock
+from realm_tf.index import stored_index
+from realm_tf.index.index_writer import IndexWriter, remove_all_but, write_lock
+from realm_tf.index.stored_index import Origin, StoredIndex
+from realm_tf.run.document_import import reading_documents
 from realm_tf.run.folder import STAGES, WARM_START, Run
-from realm_tf.run.reading import reading
-from realm_tf.text.salient import tagger
+from realm_tf.text.salient_spans import tagger
 
 
 def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
@@ -38,7 +38,7 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
 
   with _changing(run, "add") as folder:
     corpus, rows = run.corpus, run.corpus.num_stored_rows
-    with reading(run, "add", source, strict) as documents:
+    with reading_documents(run, "add", source, strict) as documents:
       blocks = split_blocks(noted(documents), corpus.tokenizer, corpus.max_tokens,
                             tagger(run.config.corpus.tagger))
       change_store(folder, add=changed(blocks, corpus), source=os.path.abspath(source))
@@ -80,8 +80,8 @@ def compact(run: Run) -> str:
     with folders.new_folder(folder, STORE) as compacted:
       compact_store(folder, compacted)
       new = Corpus.open(compacted)
-      fitting = [index for index in map(StoredIndex.open, store.versions(run.index_root))
-                 if index.origin.corpus_hash == old.rows_hash]
+      stored = map(StoredIndex.open, stored_index.index_versions(run.index_root))
+      fitting = [index for index in stored if index.origin.corpus_hash == old.rows_hash]
       kept = {_compact_index(run.index_root, index, old, new).folder for index in fitting}
     remove_all_but(run.index_root, lambda index: index.folder in kept)
     run.forget_corpus()

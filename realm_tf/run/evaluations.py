@@ -3,12 +3,12 @@
 import pathlib
 
 
-def metrics(run: pathlib.Path, name: str) -> pathlib.Path:
+def metrics_path(run: pathlib.Path, name: str) -> pathlib.Path:
   """The figures of all questions together, in a run's folder."""
   return run / "evaluation" / f"{_file_name(name)}.json"
 
 
-def predictions(run: pathlib.Path, name: str) -> pathlib.Path:
+def predictions_path(run: pathlib.Path, name: str) -> pathlib.Path:
   """What became of each question."""
   return run / "evaluation" / f"{_file_name(name)}.predictions.jsonl"
 

@@ -12,8 +12,8 @@ from realm_tf.index.interface import RowIndex
 from realm_tf.index.scann import ScannInGraph
 from realm_tf.run import outputs, search
 from realm_tf.run.folder import Run
-from realm_tf.run.reads import has_reader
-from realm_tf.serving import export as serving
+from realm_tf.run.trained_reader import has_reader
+from realm_tf.serving import saved_model as serving
 
 
 def export_run(run: Run, flavour: str = "portable", output: str | None = None
@@ -25,7 +25,7 @@ def export_run(run: Run, flavour: str = "portable", output: str | None = None
   own = run.path / "export"
   folder = pathlib.Path(output or own)
   if os.path.realpath(folder) != os.path.realpath(own):
-    outputs.check(folder)
+    outputs.check_output(folder)
   if not has_reader(run):
     logging.warning("export: %s; `retrieve` and `embed` of this export are of use, its "
                     "answers are not", search.NO_READER)

@@ -17,8 +17,9 @@ def export_weights(run: Run, stage: str, kind: str | None, output: PathLike) -> 
   Returns:
     A line for each part: where it is, or why it was left out.
   """
-  if kind and kind not in exporting.KINDS:
-    raise UserError(f"--kind: expected one of {', '.join(exporting.KINDS)}, got '{kind}'")
+  if kind and kind not in exporting.EXPORTED_KINDS:
+    raise UserError(f"--kind: expected one of {', '.join(exporting.EXPORTED_KINDS)}, "
+                    f"got '{kind}'")
   with folders.new_folder(output) as new:
     model, lines = run.model(stage), []
     for part in [kind] if kind else exporting.kinds_of(model):
@@ -38,6 +39,6 @@ def _write(run: Run, model: Realm, kind: str, folder: pathlib.Path) -> None:
   if kind == "openqa" and not exporting.obstacle(model, kind):
     # Of the blocks that are not deleted.
     embeddings = run.embeddings(model, run.corpus.stored_rows).astype("float32")
-  config, values = exporting.contents(model, kind, embeddings)
+  config, values = exporting.checkpoint_contents(model, kind, embeddings)
   importing.fill_folder(folder, config, values, run.path / "corpus" / "vocab.txt")
   tokenizer_files.write_settings(run.corpus.tokenizer, folder)

@@ -42,26 +42,26 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation import calibration
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import Calibration
-from realm_tf.index import store
+from realm_tf.index import stored_index
 from realm_tf.index.build import build_index, rows_to_read
 from realm_tf.index.embed import (
   CorpusEmbedder,
   OnRows,
-  collect,
+  collect_rows,
   encoder_hash,
   store_embeddings,
 )
+from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.index.interface import RowIndex
-from realm_tf.index.store import StoredIndex
-from realm_tf.index.writer import remove_all_but, write_lock
+from realm_tf.index.stored_index import StoredIndex
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.models.realm import Realm
 from realm_tf.progress import progress
 from realm_tf.run.claim import claim
 from realm_tf.run.model import initial_model, saved_model
-from realm_tf.run.passages import found_passages
-from realm_tf.run.questions import questions
+from realm_tf.run.question_splits import questions
+from realm_tf.run.retrieval import retrieve_passages
 from realm_tf.text import tokenizer_files
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.checkpoints import restore_best
@@ -132,7 +132,7 @@ class Run:
     return banned_rows(self.corpus, self.config.pretrain.ban_similarity)
 
   def questions(self, part: str) -> list[Question]:
-    """The questions of `part`, "train", "dev" or "held_out"; see `run.questions`."""
+    """The questions of `part`, "train", "dev" or "held_out"; see `run.question_splits`."""
     return questions(self.config, self.path / "questions", part, lambda: self.corpus)
 
   # Stages.
@@ -214,7 +214,8 @@ class Run:
       return self._make_index(model, encoder, found, on_rows)
 
   def _find_index(self, encoder: str) -> StoredIndex | None:
-    return store.find(self.index_root, self.corpus.rows_by_hash, encoder_hash=encoder)
+    return stored_index.find_version(self.index_root, self.corpus.rows_by_hash,
+                                     encoder_hash=encoder)
 
   def _make_index(self, model: Realm, encoder: str, base: StoredIndex | None,
                   on_rows: OnRows) -> StoredIndex:
@@ -246,9 +247,9 @@ class Run:
     embedder = self.embedder(model)
     embedder.snapshot(model.retriever.document_tower)
     with progress(embedder.num_rows, "embed", "block") as bar:
-      table = collect(embedder.batches(), embedder.num_rows, bar.update)
+      table = collect_rows(embedder.batches(), embedder.num_rows, bar.update)
     places = np.searchsorted(self.corpus.stored_rows, rows)
-    return table[places].astype(store.DTYPES[self.config.embedding_dtype])
+    return table[places].astype(stored_index.DTYPES[self.config.embedding_dtype])
 
   def index(self, model: Realm, exact: bool = False) -> RowIndex:
     """The corpus as this model's document tower sees it, ready to be searched.
@@ -281,14 +282,14 @@ class Run:
   def calibration(self, stage: str) -> Calibration:
     """How answers of a stage's model are scored: as `realm calibrate` found, if it ran."""
     if self.calibration_path.exists():
-      found = calibration.read(self.calibration_path)
+      found = calibration.read_calibration(self.calibration_path)
       if found.model == stage:
         return found
     return Calibration()
 
   def search(self, questions: Sequence[str], k: int = 5) -> list[list[dict[str, Any]]]:
-    """The k best passages for each question by the newest retriever: see `run.passages`."""
-    return found_passages(self.answerer(self.newest_stage()), questions, k)
+    """The k best passages for each question by the newest retriever: see `run.retrieval`."""
+    return retrieve_passages(self.answerer(self.newest_stage()), questions, k)
 
   def answerer(self, stage: str, exact: bool = False) -> QuestionAnswerer:
     """The model of a stage with its index; see `index`."""

@@ -31,7 +31,7 @@ def record(folder: pathlib.Path, command: Sequence[str]) -> None:
       **describe()})
 
 
-def records(folder: pathlib.Path) -> list[dict[str, Any]]:
+def command_records(folder: pathlib.Path) -> list[dict[str, Any]]:
   """All records of a run, the oldest first."""
   return [files.read_json(path) for path in sorted((folder / "commands").glob("*.json"))]
 

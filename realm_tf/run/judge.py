@@ -45,7 +45,7 @@ def make_judge(run: Run, model: Realm, index: RowIndex) -> Judge | None:
                    "passages": [{"id": run.corpus.document_ids[row],
                                  "text": run.corpus.texts[row].decode()} for row in found]}
                   for prediction, found in zip(predictions, rows, strict=True)]
-    found = evaluate.score(questions, records, ks, answerer.read_blocks)
+    found = evaluate.score_records(questions, records, ks, answerer.read_blocks)
     return {"dev_score": (found["exact_match"] + found["f1"]) / 2,
             **{f"dev_{name}": found[name]
                for name in ("exact_match", "f1", *(f"recall@{k}" for k in ks))}}

@@ -7,7 +7,7 @@ from realm_tf import files
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import metrics, predictions
-from realm_tf.evaluation.mistakes import KINDS, kind_of
+from realm_tf.evaluation.mistake_kinds import MISTAKE_KINDS, mistake_kind
 from realm_tf.run import evaluations
 from realm_tf.run.folder import Run
 
@@ -21,7 +21,7 @@ class Mistakes(NamedTuple):
 
 
 def find_mistakes(run: Run) -> Mistakes | None:
-  """All of them, kind by kind as in `KINDS`; None where nothing was evaluated.
+  """All of them, kind by kind as in `MISTAKE_KINDS`; None where nothing was evaluated.
 
   Each has `kind`, `reason` (what is near), the question with the `expected` answers, what was
   predicted and from which passage, and `right`: the passage that holds an answer, or the
@@ -29,23 +29,23 @@ def find_mistakes(run: Run) -> Mistakes | None:
   """
   stage = run.newest_stage()
   path, of = (place(run.path, stage) for place in (
-      evaluations.predictions, evaluations.metrics))
+      evaluations.predictions_path, evaluations.metrics_path))
   if (not path.exists() or not of.exists()
       or files.read_json(of).get("corpus") != run.corpus.hash[:16]):
     return None  # documents came or went since: its rows are other blocks now
-  records = predictions.read(path)
+  records = predictions.read_predictions(path)
   if any("ranks" not in record or "prediction" not in record for record in records):
     return None  # of an earlier version, or of a model that cannot read
   wrong = [(question, record, *kind)
            for question, record in zip(predictions.questions_of(path, records), records)
-           if (kind := kind_of(question, record)) is not None]
+           if (kind := mistake_kind(question, record)) is not None]
   absent = _absent(run, [question for question, _, kind, _ in wrong if kind == "missed"])
   own = _rows_of(run, {question.gold_passage for question, *_ in wrong})
   mistakes = [
       _mistake(question, record, "absent" if question.id in absent else kind, reason,
                _right_passage(run, question, record, own.get(question.gold_passage, [])))
       for question, record, kind, reason in wrong]
-  order = list(KINDS)
+  order = list(MISTAKE_KINDS)
   return Mistakes(sorted(mistakes, key=lambda one: order.index(one["kind"])), len(records))
 
 

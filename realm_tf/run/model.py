@@ -42,7 +42,7 @@ def initial_model(config: RealmConfig, tokenizer: Tokenizer) -> Realm:
 
 def saved_model(config: RealmConfig, folder: PathLike, tokenizer: Tokenizer) -> Realm:
   """The model that a stage saved in `folder`, checked against its SHA-256."""
-  of_retriever, of_encoder = (pretrained.bert_sizes(folder, part)
+  of_retriever, of_encoder = (pretrained.sizes_of_part(folder, part)
                               for part in ("retriever", "encoder"))
   return Realm.from_pretrained(
       folder, retriever_arguments(config, of_retriever) | {"tokenizer": tokenizer},

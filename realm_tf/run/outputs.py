@@ -11,7 +11,7 @@ _PARTS = ("config.json", "commands", "corpus", "questions", *STAGES, "index", "e
           "diagnosis", "export")
 
 
-def check(path: PathLike, *inputs: PathLike) -> None:
+def check_output(path: PathLike, *inputs: PathLike) -> None:
   """Refuses a place that is one of the inputs, or in which a run keeps a part of itself."""
   for one in inputs:
     if os.path.exists(path) and os.path.exists(one) and os.path.samefile(path, one):

@@ -10,9 +10,9 @@ from realm_tf.run.ask import ask_export
 from realm_tf.run.baselines import bm25, hybrid
 from realm_tf.run.export import export_run
 from realm_tf.run.folder import STAGES, WARM_START, Run
-from realm_tf.run.held_out import checked_questions
-from realm_tf.run.questions import NoneHeldOut
-from realm_tf.run.report import report
+from realm_tf.run.held_out_questions import checked_questions
+from realm_tf.run.make_report import make_report
+from realm_tf.run.question_splits import NoneHeldOut
 from realm_tf.run.worth import stage_rows, warn
 
 
@@ -88,4 +88,4 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
     asked = ask_export(run.path / "export", run.config.demo_questions, as_json=False)
     with new_file(run.path / "evaluation" / "asked.jsonl", "w") as file:
       file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in asked)
-  print(f"\nreport: {report(run)}")
+  print(f"\nreport: {make_report(run)}")

@@ -11,7 +11,7 @@ from realm_tf import files
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.index.embed import CorpusEmbedder, encoder_hash, store_embeddings
-from realm_tf.index.store import StoredIndex
+from realm_tf.index.stored_index import StoredIndex
 from realm_tf.models.realm import Realm
 from realm_tf.refresh.job import RefreshJob
 from realm_tf.run.folder import Run
@@ -60,7 +60,8 @@ def _by_beam(run: Run, model: Realm, options: str) -> Callable[..., StoredIndex]
       np.savez(file, *(variable.numpy() for variable in tower.variables))
     opened = functools.partial(_open_worker, str(run.path.resolve()), str(weights.resolve()),
                                encoder_hash(tower))
-    return beam.store_embeddings(*arguments, open_worker=opened, options=options, **keywords)
+    return beam.store_embeddings_by_beam(*arguments, open_worker=opened, options=options,
+                                         **keywords)
 
   return store
 

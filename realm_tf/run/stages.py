@@ -13,7 +13,7 @@ from absl import logging
 from realm_tf import assets, files, folders
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.manifest import MANIFEST
-from realm_tf.corpus.writer import write_store
+from realm_tf.corpus.store_writer import write_store
 from realm_tf.datasets import trivia
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question, write_questions
@@ -25,25 +25,25 @@ from realm_tf.evaluation import predictions
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import UNCALIBRATED
 from realm_tf.evaluation.masked_words import masked_words
-from realm_tf.examples.cloze import find_clozes
-from realm_tf.index import store
+from realm_tf.examples.cloze_questions import find_clozes
+from realm_tf.index import stored_index
 from realm_tf.index.embed import encoder_hash
-from realm_tf.index.writer import remove_all_but, write_lock
+from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations
+from realm_tf.run.document_import import reading_documents
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
-from realm_tf.run.held_out import (
+from realm_tf.run.held_out_questions import (
   checked_questions,
   distant_questions,
   measured,
   same_measure,
 )
 from realm_tf.run.judge import make_judge
-from realm_tf.run.reading import reading
-from realm_tf.run.reads import has_reader
+from realm_tf.run.trained_reader import has_reader
 from realm_tf.text import tokenizer_files
-from realm_tf.text.salient import tagger
+from realm_tf.text.salient_spans import tagger
 from realm_tf.training import schedule
 from realm_tf.training.cloze import train_cloze
 from realm_tf.training.dpr import train_dpr
@@ -60,8 +60,8 @@ def _alone(stage: Callable[..., None]) -> Callable[..., None]:
   @functools.wraps(stage)
   def holding(run: Run, *arguments: Any) -> None:
     with run.at_work(stage.__name__):
-      if stage.__name__ in STAGES:
-        folders.check(run.path / stage.__name__ / "model", MODEL)  # not after hours only
+      if stage.__name__ in STAGES:  # now, and not after hours only
+        folders.check_replaceable(run.path / stage.__name__ / "model", MODEL)
       stage(run, *arguments)
   return holding
 
@@ -82,7 +82,7 @@ def corpus(run: Run, strict: bool = False) -> None:
     limits.check_weights(config)
     tokenizer = tokenizer_files.read_tokenizer(config.retriever.weights)
     tokenizer_files.check_tokenizer(config.encoder.weights, tokenizer)
-    with reading(run, "corpus", config.corpus.source, strict) as documents:
+    with reading_documents(run, "corpus", config.corpus.source, strict) as documents:
       blocks = split_blocks(documents, tokenizer, config.corpus.max_block_tokens,
                             tagger(config.corpus.tagger))
       write_store(run.path / "corpus", blocks, tokenizer=tokenizer,
@@ -100,7 +100,7 @@ def _write_trivia(run: Run) -> None:
                      for a, b in zip(found.splits, found.splits[1:])])
   # An answer that stands in 1 % of all blocks is found by chance, not by reading.
   kept = np.flatnonzero((blocks > 0) & (blocks <= 0.01 * run.corpus.num_blocks))
-  train, held_out = trivia.split([questions[i] for i in kept], 0.2, run.config.seed)
+  train, held_out = trivia.split_trivia([questions[i] for i in kept], 0.2, run.config.seed)
   with folders.new_folder(run.path / "questions") as new:
     write_questions(new / "train.jsonl", train)
     write_questions(new / "held_out.jsonl", held_out)
@@ -155,7 +155,7 @@ def pretrain(run: Run) -> None:
 def dpr(run: Run) -> None:
   started = time.monotonic()
   model = run.model(run.stage_before("dpr"))
-  before = set(store.versions(run.index_root))
+  before = set(stored_index.index_versions(run.index_root))
 
   def embed(on_rows: Callable[[int], None]) -> np.ndarray:
     """They are kept: what the last step needs is what comes after needs, and a version that
@@ -237,7 +237,7 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   One whose span head is not trained yet is evaluated by what it retrieves, and reads nothing.
   """
   which = "" if run.checkpoint == "last" else f"-{run.checkpoint}"
-  path = evaluations.metrics(run.path, f"{stage}{which}")
+  path = evaluations.metrics_path(run.path, f"{stage}{which}")
   if stage == "finetune":  # the others have no reader of questions yet
     calibrate.calibrate_if_possible(run, stage)
   rule = run.calibration(stage).rule
@@ -253,14 +253,15 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   answerer = run.answerer(stage)
   metrics, records = _scored(run, answerer, questions, has_reader(run, stage))
   if stage == "finetune":
-    metrics |= calibrate.figures(run, answerer, questions, records)
+    metrics |= calibrate.probability_figures(run, answerer, questions, records)
   metrics |= measured(run, questions) | {"answers": rule}
   if not answerer.index.is_exact():
     metrics |= answerer.index.facts() | _lost_by_index(run, stage, questions, metrics)
   if with_words:
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, run.banned))
-  predictions.write(evaluations.predictions(run.path, f"{stage}{which}"), records)
+  predictions.write_predictions(evaluations.predictions_path(run.path, f"{stage}{which}"),
+                                records)
   files.write_json(path, metrics)
   return metrics
 
@@ -279,13 +280,12 @@ def _scored(run: Run, answerer: QuestionAnswerer, questions: list[Question], rea
             ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
   """The metrics of a model, and what became of each question: its answer where it reads."""
   config = run.config.evaluate
-  texts, passages = [q.question for q in questions], max(config.recall_at)
-  answers = (
-      evaluation.predict(answerer, texts, batch_size=config.batch_size,
-                         passages=passages, top_n=_TOP_N) if reads else
-      evaluation.retrieve(answerer, texts, batch_size=config.batch_size, passages=passages))
+  texts = [q.question for q in questions]
+  sizes = {"batch_size": config.batch_size, "passages": max(config.recall_at)}
+  answers = (evaluation.predict_records(answerer, texts, **sizes, top_n=_TOP_N) if reads
+             else evaluation.retrieve_records(answerer, texts, **sizes))
   records = [predictions.evaluated(question, record, read_blocks=answerer.read_blocks,
                                    blocks=answerer.num_blocks)
              for question, record in zip(questions, answers, strict=True)]
-  return evaluation.score(questions, records, config.recall_at,
-                          answerer.read_blocks), records
+  return evaluation.score_records(questions, records, config.recall_at,
+                                  answerer.read_blocks), records

@@ -5,9 +5,9 @@ import pathlib
 from typing import Callable
 
 from realm_tf.errors import UserError
-from realm_tf.index import store
+from realm_tf.index import stored_index
 from realm_tf.index.embed import encoder_hash, recompute_error
-from realm_tf.index.store import StoredIndex
+from realm_tf.index.stored_index import StoredIndex
 from realm_tf.models.realm import Realm
 from realm_tf.run.folder import STAGES, Run
 
@@ -39,7 +39,7 @@ def verify(run: Run, sample: int) -> list[str]:
   for stage in filter(run.is_done, [] if damages else STAGES):
     check(f"{stage}/model", functools.partial(_model, run, stage, towers))
   for root in (run.index_root, run.path / "pretrain" / "index"):
-    for folder in sorted(store.versions(root)):
+    for folder in sorted(stored_index.index_versions(root)):
       check(str(folder.relative_to(run.path)),
             functools.partial(_index, run, folder, towers, sample))
   if damages:

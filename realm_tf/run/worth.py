@@ -12,7 +12,7 @@ from realm_tf.report.tables import Stage
 from realm_tf.run import evaluations
 from realm_tf.run.baselines import BM25, hybrid_name
 from realm_tf.run.folder import STAGES, WARM_START, Run
-from realm_tf.run.held_out import same_measure
+from realm_tf.run.held_out_questions import same_measure
 
 _DEPTHS = (1, 5)  # of the recall that a stage must not lose
 
@@ -57,19 +57,19 @@ def warnings(run: Run, stage: str) -> Iterator[str]:
 
 
 def _figures(run: Run, name: str) -> dict[str, Any]:
-  path = evaluations.metrics(run.path, name)
+  path = evaluations.metrics_path(run.path, name)
   return files.read_json(path) if path.exists() else {}
 
 
 def _differences(run: Run, before: str, stage: str) -> Mapping[str, Difference]:
   """Of the figures that must not fall, from one evaluation to another."""
   both = [_figures(run, name) for name in (before, stage)]
-  paths = [evaluations.predictions(run.path, name) for name in (before, stage)]
+  paths = [evaluations.predictions_path(run.path, name) for name in (before, stage)]
   if not all(both) or not same_measure(*both) or not all(path.exists() for path in paths):
     return {}
-  depths = run.config.evaluate.recall_at
-  depths = [k for k in depths if k in _DEPTHS] or [min(depths)]
-  records = [predictions.read(path) for path in paths]
+  known = run.config.evaluate.recall_at
+  depths = [k for k in known if k in _DEPTHS] or [min(known)]
+  records = [predictions.read_predictions(path) for path in paths]
   questions = predictions.questions_of(paths[1], records[1])
   kept = [f"recall@{k}{rule}" for k in depths for rule in ("", "_by_gold")]
   kept += ["exact_match", "f1"]

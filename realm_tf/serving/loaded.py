@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.files import PathLike
-from realm_tf.serving.export import load_calibration, load_saved_model
-from realm_tf.serving.response import records
+from realm_tf.serving.response import answer_records
+from realm_tf.serving.saved_model import load_calibration, load_saved_model
 
 Questions = str | Sequence[str]
 
@@ -52,8 +52,8 @@ class ExportedModel:
       tf.errors.InvalidArgumentError: `top_n` is out of range.
     """
     least = wanted_threshold(self._calibration, threshold, precision)
-    return records(self._model.answer(_tensor(questions), tf.constant(top_n, tf.int32),
-                                      tf.constant(least, tf.float32)))
+    return answer_records(self._model.answer(_tensor(questions), tf.constant(top_n, tf.int32),
+                                             tf.constant(least, tf.float32)))
 
   def retrieve(self, questions: Questions, k: int = 5) -> list[list[dict[str, Any]]]:
     """The best k passages for each question, best first.
@@ -65,8 +65,8 @@ class ExportedModel:
       tf.errors.InvalidArgumentError: k is negative, or more than there are.
     """
     found = self._model.retrieve(_tensor(questions), tf.constant(k, tf.int32))
-    size = len(found["row"])
-    return [records({name: value[i] for name, value in found.items()}) for i in range(size)]
+    return [answer_records({name: column[i] for name, column in found.items()})
+            for i in range(len(found["row"]))]
 
   def embed(self, questions: Questions) -> np.ndarray:
     """[B, D] float32, as the query tower sees them."""

@@ -39,7 +39,7 @@ def respond(answers: Answers, threshold: tf.Tensor | float) -> dict[str, tf.Tens
   return best | {_TOP + name: value for name, value in answers._asdict().items()}
 
 
-def records(columns: Mapping[str, tf.Tensor]) -> list[dict[str, Any]]:
+def answer_records(columns: Mapping[str, tf.Tensor]) -> list[dict[str, Any]]:
   """[B] and [B, K] columns as B objects; what has `top_` before its name is a list of
   objects, `answers`, without the places where there were no more."""
   values = {name: column.numpy().tolist() for name, column in columns.items()}

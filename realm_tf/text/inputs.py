@@ -14,7 +14,6 @@ import tensorflow as tf
 
 # Of the room that a pair has, `first` leaves this share to `second`, rounded up.
 _SHARE_OF_SECOND = 1 / 4
-LEAST_PAIR = 5  # tokens: `[CLS] x [SEP] y [SEP]` with a piece of each
 
 
 class SpecialIds(typing.Protocol):
@@ -116,7 +115,7 @@ def pack_pair(
   """`[CLS] first [SEP] second [SEP]`, with both cut at their ends where they are too long.
 
   `second` is cut first, down to a quarter of what the special tokens leave; only then is
-  `first`. So, from `LEAST_PAIR` tokens on, a piece is left of each that has any.
+  `first`. So, from `config.rules.LEAST_PAIR` tokens on, a piece is left of each that has any.
 
   Args:
     first: `[B, (T)]` int32.

@@ -10,13 +10,13 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.distribute import shares
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
-from realm_tf.models.scores import candidates, relevance, with_null
+from realm_tf.models.scores import relevance, top_candidates, with_null
 
 
 def reranked_candidates(model: Realm, index: RowIndex, passages: Passages,
                         queries: tf.Tensor, banned: tf.Tensor, count: int, factor: int
                         ) -> tf.Tensor:
-  """As `candidates`, of `factor` times as many from the index the fresh tower's best."""
+  """As `top_candidates`, of `factor` times as many from the index the fresh tower's best."""
   more = min((count - 1) * factor, passages.num_blocks - banned.shape[1])
   _, rows = index.search(queries, more, banned)
   scores = shares.map_shares(
@@ -26,8 +26,9 @@ def reranked_candidates(model: Realm, index: RowIndex, passages: Passages,
   return with_null(passages, tf.gather(rows, best, batch_dims=1))
 
 
-def choose(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
-           queries: tf.Tensor, banned: tf.Tensor, count: int = 0) -> tf.Tensor:
+def configured_candidates(config: RealmConfig, model: Realm, index: RowIndex,
+                          passages: Passages, queries: tf.Tensor, banned: tf.Tensor,
+                          count: int = 0) -> tf.Tensor:
   """The candidates in the way that the config names: [B, D], [B, R] -> [B, K] rows.
 
   Of the whole batch: it is not called on a replica but outside, where the index is. K is
@@ -37,4 +38,4 @@ def choose(config: RealmConfig, model: Realm, index: RowIndex, passages: Passage
   if config.refresh.mode == "rerank":
     return reranked_candidates(model, index, passages, queries, banned, count,
                                config.refresh.rerank_factor)
-  return candidates(index, passages, queries, banned, count)
+  return top_candidates(index, passages, queries, banned, count)

@@ -1,11 +1,11 @@
 """The span head learns to answer from documents alone, by cloze questions.
 
-Each question (`examples.cloze`) is read with a block that holds its span, and with the best
-others that the retriever finds: these look as if they held it. The loss is that of the
-reader in fine-tuning, one softmax over the spans of all blocks read (ORQA, section 6; Clark &
-Gardner 2018), but of the reader's logits alone. A block that holds the span is read whether
-the retriever found it or not, so its score would say nothing of the answer; and so the head
-learns to tell by itself which block to believe.
+Each question (`examples.cloze_questions`) is read with a block that holds its span, and with
+the best others that the retriever finds: these look as if they held it. The loss is that of
+the reader in fine-tuning, one softmax over the spans of all blocks read (ORQA, section 6;
+Clark & Gardner 2018), but of the reader's logits alone. A block that holds the span is read
+whether the retriever found it or not, so its score would say nothing of the answer; and so
+the head learns to tell by itself which block to believe.
 
 The retriever is not touched. Shape letters: B batch, W beam, R read blocks, S spans.
 """
@@ -22,7 +22,12 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
 from realm_tf.errors import UserError
 from realm_tf.examples import order
-from realm_tf.examples.cloze import ClozeBatch, cloze_batches, find_clozes, reader_length
+from realm_tf.examples.cloze_questions import (
+  ClozeBatch,
+  cloze_batches,
+  find_clozes,
+  reader_length,
+)
 from realm_tf.examples.qa import AnswerPlaces
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import dropout, losses, open_qa
@@ -74,7 +79,7 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
 
   def of_part(given: tuple[ClozeBatch, tf.Tensor]):
     part, rows = given
-    _, pairs, correct = open_qa.look_up(
+    _, pairs, correct = open_qa.pack_beam(
         passages, clozes.places, part.name, part.question, rows, read_blocks=read_blocks,
         length=reader_length(config), width=config.encoder.max_span_width,
         max_spans=cloze.max_spans, multiple=multiple)

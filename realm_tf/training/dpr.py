@@ -28,7 +28,7 @@ from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
 from realm_tf.training import contrastive, schedule
 from realm_tf.training.loop import Loop
-from realm_tf.training.mining import Asked, Embed, MinedTables, Searched, make_judge
+from realm_tf.training.mining import Asked, Embed, MinedTables, Searched, make_retrieval_judge
 from realm_tf.training.optimizer import make_optimizer
 from realm_tf.training.padded import by_candidate, flat
 
@@ -72,7 +72,7 @@ def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Re
   loop = Loop("dpr", folder, dpr.steps, {"retriever": retriever, "optimizer": optimizer},
               config.checkpoint_every, keep=config.keep_checkpoints,
               best=config.best_metric, strategy=strategy,
-              judge=make_judge(config, searched, Asked.of(dev, corpus)))
+              judge=make_retrieval_judge(config, searched, Asked.of(dev, corpus)))
   searched.stopping = loop.stopping
   mined = MinedTables(config, searched, asked, folder / "mined")
   numbers = loop.first_step, dpr.steps

@@ -123,7 +123,7 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
   share = finetune.batch_size // model.strategy.num_replicas_in_sync
 
   def look_up(batch: QABatch, question: Packed, rows: tf.Tensor, vectors: tf.Tensor) -> Beam:
-    holds, pairs, correct = open_qa.look_up(
+    holds, pairs, correct = open_qa.pack_beam(
         passages, places, batch.number, batch.question, rows, read_blocks=read_blocks,
         length=finetune.reader_length, width=config.encoder.max_span_width,
         max_spans=finetune.max_spans, multiple=multiple)
@@ -167,7 +167,7 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
 def _loss(model: Realm, beam: Beam, read_blocks: int, distill: float
           ) -> tuple[tf.Tensor, shares.Metrics]:
   """L_retriever + L_reader, and so much of the distillation; and what to log."""
-  scores = open_qa.score(model.retriever, model.encoder, beam, read_blocks)
+  scores = open_qa.score_beam(model.retriever, model.encoder, beam, read_blocks)
   of_retriever, of_reader = open_qa.both_losses(beam, scores)
   loss, metrics = tf.reduce_mean(of_retriever + of_reader), dict[str, tf.Tensor]()
   if distill:
@@ -177,4 +177,4 @@ def _loss(model: Realm, beam: Beam, read_blocks: int, distill: float
   return loss, {
       "loss": loss, "retriever_loss": tf.reduce_mean(of_retriever),
       "reader_loss": tf.reduce_mean(of_reader), **metrics,
-      **open_qa.metrics(beam, scores, read_blocks)}
+      **open_qa.beam_metrics(beam, scores, read_blocks)}

@@ -8,7 +8,7 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
-from realm_tf.examples.ict import ICTBatch, num_examples
+from realm_tf.examples.ict_pairs import ICTBatch, num_ict_examples
 from realm_tf.models import dropout, losses
 from realm_tf.models.realm import Realm
 from realm_tf.registry import WARM_STARTS
@@ -20,7 +20,7 @@ from realm_tf.training.optimizer import make_optimizer
 def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
               folder: pathlib.Path) -> Loop:
   """Trains both towers in place; the negatives are the batch's, of all replicas."""
-  config = schedule.fitted(config, "ict", num_examples(corpus))
+  config = schedule.fitted(config, "ict", num_ict_examples(corpus))
   retriever, ict = model.retriever, config.ict
   variables = retriever.trainable_variables
   strategy = model.strategy

@@ -37,7 +37,7 @@ class Interrupted(Exception):
     self.number = number
 
 
-class Stopped(Exception):
+class TrainingStopped(Exception):
   """Raised by a judge, or by what is called before a step, whose work was not done to its
   end since the loop is `stopping`."""
 
@@ -143,7 +143,7 @@ class Loop:
         try:
           for callback in before_step:
             metrics |= callback(step)
-        except Stopped:
+        except TrainingStopped:
           pass  # at once, below
         self._stop_if_asked(step)
         metrics |= {name: float(value) for name, value in step_function(batch).items()}
@@ -180,7 +180,7 @@ class Loop:
       return
     try:
       metrics = self._judge.measure(step)
-    except Stopped:
+    except TrainingStopped:
       return  # it is done when the stage goes on
     better = self._ends_with_best and self._checkpoints.save_if_best(step, metrics)
     self.log.note(step, metrics)  # behind, so that what stands in the curves was kept

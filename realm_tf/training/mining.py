@@ -20,7 +20,7 @@ from realm_tf.index.exact import ExactIndex
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.judging import Judge
-from realm_tf.training.loop import Stopped
+from realm_tf.training.loop import TrainingStopped
 
 # The corpus by the document tower as it is, [N, D]; is told how many blocks are done, and
 # may be stopped by what that raises.
@@ -90,7 +90,7 @@ class Searched:
   def _on_rows(self, count: int) -> None:
     del count
     if self.stopping():
-      raise Stopped
+      raise TrainingStopped
 
   def _best(self, tokens: tf.RaggedTensor, count: tf.Tensor) -> tf.Tensor:
     packed = pack_single(tokens, self._retriever.query_length, self.tokenizer)
@@ -143,7 +143,7 @@ class MinedTables:
       np.savez(file, **mined._asdict())
 
 
-def make_judge(config: RealmConfig, searched: Searched, dev: Asked) -> Judge | None:
+def make_retrieval_judge(config: RealmConfig, searched: Searched, dev: Asked) -> Judge | None:
   """Measures where the right blocks of dev questions are found: recall at 1, 5 and 20, and
   the mean reciprocal rank, by which the best model is chosen. None without such questions.
   """

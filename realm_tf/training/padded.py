@@ -1,7 +1,7 @@
 """`scores.Reads` whose shapes do not depend on the data, which is what XLA needs.
 
 The host packs a whole batch to the lengths of the config (`pack`), the replicas take their
-examples of it, and `reads` gives them the same structure that `scores.look_up` makes of
+examples of it, and `reads` gives them the same structure that `scores.pack_reads` makes of
 data of any length: one forward pass, two packers. Here a document that several queries
 retrieved is embedded for each, and padding costs what words do.
 
@@ -15,7 +15,7 @@ import tensorflow as tf
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.examples.pretraining import PretrainingBatch
-from realm_tf.models.scores import Reads, questions_of
+from realm_tf.models.scores import Reads, without_special_tokens
 from realm_tf.text.inputs import Packed, SpecialIds
 
 
@@ -29,7 +29,7 @@ class PaddedReads(NamedTuple):
 def pack(config: RealmConfig, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor
          ) -> PaddedReads:
   """Looks up and packs on the host; rows [B, K], column 0 the null document."""
-  others, questions = rows[:, 1:], questions_of(batch.query)
+  others, questions = rows[:, 1:], without_special_tokens(batch.query)
   length = config.pretrain.encoder_length
   # `[CLS] x [SEP] [SEP]` is one longer than the query.
   shortest = min(length, config.pretrain.query_length + 1)

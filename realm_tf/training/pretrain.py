@@ -31,14 +31,14 @@ from realm_tf.index.interface import RowIndex
 from realm_tf.models import dropout, losses
 from realm_tf.models.losses import MarginalLoss
 from realm_tf.models.realm import Realm
-from realm_tf.models.scores import Reads, Scores, score
+from realm_tf.models.scores import Reads, Scores, score_reads
 from realm_tf.refresh.make import Refresh, make_refresher
 from realm_tf.refresh.monitor import SwapMonitor
 from realm_tf.refresh.refresher import Refresher
 from realm_tf.registry import LOSSES
 from realm_tf.training import padded, schedule
-from realm_tf.training.candidates import choose
-from realm_tf.training.held_out import Sample, embed_sample, held_out_sentences
+from realm_tf.training.candidates import configured_candidates
+from realm_tf.training.held_out_sentences import Sample, embed_sample, held_out_sentences
 from realm_tf.training.loop import BeforeStep, Loop, OnStep
 from realm_tf.training.optimizer import AdamW, make_optimizer
 from realm_tf.training.retrieved import show_retrieved
@@ -67,7 +67,7 @@ def loss_fn(model: Realm, reads: Reads, loss: MarginalLoss, masks: tf.Tensor,
   Returns:
     The mean loss; f(x, z) [B, K] and log p(y_j|z,x) [B, K, M].
   """
-  scored = score(model.retriever, model.encoder, reads, padded=fixed_lengths)
+  scored = score_reads(model.retriever, model.encoder, reads, padded=fixed_lengths)
   return losses.mean_marginal(loss, *scored, reads.weights, masks), scored
 
 
@@ -140,7 +140,7 @@ class PretrainStep:
 
     def retrieve(batch: PretrainingBatch) -> tf.Tensor:
       queries = shares.map_shares(strategy, model.retriever.embed_queries, batch.query)
-      rows = choose(config, model, index, passages, queries, batch.banned)
+      rows = configured_candidates(config, model, index, passages, queries, batch.banned)
       return tf.ensure_shape(rows, shape)
 
     def look_up(batch: PretrainingBatch, given: Any) -> Reads:

@@ -24,7 +24,7 @@ from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import dropout, losses
 from realm_tf.models.realm import Realm
-from realm_tf.models.scores import candidates, mask_log_probs
+from realm_tf.models.scores import mask_log_probs, top_candidates
 from realm_tf.training import schedule
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
@@ -85,7 +85,7 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
   @tf.function(input_signature=[batches.element_spec])
   def step(batch: PretrainingBatch) -> shares.Metrics:
     queries = shares.map_shares(strategy, model.retriever.embed_queries, batch.query)
-    rows = candidates(index, passages, queries, batch.banned, reading.candidates)
+    rows = top_candidates(index, passages, queries, batch.banned, reading.candidates)
     rows = tf.concat([rows, batch.support[:, None]], 1)  # [B, K + 1]
     return shares.run_on_shares(strategy, learn, (batch, rows), reading.batch_size)
 

@@ -16,8 +16,8 @@ from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.models.scores import mask_log_probs, relevance
-from realm_tf.training.candidates import choose
-from realm_tf.training.held_out import Sample
+from realm_tf.training.candidates import configured_candidates
+from realm_tf.training.held_out_sentences import Sample
 from realm_tf.training.log import Log
 
 _PASSAGE_CHARACTERS = 300
@@ -37,7 +37,7 @@ def show_retrieved(config: RealmConfig, model: Realm, index: RowIndex, passages:
   def inspect(batch: PretrainingBatch):
     """Candidates [B, K] with p(z|x) and p(z|x,y)."""
     queries = model.retriever.embed_queries(batch.query)
-    rows = choose(config, model, index, passages, queries, batch.banned)
+    rows = configured_candidates(config, model, index, passages, queries, batch.banned)
     prior = losses.log_prior(relevance(model.retriever, passages, queries, rows))
     log_probs = mask_log_probs(model.encoder, passages, batch, rows,
                                config.pretrain.encoder_length)

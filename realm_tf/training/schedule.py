@@ -9,7 +9,7 @@ from absl import logging
 
 from realm_tf.config import OptimizerConfig, RealmConfig
 from realm_tf.corpus.store import Corpus
-from realm_tf.examples.pretraining import num_examples
+from realm_tf.examples.pretraining import num_pretraining_examples
 
 _WARMUP_SHARE = 0.1  # of the steps, at most, where they are fewer than the config's
 
@@ -45,6 +45,6 @@ def fitted_to_sentences(config: RealmConfig, stage: str, corpus: Corpus) -> Real
   if not getattr(config, stage).passes:
     return config  # to find the sentences takes a moment
   pretrain = config.pretrain
-  return fitted(config, stage, num_examples(
+  return fitted(config, stage, num_pretraining_examples(
       corpus, masker=pretrain.masker, max_masks=pretrain.max_masks,
       support=pretrain.span_blocks, seed=config.seed))

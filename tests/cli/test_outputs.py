@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from realm_tf.run import stages
 from realm_tf.run.folder import Run
-from realm_tf.serving import export as serving
+from realm_tf.serving import saved_model as serving
 from tests import tiny
 from tests.command import realm
 

@@ -12,7 +12,7 @@ from realm_tf import config as config_lib
 from realm_tf.run import stages
 from realm_tf.run.folder import Run
 from realm_tf.run.pipeline import whole_run
-from realm_tf.run.reads import has_reader
+from realm_tf.run.trained_reader import has_reader
 from tests import tiny
 from tests.command import realm
 

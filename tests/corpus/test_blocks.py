@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import realm_tf  # noqa: F401
-from realm_tf.corpus.blocks import SPECIAL_TOKENS, split_blocks
+from realm_tf.corpus.blocks import NUM_SPECIAL_TOKENS, split_blocks
 from realm_tf.corpus.readers import Document
 from realm_tf.errors import UserError
-from realm_tf.text.salient import RuleTagger
+from realm_tf.text.salient_spans import RuleTagger
 from realm_tf.text.sentences import split_sentences
 from realm_tf.text.tokenizer import Tokenizer
 from tests.vocabulary import small_vocabulary
@@ -42,7 +42,7 @@ def _of(blocks, document):
 
 def test_a_block_fits_with_title_and_special_tokens(made):
   limit, blocks = made
-  sizes = [len(b.title_ids) + len(b.body_ids) + SPECIAL_TOKENS for b in blocks]
+  sizes = [len(b.title_ids) + len(b.body_ids) + NUM_SPECIAL_TOKENS for b in blocks]
   assert max(sizes) <= limit
   assert min(len(b.body_ids) for b in blocks) > 0
 
@@ -76,7 +76,7 @@ def test_blocks_end_at_sentence_ends_and_are_full(tokenizer, documents):
     sentences = [document.text[s:e] for s, e in split_sentences(document.text)]
     lengths = [len(ids) for ids in tokenizer.tokenize(sentences).to_list()]
     blocks = list(split_blocks([document], tokenizer, limit))
-    room = limit - SPECIAL_TOKENS - len(blocks[0].title_ids)
+    room = limit - NUM_SPECIAL_TOKENS - len(blocks[0].title_ids)
     if max(lengths) > room:
       continue
     expected, size = [[]], 0

@@ -8,9 +8,9 @@ from realm_tf.corpus.changes import change_store, compact_store
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
-from realm_tf.corpus.writer import write_store
+from realm_tf.corpus.store_writer import write_store
 from realm_tf.errors import UserError
-from realm_tf.text.salient import RuleTagger
+from realm_tf.text.salient_spans import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
 

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from realm_tf.corpus.readers import Document, Report, dump, mediawiki, read_documents
+from realm_tf.corpus.readers import Document, ReadingReport, dump, mediawiki, read_documents
 from realm_tf.errors import UserError
 
 _HEAD = ('<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" '
@@ -51,7 +51,7 @@ _DOCUMENTS = [Document("12", "Anarchism", "Anarchism is 5 km & old."),
     ("wiki-pages-articles", bytes)])
 def test_articles_are_read(tmp_path, name, pack):
   with open(tmp_path / "skipped", "w", encoding="utf-8") as file:
-    report = Report(file)
+    report = ReadingReport(file)
     path = _dump(tmp_path / name, *_PAGES, pack=pack)
     assert list(read_documents(path, report=report)) == _DOCUMENTS
   assert report.summary(2) == {
@@ -84,10 +84,10 @@ def test_an_old_dump_and_one_with_all_revisions(tmp_path):
 
 def test_a_page_past_the_limits_is_skipped_by_its_name(tmp_path, monkeypatch):
   monkeypatch.setattr(mediawiki, "_SECONDS", 0.5)
-  monkeypatch.setattr(dump, "MOST_CHARACTERS", 300_000)
+  monkeypatch.setattr(dump, "MOST_PAGE_CHARACTERS", 300_000)
   path = _dump(tmp_path / "a.xml", _page(1, "Slow", "{{{1|" * 20_000),
                _page(2, "Long", "x" * 300_001), _page(3, "Good", "Good."))
-  report = Report()
+  report = ReadingReport()
   assert list(read_documents(path, report=report)) == [Document("3", "Good", "Good.")]
   assert report.named("takes too long") == "entry 'Slow'"
   assert report.named("page is too long") == "entry 'Long'"

@@ -8,9 +8,9 @@ import docx
 import pypdf
 import pytest
 
-from realm_tf.corpus.readers import Document, Report, read_documents
-from realm_tf.corpus.readers.docx import read as read_docx
-from realm_tf.corpus.readers.pdf import read as read_pdf
+from realm_tf.corpus.readers import Document, ReadingReport, read_documents
+from realm_tf.corpus.readers.docx import read_docx
+from realm_tf.corpus.readers.pdf import read_pdf
 from realm_tf.corpus.readers.unreadable import Unreadable
 
 
@@ -136,7 +136,7 @@ def test_in_a_folder_the_good_are_read_and_the_bad_are_named(tmp_path):
       "xml.docx": _xml_bomb(), "old.docx": b"\xd0\xcf\x11\xe0" + bytes(600)}
   for name, data in files.items():
     (tmp_path / name).write_bytes(data)
-  report = Report()
+  report = ReadingReport()
   found = list(read_documents(tmp_path, report=report))
   assert found[0] == Document("a.pdf", "a", "Ay.")
   assert [(document.id, document.title) for document in found[1:]] == [

@@ -11,9 +11,9 @@ from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
-from realm_tf.corpus.writer import write_store
+from realm_tf.corpus.store_writer import write_store
 from realm_tf.errors import UserError
-from realm_tf.text.salient import RuleTagger
+from realm_tf.text.salient_spans import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
 from tests.vocabulary import small_vocabulary
 
@@ -184,7 +184,7 @@ def test_a_full_disk_leaves_the_earlier_store(store, blocks):
       import realm_tf
       from realm_tf.corpus.blocks import split_blocks
       from realm_tf.corpus.readers import Document
-      from realm_tf.corpus.writer import write_store
+      from realm_tf.corpus.store_writer import write_store
       from realm_tf.errors import UserError
       from realm_tf.text.tokenizer import Tokenizer
 

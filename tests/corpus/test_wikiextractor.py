@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from realm_tf.corpus.readers import Document, Report, read_documents
+from realm_tf.corpus.readers import Document, ReadingReport, read_documents
 from realm_tf.errors import UserError
 
 
@@ -30,7 +30,7 @@ def test_pages_in_the_order_of_the_files(tmp_path):
       "AA/wiki_00": _page("1", "A", 'One <a href="x">link</a>.') + _page("9", "Blank", "")
       + _page("5", "List of towns", "x") + _page("6", "A (disambiguation)", "x"),
       "AA/notes": "x"})
-  report = Report()
+  report = ReadingReport()
   assert list(read_documents(tmp_path, report=report)) == [
       Document("1", "A", "One link."), Document("2", "B", "Two < 3 &amp; 4."),
       Document("3", "Tōkyō", "Tōkyō is\nold.\n")]

@@ -13,7 +13,7 @@ def _questions(count):
 
 
 def _split(questions, groups=None, share=0.1, most=500):
-  return dev.split(questions, groups or [q.question for q in questions], share, most)
+  return dev.take_out(questions, groups or [q.question for q in questions], share, most)
 
 
 def test_about_a_share_is_taken_and_none_is_lost():
@@ -73,7 +73,7 @@ def test_a_group_of_more_than_the_share_is_trained_on():
 def test_another_salt_takes_others_that_do_not_depend_on_the_first():
   questions = _questions(3000)
   groups = [q.question for q in questions]
-  first, second = ({q.id for q in dev.split(questions, groups, 0.2, 3000, salt)[1]}
+  first, second = ({q.id for q in dev.take_out(questions, groups, 0.2, 3000, salt)[1]}
                    for salt in ("", "held out"))
   assert first != second
   assert len(first & second) / len(first) == pytest.approx(0.2, abs=0.06)

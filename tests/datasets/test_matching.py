@@ -13,7 +13,7 @@ from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
-from realm_tf.corpus.writer import write_store
+from realm_tf.corpus.store_writer import write_store
 from realm_tf.datasets import matching
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.evaluation import metrics

@@ -10,12 +10,12 @@ from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
-from realm_tf.corpus.writer import write_store
+from realm_tf.corpus.store_writer import write_store
 from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import answering
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import PUBLISHED, Calibration
-from realm_tf.evaluation.evaluate import predict, score
+from realm_tf.evaluation.evaluate import predict_records, score_records
 from realm_tf.index.distributed import DistributedIndex
 from realm_tf.index.exact import ExactIndex
 from realm_tf.run.model import initial_model
@@ -265,7 +265,7 @@ def test_no_questions(world):
   assert {value.shape[0] for value in answerer.answer(none)} == {0}
   assert {tuple(value.shape) for value in answerer.retrieve(none, 4)} == {(0, 4)}
   assert answerer.embed(none).shape == [0, 16]
-  assert list(predict(answerer, [], batch_size=2, passages=3)) == []
+  assert list(predict_records(answerer, [], batch_size=2, passages=3)) == []
 
 
 def test_retrieval_is_a_full_sort(world):
@@ -299,12 +299,12 @@ def test_all_blocks_and_none_are_retrieved(world):
 
 def test_prediction_and_scores(world):
   odd = ["", "\0", "\ud800", "who " * 10_000]
-  records = list(predict(world[-1], QUESTIONS + odd, batch_size=3, passages=1000))
+  records = list(predict_records(world[-1], QUESTIONS + odd, batch_size=3, passages=1000))
   assert [record["question"] for record in records] == QUESTIONS + odd
   assert all(len(record["passages"]) == 25 for record in records)
   right = [Question(str(i), q, (records[i]["prediction"] if i < 2 else "no such answer",))
            for i, q in enumerate(QUESTIONS)]
-  metrics = score(right, records[:4], [1, 5], 3)
+  metrics = score_records(right, records[:4], [1, 5], 3)
   assert metrics["exact_match"] == 0.5 and metrics["f1"] == 0.5
   assert metrics["questions"] == 4 and metrics["recall@5"] == 0.5
 
@@ -316,7 +316,7 @@ def test_both_rules_are_told():
                Question("3", "q", ("no",))]
   records = [{"prediction": prediction, "passages": [{"text": text}]}
              for prediction, text in zip(predictions, texts)]
-  found = score(questions, records, [1], 1)
+  found = score_records(questions, records, [1], 1)
   assert found["recall@1"] == found["reader_oracle"] == pytest.approx(2 / 3)
   assert found["recall@1_by_substring"] == pytest.approx(2 / 3)  # 東京, and "no" in "none"
   assert found["exact_match"] == pytest.approx(1 / 3)  # without the article

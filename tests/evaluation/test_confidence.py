@@ -30,7 +30,7 @@ def test_bins_and_error_by_hand():
   expected = (2 * abs(0.05 - 0.5) + 2 * abs(0.175 - 0.5) + 3 * abs(2.92 / 3 - 2 / 3)) / 7
   error = confidence.expected_calibration_error
   assert error(probabilities, right) == pytest.approx(expected) and error([], []) == 0
-  assert set(confidence.figures([0.5, 0.5], [True, True])) == {"calibration_error"}
+  assert set(confidence.confidence_figures([0.5, 0.5], [True, True])) == {"calibration_error"}
 
 
 def test_the_curve_says_what_a_threshold_would_have_done():
@@ -70,8 +70,8 @@ def test_what_cannot_be_wanted_is_one_line(threshold, precision, told):
 
 def test_a_calibration_is_kept_as_json(tmp_path):
   made = Calibration(0.25, 2.0, False, "finetune", 30, (Point(0.5, 0.75, 1.0),), {"x": 0.5})
-  calibration.write(tmp_path / "c.json", made)
-  assert calibration.read(tmp_path / "c.json") == made
+  calibration.write_calibration(tmp_path / "c.json", made)
+  assert calibration.read_calibration(tmp_path / "c.json") == made
 
 
 @pytest.mark.parametrize("text", [
@@ -84,4 +84,4 @@ def test_a_calibration_is_kept_as_json(tmp_path):
 def test_what_is_no_calibration_is_one_line(tmp_path, text):
   (tmp_path / "c.json").write_text(text)
   with pytest.raises(UserError, match=r"c\.json: .*"):
-    calibration.read(tmp_path / "c.json")
+    calibration.read_calibration(tmp_path / "c.json")

@@ -155,7 +155,7 @@ def test_dev_holds_what_answering_says(answerer, monkeypatch):
   monkeypatch.setattr(fitting, "_SPANS", 1000)
   monkeypatch.setattr("realm_tf.evaluation.answering._SPANS", 3000)
   questions = _questions()[:7]
-  dev = fitting.collect(answerer, questions, batch_size=3)
+  dev = fitting.collect_dev(answerer, questions, batch_size=3)
   for weight, place, merged in ((1.0, 8, False), (0.25, 11, True)):
     rule = Calibration(weight, float(fitting._TEMPERATURES[place]), merged)
     monkeypatch.setattr(answerer, "calibration", rule)
@@ -176,7 +176,8 @@ def test_questions_are_unanswerable_without_their_blocks(answerer):
     assert rows.tolist() == [i for i, text in enumerate(texts) if any(
         answer.lower() in text.decode().lower() for answer in question.answers)]
   assert [len(rows) > 0 for rows in holding] == [True, True, True, False, True]
-  found = unanswerable.figures(answerer, questions, [0.9, 0.8, 0.0, 0.5, 0.5], 0.6, 2)
+  found = unanswerable.unanswerable_figures(answerer, questions, [0.9, 0.8, 0.0, 0.5, 0.5],
+                                            0.6, 2)
   assert found == {"unanswerable_auc": pytest.approx(2 / 3), "refused_unanswerable": 1.0,
                    "refused_answerable": pytest.approx(1 / 3)}
-  assert set(unanswerable.figures(answerer, questions[3:4], [0.5], None, 2)) == set()
+  assert unanswerable.unanswerable_figures(answerer, questions[3:4], [0.5], None, 2) == {}

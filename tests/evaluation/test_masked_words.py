@@ -81,7 +81,7 @@ def test_gain_is_that_of_the_loss(world):
       support=config.pretrain.span_blocks, seed=0, first_step=0, last_step=1,
       held_out=True)))
   queries = model.retriever.embed_queries(batch.query)
-  rows = scores.candidates(index, passages, queries, batch.banned, 3)
+  rows = scores.top_candidates(index, passages, queries, batch.banned, 3)
   relevance = scores.relevance(model.retriever, passages, queries, rows).numpy().astype(
       np.float64)
   log_probs = scores.mask_log_probs(model.encoder, passages, batch, rows, 96).numpy()

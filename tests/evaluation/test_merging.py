@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from realm_tf.evaluation.merging import choose, normal_form
-from realm_tf.evaluation.spans import Spans
+from realm_tf.evaluation.answer_spans import Spans
+from realm_tf.evaluation.merging import choose_answers, normal_form
 from realm_tf.text.answers import normalize
 
 TEXTS = [
@@ -63,7 +63,7 @@ def test_answers_are_those_of_plain_loops(merged):
     share = np.where(np.isfinite(score), np.exp(score), 0)
     share = (0.9 * share / share.sum(1, keepdims=True)).astype(np.float32)
     spans = Spans(score, share, *(value.astype(np.int32) for value in (row, first, last)))
-    ours = choose(Spans(*map(tf.constant, spans)), tf.constant(texts), 9, merged)
+    ours = choose_answers(Spans(*map(tf.constant, spans)), tf.constant(texts), 9, merged)
     for p in range(size):
       expected = _by_loops(Spans(*(value[p] for value in spans)), texts[p], 9, merged)
       longer += len(expected) > 3
@@ -83,7 +83,7 @@ def test_near_copies_are_not_listed_and_other_places_are():
                 tf.constant([[0.3, 0.2, 0.2, 0.1, 0.05, 0.04]]),
                 tf.constant([[0, 0, 1, 1, 2, 1]]), tf.constant([[5, 4, 7, 8, 0, 10]]),
                 tf.constant([[5, 5, 8, 10, 0, 10]]))
-  ours = choose(spans, tf.constant(texts), 6, True)
+  ours = choose_answers(spans, tf.constant(texts), 6, True)
   np.testing.assert_allclose(ours.probability, [[0.5, 0.05, 0.04, 0, 0, 0]])
   assert ours.row.numpy().tolist() == [[0, 2, 1, -1, -1, -1]]
 
@@ -91,6 +91,6 @@ def test_near_copies_are_not_listed_and_other_places_are():
 def test_a_question_without_any_span_has_its_block_and_nothing_else():
   nothing = Spans(tf.fill([1, 2], -float("inf")), tf.zeros([1, 2]), tf.constant([[4, 4]]),
                   tf.constant([[0, 0]]), tf.constant([[-1, -1]]))
-  ours = choose(nothing, tf.constant([["", ""]]), 2, True)
+  ours = choose_answers(nothing, tf.constant([["", ""]]), 2, True)
   assert ours.row.numpy().tolist() == [[4, -1]]
   assert ours.probability.numpy().tolist() == [[0, 0]]

@@ -16,8 +16,8 @@ _RECORD = {"question": "q?", "prediction": "y", "passages": [
 
 def test_an_evaluation_keeps_few_passages_and_the_ranks_of_all(tmp_path):
   kept = predictions.evaluated(_QUESTION, _RECORD, read_blocks=3, blocks=50)
-  predictions.write(tmp_path / "p.jsonl", [kept])
-  [read] = predictions.read(tmp_path / "p.jsonl")
+  predictions.write_predictions(tmp_path / "p.jsonl", [kept])
+  [read] = predictions.read_predictions(tmp_path / "p.jsonl")
   assert read == kept and len(read["passages"]) == 5
   assert read["ranks"] == {"answer": 7, "substring": 7, "gold": 2}
   assert read["rows"] == list(range(9)) and read["ranked"] == 9
@@ -93,13 +93,13 @@ def test_a_bad_line_is_named(tmp_path, change, told):
   path = tmp_path / "p.jsonl"
   path.write_text("\n".join(map(json.dumps, [_GOOD, {**_GOOD, "id": "2", **change}])))
   with pytest.raises(UserError, match=f"p.jsonl:2: {told}"):
-    predictions.read(path)
+    predictions.read_predictions(path)
 
 
 def test_an_empty_file_and_missing_answers(tmp_path):
   (tmp_path / "p.jsonl").write_text("\n")
   with pytest.raises(UserError, match="p.jsonl: no predictions in it"):
-    predictions.read(tmp_path / "p.jsonl")
+    predictions.read_predictions(tmp_path / "p.jsonl")
   with pytest.raises(UserError, match="p: prediction 1: field 'answers' does not hold"):
     predictions.questions_of("p", [_GOOD])
   with pytest.raises(UserError, match="field 'answers' does not hold the right"):
@@ -109,6 +109,6 @@ def test_an_empty_file_and_missing_answers(tmp_path):
 def test_missing_ones_are_wrong_and_none_is_an_error():
   questions = _questions(("1", "a"), ("2", "b"))
   records = [{"question": "a", "prediction": "x"}]
-  assert predictions.score(questions, records, "p", [1])["exact_match"] == 0.5
+  assert predictions.file_figures(questions, records, "p", [1])["exact_match"] == 0.5
   with pytest.raises(UserError, match="^p: none of its predictions is of a question"):
-    predictions.score(questions, [{"question": "c", "prediction": "x"}], "p", [1])
+    predictions.file_figures(questions, [{"question": "c", "prediction": "x"}], "p", [1])

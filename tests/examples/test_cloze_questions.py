@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
-from realm_tf.examples.cloze import cloze_batches, find_clozes
+from realm_tf.examples.cloze_questions import cloze_batches, find_clozes
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from realm_tf.examples.pretraining import pretraining_batches
-from realm_tf.examples.salient import salient_sentences
+from realm_tf.examples.salient_sentences import salient_sentences
 from tests import tiny
 
 

@@ -10,11 +10,11 @@ from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
-from realm_tf.corpus.writer import write_store
+from realm_tf.corpus.store_writer import write_store
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.index.exact import ExactIndex
 from realm_tf.run.model import initial_model
-from realm_tf.serving import export as serving
+from realm_tf.serving import saved_model as serving
 from realm_tf.serving.response import respond
 from realm_tf.text.tokenizer import Tokenizer
 from tests import answers, tiny

@@ -135,7 +135,7 @@ def test_flags(given_flags):
     (pathlib.Path(folder) / "config.json").write_text("{}")
     known = set(flags.FLAGS)
     try:
-      config_flags.define()
+      config_flags.define_config_flags()
       _checked(lambda: (config_flags.parse("run", words), config_flags.config(folder))[1])
     finally:
       for name in set(flags.FLAGS) - known:

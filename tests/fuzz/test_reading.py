@@ -122,7 +122,7 @@ def test_questions_of_any_file(folder, content, answered):
 def test_other_text_files_of_any_kind(folder, content):
   """Predictions, ids of documents, vocabularies, training sets to be split."""
   path = _write(folder / "p", content)
-  for record in _either(predictions.read, path) or ():
+  for record in _either(predictions.read_predictions, path) or ():
     assert isinstance(record["question"], str)
   assert all(name == name.strip() != "" for name in _either(readers.read_ids, path) or ())
   assert all(_either(read_vocabulary, path) or ())
@@ -234,7 +234,7 @@ def test_questions_come_back(folder, questions, name):
 def test_predictions_come_back(folder, told):
   text = "".join(json.dumps({"question": question, "prediction": prediction}) + "\n"
                  for question, prediction in told.items())
-  assert {record["question"]: record["prediction"] for record in predictions.read(
+  assert {record["question"]: record["prediction"] for record in predictions.read_predictions(
       _write(folder / "p.jsonl", text))} == told
 
 
@@ -265,7 +265,7 @@ _MARKUP = st.lists(st.one_of(st.sampled_from([
 
 @given(text=_MARKUP)
 def test_any_wikitext_is_an_article(text):
-  found = article.read(json.dumps({"title": "T", "text": text}).encode())
+  found = article.read_article(json.dumps({"title": "T", "text": text}).encode())
   assert found["text"] == found["text"].strip() and "\n\n\n" not in found["text"]
   json.dumps(found).encode()
 
@@ -279,7 +279,7 @@ _PAGES = st.lists(st.sampled_from([
 
 @given(content=_damaged(_PAGES))
 def test_pages_of_any_bytes(content):
-  for read in (html.read, markdown.read, text_file.read):
+  for read in (html.read_html, markdown.read_markdown, text_file.read_plain_text):
     try:
       title, text = read(content)
     except Unreadable as problem:

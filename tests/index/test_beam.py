@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.errors import UserError
-from realm_tf.index import store
-from realm_tf.index.writer import IndexWriter, remove_version, write_lock, write_shard
+from realm_tf.index import stored_index
+from realm_tf.index.index_writer import IndexWriter, remove_version, write_lock, write_shard
 from realm_tf.run import refresh_job, stages
 from realm_tf.run.folder import Run
 from realm_tf.training.checkpoints import Checkpoints
@@ -44,7 +44,8 @@ def test_the_version_is_that_of_a_job_without_beam(run, monkeypatch):
   results = []
   for by in (None, "--runner=DirectRunner"):
     assert refresh_job.refresh(run, once=True, nice=0, beam=by) == 1
-    found = store.find(run.path / "pretrain" / "index", run.corpus.rows_by_hash)
+    found = stored_index.find_version(run.path / "pretrain" / "index",
+                                      run.corpus.rows_by_hash)
     results.append((found.origin, found.read(), len(found.shards)))
     with write_lock(found.folder.parent):
       remove_version(found.folder)
@@ -60,11 +61,11 @@ def test_a_worker_that_fails_leaves_no_version(run, monkeypatch):
   monkeypatch.setattr(refresh_job, "_open_worker", functools.partial(fails))
   with pytest.raises(Exception, match="this machine is broken"):
     refresh_job.refresh(run, once=True, nice=0, beam="--runner=DirectRunner")
-  assert store.versions(run.path / "pretrain" / "index") == []
+  assert stored_index.index_versions(run.path / "pretrain" / "index") == []
 
 
 def test_workers_that_write_elsewhere_are_noticed(tmp_path):
-  origin = store.Origin("c" * 64, "e" * 64, 7, "float32")
+  origin = stored_index.Origin("c" * 64, "e" * 64, 7, "float32")
   with write_lock(tmp_path):
     writer = IndexWriter(tmp_path, "v1", origin, (4, 2))
     with pytest.raises(UserError, match="do all workers write to the folder"):

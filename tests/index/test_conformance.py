@@ -181,6 +181,18 @@ def test_swaps_in_place_never_retrace(kind):
   assert len(traces) == 1
 
 
+def test_in_the_scope_of_a_strategy_an_index_is_one_copy(kind, mirrored):
+  with mirrored.scope():
+    index = kind.make(k=_K).index(_rows(0), _NAMES)
+    index.update_candidates(_rows(1), _NAMES[::-1])
+    index.assign(index.prepare(_rows(2)), 7)
+  assert int(index.step) == 7
+  copies = [variable for variable in index.variables
+            if isinstance(variable, tf.distribute.DistributedValues)]
+  assert index.variables and copies == []
+  _agrees(kind, index(_QUERIES), _best(_QUERIES, _rows(2)), _NAMES[::-1])
+
+
 def test_in_a_pipeline_swaps_are_live(kind):
   if not kind.in_data:
     pytest.skip("all replicas search together")

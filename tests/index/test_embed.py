@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from realm_tf.index.embed import collect, length_batches
-from realm_tf.index.store import NotFinite
+from realm_tf.index.embed import collect_rows, length_batches
+from realm_tf.index.stored_index import NotFinite
 
 
 def _table(seed=0, rows=40):
@@ -22,7 +22,7 @@ def test_length_batches_hold_every_row_once_and_like_lengths_together():
 def test_collect_orders_rows_and_refuses_nan():
   table = _table()
   parts = [(rows, table[rows]) for rows in np.array_split(np.random.permutation(40), 7)]
-  np.testing.assert_array_equal(collect(iter(parts), 40), table)
+  np.testing.assert_array_equal(collect_rows(iter(parts), 40), table)
   parts[3][1][0, 0] = np.nan
   with pytest.raises(NotFinite, match="lower the learning rate"):
-    collect(iter(parts), 40)
+    collect_rows(iter(parts), 40)

@@ -16,14 +16,14 @@ import pytest
 
 from realm_tf import files
 from realm_tf.errors import UserError
-from realm_tf.index import store
+from realm_tf.index import stored_index
 from realm_tf.index.build import as_tensor
-from realm_tf.index.store import NotFinite, Origin, StoredIndex
-from realm_tf.index.writer import (
+from realm_tf.index.index_writer import (
   IndexWriter,
   remove_version,
   write_lock,
 )
+from realm_tf.index.stored_index import NotFinite, Origin, StoredIndex
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _ORIGIN = Origin("c" * 64, "e" * 64, 7, "float32")
@@ -50,11 +50,11 @@ def _write(root, name="v1", table=None, origin=_ORIGIN, stop_after=None, base=No
 def test_what_was_written_is_read(tmp_path, dtype):
   origin = dataclasses.replace(_ORIGIN, dtype=dtype)
   _write(tmp_path, origin=origin)
-  stored = store.find(tmp_path, _FITS)
+  stored = stored_index.find_version(tmp_path, _FITS)
   assert (stored.origin, stored.shape, stored.facts["note"]) == (origin, (40, 8), "x")
   assert [shard["rows"] for shard in stored.shards] == [16, 16, 8]
   table = stored.read()
-  assert table.dtype == store.DTYPES[dtype]
+  assert table.dtype == stored_index.DTYPES[dtype]
   np.testing.assert_array_equal(table.astype("f4"), _table())  # small integers: exact
   keep = np.array([0, 3, 15, 16, 17, 39])
   np.testing.assert_array_equal(stored.read(keep).astype("f4"), _table()[keep])
@@ -77,17 +77,18 @@ def test_find_takes_what_fits(tmp_path):
   _write(tmp_path, "c", origin=dataclasses.replace(_ORIGIN, step=11, encoder_hash="f" * 64))
   _write(tmp_path, "d", origin=dataclasses.replace(_ORIGIN, step=13, corpus_hash="x" * 64))
   _write(tmp_path, "e", origin=dataclasses.replace(_ORIGIN, step=15), stop_after=2)
-  name = lambda **which: getattr(store.find(tmp_path, _FITS, **which), "folder", None)
+  name = lambda **which: getattr(stored_index.find_version(tmp_path, _FITS, **which),
+                                 "folder", None)
   assert name() == tmp_path / "c"
   assert name(encoder_hash="e" * 64) == tmp_path / "b"
   assert name(up_to_step=8) == tmp_path / "a"
   assert name(after_step=11) is None
-  assert store.find(tmp_path, {"c" * 64: 41}) is None
+  assert stored_index.find_version(tmp_path, {"c" * 64: 41}) is None
 
 
 def test_a_writer_goes_on_with_whole_shards_of_the_same_making(tmp_path):
   _write(tmp_path, stop_after=2)
-  assert store.versions(tmp_path) == []
+  assert stored_index.index_versions(tmp_path) == []
   with write_lock(tmp_path):
     writer = IndexWriter(tmp_path, "v1", _ORIGIN, (40, 8), rows_per_shard=16)
     assert list(next(writer.missing())) == [32, 40]
@@ -116,7 +117,7 @@ def test_an_extended_version_shares_its_base(tmp_path):
 
 
 def test_two_writers_are_told(tmp_path):
-  script = ("import sys\nfrom realm_tf.index.writer import write_lock\n"
+  script = ("import sys\nfrom realm_tf.index.index_writer import write_lock\n"
             "with write_lock(sys.argv[1]):\n  print('held', flush=True)\n"
             "  sys.stdin.read()\n")
   with subprocess.Popen([sys.executable, "-c", script, tmp_path], cwd=_ROOT,
@@ -134,7 +135,7 @@ def test_rows_that_are_not_finite_are_never_committed(tmp_path):
   table[20, 3] = np.nan
   with pytest.raises(NotFinite, match="block 20 is not finite.*lower the learning rate"):
     _write(tmp_path, table=table)
-  assert store.find(tmp_path, _FITS) is None
+  assert stored_index.find_version(tmp_path, _FITS) is None
 
 
 def _files(folder):
@@ -165,7 +166,7 @@ def test_every_flipped_bit_and_every_cut_is_noticed(tmp_path):
       shutil.copytree(good, root / "v1")
       (root / "v1" / name).write_bytes(damaged)
       with pytest.raises(UserError, match=f"{name}.*(realm index|not valid JSON)"):
-        store.find(root, _FITS).read()
+        stored_index.find_version(root, _FITS).read()
   np.testing.assert_array_equal(StoredIndex.open(good).read(), _table())
 
 
@@ -173,7 +174,7 @@ def test_a_missing_shard_is_named(tmp_path):
   folder = _write(tmp_path).folder
   (folder / "rows-00002.bin").unlink()
   with pytest.raises(UserError, match="rows-00002.bin: missing"):
-    store.find(tmp_path, _FITS)
+    stored_index.find_version(tmp_path, _FITS)
 
 
 def test_versions_that_vanish_while_they_are_listed_are_looked_for_again(
@@ -182,14 +183,14 @@ def test_versions_that_vanish_while_they_are_listed_are_looked_for_again(
   opened = StoredIndex.open.__func__
 
   def overtaken(cls, folder):
-    if store.versions(tmp_path) == [tmp_path / "old"]:
+    if stored_index.index_versions(tmp_path) == [tmp_path / "old"]:
       _write(tmp_path, "new", origin=dataclasses.replace(_ORIGIN, step=9))
       with write_lock(tmp_path):
         remove_version(tmp_path / "old")
     return opened(cls, folder)
 
   monkeypatch.setattr(StoredIndex, "open", classmethod(overtaken))
-  assert store.find(tmp_path, _FITS).origin.step == 9
+  assert stored_index.find_version(tmp_path, _FITS).origin.step == 9
 
 
 def test_a_version_that_vanishes_while_it_is_read_is_said_to(tmp_path):
@@ -205,10 +206,10 @@ def test_a_version_that_vanishes_while_it_is_read_is_said_to(tmp_path):
 _DYING = """
 import os, shutil, signal, sys
 import numpy as np
-from realm_tf.index import store
-from realm_tf.index.writer import remove_all_but, remove_version, save_table, write_lock
-from realm_tf.index.store import Origin
-from realm_tf.index.writer import IndexWriter
+from realm_tf.index import stored_index
+from realm_tf.index.index_writer import remove_all_but, remove_version, save_table, write_lock
+from realm_tf.index.stored_index import Origin
+from realm_tf.index.index_writer import IndexWriter
 
 root, deadly = sys.argv[1], int(sys.argv[2])
 calls = 0
@@ -253,13 +254,13 @@ def test_killed_at_any_stage_of_a_commit_nothing_is_lost_or_torn(tmp_path, every
     _write(root)
     died = _dying_writer(root, deadly, tmp_path / "new.npy")
     assert died.returncode in (0, -signal.SIGKILL), died.stderr
-    found = store.find(root, _FITS)
+    found = stored_index.find_version(root, _FITS)
     seen.add(found.origin.step)
     np.testing.assert_array_equal(found.read(), {7: _table(), 8: new}[found.origin.step])
     again = _dying_writer(root, 0, tmp_path / "new.npy")
     assert again.returncode == 0, again.stderr
-    assert [path.name for path in store.versions(root)] == ["v2"]
-    np.testing.assert_array_equal(store.find(root, _FITS).read(), new)
+    assert [path.name for path in stored_index.index_versions(root)] == ["v2"]
+    np.testing.assert_array_equal(stored_index.find_version(root, _FITS).read(), new)
     assert _files(root) == ["v2"]  # nothing is left lying about
     if died.returncode == 0:
       break
@@ -279,7 +280,7 @@ def test_a_full_disk_leaves_the_version_before(tmp_path):
                         cwd=_ROOT, capture_output=True, text=True, check=False,
                         preexec_fn=limit)
   assert full.returncode == 1 and "File too large" in full.stderr
-  np.testing.assert_array_equal(store.find(tmp_path, _FITS).read(), _table())
+  np.testing.assert_array_equal(stored_index.find_version(tmp_path, _FITS).read(), _table())
   np.testing.assert_array_equal(_write(tmp_path, "v2", big[:40]).read(), big[:40])
 
 
@@ -288,10 +289,10 @@ mount -t tmpfs -o size=60k tmpfs {root} || exit 77
 {python} - {root} <<'END'
 import errno, sys
 import numpy as np
-from realm_tf.index import store
-from realm_tf.index.writer import remove_all_but, remove_version, save_table, write_lock
+from realm_tf.index import stored_index
+from realm_tf.index.index_writer import remove_all_but, remove_version, save_table, write_lock
 rows = np.ones([40, 8], np.float32)
-origin = store.Origin("c" * 64, "e" * 64, 7, "float32")
+origin = stored_index.Origin("c" * 64, "e" * 64, 7, "float32")
 save_table(sys.argv[1], "v1", rows, origin)
 try:
   save_table(sys.argv[1], "v2", np.ones([4000, 8], np.float32), origin)
@@ -299,10 +300,11 @@ except OSError as error:
   assert error.errno == errno.ENOSPC, error
 else:
   raise AssertionError("it fitted")
-found = store.find(sys.argv[1], {{"c" * 64: 40}})
+found = stored_index.find(sys.argv[1], {{"c" * 64: 40}})
 np.testing.assert_array_equal(found.read(), rows)
 save_table(sys.argv[1], "v2", 2 * rows, origin)  # there is room for this
-np.testing.assert_array_equal(store.StoredIndex.open(sys.argv[1] + "/v2").read(), 2 * rows)
+stored = stored_index.StoredIndex.open(sys.argv[1] + "/v2")
+np.testing.assert_array_equal(stored.read(), 2 * rows)
 END
 """
 

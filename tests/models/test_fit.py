@@ -9,10 +9,10 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.errors import UserError
 from realm_tf.examples.answered import answered_batches
-from realm_tf.examples.ict import ict_batches
+from realm_tf.examples.ict_pairs import ict_batches
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.examples.qa import AnswerPlaces
-from realm_tf.examples.spans import span_batches
+from realm_tf.examples.span_batches import span_batches
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models import losses
 from realm_tf.models.reader import Reader

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.errors import UserError
-from realm_tf.index import store
+from realm_tf.index import stored_index
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.store import NotFinite, Origin
-from realm_tf.index.writer import IndexWriter, remove_version, write_lock
+from realm_tf.index.index_writer import IndexWriter, remove_version, write_lock
+from realm_tf.index.stored_index import NotFinite, Origin
 from realm_tf.refresh.follower import Follower
 from realm_tf.refresh.job import RefreshJob
 
@@ -86,14 +86,14 @@ def test_a_damaged_version_is_an_error_and_one_that_vanished_is_not(tmp_path, mo
   shard.write_bytes(b"\1" * shard.stat().st_size)
   with pytest.raises(UserError, match="rows-00000.bin: damaged"):
     follower.update(5)
-  read = store.StoredIndex.read
+  read = stored_index.StoredIndex.read
 
   def vanishing(self, keep=None):
     with write_lock(tmp_path):
       remove_version(self.folder)
     return read(self, keep)
 
-  monkeypatch.setattr(store.StoredIndex, "read", vanishing)
+  monkeypatch.setattr(stored_index.StoredIndex, "read", vanishing)
   assert not follower.update(6)
 
 
@@ -149,7 +149,7 @@ def _job(tmp_path):
 
 
 def _newest(root):
-  found = store.find(root, _ROWS)
+  found = stored_index.find_version(root, _ROWS)
   return (found.origin.step, found.read()[3, 0]) if found else None
 
 
@@ -163,8 +163,9 @@ def test_a_job_embeds_each_newest_checkpoint_once_and_keeps_two(job):
     job._embedded = None  # as in a job that was started again
     assert job.refresh() is None
     assert _newest(root) == (number, number / 2)
-  assert len(store.versions(root)) == 2
-  np.testing.assert_array_equal(store.find(root, _ROWS).read()[2], np.zeros(4))  # deleted
+  assert len(stored_index.index_versions(root)) == 2
+  newest = stored_index.find_version(root, _ROWS)
+  np.testing.assert_array_equal(newest.read()[2], np.zeros(4))  # deleted
 
 
 def test_a_job_ends_with_the_training_and_not_before_its_last_checkpoint(job):
@@ -188,7 +189,7 @@ def test_a_job_that_is_stopped_keeps_nothing_half_made(job):
   assert job.run(lambda: True, lambda: False) == 0
   stops = iter([False, False, True, True])
   assert job.run(lambda: next(stops), lambda: False) == 0
-  assert store.versions(root) == []
+  assert stored_index.index_versions(root) == []
 
 
 def test_two_jobs_on_one_folder(job):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from realm_tf.errors import UserError
-from realm_tf.index.embed import collect
+from realm_tf.index.embed import collect_rows
 from realm_tf.refresh.refresher import NoRefresh, Refresher
 from realm_tf.refresh.throttle import Throttle
 
@@ -171,7 +171,7 @@ def test_a_nan_from_the_tower_leaves_the_index_before():
 
   def embed(check):
     rows = np.array([[embedder.copy], [1.0]], np.float32)
-    return collect(iter([(np.array([0, 1]), rows)]), 2, check)
+    return collect_rows(iter([(np.array([0, 1]), rows)]), 2, check)
 
   index = FakeIndex()
   refresher = Refresher(index, embedder.snapshot, embed, refresh_every=10, max_staleness=20,

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from realm_tf.evaluation.mistakes import KINDS
-from realm_tf.report import mistakes
+from realm_tf.evaluation.mistake_kinds import MISTAKE_KINDS
+from realm_tf.report import mistakes_page
 from tests.report.test_page import EVIL, Reader
 
 
@@ -20,7 +20,7 @@ def _mistake(kind="misread", **changes):
 
 
 def test_nothing_of_the_data_becomes_markup_and_nothing_is_loaded():
-  text = mistakes.mistakes_page(EVIL, [_mistake(reason=EVIL), _mistake(right=None)], 9,
+  text = mistakes_page.mistakes_page(EVIL, [_mistake(reason=EVIL), _mistake(right=None)], 9,
                                 f"{EVIL}.jsonl")
   found = Reader(text)
   assert not found.tags & {"script", "img", "iframe", "link", "object", "form", "i"}
@@ -32,33 +32,33 @@ def test_nothing_of_the_data_becomes_markup_and_nothing_is_loaded():
 
 
 def test_what_was_read_and_what_is_right_are_marked():
-  text = mistakes.mistakes_page("x", [_mistake()], 9, "x.jsonl")
+  text = mistakes_page.mistakes_page("x", [_mistake()], 9, "x.jsonl")
   assert "It is <mark>Bergen</mark>. &lt;script" in text
   assert "&lt;i&gt;No&lt;/i&gt;, <mark>Oslo</mark>. <mark>&lt;script" in text
   assert "number 7" in text
-  assert "not retrieved" in mistakes.mistakes_page("x", [_mistake(
+  assert "not retrieved" in mistakes_page.mistakes_page("x", [_mistake(
       right={"id": "1", "rank": -1, "title": "", "text": ""})], 9, "x.jsonl")
 
 
 def test_the_filter_has_a_rule_and_a_button_for_each_kind_that_there_is():
-  told = [_mistake(kind) for kind in KINDS for _ in range(3)]
-  text = mistakes.mistakes_page("x", told, 99, "x.jsonl")
+  told = [_mistake(kind) for kind in MISTAKE_KINDS for _ in range(3)]
+  text = mistakes_page.mistakes_page("x", told, 99, "x.jsonl")
   buttons = re.findall(r'id="only-(\w+)"', text)
-  assert buttons == ["all", *KINDS]
-  for kind in KINDS:
+  assert buttons == ["all", *MISTAKE_KINDS]
+  for kind in MISTAKE_KINDS:
     rule = f"#only-{kind}:checked~.answers article:not(.{kind}){{display:none}}"
     assert rule in text and text.count(f'<article class="qa {kind}"') == 3
     # `~` reaches what comes later under the same parent.
     assert re.search(rf'<section>(?:(?!</section>).)*id="only-{kind}"(?:(?!</section>).)*'
                      r'<div class="answers">', text, re.DOTALL)
-  assert 'id="only-near"' not in mistakes.mistakes_page("x", told[3:], 9, "x.jsonl")
+  assert 'id="only-near"' not in mistakes_page.mistakes_page("x", told[3:], 9, "x.jsonl")
   assert "15 of 99" in text and "all of them are here" in text
 
 
 def test_of_many_a_sample_of_each_kind():
   told = [_mistake("missed", question=f"missed {i}") for i in range(1000)]
   told += [_mistake("near", question="near")]
-  text = mistakes.mistakes_page("x", told, 2000, "x.jsonl")
+  text = mistakes_page.mistakes_page("x", told, 2000, "x.jsonl")
   shown = [int(i) for i in re.findall(r"missed (\d+)<", text)]
   assert len(shown) == len(set(shown)) == 50 and max(shown) > 900 and min(shown) < 100
   assert "1,001 of 2,000" in text and "51 of them" in text
@@ -72,4 +72,4 @@ def test_of_many_a_sample_of_each_kind():
     ("none", ["", " ", "one"], False, []),
     ("in 1990 and 1991", [r"19\d\d"], True, [(3, 7), (12, 16)])])
 def test_places(text, answers, regex, found):
-  assert mistakes.places(text, answers, regex) == found
+  assert mistakes_page.places(text, answers, regex) == found

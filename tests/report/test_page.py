@@ -83,7 +83,7 @@ def _whole():
           page.sources({EVIL: {"questions": 3, "f1": 0.5}}), note=EVIL),
       page.section("a", page.answers([_answer(True), _answer(False), _answer(None)])),
       page.section("b", page.before_and_after(_examples())),
-      page.section("c", curves.index(curve, 4), curves.curves(EVIL, curve)),
+      page.section("c", curves.index_age(curve, 4), curves.curves(EVIL, curve)),
       page.section("d", page.diagnosis(diagnosis_record())),
       page.section("e", page.settings({"a": EVIL, "b": 1}, {"b": 1}),
                    page.commands([_record()]))])
@@ -140,7 +140,7 @@ def test_settings_that_differ_come_first():
 def test_a_section_of_nothing_is_left_out():
   assert page.section("title", "", "") == ""
   assert page.stages([]) == page.sources({}) == page.answers([]) == page.commands([]) == ""
-  assert curves.curves("ict", []) == curves.index([], 1) == ""
+  assert curves.curves("ict", []) == curves.index_age([], 1) == ""
 
 
 def test_shares_are_in_per_cent_and_missing_ones_are_dashes():

@@ -131,7 +131,7 @@ def test_output_that_nobody_can_take_ends_in_a_line_at_most(words, output, code,
 
 
 _COMMANDS = {
-    "corpus": ("realm_tf.corpus.writer:serialize", []),
+    "corpus": ("realm_tf.corpus.store_writer:serialize", []),
     "add": ("realm_tf.corpus.changes:serialize", ["--documents={fresh}/more.jsonl"]),
     "compact": ("realm_tf.corpus.changes:write_shards", []),
     "export": ("tensorflow:saved_model.save", []),

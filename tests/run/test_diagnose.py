@@ -15,7 +15,7 @@ from realm_tf.index.exact import ExactIndex
 from realm_tf.registry import LOSSES
 from realm_tf.run import diagnose, stages
 from realm_tf.run.folder import Run
-from realm_tf.training.held_out import held_out_sentences
+from realm_tf.training.held_out_sentences import held_out_sentences
 from tests import tiny
 from tests.index.test_distributed import in_two_processes
 

@@ -15,9 +15,9 @@ import tensorflow as tf
 from realm_tf import config as config_lib
 from realm_tf.corpus.readers import Document
 from realm_tf.errors import UserError
-from realm_tf.index import store
+from realm_tf.index import stored_index
 from realm_tf.index.embed import CorpusEmbedder
-from realm_tf.index.writer import save_table
+from realm_tf.index.index_writer import save_table
 from realm_tf.run import documents, refresh_job, stages, verify
 from realm_tf.run.folder import Run
 from tests import command, tiny
@@ -152,7 +152,7 @@ def test_after_churn_a_run_answers_as_one_made_anew(run, fresh, tmp_path):
   assert _retrieved(run, question, len(living)) == expected
   assert run.corpus.num_stored_rows == run.corpus.num_blocks == len(living)
   assert run.corpus.hash == anew.corpus.hash
-  assert len(store.versions(run.index_root)) == 1
+  assert len(stored_index.index_versions(run.index_root)) == 1
   np.testing.assert_allclose(run.stored_index(run.model("ict")).read(),
                              anew.stored_index(anew.model("ict")).read(), atol=1e-4)
 
@@ -248,8 +248,8 @@ def test_verify_says_what_is_whole_and_what_is_not(run):
 
 
 def test_verify_embeds_again(run):
-  folder = store.versions(run.index_root)[0]
-  stored = store.StoredIndex.open(folder)
+  folder = stored_index.index_versions(run.index_root)[0]
+  stored = stored_index.StoredIndex.open(folder)
   table = stored.read()
   table[7, 3] += 0.5  # with right checksums: only the tower can tell
   save_table(run.index_root, folder.name, table, stored.origin)

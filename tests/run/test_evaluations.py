@@ -11,8 +11,8 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation import predictions
 from realm_tf.run import baselines, evaluations, stages, worth
 from realm_tf.run.folder import WARM_START, Run
+from realm_tf.run.make_report import make_report
 from realm_tf.run.mistakes import find_mistakes
-from realm_tf.run.report import report
 from tests import tiny
 from tests.command import realm
 
@@ -58,8 +58,8 @@ def _run(tmp_path_factory):
 
 
 def _read(run, name):
-  return (json.loads(evaluations.metrics(run.path, name).read_text()),
-          predictions.read(evaluations.predictions(run.path, name)))
+  return (json.loads(evaluations.metrics_path(run.path, name).read_text()),
+          predictions.read_predictions(evaluations.predictions_path(run.path, name)))
 
 
 def test_recall_by_gold_passage_is_that_of_the_documents_own_blocks(run):
@@ -121,7 +121,7 @@ def test_predict_and_score_give_the_figures_of_evaluate(run, tmp_path, capsys):
 
 def test_the_file_of_an_evaluation_has_its_figures_too(run, capsys):
   assert realm("score", f"--questions={run.config.evaluate.questions}", "--json",
-               f"--predictions={evaluations.predictions(run.path, 'ict')}",
+               f"--predictions={evaluations.predictions_path(run.path, 'ict')}",
                "--recall_at=1,5,10") == 0
   found, wanted = json.loads(capsys.readouterr().out), _read(run, "ict")[0]
   assert found["recall@10"] == wanted["recall@10"]
@@ -130,13 +130,13 @@ def test_the_file_of_an_evaluation_has_its_figures_too(run, capsys):
 
 def _answered(run, name, right, ranks):
   """Rewrites an evaluation: which questions are right, and where the answers are found."""
-  path = evaluations.predictions(run.path, name)
-  records = predictions.read(path)
+  path = evaluations.predictions_path(run.path, name)
+  records = predictions.read_predictions(path)
   for i, record in enumerate(records):
     if name != "BM25":
       record["prediction"] = record["answers"][0] if i in right else "nothing"
     record["ranks"] = dict.fromkeys(record["ranks"], ranks[i])
-  predictions.write(path, records)
+  predictions.write_predictions(path, records)
 
 
 def _copy(run, folder):
@@ -162,8 +162,8 @@ def test_a_stage_that_lost_is_warned_of(run, tmp_path, caplog):
   assert told[2].endswith("which excludes 0")
   rows = {row.name: row.warnings for row in worth.stage_rows(run)}
   assert rows["ict"] == tuple(told) and not rows[WARM_START] and not rows["BM25"]
-  assert told[2] in report(run).read_text()
-  path = evaluations.metrics(run.path, WARM_START)
+  assert told[2] in make_report(run).read_text()
+  path = evaluations.metrics_path(run.path, WARM_START)
   path.write_text(json.dumps(json.loads(path.read_text()) | {"corpus": "another"}))
   assert all("BM25" in warning for warning in worth.warnings(run, "ict"))
 
@@ -172,7 +172,7 @@ def test_an_evaluation_is_made_anew_when_the_questions_change(run, tmp_path):
   run = _copy(run, tmp_path)
   questions = pathlib.Path(run.config.evaluate.questions)
   before = questions.read_bytes()
-  path = evaluations.metrics(run.path, WARM_START)
+  path = evaluations.metrics_path(run.path, WARM_START)
   written = path.stat().st_mtime_ns
   assert stages.evaluate(run, WARM_START)["questions"] == 12
   assert path.stat().st_mtime_ns == written
@@ -194,7 +194,7 @@ def test_mistakes_are_a_page_beside_the_report(run, tmp_path):
     assert one["passage"][one["start"]:one["end"]] == one["prediction"]
     if one["kind"] != "absent":
       assert one["expected"][0] in one["right"]["text"]
-  text = report(run, tmp_path / "page.html").read_text()
+  text = make_report(run, tmp_path / "page.html").read_text()
   assert 'href="page.mistakes.html"' in text and (tmp_path / "page.mistakes.html").exists()
   lines = (tmp_path / "page.mistakes.jsonl").read_text().splitlines()
   assert len(lines) == len(found.mistakes)

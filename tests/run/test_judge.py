@@ -11,7 +11,7 @@ from realm_tf.evaluation import evaluate
 from realm_tf.files import read_json
 from realm_tf.run import stages
 from realm_tf.run.folder import Run
-from realm_tf.run.held_out import distant_questions
+from realm_tf.run.held_out_questions import distant_questions
 from realm_tf.training.log import read_curves
 from tests import tiny
 
@@ -63,7 +63,8 @@ def test_distant_questions_are_those_that_no_part_asks(tmp_path):
                   tmp_path / "distant.jsonl", _MANY[:200] + new[:2] + _CITIES + new[2:]))
   assert [question.id for question in distant_questions(run)] == ["d0", "d1", "d2"]
   assert not {"d0", "d1", "d2"} & {
-      question.id for part in ("train", "dev", "held_out") for question in run.questions(part)}
+      question.id for part in ("train", "dev", "held_out")
+      for question in run.questions(part)}
   assert distant_questions(_open(tmp_path / "without")) == []
 
 
@@ -103,8 +104,8 @@ def test_what_the_curve_says_is_what_the_saved_model_answers(tuned):
   curve = dict(read_curves(tuned.path / "finetune" / "curves.csv"))[done["best_step"]]
   questions = tuned.questions("dev")
   answerer = Run.existing(tuned.path).answerer("finetune")
-  records = list(evaluate.predict(answerer, [q.question for q in questions], batch_size=5,
-                                  passages=25))
+  records = list(evaluate.predict_records(answerer, [q.question for q in questions],
+                                          batch_size=5, passages=25))
   right = [record["prediction"].lower() in [a.lower() for a in question.answers]
            for question, record in zip(questions, records)]
   assert curve["dev_exact_match"] == pytest.approx(np.mean(right))

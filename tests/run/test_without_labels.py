@@ -7,8 +7,8 @@ import pytest
 
 from realm_tf.errors import UserError
 from realm_tf.run.folder import Run
+from realm_tf.run.make_report import stage_rows
 from realm_tf.run.pipeline import whole_run
-from realm_tf.run.report import stage_rows
 from realm_tf.serving.loaded import load
 from tests import tiny
 from tests.cli.test_whole_run import realm

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 import realm_tf  # noqa: F401
-from realm_tf.text.inputs import LEAST_PAIR, pack_pair, pack_single
+from realm_tf.config.rules import LEAST_PAIR
+from realm_tf.text.inputs import pack_pair, pack_single
 
 IDS = types.SimpleNamespace(pad_id=9, cls_id=101, sep_id=102)
 

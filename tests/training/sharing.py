@@ -14,7 +14,7 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute.processes import process_index
 from realm_tf.distribute.strategy import make_strategy
-from realm_tf.index import store
+from realm_tf.index import stored_index
 from realm_tf.index.distributed import DistributedIndex
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.index.exact import ExactIndex
@@ -71,8 +71,8 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
   def checked(prepared, step: int) -> None:
     assign(prepared, step)
     if config.refresh.mode == "job":
-      version = store.find(folder / "index", corpus.rows_by_hash, after_step=step - 1,
-                           up_to_step=step)
+      version = stored_index.find_version(folder / "index", corpus.rows_by_hash,
+                                          after_step=step - 1, up_to_step=step)
       expected = version.read(corpus.stored_rows)
       np.testing.assert_array_equal(index.rows(), expected[slice(*index.share)])
       exact.assign(expected, step)

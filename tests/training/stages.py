@@ -11,7 +11,7 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute.strategy import make_strategy
 from realm_tf.index.build import build_index, rows_to_read
-from realm_tf.index.embed import CorpusEmbedder, collect
+from realm_tf.index.embed import CorpusEmbedder, collect_rows
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.run.model import initial_model
@@ -63,7 +63,7 @@ def embed_all(model: Realm, passages: Passages) -> np.ndarray:
   """All blocks by the document tower as it is: [N, D]."""
   embedder = CorpusEmbedder(passages, model.make_tower, 64, 1024)
   embedder.snapshot(model.retriever.document_tower)
-  return collect(embedder.batches(), embedder.num_rows)
+  return collect_rows(embedder.batches(), embedder.num_rows)
 
 
 def saved(folder: pathlib.Path) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.datasets.matching import Occurrences
-from realm_tf.examples.cloze import ClozeBatch
+from realm_tf.examples.cloze_questions import ClozeBatch
 from realm_tf.examples.qa import AnswerPlaces
 from realm_tf.training.cloze import choose_blocks
 from tests import tiny

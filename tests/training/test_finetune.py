@@ -7,8 +7,8 @@ import tensorflow as tf
 from realm_tf.corpus.passages import Passages
 from realm_tf.errors import UserError
 from realm_tf.examples.qa import GoldSpans
-from realm_tf.examples.spans import correct_spans
-from realm_tf.index.embed import CorpusEmbedder, collect
+from realm_tf.examples.span_batches import correct_spans
+from realm_tf.index.embed import CorpusEmbedder, collect_rows
 from realm_tf.index.exact import ExactIndex
 from realm_tf.run.model import initial_model
 from realm_tf.text.tokenizer import Tokenizer
@@ -63,7 +63,7 @@ def test_finetuning_learns_and_leaves_the_document_tower_alone(tmp_path, batch_s
   model = initial_model(config, corpus.tokenizer)
   embedder = CorpusEmbedder(passages, model.make_tower, 64, 1024)
   embedder.snapshot(model.retriever.document_tower)
-  table = collect(embedder.batches(), embedder.num_rows)
+  table = collect_rows(embedder.batches(), embedder.num_rows)
   index = ExactIndex()
   index.assign(table, 0)
   before = [v.numpy() for v in model.retriever.document_tower.variables]

@@ -8,7 +8,7 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import make_strategy
 from realm_tf.errors import UserError
-from realm_tf.examples.ict import ict_batches
+from realm_tf.examples.ict_pairs import ict_batches
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.models import scores
 from realm_tf.ops import portable
@@ -63,7 +63,7 @@ def test_padding_changes_neither_relevance_nor_predictions(world):
   packed = padded.pack(config, passages, fixed, rows)
   assert packed.pairs.ids.shape == [4, 2, 96] and packed.documents.ids.shape == [4, 2, 64]
   reads = padded.reads(fixed, packed, passages.special)
-  ours = scores.score(model.retriever, model.encoder, reads, padded=True)
+  ours = scores.score_reads(model.retriever, model.encoder, reads, padded=True)
   np.testing.assert_allclose(
       ours.relevance, scores.relevance(model.retriever, passages, queries, rows),
       rtol=1e-4, atol=1e-4)

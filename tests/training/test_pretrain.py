@@ -36,7 +36,7 @@ def test_candidates_are_null_then_the_best_without_the_banned(world):
   index = ExactIndex()
   index.assign(table, 0)
   queries = rng.integers(-4, 5, [4, 16]).astype(np.float32)
-  rows = scores.candidates(index, passages, queries, batch.banned, 5).numpy()
+  rows = scores.top_candidates(index, passages, queries, batch.banned, 5).numpy()
   products = queries @ table.T
   products[np.arange(4), batch.row.numpy()] = -np.inf
   expected = np.argsort(-products, axis=1, kind="stable")[:, :4]
@@ -143,7 +143,7 @@ def test_where_the_loss_is_not_finite_the_candidates_are_saved_as_the_step_saw_t
   model = initial_model(config, corpus.tokenizer)  # as it was before
   query = Packed(*(tf.constant(saved[f"query.{name}"]) for name in Packed._fields))
   queries = model.retriever.embed_queries(query)
-  rows = candidates.choose(
+  rows = candidates.configured_candidates(
       config, model, stages.make_index(config, model, passages), passages, queries,
       tf.constant(saved["banned"]))
   np.testing.assert_array_equal(saved["candidates.rows"], rows)

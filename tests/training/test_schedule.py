@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from realm_tf.config import FinetuneConfig, OptimizerConfig, PretrainConfig, RealmConfig
-from realm_tf.examples.salient import salient_sentences
+from realm_tf.examples.salient_sentences import salient_sentences
 from realm_tf.training import schedule
 from realm_tf.training.log import read_curves
 from tests import tiny

@@ -18,7 +18,7 @@ NAMES = ("init", "run", "corpus", "ict", "pretrain", "dpr", "cloze", "finetune",
 DEMO = "--config=demo --workdir=runs/demo"
 
 
-def load(name: str) -> ModuleType:
+def load_command(name: str) -> ModuleType:
   """The module of a command."""
   module = {"import": "import_weights", "export-weights": "export_weights"}.get(name, name)
   return importlib.import_module(f"{__name__}.{module}")

@@ -5,7 +5,7 @@ from typing import Sequence
 
 from absl import flags
 
-from realm_tf.cli.opening import FLAGS, define_recall_at, recall_at
+from realm_tf.cli.opening import FLAGS, define_recall_at, recall_depths
 from realm_tf.errors import UserError
 
 SUMMARY = "Compare two runs or files of predictions question by question, with paired tests."
@@ -33,9 +33,9 @@ def run(arguments: Sequence[str]) -> None:
   from realm_tf.report.tables import comparison_table
   from realm_tf.run import comparing
   given = read_questions(FLAGS.questions) if FLAGS.questions else None
-  paths = [comparing.predictions_path(name, FLAGS.stage) for name in arguments]
+  paths = [comparing.named_predictions(name, FLAGS.stage) for name in arguments]
   found = compare.compare(
-      *comparing.paired(paths, given, recall_at()), FLAGS.samples,
+      *comparing.paired(paths, given, recall_depths()), FLAGS.samples,
       FLAGS.seed)
   names = [str(path) for path in paths]
   if FLAGS.json:

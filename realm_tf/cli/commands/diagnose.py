@@ -23,14 +23,14 @@ def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   opened = open_run()
   from realm_tf import files
-  from realm_tf.diagnosis import report
+  from realm_tf.diagnosis import summary
   from realm_tf.run import diagnose, outputs
   from realm_tf.run.folder import WITHOUT_WORDS
   stage = FLAGS.stage or opened.stage_before(WITHOUT_WORDS[0])
   if FLAGS.json:
-    outputs.check(FLAGS.json)
+    outputs.check_output(FLAGS.json)
   figures = diagnose.diagnose(opened, stage, FLAGS.sentences, FLAGS.blocks)
-  print(report.table(figures))
+  print(summary.table(figures))
   written = diagnose.json_path(opened, stage)
   print(f"\nsee {written} and {written.with_suffix('.html')}")
   if FLAGS.json:

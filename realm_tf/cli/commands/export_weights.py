@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> None:
   if not FLAGS.output:
     raise UserError("--output: name the folder to write")
   from realm_tf.run import outputs
-  outputs.check(FLAGS.output)
+  outputs.check_output(FLAGS.output)
   if FLAGS.weights:
     from realm_tf.cli.import_report import print_report
     from realm_tf.exchange.importing import import_weights

@@ -4,7 +4,7 @@ from typing import Sequence
 
 from realm_tf.cli.commands import DEMO
 from realm_tf.cli.opening import define_strategy
-from realm_tf.cli.training import train
+from realm_tf.cli.train_command import train_stage
 
 SUMMARY = "Warm-start the retriever by the Inverse Cloze Task."
 EXAMPLE = f"realm ict {DEMO}"
@@ -12,4 +12,4 @@ define_flags = define_strategy
 
 
 def run(arguments: Sequence[str]) -> None:
-  train("ict", arguments)
+  train_stage("ict", arguments)

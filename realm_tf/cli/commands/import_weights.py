@@ -33,6 +33,6 @@ def run(arguments: Sequence[str]) -> None:
   from realm_tf.cli.import_report import print_report
   from realm_tf.exchange.importing import import_weights
   from realm_tf.run import outputs
-  outputs.check(FLAGS.output)
+  outputs.check_output(FLAGS.output)
   print_report(import_weights(FLAGS.source, FLAGS.output, kind=FLAGS.kind, sizes=FLAGS.sizes,
                               vocabulary=FLAGS.vocabulary), FLAGS.output, FLAGS.json)

@@ -26,8 +26,8 @@ def run(arguments: Sequence[str]) -> int:
   no_more(arguments)
   if not FLAGS.reference:
     raise UserError("--reference: name the folder with io.npz and the models")
-  from realm_tf.evaluation.parity import TOLERANCE, compare
-  compared = compare(FLAGS.reference, FLAGS.dtype)
+  from realm_tf.evaluation.reference_parity import TOLERANCE, compare_with_reference
+  compared = compare_with_reference(FLAGS.reference, FLAGS.dtype)
   agrees = all(quantity.holds for quantity in compared)
   if FLAGS.json:
     print(json.dumps({

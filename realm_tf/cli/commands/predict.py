@@ -18,7 +18,7 @@ def define_flags() -> None:
                       "answers, passages.")
   flags.DEFINE_integer("passages", None, "How many passages each line lists, best first; as "
                        "many as are read by default.", lower_bound=1)
-  answer_flags.define(top_n=5)
+  answer_flags.define_answer_flags(top_n=5)
   define_checkpoint()
 
 
@@ -29,6 +29,6 @@ def run(arguments: Sequence[str]) -> None:
   wanted = answer_flags.wanted()
   opened = open_to_use(writes=False)
   from realm_tf.run import outputs
-  from realm_tf.run.ask import predict
-  outputs.check(FLAGS.output, FLAGS.questions)
-  predict(opened, FLAGS.questions, FLAGS.output, FLAGS.passages, wanted)
+  from realm_tf.run.ask import predict_file
+  outputs.check_output(FLAGS.output, FLAGS.questions)
+  predict_file(opened, FLAGS.questions, FLAGS.output, FLAGS.passages, wanted)

@@ -4,7 +4,7 @@ from typing import Sequence
 
 from realm_tf.cli.commands import DEMO
 from realm_tf.cli.opening import define_strategy
-from realm_tf.cli.training import train
+from realm_tf.cli.train_command import train_stage
 
 SUMMARY = "Pre-train retriever and encoder together, with asynchronous index refresh."
 EXAMPLE = f"realm pretrain {DEMO} --config.pretrain.steps=200"
@@ -12,4 +12,4 @@ define_flags = define_strategy
 
 
 def run(arguments: Sequence[str]) -> None:
-  train("pretrain", arguments)
+  train_stage("pretrain", arguments)

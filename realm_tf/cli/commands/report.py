@@ -18,7 +18,7 @@ def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   opened = open_run(writes=False)
   from realm_tf.run import outputs
-  from realm_tf.run.report import report
+  from realm_tf.run.make_report import make_report
   if FLAGS.output:
-    outputs.check(FLAGS.output)
-  print(report(opened, FLAGS.output))
+    outputs.check_output(FLAGS.output)
+  print(make_report(opened, FLAGS.output))

@@ -26,6 +26,6 @@ def run(arguments: Sequence[str]) -> None:
   from realm_tf.evaluation import orqa
   from realm_tf.run import outputs
   for path in orqa.resplit_paths(FLAGS.name, FLAGS.output).values():
-    outputs.check(path, FLAGS.questions)
+    outputs.check_output(path, FLAGS.questions)
   for part, count in orqa.resplit(FLAGS.questions, FLAGS.name, FLAGS.output).items():
     print(f"{part}: {count} questions")

@@ -5,7 +5,7 @@ from typing import Sequence
 
 from absl import flags
 
-from realm_tf.cli.opening import FLAGS, define_recall_at, no_more, recall_at
+from realm_tf.cli.opening import FLAGS, define_recall_at, no_more, recall_depths
 from realm_tf.errors import UserError
 
 SUMMARY = ("Score a file of predictions, as `evaluate` and as ORQA's script do: missing ones "
@@ -29,8 +29,9 @@ def run(arguments: Sequence[str]) -> None:
   from realm_tf.datasets.questions import read_questions
   from realm_tf.evaluation import orqa, predictions
   from realm_tf.report.tables import figure_table
-  questions, records = read_questions(FLAGS.questions), predictions.read(FLAGS.predictions)
-  scores = predictions.score(questions, records, FLAGS.predictions, recall_at())
+  questions = read_questions(FLAGS.questions)
+  records = predictions.read_predictions(FLAGS.predictions)
+  scores = predictions.file_figures(questions, records, FLAGS.predictions, recall_depths())
   answered = {one["question"]: one["prediction"] for one in records if "prediction" in one}
   if answered:  # a ranking alone has none
     scores = orqa.score_predictions(questions, answered) | scores

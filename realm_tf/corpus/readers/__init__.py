@@ -10,7 +10,7 @@ import pathlib
 from typing import Any, Iterable, Iterator, Mapping
 
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
-from realm_tf.corpus.readers.report import Report
+from realm_tf.corpus.readers.reading_report import ReadingReport
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.lines import read_lines
@@ -24,7 +24,7 @@ _EXPECTED = ("JSON lines with id, title and text (.jsonl), DPR's tab-separated p
 
 
 def read_documents(path: PathLike, strict: bool = False, format: str = "auto",
-                   report: Report | None = None) -> Iterator[Document]:
+                   report: ReadingReport | None = None) -> Iterator[Document]:
   """Reads documents.
 
   A document whose text is blank (see `jsonl.is_blank`), or which cannot be read while

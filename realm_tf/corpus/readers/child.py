@@ -34,7 +34,7 @@ def _parsed(name: str, data: bytes) -> dict[str, Any]:
     return {"reason": "damaged", "detail": f"{type(error).__name__}: {error}"[:200]}
 
 
-def main() -> None:
+def serve_requests() -> None:
   resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
   signal.signal(signal.SIGPROF, signal.SIG_DFL)
   requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
@@ -52,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-  main()
+  serve_requests()

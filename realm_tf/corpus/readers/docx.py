@@ -21,7 +21,7 @@ _ENDS = {qn("w:p"): "\n\n", qn("w:tr"): "\n\n", qn("w:tc"): " | "}
 _SKIPPED = ("moveFrom", "Fallback")
 
 
-def read(data: bytes) -> tuple[str, str]:
+def read_docx(data: bytes) -> tuple[str, str]:
   """The title, which may be empty, and the text.
 
   Raises:

@@ -11,7 +11,7 @@ from realm_tf.corpus.readers.maker import Lines
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
-MOST_CHARACTERS = 1 << 23  # of a page; MediaWiki allows 2 MiB
+MOST_PAGE_CHARACTERS = 1 << 23  # of a page; MediaWiki allows 2 MiB
 _CHUNK = 1 << 16
 _CUT_OFF = [expat.errors.codes[message] for message in (
     expat.errors.XML_ERROR_NO_ELEMENTS, expat.errors.XML_ERROR_UNCLOSED_TOKEN)]
@@ -29,7 +29,7 @@ class Page(NamedTuple):
     namespace: "0" for articles.
     is_redirect: whether it says so by an element.
     model: "wikitext", or what else its text is.
-    text: None where it has more than `MOST_CHARACTERS`.
+    text: None where it has more than `MOST_PAGE_CHARACTERS`.
   """
   id: str
   title: str
@@ -74,13 +74,13 @@ class _Handler:
   def _characters(self, text: str) -> None:
     if self._pieces is not None:
       self._size += len(text)
-      if self._size <= MOST_CHARACTERS:
+      if self._size <= MOST_PAGE_CHARACTERS:
         self._pieces.append(text)
 
   def _end(self, name: str) -> None:
     self._open.pop()
     if self._pieces is not None:
-      fits = self._size <= MOST_CHARACTERS
+      fits = self._size <= MOST_PAGE_CHARACTERS
       self._fields[_FIELDS[self._open[-1], name]] = "".join(self._pieces) if fits else None
       self._pieces = None
     if name == "page":

@@ -34,7 +34,7 @@ _OWN = re.compile(f"[{_PARAGRAPH}-{_BREAK}]")
 _BREAKS = re.compile(f"[ {_CELL}]*([{_PARAGRAPH}{_LINE}][ {_PARAGRAPH}{_LINE}{_CELL}]*)")
 
 
-def read(data: bytes) -> tuple[str, str]:
+def read_html(data: bytes) -> tuple[str, str]:
   """The title, which may be empty, and the text of a page.
 
   Raises:
@@ -47,7 +47,7 @@ def read(data: bytes) -> tuple[str, str]:
 
 
 def from_text(page: str) -> tuple[str, str]:
-  """As `read`, of a page that is decoded; its text may begin with its title."""
+  """As `read_html`, of a page that is decoded; its text may begin with its title."""
   parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True,
                             remove_pis=True, no_network=True)
   try:

@@ -5,7 +5,7 @@ import pathlib
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple
 
 from realm_tf import jsonl
-from realm_tf.corpus.readers.report import BLANK, Report
+from realm_tf.corpus.readers.reading_report import BLANK, ReadingReport
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
@@ -28,14 +28,14 @@ class Document:
 class Maker:
   """Makes documents of fields: each id once; what has no text is passed over, and counted."""
 
-  def __init__(self, path: PathLike, strict: bool, report: Report | None = None):
+  def __init__(self, path: PathLike, strict: bool, report: ReadingReport | None = None):
     """Args:
       path: of what is read.
       strict: refuse what else would be skipped.
       report: takes what is left out, and why.
     """
     self.path, self._strict = path, strict
-    self.report = report or Report()
+    self.report = report or ReadingReport()
     self._places: dict[str, Place] = {}
     self.num_made = 0
 
@@ -51,7 +51,7 @@ class Maker:
     where = self.where(place)
     name = jsonl.id_field(fields, where)
     if name in self._places:
-      raise UserError(f"{where}: field 'id': {jsonl.shown(name)} is there already, in "
+      raise UserError(f"{where}: field 'id': {jsonl.quoted(name)} is there already, in "
                       f"{self.where(self._places[name])}; expected each id once")
     self._places[name] = place
     title = "" if fields.get("title") is None else jsonl.text_field(fields, "title", where)
@@ -102,15 +102,15 @@ class Maker:
       path = str(root / place if root.is_dir() else root)
       return path if path.isprintable() else repr(path)
     return (f"{self.path}:{place}" if isinstance(place, int)
-            else f"{self.path}: entry {jsonl.shown(place)}")
+            else f"{self.path}: entry {jsonl.quoted(place)}")
 
   @staticmethod
   def _of(place: Place, name: str) -> str:
     """How the report names a document."""
     if isinstance(place, pathlib.PurePath):
-      return jsonl.shown(str(place))
-    where = f"line {place}" if isinstance(place, int) else f"entry {jsonl.shown(place)}"
-    return f"{jsonl.shown(name)} ({where})" if name else where
+      return jsonl.quoted(str(place))
+    where = f"line {place}" if isinstance(place, int) else f"entry {jsonl.quoted(place)}"
+    return f"{jsonl.quoted(name)} ({where})" if name else where
 
 
 class Format(NamedTuple):

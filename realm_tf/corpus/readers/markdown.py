@@ -17,7 +17,7 @@ _FRONT_MATTER = re.compile(
     r"\s*(---|\+\+\+)[ \t]*\n(.*?\n)??(?:\1|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
 
 
-def read(data: bytes) -> tuple[str, str]:
+def read_markdown(data: bytes) -> tuple[str, str]:
   """The title, which may be empty, and the text.
 
   Raises:

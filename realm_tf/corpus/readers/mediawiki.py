@@ -11,14 +11,14 @@ import re
 from typing import Any, Iterator
 
 from realm_tf.corpus.readers.children import Children, in_order
-from realm_tf.corpus.readers.dump import MOST_CHARACTERS, Page, read_pages
+from realm_tf.corpus.readers.dump import MOST_PAGE_CHARACTERS, Page, read_pages
 from realm_tf.corpus.readers.extra import require
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
 from realm_tf.corpus.readers.titles import DISAMBIGUATIONS, no_article
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.lines import plain_suffix
 
-_READ = "realm_tf.corpus.wikitext.article:read"
+_READ = "realm_tf.corpus.wikitext.article:read_article"
 _SECONDS = 30.0  # of processor time, for one page
 _REDIRECT = re.compile(r"\s*#\s*\w+\s*:?\s*\[\[")
 
@@ -62,7 +62,8 @@ def _articles(numbered: Lines, maker: Maker) -> Iterator[Page]:
     elif not page.title:
       maker.skip(f"page {page.id}", "title is empty")
     elif page.text is None:
-      maker.skip(page.title, "page is too long", f"more than {MOST_CHARACTERS} characters")
+      maker.skip(page.title, "page is too long",
+                 f"more than {MOST_PAGE_CHARACTERS} characters")
     else:
       yield page
 

@@ -15,7 +15,7 @@ _PROGRAMS = re.compile(
 _HYPHENATED = re.compile(r"(?<=[^\W\d_])[-\u00ad]\n(?=[a-zà-öø-ÿ])")
 
 
-def read(data: bytes) -> tuple[str, str]:
+def read_pdf(data: bytes) -> tuple[str, str]:
   """The title, which may be empty, and the text: a paragraph for each page.
 
   Lines that a page breaks are joined; words that it hyphenates, too.

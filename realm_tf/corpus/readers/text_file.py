@@ -42,7 +42,7 @@ def without_title(title: str, text: str) -> str:
   return rest.strip() if rest.strip() and first.strip() == title else text
 
 
-def read(data: bytes) -> tuple[str, str]:
+def read_plain_text(data: bytes) -> tuple[str, str]:
   """Plain text: no title, and the text.
 
   Raises:

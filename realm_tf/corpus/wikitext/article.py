@@ -182,7 +182,7 @@ def _character(node: nodes.HTMLEntity) -> str:
   return text
 
 
-def read(data: bytes) -> dict[str, Any]:
+def read_article(data: bytes) -> dict[str, Any]:
   """The text of a page, whether it is a disambiguation, and what was dropped by name.
 
   Args:

@@ -109,7 +109,7 @@ _DATES = """
   birth year, date, dts, film date, start-date, end-date, launch date, start and end dates,
   start date and years ago, release date, foundation date, isodate, date table sorting, d-da
 """
-TEMPLATES = {
+DATE_TEMPLATES = {
     **{name.strip(): date for name in " ".join(_DATES.split()).split(",")},
     "death date and age": death, "death-date and age": date, "dda": death,
     "death year and age": death_year, "age": age, "age in years": age,

@@ -158,7 +158,7 @@ def money(sign: str):
   return shown
 
 
-TEMPLATES = {
+NUMBER_TEMPLATES = {
     "convert": convert, "cvt": convert, "conv": convert, "height": height, "val": val,
     "formatnum": format_number, "#formatnum": format_number, "nts": format_number,
     "num": format_number, "number": format_number, "formatprice": format_number,

@@ -158,8 +158,8 @@ _SIGNS = {
     "3/4": "3/4", "1/3": "1/3", "2/3": "2/3", "yes": "Yes", "no": "No", "clear": "", "-": "",
     "coord": ""}
 TEMPLATES: dict[str, Render] = {
-    **{name: _fixed(text) for name, text in _SIGNS.items()}, **numbers.TEMPLATES,
-    **dates.TEMPLATES, **_TEXT}
+    **{name: _fixed(text) for name, text in _SIGNS.items()}, **numbers.NUMBER_TEMPLATES,
+    **dates.DATE_TEMPLATES, **_TEXT}
 
 
 def render(call: Call) -> str | None:

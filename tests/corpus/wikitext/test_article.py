@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from realm_tf.corpus.wikitext.article import read
+from realm_tf.corpus.wikitext.article import read_article
 
 
 def _read(text, title="Here (town)"):
-  return read(json.dumps({"title": title, "text": text}).encode())
+  return read_article(json.dumps({"title": title, "text": text}).encode())
 
 
 def _text(text):

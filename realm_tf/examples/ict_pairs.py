@@ -11,7 +11,7 @@ from realm_tf.config import ICTConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.examples import order
-from realm_tf.examples.sentences import Sentences, all_sentences
+from realm_tf.examples.corpus_sentences import Sentences, all_sentences
 from realm_tf.text.inputs import Packed, joined, pack_pair, pack_single
 
 
@@ -41,7 +41,7 @@ def _findable_sentences(corpus: Corpus) -> Sentences:
   return Sentences(*(field[kept] for field in sentences))
 
 
-def num_examples(corpus: Corpus) -> int:
+def num_ict_examples(corpus: Corpus) -> int:
   """How many sentences there are to learn from."""
   return len(_findable_sentences(corpus).row)
 

@@ -9,7 +9,7 @@ from typing import Any
 from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.evaluation import checks
 from realm_tf.run.folder import Run
-from realm_tf.run.questions import NoneHeldOut
+from realm_tf.run.question_splits import NoneHeldOut
 
 
 def checked_questions(run: Run, part: str = "held_out") -> list[Question]:

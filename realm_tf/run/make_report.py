@@ -7,10 +7,10 @@ from typing import Any
 from realm_tf import config as config_lib
 from realm_tf import files
 from realm_tf.evaluation import predictions
-from realm_tf.evaluation.mistakes import is_right
+from realm_tf.evaluation.mistake_kinds import is_right
 from realm_tf.jsonl import read_rows
 from realm_tf.report import curves, page, reliability
-from realm_tf.report.mistakes import mistakes_page
+from realm_tf.report.mistakes_page import mistakes_page
 from realm_tf.run import calibrate, evaluations, history
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.mistakes import find_mistakes
@@ -20,7 +20,7 @@ from realm_tf.training.log import read_curves, read_examples
 _ANSWERS = 4  # shown of those that are right, and as many of the others
 
 
-def report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
+def make_report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
   """Writes the page; what the run does not have is left out.
 
   The mistakes of its newest stage are a page of their own beside it, `*.mistakes.html`, with
@@ -53,7 +53,7 @@ def report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
           "The same masked sentences, which are not trained on, with the candidates that "
           "the index gave: p(z|x) is the retriever's choice among them, p(z|x,y) what the "
           "encoder makes of it once the masked words are known.")),
-      page.section("The index", curves.index(
+      page.section("The index", curves.index_age(
           curve, run.config.refresh.max_staleness)),
       page.section("The gradient of a truncated and stale retrieval",
                    *(page.diagnosis(found) for found in _diagnoses(run)), note=(
@@ -66,7 +66,7 @@ def report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
       page.section("Config", page.settings(*(
           config_lib.flatten(config_lib.to_dict(config))
           for config in (run.config, config_lib.RealmConfig())))),
-      page.section("Commands", page.commands(history.records(run.path)))]
+      page.section("Commands", page.commands(history.command_records(run.path)))]
   with files.new_file(target, "w") as file:
     file.write(page.page(f"{run.config.name}: report", parts))
   return target
@@ -79,16 +79,16 @@ def _mistakes(run: Run, target: pathlib.Path) -> str:
     return ""
   beside = pathlib.Path(os.path.realpath(target))  # of what a link or /dev/stdout names
   html, lines = (beside.with_suffix(f".mistakes.{kind}") for kind in ("html", "jsonl"))
-  predictions.write(lines, found.mistakes)
+  predictions.write_predictions(lines, found.mistakes)
   with files.new_file(html, "w") as file:
     file.write(mistakes_page(f"{run.config.name}: mistakes after {run.newest_stage()}",
                              found.mistakes, found.questions, lines.name))
-  return page.link(html.name, f"{len(found.mistakes):,} of {found.questions:,} held-out "
-                   "questions were not answered rightly: all mistakes, by kind")
+  return page.file_link(html.name, f"{len(found.mistakes):,} of {found.questions:,} held-out "
+                        "questions were not answered rightly: all mistakes, by kind")
 
 
 def _by_source(run: Run) -> dict[str, Any]:
-  path = evaluations.metrics(run.path, run.newest_stage())
+  path = evaluations.metrics_path(run.path, run.newest_stage())
   return files.read_json(path).get("by_source", {}) if path.exists() else {}
 
 
@@ -100,11 +100,11 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
   minutes = sum(run.minutes(stage) for stage in STAGES if run.is_done(stage))
   if minutes:
     facts.append(("training", f"{minutes:.1f} minutes"))
-  begun = history.records(run.path)
+  begun = history.command_records(run.path)
   if begun:
     last = begun[-1]
     facts += [("begun", f"{begun[0]['started'][:16].replace('T', ' ')} UTC"),
-              ("source", page.source(last["source"])),
+              ("source", page.source_in_words(last["source"])),
               ("versions", f"realm_tf {last['versions']['realm_tf']}, TensorFlow "
                            f"{last['versions']['tensorflow']}"),
               ("machine", f"{last['processors']} × {last['processor']}")]
@@ -134,7 +134,7 @@ def _asked(run: Run) -> list[dict[str, Any]]:
 
 def _answers(run: Run) -> list[dict[str, Any]]:
   """Some held-out questions of the newest stage, right ones and others."""
-  path = evaluations.predictions(run.path, run.newest_stage())
+  path = evaluations.predictions_path(run.path, run.newest_stage())
   records = [record for record in _lines(path) if "prediction" in record]
   chosen: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
   for question, record in zip(predictions.questions_of(path, records), records):

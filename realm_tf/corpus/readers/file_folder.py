@@ -28,14 +28,14 @@ class _Kind(NamedTuple):
   libraries: tuple[str, ...] = ()
 
 
-_HTML = _Kind(f"{_HERE}.html:read", ("lxml",))
-_MARKDOWN = _Kind(f"{_HERE}.markdown:read", ("lxml", "markdown_it"))
-_TEXT = _Kind(f"{_HERE}.text_file:read")
+_HTML = _Kind(f"{_HERE}.html:read_html", ("lxml",))
+_MARKDOWN = _Kind(f"{_HERE}.markdown:read_markdown", ("lxml", "markdown_it"))
+_TEXT = _Kind(f"{_HERE}.text_file:read_plain_text")
 _KINDS = {
     ".txt": _TEXT, ".text": _TEXT, ".md": _MARKDOWN, ".markdown": _MARKDOWN,
     ".html": _HTML, ".htm": _HTML, ".xhtml": _HTML,
-    ".pdf": _Kind(f"{_HERE}.pdf:read", ("pypdf",)),
-    ".docx": _Kind(f"{_HERE}.docx:read", ("docx",))}
+    ".pdf": _Kind(f"{_HERE}.pdf:read_pdf", ("pypdf",)),
+    ".docx": _Kind(f"{_HERE}.docx:read_docx", ("docx",))}
 _SINGLE = frozenset(kind for kind in _KINDS if kind not in (".txt", ".text"))
 
 
@@ -97,7 +97,7 @@ def _read(path: pathlib.Path, children: Children) -> tuple[str, str]:
     raise Unreadable(f"larger than {_MOST_BYTES >> 20} MiB")
   kind = _KINDS[plain_suffix(path)]
   if not kind.libraries:
-    return text_file.read(data)
+    return text_file.read_plain_text(data)
   title, text = children.call(kind.function, data, _SECONDS)
   return title, text
 

@@ -17,10 +17,10 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.matching import Occurrences, find_occurrences
 from realm_tf.errors import UserError
 from realm_tf.examples import order
-from realm_tf.examples.ict import cut
+from realm_tf.examples.corpus_sentences import SHORTEST, all_sentences
+from realm_tf.examples.ict_pairs import cut
 from realm_tf.examples.qa import AnswerPlaces
 from realm_tf.examples.recurring import Recurring, Windows, recurring_spans
-from realm_tf.examples.sentences import SHORTEST, all_sentences
 from realm_tf.text.inputs import kept_of_pair
 from realm_tf.text.words import words
 

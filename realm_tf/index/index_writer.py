@@ -1,4 +1,4 @@
-"""Writes and removes versions of an index; see `realm_tf.index.store`.
+"""Writes and removes versions of an index; see `realm_tf.index.stored_index`.
 
 Shape letters: N rows, D projection, n rows of a shard.
 """
@@ -16,15 +16,15 @@ import numpy as np
 from realm_tf import files, locks
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
-from realm_tf.index.store import (
+from realm_tf.index.stored_index import (
   DTYPES,
-  FORMAT_VERSION,
-  MANIFEST,
+  INDEX_FORMAT_VERSION,
+  INDEX_MANIFEST,
   NotFinite,
   Origin,
   StoredIndex,
   as_bytes,
-  versions,
+  index_versions,
 )
 
 ROWS_PER_SHARD = 65536
@@ -102,8 +102,8 @@ class IndexWriter:
     """Makes the version visible, whole."""
     if self.num_written != self._shape[0]:
       raise ValueError(f"{self.num_written} of {self._shape[0]} rows written")
-    files.write_manifest(self._folder / MANIFEST, {
-        "format_version": FORMAT_VERSION, "origin": dataclasses.asdict(self._origin),
+    files.write_manifest(self._folder / INDEX_MANIFEST, {
+        "format_version": INDEX_FORMAT_VERSION, "origin": dataclasses.asdict(self._origin),
         "shape": list(self._shape), "shards": self._shards, "facts": facts})
     (self._folder / _JOURNAL).unlink()
     files.sync(self._folder)
@@ -119,7 +119,7 @@ class IndexWriter:
     self._folder.mkdir(parents=True, exist_ok=True)
     for shard in base.shards:
       name = f"rows-{len(self._shards):05d}.bin"
-      files.link(base.folder / shard["name"], self._folder / name)
+      files.link_or_copy(base.folder / shard["name"], self._folder / name)
       self._note(name, shard["rows"], shard["sha256"])
 
   def _note(self, name: str, rows: int, digest: str) -> None:
@@ -191,6 +191,6 @@ def remove_version(folder: pathlib.Path) -> None:
 
 def remove_all_but(root: PathLike, kept: Callable[[StoredIndex], bool]) -> None:
   """Removes the versions that are not to be kept; needs `write_lock`."""
-  for path in versions(root):
+  for path in index_versions(root):
     if not kept(StoredIndex.open(path)):
       remove_version(path)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.corpus.store import Corpus
-from realm_tf.examples.sentences import SHORTEST
+from realm_tf.examples.corpus_sentences import SHORTEST
 
 
 class Support(NamedTuple):

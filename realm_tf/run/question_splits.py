@@ -42,8 +42,8 @@ def questions(config: RealmConfig, folder: pathlib.Path, part: str,
                 "evaluate" if part == "held_out" else "finetune")
   groups = _groups(train, corpus)
   if not named:
-    train, held_out = dev.split(train, groups, config.evaluate.share, len(train), "held out",
-                                _FEWEST_TO_HOLD_OUT)
+    train, held_out = dev.take_out(train, groups, config.evaluate.share, len(train),
+                                   "held out", _FEWEST_TO_HOLD_OUT)
     groups = _groups(train, corpus)
     if part == "held_out" and not held_out:
       raise NoneHeldOut("config.evaluate.questions: name a JSONL file with question and "
@@ -53,7 +53,7 @@ def questions(config: RealmConfig, folder: pathlib.Path, part: str,
   if config.dev.questions:
     asked = read_questions(config.dev.questions)
   else:
-    train, asked = dev.split(train, groups, config.dev.share, config.dev.most)
+    train, asked = dev.take_out(train, groups, config.dev.share, config.dev.most)
   if part == "dev":
     return asked
   texts = {question.question for question in asked}

@@ -3,7 +3,7 @@
 import math
 from typing import Any, Mapping
 
-Found = Mapping[str, Any]  # `diagnosis.gradient.Diagnosis.measure` and facts of the run
+Measurements = Mapping[str, Any]  # by `diagnosis.gradient.Diagnosis.measure`; facts of a run
 
 COLUMNS = (
     ("softmax_mass", "p(z|x)", "share of the prior over all blocks that the candidates hold"),
@@ -15,7 +15,7 @@ COLUMNS = (
     ("sentence_cosine", "sentence", "cosine of dL/dq of a single sentence, the median"))
 
 
-def facts(found: Found) -> list[tuple[str, str, str]]:
+def facts(found: Measurements) -> list[tuple[str, str, str]]:
   """Name, figure and meaning of what is no matter of K."""
   batches, size = found["batches"], found["sentences"] // found["batches"]
   rows = [
@@ -36,7 +36,7 @@ def facts(found: Found) -> list[tuple[str, str, str]]:
   return rows
 
 
-def table(found: Found) -> str:
+def table(found: Measurements) -> str:
   """All figures, for a terminal."""
   heading = (f"{found['stage']}: {found['sentences']} sentences that were not trained on, "
              f"{found['loss']} loss, K = {found['pretrain_candidates']} in training")
@@ -55,7 +55,7 @@ def table(found: Found) -> str:
   return "\n".join(lines)
 
 
-def by_candidates(found: Found, metric: str) -> dict[str, list[tuple[int, float]]]:
+def by_candidates(found: Measurements, metric: str) -> dict[str, list[tuple[int, float]]]:
   """Points (K, value) of a metric for each way to choose candidates."""
   lines: dict[str, list[tuple[int, float]]] = {}
   for one in found["rows"]:

@@ -14,7 +14,7 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.models.reader import Reader
 
 
-class Found(NamedTuple):
+class RetrievedBlocks(NamedTuple):
   """What a search returned, best first."""
   score: tf.Tensor  # [P, K] float32
   row: tf.Tensor  # [P, K] int32
@@ -46,7 +46,8 @@ def _spans_to(ends: tf.Tensor, width: int) -> tf.Tensor:
   return tf.stack([ends[:, w:w + length] for w in range(width)], 2)
 
 
-def read(encoder: Reader, passages: Passages, tokens: tf.RaggedTensor, found: Found) -> Read:
+def read_blocks_of(encoder: Reader, passages: Passages, tokens: tf.RaggedTensor,
+                   found: RetrievedBlocks) -> Read:
   """Reads blocks [P, R] with the questions whose pieces are `tokens` [P, (T)]."""
   rows = tf.reshape(found.row, [-1])
   packed = passages.after(tokens, found.row, encoder.max_length)

@@ -105,7 +105,7 @@ def _arithmetic(dtype: str) -> Iterator[None]:
     tf_keras.backend.set_floatx(before)
 
 
-def compare(folder: PathLike, dtype: str = "float64") -> list[Comparison]:
+def compare_with_reference(folder: PathLike, dtype: str = "float64") -> list[Comparison]:
   """Compares quantity by quantity, our models computing in `dtype`.
 
   Raises:

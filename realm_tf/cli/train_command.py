@@ -6,7 +6,7 @@ from typing import Sequence
 from realm_tf.cli.opening import FLAGS, at_work, no_more, open_to_train
 
 
-def train(stage: str, arguments: Sequence[str]) -> None:
+def train_stage(stage: str, arguments: Sequence[str]) -> None:
   """Trains a stage, such as "ict" or "finetune", unless that is done already."""
   no_more(arguments)
   with contextlib.ExitStack() as stack:

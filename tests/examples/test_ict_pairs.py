@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from realm_tf.examples.ict import ict_batches
+from realm_tf.examples.ict_pairs import ict_batches
 from tests import tiny
 
 

@@ -8,15 +8,15 @@ import contextlib
 from typing import Generator, Iterator
 
 from realm_tf import files
-from realm_tf.corpus.readers import Document, Report, read_documents
+from realm_tf.corpus.readers import Document, ReadingReport, read_documents
 from realm_tf.run.folder import Run
 
 FOLDER = "documents"
 
 
 @contextlib.contextmanager
-def reading(run: Run, command: str, source: files.PathLike, strict: bool
-            ) -> Iterator[Iterator[Document]]:
+def reading_documents(run: Run, command: str, source: files.PathLike, strict: bool
+                      ) -> Iterator[Iterator[Document]]:
   """Documents as `read_documents` reads them; afterwards the run tells what was left out.
 
   Raises:
@@ -32,7 +32,7 @@ def reading(run: Run, command: str, source: files.PathLike, strict: bool
 
   folder = run.path / FOLDER
   with files.new_file(folder / f"{command}.skipped.jsonl", "w") as file:
-    report = Report(file)
+    report = ReadingReport(file)
     with contextlib.closing(counted()) as documents:
       yield documents
     files.write_json(folder / f"{command}.json", report.summary(made))

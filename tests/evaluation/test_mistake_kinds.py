@@ -1,11 +1,11 @@
 import pytest
 
 from realm_tf.datasets.questions import Question
-from realm_tf.evaluation.mistakes import KINDS, kind_of
+from realm_tf.evaluation.mistake_kinds import MISTAKE_KINDS, mistake_kind
 
 
 def _kind(prediction, answers, rank=-1, read=5, regex=False):
-  return kind_of(Question("1", "q?", tuple(answers), regex), {
+  return mistake_kind(Question("1", "q?", tuple(answers), regex), {
       "prediction": prediction, "ranks": {"answer": rank}, "read_blocks": read})
 
 
@@ -13,7 +13,7 @@ def _kind(prediction, answers, rank=-1, read=5, regex=False):
     (0, "misread"), (4, "misread"), (5, "below"), (99, "below"), (-1, "missed")])
 def test_the_kind_follows_from_where_the_answer_was_found(rank, kind):
   assert _kind("Rome", ["Paris"], rank) == (kind, "")
-  assert kind in KINDS
+  assert kind in MISTAKE_KINDS
 
 
 @pytest.mark.parametrize("prediction, answers", [

@@ -12,7 +12,7 @@ BLANK = "text is empty or blank"
 _SHOWN = 3
 
 
-class Report:
+class ReadingReport:
   """Counts what is skipped, which could not be read, and what a rule leaves out.
 
   Attributes:

@@ -8,8 +8,8 @@ import tensorflow as tf
 from realm_tf.evaluation.answering import QuestionAnswerer
 
 
-def found_passages(answerer: QuestionAnswerer, questions: Sequence[str], k: int
-                   ) -> list[list[dict[str, Any]]]:
+def retrieve_passages(answerer: QuestionAnswerer, questions: Sequence[str], k: int
+                      ) -> list[list[dict[str, Any]]]:
   """The k best passages for each question, best first; all where there are fewer.
 
   Each has `id` of its document, `title`, `text` and `score`, the retriever's inner product.

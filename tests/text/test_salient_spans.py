@@ -5,11 +5,11 @@ import types
 import pytest
 
 from realm_tf.errors import UserError
-from realm_tf.text import salient
+from realm_tf.text import salient_spans
 from realm_tf.text.sentences import split_sentences
 
 
-def found(text: str, tagger=salient.RuleTagger()) -> list[str]:  # noqa: B008
+def found(text: str, tagger=salient_spans.RuleTagger()) -> list[str]:  # noqa: B008
   spans, = tagger([text], [split_sentences(text)])
   return [text[start:end] for start, end in spans]
 
@@ -57,7 +57,7 @@ def test_spans_are_sorted_and_disjoint():
   words = ["The", "of", "the", "May", "12", "1920", "Paris", "J.", "cat", "AD", "4th",
            "century", ".", "\n", "(", '"', "$3", "million", "-", "Émile's", "1,000"]
   texts = [" ".join(rng.choices(words, k=30)) for _ in range(300)]
-  for text, spans in zip(texts, salient.RuleTagger()(
+  for text, spans in zip(texts, salient_spans.RuleTagger()(
       texts, map(split_sentences, texts)), strict=True):
     at = 0
     for start, end in spans:
@@ -74,17 +74,17 @@ def test_linear_on_malicious_text(text):
 
 def test_unknown_tagger():
   with pytest.raises(UserError, match="tagger 'magic' is not known.*rules, spacy"):
-    salient.tagger("magic")
+    salient_spans.tagger("magic")
 
 
 def test_rules_by_name():
-  assert found("She saw Rome.", salient.tagger("rules")) == ["Rome"]
+  assert found("She saw Rome.", salient_spans.tagger("rules")) == ["Rome"]
 
 
 def test_spacy_missing(monkeypatch):
   monkeypatch.setitem(sys.modules, "spacy", None)
   with pytest.raises(UserError, match=r"pip install realm_tf\[spacy\]"):
-    salient.tagger("spacy")
+    salient_spans.tagger("spacy")
 
 
 def _fake_spacy(monkeypatch, entities):
@@ -106,15 +106,15 @@ def test_spacy_names_with_dates_by_rule(monkeypatch):
   _fake_spacy(monkeypatch, [("the Red Fort", "FAC"), ("12 May", "ORG"),
                             ("two", "CARDINAL"), ("Delhi's", "GPE")])
   text = "On 12 May 1639 two saw the Red Fort and Delhi's walls."
-  assert found(text, salient.tagger("spacy")) == ["12 May 1639", "Red Fort", "Delhi"]
+  assert found(text, salient_spans.tagger("spacy")) == ["12 May 1639", "Red Fort", "Delhi"]
 
 
 def test_spacy_without_a_model(monkeypatch):
   monkeypatch.setitem(sys.modules, "spacy", types.ModuleType("spacy"))
   with pytest.raises(UserError, match="no model installed"):
-    salient.SpacyTagger("en_no_such_model")
+    salient_spans.SpacyTagger("en_no_such_model")
 
 
 def test_spacy_itself():
   pytest.importorskip("spacy")
-  assert "Napoleon" in found("In 1815 Napoleon left Elba.", salient.SpacyTagger())
+  assert "Napoleon" in found("In 1815 Napoleon left Elba.", salient_spans.SpacyTagger())

@@ -15,7 +15,7 @@ from realm_tf.evaluation.calibration import Calibration, Point
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.scann import ScannInGraph
 from realm_tf.run.model import initial_model
-from realm_tf.serving import export as serving
+from realm_tf.serving import saved_model as serving
 from tests import answers, tiny
 
 pytestmark = pytest.mark.slow

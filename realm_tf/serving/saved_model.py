@@ -28,7 +28,7 @@ from realm_tf.serving.response import respond
 
 _MARKER = "realm_export.json"
 _CALIBRATION = "calibration.json"
-EXPORT = folders.Kind("an export", _MARKER, lambda marker: marker["files"])
+EXPORT = folders.FolderKind("an export", _MARKER, lambda marker: marker["files"])
 # The modules that register what a flavour needs besides TensorFlow and TF Text.
 _OPS: dict[str, tuple[str, ...]] = {
     "portable": (), "native": ("realm_tf.ops.library",),
@@ -89,7 +89,7 @@ def write(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str = "port
   for part in parts:
     if not os.listdir(part):
       part.rmdir()
-  calibration.write(folder / _CALIBRATION, answerer.calibration)
+  calibration.write_calibration(folder / _CALIBRATION, answerer.calibration)
   names = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
   files.write_json(folder / _MARKER, {
       "written_by": f"realm_tf {realm_tf.__version__}", "flavour": flavour,
@@ -118,4 +118,4 @@ def load_saved_model(folder: PathLike):
 def load_calibration(folder: PathLike) -> calibration.Calibration:
   """That of an export; of one that is older than calibrations, none."""
   path = pathlib.Path(folder) / _CALIBRATION
-  return calibration.read(path) if path.exists() else calibration.Calibration()
+  return calibration.read_calibration(path) if path.exists() else calibration.Calibration()

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from realm_tf.evaluation.mistakes import KINDS
-from realm_tf.report.page import escape, link, marked, page
+from realm_tf.evaluation.mistake_kinds import MISTAKE_KINDS
+from realm_tf.report.page import escape, file_link, marked, page
 from realm_tf.text.patterns import compile_pattern
 
 _SHOWN = 50  # of each kind
@@ -23,7 +23,7 @@ padding:4px 14px;margin:4px 6px 4px 0;cursor:pointer}
 .tag{border:1px solid var(--grid);border-radius:10px;padding:1px 8px;font-size:12px;
 color:var(--soft)}
 """ + "".join(f"#only-{kind}:checked~.answers article:not(.{kind}){{display:none}}\n"
-              f"#only-{kind}:checked~p.{kind}{{display:block}}\n" for kind in KINDS
+              f"#only-{kind}:checked~p.{kind}{{display:block}}\n" for kind in MISTAKE_KINDS
               ) + "p.meaning{display:none}\n"
 
 
@@ -41,14 +41,14 @@ def mistakes_page(title: str, mistakes: Sequence[Mapping[str, Any]], questions: 
   shown = list(_sample(mistakes))
   part = ("all of them" if len(shown) == len(mistakes)
           else f"{len(shown)} of them, at most {_SHOWN} of each kind,")
-  buttons = "".join(_button(kind, KINDS[kind].title, counts[kind]) for kind in KINDS
-                    if counts[kind])
-  meanings = "".join(f'<p class="note meaning {kind}">{escape(KINDS[kind].meaning)}</p>'
-                     for kind in KINDS if counts[kind])
+  present = {name: kind for name, kind in MISTAKE_KINDS.items() if counts[name]}
+  buttons = "".join(_button(name, kind.title, counts[name]) for name, kind in present.items())
+  meanings = "".join(f'<p class="note meaning {name}">{escape(kind.meaning)}</p>'
+                     for name, kind in present.items())
   return page(title, [
       f'<header><h1>{escape(title)}</h1><p class="note">{len(mistakes):,} of {questions:,} '
       f"held-out questions were not answered by one of the listed answers; {part} are "
-      f"here.</p>{link(lines, 'all of them as JSON lines')}</header>",
+      f"here.</p>{file_link(lines, 'all of them as JSON lines')}</header>",
       '<section><input class="filter" type="radio" name="only" id="only-all" checked>'
       f'<label for="only-all">all {len(mistakes):,}</label>', buttons, meanings,
       f'<div class="answers">{"".join(map(_article, shown))}</div></section>'], _STYLE)
@@ -56,7 +56,7 @@ def mistakes_page(title: str, mistakes: Sequence[Mapping[str, Any]], questions: 
 
 def _sample(mistakes: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
   """At most `_SHOWN` of each kind, spread evenly over them."""
-  for kind in KINDS:
+  for kind in MISTAKE_KINDS:
     own = [mistake for mistake in mistakes if mistake["kind"] == kind]
     step = max(1.0, len(own) / _SHOWN)
     yield from (own[int(i * step)] for i in range(min(len(own), _SHOWN)))
@@ -68,7 +68,7 @@ def _button(kind: str, title: str, count: int) -> str:
 
 
 def _article(mistake: Mapping[str, Any]) -> str:
-  kind = KINDS[mistake["kind"]].title
+  kind = MISTAKE_KINDS[mistake["kind"]].title
   near = f": {mistake['reason']}" if mistake["reason"] else ""
   origin = " · ".join(filter(None, (mistake["id"], mistake.get("source", ""))))
   read = marked(mistake["passage"], [(mistake["start"], mistake["end"])])

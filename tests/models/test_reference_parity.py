@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from realm_tf import files
 from realm_tf.errors import UserError
-from realm_tf.evaluation import parity
+from realm_tf.evaluation import reference_parity
 from realm_tf.models.reader import Reader
 from tests.command import realm
 
@@ -29,7 +29,7 @@ _AGREES = 1e-5  # tighter than the command, which allows 1e-4
     not SHARED.exists(), reason="the shared reference is not on this machine"))])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_every_quantity_agrees(folder, dtype):
-  compared = parity.compare(folder, dtype)
+  compared = reference_parity.compare_with_reference(folder, dtype)
   assert len({one.quantity for one in compared}) == len(compared) == _QUANTITIES
   for one in compared:
     assert one.difference is not None and one.largest is not None
@@ -52,7 +52,7 @@ def _changed(folder, name, change):
 
 
 def _wrong(folder):
-  return {(one.part, one.quantity) for one in parity.compare(folder)
+  return {(one.part, one.quantity) for one in reference_parity.compare_with_reference(folder)
           if not one.difference <= _AGREES}
 
 
@@ -138,7 +138,8 @@ def test_what_a_reference_lacks_is_left_out(copy):
   del arrays["encoder_logits"], arrays["reader_candidate"]
   np.savez(copy / "io.npz", **arrays)
   shutil.rmtree(copy / "scorer")
-  compared = {(one.part, one.quantity): one for one in parity.compare(copy)}
+  compared = {(one.part, one.quantity): one
+              for one in reference_parity.compare_with_reference(copy)}
   missing = {key for key, one in compared.items() if one.difference is None}
   assert missing == {("encoder", "masked-LM logits at the masked positions"),
                      ("reader", "predicted span")}
@@ -156,4 +157,4 @@ def test_damaged_reference_is_named(copy):
   data = (copy / "io.npz").read_bytes()
   (copy / "io.npz").write_bytes(data[:len(data) // 2])
   with pytest.raises(UserError, match="io.npz: not a whole npz"):
-    list(parity.compare(copy))
+    list(reference_parity.compare_with_reference(copy))

@@ -11,14 +11,14 @@ from typing import Callable, Iterator, Protocol, Sequence
 
 from realm_tf.errors import UserError
 
-Span = tuple[int, int]
+CharacterSpan = tuple[int, int]
 
 
 class SpanTagger(Protocol):
   """Finds salient spans."""
 
-  def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[Span]]
-               ) -> list[list[Span]]:
+  def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[CharacterSpan]]
+               ) -> list[list[CharacterSpan]]:
     """For each text its spans `[start, end)` in characters, sorted and disjoint.
 
     `sentences` are those of each text, as `split_sentences` finds them.
@@ -97,7 +97,7 @@ _COMMON = frozenset("""
 """.split())
 
 
-def dates_and_figures(text: str) -> list[Span]:
+def dates_and_figures(text: str) -> list[CharacterSpan]:
   """Dates, years, centuries, and numbers with a unit or in the thousands."""
   return [match.span() for match in _FIGURES.finditer(text)]
 
@@ -105,9 +105,10 @@ def dates_and_figures(text: str) -> list[Span]:
 class _Words:
   """The words of a text, and which of them may stand in a name."""
 
-  def __init__(self, text: str, taken: Sequence[Span], sentences: Sequence[Span]):
+  def __init__(self, text: str, taken: Sequence[CharacterSpan],
+               sentences: Sequence[CharacterSpan]):
     self.text = text
-    self.spans: list[Span] = []
+    self.spans: list[CharacterSpan] = []
     ahead = iter([*taken, (len(text), len(text))])
     busy = next(ahead)
     for match in _WORD.finditer(text):
@@ -153,7 +154,7 @@ class _Words:
       end = after + 1
 
 
-def _names(words: _Words) -> Iterator[Span]:
+def _names(words: _Words) -> Iterator[CharacterSpan]:
   first = 0
   while first < len(words.words):
     word = words.words[first]
@@ -178,12 +179,12 @@ class RuleTagger:
   acronym, or is capitalised in mid-sentence somewhere else in the text.
   """
 
-  def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[Span]]
-               ) -> list[list[Span]]:
+  def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[CharacterSpan]]
+               ) -> list[list[CharacterSpan]]:
     """See `SpanTagger`."""
     return [self._spans(*text) for text in zip(texts, sentences)]
 
-  def _spans(self, text: str, sentences: Sequence[Span]) -> list[Span]:
+  def _spans(self, text: str, sentences: Sequence[CharacterSpan]) -> list[CharacterSpan]:
     figures = dates_and_figures(text)
     return sorted([*figures, *_names(_Words(text, figures, sentences))])
 
@@ -219,8 +220,8 @@ class SpacyTagger:
     raise UserError(f"tagger 'spacy': no model installed ({' or '.join(names)}); "
                     "install one by `pip install realm_tf[spacy]`")
 
-  def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[Span]]
-               ) -> list[list[Span]]:
+  def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[CharacterSpan]]
+               ) -> list[list[CharacterSpan]]:
     """See `SpanTagger`."""
     del sentences  # the pipeline looks at whole texts
     found = []
@@ -232,13 +233,13 @@ class SpacyTagger:
     return found
 
   @staticmethod
-  def _bare(text: str, start: int, end: int) -> Span:
+  def _bare(text: str, start: int, end: int) -> CharacterSpan:
     match = re.match(r"(?:the|a|an)\s+", text[start:end], re.IGNORECASE)
     start += match.end() if match else 0
     return start, end - len(text[start:end]) + len(_POSSESSIVE.sub("", text[start:end]))
 
 
-def _disjoint(kept: list[Span], others: list[Span]) -> list[Span]:
+def _disjoint(kept: list[CharacterSpan], others: list[CharacterSpan]) -> list[CharacterSpan]:
   """`kept` and those of `others` that overlap none of them, sorted."""
   busy = sorted(kept)
   result, at = list(kept), 0

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from realm_tf.corpus.readers import Document, Report, html, markdown, read_documents
+from realm_tf.corpus.readers import Document, ReadingReport, html, markdown, read_documents
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.errors import UserError
 
@@ -25,7 +25,7 @@ def _folder(root, contents):
 def _reasons(path):
   """What is read, and reason by name of what is not."""
   with open(path.parent / "skipped.jsonl", "w", encoding="utf-8") as file:
-    found = list(read_documents(path, report=Report(file)))
+    found = list(read_documents(path, report=ReadingReport(file)))
   rows = map(json.loads, (path.parent / "skipped.jsonl").read_text().splitlines())
   return found, {row["name"]: row["reason"] for row in rows}
 
@@ -167,7 +167,7 @@ def test_it_streams(root):
 # HTML.
 
 def _page(content):
-  return html.read(content if isinstance(content, bytes) else content.encode())
+  return html.read_html(content if isinstance(content, bytes) else content.encode())
 
 
 @pytest.mark.parametrize("page, title, text", [
@@ -224,7 +224,7 @@ def test_a_deep_page_is_read_or_skipped():
      "Hi\n\nName\n\nText."),
     ("---\ntitle: 2024\n---\nYear.", "2024", "Year.")])
 def test_markdown(text, title, body):
-  found = markdown.read(text.encode())
+  found = markdown.read_markdown(text.encode())
   assert (found[0], [line for line in found[1].splitlines() if line]) == (
       title, [line for line in body.splitlines() if line])
 
@@ -233,7 +233,7 @@ def test_a_bomb_of_yaml_is_not_unfolded():
   lines = ["a0: &a0 x"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]"
                            for i in range(1, 30)]
   text = "\n".join(["---", *lines, "title: T", "---", "Text."])
-  assert markdown.read(text.encode()) == ("T", "Text.")
+  assert markdown.read_markdown(text.encode()) == ("T", "Text.")
 
 
 def test_ids_do_not_depend_on_how_the_folder_is_named(root, monkeypatch):

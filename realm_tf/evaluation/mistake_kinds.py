@@ -14,20 +14,23 @@ from realm_tf.text.answers import normalize
 from realm_tf.text.words import words
 
 
-class Kind(NamedTuple):
+class MistakeKind(NamedTuple):
   """A kind of mistake."""
   title: str
   meaning: str
 
 
-KINDS = {
-    "near": Kind("right but unlisted",
-                 "near a right answer, perhaps as right, but not listed"),
-    "misread": Kind("retrieved and misread", "a passage that was read holds a right answer"),
-    "below": Kind("retrieved too low", "a passage holds a right answer, but below those that "
-                  "were read"),
-    "missed": Kind("not retrieved", "no passage that was retrieved holds a right answer"),
-    "absent": Kind("not in the corpus", "no passage at all holds a right answer")}
+MISTAKE_KINDS = {
+    "near": MistakeKind(
+        "right but unlisted", "near a right answer, perhaps as right, but not listed"),
+    "misread": MistakeKind(
+        "retrieved and misread", "a passage that was read holds a right answer"),
+    "below": MistakeKind(
+        "retrieved too low",
+        "a passage holds a right answer, but below those that were read"),
+    "missed": MistakeKind(
+        "not retrieved", "no passage that was retrieved holds a right answer"),
+    "absent": MistakeKind("not in the corpus", "no passage at all holds a right answer")}
 
 _LEAST_F1 = 0.5  # of a part of an answer, to be near it: "Bell" of "Alexander Graham Bell"
 
@@ -37,7 +40,7 @@ def is_right(question: Question, prediction: str) -> bool:
   return metrics.exact_match(prediction, question.answers, question.regex)
 
 
-def kind_of(question: Question, record: Mapping[str, Any]) -> tuple[str, str] | None:
+def mistake_kind(question: Question, record: Mapping[str, Any]) -> tuple[str, str] | None:
   """The kind of a mistake, and what is near where it is `near`; None for a right answer.
 
   Never `absent`, which needs the corpus.

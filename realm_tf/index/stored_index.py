@@ -25,8 +25,8 @@ from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
 DTYPES = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
-FORMAT_VERSION = 2
-MANIFEST = "manifest.json"
+INDEX_FORMAT_VERSION = 2
+INDEX_MANIFEST = "manifest.json"
 _REMEDY = "delete this folder and make the index again (`realm index`, `realm refresh`)"
 _READERS = 4
 _ALIGNMENT = 64  # bytes
@@ -70,16 +70,16 @@ class StoredIndex:
       UserError: not an index, damaged, or of a newer format.
     """
     folder = pathlib.Path(folder)
-    manifest = _manifest(folder / MANIFEST)
+    manifest = _manifest(folder / INDEX_MANIFEST)
     stored = cls(folder, Origin(**manifest["origin"]), tuple(manifest["shape"]),
                  tuple(manifest["shards"]), manifest["facts"])
     for shard in stored.shards:
       path = folder / shard["name"]
       if not path.exists():
-        raise UserError(f"{path}: missing; {MANIFEST} lists it; {_REMEDY}")
+        raise UserError(f"{path}: missing; {INDEX_MANIFEST} lists it; {_REMEDY}")
       if path.stat().st_size != shard["rows"] * stored.row_bytes:
         raise UserError(f"{path}: {path.stat().st_size} bytes, not the "
-                        f"{shard['rows'] * stored.row_bytes} that {MANIFEST} lists; "
+                        f"{shard['rows'] * stored.row_bytes} that {INDEX_MANIFEST} lists; "
                         f"{_REMEDY}")
     return stored
 
@@ -158,7 +158,7 @@ class StoredIndex:
       raise UserError(f"{path}: gone since it was opened: a newer version has taken its "
                       "place; run the command again") from None
     if size != data.nbytes or more or hashlib.sha256(data).hexdigest() != shard["sha256"]:
-      raise UserError(f"{path}: damaged: its SHA-256 is not the one in {MANIFEST}; "
+      raise UserError(f"{path}: damaged: its SHA-256 is not the one in {INDEX_MANIFEST}; "
                       f"{_REMEDY}")
 
 
@@ -180,15 +180,15 @@ def _manifest(path: pathlib.Path) -> dict[str, Any]:
   try:
     manifest = files.read_manifest(path)
     version = manifest["format_version"]
-    if version != FORMAT_VERSION:
+    if version != INDEX_FORMAT_VERSION:
       raise UserError(f"{path}: field 'format_version' is {version}; this realm_tf reads "
-                      f"{FORMAT_VERSION}")
+                      f"{INDEX_FORMAT_VERSION}")
     return manifest
   except UserError as error:
     raise UserError(f"{error}; {_REMEDY}") from None
 
 
-def versions(root: PathLike) -> list[pathlib.Path]:
+def index_versions(root: PathLike) -> list[pathlib.Path]:
   """The complete versions under `root`, in no order."""
   root = pathlib.Path(root)
   if not root.is_dir():
@@ -197,8 +197,9 @@ def versions(root: PathLike) -> list[pathlib.Path]:
           if path.is_dir() and not path.name.startswith(".")]
 
 
-def find(root: PathLike, corpus_rows: Mapping[str, int], *, encoder_hash: str | None = None,
-         after_step: int = -1, up_to_step: int | None = None) -> StoredIndex | None:
+def find_version(root: PathLike, corpus_rows: Mapping[str, int], *,
+                 encoder_hash: str | None = None, after_step: int = -1,
+                 up_to_step: int | None = None) -> StoredIndex | None:
   """The best version that fits: of the latest step, then of most rows.
 
   Args:
@@ -212,7 +213,7 @@ def find(root: PathLike, corpus_rows: Mapping[str, int], *, encoder_hash: str | 
     UserError: a version is damaged. One that vanishes meanwhile is no error.
   """
   while True:
-    there = versions(root)
+    there = index_versions(root)
     try:
       stored = [StoredIndex.open(path) for path in there]
     except UserError:
