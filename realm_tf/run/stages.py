@@ -281,9 +281,11 @@ def _scored(run: Run, answerer: QuestionAnswerer, questions: list[Question], rea
   """The metrics of a model, and what became of each question: its answer where it reads."""
   config = run.config.evaluate
   texts = [q.question for q in questions]
-  sizes = {"batch_size": config.batch_size, "passages": max(config.recall_at)}
-  answers = (evaluation.predict_records(answerer, texts, **sizes, top_n=_TOP_N) if reads
-             else evaluation.retrieve_records(answerer, texts, **sizes))
+  size, deepest = config.batch_size, max(config.recall_at)
+  answers = (
+      evaluation.predict_records(
+          answerer, texts, batch_size=size, passages=deepest, top_n=_TOP_N) if reads else
+      evaluation.retrieve_records(answerer, texts, batch_size=size, passages=deepest))
   records = [predictions.evaluated(question, record, read_blocks=answerer.read_blocks,
                                    blocks=answerer.num_blocks)
              for question, record in zip(questions, answers, strict=True)]
