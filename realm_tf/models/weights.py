@@ -145,13 +145,6 @@ def _prefixed(prefix: str, names: Names) -> Names:
   return {prefix + name: value for name, value in names.items()}
 
 
-def load_bert(folder: PathLike, bert: Bert) -> None:
-  """Loads `model.safetensors` of a BERT folder into `bert`."""
-  path = pathlib.Path(folder) / "model.safetensors"
-  prefix = _prefix(read_safetensors(path), _PREFIXES, _WORDS) or ""
-  load_weights(path, _prefixed(prefix, bert_names(bert)))
-
-
 def load_tower(folder: PathLike, tower: "Tower", query: bool = False) -> None:
   """Loads a tower from a folder of published weights.
 

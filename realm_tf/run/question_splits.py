@@ -10,7 +10,6 @@ from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.errors import UserError
 
 _FEWEST_TO_HOLD_OUT = 30  # a fifth of them tells at least what went quite wrong
-PARTS = ("train", "dev", "held_out")
 
 
 class NoneHeldOut(UserError):
