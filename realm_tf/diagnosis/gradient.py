@@ -142,7 +142,7 @@ class Diagnosis:
         **_means(wholes),
         "gradient_cosine_between_batches": float(np.mean(between)) if between else None,
         "rows": [{"candidates": each[0]["candidates"], "k": each[0]["k"], **_means(
-            [{n: v for n, v in one.items() if n not in ("candidates", "k")} for one in each])}
+            [{n: v for n, v in row.items() if n not in ("candidates", "k")} for row in each])}
                  for each in zip(*rows)]}
 
   def _measure_batch(self, batch: PretrainingBatch, documents: np.ndarray,
@@ -213,11 +213,11 @@ class Diagnosis:
     pieces = np.append(self._body_lengths(), 0)[rows]
     lengths = np.minimum(question[owner] + pieces[column] + 1,
                          self._config.pretrain.encoder_length)
-    found = np.zeros([*kept.shape, batch.weights.shape[1]], np.float32)
+    log_probs = np.zeros([*kept.shape, batch.weights.shape[1]], np.float32)
     for places in length_batches(lengths, self._config.embed_batch_tokens):
-      one, other = owner[places], column[places]
-      found[one, other] = self._read(batch, one, rows[other])
-    return found
+      sentence, candidate = owner[places], column[places]
+      log_probs[sentence, candidate] = self._read(batch, sentence, rows[candidate])
+    return log_probs
 
   def through_towers(self, batch: PretrainingBatch, full: FullSum, gradient: np.ndarray
                      ) -> Gradient:
@@ -267,10 +267,10 @@ def _norm(values: np.ndarray) -> float:
   return float(np.linalg.norm(values))
 
 
-def cosine(one: np.ndarray, other: np.ndarray) -> float:
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
   """Of the angle between two vectors; 0 where one of them is 0."""
-  norms = _norm(one) * _norm(other)
-  return float(one @ other / norms) if norms else 0.0
+  norms = _norm(a) * _norm(b)
+  return float(a @ b / norms) if norms else 0.0
 
 
 def _means(records: Sequence[Mapping[str, float]]) -> dict[str, float]:

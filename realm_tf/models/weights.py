@@ -119,12 +119,12 @@ def _read(path: PathLike, tensors: Tensors, names: Names
           ) -> list[tuple[tf.Variable, np.ndarray]]:
   values = []
   for name, (variable, transposed) in names.items():
-    found = next((s for s in _spellings(name) if s in tensors), None)
-    if found is None:
+    spelling = next((s for s in _spellings(name) if s in tensors), None)
+    if spelling is None:
       raise UserError(f"{path}: tensor '{name}' is missing")
-    value, expected = tensors[found], shape_in_file(variable, transposed)
+    value, expected = tensors[spelling], shape_in_file(variable, transposed)
     if value.shape != expected:
-      raise UserError(f"{path}: tensor '{found}' has shape {list(value.shape)}, "
+      raise UserError(f"{path}: tensor '{spelling}' has shape {list(value.shape)}, "
                       f"expected {list(expected)}")
     value = value.astype(variable.dtype.as_numpy_dtype, copy=False)
     values.append((variable, value.T if transposed else value))

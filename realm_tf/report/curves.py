@@ -86,11 +86,11 @@ def _charts(metrics: Mapping[str, Metric], series: Mapping[str, Any]) -> list[st
 
 
 def _series(curve: Curve) -> dict[str, list[tuple[float, float]]]:
-  found: dict[str, list[tuple[float, float]]] = {}
+  series: dict[str, list[tuple[float, float]]] = {}
   for step, values in curve:
     for name, value in values.items():
-      found.setdefault(name, []).append((step, value))
-  return found
+      series.setdefault(name, []).append((step, value))
+  return series
 
 
 def _others(series: Mapping[str, Any]) -> dict[str, Metric]:
