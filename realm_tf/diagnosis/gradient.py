@@ -105,18 +105,18 @@ class Diagnosis:
   def shared(self) -> bool:
     return len(self._towers) == 1
 
-  def measure(self, choosers: Mapping[str, Choose], counts: Sequence[int]
+  def measure(self, searches: Mapping[str, Choose], counts: Sequence[int]
               ) -> dict[str, Any]:
     """Measures the sum over all blocks, and each way to choose K of them.
 
     Args:
-      choosers: by name; "fresh", the best by the fresh towers, is always there too.
+      searches: by name; "fresh", the best by the fresh towers, is always there too.
       counts: each K, the null document counted.
 
     Returns:
       `prior_entropy`, `posterior_entropy` (nats), `full_gradient_norm` with
       `_by_queries` and `_by_documents`, `summed_mass` (1 if the sum is over all),
-      `gradient_cosine_between_batches` (None of one batch), `rows`: one per chooser and K
+      `gradient_cosine_between_batches` (None of one batch), `rows`: one per search and K
       with `softmax_mass`, `posterior_mass`, `gradient_cosine` with `_by_queries` and
       `_by_documents`, `gradient_norm_ratio`, and `sentence_cosine`, the median over the
       sentences of dL/dq. All are means over sentences or batches.
@@ -129,7 +129,7 @@ class Diagnosis:
     documents = self._embed(np.arange(self._passages.num_blocks + 1, dtype=np.int32))
     wholes, gradients, rows = [], [], []
     for batch in self._batches:
-      whole, gradient, each = self._measure_batch(batch, documents, choosers, counts)
+      whole, gradient, each = self._measure_batch(batch, documents, searches, counts)
       wholes.append(whole)
       gradients.append(gradient)
       rows.append(each)
@@ -146,13 +146,13 @@ class Diagnosis:
                  for each in zip(*rows)]}
 
   def _measure_batch(self, batch: PretrainingBatch, documents: np.ndarray,
-                     choosers: Mapping[str, Choose], counts: Sequence[int]
+                     searches: Mapping[str, Choose], counts: Sequence[int]
                      ) -> tuple[dict[str, float], Gradient, list[dict[str, Any]]]:
     queries = self._embed_queries(batch)
     scores = allowed_scores(queries.numpy(), documents, batch.banned.numpy())
     best = best_candidates(scores, counts[-1])
     chosen = {("fresh", k): best[:, :k] for k in counts}
-    for name, choose in choosers.items():
+    for name, choose in searches.items():
       chosen |= {(name, k): np.asarray(choose(queries, batch.banned, k)) for k in counts}
     full = self.full_sum(batch, documents, scores, list(chosen.values()))
     gradient = full.score_gradient(self._loss)

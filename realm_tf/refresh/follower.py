@@ -1,6 +1,6 @@
 """The trainer's side of a refresh job: swaps in the newest complete version.
 
-The law of staleness is that of `realm_tf.refresh.refresher`. Nothing here writes.
+The staleness bound is that of `realm_tf.refresh.refresher`. Nothing here writes.
 """
 
 import pathlib
@@ -27,7 +27,7 @@ class Follower(Freshness):
     root: where versions appear.
     corpus_rows: see `Corpus.rows_by_hash`.
     keep: the rows of a version that are searched: `Corpus.stored_rows`.
-    max_staleness: the law.
+    max_staleness: the bound.
     on_stale: "block" waits for a version that is fresh enough, "warn" goes on.
     swap: see `Refresher`.
     stopping, processes: see `Refresher`. Process 0 says which version all of them take.

@@ -1,4 +1,4 @@
-"""The index that `fit` trains with is of a step that the law allows, and of all documents."""
+"""The index that `fit` trains with is of an allowed step, and of all documents."""
 
 import numpy as np
 import pytest
