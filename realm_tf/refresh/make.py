@@ -43,7 +43,8 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
       "processes": process_group(model.strategy) if index.share else SINGLE_PROCESS}
   first, end = index.share or (0, corpus.num_blocks)
   if settings.mode == "job":
-    return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end], **options)
+    return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end],
+                    **options)
 
   def snapshot() -> None:
     embedder.snapshot(model.retriever.document_tower)
