@@ -162,9 +162,9 @@ def _download(
     reason = (reasons or run.stderr.splitlines() or ["no wheel came"])[-1]
     raise UserError(f"{package}: pip could not download it ({reason.strip()}); "
                     "check the network and run again")
-  found = sha256(wheels[0])
-  if found != package.sha256:
-    raise UserError(f"{package}: the wheel that came has SHA-256 {found}, "
+  digest = sha256(wheels[0])
+  if digest != package.sha256:
+    raise UserError(f"{package}: the wheel that came has SHA-256 {digest}, "
                     f"expected {package.sha256}; it was not opened")
   say(f"fetch {package}: done in {time.monotonic() - started:.0f} s")
   return wheels[0]

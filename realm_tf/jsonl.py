@@ -147,10 +147,10 @@ def id_field(fields: Mapping[str, Any], where: str, name: str = "id") -> str:
   value = fields.get(name)
   if isinstance(value, int) and not isinstance(value, bool):
     return str(value)
-  found = text_field(fields, name, where)
-  if is_blank(found):
+  identifier = text_field(fields, name, where)
+  if is_blank(identifier):
     raise UserError(f"{where}: field '{name}' is empty or blank; expected some text")
-  return found
+  return identifier
 
 
 def is_blank(text: str) -> bool:

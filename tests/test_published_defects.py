@@ -25,7 +25,8 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation import metrics
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.evaluate import score_records
-from realm_tf.exchange.exporting import export_part
+from realm_tf.exchange.exporting import checkpoint_contents
+from realm_tf.exchange.importing import write_folder
 from realm_tf.index import embed
 from realm_tf.index.embed import CorpusEmbedder, collect_rows
 from realm_tf.index.exact import ExactIndex
@@ -60,10 +61,10 @@ def test_each_tower_is_exported_as_itself(tmp_path):
   query, document = model.retriever.query_tower, model.retriever.document_tower
   query.norm.beta.assign(query.norm.beta + 1)
   for kind, tower in (("embedder", document), ("query_embedder", query)):
-    export_part(model, kind, tmp_path / kind)
+    write_folder(tmp_path / kind, *checkpoint_contents(model, kind), None)
     np.testing.assert_array_equal(read_tensor_folder(tmp_path / kind)["cls.LayerNorm.bias"],
                                   tower.norm.beta)
-  export_part(model, "scorer", tmp_path / "scorer")
+  write_folder(tmp_path / "scorer", *checkpoint_contents(model, "scorer"), None)
   scorer = read_tensor_folder(tmp_path / "scorer")
   np.testing.assert_array_equal(
       scorer["query_embedder.cls.LayerNorm.bias"],

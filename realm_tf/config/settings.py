@@ -115,7 +115,7 @@ class RefreshConfig(Section):
       "async: by a thread; sync: training waits; job: by `realm refresh`, a process of its "
       "own; rerank: none, the fresh tower reranks more candidates; frozen: none")
   every: int = setting(500, at_least(1), "steps from one re-embedding to the next")
-  max_staleness: int = setting(1000, at_least(1), "the law: step - index.step is no more")
+  max_staleness: int = setting(1000, at_least(1), "the bound: step - index.step is no more")
   on_stale: str = setting(
       "block", one_of("block", "warn"), "waits for the refresh, or goes on with a warning")
   share: float = setting(

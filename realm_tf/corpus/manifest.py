@@ -52,7 +52,7 @@ def write_store_manifest(folder: pathlib.Path, *, source: str, max_tokens: int,
       "corpus_hash": corpus_hash(tokenizer["hash"], shards, tombstones),
       "tokenizer": tokenizer, "shards": list(shards),
       **({"deleted": tombstones} if tombstones else {}),
-      **({"sources": [list(one) for one in sources]} if sources else {})})
+      **({"sources": [list(entry) for entry in sources]} if sources else {})})
 
 
 def read_store_manifest(folder: pathlib.Path) -> dict[str, Any]:

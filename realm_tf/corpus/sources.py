@@ -63,14 +63,14 @@ def documents_from(folder: PathLike, path: str) -> set[str]:
   corpus, manifest = Corpus.open(folder), read_store_manifest(pathlib.Path(folder))
   by_document = source_by_document(corpus, manifest)
   inner = {source: _inside(path, source) for source in set(by_document.values())}
-  found = {name for name, source in by_document.items()
-           if (part := inner[source]) is not None
-           and (not part or name == part or name.startswith(f"{part}/"))}
-  if not found:
+  documents = {name for name, source in by_document.items()
+               if (part := inner[source]) is not None
+               and (not part or name == part or name.startswith(f"{part}/"))}
+  if not documents:
     known = ", ".join(sorted(filter(None, inner))[:5])
     raise UserError(f"--source={path}: no document came from there; those here came from "
                     f"{known or 'no path'}; a document is deleted by its id, too")
-  return found
+  return documents
 
 
 def _inside(path: str, source: str) -> str | None:

@@ -88,14 +88,14 @@ class Units:
     units: list[tuple[int, int]] = []
     units_of: dict[bytes, list[tuple[int, int]]] = {}
     for begin, (after, _, surface) in self._odd.items():
-      found = units_of.get(surface)
-      if found is None:
-        found = units_of[surface] = [
+      units_here = units_of.get(surface)
+      if units_here is None:
+        units_here = units_of[surface] = [
             (id, number) for number, word in enumerate(words(surface.decode("utf-8")))
             for id in spelling.ids(word)]
       counts[begin:after] = 0
-      counts[begin] = len(found)
-      units.extend(found)
+      counts[begin] = len(units_here)
+      units.extend(units_here)
     odd = np.zeros(size, bool)
     odd[list(self._odd)] = True
     changed = np.repeat(odd, counts)

@@ -61,9 +61,10 @@ def _number(answers: Sequence[Sequence[str]], tokenizer: Tokenizer
             ) -> tuple[dict[tuple[int, ...], int], np.ndarray, Spelling]:
   """Numbers the different sequences of ids; `[P, 2]` pairs (number, question)."""
   words_of = {text: words(text) for question in answers for text in question}
-  spelling = Spelling((word for found in words_of.values() for word in found), tokenizer)
-  sequence_of = {text: tuple(id for word in found for id in spelling.ids(word))
-                 for text, found in words_of.items()}
+  spelling = Spelling((word for word_list in words_of.values() for word in word_list),
+                      tokenizer)
+  sequence_of = {text: tuple(id for word in word_list for id in spelling.ids(word))
+                 for text, word_list in words_of.items()}
   numbers: dict[tuple[int, ...], int] = {}
   pairs = {(numbers.setdefault(sequence_of[text], len(numbers)), question)
            for question, group in enumerate(answers) for text in group if sequence_of[text]}
@@ -152,7 +153,7 @@ def _parts(body: Ragged) -> Iterator[tuple[int, int]]:
 
 def _find(corpus: Corpus, spelling: Spelling, groups: list[_Answers]) -> np.ndarray:
   """`[F, 4]` int64: answer, row, start, inclusive end."""
-  found, size = [np.zeros((0, 4), np.int64)], len(spelling.continuation)
+  parts, size = [np.zeros((0, 4), np.int64)], len(spelling.continuation)
   heads = _Heads(groups, size)
   for first, end in _parts(corpus.body_ids) if groups else ():
     units = Units(corpus, first, end, spelling)
@@ -163,9 +164,9 @@ def _find(corpus: Corpus, spelling: Spelling, groups: list[_Answers]) -> np.ndar
       for place, name in _search(units.ids, places, answers):
         starts, ends = units.starts(place), units.ends(place + length - 1)
         whole = (starts >= 0) & (ends >= 0)
-        found.append(np.stack([name, first + units.rows[place],
+        parts.append(np.stack([name, first + units.rows[place],
                                np.where(whole, starts, -1), np.where(whole, ends, -1)], 1))
-  return np.concatenate(found)
+  return np.concatenate(parts)
 
 
 def _find_patterns(patterns: dict[int, Sequence[str]], corpus: Corpus) -> np.ndarray:
@@ -174,14 +175,14 @@ def _find_patterns(patterns: dict[int, Sequence[str]], corpus: Corpus) -> np.nda
   for question, group in patterns.items():
     for answer in dict.fromkeys(group):
       questions_of.setdefault(answer, []).append(question)
-  found: set[tuple[int, int, int, int]] = set()
+  places: set[tuple[int, int, int, int]] = set()
   for row, text in enumerate(corpus.texts if patterns else ()):
     decoded = text.decode("utf-8")
     for answer, questions in questions_of.items():
       for match in compile_pattern(answer).whole_words(decoded):
         start, end = _tokens_of(match, decoded, corpus, row)
-        found.update((question, row, start, end) for question in questions)
-  return np.array(sorted(found), np.int64).reshape(-1, 4)
+        places.update((question, row, start, end) for question in questions)
+  return np.array(sorted(places), np.int64).reshape(-1, 4)
 
 
 def _tokens_of(match: tuple[int, int], text: str, corpus: Corpus, row: int
@@ -196,11 +197,11 @@ def _tokens_of(match: tuple[int, int], text: str, corpus: Corpus, row: int
   return -1, -1
 
 
-def _sorted(found: np.ndarray, num_rows: int) -> np.ndarray:
+def _sorted(places: np.ndarray, num_rows: int) -> np.ndarray:
   """Sorts `[F, 4]` question, row, start, end; each once, and -1 only where it is all."""
   # One number for each place: int64 has room for 10^6 questions, 10^7 rows of 512 pieces.
-  length = int(found[:, 2:].max(initial=0)) + 2
-  question, row, start, end = found.T
+  length = int(places[:, 2:].max(initial=0)) + 2
+  question, row, start, end = places.T
   keys = np.unique(((question * num_rows + row) * length + start % length) * length
                    + end % length)  # -1 comes last
   keys, end = np.divmod(keys, length)
@@ -208,8 +209,8 @@ def _sorted(found: np.ndarray, num_rows: int) -> np.ndarray:
   first = np.diff(keys, prepend=-1) > 0  # of its question and row
   whole = start < length - 1
   question, row = np.divmod(keys, num_rows)
-  found = np.stack([question, row, np.where(whole, start, -1), np.where(whole, end, -1)], 1)
-  return found[whole | first]
+  places = np.stack([question, row, np.where(whole, start, -1), np.where(whole, end, -1)], 1)
+  return places[whole | first]
 
 
 def find_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,
@@ -231,15 +232,15 @@ def find_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,
   flags = regex if regex is not None else [False] * len(answers)
   numbers, pairs, spelling = _number(
       [() if flag else group for group, flag in zip(answers, flags, strict=True)], tokenizer)
-  found = _find(corpus, spelling, _by_length(numbers))
+  places = _find(corpus, spelling, _by_length(numbers))
   # Every place of an answer, for every question that has it: `pairs` is sorted.
-  first = np.searchsorted(pairs[:, 0], found[:, 0], side="left")
-  count = np.searchsorted(pairs[:, 0], found[:, 0], side="right") - first
-  place = np.repeat(np.arange(len(found)), count)
+  first = np.searchsorted(pairs[:, 0], places[:, 0], side="left")
+  count = np.searchsorted(pairs[:, 0], places[:, 0], side="right") - first
+  place = np.repeat(np.arange(len(places)), count)
   within = np.arange(len(place)) - np.repeat(np.cumsum(count) - count, count)
   question = pairs[first[place] + within, 1]
   matched = _find_patterns({i: answers[i] for i in np.flatnonzero(flags)}, corpus)
-  every = np.concatenate([np.stack([question, *found[place, 1:].T], 1), matched])
+  every = np.concatenate([np.stack([question, *places[place, 1:].T], 1), matched])
   question, rows, starts, ends = _sorted(every, len(corpus.body_ids)).T
   splits = np.searchsorted(question, np.arange(len(answers) + 1))
   rows, starts, ends = (column.astype(np.int32) for column in (rows, starts, ends))

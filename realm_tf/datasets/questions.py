@@ -63,10 +63,10 @@ def read_questions(path: PathLike, answered: bool = True) -> list[Question]:
   """
   questions: list[Question] = []
   lines: dict[str, int] = {}
-  told = False
+  is_stated = False
   for row in read_rows(path, "question and answer" if answered else "question"):
     question = _parse(row, answered)
-    told = told or "regex" in row.fields
+    is_stated = is_stated or "regex" in row.fields
     if question.id in lines:
       raise UserError(f"{row.where}: field 'id': {quoted(question.id)} is there already, in "
                       f"line {lines[question.id]}; expected each id once")
@@ -75,7 +75,7 @@ def read_questions(path: PathLike, answered: bool = True) -> list[Question]:
   if not questions:
     raise UserError(f"{path}: no questions in it; expected one JSON object per line")
   name = os.path.basename(path)
-  if not told and are_patterns(name, [question.answers for question in questions]):
+  if not is_stated and are_patterns(name, [question.answers for question in questions]):
     logging.info("%s: its answers are read as regular expressions", path)
     questions = [_with_patterns(question) for question in questions]
     if not any(question.answers for question in questions):
@@ -133,13 +133,14 @@ def _parse(row: Row, answered: bool) -> Question:
   answers = _answers(row)
   if regex:
     _check_patterns(answers, row.where)
-  given = {field for field in ("gold_passage", "source") if row.fields.get(field) is not None}
+  stated = {field for field in ("gold_passage", "source")
+            if row.fields.get(field) is not None}
   return Question(
       name, question, answers, regex, where=row.where,
       gold_passage=(id_field(row.fields, row.where, "gold_passage")
-                    if "gold_passage" in given else ""),
+                    if "gold_passage" in stated else ""),
       source=(text_field(row.fields, "source", row.where).strip()
-              if "source" in given else ""))
+              if "source" in stated else ""))
 
 
 def _answers(row: Row) -> tuple[str, ...]:

@@ -63,20 +63,20 @@ def diagnose_by_step(config: RealmConfig, corpus: Corpus, passages: Passages, mo
   loss = functools.partial(mean_marginal, LOSSES[pretrain.loss])
   diagnosis = make_diagnosis(config, passages, model, sample, loss, settings.sentences,
                              settings.blocks)
-  choosers = {"index": choose_by(config, model, index, passages)}
+  searches = {"index": choose_by(config, model, index, passages)}
 
   def measure(number: int) -> dict[str, float]:
     if number % settings.every and number != pretrain.steps - 1:
       return {}
-    found = diagnosis.measure(choosers, [pretrain.candidates])
+    measured = diagnosis.measure(searches, [pretrain.candidates])
     names = ("softmax_mass", "posterior_mass", "gradient_cosine")
-    at_hand = next(row for row in found["rows"] if row["candidates"] == "index")
+    at_hand = next(row for row in measured["rows"] if row["candidates"] == "index")
     logging.info("step %d: the candidates hold %.3f of p(z|x); cosine of their gradient "
                  "with that of the full sum %.3f", number, at_hand["softmax_mass"],
                  at_hand["gradient_cosine"])
-    return {"full_prior_entropy": found["prior_entropy"],
-            "full_gradient_norm": found["full_gradient_norm"],
+    return {"full_prior_entropy": measured["prior_entropy"],
+            "full_gradient_norm": measured["full_gradient_norm"],
             **{f"{name}@{row['candidates']}": row[name]
-               for row in found["rows"] for name in names}}
+               for row in measured["rows"] for name in names}}
 
   return measure

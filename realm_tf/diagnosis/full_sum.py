@@ -50,10 +50,10 @@ class FullSum:
 
   def columns(self, candidates: np.ndarray) -> np.ndarray:
     """Where rows [B, K] stand among `rows`: [B, K]."""
-    found = np.searchsorted(self.rows, candidates)
-    if not (self.rows[np.minimum(found, len(self.rows) - 1)] == candidates).all():
+    columns = np.searchsorted(self.rows, candidates)
+    if not (self.rows[np.minimum(columns, len(self.rows) - 1)] == candidates).all():
       raise ValueError("a candidate is not in the sum")
-    return found
+    return columns
 
   def share(self, of: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """How much of a distribution [B, C] the candidates [B, K] hold: [B]."""

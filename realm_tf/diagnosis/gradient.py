@@ -105,18 +105,18 @@ class Diagnosis:
   def shared(self) -> bool:
     return len(self._towers) == 1
 
-  def measure(self, choosers: Mapping[str, Choose], counts: Sequence[int]
+  def measure(self, searches: Mapping[str, Choose], counts: Sequence[int]
               ) -> dict[str, Any]:
     """Measures the sum over all blocks, and each way to choose K of them.
 
     Args:
-      choosers: by name; "fresh", the best by the fresh towers, is always there too.
+      searches: by name; "fresh", the best by the fresh towers, is always there too.
       counts: each K, the null document counted.
 
     Returns:
       `prior_entropy`, `posterior_entropy` (nats), `full_gradient_norm` with
       `_by_queries` and `_by_documents`, `summed_mass` (1 if the sum is over all),
-      `gradient_cosine_between_batches` (None of one batch), `rows`: one per chooser and K
+      `gradient_cosine_between_batches` (None of one batch), `rows`: one per search and K
       with `softmax_mass`, `posterior_mass`, `gradient_cosine` with `_by_queries` and
       `_by_documents`, `gradient_norm_ratio`, and `sentence_cosine`, the median over the
       sentences of dL/dq. All are means over sentences or batches.
@@ -129,7 +129,7 @@ class Diagnosis:
     documents = self._embed(np.arange(self._passages.num_blocks + 1, dtype=np.int32))
     wholes, gradients, rows = [], [], []
     for batch in self._batches:
-      whole, gradient, each = self._measure_batch(batch, documents, choosers, counts)
+      whole, gradient, each = self._measure_batch(batch, documents, searches, counts)
       wholes.append(whole)
       gradients.append(gradient)
       rows.append(each)
@@ -142,17 +142,17 @@ class Diagnosis:
         **_means(wholes),
         "gradient_cosine_between_batches": float(np.mean(between)) if between else None,
         "rows": [{"candidates": each[0]["candidates"], "k": each[0]["k"], **_means(
-            [{n: v for n, v in one.items() if n not in ("candidates", "k")} for one in each])}
+            [{n: v for n, v in row.items() if n not in ("candidates", "k")} for row in each])}
                  for each in zip(*rows)]}
 
   def _measure_batch(self, batch: PretrainingBatch, documents: np.ndarray,
-                     choosers: Mapping[str, Choose], counts: Sequence[int]
+                     searches: Mapping[str, Choose], counts: Sequence[int]
                      ) -> tuple[dict[str, float], Gradient, list[dict[str, Any]]]:
     queries = self._embed_queries(batch)
     scores = allowed_scores(queries.numpy(), documents, batch.banned.numpy())
     best = best_candidates(scores, counts[-1])
     chosen = {("fresh", k): best[:, :k] for k in counts}
-    for name, choose in choosers.items():
+    for name, choose in searches.items():
       chosen |= {(name, k): np.asarray(choose(queries, batch.banned, k)) for k in counts}
     full = self.full_sum(batch, documents, scores, list(chosen.values()))
     gradient = full.score_gradient(self._loss)
@@ -213,11 +213,11 @@ class Diagnosis:
     pieces = np.append(self._body_lengths(), 0)[rows]
     lengths = np.minimum(question[owner] + pieces[column] + 1,
                          self._config.pretrain.encoder_length)
-    found = np.zeros([*kept.shape, batch.weights.shape[1]], np.float32)
+    log_probs = np.zeros([*kept.shape, batch.weights.shape[1]], np.float32)
     for places in length_batches(lengths, self._config.embed_batch_tokens):
-      one, other = owner[places], column[places]
-      found[one, other] = self._read(batch, one, rows[other])
-    return found
+      sentence, candidate = owner[places], column[places]
+      log_probs[sentence, candidate] = self._read(batch, sentence, rows[candidate])
+    return log_probs
 
   def through_towers(self, batch: PretrainingBatch, full: FullSum, gradient: np.ndarray
                      ) -> Gradient:
@@ -267,10 +267,10 @@ def _norm(values: np.ndarray) -> float:
   return float(np.linalg.norm(values))
 
 
-def cosine(one: np.ndarray, other: np.ndarray) -> float:
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
   """Of the angle between two vectors; 0 where one of them is 0."""
-  norms = _norm(one) * _norm(other)
-  return float(one @ other / norms) if norms else 0.0
+  norms = _norm(a) * _norm(b)
+  return float(a @ b / norms) if norms else 0.0
 
 
 def _means(records: Sequence[Mapping[str, float]]) -> dict[str, float]:

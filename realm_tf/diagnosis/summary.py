@@ -15,51 +15,53 @@ COLUMNS = (
     ("sentence_cosine", "sentence", "cosine of dL/dq of a single sentence, the median"))
 
 
-def facts(found: Measurements) -> list[tuple[str, str, str]]:
+def facts(measured: Measurements) -> list[tuple[str, str, str]]:
   """Name, figure and meaning of what is no matter of K."""
-  batches, size = found["batches"], found["sentences"] // found["batches"]
+  batches, size = measured["batches"], measured["sentences"] // measured["batches"]
   rows = [
-      ("blocks in the sum", f"{found['summed_blocks']:,} of {found['blocks']:,}",
-       f"they hold {found['summed_mass']:.1%} of p(z|x)"),
-      ("entropy of p(z|x)", f"{found['prior_entropy']:.2f} nats",
-       f"as wide as {math.exp(found['prior_entropy']):,.1f} equally likely blocks"),
-      ("entropy of p(z|x,y)", f"{found['posterior_entropy']:.2f} nats",
+      ("blocks in the sum", f"{measured['summed_blocks']:,} of {measured['blocks']:,}",
+       f"they hold {measured['summed_mass']:.1%} of p(z|x)"),
+      ("entropy of p(z|x)", f"{measured['prior_entropy']:.2f} nats",
+       f"as wide as {math.exp(measured['prior_entropy']):,.1f} equally likely blocks"),
+      ("entropy of p(z|x,y)", f"{measured['posterior_entropy']:.2f} nats",
        "once the masked words are known: as wide as "
-       f"{math.exp(found['posterior_entropy']):,.1f}"),
-      ("full gradient norm", f"{found['full_gradient_norm']:.3g}",
-       f"through queries {found['full_gradient_norm_by_queries']:.3g}, through documents "
-       f"{found['full_gradient_norm_by_documents']:.3g}")]
-  between = found["gradient_cosine_between_batches"]
+       f"{math.exp(measured['posterior_entropy']):,.1f}"),
+      ("full gradient norm", f"{measured['full_gradient_norm']:.3g}",
+       f"through queries {measured['full_gradient_norm_by_queries']:.3g}, through documents "
+       f"{measured['full_gradient_norm_by_documents']:.3g}")]
+  between = measured["gradient_cosine_between_batches"]
   if between is not None:
     rows.append(("cosine between batches", f"{between:.3f}",
                  f"of the full gradients of {batches} batches of {size}: sampling alone"))
   return rows
 
 
-def table(found: Measurements) -> str:
+def table(measured: Measurements) -> str:
   """All figures, for a terminal."""
-  heading = (f"{found['stage']}: {found['sentences']} sentences that were not trained on, "
-             f"{found['loss']} loss, K = {found['pretrain_candidates']} in training")
-  names = [one["candidates"] for one in found["rows"]]
+  heading = (f"{measured['stage']}: {measured['sentences']} sentences that were not trained "
+             f"on, {measured['loss']} loss, "
+             f"K = {measured['pretrain_candidates']} in training")
+  names = [row["candidates"] for row in measured["rows"]]
   width = max(len(name) for name in [*names, "candidates"])
   lines = [heading, ""]
-  lines += [f"{name:24s} {figure:>16s}   {meaning}" for name, figure, meaning in facts(found)]
+  lines += [f"{name:24s} {figure:>16s}   {meaning}"
+            for name, figure, meaning in facts(measured)]
   lines += ["", "  ".join([f"{'candidates':{width}s}", "  K",
                            *(f"{label:>9s}" for _, label, _ in COLUMNS)])]
-  for one in found["rows"]:
-    lines.append("  ".join([f"{one['candidates']:{width}s}", f"{one['k']:3d}",
-                            *(f"{one[name]:9.3f}" for name, _, _ in COLUMNS)]))
+  for row in measured["rows"]:
+    lines.append("  ".join([f"{row['candidates']:{width}s}", f"{row['k']:3d}",
+                            *(f"{row[name]:9.3f}" for name, _, _ in COLUMNS)]))
   lines += ["", "fresh: the best by the towers as they are; others: as an older index gives "
             "them. K counts the null document."]
   lines += [f"{label:9s}  {meaning}" for _, label, meaning in COLUMNS]
   return "\n".join(lines)
 
 
-def by_candidates(found: Measurements, metric: str) -> dict[str, list[tuple[int, float]]]:
+def by_candidates(measured: Measurements, metric: str) -> dict[str, list[tuple[int, float]]]:
   """Points (K, value) of a metric for each way to choose candidates."""
   lines: dict[str, list[tuple[int, float]]] = {}
-  for one in found["rows"]:
-    lines.setdefault(one["candidates"], []).append((one["k"], one[metric]))
+  for row in measured["rows"]:
+    lines.setdefault(row["candidates"], []).append((row["k"], row[metric]))
   return lines
 
 

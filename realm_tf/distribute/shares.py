@@ -138,19 +138,19 @@ def over_parts(compute: Callable[[Any], tuple[Any, tf.Tensor | None]], batch: An
   first, rows = compute(part_of(batch, 0, size))
   flat = [value if value is None else tf.convert_to_tensor(value)
           for value in tf.nest.flatten(first)]
-  there = [i for i, value in enumerate(flat) if value is not None]
+  present = [i for i, value in enumerate(flat) if value is not None]
   every = [] if rows is None else [tf.TensorArray(rows.dtype, parts).write(0, rows)]
 
   def add(number: tf.Tensor, every: list[tf.TensorArray], *sums: tf.Tensor):
     values, rows = compute(part_of(batch, number, size))
     values = tf.nest.flatten(values)
     return (number + 1, [array.write(number, rows) for array in every],
-            *(total + tf.convert_to_tensor(values[i]) for total, i in zip(sums, there)))
+            *(total + tf.convert_to_tensor(values[i]) for total, i in zip(sums, present)))
 
   _, every, *sums = tf.while_loop(lambda number, *_: number < parts, add,
-                                  [tf.constant(1), every, *(flat[i] for i in there)],
+                                  [tf.constant(1), every, *(flat[i] for i in present)],
                                   parallel_iterations=1)
-  for i, total in zip(there, sums):
+  for i, total in zip(present, sums):
     flat[i] = total / parts
   means = tf.nest.pack_sequence_as(first, flat)
   return means, None if rows is None else tf.reshape(

@@ -70,8 +70,8 @@ def is_tpu(strategy: tf.distribute.Strategy) -> bool:
 def _check_tf_config() -> int:
   """How many processes there are."""
   try:
-    found = json.loads(os.environ.get("TF_CONFIG", ""))
-    workers, task = found["cluster"]["worker"], found["task"]
+    config = json.loads(os.environ.get("TF_CONFIG", ""))
+    workers, task = config["cluster"]["worker"], config["task"]
     if task["type"] == "worker" and 0 <= task["index"] < len(workers):
       return len(workers)
   except (json.JSONDecodeError, KeyError, TypeError):

@@ -47,20 +47,20 @@ def _spans_to(ends: tf.Tensor, width: int) -> tf.Tensor:
 
 
 def read_blocks_of(encoder: Reader, passages: Passages, tokens: tf.RaggedTensor,
-                   found: RetrievedBlocks) -> Read:
+                   retrieved: RetrievedBlocks) -> Read:
   """Reads blocks [P, R] with the questions whose pieces are `tokens` [P, (T)]."""
-  rows = tf.reshape(found.row, [-1])
-  packed = passages.after(tokens, found.row, encoder.max_length)
+  rows = tf.reshape(retrieved.row, [-1])
+  packed = passages.after(tokens, retrieved.row, encoder.max_length)
   logits = encoder.span_logits(packed)  # [P * R, T, W]
   begins, ends = passages.word_edges(packed, rows)
   words = begins[:, :, None] & _spans_to(ends, logits.shape[2])
-  shape = tf.shape(found.row)
+  shape = tf.shape(retrieved.row)
   each = tf.concat([shape, [tf.shape(logits)[1] * tf.shape(logits)[2]]], 0)
   in_words = tf.reshape(tf.where(words, logits, -float("inf")), each)
   whole = tf.reduce_any(tf.math.is_finite(in_words), [1, 2])
   return Read(
-      tf.where(whole[:, None, None], in_words, tf.reshape(logits, each)), found.score,
-      found.row, tf.reshape(packed.second_start, shape), tf.shape(logits)[2], whole)
+      tf.where(whole[:, None, None], in_words, tf.reshape(logits, each)), retrieved.score,
+      retrieved.row, tf.reshape(packed.second_start, shape), tf.shape(logits)[2], whole)
 
 
 def best(read_spans: Read, passages: Passages, most: int, weight: float, temperature: float
@@ -76,7 +76,7 @@ def best(read_spans: Read, passages: Passages, most: int, weight: float, tempera
                                    place // shape[2], place % shape[2]))
 
 
-def _where(read_spans: Read, passages: Passages, there: tf.Tensor, block: tf.Tensor,
+def _where(read_spans: Read, passages: Passages, exists: tf.Tensor, block: tf.Tensor,
            place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Row, first and last piece of spans [P, S], of whole words.
 
@@ -89,8 +89,8 @@ def _where(read_spans: Read, passages: Passages, there: tf.Tensor, block: tf.Ten
   """
   row = tf.gather(read_spans.row, block, batch_dims=1)
   first = place // read_spans.width - tf.gather(read_spans.body, block, batch_dims=1)
-  first = tf.where(there, first, 0)
-  last = tf.where(there, first + place % read_spans.width, -1)
+  first = tf.where(exists, first, 0)
+  last = tf.where(exists, first + place % read_spans.width, -1)
 
   def widened() -> tuple[tf.Tensor, tf.Tensor]:
     begin, end = passages.whole_words(*(tf.reshape(value, [-1])
@@ -119,6 +119,6 @@ def evidence(read_spans: Read, passages: Passages, most: int, temperatures: tf.T
   block = tf.broadcast_to(tf.range(shape[1])[None, :, None], tf.shape(top))
   block, place = (tf.reshape(value, [shape[0], -1]) for value in (block, place))
   total = tf.map_fn(lambda t: tf.reduce_logsumexp(logits / t, 2), temperatures)  # [A, P, R]
-  there = tf.math.is_finite(tf.reshape(top, [shape[0], -1]))
+  exists = tf.math.is_finite(tf.reshape(top, [shape[0], -1]))
   return Evidence(top, tf.transpose(total, [1, 2, 0]), read_spans.score,
-                  *_where(read_spans, passages, there, block, place))
+                  *_where(read_spans, passages, exists, block, place))

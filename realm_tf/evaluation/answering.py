@@ -120,16 +120,16 @@ class QuestionAnswerer(tf.Module):
                           top_n: tf.Tensor | int | None = None,
                           banned: tf.Tensor | None = None) -> tuple[Answers, Passage]:
     """`answer` and `retrieve` in one search; k is from `read_blocks` to N."""
-    answers, found = self._answered(questions, top_n, banned, k)
-    return answers, self._passage(found)
+    answers, retrieved = self._answered(questions, top_n, banned, k)
+    return answers, self._passage(retrieved)
 
   def evidence(self, questions: tf.Tensor, most: int, temperatures: tf.Tensor
                ) -> tuple[Evidence, tf.Tensor]:
     """What other calibrations would answer: see `answer_spans.evidence`; the spans' texts."""
     tokens = self._tokenize(questions)
-    found = answer_spans.evidence(self._read(tokens, self._search(tokens, self.read_blocks)),
+    spans = answer_spans.evidence(self._read(tokens, self._search(tokens, self.read_blocks)),
                            self._passages, most, temperatures)
-    return found, self._texts_of(found.row, found.first, found.last)
+    return spans, self._texts_of(spans.row, spans.first, spans.last)
 
   def _answered(self, questions: tf.Tensor, top_n: tf.Tensor | int | None,
                 banned: tf.Tensor | None, k: int) -> tuple[Answers, RetrievedBlocks]:
@@ -138,16 +138,16 @@ class QuestionAnswerer(tf.Module):
 
     def both(part: tf.Tensor, *bans: tf.Tensor) -> tuple[Chosen, RetrievedBlocks]:
       tokens = self._tokenize(part)
-      found = self._search(tokens, k, *bans)
-      to_read = RetrievedBlocks(*(value[:, :self.read_blocks] for value in found))
-      return self._choose(self._read(tokens, to_read), count), found
+      retrieved = self._search(tokens, k, *bans)
+      to_read = RetrievedBlocks(*(value[:, :self.read_blocks] for value in retrieved))
+      return self._choose(self._read(tokens, to_read), count), retrieved
 
     inputs = [questions] if banned is None else [questions, banned]
     most = max(1, min(_PAIRS // self.read_blocks, _ROWS // k))
-    chosen, found = in_parts(both, inputs, most, (_CHOSEN, _FOUND))
+    chosen, retrieved = in_parts(both, inputs, most, (_CHOSEN, _FOUND))
     if top_n is None:
       chosen = Chosen(*(value[:, 0] for value in chosen))
-    return self._cut(chosen), found
+    return self._cut(chosen), retrieved
 
   def _tokenize(self, questions: tf.Tensor) -> tf.RaggedTensor:
     """[P] string -> [P, (T)] int32: as much of each as can be read."""
@@ -163,12 +163,13 @@ class QuestionAnswerer(tf.Module):
               banned: tf.Tensor | None = None) -> RetrievedBlocks:
     return RetrievedBlocks(*self.index.search(self._embed(tokens), k, banned))
 
-  def _passage(self, found: RetrievedBlocks) -> Passage:
-    return Passage(found.row, found.score, *(
-        tf.gather(values, found.row) for values in (self._ids, self._titles, self._texts)))
+  def _passage(self, retrieved: RetrievedBlocks) -> Passage:
+    return Passage(retrieved.row, retrieved.score, *(
+        tf.gather(values, retrieved.row)
+        for values in (self._ids, self._titles, self._texts)))
 
-  def _read(self, tokens: tf.RaggedTensor, found: RetrievedBlocks) -> answer_spans.Read:
-    return answer_spans.read_blocks_of(self.model.encoder, self._passages, tokens, found)
+  def _read(self, tokens: tf.RaggedTensor, retrieved: RetrievedBlocks) -> answer_spans.Read:
+    return answer_spans.read_blocks_of(self.model.encoder, self._passages, tokens, retrieved)
 
   def _choose(self, read: answer_spans.Read, count: tf.Tensor) -> Chosen:
     """The `count` most probable answers, by the calibration."""
@@ -191,9 +192,9 @@ class QuestionAnswerer(tf.Module):
 
   def _cut(self, chosen: Chosen) -> Answers:
     """Cuts the answers out of the original texts."""
-    there, row = chosen.row >= 0, tf.maximum(chosen.row, 0)
+    exists, row = chosen.row >= 0, tf.maximum(chosen.row, 0)
     start, end = self._bytes(row, chosen.first, chosen.last)
-    identifier, title, text = (tf.where(there, tf.gather(values, row), "")
+    identifier, title, text = (tf.where(exists, tf.gather(values, row), "")
                                for values in (self._ids, self._titles, self._texts))
     start_character, end_character = (
         tf.strings.length(tf.strings.substr(text, tf.zeros_like(at), at), unit="UTF8_CHAR")

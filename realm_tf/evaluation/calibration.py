@@ -108,12 +108,12 @@ def read_calibration(path: PathLike) -> Calibration:
   Raises:
     UserError: the file holds something else.
   """
-  found = read_json(path)
+  values = read_json(path)
   try:
-    made = Calibration(
-        float(found["retriever_weight"]), float(found["temperature"]), bool(found["merged"]),
-        str(found["model"]), int(found["questions"]),
-        tuple(Point(*map(float, point)) for point in found["curve"]), dict(found["figures"]))
+    made = Calibration(float(values["retriever_weight"]), float(values["temperature"]),
+                       bool(values["merged"]), str(values["model"]), int(values["questions"]),
+                       tuple(Point(*map(float, point)) for point in values["curve"]),
+                       dict(values["figures"]))
   except (KeyError, TypeError, ValueError) as error:
     raise UserError(f"{path}: not a calibration ({type(error).__name__}: {error}); remove it "
                     "and run `realm calibrate`") from None

@@ -45,13 +45,13 @@ def compare(a: Columns, b: Columns, samples: int = 10000, seed: int = 0
   Returns:
     The figures that both have.
   """
-  found = {}
+  differences = {}
   for name in a:
     if name in b:
       both = ~(np.isnan(a[name]) | np.isnan(b[name]))
       if both.any():
-        found[name] = _difference(a[name][both], b[name][both], samples, seed)
-  return found
+        differences[name] = _difference(a[name][both], b[name][both], samples, seed)
+  return differences
 
 
 def _difference(a: np.ndarray, b: np.ndarray, samples: int, seed: int) -> Difference:

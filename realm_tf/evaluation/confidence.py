@@ -39,8 +39,8 @@ def bins(probabilities: ArrayLike, right: ArrayLike, count: int = _BINS
 
 def expected_calibration_error(probabilities: ArrayLike, right: ArrayLike) -> float:
   """The mean distance of probability and share of right ones (Guo et al. 2017, eq. 3)."""
-  return float(sum(one.questions * abs(one.probability - one.right)
-                   for one in bins(probabilities, right)) / max(1, np.size(probabilities)))
+  return float(sum(group.questions * abs(group.probability - group.right)
+                   for group in bins(probabilities, right)) / max(1, np.size(probabilities)))
 
 
 def auc(scores: ArrayLike, positive: ArrayLike) -> float:
@@ -78,6 +78,6 @@ def curve(probabilities: ArrayLike, right: ArrayLike) -> tuple[Point, ...]:
 
 def confidence_figures(probabilities: ArrayLike, right: ArrayLike) -> dict[str, float]:
   """Those of an evaluation; what cannot be told (all right, or all wrong) is left out."""
-  found = {"probability_auc": auc(probabilities, right),
-           "calibration_error": expected_calibration_error(probabilities, right)}
-  return {name: value for name, value in found.items() if np.isfinite(value)}
+  figures = {"probability_auc": auc(probabilities, right),
+             "calibration_error": expected_calibration_error(probabilities, right)}
+  return {name: value for name, value in figures.items() if np.isfinite(value)}

@@ -43,8 +43,8 @@ def predict_records(answerer: QuestionAnswerer, questions: Sequence[str], *, bat
       # Half of a surrogate pair, which is no text, is asked as a question mark.
       texts = tf.constant([text.encode("utf-8", "replace") for text in batch])
       rows = [] if banned is None else banned[first:first + batch_size]
-      found = run(texts, tf.ragged.constant(rows, tf.int32, ragged_rank=1).to_tensor(-1))
-      answers, retrieved = tf.nest.map_structure(lambda t: t.numpy(), found)
+      tensors = run(texts, tf.ragged.constant(rows, tf.int32, ragged_rank=1).to_tensor(-1))
+      answers, retrieved = tf.nest.map_structure(lambda t: t.numpy(), tensors)
       for i, question in enumerate(batch):
         yield _record(question, i, answers, retrieved)
       bar.update(len(batch))

@@ -29,13 +29,13 @@ def ranks(question: Question, passages: Sequence[Mapping[str, Any]]) -> dict[str
     block of it, only where the question names one.
   """
   texts = [passage["text"] for passage in passages]
-  found = {"answer": metrics.rank_of_answer(texts, question.answers, question.regex),
-           "substring": metrics.rank_of_substring(texts, question.answers, question.regex)}
+  rank_of = {"answer": metrics.rank_of_answer(texts, question.answers, question.regex),
+             "substring": metrics.rank_of_substring(texts, question.answers, question.regex)}
   if question.gold_passage:
     ids = [passage["id"] for passage in passages]
-    found["gold"] = (ids.index(question.gold_passage) if question.gold_passage in ids
-                     else metrics.NOT_FOUND)
-  return found
+    rank_of["gold"] = (ids.index(question.gold_passage) if question.gold_passage in ids
+                       else metrics.NOT_FOUND)
+  return rank_of
 
 
 def per_question(questions: Sequence[Question], records: Sequence[Mapping[str, Any] | None],
@@ -50,9 +50,9 @@ def per_question(questions: Sequence[Question], records: Sequence[Mapping[str, A
     recall_at: each k of recall@k.
     read_blocks: how many passages the reader read; None: not known, no reader oracle.
   """
-  given = {name for record in records if record for name in record}
+  present = {name for record in records if record for name in record}
   unanswered = {name: nothing for name, nothing in (("prediction", None), ("passages", ()))
-                if name in given}
+                if name in present}
   rows = [_row(question, unanswered if record is None else record, recall_at, read_blocks)
           for question, record in zip(questions, records, strict=True)]
   names = dict.fromkeys(name for row in rows for name in row)
@@ -63,12 +63,12 @@ def _row(question: Question, record: Mapping[str, Any], recall_at: Sequence[int]
          read_blocks: int | None) -> dict[str, float]:
   row: dict[str, float] = {}
   if "passages" in record:
-    found = record.get("ranks") or ranks(question, record["passages"])
+    rank_of = record.get("ranks") or ranks(question, record["passages"])
     for name, suffix in _RULES.items():
-      if name in found:
-        row |= {f"recall@{k}{suffix}": _within(found[name], k) for k in recall_at}
+      if name in rank_of:
+        row |= {f"recall@{k}{suffix}": _within(rank_of[name], k) for k in recall_at}
     if read_blocks is not None:
-      row["reader_oracle"] = _within(found["answer"], read_blocks)
+      row["reader_oracle"] = _within(rank_of["answer"], read_blocks)
   if "prediction" in record:
     row |= _of_prediction(question, record["prediction"])
   return row
@@ -93,21 +93,21 @@ def summary(questions: Sequence[Question], columns: Columns) -> dict[str, Any]:
   """
   sources = np.array([question.source for question in questions])
   gold = np.array([bool(question.gold_passage) for question in questions])
-  found = _means(columns, gold, np.ones(len(questions), bool))
+  means = _means(columns, gold, np.ones(len(questions), bool))
   if sources.any():
-    found["by_source"] = {source or "not named": _means(columns, gold, sources == source)
+    means["by_source"] = {source or "not named": _means(columns, gold, sources == source)
                           for source in sorted(set(sources.tolist()))}
-  return found
+  return means
 
 
 def _means(columns: Columns, gold: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
-  found: dict[str, Any] = {}
+  means: dict[str, Any] = {}
   for name, values in columns.items():
     values = values[chosen & ~np.isnan(values)]
     if len(values):
       low, high = metrics.interval(values, seed=0)
-      found |= {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
-  found["questions"] = int(chosen.sum())
+      means |= {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
+  means["questions"] = int(chosen.sum())
   if (gold & chosen).any():
-    found["gold_questions"] = int((gold & chosen).sum())
-  return found
+    means["gold_questions"] = int((gold & chosen).sum())
+  return means

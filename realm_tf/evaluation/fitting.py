@@ -79,14 +79,14 @@ class Dev:
   """What was read for dev questions: what any calibration would have answered."""
 
   def __init__(self, logit: np.ndarray, total: np.ndarray, score: np.ndarray,
-               found: Strings):
+               answer_strings: Strings):
     """logit [Q, R, S], total [Q, R, A], score [Q, R]: see `spans.Evidence`."""
     self._logit, self._score = (value.astype(np.float64) for value in (logit, score))
-    self._total, self._strings = total.astype(np.float64), found
-    flat = found.of_span.ravel()
+    self._total, self._strings = total.astype(np.float64), answer_strings
+    flat = answer_strings.of_span.ravel()
     self._order = np.argsort(flat, kind="stable")
-    self._groups = np.searchsorted(flat[self._order], np.arange(len(found.owner)))
-    self._firsts = np.searchsorted(found.owner, np.arange(len(logit)))
+    self._groups = np.searchsorted(flat[self._order], np.arange(len(answer_strings.owner)))
+    self._firsts = np.searchsorted(answer_strings.owner, np.arange(len(logit)))
 
   def probabilities(self, weight: float, temperature: int, merged: bool) -> np.ndarray:
     """[G]: those of all strings, at the temperature of that number."""
@@ -136,12 +136,13 @@ def _read(answerer: QuestionAnswerer, questions: Sequence[Question], batch_size:
   with progress(len(questions), "calibrate", "question") as bar:
     for first in range(0, len(questions), batch_size):
       batch = questions[first:first + batch_size]
-      found, texts = run(tf.constant([question.question for question in batch]))
+      read_spans, texts = run(tf.constant([question.question for question in batch]))
       # Blocks are as long as the longest of the batch, and shorter ones have fewer spans.
-      missing = _SPANS - found.logit.shape[2]
-      texts = texts.numpy().reshape(found.logit.shape)
-      yield (np.pad(found.logit, [(0, 0), (0, 0), (0, missing)],
-                    constant_values=-np.inf), found.total.numpy(), found.score.numpy(),
+      missing = _SPANS - read_spans.logit.shape[2]
+      texts = texts.numpy().reshape(read_spans.logit.shape)
+      yield (np.pad(read_spans.logit, [(0, 0), (0, 0), (0, missing)],
+                    constant_values=-np.inf),
+             read_spans.total.numpy(), read_spans.score.numpy(),
              np.pad(texts, [(0, 0), (0, 0), (0, missing)],
                     constant_values=b"").reshape(len(batch), -1))
       bar.update(len(batch))

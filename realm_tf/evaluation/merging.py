@@ -56,13 +56,13 @@ def choose_answers(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merge
     merged: whether the probability of an answer is the sum over its places; else it is
       that of its best place alone, and the first answer is the best span, as published.
   """
-  there = tf.math.is_finite(spans.score)
+  exists = tf.math.is_finite(spans.score)
   _, key = tf.unique(tf.reshape(normal_form(texts), [-1]))
   key = tf.reshape(key, tf.shape(texts))
-  same = (key[:, :, None] == key[:, None, :]) & there[:, None, :]  # [P, S, S]
+  same = (key[:, :, None] == key[:, None, :]) & exists[:, None, :]  # [P, S, S]
   place = tf.range(tf.shape(texts)[1])
   before = place[:, None] < place[None, :]  # [S, S]
-  leads = there & ~tf.reduce_any(same & before & there[:, :, None], 1)
+  leads = exists & ~tf.reduce_any(same & before & exists[:, :, None], 1)
   probability = (tf.reduce_sum(tf.where(same, spans.share[:, None, :], 0.0), 2) if merged
                  else spans.share)
   overlap = ((spans.row[:, :, None] == spans.row[:, None, :])
@@ -89,14 +89,14 @@ def _greedily(leads: tf.Tensor, probability: tf.Tensor, same: tf.Tensor, overlap
   Returns:
     [P, N] int32, its place among the S; [P, N] bool, whether there was one left.
   """
-  def step(i, left, chosen, found):
+  def step(i, left, chosen, any_left):
     best = tf.argmax(tf.where(left, probability, -1.0), 1, tf.int32)  # [P]
     places = tf.gather(same, best, batch_dims=1)  # [P, S]
     near = tf.reduce_any(places[:, :, None] & overlap, 1)
     return (i + 1, left & ~near & ~places, chosen.write(i, best),
-            found.write(i, tf.reduce_any(left, 1)))
+            any_left.write(i, tf.reduce_any(left, 1)))
 
   arrays = [tf.TensorArray(dtype, count, element_shape=[None])
             for dtype in (tf.int32, tf.bool)]
-  *_, chosen, found = tf.while_loop(lambda i, *_: i < count, step, (0, leads, *arrays))
-  return tf.transpose(chosen.stack()), tf.transpose(found.stack())
+  *_, chosen, any_left = tf.while_loop(lambda i, *_: i < count, step, (0, leads, *arrays))
+  return tf.transpose(chosen.stack()), tf.transpose(any_left.stack())

@@ -62,8 +62,8 @@ def same_words(prediction: str, answers: Iterable[str], regex: bool = False) -> 
   """
   if regex:
     return any(compile_pattern(pattern).is_all_of(prediction) for pattern in answers)
-  found = words(prediction)
-  return bool(found) and any(found == words(answer) for answer in answers)
+  predicted = words(prediction)
+  return bool(predicted) and any(predicted == words(answer) for answer in answers)
 
 
 # A passage is retrieved for many questions.

@@ -51,9 +51,9 @@ def evaluated(question: Question, record: Record, **facts: Any) -> Record:
   """
   passages = record["passages"]
   own = {"predictions": record["answers"]} if "answers" in record else {}
-  told = {name: getattr(question, name) for name in ("regex", "gold_passage", "source")
-          if getattr(question, name)}
-  return {"id": question.id, "question": question.question, **told, **record,
+  labels = {name: getattr(question, name) for name in ("regex", "gold_passage", "source")
+            if getattr(question, name)}
+  return {"id": question.id, "question": question.question, **labels, **record,
           "answers": list(question.answers), **own, "passages": passages[:_LISTED],
           "ranked": len(passages), "ranks": figures.ranks(question, passages),
           "rows": [passage["row"] for passage in passages], **facts}
@@ -94,7 +94,7 @@ def _checked(row: Row) -> Record:
   if "id" in record:
     record["id"] = id_field(record, row.where)
   passages = record.get("passages", [])
-  if not isinstance(passages, list) or not all(isinstance(one, dict) for one in passages):
+  if not isinstance(passages, list) or not all(isinstance(item, dict) for item in passages):
     raise UserError(f"{row.where}: field 'passages': expected a list of objects with id and "
                     "text")
   for number, passage in enumerate(passages, 1):
@@ -128,7 +128,7 @@ def questions_of(path: PathLike, records: Sequence[Record]) -> list[Question]:
   for number, record in enumerate(records, 1):
     answers = record.get("answers")
     where = f"{path}: prediction {number}"
-    if not isinstance(answers, list) or not all(isinstance(one, str) for one in answers):
+    if not isinstance(answers, list) or not all(isinstance(item, str) for item in answers):
       raise UserError(f"{where}: field 'answers' does not hold the right answers, as an "
                       "evaluation writes them; name the questions by --questions")
     questions.append(Question(
@@ -157,12 +157,12 @@ def check_same(questions: Sequence[Question], path: PathLike, records: Sequence[
   Raises:
     UserError: the questions differ; names the first that is on one side only.
   """
-  found = matched(questions, records)
-  for question, record in zip(questions, found):
+  record_of = matched(questions, records)
+  for question, record in zip(questions, record_of):
     if record is None:
       raise UserError(f"{path}: the questions differ: {quoted(question.question)} of "
                       f"{expected} is not there; expected the same questions")
-  complete = [record for record in found if record is not None]
+  complete = [record for record in record_of if record is not None]
   used = set(map(id, complete))
   extra = [record for record in records if id(record) not in used]
   if extra:
@@ -187,10 +187,10 @@ def file_figures(questions: Sequence[Question], records: Sequence[Record],
   Raises:
     UserError: not one of the questions is answered.
   """
-  found = matched(questions, records)
-  if not any(found):
+  record_of = matched(questions, records)
+  if not any(record_of):
     raise UserError(f"{path}: none of its predictions is of a question that was asked; "
                     "expected the same questions")
   known = depth(records)
   return figures.summary(questions, figures.per_question(
-      questions, found, known.of(recall_at), known.read_blocks))
+      questions, record_of, known.of(recall_at), known.read_blocks))

@@ -121,7 +121,7 @@ def compare_with_reference(folder: PathLike, dtype: str = "float64") -> list[Com
                     f"{', '.join(name for name, _, _ in parts)} is there with its inputs")
   reference.dtype = dtype
   with _arithmetic(dtype):
-    return [one for _, run in present for one in run(reference)]
+    return [comparison for _, run in present for comparison in run(reference)]
 
 
 def _embedder(reference: _Reference) -> Iterator[Comparison]:

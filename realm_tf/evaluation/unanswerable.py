@@ -19,10 +19,11 @@ from realm_tf.evaluation.evaluate import predict_records
 def blocks_with_answers(answerer: QuestionAnswerer, questions: Sequence[Question]
                         ) -> list[np.ndarray]:
   """For each question, the blocks in which an answer stands: [X] int32."""
-  found = find_occurrences([question.answers for question in questions], answerer.corpus,
-                           answerer.corpus.tokenizer,
-                           [question.regex for question in questions])
-  return [np.unique(found.rows[a:b]) for a, b in zip(found.splits, found.splits[1:])]
+  occurrences = find_occurrences([question.answers for question in questions],
+                                 answerer.corpus, answerer.corpus.tokenizer,
+                                 [question.regex for question in questions])
+  return [np.unique(occurrences.rows[first:end])
+          for first, end in zip(occurrences.splits, occurrences.splits[1:])]
 
 
 def unanswerable_figures(answerer: QuestionAnswerer, questions: Sequence[Question],
@@ -47,11 +48,12 @@ def unanswerable_figures(answerer: QuestionAnswerer, questions: Sequence[Questio
   records = predict_records(answerer, [questions[i].question for i in kept],
                             batch_size=batch_size, passages=answerer.read_blocks,
                             banned=[holding[i] for i in kept])
-  without = np.array([record["probability"] for record in records])
-  there = np.array([probabilities[i] for i in kept if len(holding[i])])
-  found = {"unanswerable_auc": confidence.auc(
-      [*there, *without], [True] * len(there) + [False] * len(without))}
+  lacking = np.array([record["probability"] for record in records])
+  answered = np.array([probabilities[i] for i in kept if len(holding[i])])
+  measured = {"unanswerable_auc": confidence.auc(
+      [*answered, *lacking], [True] * len(answered) + [False] * len(lacking))}
   if threshold is not None:
-    for name, values in (("unanswerable", without), ("answerable", there)):
-      found[f"refused_{name}"] = float(np.mean(values < threshold)) if len(values) else np.nan
-  return {name: value for name, value in found.items() if np.isfinite(value)}
+    for name, values in (("unanswerable", lacking), ("answerable", answered)):
+      measured[f"refused_{name}"] = (
+          float(np.mean(values < threshold)) if len(values) else np.nan)
+  return {name: value for name, value in measured.items() if np.isfinite(value)}

@@ -24,12 +24,12 @@ class AnsweredBatch(NamedTuple):
 
   def places(self, num_blocks: int) -> AnswerPlaces:
     """Of questions 0 to B - 1."""
-    there = self.rows >= 0
+    exists = self.rows >= 0
     question = tf.range(tf.shape(self.rows, tf.int64)[0])[:, None]
     keys = question * num_blocks + tf.cast(self.rows, tf.int64)
-    starts, ends = (tf.concat([tf.boolean_mask(side, there), [0]], 0)
+    starts, ends = (tf.concat([tf.boolean_mask(side, exists), [0]], 0)
                     for side in (self.starts, self.ends))
-    return AnswerPlaces(tf.concat([tf.boolean_mask(keys, there), [tf.int64.max]], 0),
+    return AnswerPlaces(tf.concat([tf.boolean_mask(keys, exists), [tf.int64.max]], 0),
                         starts, ends, num_blocks)
 
 
@@ -52,14 +52,14 @@ def answered_batches(questions: Sequence[str | bytes], answers: Sequence[Any],
   if len(questions) != len(answers):
     raise UserError(f"{len(questions)} questions, but {len(answers)} answers")
   tokenizer = corpus.tokenizer
-  found = find_occurrences(answer_groups(answers), corpus, tokenizer)
-  usable = tf.constant(np.flatnonzero(np.diff(found.splits)))
+  occurrences = find_occurrences(answer_groups(answers), corpus, tokenizer)
+  usable = tf.constant(np.flatnonzero(np.diff(occurrences.splits)))
   if not len(usable):
     raise UserError(f"no answer of {len(questions)} questions stands in the corpus: there is "
                     "nothing to learn from")
   ids = tokenizer.tokenize(questions)
-  rows, starts, ends = (tf.RaggedTensor.from_row_splits(side, found.splits)
-                        for side in (found.rows, found.starts, found.ends))
+  rows, starts, ends = (tf.RaggedTensor.from_row_splits(side, occurrences.splits)
+                        for side in (occurrences.rows, occurrences.starts, occurrences.ends))
 
   def batch(chosen: tf.Tensor) -> AnsweredBatch:
     number = tf.gather(usable, chosen)

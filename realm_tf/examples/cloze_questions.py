@@ -58,7 +58,7 @@ def find_clozes(config: RealmConfig, corpus: Corpus) -> Clozes:
   width = spans.end - spans.start
   kept = np.flatnonzero(
       (width <= config.encoder.max_span_width) & (high - low - width >= SHORTEST)
-      & np.array([0 < len(words(one)) <= cloze.max_words for one in text], bool))
+      & np.array([0 < len(words(answer)) <= cloze.max_words for answer in text], bool))
   if not len(kept):
     raise UserError(
         "cloze questions: no salient span of the corpus can be asked for, in so many blocks "
@@ -69,9 +69,9 @@ def find_clozes(config: RealmConfig, corpus: Corpus) -> Clozes:
       field: getattr(spans.support, field)[kept] for field in ("first", "blocks", "own")})
   chosen = Recurring(spans.row[kept], spans.start[kept], spans.end[kept], name.ravel(),
                      support)
-  found = find_occurrences([[text[kept[i]]] for i in first], corpus, corpus.tokenizer)
+  occurrences = find_occurrences([[text[kept[i]]] for i in first], corpus, corpus.tokenizer)
   return Clozes(chosen, low[kept], high[kept],
-                AnswerPlaces.of(_readable(found, readable), corpus.num_blocks))
+                AnswerPlaces.of(_readable(occurrences, readable), corpus.num_blocks))
 
 
 def reader_length(config: RealmConfig) -> int:
@@ -118,9 +118,9 @@ def _text(corpus: Corpus, row: int, start: int, end: int) -> str:
   return corpus.texts[row][first:last].decode("utf-8")
 
 
-def _readable(found: Occurrences, pieces: int) -> Occurrences:
+def _readable(occurrences: Occurrences, pieces: int) -> Occurrences:
   """Those places that are whole and end among the first `pieces` of their blocks."""
-  kept = (found.starts >= 0) & (found.ends < pieces)
+  kept = (occurrences.starts >= 0) & (occurrences.ends < pieces)
   before = np.concatenate([[0], np.cumsum(kept)])
-  return Occurrences(found.rows[kept], found.starts[kept], found.ends[kept],
-                     before[found.splits])
+  return Occurrences(occurrences.rows[kept], occurrences.starts[kept], occurrences.ends[kept],
+                     before[occurrences.splits])

@@ -54,10 +54,10 @@ class SalientSpans:
   """One salient span per sentence, each as likely as the others."""
 
   def __init__(self, corpus: Corpus, max_masks: int, support: tuple[int, int], seed: int):
-    found = salient_sentences(corpus, max_masks, support)
-    self.sentences = Sentences(*found[:3])
+    salient = salient_sentences(corpus, max_masks, support)
+    self.sentences = Sentences(*salient[:3])
     self._seed = seed
-    self._table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), found)
+    self._table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), salient)
 
   def mask(self, step: tf.Tensor, chosen: tf.Tensor) -> Masked:
     size = chosen.shape[0]

@@ -46,7 +46,7 @@ def gold_rows(passages: Sequence[str], occurrences: Occurrences, corpus: Corpus
   return gold
 
 
-def mine(found: np.ndarray, occurrences: Occurrences, gold: Sequence[np.ndarray],
+def mine(retrieved: np.ndarray, occurrences: Occurrences, gold: Sequence[np.ndarray],
          ranks: tuple[int, int]) -> Mined:
   """Takes positives and hard negatives from what a retriever found.
 
@@ -63,9 +63,10 @@ def mine(found: np.ndarray, occurrences: Occurrences, gold: Sequence[np.ndarray]
     ranks: first and last (exclusive) of the ranks that negatives are taken from.
   """
   first, last = ranks
-  positives = np.full(len(found), -1, np.int32)
-  negatives = np.full([len(found), max(1, min(last, found.shape[1]) - first)], -1, np.int32)
-  for number, rows in enumerate(found):
+  positives = np.full(len(retrieved), -1, np.int32)
+  negatives = np.full([len(retrieved), max(1, min(last, retrieved.shape[1]) - first)], -1,
+                      np.int32)
+  for number, rows in enumerate(retrieved):
     answering = occurrences.rows[slice(*occurrences.splits[number:number + 2])]
     right = np.concatenate([answering, gold[number]])
     among = rows[np.isin(rows, answering)]
@@ -90,11 +91,11 @@ def draw(negatives: tf.Tensor, count: int, num_blocks: int, seed: int, step: tf.
     seed, step: the step is a scalar int64.
   """
   size = tf.shape(negatives)[0]
-  there = tf.reduce_sum(tf.cast(negatives >= 0, tf.int32), 1, keepdims=True)  # [B, 1]
+  available = tf.reduce_sum(tf.cast(negatives >= 0, tf.int32), 1, keepdims=True)  # [B, 1]
   key = tf.stack([tf.constant(seed, tf.int64), step])
   share = tf.random.stateless_uniform([size, 1], key)
-  first = tf.cast(share * tf.cast(there, tf.float32), tf.int32)
-  apart = tf.maximum(there // count, 1) * tf.range(count)[None]
-  place = tf.math.floormod(first + apart, tf.maximum(there, 1))
+  first = tf.cast(share * tf.cast(available, tf.float32), tf.int32)
+  apart = tf.maximum(available // count, 1) * tf.range(count)[None]
+  place = tf.math.floormod(first + apart, tf.maximum(available, 1))
   anywhere = tf.random.stateless_uniform([size, count], key + 1, 0, num_blocks, tf.int32)
-  return tf.where(there > 0, tf.gather(negatives, place, batch_dims=1), anywhere)
+  return tf.where(available > 0, tf.gather(negatives, place, batch_dims=1), anywhere)

@@ -50,8 +50,8 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
       those of its longest sentence and span.
     masker: what is masked, a name in `realm_tf.registry.MASKERS`.
   """
-  chooser = MASKERS[masker](corpus, max_masks, support, seed)
-  sentences = chooser.sentences
+  masking = MASKERS[masker](corpus, max_masks, support, seed)
+  sentences = masking.sentences
   usable = tf.constant(_numbers(sentences, held_out))
   if not len(usable):
     raise UserError("pre-training: no sentence of the corpus has a salient span; "
@@ -64,7 +64,7 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   def batch(step: tf.Tensor, drawn: tf.Tensor) -> PretrainingBatch:
     chosen = tf.ensure_shape(tf.gather(usable, drawn), [batch_size])
     row = tf.gather(table.row, chosen)
-    masked, other = chooser.mask(step, chosen)
+    masked, other = masking.mask(step, chosen)
     window = _window(tf.gather(table.start, chosen), tf.gather(table.end, chosen), masked,
                      query_length - 2)
     masked = _inside(masked, *window)

@@ -71,8 +71,8 @@ class AnswerPlaces(NamedTuple):
   def stand_in(self, numbers: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """Whether each block has an answer: [B], [B, W] rows -> [B, W] bool."""
     wanted = self._wanted(numbers, rows)
-    found = tf.searchsorted(self.keys, tf.reshape(wanted, [-1]))
-    return tf.reshape(tf.gather(self.keys, found), tf.shape(wanted)) == wanted
+    place = tf.searchsorted(self.keys, tf.reshape(wanted, [-1]))
+    return tf.reshape(tf.gather(self.keys, place), tf.shape(wanted)) == wanted
 
   def spans(self, numbers: tf.Tensor, rows: tf.Tensor, most: int) -> GoldSpans:
     """The first `most` correct spans of each block: [B], [B, R] rows -> [B, R, G]."""
@@ -80,9 +80,9 @@ class AnswerPlaces(NamedTuple):
     first = tf.searchsorted(self.keys, tf.reshape(wanted, [-1]))
     place = tf.reshape(first, tf.shape(wanted))[:, :, None] + tf.range(most)  # [B, R, G]
     place = tf.minimum(place, tf.size(self.keys) - 1)
-    there = tf.gather(self.keys, place) == wanted[:, :, None]
-    return GoldSpans(tf.where(there, tf.gather(self.starts, place), -1),
-                     tf.where(there, tf.gather(self.ends, place), -1))
+    holds = tf.gather(self.keys, place) == wanted[:, :, None]
+    return GoldSpans(tf.where(holds, tf.gather(self.starts, place), -1),
+                     tf.where(holds, tf.gather(self.ends, place), -1))
 
 
 def learnable(occurrences: Occurrences, question_lengths: np.ndarray,

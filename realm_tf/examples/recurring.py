@@ -70,8 +70,8 @@ def recurring_spans(corpus: Corpus, blocks: tuple[int, int], readable: int | Non
   """
   (row, name), by_article = span_names(corpus), articles(corpus)
   keys = name * corpus.num_blocks + by_article.place[row]
-  there = slice(None) if readable is None else corpus.span_ends.values <= readable
-  pairs = np.unique(keys[there])  # of names and places of blocks
+  readable_spans = slice(None) if readable is None else corpus.span_ends.values <= readable
+  pairs = np.unique(keys[readable_spans])  # of names and places of blocks
 
   def among(first: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     begin = np.searchsorted(pairs, name * corpus.num_blocks + first)

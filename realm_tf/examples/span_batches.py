@@ -101,11 +101,12 @@ def _at_answers(passages: Sequence[Text], answers: Sequence[Any], tokenizer: Tok
         name: Ragged(part.values.numpy(), part.row_splits.numpy()) for name, part in zip(
             ("body_ids", "body_starts", "body_ends"),
             tokenizer.tokenize_with_offsets(texts))})
-    found = find_occurrences(groups[first:first + _MATCHED], typing.cast(Corpus, blocks),
-                             tokenizer)
-    example = np.repeat(np.arange(len(found.splits) - 1), np.diff(found.splits))
-    for i in np.flatnonzero(example == found.rows):  # the others are in another's passage
-      gold[first + example[i]].append((int(found.starts[i]), int(found.ends[i])))
+    occurrences = find_occurrences(groups[first:first + _MATCHED],
+                                   typing.cast(Corpus, blocks), tokenizer)
+    example = np.repeat(np.arange(len(occurrences.splits) - 1), np.diff(occurrences.splits))
+    # The others are in another example's passage.
+    for i in np.flatnonzero(example == occurrences.rows):
+      gold[first + example[i]].append((int(occurrences.starts[i]), int(occurrences.ends[i])))
   return gold
 
 

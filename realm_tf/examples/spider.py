@@ -72,9 +72,9 @@ def recurring_span_batches(
     removed = draws[2] < removal
     query = cut(window, start - first, tf.where(removed, end, start) - first,
                 keep_inside=False)
-    found = table.support.another(chosen, draws[3])
-    made = ICTBatch(pack_single(query, query_length, special, multiple), document(found),
-                    found)
+    positives = table.support.another(chosen, draws[3])
+    made = ICTBatch(pack_single(query, query_length, special, multiple), document(positives),
+                    positives)
     if negatives and negatives.exist:
       others = negatives.choose(row, name, draws[4:])
       made = made._replace(negatives=document(others), negative_rows=others)
@@ -102,9 +102,9 @@ class _Negatives:
     """[B], [B] int32, [C, B] float32 in [0, 1) -> [B] int32."""
     first, count = tf.gather(self._first, row), tf.gather(self._end - self._first, row)
     place = first + tf.cast(draws * tf.cast(count, tf.float32), tf.int32)
-    found = tf.gather(self._rows, place)  # [C, B]
-    usable = ~self._holds(found, name)  # its own block holds it
-    best = tf.gather(tf.transpose(found), tf.argmax(usable), batch_dims=1)
+    drawn_rows = tf.gather(self._rows, place)  # [C, B]
+    usable = ~self._holds(drawn_rows, name)  # its own block holds it
+    best = tf.gather(tf.transpose(drawn_rows), tf.argmax(usable), batch_dims=1)
     size = tf.constant(self._size)
     other = tf.cast(draws[0] * tf.cast(size - 1, tf.float32), tf.int32)
     return tf.where(tf.reduce_any(usable, 0), best, (row + 1 + other) % size)
@@ -112,5 +112,5 @@ class _Negatives:
   def _holds(self, rows: tf.Tensor, name: tf.Tensor) -> tf.Tensor:
     """Whether the span is salient in the blocks: [C, B], [B] -> [C, B] bool."""
     wanted = tf.cast(name, tf.int64) * self._size + tf.cast(rows, tf.int64)
-    found = tf.searchsorted(self._held, tf.reshape(wanted, [-1]))
-    return tf.reshape(tf.gather(self._held, found), tf.shape(wanted)) == wanted
+    place = tf.searchsorted(self._held, tf.reshape(wanted, [-1]))
+    return tf.reshape(tf.gather(self._held, place), tf.shape(wanted)) == wanted

@@ -1,13 +1,11 @@
 """Export of a model to the folders of Hugging Face's Transformers."""
 
-import pathlib
 from typing import Any, Mapping
 
 import numpy as np
 
 from realm_tf.errors import UserError
 from realm_tf.exchange import importing, layouts
-from realm_tf.files import PathLike
 from realm_tf.models import weights
 from realm_tf.models.realm import Realm
 from realm_tf.models.sizes import Sizes
@@ -31,22 +29,6 @@ def obstacle(model: Realm, kind: str) -> str | None:
     return ("retriever and encoder are of different sizes: Transformers has one "
             "config.json for both")
   return None
-
-
-def export_part(model: Realm, kind: str, output: PathLike, *,
-                vocabulary: pathlib.Path | None = None,
-                block_emb: np.ndarray | None = None) -> None:
-  """Writes a part of a model as config.json and model.safetensors: as `checkpoint_contents`.
-
-  Args:
-    model, kind, block_emb: what to write.
-    output: the folder to write; it must be new or empty.
-    vocabulary: vocab.txt, copied beside the weights.
-
-  Raises:
-    UserError: Transformers has no such model, or `output` has something in it.
-  """
-  importing.write_folder(output, *checkpoint_contents(model, kind, block_emb), vocabulary)
 
 
 def checkpoint_contents(model: Realm, kind: str, block_emb: np.ndarray | None = None

@@ -88,8 +88,8 @@ _HEAD_SIZE = 64  # of every BERT-base and BERT-large that Google has published
 
 
 def _shape(values: Mapping[str, np.ndarray], pattern: str) -> tuple[int, ...] | None:
-  found = next((name for name in values if re.search(pattern, name)), None)
-  return None if found is None else values[found].shape
+  matching = next((name for name in values if re.search(pattern, name)), None)
+  return None if matching is None else values[matching].shape
 
 
 def sizes_from_tensors(values: Mapping[str, np.ndarray], where: str) -> dict[str, Any]:

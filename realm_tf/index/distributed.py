@@ -116,9 +116,9 @@ class DistributedIndex(RowIndex):
     context = tf.distribute.get_replica_context()
     if context is not None and context.strategy is self._strategy:
       return function(False, *arguments)
-    found = self._strategy.run(functools.partial(function, True), args=arguments)
+    results = self._strategy.run(functools.partial(function, True), args=arguments)
     return tf.nest.map_structure(
-        lambda value: self._strategy.experimental_local_results(value)[0], found,
+        lambda value: self._strategy.experimental_local_results(value)[0], results,
         expand_composites=False)
 
   def _find(self, same: bool, queries: tf.Tensor, k, banned: tf.Tensor
@@ -151,9 +151,9 @@ class DistributedIndex(RowIndex):
       table = tf.zeros([1, table.shape[1]])  # of which nothing is held
     places = everyone - first
     held = (places >= 0) & (places < table.shape[0])
-    found = tf.cast(tf.gather(table, tf.where(held, places, 0)), tf.float32)
-    found = context.all_reduce(_SUM, tf.where(held[..., tf.newaxis], found, 0.0))
-    return found[own:own + tf.shape(rows)[0]]
+    vectors = tf.cast(tf.gather(table, tf.where(held, places, 0)), tf.float32)
+    vectors = context.all_reduce(_SUM, tf.where(held[..., tf.newaxis], vectors, 0.0))
+    return vectors[own:own + tf.shape(rows)[0]]
 
   def _own(self, context: tf.distribute.ReplicaContext) -> tuple[tf.Variable, int]:
     """The table of this replica, and its first row."""

@@ -180,7 +180,7 @@ def recompute_error(stored: StoredIndex, corpus: Corpus, embedder: CorpusEmbedde
   """
   rng = np.random.default_rng(seed)
   rows = np.sort(rng.choice(corpus.num_blocks, min(sample, corpus.num_blocks), False))
-  there = stored.rows(corpus.stored_rows[rows]).astype(np.float32)
-  now = embedder.embed(rows.astype(np.int32))
-  difference = np.abs(there - now).max(1) / np.linalg.norm(now, axis=1)
+  stored_now = stored.rows(corpus.stored_rows[rows]).astype(np.float32)
+  fresh = embedder.embed(rows.astype(np.int32))
+  difference = np.abs(stored_now - fresh).max(1) / np.linalg.norm(fresh, axis=1)
   return float(difference.max())

@@ -200,9 +200,9 @@ class RowIndex(tfrs.layers.factorized_top_k.TopK):
     most = tf.shape(self.identifiers)[0]
     scores, rows = self.search(
         embedded, tf.minimum(k + tf.shape(exclusions)[1], most))
-    found = tf.gather(self.identifiers, rows)
-    excluded = tf.reduce_any(tf.equal(found[:, :, None], exclusions[:, None]), 2)
-    return first_of(scores, found, excluded, k)
+    identifiers = tf.gather(self.identifiers, rows)
+    excluded = tf.reduce_any(tf.equal(identifiers[:, :, None], exclusions[:, None]), 2)
+    return first_of(scores, identifiers, excluded, k)
 
   def _embedded(self, queries: Any) -> tf.Tensor:
     if self.table_shape is None:

@@ -80,14 +80,14 @@ class _Rescored(ExactIndex):
     and `top_k` keeps the order of equals: ties go to the lower row, as in the op.
     """
     rows = tf.maximum(candidates, 0)
-    found = tf.gather(self.table, rows)  # [B, C, D]
-    scores = tf.matmul(tf.cast(found, tf.float32), scaled[:, :, None])[:, :, 0]
+    vectors = tf.gather(self.table, rows)  # [B, C, D]
+    scores = tf.matmul(tf.cast(vectors, tf.float32), scaled[:, :, None])[:, :, 0]
     scores = tf.where(usable, scores, -np.inf)
     near = tf.minimum(k + _NEAR_THE_TOP, tf.shape(rows)[1])
     near = tf.sort(tf.math.top_k(scores, near).indices, axis=1)
     rows, usable = (tf.gather(t, near, batch_dims=1) for t in (rows, usable))
-    found = tf.cast(tf.gather(self.table, rows), tf.float64)
-    scores = tf.reduce_sum(found * tf.cast(queries, tf.float64)[:, None], 2)
+    vectors = tf.cast(tf.gather(self.table, rows), tf.float64)
+    scores = tf.reduce_sum(vectors * tf.cast(queries, tf.float64)[:, None], 2)
     scores = tf.where(usable, tf.cast(scores, tf.float32), -np.inf)
     best, place = tf.math.top_k(scores, k)
     return best, tf.gather(rows, place, batch_dims=1)
@@ -169,9 +169,9 @@ class ScannIndex(_Rescored):
       exact = ExactIndex(dtype=self.row_dtype)
       exact.assign(rows, 0)
       best = exact.search(tf.constant(queries, tf.float32), k)[1].numpy()
-      found = scann_searcher.approximate_candidates(scann, queries, max(k, config.rescored),
-                                                    config)
-      recall = float((best[:, :, None] == found[:, None]).any(2).mean())
+      candidates = scann_searcher.approximate_candidates(scann, queries,
+                                                         max(k, config.rescored), config)
+      recall = float((best[:, :, None] == candidates[:, None]).any(2).mean())
     logging.info("scann: recall@%d against exact search on %d queries: %.4f "
                  "(%d leaves, %d searched, %d rescored)", config.recall_at,
                  len(queries), recall, config.leaves, config.searched_leaves,
@@ -198,8 +198,8 @@ class ScannIndex(_Rescored):
     return ScannInGraph(self, self.config)
 
   def _candidates(self, queries: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    found = tf.numpy_function(self._find, [queries, count], tf.int32)
-    return tf.ensure_shape(found, [queries.shape[0], None])
+    candidates = tf.numpy_function(self._find, [queries, count], tf.int32)
+    return tf.ensure_shape(candidates, [queries.shape[0], None])
 
   def _find(self, queries: np.ndarray, count: int) -> np.ndarray:
     assert self._searcher is not None, "assign rows before the first search"

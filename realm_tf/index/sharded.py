@@ -42,11 +42,11 @@ class ShardedIndex(RowIndex):
                   strategy: tf.distribute.Strategy | None = None) -> RowIndex:
     if strategy and num_processes(strategy) > 1:
       return DistributedIndex(strategy, num_rows, dtype=dtype)
-    there = _device_names()
+    available = _device_names()
     for name in config.devices:
-      if name not in there:
+      if name not in available:
         raise UserError(f"config.index.devices: no device '{name}'; there are "
-                        f"{', '.join(there)}")
+                        f"{', '.join(available)}")
     return cls(dtype=dtype, devices=config.devices)
 
   @classmethod
@@ -97,10 +97,10 @@ class ShardedIndex(RowIndex):
     table = [tf.cast(tf.gather(table, tf.clip_by_value(rows - first, 0, end - first - 1)),
                      tf.float32)
              for table, first, end in zip(self.tables, self._bounds, self._bounds[1:])]
-    found = table[0]
+    gathered = table[0]
     for other, first in zip(table[1:], self._bounds[1:]):
-      found = tf.where((rows >= first)[..., None], other, found)
-    return found
+      gathered = tf.where((rows >= first)[..., None], other, gathered)
+    return gathered
 
   @property
   def table_shape(self) -> tuple[int, int] | None:
@@ -116,5 +116,5 @@ def _device_names() -> list[str]:
 
 
 def _accelerators() -> list[str]:
-  there = _device_names()
-  return [name for name in there if not name.startswith("CPU")] or there
+  available = _device_names()
+  return [name for name in available if not name.startswith("CPU")] or available

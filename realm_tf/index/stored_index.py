@@ -213,11 +213,11 @@ def find_version(root: PathLike, corpus_rows: Mapping[str, int], *,
     UserError: a version is damaged. One that vanishes meanwhile is no error.
   """
   while True:
-    there = index_versions(root)
+    folders = index_versions(root)
     try:
-      stored = [StoredIndex.open(path) for path in there]
+      stored = [StoredIndex.open(path) for path in folders]
     except UserError:
-      if all(path.exists() for path in there):
+      if all(path.exists() for path in folders):
         raise
       continue  # a newer one has taken the place of one: look again
     break

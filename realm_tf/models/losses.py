@@ -161,9 +161,9 @@ def marginal_loss(logits: tf.Tensor, correct: tf.Tensor) -> tf.Tensor:
   """
   candidates = tf.math.is_finite(logits)
   correct &= candidates  # a gold span that was cut off is no candidate
-  found = tf.reduce_any(correct, -1)
+  has_correct = tf.reduce_any(correct, -1)
   # The lowest number instead of minus infinity, whose gradient would be NaN.
   lowest = logits.dtype.min
   of_correct = tf.reduce_logsumexp(tf.where(correct, logits, lowest), -1)
   of_all = tf.reduce_logsumexp(tf.where(candidates, logits, lowest), -1)
-  return tf.where(found, of_all - of_correct, 0.0)
+  return tf.where(has_correct, of_all - of_correct, 0.0)

@@ -91,11 +91,11 @@ def checkpoint_prefix(path: PathLike) -> str | None:
   newest = tf.train.latest_checkpoint(str(path))
   if newest:
     return newest
-  found = sorted([*path.glob("*.index"), *path.glob("variables/variables.index")])
-  if len(found) > 1:
-    raise UserError(f"{path}: several checkpoints ({', '.join(f.stem for f in found)}); "
+  indexes = sorted([*path.glob("*.index"), *path.glob("variables/variables.index")])
+  if len(indexes) > 1:
+    raise UserError(f"{path}: several checkpoints ({', '.join(f.stem for f in indexes)}); "
                     "name one of them")
-  return str(found[0].with_suffix("")) if found else None
+  return str(indexes[0].with_suffix("")) if indexes else None
 
 
 def read_checkpoint(prefix: str) -> Tensors:

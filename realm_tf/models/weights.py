@@ -119,12 +119,12 @@ def _read(path: PathLike, tensors: Tensors, names: Names
           ) -> list[tuple[tf.Variable, np.ndarray]]:
   values = []
   for name, (variable, transposed) in names.items():
-    found = next((s for s in _spellings(name) if s in tensors), None)
-    if found is None:
+    spelling = next((s for s in _spellings(name) if s in tensors), None)
+    if spelling is None:
       raise UserError(f"{path}: tensor '{name}' is missing")
-    value, expected = tensors[found], shape_in_file(variable, transposed)
+    value, expected = tensors[spelling], shape_in_file(variable, transposed)
     if value.shape != expected:
-      raise UserError(f"{path}: tensor '{found}' has shape {list(value.shape)}, "
+      raise UserError(f"{path}: tensor '{spelling}' has shape {list(value.shape)}, "
                       f"expected {list(expected)}")
     value = value.astype(variable.dtype.as_numpy_dtype, copy=False)
     values.append((variable, value.T if transposed else value))
@@ -143,13 +143,6 @@ def _prefix(tensors: Tensors, prefixes: Sequence[str], probe: str) -> str | None
 
 def _prefixed(prefix: str, names: Names) -> Names:
   return {prefix + name: value for name, value in names.items()}
-
-
-def load_bert(folder: PathLike, bert: Bert) -> None:
-  """Loads `model.safetensors` of a BERT folder into `bert`."""
-  path = pathlib.Path(folder) / "model.safetensors"
-  prefix = _prefix(read_safetensors(path), _PREFIXES, _WORDS) or ""
-  load_weights(path, _prefixed(prefix, bert_names(bert)))
 
 
 def load_tower(folder: PathLike, tower: "Tower", query: bool = False) -> None:

@@ -11,7 +11,7 @@ from realm_tf.ops.library import ops
 tf.no_gradient("Realm>ShadowTable")
 
 
-def shadow_table(table, name=None):
+def shadow_table(table):
   """The shadow of a table.
 
   Takes N (P + 8) bytes, where P is D rounded up to a multiple of 32, and lets up to
@@ -20,10 +20,9 @@ def shadow_table(table, name=None):
 
   Args:
     table: [N, D] float32 or bfloat16.
-    name: name of the operation.
 
   Returns:
     codes: [N, P] int8.
     bounds: [2, N] float32: scales, and bounds on the norms of what codes lose.
   """
-  return tuple(ops.realm_shadow_table(table=table, name=name))
+  return tuple(ops.realm_shadow_table(table=table))

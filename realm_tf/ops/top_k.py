@@ -271,9 +271,9 @@ def _rescore(queries, table, rows, k):
   wide_queries = tf.cast(queries, tf.float64)[:, tf.newaxis]  # [B, 1, D]
 
   def score(part, scores):
-    found = tf.cast(tf.gather(table, tf.gather(padded, part)), tf.float64)
-    found = tf.cast(tf.reduce_sum(found * wide_queries, axis=2), tf.float32)
-    return part + 1, tf.tensor_scatter_nd_update(scores, [[part]], [found])
+    wide_rows = tf.cast(tf.gather(table, tf.gather(padded, part)), tf.float64)
+    wide_rows = tf.cast(tf.reduce_sum(wide_rows * wide_queries, axis=2), tf.float32)
+    return part + 1, tf.tensor_scatter_nd_update(scores, [[part]], [wide_rows])
 
   scores = tf.while_loop(lambda part, _: (part * width < k) & (batch > 0), score,
                          [0, tf.zeros(tf.shape(padded))], parallel_iterations=1)[1]

@@ -13,7 +13,7 @@ class RefreshIndex(tf_keras.callbacks.Callback):
   """Embeds the documents anew now and then, in a thread, and swaps them in between steps.
 
   What `refresh.mode` "async" and "sync" do for the command; see `refresh.refresher` for the
-  law of staleness. When training begins and when it has ended, the index is of the model as
+  staleness bound. When training begins and when it has ended, the index is of the model as
   it is. `fit` reports `index_step` and `index_staleness`, of the end of an epoch, to the
   callbacks that stand after it.
 

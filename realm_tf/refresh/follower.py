@@ -1,6 +1,6 @@
 """The trainer's side of a refresh job: swaps in the newest complete version.
 
-The law of staleness is that of `realm_tf.refresh.refresher`. Nothing here writes.
+The staleness bound is that of `realm_tf.refresh.refresher`. Nothing here writes.
 """
 
 import pathlib
@@ -27,7 +27,7 @@ class Follower(Freshness):
     root: where versions appear.
     corpus_rows: see `Corpus.rows_by_hash`.
     keep: the rows of a version that are searched: `Corpus.stored_rows`.
-    max_staleness: the law.
+    max_staleness: the bound.
     on_stale: "block" waits for a version that is fresh enough, "warn" goes on.
     swap: see `Refresher`.
     stopping, processes: see `Refresher`. Process 0 says which version all of them take.
@@ -63,16 +63,16 @@ class Follower(Freshness):
     newest = self._processes.broadcast(self._newest(step))
     if newest <= self.index_step:
       return False
-    found = stored_index.find_version(self._root, self._corpus_rows, after_step=newest - 1,
+    version = stored_index.find_version(self._root, self._corpus_rows, after_step=newest - 1,
                        up_to_step=newest)
-    prepared, error = self._prepare(found) if found else (None, None)
+    prepared, error = self._prepare(version) if version else (None, None)
     self._raise_in_all(error)
     if not self._processes.all_agree(prepared is not None):
       return False  # a newer one has taken its place: the next look finds that
-    assert found is not None
+    assert version is not None
     self._swap(lambda: self._index.assign(prepared, newest))
-    self._swapped(newest, found.facts.get("weights_of", time.time()),
-                  found.facts.get("rows_per_second", 0.0))
+    self._swapped(newest, version.facts.get("weights_of", time.time()),
+                  version.facts.get("rows_per_second", 0.0))
     return True
 
   def _newest(self, step: int) -> int:
@@ -80,16 +80,16 @@ class Follower(Freshness):
     if time.monotonic() - self._looked < self._look_every:
       return -1
     self._looked = time.monotonic()
-    found = stored_index.find_version(self._root, self._corpus_rows,
-                                      after_step=self.index_step, up_to_step=step)
-    return found.origin.step if found else -1
+    version = stored_index.find_version(self._root, self._corpus_rows,
+                                        after_step=self.index_step, up_to_step=step)
+    return version.origin.step if version else -1
 
-  def _prepare(self, found: stored_index.StoredIndex) -> tuple[Any, UserError | None]:
+  def _prepare(self, version: stored_index.StoredIndex) -> tuple[Any, UserError | None]:
     """What is swapped in, None if it is gone, and what is wrong with it."""
     try:
-      return self._index.prepare(found.read(self._keep)), None
+      return self._index.prepare(version.read(self._keep)), None
     except UserError as error:
-      return None, error if found.folder.exists() else None
+      return None, error if version.folder.exists() else None
 
   def _enforce(self, step: int) -> bool:
     if self._only_warns(step):

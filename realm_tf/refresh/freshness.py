@@ -9,7 +9,7 @@ from realm_tf.errors import UserError
 
 
 class Freshness:
-  """The law of staleness: step - index_step <= max_staleness.
+  """The staleness bound: step - index_step <= max_staleness.
 
   Attributes:
     index_step: the training step whose weights made the index.

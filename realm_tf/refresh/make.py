@@ -37,13 +37,14 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
   settings = config.refresh
   if settings.mode in ("frozen", "rerank"):
     return NoRefresh(int(index.step))
-  law: dict[str, Any] = {
+  options: dict[str, Any] = {
       "max_staleness": settings.max_staleness, "on_stale": settings.on_stale,
       "swap": monitor.swap, "stopping": stopping,
       "processes": process_group(model.strategy) if index.share else SINGLE_PROCESS}
   first, end = index.share or (0, corpus.num_blocks)
   if settings.mode == "job":
-    return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end], **law)
+    return Follower(index, root, corpus.rows_by_hash, corpus.stored_rows[first:end],
+                    **options)
 
   def snapshot() -> None:
     embedder.snapshot(model.retriever.document_tower)
@@ -53,4 +54,4 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
     return collect_rows(embedder.batches(first, end), end - first, check, first)
 
   return Refresher(index, snapshot, embed, refresh_every=settings.every,
-                   wait=settings.mode == "sync", throttle=Throttle(settings.share), **law)
+                   wait=settings.mode == "sync", throttle=Throttle(settings.share), **options)

@@ -11,9 +11,9 @@ import tensorflow as tf
 from realm_tf.index.interface import RowIndex
 
 
-def overlap(one: np.ndarray, other: np.ndarray) -> float:
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
   """The share of rows [Q, K] that both have, query by query."""
-  return float((one[:, :, None] == other[:, None]).any(2).mean())
+  return float((a[:, :, None] == b[:, None]).any(2).mean())
 
 
 class SwapMonitor:

@@ -1,6 +1,6 @@
-"""Asynchronous index refresh (REALM, section 3.3), with a law of staleness.
+"""Asynchronous index refresh (REALM, section 3.3), with bounded staleness.
 
-The law: after `update(step)` returns,
+The bound: after `update(step)` returns,
 
     step - index.step <= max_staleness
 
@@ -50,7 +50,7 @@ class Refresher(Freshness):
       thread with `check`, which it calls between batches and which may raise.
     refresh_every: steps from the start of one refresh to the start of the next; a
       refresh that takes longer delays the next, so that only one runs at a time.
-    max_staleness: the law; at least `refresh_every`.
+    max_staleness: the bound; at least `refresh_every`.
     on_stale: "block" waits for the running refresh, "warn" logs and goes on.
     wait: let training wait for every refresh as soon as it is due.
     swap: is given what makes a swap, and calls it; see `monitor.SwapMonitor.swap`.
@@ -155,7 +155,7 @@ class Refresher(Freshness):
     self._swapped(self._started_at, self._started_time, rows_per_second)
 
   def _enforce(self, step: int) -> bool:
-    """Waits until the law holds, or warns once per index that it does not."""
+    """Waits until the bound holds, or warns once per index that it does not."""
     if self._only_warns(step):
       return False
     while self._is_stale(step):

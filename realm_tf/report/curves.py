@@ -86,11 +86,11 @@ def _charts(metrics: Mapping[str, Metric], series: Mapping[str, Any]) -> list[st
 
 
 def _series(curve: Curve) -> dict[str, list[tuple[float, float]]]:
-  found: dict[str, list[tuple[float, float]]] = {}
+  series: dict[str, list[tuple[float, float]]] = {}
   for step, values in curve:
     for name, value in values.items():
-      found.setdefault(name, []).append((step, value))
-  return found
+      series.setdefault(name, []).append((step, value))
+  return series
 
 
 def _others(series: Mapping[str, Any]) -> dict[str, Metric]:
@@ -127,6 +127,6 @@ def index_age(curve: Curve, max_staleness: int) -> str:
   drawn = line_chart({"age": series["index_staleness"]}, span=(0, 0), marks=swaps,
                      limit=max_staleness)
   times = "no swap" if not swaps else f"{len(swaps)} swap{'s' * (len(swaps) > 1)} (ticks)"
-  age = figure("Staleness in steps", f"{times}; the law allows {max_staleness}", drawn,
+  age = figure("Staleness in steps", f"{times}; at most {max_staleness} allowed", drawn,
                number(series["index_staleness"][-1][1]))
   return f'<div class="charts">{"".join([age, *_charts(_INDEX, series)])}</div>'

@@ -101,13 +101,13 @@ def places(text: str, answers: Sequence[str], regex: bool) -> list[tuple[int, in
   (an accent, another dash) is not marked.
   """
   if regex:
-    found = {place for answer in answers
+    spans = {place for answer in answers
              for place in compile_pattern(answer).whole_words(text)}
   else:
-    found = {match.span() for answer in answers if answer.strip()
+    spans = {match.span() for answer in answers if answer.strip()
              for match in re.finditer(_written(answer), text, re.IGNORECASE)}
   chosen: list[tuple[int, int]] = []
-  for start, end in sorted(found, key=lambda place: (place[0], -place[1])):
+  for start, end in sorted(spans, key=lambda place: (place[0], -place[1])):
     if not chosen or start >= chosen[-1][1]:
       chosen.append((start, end))
   return chosen

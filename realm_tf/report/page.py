@@ -68,11 +68,11 @@ def header(name: str, facts: Sequence[tuple[str, Any]]) -> str:
 
 def stages(rows: Sequence[Stage]) -> str:
   """What each stage was worth: shares as numbers over bars; below, what is wrong."""
-  there = columns(rows)
-  head = "".join(f"<th>{escape(column.label)}</th>" for column in there)
+  shown = columns(rows)
+  head = "".join(f"<th>{escape(column.label)}</th>" for column in shown)
   lines = []
   for row in rows:
-    cells = "".join(_share_cell(row, column.name) for column in there)
+    cells = "".join(_share_cell(row, column.name) for column in shown)
     minutes = "" if row.minutes is None else f"{row.minutes:.1f}"
     sign = ' <b class="wrong">!</b>' if row.warnings else ""
     lines.append(f"<tr><th>{escape(row.name)}{sign}</th>{cells}<td>{minutes}</td></tr>")
@@ -85,12 +85,12 @@ def stages(rows: Sequence[Stage]) -> str:
 
 def sources(figures: Mapping[str, Mapping[str, Any]]) -> str:
   """The figures of the questions of each source."""
-  rows = [Stage(source, found) for source, found in figures.items()]
-  there = columns(rows)
-  head = "".join(f"<th>{escape(column.label)}</th>" for column in there)
+  rows = [Stage(source, figures_of) for source, figures_of in figures.items()]
+  shown = columns(rows)
+  head = "".join(f"<th>{escape(column.label)}</th>" for column in shown)
   lines = "".join(
       f'<tr><th>{escape(row.name)}</th><td>{row.figures["questions"]}</td>'
-      + "".join(_share_cell(row, column.name) for column in there) + "</tr>" for row in rows)
+      + "".join(_share_cell(row, column.name) for column in shown) + "</tr>" for row in rows)
   return _scrolled(f"<table><thead><tr><th></th><th>questions</th>{head}</tr></thead>"
                    f"<tbody>{lines}</tbody></table>") if rows else ""
 
@@ -114,14 +114,14 @@ def _scrolled(table: str) -> str:
   return f'<div class="scroll">{table}</div>'
 
 
-def diagnosis(found: Mapping[str, Any]) -> str:
+def diagnosis(measured: Mapping[str, Any]) -> str:
   """Facts, charts over K and the table of a diagnosis."""
   facts = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td>"
                   f'<td class="text">{escape(meaning)}</td></tr>'
-                  for name, value, meaning in summary.facts(found))
+                  for name, value, meaning in summary.facts(measured))
   charts = ""
   for metric, title in summary.PANELS:
-    lines = summary.by_candidates(found, metric)
+    lines = summary.by_candidates(measured, metric)
     counts = sorted({k for points in lines.values() for k, _ in points})
     charts += figure(title, "", line_chart(
         lines, form=number if "cosine" in metric else percent, span=(0, 1), x_ticks=counts,
@@ -129,12 +129,12 @@ def diagnosis(found: Mapping[str, Any]) -> str:
   head = "".join(f'<th title="{escape(meaning)}">{escape(label)}</th>'
                  for _, label, meaning in summary.COLUMNS)
   rows = "".join(
-      f"<tr><th>{escape(one['candidates'])}</th><td>{one['k']}</td>"
-      + "".join(f"<td>{one[name]:.3f}</td>" for name, _, _ in summary.COLUMNS)
-      + "</tr>" for one in found["rows"])
+      f"<tr><th>{escape(row['candidates'])}</th><td>{row['k']}</td>"
+      + "".join(f"<td>{row[name]:.3f}</td>" for name, _, _ in summary.COLUMNS)
+      + "</tr>" for row in measured["rows"])
   legend = "".join(f"<li><b>{escape(label)}</b> {escape(meaning)}</li>"
                    for _, label, meaning in summary.COLUMNS)
-  return (f"<h3>{escape(found['stage'])}</h3>"
+  return (f"<h3>{escape(measured['stage'])}</h3>"
           + _scrolled(f"<table><tbody>{facts}</tbody></table>")
           + f'<div class="charts">{charts}</div>'
           + "<details><summary>All figures</summary>" + _scrolled(
@@ -148,11 +148,12 @@ def before_and_after(examples: Sequence[Mapping[str, Any]]) -> str:
     return ""
   shown = [examples[0], *examples[-1:]] if len(examples) > 1 else list(examples)
   parts = []
-  for together in zip(*(one["sentences"] for one in shown)):
+  for together in zip(*(sample["sentences"] for sample in shown)):
     first = together[0]
     columns = "".join(
-        f"<div><h4>step {one['step']:,}</h4>{_candidates(example)}</div>"
-        for one, example in zip(shown, together) if example["sentence"] == first["sentence"])
+        f"<div><h4>step {sample['step']:,}</h4>{_candidates(example)}</div>"
+        for sample, example in zip(shown, together)
+        if example["sentence"] == first["sentence"])
     sentence = re.sub(r"\[MASK\]( \[MASK\])*", '<span class="mask">?</span>',
                       escape(first["sentence"]))
     parts.append(f'<article><p class="sentence">{sentence}</p><p class="answer">masked: '
@@ -164,12 +165,13 @@ def before_and_after(examples: Sequence[Mapping[str, Any]]) -> str:
 def _candidates(example: Mapping[str, Any]) -> str:
   rows = ['<li class="head"><div class="p"><span>p(z|x)</span><span>p(z|x,y)</span></div>'
           "</li>"]
-  for one in example["candidates"]:
-    title = escape(one["title"]) if one["title"] or one["text"] else "<i>null document</i>"
-    text = _with_marks(one["text"], example["answer"])
+  for block in example["candidates"]:
+    is_null = not (block["title"] or block["text"])
+    title = "<i>null document</i>" if is_null else escape(block["title"])
+    text = _with_marks(block["text"], example["answer"])
     rows.append(
-        f'<li><div class="p"><span>{one["prior"]:.2f}{_bar(one["prior"], 0)}</span>'
-        f'<span>{one["posterior"]:.2f}{_bar(one["posterior"], 1)}</span></div>'
+        f'<li><div class="p"><span>{block["prior"]:.2f}{_bar(block["prior"], 0)}</span>'
+        f'<span>{block["posterior"]:.2f}{_bar(block["posterior"], 1)}</span></div>'
         f"<div><b>{title}</b>{text}</div></li>")
   return f'<ol class="candidates">{"".join(rows)}</ol>'
 
@@ -217,22 +219,22 @@ def settings(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
 def commands(records: Sequence[Mapping[str, Any]]) -> str:
   """Who wrote into the folder: each command that was started, and with what."""
   parts = []
-  for one in records:
-    versions = ", ".join(f"{name} {value}" for name, value in one["versions"].items())
+  for record in records:
+    versions = ", ".join(f"{name} {value}" for name, value in record["versions"].items())
     parts.append(
-        f'<li><details><summary><time>{escape(one["started"])}</time> '
-        f'<code>{escape(" ".join(one["command"]))}</code></summary><p class="text">'
-        f'{escape(source_in_words(one["source"]))}<br>{escape(versions)}<br>'
-        f'{escape(one["processors"])} × {escape(one["processor"])}, '
-        f'{escape(one["memory_gb"])} GB, {escape(", ".join(one["devices"]))}<br>'
-        f'{escape(one["system"])}<br>'
-        f'{escape(", ".join(f"{k}={v}" for k, v in one["environment"].items()))}</p>'
+        f'<li><details><summary><time>{escape(record["started"])}</time> '
+        f'<code>{escape(" ".join(record["command"]))}</code></summary><p class="text">'
+        f'{escape(source_in_words(record["source"]))}<br>{escape(versions)}<br>'
+        f'{escape(record["processors"])} × {escape(record["processor"])}, '
+        f'{escape(record["memory_gb"])} GB, {escape(", ".join(record["devices"]))}<br>'
+        f'{escape(record["system"])}<br>'
+        f'{escape(", ".join(f"{k}={v}" for k, v in record["environment"].items()))}</p>'
         "</details></li>")
   return f'<ul class="commands">{"".join(parts)}</ul>' if parts else ""
 
 
-def source_in_words(found: Mapping[str, Any]) -> str:
+def source_in_words(source: Mapping[str, Any]) -> str:
   """A commit in words."""
-  if not found["git"]:
+  if not source["git"]:
     return "no git repository"
-  return f"git {found['git'][:12]}{', modified' if found['modified'] else ''}"
+  return f"git {source['git'][:12]}{', modified' if source['modified'] else ''}"

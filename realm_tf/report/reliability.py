@@ -20,11 +20,11 @@ def charts(probabilities: Sequence[float], right: Sequence[bool]) -> str:
   """
   if not len(right):
     return ""
-  found = confidence.bins(probabilities, right)
+  bins = confidence.bins(probabilities, right)
   known = confidence.confidence_figures(probabilities, right)
   reliability = figure(
       "Reliability", "right answers among those of about the same probability", line_chart(
-          {"held out": [(one.probability, one.right) for one in found],
+          {"held out": [(group.probability, group.right) for group in bins],
            "ideal": [(0.0, 0.0), (1.0, 1.0)]},
           form=percent, span=(0, 1), until=1, x_ticks=_SHARES, x_label="probability"),
       f"error {percent(known['calibration_error'])}")
@@ -35,8 +35,8 @@ def charts(probabilities: Sequence[float], right: Sequence[bool]) -> str:
           {"wrong": curve}, form=percent, span=(0, 1), until=1, x_ticks=_SHARES,
           x_label="share of questions answered"),
       f"AUC {known['probability_auc']:.3f}" if "probability_auc" in known else "")
-  rows = "".join(f"<tr><th>{percent(one.probability)}</th><td>{one.questions}</td>"
-                 f"<td>{percent(one.right)}</td></tr>" for one in found)
+  rows = "".join(f"<tr><th>{percent(group.probability)}</th><td>{group.questions}</td>"
+                 f"<td>{percent(group.right)}</td></tr>" for group in bins)
   return (f'<div class="charts">{reliability}{risk}</div><div class="scroll"><table><thead>'
           "<tr><th>probability, mean of a bin</th><th>questions</th><th>right</th></tr>"
           f"</thead><tbody>{rows}</tbody></table></div>")

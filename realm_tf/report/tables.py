@@ -45,8 +45,8 @@ _OTHERS = (Column("masked words alone", "masked_words_alone"),
 def columns(rows: Sequence[Stage]) -> list[Column]:
   """Those figures of the table that any row has; "gold@k" is recall by gold passage."""
   names = dict.fromkeys(name for row in rows for name in row.figures)
-  depths = sorted({int(found[1]) for found in map(
-      re.compile(r"recall@(\d+)").fullmatch, names) if found})
+  depths = sorted({int(match[1]) for match in map(
+      re.compile(r"recall@(\d+)").fullmatch, names) if match})
   shown = [k for k in depths if k in _DEPTHS] or depths[:len(_DEPTHS)]
   return [column for column in (
       *(Column(f"recall@{k}", f"recall@{k}") for k in shown),
@@ -80,17 +80,17 @@ def _number(value: float | None, scale: float = 1, unit: str = "") -> str:
   return "-" if value is None or math.isnan(value) else f"{value * scale:.1f}{unit}"
 
 
-def figure_table(found: Mapping[str, Any]) -> str:
+def figure_table(summary: Mapping[str, Any]) -> str:
   """Figures, one a line, with their intervals; then the main ones of each source."""
-  by_source = found.get("by_source", {})
-  single = {name: value for name, value in found.items()
+  by_source = summary.get("by_source", {})
+  single = {name: value for name, value in summary.items()
             if name != "by_source" and not name.endswith(("_low", "_high"))}
   width = max(map(len, single))
   lines = []
   for name, value in single.items():
     written = f"{value:.4f}" if isinstance(value, float) else str(value)
-    interval = (f"   {found[f'{name}_low']:.4f} to {found[f'{name}_high']:.4f}"
-                if f"{name}_low" in found else "")
+    interval = (f"   {summary[f'{name}_low']:.4f} to {summary[f'{name}_high']:.4f}"
+                if f"{name}_low" in summary else "")
     lines.append(f"{name:{width}s} {written}{interval}")
   if by_source:
     rows = [Stage(source, figures) for source, figures in by_source.items()]
@@ -102,17 +102,19 @@ def figure_table(found: Mapping[str, Any]) -> str:
   return "\n".join(lines)
 
 
-def comparison_table(found: Mapping[str, Difference], names: Sequence[str]) -> str:
+def comparison_table(differences: Mapping[str, Difference], names: Sequence[str]) -> str:
   """Differences between A and B: figures in per cent, differences in points.
 
   Args:
     found: by figure.
     names: what A and B are.
   """
-  rows = [(name, f"{one.a * 100:.1f}", f"{one.b * 100:.1f}", f"{one.difference * 100:+.1f}",
-           f"{one.low * 100:+.1f} to {one.high * 100:+.1f}", f"{one.p:.4f}",
-           str(one.a_wins), str(one.b_wins), str(one.questions))
-          for name, one in found.items()]
+  rows = [(name, f"{difference.a * 100:.1f}", f"{difference.b * 100:.1f}",
+           f"{difference.difference * 100:+.1f}",
+           f"{difference.low * 100:+.1f} to {difference.high * 100:+.1f}",
+           f"{difference.p:.4f}", str(difference.a_wins), str(difference.b_wins),
+           str(difference.questions))
+          for name, difference in differences.items()]
   return "\n".join([f"A  {names[0]}", f"B  {names[1]}", "", *aligned([
       ("figure", "A", "B", "B - A", "95 % interval", "p", "A wins", "B wins", "questions"),
       *rows])])

@@ -52,9 +52,9 @@ def begin(folder: files.PathLike, documents: str, questions: str = "",
   """
   place = pathlib.Path(folder)
   check_new_run(place, documents, questions, eval_questions)
-  given = {"documents": documents, "questions": questions, "eval_questions": eval_questions}
+  paths = {"documents": documents, "questions": questions, "eval_questions": eval_questions}
   changes = {field: absolute(field, value) for field, value in (changes or {}).items()}
-  arguments = {name: os.path.abspath(path) for name, path in given.items() if path}
+  arguments = {name: os.path.abspath(path) for name, path in paths.items() if path}
   arguments |= {"data": changes.pop("data", cache()),
                 "name": changes.pop("name", place.resolve().name)}
   _check_config(arguments, changes)

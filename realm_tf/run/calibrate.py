@@ -40,10 +40,10 @@ def calibrate(run: Run, stage: str, source: files.PathLike | None = None) -> Cal
         "to calibrate")
   kept = kept[:_MOST]
   dev = fitting.collect_dev(run.answerer(stage), kept, run.config.evaluate.batch_size)
-  found = dataclasses.replace(fitting.fit(dev), model=stage)
-  calibration.write_calibration(run.calibration_path, found)
-  logging.info("calibrated on %d dev questions: %s", len(kept), found.rule)
-  return found
+  fitted = dataclasses.replace(fitting.fit(dev), model=stage)
+  calibration.write_calibration(run.calibration_path, fitted)
+  logging.info("calibrated on %d dev questions: %s", len(kept), fitted.rule)
+  return fitted
 
 
 def calibrate_if_possible(run: Run, stage: str) -> None:
@@ -73,17 +73,17 @@ def probability_figures(run: Run, answerer: QuestionAnswerer, questions: Sequenc
   right = [metrics.exact_match(record["prediction"], question.answers, question.regex)
            for question, record in zip(questions, records, strict=True)]
   probabilities = [record["probability"] for record in records]
-  found = confidence.confidence_figures(probabilities, right)
+  figures = confidence.confidence_figures(probabilities, right)
   count = min(run.config.evaluate.unanswerable, len(questions))
   if count:
     try:
       threshold = answerer.calibration.threshold(_PRECISION)
     except UserError:
       threshold = None
-    found |= unanswerable.unanswerable_figures(answerer, questions[:count],
-                                               probabilities[:count], threshold,
-                                               run.config.evaluate.batch_size)
-  return found
+    figures |= unanswerable.unanswerable_figures(answerer, questions[:count],
+                                                 probabilities[:count], threshold,
+                                                 run.config.evaluate.batch_size)
+  return figures
 
 
 def judged(run: Run) -> tuple[list[float], list[bool]]:

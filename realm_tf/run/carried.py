@@ -50,17 +50,17 @@ def begin_from(model: files.PathLike, folder: files.PathLike, documents: str,
                questions: str = "", eval_questions: str = "",
                changes: Mapping[str, Any] | None = None) -> pathlib.Path:
   """As `begin.begin`, with the newest model of the run in the folder `model`."""
-  place, found = pathlib.Path(folder), Carried.of(model)
+  place, carried = pathlib.Path(folder), Carried.of(model)
   check_new_run(place, documents, questions, eval_questions)
-  given = {"corpus.source": documents, "finetune.questions": questions,
+  paths = {"corpus.source": documents, "finetune.questions": questions,
            "evaluate.questions": eval_questions, **(changes or {})}
-  fields = {"name": place.resolve().name, **found.changes(bool(questions)),
-            **{field: absolute(field, value) for field, value in given.items()}}
-  tree = found.settings()
+  fields = {"name": place.resolve().name, **carried.changes(bool(questions)),
+            **{field: absolute(field, value) for field, value in paths.items()}}
+  tree = carried.settings()
   for field, value in fields.items():
     config_lib.set_field(tree, field, value)
   config_lib.from_dict(tree)
-  found.put(place, bool(questions))
+  carried.put(place, bool(questions))
   with files.new_file(place / OF_PEOPLE, "w") as file:
     file.write(_CONFIG.format(changes=in_lines(fields)))
   return place / OF_PEOPLE

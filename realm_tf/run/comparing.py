@@ -26,13 +26,13 @@ def named_predictions(name: PathLike, stage: str | None) -> pathlib.Path:
   if not (path / "config.json").exists():
     raise UserError(f"{path}: no config.json there; expected a run's folder, or a file of "
                     "predictions")
-  known = [evaluations.predictions_path(path, one)
-           for one in ([stage] if stage else [*reversed(STAGES), WARM_START])]
-  found = next((one for one in known if one.exists()), None)
-  if found is None:
+  known = [evaluations.predictions_path(path, candidate)
+           for candidate in ([stage] if stage else [*reversed(STAGES), WARM_START])]
+  chosen = next((candidate for candidate in known if candidate.exists()), None)
+  if chosen is None:
     raise UserError(f"{path}: {stage or 'no stage'} was not evaluated; run `realm evaluate "
                     f"--workdir={path}`, or name another by --stage, such as {BM25}")
-  return found
+  return chosen
 
 
 def paired(paths: Sequence[pathlib.Path], given: Sequence[Question] | None,

@@ -18,9 +18,9 @@ def contents(run: Run) -> Iterator[str]:
   yield _line("documents", f"{len(set(run.corpus.document_ids))} in {run.corpus.num_blocks} "
               "blocks" if has_corpus else f"not read yet: {run.config.corpus.source}")
   for stage in STAGES:
-    told = _stage(run, stage)
-    if told:
-      yield _line(stage, told)
+    line = _stage(run, stage)
+    if line:
+      yield _line(stage, line)
   for folder in sorted(stored_index.index_versions(run.index_root)):
     index = StoredIndex.open(folder)
     fits = has_corpus and index.origin.corpus_hash in run.corpus.rows_by_hash
@@ -48,5 +48,5 @@ def _when(path) -> str:
   return time.strftime("%Y-%m-%d %H:%M", time.localtime(path.stat().st_mtime))
 
 
-def _line(name: str, told: str) -> str:
-  return f"{name:10s}  {told}"
+def _line(name: str, facts: str) -> str:
+  return f"{name:10s}  {facts}"

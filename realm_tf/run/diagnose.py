@@ -38,16 +38,16 @@ def diagnose(run: Run, stage: str, sentences: int | None, blocks: int | None
       run.config, run.passages, model, sample,
       functools.partial(mean_marginal, LOSSES[run.config.pretrain.loss]), sentences,
        settings.blocks if blocks is None else blocks)
-  found = diagnosis.measure(
+  measured = diagnosis.measure(
       {name: choose_by(run.config, model, index, run.passages)
        for name, index in _stale_indexes(run, stage, model).items()}, settings.candidates)
-  found |= {"stage": stage, "loss": run.config.pretrain.loss,
-            "pretrain_candidates": run.config.pretrain.candidates,
-            "shared_towers": run.config.retriever.shared_towers}
-  files.write_json(json_path(run, stage), found)
+  measured |= {"stage": stage, "loss": run.config.pretrain.loss,
+               "pretrain_candidates": run.config.pretrain.candidates,
+               "shared_towers": run.config.retriever.shared_towers}
+  files.write_json(json_path(run, stage), measured)
   with files.new_file(json_path(run, stage).with_suffix(".html"), "w") as file:
-    file.write(page.page(f"{run.config.name}: diagnosis", [page.diagnosis(found)]))
-  return found
+    file.write(page.page(f"{run.config.name}: diagnosis", [page.diagnosis(measured)]))
+  return measured
 
 
 def json_path(run: Run, stage: str) -> pathlib.Path:
@@ -59,12 +59,12 @@ def _stale_indexes(run: Run, stage: str, model: Realm) -> dict[str, RowIndex]:
   if stage != "pretrain":
     return {}
   before = run.stage_before(stage)
-  found = {f"after {before}": run.index(run.model(before))}
+  indexes = {f"after {before}": run.index(run.model(before))}
   step = run.steps(stage)
   index = _last_index(run, model)
   if index is not None and 0 < int(index.step) < step:
-    found[f"{step - int(index.step)} steps old"] = index
-  return found
+    indexes[f"{step - int(index.step)} steps old"] = index
+  return indexes
 
 
 def _last_index(run: Run, model: Realm) -> RowIndex | None:

@@ -45,12 +45,12 @@ def distant_questions(run: Run) -> list[Question]:
 
 def measured(run: Run, questions: Sequence[Question]) -> dict[str, str]:
   """What figures are of, kept with them: the corpus and the questions, as hashes."""
-  told = [[question.id, question.question, question.answers, question.regex,
-           question.gold_passage, question.source] for question in questions]
-  digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+  fields = [[question.id, question.question, question.answers, question.regex,
+             question.gold_passage, question.source] for question in questions]
+  digest = hashlib.sha256(json.dumps(fields).encode()).hexdigest()
   return {"corpus": run.corpus.hash[:16], "questions_hash": digest[:16]}
 
 
-def same_measure(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+def same_measure(figures: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
   """Whether figures are of the same corpus and questions as others."""
-  return all(found.get(name) == wanted.get(name) for name in ("corpus", "questions_hash"))
+  return all(figures.get(name) == others.get(name) for name in ("corpus", "questions_hash"))

@@ -74,17 +74,17 @@ def make_report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
 
 def _mistakes(run: Run, target: pathlib.Path) -> str:
   """Writes the page of mistakes, and all of them as JSON lines; a link to it."""
-  found = find_mistakes(run)
-  if found is None or target.exists() and not target.is_file():  # a pipe has no neighbours
+  mistakes = find_mistakes(run)
+  if mistakes is None or target.exists() and not target.is_file():  # a pipe has no neighbours
     return ""
   beside = pathlib.Path(os.path.realpath(target))  # of what a link or /dev/stdout names
   html, lines = (beside.with_suffix(f".mistakes.{kind}") for kind in ("html", "jsonl"))
-  predictions.write_predictions(lines, found.mistakes)
+  predictions.write_predictions(lines, mistakes.mistakes)
   with files.new_file(html, "w") as file:
     file.write(mistakes_page(f"{run.config.name}: mistakes after {run.newest_stage()}",
-                             found.mistakes, found.questions, lines.name))
-  return page.file_link(html.name, f"{len(found.mistakes):,} of {found.questions:,} held-out "
-                        "questions were not answered rightly: all mistakes, by kind")
+                             mistakes.mistakes, mistakes.questions, lines.name))
+  return page.file_link(html.name, f"{len(mistakes.mistakes):,} of {mistakes.questions:,} "
+                        "held-out questions were not answered rightly: all mistakes, by kind")
 
 
 def _by_source(run: Run) -> dict[str, Any]:

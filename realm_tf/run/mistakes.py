@@ -46,16 +46,17 @@ def find_mistakes(run: Run) -> Mistakes | None:
                _right_passage(run, question, record, own.get(question.gold_passage, [])))
       for question, record, kind, reason in wrong]
   order = list(MISTAKE_KINDS)
-  return Mistakes(sorted(mistakes, key=lambda one: order.index(one["kind"])), len(records))
+  return Mistakes(sorted(mistakes, key=lambda mistake: order.index(mistake["kind"])),
+                  len(records))
 
 
 def _rows_of(run: Run, documents: set[str]) -> dict[str, list[int]]:
   """The blocks of some documents."""
-  found: dict[str, list[int]] = {}
+  rows: dict[str, list[int]] = {}
   for row, name in enumerate(run.corpus.document_ids):
     if name in documents:
-      found.setdefault(name, []).append(row)
-  return found
+      rows.setdefault(name, []).append(row)
+  return rows
 
 
 def _absent(run: Run, questions: Sequence[Question]) -> set[str]:

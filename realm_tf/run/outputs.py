@@ -13,8 +13,8 @@ _PARTS = ("config.json", "commands", "corpus", "questions", *STAGES, "index", "e
 
 def check_output(path: PathLike, *inputs: PathLike) -> None:
   """Refuses a place that is one of the inputs, or in which a run keeps a part of itself."""
-  for one in inputs:
-    if os.path.exists(path) and os.path.exists(one) and os.path.samefile(path, one):
+  for source in inputs:
+    if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
       raise UserError(f"{path}: is the file that is read; name another to write")
   target = pathlib.Path(os.path.realpath(path))
   for run in target.parents:

@@ -14,9 +14,9 @@ def retrieve_passages(answerer: QuestionAnswerer, questions: Sequence[str], k: i
 
   Each has `id` of its document, `title`, `text` and `score`, the retriever's inner product.
   """
-  found = answerer.retrieve(tf.constant(list(questions), tf.string),
-                            min(k, answerer.num_blocks))
-  columns = (found.passage_id, found.title, found.passage, found.score)
+  retrieved = answerer.retrieve(tf.constant(list(questions), tf.string),
+                                min(k, answerer.num_blocks))
+  columns = (retrieved.passage_id, retrieved.title, retrieved.passage, retrieved.score)
   return [[{"id": name.decode("utf-8", "replace"), "title": title.decode("utf-8", "replace"),
             "text": text.decode("utf-8", "replace"), "score": float(score)}
            for name, title, text, score in zip(*one)]

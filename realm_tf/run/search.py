@@ -29,17 +29,17 @@ def search_run(run: Run, questions: Sequence[str], k: int, as_json: bool) -> Non
   show(questions, run.search(questions, k), as_json)
 
 
-def show(questions: Sequence[str], found: Sequence[Sequence[dict[str, Any]]], as_json: bool,
-         **facts: Any) -> None:
+def show(questions: Sequence[str], retrieved: Sequence[Sequence[dict[str, Any]]],
+         as_json: bool, **facts: Any) -> None:
   """Prints the passages of each question; as JSON an object of each, with these facts."""
-  for question, passages in zip(questions, found, strict=True):
+  for question, passages in zip(questions, retrieved, strict=True):
     if as_json:
       print(json.dumps({"question": question, **facts, "passages": passages},
                        ensure_ascii=False))
       continue
     print(f"\nQ: {question}")
-    for place, one in enumerate(passages, 1):
-      print(f"{place}. {in_line(one['title'])}   (score {one['score']:.2f}, document "
-            f"{in_line(one['id'])})")
-      print(textwrap.fill(in_line(one["text"]), _WIDTH, initial_indent="   ",
+    for place, passage in enumerate(passages, 1):
+      print(f"{place}. {in_line(passage['title'])}   (score {passage['score']:.2f}, document "
+            f"{in_line(passage['id'])})")
+      print(textwrap.fill(in_line(passage["text"]), _WIDTH, initial_indent="   ",
                           subsequent_indent="   ", break_on_hyphens=False))

@@ -19,5 +19,5 @@ def has_reader(run: Run, stage: str = "") -> bool:
           for name in filter(run.is_done, upto)}
   if any(facts.get("reads", name in WITHOUT_WORDS) for name, facts in done.items()):
     return True
-  given = pathlib.Path(run.config.encoder.weights)
-  return given.is_dir() and weights.has_span_head(given)
+  published = pathlib.Path(run.config.encoder.weights)
+  return published.is_dir() and weights.has_span_head(published)

@@ -22,10 +22,10 @@ def stage_rows(run: Run) -> list[Stage]:
   ranked = [WARM_START, *STAGES]
   rows = []
   for name in (BM25, *ranked, *map(hybrid_name, ranked)):
-    found = _figures(run, name)
-    if found:
+    measured = _figures(run, name)
+    if measured:
       minutes = run.minutes(name) if name in STAGES and run.is_done(name) else None
-      rows.append(Stage(name, found, minutes, tuple(warnings(run, name))))
+      rows.append(Stage(name, measured, minutes, tuple(warnings(run, name))))
   return rows
 
 
@@ -47,13 +47,14 @@ def warnings(run: Run, stage: str) -> Iterator[str]:
   earlier = [WARM_START, *STAGES[:STAGES.index(stage)]]
   before = next((name for name in reversed(earlier) if _figures(run, name)), None)
   for other, of in ((before, f"after {before}"), (BM25, "of BM25")):
-    for name, one in _differences(run, other, stage).items() if other else ():
-      if one.difference < 0:
-        by, least, most = (0 - points * 100 for points in (one.difference, one.high, one.low))
-        yield (f"after {stage} {name.replace('_', ' ')} is {one.b * 100:.1f} %, less than "
-               f"{one.a * 100:.1f} % {of}: by {by:.1f} points, 95 % interval {least:.1f} to "
-               f"{most:.1f}, which "
-               + ("excludes 0" if one.is_beyond_chance else "does not exclude 0"))
+    for name, change in _differences(run, other, stage).items() if other else ():
+      if change.difference < 0:
+        by, least, most = (0 - points * 100
+                           for points in (change.difference, change.high, change.low))
+        yield (f"after {stage} {name.replace('_', ' ')} is {change.b * 100:.1f} %, less than "
+               f"{change.a * 100:.1f} % {of}: by {by:.1f} points, 95 % interval {least:.1f} "
+               f"to {most:.1f}, which "
+               + ("excludes 0" if change.is_beyond_chance else "does not exclude 0"))
 
 
 def _figures(run: Run, name: str) -> dict[str, Any]:

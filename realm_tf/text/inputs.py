@@ -39,17 +39,17 @@ def packed_spec(prefix: str = "") -> Packed:
                 tf.TensorSpec([None], tf.int32, f"{prefix}second_start"))
 
 
-def joined(one: Packed, other: Packed) -> Packed:
+def joined(first: Packed, second: Packed) -> Packed:
   """The rows of both after each other, the shorter ones padded to the longer ones' T."""
-  longest = tf.maximum(tf.shape(one.ids)[1], tf.shape(other.ids)[1])
+  longest = tf.maximum(tf.shape(first.ids)[1], tf.shape(second.ids)[1])
 
   def to_longest(field: tf.Tensor) -> tf.Tensor:
     return tf.pad(field, [[0, 0], [0, longest - tf.shape(field)[1]]])
 
   ids, padding_mask, segments = (tf.concat([to_longest(a), to_longest(b)], 0)
-                                 for a, b in zip(one[:3], other[:3]))
+                                 for a, b in zip(first[:3], second[:3]))
   return Packed(ids, padding_mask, segments,
-                tf.concat([one.second_start, other.second_start], 0))
+                tf.concat([first.second_start, second.second_start], 0))
 
 
 def _positions(lengths: tf.Tensor, max_length: int, multiple: int) -> tf.Tensor:

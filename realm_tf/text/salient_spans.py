@@ -224,13 +224,13 @@ class SpacyTagger:
                ) -> list[list[CharacterSpan]]:
     """See `SpanTagger`."""
     del sentences  # the pipeline looks at whole texts
-    found = []
+    spans_of = []
     for text, parsed in zip(texts, self._pipeline.pipe(texts, batch_size=64)):
       figures = dates_and_figures(text)
       names = [self._bare(text, entity.start_char, entity.end_char)
                for entity in parsed.ents if entity.label_ in self.LABELS]
-      found.append(_disjoint(figures, names))
-    return found
+      spans_of.append(_disjoint(figures, names))
+    return spans_of
 
   @staticmethod
   def _bare(text: str, start: int, end: int) -> CharacterSpan:

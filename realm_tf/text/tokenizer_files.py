@@ -156,8 +156,8 @@ class _File:
   def expect(self, field: str, *allowed: Any) -> None:
     """Refuses a field that is there with another value; null is as if it was not."""
     value = self.fields.get(field)
-    if value is not None and not any(value is one or value == one and not isinstance(
-        one, bool) for one in allowed):
+    if value is not None and not any(value is choice or value == choice and not isinstance(
+        choice, bool) for choice in allowed):
       raise self.error(field, value, " or ".join(map(json.dumps, allowed)))
 
   def flag(self, field: str) -> bool | None:

@@ -1,5 +1,6 @@
 import bz2
 import csv
+import functools
 import gzip
 import json
 import os
@@ -24,8 +25,9 @@ def _lines(rows):
   return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-@pytest.mark.parametrize("read", [readers.read_jsonl, readers.read_documents])
-def test_jsonl(tmp_path, read):
+@pytest.mark.parametrize("format", ["jsonl", "auto"])
+def test_jsonl(tmp_path, format):
+  read = functools.partial(readers.read_documents, format=format)
   assert list(read(_write(tmp_path / "a.jsonl", _lines(GOOD)))) == DOCUMENTS
   packed = gzip.compress(_lines(GOOD).encode())
   assert list(read(_write(tmp_path / "a.jsonl.gz", packed))) == DOCUMENTS
@@ -62,7 +64,7 @@ def test_a_bad_line_is_named(tmp_path, line, message):
   line = line if isinstance(line, bytes) else line.encode()
   path = _write(tmp_path / "a.jsonl", _lines(GOOD).encode() + line + b"\n")
   with pytest.raises(UserError, match=rf"^\S*a\.jsonl:3: .*{message}") as caught:
-    list(readers.read_jsonl(path))
+    list(readers.read_documents(path, format="jsonl"))
   assert "\n" not in str(caught.value)
 
 
@@ -77,7 +79,7 @@ def test_an_empty_corpus(tmp_path, name):
 
 def test_an_empty_object_of_leads(tmp_path):
   with pytest.raises(UserError, match="an empty corpus"):
-    list(readers.read_wikipedia_leads(_write(tmp_path / "a.json", "{}")))
+    list(readers.read_documents(_write(tmp_path / "a.json", "{}"), format="wikipedia_leads"))
 
 
 def test_missing_file_and_folder(tmp_path):
@@ -90,12 +92,12 @@ def test_damaged_gzip(tmp_path):
   packed = gzip.compress(_lines(GOOD).encode())
   for content in (packed[:-12], b"plain", packed[:15] + b"\0\0\0" + packed[18:]):
     with pytest.raises(UserError, match="damaged gzip|not UTF-8"):
-      list(readers.read_jsonl(_write(tmp_path / "a.jsonl.gz", content)))
+      list(readers.read_documents(_write(tmp_path / "a.jsonl.gz", content), format="jsonl"))
 
 
 def test_it_streams(tmp_path):
   path = _write(tmp_path / "a.jsonl", _lines(GOOD) + "broken\n")
-  assert next(readers.read_jsonl(path)) == DOCUMENTS[0]
+  assert next(readers.read_documents(path, format="jsonl")) == DOCUMENTS[0]
 
 
 def test_tsv(tmp_path):
@@ -106,7 +108,7 @@ def test_tsv(tmp_path):
   assert list(readers.read_documents(path.rename(tmp_path / "a"))) == expected
   long = "word " * 100_000
   path = _write(tmp_path / "b.tsv", f"id\ttext\ttitle\n1\t{long}\tt\n")
-  assert next(readers.read_tsv(path)).text == long
+  assert next(readers.read_documents(path, format="tsv")).text == long
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_a_table_is_told_by_its_header(tmp_path, name, header):
 ])
 def test_bad_tsv(tmp_path, content, message):
   with pytest.raises(UserError, match=rf"a\.tsv{message}"):
-    list(readers.read_tsv(_write(tmp_path / "a.tsv", content)))
+    list(readers.read_documents(_write(tmp_path / "a.tsv", content), format="tsv"))
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -144,7 +146,7 @@ def test_wikipedia_leads(tmp_path, indent):
 def test_bad_leads(tmp_path, lead, message):
   path = _write(tmp_path / "leads.json", json.dumps({"x": lead}))
   with pytest.raises(UserError, match=message):
-    list(readers.read_wikipedia_leads(path))
+    list(readers.read_documents(path, format="wikipedia_leads"))
 
 
 def test_an_unknown_kind_of_file(tmp_path):

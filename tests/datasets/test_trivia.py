@@ -54,7 +54,7 @@ def test_only_what_can_be_asked_of_a_text_is_kept(tmp_path):
     (b'What is it?: ["\\UFFFFFFFF"]\n', "bad.yaml: not valid YAML .*beyond Unicode"),
     (b'What is it?: ["\\ud800"]\n', "'What is it\\?': an answer holds half a surrogate"),
     (b'"\\ud800": [x]\n', "bad.yaml: question .* holds half a surrogate"),
-    (b"What is it?: " + b"[" * 999, "bad.yaml: not valid YAML .nested too deep"),
+    (b"What is it?: " + b"[" * 99_999, "bad.yaml: not valid YAML .nested too deep"),
     (b"What is it?: [x, [y]]\n", "'What is it\\?': an answer is list"),
     (b"? [a, b]\n: [x]\n", "bad.yaml:1: not valid YAML"),
     (b"- just\n- a list\n", "bad.yaml: expected a mapping"),

@@ -9,6 +9,7 @@ from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.models import weights
 from realm_tf.models.bert import Bert, BertConfig
+from realm_tf.models.retriever import Tower
 from realm_tf.run.model import initial_model, saved_model
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
@@ -24,6 +25,10 @@ def _folder(tmp_path):
 def _fresh(folder):
   tf.random.set_seed(99)
   return Bert(BertConfig.from_folder(folder))
+
+
+def _load(folder, bert):
+  weights.load_tower(folder, Tower(bert, "mean", 4))
 
 
 def _edit(folder, change):
@@ -44,7 +49,7 @@ def _same(a, b):
 @pytest.mark.parametrize("old", [False, True])
 def test_prefixes_and_gamma_beta(folder, prefix, old):
   first = _fresh(folder)
-  weights.load_bert(folder, first)
+  _load(folder, first)
 
   def rename(tensors):
     spell = lambda name: (name.replace("LayerNorm.weight", "LayerNorm.gamma")
@@ -54,7 +59,7 @@ def test_prefixes_and_gamma_beta(folder, prefix, old):
   _edit(folder, rename)
   second = _fresh(folder)
   assert not _same(_state(first), _state(second))
-  weights.load_bert(folder, second)
+  _load(folder, second)
   assert _same(_state(first), _state(second))
 
 
@@ -64,7 +69,7 @@ def test_missing_tensor_is_named_and_nothing_is_assigned(folder):
   bert = _fresh(folder)
   before = _state(bert)
   with pytest.raises(UserError, match=name):
-    weights.load_bert(folder, bert)
+    _load(folder, bert)
   assert _same(before, _state(bert))
 
 
@@ -72,19 +77,19 @@ def test_misshapen_tensor_is_named_with_both_shapes(folder):
   name = "encoder.layer.0.intermediate.dense.weight"
   _edit(folder, lambda tensors: {**tensors, name: np.zeros([64, 31], np.float32)})
   with pytest.raises(UserError, match=rf"{name}.*\[64, 31\].*\[64, 32\]"):
-    weights.load_bert(folder, _fresh(folder))
+    _load(folder, _fresh(folder))
 
 
 def test_truncated_file_is_named(folder):
   path = folder / "model.safetensors"
   path.write_bytes(path.read_bytes()[:-100])
   with pytest.raises(UserError, match="not a whole safetensors file"):
-    weights.load_bert(folder, _fresh(folder))
+    _load(folder, _fresh(folder))
 
 
 def test_dense_kernels_are_transposed(folder):
   bert = _fresh(folder)
-  weights.load_bert(folder, bert)
+  _load(folder, bert)
   stored = load_file(folder / "model.safetensors")
   np.testing.assert_array_equal(bert.layers[0].intermediate.kernel.numpy().T,
                                 stored["encoder.layer.0.intermediate.dense.weight"])

@@ -1,4 +1,4 @@
-"""The index that `fit` trains with is of a step that the law allows, and of all documents."""
+"""The index that `fit` trains with is of an allowed step, and of all documents."""
 
 import numpy as np
 import pytest
@@ -57,8 +57,8 @@ def test_the_index_is_of_an_allowed_step_and_as_the_tower_was_then(tmp_path, wai
 @pytest.mark.slow
 def test_it_follows_a_fit_by_replicas(tmp_path, mirrored):
   corpus = tiny.make_corpus(tmp_path / "corpus")
-  index = ExactIndex()
   with mirrored.scope():
+    index = ExactIndex()
     model = small.seeded(small.realm)
     model.compile(tf_keras.optimizers.SGD(1e-2))
   model.use(Passages(corpus), index)

@@ -1,4 +1,4 @@
-"""The law of staleness, with barriers and a fake embedder: no sleep anywhere."""
+"""The staleness bound, with barriers and a fake embedder: no sleep anywhere."""
 
 import threading
 
@@ -233,7 +233,7 @@ def test_nobody_waits_when_training_was_asked_to_stop():
   embedder.gated = True
   refresher.update(10)
   stop.set()
-  assert not refresher.update(31)  # the law would wait for ever: the gate is shut
+  assert not refresher.update(31)  # the bound would wait for ever: the gate is shut
   assert len(index.assigned) == 1
   embedder.gate.release()
   refresher.close()
@@ -295,7 +295,7 @@ def test_nobody_rests_while_training_waits():
   resting.clear()
   refresher.update(10)
   assert resting.wait(_LONG) and not refresher.update(20)  # it rests, and nobody waits
-  assert refresher.update(21)  # the law: training waits, so it does not rest
+  assert refresher.update(21)  # the bound: training waits, so it does not rest
   resting.clear()
   assert not refresher.update(22) and resting.wait(_LONG)  # the next one may again
   refresher.close()

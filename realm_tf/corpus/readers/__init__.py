@@ -17,7 +17,7 @@ from realm_tf.lines import read_lines
 from realm_tf.registry import READERS
 
 __all__ = ["AUTO", "Document", "Format", "Maker", "Report", "as_documents",
-           "read_documents", "read_ids", "read_jsonl", "read_tsv", "read_wikipedia_leads"]
+           "read_documents", "read_ids"]
 _EXPECTED = ("JSON lines with id, title and text (.jsonl), DPR's tab-separated passages "
              "(.tsv), a table with these columns (.csv), a JSON object of leads (.json), a "
              "dump of MediaWiki (.xml) or a folder of documents")
@@ -63,37 +63,6 @@ def as_documents(values: Iterable[Document | Mapping[str, Any] | str], strict: b
               else {"text": value} if isinstance(value, str) else value)
     yield from maker.make(str(number), {"id": str(number), **fields})
   maker.finish()
-
-
-def read_jsonl(path: PathLike, strict: bool = False) -> Iterator[Document]:
-  """Reads one JSON object per line: `id`, `text`, and `title`, which may be missing.
-
-  Blank lines are passed over; blank texts are as in `read_documents`.
-
-  Raises:
-    UserError: names file, line and field.
-  """
-  return read_documents(path, strict, "jsonl")
-
-
-def read_tsv(path: PathLike, strict: bool = False) -> Iterator[Document]:
-  """Reads DPR's passages: tab-separated `id`, `text`, `title` under a header line.
-
-  Quotes are read as `corpus.tsv` says; blank texts are as in `read_documents`.
-
-  Raises:
-    UserError: names file, line and field.
-  """
-  return read_documents(path, strict, "tsv")
-
-
-def read_wikipedia_leads(path: PathLike, strict: bool = False) -> Iterator[Document]:
-  """Reads a JSON object from titles to `{"title": ..., "extract": ...}`.
-
-  Raises:
-    UserError: names file, entry and field.
-  """
-  return read_documents(path, strict, "wikipedia_leads")
 
 
 def read_ids(path: PathLike) -> list[str]:

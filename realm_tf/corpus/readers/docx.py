@@ -41,9 +41,9 @@ def read_docx(data: bytes) -> tuple[str, str]:
 
 
 def _title(document: Document) -> str:
-  given = " ".join((document.core_properties.title or "").split())
-  if given and given != "Word Document":  # what python-docx writes itself
-    return given
+  title = " ".join((document.core_properties.title or "").split())
+  if title and title != "Word Document":  # what python-docx writes itself
+    return title
   for paragraph in document.paragraphs:
     style = (paragraph.style.name if paragraph.style else None) or ""
     if re.fullmatch(r"Title|Heading \d", style) and paragraph.text.strip():

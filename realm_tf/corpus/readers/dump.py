@@ -110,8 +110,8 @@ def read_pages(lines: Lines, path: PathLike) -> Iterator[Page]:
       handler.pages.clear()
     parser.Parse(b"", True)
   except expat.ExpatError as error:
-    told = "cut off" if error.code in _CUT_OFF else "not well-formed"
-    raise UserError(f"{path}:{error.lineno}: {told} XML ({error}); expected {_EXPECTED}"
+    damage = "cut off" if error.code in _CUT_OFF else "not well-formed"
+    raise UserError(f"{path}:{error.lineno}: {damage} XML ({error}); expected {_EXPECTED}"
                     ) from None
   yield from handler.pages
 

@@ -52,11 +52,11 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
 
   with Children() as children, contextlib.closing(
       in_order(read, _documents(names, maker))) as results:
-    for name, found in results:
-      if isinstance(found, Unreadable):
-        maker.skip(name, found.reason, found.detail)
+    for name, result in results:
+      if isinstance(result, Unreadable):
+        maker.skip(name, result.reason, result.detail)
         continue
-      title, text = found
+      title, text = result
       yield from maker.make(name, {
           "id": str(name), "title": title or _stem(name), "text": text})
   if maker.report.is_empty() and not maker.num_made:
@@ -91,8 +91,9 @@ def _read(path: pathlib.Path, children: Children) -> tuple[str, str]:
     with open_packed(path) as (file, _):
       data = file.read(_MOST_BYTES + 1)
   except DAMAGED as error:
-    told = getattr(error, "strerror", None)
-    raise Unreadable("cannot be read" if told else "damaged", told or str(error)) from None
+    reason = getattr(error, "strerror", None)
+    raise Unreadable("cannot be read" if reason else "damaged",
+                     reason or str(error)) from None
   if len(data) > _MOST_BYTES:
     raise Unreadable(f"larger than {_MOST_BYTES >> 20} MiB")
   kind = _KINDS[plain_suffix(path)]

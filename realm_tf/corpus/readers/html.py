@@ -65,10 +65,10 @@ def from_text(page: str) -> tuple[str, str]:
 
 def _main_parts(root: etree._Element) -> list[etree._Element]:
   """The element that says that it holds the content, if there is one."""
-  found = root.xpath("(//main | //*[@role='main'])[1]")
-  if not isinstance(found, list):
+  elements = root.xpath("(//main | //*[@role='main'])[1]")
+  if not isinstance(elements, list):
     raise Unreadable("damaged")
-  return found
+  return elements
 
 
 def _title(root: etree._Element) -> str:

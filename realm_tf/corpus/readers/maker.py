@@ -77,8 +77,8 @@ class Maker:
       UserError: `strict`.
     """
     if self._strict:
-      told = detail if reason == BLANK else f"{reason} ({detail})" if detail else reason
-      raise UserError(f"{self.where(place)}: {told}")
+      message = detail if reason == BLANK else f"{reason} ({detail})" if detail else reason
+      raise UserError(f"{self.where(place)}: {message}")
     named = name if name and isinstance(place, int) else str(place)
     self.report.skip(reason, named, self._of(place, name), detail)
 

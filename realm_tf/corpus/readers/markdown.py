@@ -32,8 +32,8 @@ def read_markdown(data: bytes) -> tuple[str, str]:
     text = text[match.end():]
   parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
   heading, body = html.from_text(parser.render(text))
-  given = (fields or {}).get("title")
-  title = " ".join(str(given).split()) if isinstance(given, str | int | float) else heading
+  stated = (fields or {}).get("title")
+  title = " ".join(str(stated).split()) if isinstance(stated, str | int | float) else heading
   return title, without_title(title, body)
 
 

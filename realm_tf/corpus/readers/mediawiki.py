@@ -35,17 +35,17 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
 
   with Children() as children, contextlib.closing(
       in_order(render, _articles(numbered, maker))) as results:
-    for page, found in results:
-      if isinstance(found, Unreadable):
-        maker.skip(page.title, found.reason, found.detail)
+    for page, result in results:
+      if isinstance(result, Unreadable):
+        maker.skip(page.title, result.reason, result.detail)
         continue
-      for kind, counts in found["dropped"].items():
+      for kind, counts in result["dropped"].items():
         maker.report.counts[kind].update(counts)
-      if found["is_disambiguation"]:
+      if result["is_disambiguation"]:
         maker.leave_out(page.title, DISAMBIGUATIONS)
       else:
         yield from maker.make(page.title, {
-            "id": page.id, "title": page.title, "text": found["text"]})
+            "id": page.id, "title": page.title, "text": result["text"]})
 
 
 def _articles(numbered: Lines, maker: Maker) -> Iterator[Page]:

@@ -40,8 +40,8 @@ def read_pdf(data: bytes) -> tuple[str, str]:
 
 
 def _title(reader: pypdf.PdfReader) -> str:
-  found = reader.metadata.title if reader.metadata else None
-  return " ".join(_PROGRAMS.sub("", _valid(str(found or ""))).split())
+  title = reader.metadata.title if reader.metadata else None
+  return " ".join(_PROGRAMS.sub("", _valid(str(title or ""))).split())
 
 
 def _valid(text: str) -> str:
@@ -52,4 +52,4 @@ def _valid(text: str) -> str:
 def _paragraphs(page: str) -> str:
   text = _HYPHENATED.sub("", _valid(page).replace("\r\n", "\n").replace("\r", "\n"))
   paragraphs = re.split(r"\n[ \t]*\n", text)
-  return "\n\n".join(filter(None, (" ".join(one.split()) for one in paragraphs)))
+  return "\n\n".join(filter(None, (" ".join(paragraph.split()) for paragraph in paragraphs)))

@@ -67,8 +67,8 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
 
 def _delimiter(header: str) -> str:
   """What stands between the names: where `text` is one of them, or most are."""
-  return max(_DELIMITERS, key=lambda one: (
-      "text" in (names := _names(header, one)), len(names)))
+  return max(_DELIMITERS, key=lambda delimiter: (
+      "text" in (names := _names(header, delimiter)), len(names)))
 
 
 def _names(header: str, delimiter: str) -> list[str]:

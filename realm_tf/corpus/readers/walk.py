@@ -39,8 +39,8 @@ def _walk(root: pathlib.Path, maker: Maker) -> Iterator[pathlib.PurePosixPath]:
       yield name
       continue
     try:
-      with os.scandir(root / name) as found:
-        entries = sorted(found, key=lambda entry: entry.name, reverse=True)
+      with os.scandir(root / name) as scanned:
+        entries = sorted(scanned, key=lambda entry: entry.name, reverse=True)
     except OSError as error:
       if not name.parts:
         raise UserError(f"{root}: cannot be read ({error.strerror}); expected a folder"

@@ -42,4 +42,4 @@ class Call:
   @property
   def given(self) -> list[str]:
     """The positional arguments that are not blank."""
-    return [one for one in self.positional if one]
+    return [argument for argument in self.positional if argument]

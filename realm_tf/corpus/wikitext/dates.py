@@ -88,7 +88,7 @@ def as_of(call: Call) -> str:
 def _about(sign: str):
   """{{circa|1500|1510}} -> c. 1500 – c. 1510"""
   def shown(call: Call) -> str:
-    return " – ".join(f"{sign} {one}" for one in call.given) or sign
+    return " – ".join(f"{sign} {year}" for year in call.given) or sign
   return shown
 
 

@@ -64,7 +64,7 @@ def convert(call: Call) -> str:
 
   The figures are those of the article; what MediaWiki computes of them is left out.
   """
-  values = [one.strip() for one in call.positional]
+  values = [argument.strip() for argument in call.positional]
   text, place = "", 0
   if not values or not _NUMBER.fullmatch(values[0]):
     raise Unrendered
@@ -99,8 +99,8 @@ def val(call: Call) -> str:
   value = grouped(value) if call.get("fmt") == "commas" else value
   errors = call.positional[1:3]
   if len(errors) == 2 and all(errors):
-    value += "".join(one if one[0] in "+-−" else f"{sign}{one}"
-                     for sign, one in zip("+−", errors))
+    value += "".join(error if error[0] in "+-−" else f"{sign}{error}"
+                     for sign, error in zip("+−", errors))
   elif errors and errors[0]:
     value += errors[0] if errors[0][0] in "(+-−±" else f"±{errors[0]}"
   power = f"×10{superscript(call.get('e'))}" if call.get("e") else ""
