@@ -2,9 +2,9 @@
 
 All of it is in the graph; evaluation, prediction and the exported model run the
 same functions. Any bytes are a question: those that are no UTF-8 are passed over, and of
-what is too long the beginning is read. `spans` has the scores of what was read, `merging`
-makes answers of them, `calibration` says how sure they are. Shape letters: B batch, K
-passages, R read blocks, N answers, S spans.
+what is too long the beginning is read. `answer_spans` has the scores of what was read,
+`merging` makes answers of them, `calibration` says how sure they are. Shape letters: B batch,
+K passages, R read blocks, N answers, S spans.
 """
 
 from typing import NamedTuple
