@@ -70,8 +70,8 @@ def check_replaceable(path: PathLike, kind: FolderKind | None = None) -> pathlib
                     f"such as {pathlib.Path(path) / 'new'}")
   stranger = _stranger(target, kind)
   if stranger:
-    which = f", which is no part of {kind.name}" if kind else ""
-    raise UserError(f"{path}: is there already, and has '{stranger}' in it{which}; name a "
+    of_kind = f", which is no part of {kind.name}" if kind else ""
+    raise UserError(f"{path}: is there already, and has '{stranger}' in it{of_kind}; name a "
                     "new or an empty folder, or move it away")
   return target
 

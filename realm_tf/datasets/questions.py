@@ -149,9 +149,9 @@ def _answers(row: Row) -> tuple[str, ...]:
     answers = [answers]
   elif not isinstance(answers, list):  # one that is missing, or of another type
     text_field(row.fields, "answer", row.where)
-  what = f"{row.where}: field 'answer'"
-  if not answers or not all(checked_text(answer, what).strip() for answer in answers):
-    raise UserError(f"{what} holds nothing, or an empty text; expected a text or a list of "
+  field = f"{row.where}: field 'answer'"
+  if not answers or not all(checked_text(answer, field).strip() for answer in answers):
+    raise UserError(f"{field} holds nothing, or an empty text; expected a text or a list of "
                     "texts")
   return tuple(answers)
 

@@ -55,12 +55,12 @@ def read_blocks_of(encoder: Reader, passages: Passages, tokens: tf.RaggedTensor,
   begins, ends = passages.word_edges(packed, rows)
   words = begins[:, :, None] & _spans_to(ends, logits.shape[2])
   shape = tf.shape(retrieved.row)
-  each = tf.concat([shape, [tf.shape(logits)[1] * tf.shape(logits)[2]]], 0)
-  in_words = tf.reshape(tf.where(words, logits, -float("inf")), each)
+  spans_shape = tf.concat([shape, [tf.shape(logits)[1] * tf.shape(logits)[2]]], 0)
+  in_words = tf.reshape(tf.where(words, logits, -float("inf")), spans_shape)
   whole = tf.reduce_any(tf.math.is_finite(in_words), [1, 2])
-  return Read(
-      tf.where(whole[:, None, None], in_words, tf.reshape(logits, each)), retrieved.score,
-      retrieved.row, tf.reshape(packed.second_start, shape), tf.shape(logits)[2], whole)
+  return Read(tf.where(whole[:, None, None], in_words, tf.reshape(logits, spans_shape)),
+              retrieved.score, retrieved.row, tf.reshape(packed.second_start, shape),
+              tf.shape(logits)[2], whole)
 
 
 def best(read_spans: Read, passages: Passages, most: int, weight: float, temperature: float
@@ -83,7 +83,7 @@ def _where(read_spans: Read, passages: Passages, exists: tf.Tensor, block: tf.Te
   Args:
     read_spans: among which they are.
     passages: the corpus.
-    there: [P, S] bool: which are spans; the others get no piece.
+    exists: [P, S] bool: which are spans; the others get no piece.
     block: [P, S] int32, in [0, R).
     place: [P, S] int32, in [0, T * W).
   """

@@ -207,9 +207,9 @@ class QuestionAnswerer(tf.Module):
 
 
 def _checked(questions: tf.Tensor, value: tf.Tensor | int, name: str, least: int, most: int,
-             which: str = "") -> tuple[tf.Tensor, tf.Tensor]:
+             reason: str = "") -> tuple[tf.Tensor, tf.Tensor]:
   """Both, once the value is known to be within its limits: nothing is done before."""
   value = tf.convert_to_tensor(value)
   with tf.control_dependencies([tf.debugging.Assert((value >= least) & (value <= most), [
-      f"{name} must be from {least} to {most}{which}, but is", value])]):
+      f"{name} must be from {least} to {most}{reason}, but is", value])]):
     return tf.identity(questions), tf.identity(value)

@@ -33,8 +33,8 @@ def bins(probabilities: ArrayLike, right: ArrayLike, count: int = _BINS
   """
   values, hits = np.asarray(probabilities, np.float64), np.asarray(right, bool)
   place = np.clip(np.ceil(values * count).astype(int) - 1, 0, count - 1)
-  return [Bin(int(here.sum()), float(values[here].mean()), float(hits[here].mean()))
-          for here in (place == i for i in range(count)) if here.any()]
+  return [Bin(int(in_bin.sum()), float(values[in_bin].mean()), float(hits[in_bin].mean()))
+          for in_bin in (place == i for i in range(count)) if in_bin.any()]
 
 
 def expected_calibration_error(probabilities: ArrayLike, right: ArrayLike) -> float:

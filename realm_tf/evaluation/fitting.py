@@ -49,16 +49,16 @@ def strings(questions: Sequence[Question], texts: Iterable[Iterable[bytes]]) -> 
   owner: list[int] = []
   right: list[bool] = []
   for number, (question, row) in enumerate(zip(questions, texts, strict=True)):
-    here: dict[str, int] = {}
+    number_of: dict[str, int] = {}
     is_right = _judge(question)
     places = []
     for text in (text.decode() for text in row):
       form = normalize(text) or text
-      if form not in here:
-        here[form] = len(owner)
+      if form not in number_of:
+        number_of[form] = len(owner)
         owner.append(number)
         right.append(is_right(text))
-      places.append(here[form])
+      places.append(number_of[form])
     of_span.append(places)
   return Strings(np.array(of_span), np.array(owner), np.array(right, bool))
 

@@ -85,13 +85,13 @@ class _Reference:
     part = name.partition("_")[0]
     if not self.has(name):
       return Comparison(part, quantity, None)
-    theirs, value = np.asarray(self[name], np.float64), np.asarray(ours, np.float64)
-    if value.size != theirs.size or (value.squeeze().shape != theirs.squeeze().shape):
+    expected, value = np.asarray(self[name], np.float64), np.asarray(ours, np.float64)
+    if value.size != expected.size or (value.squeeze().shape != expected.squeeze().shape):
       raise UserError(f"{self.folder / 'io.npz'}: array '{name}' has shape "
-                      f"{list(theirs.shape)}, expected {list(value.shape)}")
-    difference = np.abs(value.reshape(theirs.shape) - theirs)
+                      f"{list(expected.shape)}, expected {list(value.shape)}")
+    difference = np.abs(value.reshape(expected.shape) - expected)
     return Comparison(part, quantity, float(difference.max(initial=0.0)),
-                      float(np.abs(theirs).max(initial=0.0)))
+                      float(np.abs(expected).max(initial=0.0)))
 
 
 @contextlib.contextmanager
@@ -148,12 +148,12 @@ def _encoder(reference: _Reference) -> Iterator[Comparison]:
   yield reference.compare("loss per_mask", "encoder_loss_per_mask", loss)
   yield reference.compare("gradient of loss per_mask by relevance",
                           "encoder_grad_relevance", by_relevance)
-  theirs = "encoder_grad_word_embeddings"
+  name = "encoder_grad_word_embeddings"
   pad = files.read_json(folder / "config.json").get("pad_token_id")
-  if reference.has(theirs) and (reference["encoder_ids"] == pad).any():
+  if reference.has(name) and (reference["encoder_ids"] == pad).any():
     # nn.Embedding keeps its padding row from learning where it is looked up.
-    by_words[pad] = reference[theirs][pad]
-  yield reference.compare("gradient of loss per_mask by word embeddings", theirs,
+    by_words[pad] = reference[name][pad]
+  yield reference.compare("gradient of loss per_mask by word embeddings", name,
                           by_words)
 
 
@@ -166,9 +166,9 @@ def _masked_logits(reference: _Reference, encoder: Reader
   hidden = encoder.bert(packed.ids, packed.padding_mask, packed.segments)
   logits = encoder.masked_lm(tf.gather_nd(hidden, places), encoder.bert.word_embeddings)
   if reference.has("encoder_logits"):
-    every = reference["encoder_logits"]
-    every = every.reshape(rows, -1, every.shape[-1])
-    reference.arrays["encoder_logits at masks"] = every[places[:, 0], places[:, 1]]
+    all_logits = reference["encoder_logits"]
+    all_logits = all_logits.reshape(rows, -1, all_logits.shape[-1])
+    reference.arrays["encoder_logits at masks"] = all_logits[places[:, 0], places[:, 1]]
   yield reference.compare("masked-LM logits at the masked positions",
                           "encoder_logits at masks", logits)
 

@@ -57,7 +57,7 @@ def mine(retrieved: np.ndarray, occurrences: Occurrences, gold: Sequence[np.ndar
   to learn from those hurts.
 
   Args:
-    found: [Q, K] int32, best first.
+    retrieved: [Q, K] int32, best first.
     occurrences: of the Q questions' answers.
     gold: see `gold_rows`.
     ranks: first and last (exclusive) of the ranks that negatives are taken from.

@@ -73,9 +73,10 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     labels = bodies.at(row, masked).to_tensor(shape=[None, most])  # [B, M]
     positions = (masked - window[0][:, None] + 1).to_tensor(shape=[None, most])
     weights = tf.sequence_mask(masked.row_lengths(), tf.shape(labels)[1], tf.float32)
-    made = PretrainingBatch(query, positions, labels, tf.ensure_shape(weights, labels.shape),
-                            tf.gather(ban_table, row), row, other)
-    return order.fix_batch_size(made, batch_size)
+    examples = PretrainingBatch(query, positions, labels,
+                                tf.ensure_shape(weights, labels.shape),
+                                tf.gather(ban_table, row), row, other)
+    return order.fix_batch_size(examples, batch_size)
 
   return order.shuffled_batches(
       len(usable), batch_size, seed, first_step, last_step

@@ -22,9 +22,9 @@ _SUM = tf.distribute.ReduceOp.SUM
 
 def own_rows(num_rows: int, strategy: tf.distribute.Strategy) -> tuple[int, int]:
   """[first, end) of the rows that this process holds."""
-  here = _replicas_here(strategy)
+  replicas = _replicas_here(strategy)
   bounds = _bounds(num_rows, strategy)
-  return bounds[here.start], bounds[here.stop]
+  return bounds[replicas.start], bounds[replicas.stop]
 
 
 def _replicas_here(strategy: tf.distribute.Strategy) -> range:
@@ -76,16 +76,16 @@ class DistributedIndex(RowIndex):
     return embeddings if len(embeddings) == end - first else embeddings[first:end]
 
   def assign(self, prepared: Any, step: int) -> None:
-    made, own = [], self._bounds[self._here.start]
+    tables, own = [], self._bounds[self._here.start]
     for place, replica in enumerate(self._here):
       first, end = (bound - own for bound in self._bounds[replica:replica + 2])
       rows = tf.cast(prepared[first:end], self.row_dtype)
       if self.tables:
         self.tables[place].assign(rows)
         continue
-      made.append(host_variable(rows, f"rows_from_{self._bounds[replica]}"))
-    if made:
-      self.tables = made
+      tables.append(host_variable(rows, f"rows_from_{self._bounds[replica]}"))
+    if tables:
+      self.tables = tables
     self.step.assign(step)
 
   def search(self, queries: tf.Tensor, k, banned: tf.Tensor | None = None

@@ -59,15 +59,15 @@ class ShardedIndex(RowIndex):
     if not self.tables:
       shards = min(len(self._devices), max(1, len(prepared)))  # none without rows
       self._bounds = np.linspace(0, len(prepared), shards + 1).astype(int).tolist()
-    made = []
+    tables = []
     for shard, (first, end) in enumerate(zip(self._bounds, self._bounds[1:])):
       rows = tf.cast(prepared[first:end], self.row_dtype)
       if self.tables:
         self.tables[shard].assign(rows)
         continue
-      made.append(host_variable(rows, f"rows_from_{first}", self._devices[shard]))
-    if made:
-      self.tables = made
+      tables.append(host_variable(rows, f"rows_from_{first}", self._devices[shard]))
+    if tables:
+      self.tables = tables
     self.step.assign(step)
 
   def search(self, queries: tf.Tensor, k, banned: tf.Tensor | None = None

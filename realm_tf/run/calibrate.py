@@ -89,8 +89,8 @@ def probability_figures(run: Run, answerer: QuestionAnswerer, questions: Sequenc
 def judged(run: Run) -> tuple[list[float], list[bool]]:
   """Probabilities of the newest stage's answers to held-out questions; are they right?"""
   path = run.path / "evaluation" / f"{run.newest_stage().replace(' ', '_')}.predictions.jsonl"
-  every = read_rows(path, "question and answers") if path.exists() else []
-  rows = [row.fields for row in every if "probability" in row.fields]
+  records = read_rows(path, "question and answers") if path.exists() else []
+  rows = [row.fields for row in records if "probability" in row.fields]
   patterns = {question.question for question in run.questions("held_out") if question.regex
               } if rows else set()
   return ([row["probability"] for row in rows],

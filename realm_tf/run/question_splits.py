@@ -51,12 +51,12 @@ def questions(config: RealmConfig, folder: pathlib.Path, part: str,
     if part == "held_out":
       return held_out
   if config.dev.questions:
-    asked = read_questions(config.dev.questions)
+    dev_questions = read_questions(config.dev.questions)
   else:
-    train, asked = dev.take_out(train, groups, config.dev.share, config.dev.most)
+    train, dev_questions = dev.take_out(train, groups, config.dev.share, config.dev.most)
   if part == "dev":
-    return asked
-  texts = {question.question for question in asked}
+    return dev_questions
+  texts = {question.question for question in dev_questions}
   return [question for question in train if question.question not in texts]
 
 
