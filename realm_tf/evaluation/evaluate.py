@@ -27,7 +27,7 @@ def predict_records(answerer: QuestionAnswerer, questions: Sequence[str], *, bat
     passages: how many retrieved passages each record lists, best first; at least those
       that are read, at most all.
     top_n: how many answers each record lists, at most.
-    banned: for each question, [X] int32: blocks that are passed over.
+    banned: for each question, [E] int32: blocks that are passed over.
   """
   count = min(max(passages, answerer.read_blocks), answerer.num_blocks)
 

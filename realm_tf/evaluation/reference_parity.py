@@ -5,7 +5,7 @@ and `embedder/`, `scorer/`, `encoder/`, `reader/` (config.json, model.safetensor
 All sizes come from there; what it lacks is left out, and named. Our models compute in
 double precision here, so that what differs by rounding is the reference's: in single
 precision, relevances of some hundred differ by 1e-4 between any two programs. Shape
-letters: B batch, K candidates, R rows, T tokens, M masked positions, W widths, V vocabulary.
+letters: B batch, K candidates, P rows, T tokens, M masked positions, L widths, V vocabulary.
 """
 
 import contextlib
@@ -72,7 +72,7 @@ class _Reference:
     return self.arrays[name]
 
   def packed(self, name: str, rows: int | None = None) -> Packed:
-    """The inputs of that name, [..., T] -> [R, T]; `rows` keeps the first ones."""
+    """The inputs of that name, [..., T] -> [P, T]; `rows` keeps the first ones."""
     ids, mask, segments = (
         self[f"{name}_{part}"].reshape(-1, self[f"{name}_{part}"].shape[-1])[:rows]
         for part in ("ids", "mask", "segments"))
@@ -162,7 +162,7 @@ def _masked_logits(reference: _Reference, encoder: Reader
   packed = reference.packed("encoder")
   rows = len(packed.ids)
   masked = reference["encoder_mlm_mask"] > 0  # [B, T]
-  places = np.argwhere(np.repeat(masked, rows // len(masked), axis=0))  # [R * M, 2]
+  places = np.argwhere(np.repeat(masked, rows // len(masked), axis=0))  # [P * M, 2]
   hidden = encoder.bert(packed.ids, packed.padding_mask, packed.segments)
   logits = encoder.masked_lm(tf.gather_nd(hidden, places), encoder.bert.word_embeddings)
   if reference.has("encoder_logits"):
@@ -205,7 +205,7 @@ def _reader(reference: _Reference) -> Iterator[Comparison]:
     hidden = encoder.bert(packed.ids, packed.padding_mask, packed.segments)
     spans = encoder.span_head(hidden, tf.constant(reference["reader_block_mask"][:rows] > 0))
     # Hugging Face lists the spans by width, then by start.
-    logits = tf.transpose(spans, [0, 2, 1]) + relevance[:rows, None, None]  # [R, W, T]
+    logits = tf.transpose(spans, [0, 2, 1]) + relevance[:rows, None, None]  # [P, L, T]
     retriever_loss, reader_loss = _reader_losses(reference, relevance, logits)
     loss = retriever_loss + reader_loss
   gradient = tape.gradient(loss, relevance,

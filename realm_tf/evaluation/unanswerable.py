@@ -18,7 +18,7 @@ from realm_tf.evaluation.evaluate import predict_records
 
 def blocks_with_answers(answerer: QuestionAnswerer, questions: Sequence[Question]
                         ) -> list[np.ndarray]:
-  """For each question, the blocks in which an answer stands: [X] int32."""
+  """For each question, the blocks in which an answer stands: [E] int32."""
   occurrences = find_occurrences([question.answers for question in questions],
                                  answerer.corpus, answerer.corpus.tokenizer,
                                  [question.regex for question in questions])

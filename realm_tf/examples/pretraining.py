@@ -1,6 +1,6 @@
 """Pre-training examples: masked sentences (REALM, section 3.4).
 
-Shape letters: B batch, T tokens, M masks, N blocks, R banned rows.
+Shape letters: B batch, T tokens, M masks, N blocks, E banned rows.
 """
 
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class PretrainingBatch(NamedTuple):
   positions: tf.Tensor  # [B, M] int32: of the masks, in the packed query
   labels: tf.Tensor  # [B, M] int32: the masked pieces
   weights: tf.Tensor  # [B, M] float32: 0 on padding
-  banned: tf.Tensor  # [B, R] int32: the sentence's own block and its near duplicates
+  banned: tf.Tensor  # [B, E] int32: the sentence's own block and its near duplicates
   row: tf.Tensor  # [B] int32: block that the sentence comes from
   support: tf.Tensor  # [B] int32: another block with the same span, if there is one
 
@@ -37,7 +37,7 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
 
   Args:
     corpus: where the sentences come from, with their salient spans.
-    banned: [N, R] int32, by block, the rows that must not be retrieved for a
+    banned: [N, E] int32, by block, the rows that must not be retrieved for a
       sentence of it; -1 for none.
     batch_size: B.
     query_length: word pieces, [CLS] and [SEP] counted; a longer sentence is cut to

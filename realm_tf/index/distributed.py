@@ -1,9 +1,9 @@
 """The exact index split over the replicas of a strategy, in whatever processes they are.
 
-Each replica's host holds N / R consecutive rows and searches them for the queries of all;
+Each replica's host holds N / J consecutive rows and searches them for the queries of all;
 then the best of all that was found counts.
 
-Shape letters: R replicas, B batch of one replica, K results, N rows, D projection, W
+Shape letters: J replicas, B batch of one replica, K results, N rows, D projection, C
 results that a replica finds, E banned rows.
 """
 
@@ -136,8 +136,8 @@ class DistributedIndex(RowIndex):
     rows = tf.pad(rows + first, missing, constant_values=-1)
 
     def of_own_queries(values: tf.Tensor) -> tf.Tensor:
-      """[B or R * B, W] of each replica -> [B, R * W], in the order of the rows."""
-      values, _ = _gathered(context, values[tf.newaxis])  # [R, B or R * B, W]
+      """[B or J * B, C] of each replica -> [B, J * C], in the order of the rows."""
+      values, _ = _gathered(context, values[tf.newaxis])  # [J, B or J * B, C]
       return tf.reshape(tf.transpose(values[:, own:own + size], [1, 0, 2]), [size, -1])
 
     return best_of(of_own_queries(scores), of_own_queries(rows), k, banned)

@@ -1,6 +1,6 @@
 """BERT (Devlin et al. 2019, arXiv 1810.04805), with dynamic lengths.
 
-Shape letters: B batch, T tokens, H hidden, N rows: tokens that are no padding.
+Shape letters: B batch, T tokens, H hidden, U rows: tokens that are no padding.
 """
 
 import contextlib
@@ -138,11 +138,11 @@ class TransformerLayer(tf_keras.layers.Layer):
 
   def call(self, x: tf.Tensor, layout: transformer.Layout, seeds: tf.Tensor | None = None
            ) -> tf.Tensor:
-    """x: [N, H], of the dtype in which products with weights are made; seeds: [2, 2] int32,
+    """x: [U, H], of the dtype in which products with weights are made; seeds: [2, 2] int32,
     of its dropout, where there is any."""
     kernels = transformer.choose_kernels(x.dtype)
     heads = (self.query, self.key, self.value)  # one product instead of three
-    qkv = kernels.product(x, tf.concat([part.kernel for part in heads], 1))  # [N, 3 H]
+    qkv = kernels.product(x, tf.concat([part.kernel for part in heads], 1))  # [U, 3 H]
     mixed = kernels.attention(qkv, tf.concat([part.bias for part in heads], 0), layout,
                               self.heads)
     x = self._added(kernels, x, kernels.product(mixed, self.attention_output.kernel),
@@ -232,7 +232,7 @@ class Bert(tf_keras.layers.Layer):
 
   def _embedded(self, ids: tf.Tensor, segments: tf.Tensor, layout: transformer.Layout,
                 dtype: tf.DType) -> tf.Tensor:
-    """[N, H]: words, positions and segments added up, and normalised."""
+    """[U, H]: words, positions and segments added up, and normalised."""
     places = tf.zeros_like(ids) + tf.range(tf.shape(ids)[1])
     words = tf.gather(self.word_embeddings, layout.pack(ids))
     types = tf.one_hot(layout.pack(segments), self.config.type_vocab_size,
