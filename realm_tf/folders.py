@@ -35,7 +35,7 @@ _NO_RENAME = ("this file system cannot rename that folder, which may be of a low
 
 
 class FolderKind(NamedTuple):
-  """How folders of one kind are told from all others.
+  """How folders of one kind are recognised.
 
   Attributes:
     name: for people: "an export".

@@ -33,7 +33,7 @@ class Question:
     answers: any of them is right.
     regex: the answers are patterns, as in CuratedTREC.
     gold_passage: id of the document from which the question was written; "" if unknown.
-    source: the data set that it is from, by which figures are told apart; "" if unknown.
+    source: the data set that it is from, by which figures are grouped; "" if unknown.
     where: "path:line" where it was read, for errors.
   """
   id: str

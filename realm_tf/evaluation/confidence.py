@@ -77,7 +77,7 @@ def curve(probabilities: ArrayLike, right: ArrayLike) -> tuple[Point, ...]:
 
 
 def confidence_figures(probabilities: ArrayLike, right: ArrayLike) -> dict[str, float]:
-  """Those of an evaluation; what cannot be told (all right, or all wrong) is left out."""
+  """Those of an evaluation; what is undefined (all right, or all wrong) is left out."""
   figures = {"probability_auc": auc(probabilities, right),
              "calibration_error": expected_calibration_error(probabilities, right)}
   return {name: value for name, value in figures.items() if np.isfinite(value)}

@@ -75,7 +75,7 @@ def _answer(answers, i: int, j: int) -> dict[str, Any]:
 
 def score_records(questions: Sequence[Question], records: Sequence[dict[str, Any]],
                   recall_at: Sequence[int], read_blocks: int) -> dict[str, Any]:
-  """The metrics of records, one per question, as `figures.summary` tells them.
+  """The metrics of records, one per question, as `figures.summary` states them.
 
   Two figures each, since two rules say what is right (`metrics`): `recall@k` by words and
   `recall@k_by_substring` as published, `exact_match` as published and

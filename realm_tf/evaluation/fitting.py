@@ -28,7 +28,7 @@ from realm_tf.evaluation.calibration import PUBLISHED, Calibration
 from realm_tf.progress import progress
 from realm_tf.text.answers import normalize
 
-LEAST = 20  # questions, of which two numbers can be told
+LEAST = 20  # questions, to which two numbers can be fitted
 _SPANS = 32  # of each block
 _TEMPERATURES = 2.0 ** (np.arange(-8, 25) / 4)  # 1/4 to 64
 _WEIGHTS = np.append(0.0, 2.0 ** (np.arange(-12, 7) / 2))  # 0, and 1/64 to 8
@@ -37,7 +37,7 @@ _COARSE = 4  # of so many places one is tried at first
 
 
 class Strings(NamedTuple):
-  """Answer strings of all questions; a string is told by its normal form, in a question."""
+  """Answer strings of all questions; strings of one normal form are one, in a question."""
   of_span: np.ndarray  # [Q, R * S] int: the number of a span's string, in [0, A)
   owner: np.ndarray  # [A] int: its question, ascending
   right: np.ndarray  # [A] bool

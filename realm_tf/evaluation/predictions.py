@@ -20,7 +20,7 @@ Record = dict[str, Any]
 
 
 class Depth(NamedTuple):
-  """How far down records tell what was retrieved."""
+  """How far down records list what was retrieved."""
   ranked: float  # passages whose ranks are known; infinite where they are the whole corpus
   read_blocks: int | None  # passages that the reader read, if that is known
 
@@ -30,7 +30,7 @@ class Depth(NamedTuple):
 
 
 def depth(records: Iterable[Mapping[str, Any]]) -> Depth:
-  """That of the record that tells least."""
+  """That of the record that lists least."""
   ranked, read = math.inf, set()
   for record in records:
     listed = record.get("ranked", len(record.get("passages", ())))
@@ -119,7 +119,7 @@ def _are_ranks(value: Any) -> bool:
 
 
 def questions_of(path: PathLike, records: Sequence[Record]) -> list[Question]:
-  """The questions that an evaluation's records tell, with their answers.
+  """The questions in an evaluation's records, with their answers.
 
   Raises:
     UserError: a record has no answers, as those of `realm predict`.

@@ -48,7 +48,7 @@ class BertConfig:
 
   @classmethod
   def from_values(cls, values: dict[str, Any], where: str) -> "BertConfig":
-    """The sizes among the fields of a `config.json`; `where` is told in errors."""
+    """The sizes among the fields of a `config.json`; `where` is named in errors."""
     if not isinstance(values, dict):
       raise UserError(f"{where}: expected a JSON object of fields, got '{values}'")
     for field in dataclasses.fields(cls):

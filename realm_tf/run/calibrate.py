@@ -1,4 +1,4 @@
-"""Makes a run's answers say how sure they are: fits on dev, tells on held-out questions."""
+"""Makes a run's answers say how sure they are: fitted on dev, reported on held-out ones."""
 
 import dataclasses
 from typing import Any, Mapping, Sequence
@@ -15,7 +15,7 @@ from realm_tf.jsonl import read_rows
 from realm_tf.run.folder import Run
 
 _MOST = 2000  # dev questions: more would not move three numbers
-_PRECISION = 0.8  # at whose threshold it is told how often there is "no answer"
+_PRECISION = 0.8  # at whose threshold the share of "no answer" is reported
 
 
 def calibrate(run: Run, stage: str, source: files.PathLike | None = None) -> Calibration:

@@ -17,10 +17,10 @@ FOLDER = "documents"
 @contextlib.contextmanager
 def reading_documents(run: Run, command: str, source: files.PathLike, strict: bool
                       ) -> Iterator[Iterator[Document]]:
-  """Documents as `read_documents` reads them; afterwards the run tells what was left out.
+  """Documents as `read_documents` reads them; then a report of what was left out.
 
   Raises:
-    UserError: as `read_documents`; nothing is told then.
+    UserError: as `read_documents`; no report is written then.
   """
   count = 0
 

@@ -9,7 +9,7 @@ from realm_tf.datasets import dev
 from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.errors import UserError
 
-_FEWEST_TO_HOLD_OUT = 30  # a fifth of them tells at least what went quite wrong
+_FEWEST_TO_HOLD_OUT = 30  # a fifth of them shows at least what went quite wrong
 
 
 class NoneHeldOut(UserError):

@@ -16,7 +16,7 @@ from realm_tf.run.held_out_questions import same_measure
 from realm_tf.run.trained_reader import has_reader
 
 _DEPTH = 5  # of the recall that a stage must not lose
-_OF_ANSWERS = ("exact_match", "f1")  # nothing is told of them before a reader is trained
+_OF_ANSWERS = ("exact_match", "f1")  # they are not reported before a reader is trained
 
 
 def stage_rows(run: Run) -> list[Stage]:
@@ -43,7 +43,7 @@ def warn(run: Run, stage: str) -> None:
 def warnings(run: Run, stage: str) -> Iterator[str]:
   """Says where a stage is worse than that before it, or than BM25, in recall and answers.
 
-  Answers are told of only where a reader is trained. Whether that may be chance is told by
+  Answers are reported only where a reader is trained. Whether that may be chance is said by
   the paired bootstrap over the questions. Evaluations of other questions, or of another
   corpus, are not compared.
   """
