@@ -5,7 +5,8 @@ Models are those of Keras 2 (`tf_keras`), which importing this package chooses. 
 begins with two scripts; what is listed here is imported when it is used.
 
 Shape letters, here and everywhere: B batch, K candidates, T tokens, M masks, S spans, D
-projection, H hidden, N blocks of a corpus, V vocabulary, W beam, R read blocks.
+projection, H hidden, N blocks of a corpus, V vocabulary, W beam, R read blocks, E banned
+rows, Q questions or queries, X sentences, J replicas. Other letters are the module's own.
 """
 
 import importlib

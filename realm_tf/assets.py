@@ -26,7 +26,7 @@ _FETCHED = FolderKind("what realm fetched", _STAMP, lambda stamp: stamp["files"]
 
 @dataclasses.dataclass(frozen=True)
 class Package:
-  """One pinned wheel; `size` in bytes is only told to the user."""
+  """One pinned wheel; `size` in bytes is only shown to the user."""
   name: str
   version: str
   sha256: str

@@ -35,7 +35,7 @@ _NO_RENAME = ("this file system cannot rename that folder, which may be of a low
 
 
 class FolderKind(NamedTuple):
-  """How folders of one kind are told from all others.
+  """How folders of one kind are recognised.
 
   Attributes:
     name: for people: "an export".
@@ -70,8 +70,8 @@ def check_replaceable(path: PathLike, kind: FolderKind | None = None) -> pathlib
                     f"such as {pathlib.Path(path) / 'new'}")
   stranger = _stranger(target, kind)
   if stranger:
-    which = f", which is no part of {kind.name}" if kind else ""
-    raise UserError(f"{path}: is there already, and has '{stranger}' in it{which}; name a "
+    of_kind = f", which is no part of {kind.name}" if kind else ""
+    raise UserError(f"{path}: is there already, and has '{stranger}' in it{of_kind}; name a "
                     "new or an empty folder, or move it away")
   return target
 

@@ -172,9 +172,9 @@ def _like(fields: Mapping[str, Any], name: str) -> str:
   """Points at a field of another name, if one probably holds what `name` should."""
   if name in fields:
     return " (null)"
-  known = _OTHER_NAMES.get(name, ())
+  synonyms = _OTHER_NAMES.get(name, ())
   other = next((other for other in fields
-                if other in known or other.strip().casefold() == name), None)
+                if other in synonyms or other.strip().casefold() == name), None)
   return f" (rename {quoted(other)} to '{name}')" if other else ""
 
 

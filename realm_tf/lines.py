@@ -36,8 +36,8 @@ def read_lines(path: PathLike, expected: str) -> Iterator[tuple[int, str]]:
   """Yields number and text, line end included, of each line; the first is 1.
 
   Lines end at "\\n" alone: a form feed, U+2028 or U+0085 within one is text. Files that
-  are compressed (.gz, .bz2, .xz) are told by their first bytes or their name. It is read
-  once and from its beginning to its end, so a pipe will do.
+  are compressed (.gz, .bz2, .xz) are recognised by their first bytes or their name. It is
+  read once and from its beginning to its end, so a pipe will do.
 
   Args:
     path: of the file.

@@ -40,9 +40,9 @@ class Progress:
     if file.isatty():
       options |= {"unit": f" {unit}", "dynamic_ncols": True, "file": file}
     else:
-      known = total is not None or hasattr(iterable, "__len__")
+      has_total = total is not None or hasattr(iterable, "__len__")
       options |= {
-          "bar_format": _LINE if known else _OPEN_LINE, "file": _WholeLines(file),
+          "bar_format": _LINE if has_total else _OPEN_LINE, "file": _WholeLines(file),
           "mininterval": _SECONDS_BETWEEN_LINES, "miniters": 1,
           # A first line at once would say nothing but 0.
           "delay": 1e-9}

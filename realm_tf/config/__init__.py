@@ -2,7 +2,7 @@
 
 A config is a tree of frozen dataclasses (`settings`), of which each field has its type,
 range and meaning beside it (`fields`); what must hold between fields is in `rules`. A config
-file (`reading`) is a run's `config.json`, or Python whose `get_config()` returns
+file (`config_files`) is a run's `config.json`, or Python whose `get_config()` returns
 `as_config_dict(RealmConfig(...))`; the command line sets single fields
 (`--config.pretrain.steps=200`). `from_dict` turns nested values into a checked `RealmConfig`.
 Unknown keys, other types and values out of range are `UserError`s.

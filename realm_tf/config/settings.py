@@ -1,7 +1,7 @@
 """The settings of a run: each with its default, what it may be, and what it means.
 
 `fields` checks a value when its section is made, `rules` what must hold between fields;
-`stages` has the settings of the stages that train.
+`stage_settings` has the settings of the stages that train.
 """
 
 import dataclasses

@@ -3,7 +3,7 @@
 A block goes into a model as `[CLS] title [SEP] body [SEP]`, which never takes more
 than `max_tokens`. It is filled with whole sentences, greedily, as in ORQA.
 
-Shape letters: T tokens of a document's body, S sentences.
+Shape letters: T tokens of a document's body, X sentences.
 """
 
 import bisect
@@ -62,7 +62,7 @@ class _Body:
 
 
 def _byte_offsets(text: str, spans: Sequence[tuple[int, int]]) -> np.ndarray:
-  """Character spans of `text` -> `[S, 2]` spans in bytes of its UTF-8."""
+  """Character spans of `text` -> `[X, 2]` spans in bytes of its UTF-8."""
   chars = np.asarray(spans, np.int64).reshape(-1, 2)
   if text.isascii():
     return chars
@@ -101,7 +101,7 @@ def _fill(boundaries: list[int], room: int) -> Iterator[list[int]]:
 
 
 def _word_spans(body: _Body, spans: np.ndarray) -> np.ndarray:
-  """Byte spans -> `[S, 2]` spans of tokens: the whole words within each."""
+  """Byte spans -> `[X, 2]` spans of tokens: the whole words within each."""
   words = np.append(body.word_starts, len(body.ids))
   word_ends = body.ends[words[1:] - 1] if len(body.ids) else words[1:]
   first = np.searchsorted(body.starts[words[:-1]], spans[:, 0])

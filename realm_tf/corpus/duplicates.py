@@ -93,10 +93,10 @@ def _least(shingles: Ragged, rows: np.ndarray, seed: np.uint64) -> np.ndarray:
   """[rows] uint64: the least of each row's hashes, under the hash function `seed`."""
   parts = []
   for begin in range(0, len(rows), _CHUNK):
-    some = rows[begin:begin + _CHUNK]
-    low, high = shingles.splits[some[0]], shingles.splits[some[-1] + 1]
+    chunk = rows[begin:begin + _CHUNK]
+    low, high = shingles.splits[chunk[0]], shingles.splits[chunk[-1] + 1]
     parts.append(np.minimum.reduceat(_mix(shingles.values[low:high] ^ seed),
-                                     shingles.splits[some] - low))
+                                     shingles.splits[chunk] - low))
   return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
 
 

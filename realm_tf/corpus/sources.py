@@ -45,8 +45,8 @@ def source_by_document(corpus: Corpus, manifest: dict[str, Any]) -> dict[str, st
   """The path that each document came from, by its id."""
   sources = sources_of(manifest)
   ends = np.cumsum([rows for _, rows in sources])
-  which = np.searchsorted(ends, corpus.stored_rows, side="right")
-  return {name: sources[place][0] for name, place in zip(corpus.document_ids, which)}
+  places = np.searchsorted(ends, corpus.stored_rows, side="right")
+  return {name: sources[place][0] for name, place in zip(corpus.document_ids, places)}
 
 
 def documents_from(folder: PathLike, path: str) -> set[str]:
@@ -67,9 +67,9 @@ def documents_from(folder: PathLike, path: str) -> set[str]:
                if (part := inner[source]) is not None
                and (not part or name == part or name.startswith(f"{part}/"))}
   if not documents:
-    known = ", ".join(sorted(filter(None, inner))[:5])
+    examples = ", ".join(sorted(filter(None, inner))[:5])
     raise UserError(f"--source={path}: no document came from there; those here came from "
-                    f"{known or 'no path'}; a document is deleted by its id, too")
+                    f"{examples or 'no path'}; a document is deleted by its id, too")
   return documents
 
 

@@ -124,8 +124,8 @@ class Units:
     start = np.where(begin == self._splits[row], 0, self._starts[begin])
     starts = np.append(self._starts, 0)
     end = np.where(after == self._splits[row + 1], np.iinfo(np.int32).max, starts[after])
-    return {first: (next_first, at, self._texts[of][at:until])
-            for first, next_first, of, at, until in np.transpose(
+    return {first: (next_first, at, self._texts[text][at:until])
+            for first, next_first, text, at, until in np.transpose(
                 [begin, after, row, start, end]).tolist()}
 
   def _of_odd_characters(self, spelling: Spelling) -> np.ndarray:
@@ -185,6 +185,6 @@ def _odd_places(text: bytes, spelling: Spelling) -> np.ndarray:
   codes = lead & np.array([0x7F, 0x1F, 0x0F, 0x07])[more]
   for i in (1, 2, 3):
     codes = np.where(more >= i, codes << 6 | data[places + i] & 0x3F, codes)
-  distinct, which = np.unique(codes, return_inverse=True)
+  distinct, inverse = np.unique(codes, return_inverse=True)
   odd = np.array([not spelling.is_plain(chr(code)) for code in distinct], bool)
-  return places[odd[which]]
+  return places[odd[inverse]]

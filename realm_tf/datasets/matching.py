@@ -130,9 +130,9 @@ def _search(ids: np.ndarray, places: np.ndarray, answers: _Answers
   hashes = _hash(ids[places + i] for i in range(length))
   index = np.searchsorted(answers.hashes, hashes)
   while len(places):
-    known = index < len(answers.hashes)
-    known[known] = answers.hashes[index[known]] == hashes[known]
-    places, index, hashes = places[known], index[known], hashes[known]
+    is_known = index < len(answers.hashes)
+    is_known[is_known] = answers.hashes[index[is_known]] == hashes[is_known]
+    places, index, hashes = places[is_known], index[is_known], hashes[is_known]
     # A hash is a hint only: the ids themselves are compared.
     same = np.ones(len(places), bool)
     for i in range(length):
@@ -240,8 +240,8 @@ def find_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,
   within = np.arange(len(place)) - np.repeat(np.cumsum(count) - count, count)
   question = pairs[first[place] + within, 1]
   matched = _find_patterns({i: answers[i] for i in np.flatnonzero(flags)}, corpus)
-  every = np.concatenate([np.stack([question, *places[place, 1:].T], 1), matched])
-  question, rows, starts, ends = _sorted(every, len(corpus.body_ids)).T
+  all_places = np.concatenate([np.stack([question, *places[place, 1:].T], 1), matched])
+  question, rows, starts, ends = _sorted(all_places, len(corpus.body_ids)).T
   splits = np.searchsorted(question, np.arange(len(answers) + 1))
   rows, starts, ends = (column.astype(np.int32) for column in (rows, starts, ends))
   return Occurrences(rows, starts, ends, splits.astype(np.int64))

@@ -33,7 +33,7 @@ class Question:
     answers: any of them is right.
     regex: the answers are patterns, as in CuratedTREC.
     gold_passage: id of the document from which the question was written; "" if unknown.
-    source: the data set that it is from, by which figures are told apart; "" if unknown.
+    source: the data set that it is from, by which figures are grouped; "" if unknown.
     where: "path:line" where it was read, for errors.
   """
   id: str
@@ -149,9 +149,9 @@ def _answers(row: Row) -> tuple[str, ...]:
     answers = [answers]
   elif not isinstance(answers, list):  # one that is missing, or of another type
     text_field(row.fields, "answer", row.where)
-  what = f"{row.where}: field 'answer'"
-  if not answers or not all(checked_text(answer, what).strip() for answer in answers):
-    raise UserError(f"{what} holds nothing, or an empty text; expected a text or a list of "
+  field = f"{row.where}: field 'answer'"
+  if not answers or not all(checked_text(answer, field).strip() for answer in answers):
+    raise UserError(f"{field} holds nothing, or an empty text; expected a text or a list of "
                     "texts")
   return tuple(answers)
 

@@ -1,6 +1,6 @@
 """The diagnosis of pre-training while it goes on: a callback of its loop.
 
-Shape letters: B batch, K candidates, R banned rows, D projection.
+Shape letters: B batch, K candidates, E banned rows, D projection.
 """
 
 

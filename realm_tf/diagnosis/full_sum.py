@@ -55,9 +55,9 @@ class FullSum:
       raise ValueError("a candidate is not in the sum")
     return columns
 
-  def share(self, of: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+  def share(self, mass: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """How much of a distribution [B, C] the candidates [B, K] hold: [B]."""
-    return np.take_along_axis(of, self.columns(candidates), 1).sum(1)
+    return np.take_along_axis(mass, self.columns(candidates), 1).sum(1)
 
 
 def allowed_scores(queries: np.ndarray, documents: np.ndarray, banned: np.ndarray

@@ -129,10 +129,10 @@ class Diagnosis:
     documents = self._embed(np.arange(self._passages.num_blocks + 1, dtype=np.int32))
     wholes, gradients, rows = [], [], []
     for batch in self._batches:
-      whole, gradient, each = self._measure_batch(batch, documents, searches, counts)
+      whole, gradient, measured = self._measure_batch(batch, documents, searches, counts)
       wholes.append(whole)
       gradients.append(gradient)
-      rows.append(each)
+      rows.append(measured)
     between = [cosine(self._total(a), self._total(b))
                for i, a in enumerate(gradients) for b in gradients[:i]]
     return {
@@ -141,9 +141,7 @@ class Diagnosis:
         "summed_blocks": min(self._blocks or most - 1, most - 1),
         **_means(wholes),
         "gradient_cosine_between_batches": float(np.mean(between)) if between else None,
-        "rows": [{"candidates": each[0]["candidates"], "k": each[0]["k"], **_means(
-            [{n: v for n, v in row.items() if n not in ("candidates", "k")} for row in each])}
-                 for each in zip(*rows)]}
+        "rows": [_mean_row(of_batches) for of_batches in zip(*rows)]}
 
   def _measure_batch(self, batch: PretrainingBatch, documents: np.ndarray,
                      searches: Mapping[str, Choose], counts: Sequence[int]
@@ -271,6 +269,13 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
   """Of the angle between two vectors; 0 where one of them is 0."""
   norms = _norm(a) * _norm(b)
   return float(a @ b / norms) if norms else 0.0
+
+
+def _mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+  """Of rows of the same candidates and K, one a batch."""
+  which = {name: rows[0][name] for name in ("candidates", "k")}
+  return {**which, **_means([{name: value for name, value in row.items()
+                              if name not in which} for row in rows])}
 
 
 def _means(records: Sequence[Mapping[str, float]]) -> dict[str, float]:

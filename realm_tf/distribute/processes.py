@@ -1,6 +1,6 @@
 """The processes that train together, and what they agree on.
 
-Shape letters: R replicas.
+Shape letters: J replicas.
 """
 
 import contextlib

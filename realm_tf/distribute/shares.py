@@ -5,7 +5,7 @@ replica takes its share: nothing is handed around, and a run sees the same batch
 whatever the number of replicas. A replica's loss is a mean over its share; gradients
 and metrics are averaged over the replicas, which makes them those of the whole batch.
 
-Shape letters: R replicas, B batch, D size.
+Shape letters: J replicas, B batch, D size.
 """
 
 from typing import Any, Callable
@@ -33,7 +33,7 @@ def run_on_shares(strategy: tf.distribute.Strategy, step: Callable[[Any], Metric
   Args:
     strategy: of the model.
     step: runs on each replica and returns metrics, scalars that are means over the share,
-      or [B / R, ...], a row for each example.
+      or [B / J, ...], a row for each example.
     batch: tensors with an example per row, any structure.
     batch_size: B.
 
@@ -62,7 +62,7 @@ def map_shares(strategy: tf.distribute.Strategy, compute: Callable[[Any], tf.Ten
                batch: Any) -> tf.Tensor:
   """Maps each replica's share of a batch, and puts what comes out together again.
 
-  As `run_on_shares`, but from [B / R, ...] to [B / R, ...]; each process gets all [B, ...].
+  As `run_on_shares`, but from [B / J, ...] to [B / J, ...]; each process gets all [B, ...].
   A batch that cannot be shared out evenly is mapped as a whole.
   """
   count, rows = strategy.num_replicas_in_sync, tf.nest.flatten(batch)[0].shape[0]
@@ -173,7 +173,7 @@ def all_mean(values: Any) -> Any:
 
 
 def own_first(values: tf.Tensor) -> tf.Tensor:
-  """All replicas' [B, ...] tensors after each other, this one's first: [R * B, ...].
+  """All replicas' [B, ...] tensors after each other, this one's first: [J * B, ...].
 
   It is a sum over replicas of tensors that are 0 but for the own share: the gradient is
   then right by itself, the sum of what all replicas make of this one's values.

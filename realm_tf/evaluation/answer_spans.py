@@ -3,7 +3,7 @@
 A span's score is the reader's logit + `weight` * the retriever's score of its block, as in
 ORQA (Lee et al. 2019, section 3.2), where the weight is 1. Only spans of whole words count;
 where a question's blocks have none of so few pieces, all do, and are widened to words. Shape
-letters: P questions, R read blocks, T tokens, W span widths, S spans kept.
+letters: Q questions, R read blocks, T tokens, L span widths, S spans kept, Y temperatures.
 """
 
 from typing import NamedTuple
@@ -16,31 +16,31 @@ from realm_tf.models.reader import Reader
 
 class RetrievedBlocks(NamedTuple):
   """What a search returned, best first."""
-  score: tf.Tensor  # [P, K] float32
-  row: tf.Tensor  # [P, K] int32
+  score: tf.Tensor  # [Q, K] float32
+  row: tf.Tensor  # [Q, K] int32
 
 
 class Read(NamedTuple):
   """All spans of all blocks that were read."""
-  logits: tf.Tensor  # [P, R, T * W] float32: the reader's; minus infinity where none is
-  score: tf.Tensor  # [P, R] float32: the retriever's
-  row: tf.Tensor  # [P, R] int32: block ids
-  body: tf.Tensor  # [P, R] int32: the place of a block's first piece
-  width: tf.Tensor  # scalar int32: W
-  whole: tf.Tensor  # [P] bool: whether the spans are of whole words
+  logits: tf.Tensor  # [Q, R, T * L] float32: the reader's; minus infinity where none is
+  score: tf.Tensor  # [Q, R] float32: the retriever's
+  row: tf.Tensor  # [Q, R] int32: block ids
+  body: tf.Tensor  # [Q, R] int32: the place of a block's first piece
+  width: tf.Tensor  # scalar int32: L
+  whole: tf.Tensor  # [Q] bool: whether the spans are of whole words
 
 
 class Spans(NamedTuple):
   """Some spans of each question, best first; its first is there always."""
-  score: tf.Tensor  # [P, S] float32; minus infinity where there are no more
-  share: tf.Tensor  # [P, S] float32: of the softmax over all spans; 0 where there are no more
-  row: tf.Tensor  # [P, S] int32
-  first: tf.Tensor  # [P, S] int32, piece of the body
-  last: tf.Tensor  # [P, S] int32, inclusive; before `first` where there are no more
+  score: tf.Tensor  # [Q, S] float32; minus infinity where there are no more
+  share: tf.Tensor  # [Q, S] float32: of the softmax over all spans; 0 where there are no more
+  row: tf.Tensor  # [Q, S] int32
+  first: tf.Tensor  # [Q, S] int32, piece of the body
+  last: tf.Tensor  # [Q, S] int32, inclusive; before `first` where there are no more
 
 
 def _spans_to(ends: tf.Tensor, width: int) -> tf.Tensor:
-  """Whether the span from t to t + w ends at one of `ends`: [R, T] -> [R, T, W] bool."""
+  """Whether the span from t to t + w ends at one of `ends`: [R, T] -> [R, T, L] bool."""
   length = tf.shape(ends)[1]
   ends = tf.pad(ends, [[0, 0], [0, width]])
   return tf.stack([ends[:, w:w + length] for w in range(width)], 2)
@@ -48,28 +48,28 @@ def _spans_to(ends: tf.Tensor, width: int) -> tf.Tensor:
 
 def read_blocks_of(encoder: Reader, passages: Passages, tokens: tf.RaggedTensor,
                    retrieved: RetrievedBlocks) -> Read:
-  """Reads blocks [P, R] with the questions whose pieces are `tokens` [P, (T)]."""
+  """Reads blocks [Q, R] with the questions whose pieces are `tokens` [Q, (T)]."""
   rows = tf.reshape(retrieved.row, [-1])
   packed = passages.after(tokens, retrieved.row, encoder.max_length)
-  logits = encoder.span_logits(packed)  # [P * R, T, W]
+  logits = encoder.span_logits(packed)  # [Q * R, T, L]
   begins, ends = passages.word_edges(packed, rows)
   words = begins[:, :, None] & _spans_to(ends, logits.shape[2])
   shape = tf.shape(retrieved.row)
-  each = tf.concat([shape, [tf.shape(logits)[1] * tf.shape(logits)[2]]], 0)
-  in_words = tf.reshape(tf.where(words, logits, -float("inf")), each)
+  spans_shape = tf.concat([shape, [tf.shape(logits)[1] * tf.shape(logits)[2]]], 0)
+  in_words = tf.reshape(tf.where(words, logits, -float("inf")), spans_shape)
   whole = tf.reduce_any(tf.math.is_finite(in_words), [1, 2])
-  return Read(
-      tf.where(whole[:, None, None], in_words, tf.reshape(logits, each)), retrieved.score,
-      retrieved.row, tf.reshape(packed.second_start, shape), tf.shape(logits)[2], whole)
+  return Read(tf.where(whole[:, None, None], in_words, tf.reshape(logits, spans_shape)),
+              retrieved.score, retrieved.row, tf.reshape(packed.second_start, shape),
+              tf.shape(logits)[2], whole)
 
 
 def best(read_spans: Read, passages: Passages, most: int, weight: float, temperature: float
          ) -> Spans:
   """The `most` best spans of each question, with their shares of the softmax over all."""
-  scores = read_spans.logits + weight * read_spans.score[:, :, None]  # [P, R, T * W]
+  scores = read_spans.logits + weight * read_spans.score[:, :, None]  # [Q, R, T * L]
   shape = tf.shape(scores)
   scores = tf.reshape(scores, [shape[0], -1])
-  top, place = tf.math.top_k(scores, tf.minimum(most, tf.shape(scores)[1]))  # [P, S]
+  top, place = tf.math.top_k(scores, tf.minimum(most, tf.shape(scores)[1]))  # [Q, S]
   total = tf.reduce_logsumexp(scores / temperature, 1, keepdims=True)
   share = tf.where(tf.math.is_finite(top), tf.exp(top / temperature - total), 0.0)
   return Spans(top, share, *_where(read_spans, passages, tf.math.is_finite(top),
@@ -78,14 +78,14 @@ def best(read_spans: Read, passages: Passages, most: int, weight: float, tempera
 
 def _where(read_spans: Read, passages: Passages, exists: tf.Tensor, block: tf.Tensor,
            place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Row, first and last piece of spans [P, S], of whole words.
+  """Row, first and last piece of spans [Q, S], of whole words.
 
   Args:
     read_spans: among which they are.
     passages: the corpus.
-    there: [P, S] bool: which are spans; the others get no piece.
-    block: [P, S] int32, in [0, R).
-    place: [P, S] int32, in [0, T * W).
+    exists: [Q, S] bool: which are spans; the others get no piece.
+    block: [Q, S] int32, in [0, R).
+    place: [Q, S] int32, in [0, T * L).
   """
   row = tf.gather(read_spans.row, block, batch_dims=1)
   first = place // read_spans.width - tf.gather(read_spans.body, block, batch_dims=1)
@@ -102,23 +102,23 @@ def _where(read_spans: Read, passages: Passages, exists: tf.Tensor, block: tf.Te
 
 class Evidence(NamedTuple):
   """What is needed to say what other weights and temperatures would have answered."""
-  logit: tf.Tensor  # [P, R, S] float32: of the best spans of each block; minus infinity: none
-  total: tf.Tensor  # [P, R, A] float32: log sum exp of all of a block's logits, divided by A
-  score: tf.Tensor  # [P, R] float32: the retriever's
-  row: tf.Tensor  # [P, R * S] int32
-  first: tf.Tensor  # [P, R * S] int32
-  last: tf.Tensor  # [P, R * S] int32
+  logit: tf.Tensor  # [Q, R, S] float32: of the best spans of each block; minus infinity: none
+  total: tf.Tensor  # [Q, R, Y] float32: log sum exp of all of a block's logits, divided by Y
+  score: tf.Tensor  # [Q, R] float32: the retriever's
+  row: tf.Tensor  # [Q, R * S] int32
+  first: tf.Tensor  # [Q, R * S] int32
+  last: tf.Tensor  # [Q, R * S] int32
 
 
 def evidence(read_spans: Read, passages: Passages, most: int, temperatures: tf.Tensor
              ) -> Evidence:
-  """The `most` best spans of each block, and its softmax at temperatures [A]."""
+  """The `most` best spans of each block, and its softmax at temperatures [Y]."""
   logits = read_spans.logits
   shape = tf.shape(logits)
-  top, place = tf.math.top_k(logits, tf.minimum(most, shape[2]))  # [P, R, S]
+  top, place = tf.math.top_k(logits, tf.minimum(most, shape[2]))  # [Q, R, S]
   block = tf.broadcast_to(tf.range(shape[1])[None, :, None], tf.shape(top))
   block, place = (tf.reshape(value, [shape[0], -1]) for value in (block, place))
-  total = tf.map_fn(lambda t: tf.reduce_logsumexp(logits / t, 2), temperatures)  # [A, P, R]
+  total = tf.map_fn(lambda t: tf.reduce_logsumexp(logits / t, 2), temperatures)  # [Y, Q, R]
   exists = tf.math.is_finite(tf.reshape(top, [shape[0], -1]))
   return Evidence(top, tf.transpose(total, [1, 2, 0]), read_spans.score,
                   *_where(read_spans, passages, exists, block, place))

@@ -2,9 +2,9 @@
 
 All of it is in the graph; evaluation, prediction and the exported model run the
 same functions. Any bytes are a question: those that are no UTF-8 are passed over, and of
-what is too long the beginning is read. `spans` has the scores of what was read, `merging`
-makes answers of them, `calibration` says how sure they are. Shape letters: B batch, K
-passages, R read blocks, N answers, S spans.
+what is too long the beginning is read. `answer_spans` has the scores of what was read,
+`merging` makes answers of them, `calibration` says how sure they are. Shape letters: B batch,
+K passages, R read blocks, A answers, S spans, N blocks.
 """
 
 from typing import NamedTuple
@@ -33,9 +33,9 @@ _BYTES_PER_PIECE = 64  # that are tokenised of a question, for each piece that c
 
 
 class Answers(NamedTuple):
-  """An answer to each question and where it stands: [B] each, or N of them: [B, N].
+  """An answer to each question and where it stands: [B] each, or A of them: [B, A].
 
-  Where a question has fewer than N answers, the others are empty, of probability 0.
+  Where a question has fewer than A answers, the others are empty, of probability 0.
   """
   answer: tf.Tensor  # string, whole words cut from the passage
   score: tf.Tensor  # float32: reader logit + weight * retriever score; finite
@@ -107,8 +107,8 @@ class QuestionAnswerer(tf.Module):
 
     Args:
       questions: [B] string.
-      top_n: N, scalar int32: so many answers to each, [B, N]; None: one, [B].
-      banned: [B, X] int32: blocks that are passed over for each question; -1 for none.
+      top_n: A, scalar int32: so many answers to each, [B, A]; None: one, [B].
+      banned: [B, E] int32: blocks that are passed over for each question; -1 for none.
 
     Raises:
       tf.errors.InvalidArgumentError: `top_n` is not from 1 to `MOST_ANSWERS`.
@@ -207,9 +207,9 @@ class QuestionAnswerer(tf.Module):
 
 
 def _checked(questions: tf.Tensor, value: tf.Tensor | int, name: str, least: int, most: int,
-             which: str = "") -> tuple[tf.Tensor, tf.Tensor]:
+             reason: str = "") -> tuple[tf.Tensor, tf.Tensor]:
   """Both, once the value is known to be within its limits: nothing is done before."""
   value = tf.convert_to_tensor(value)
   with tf.control_dependencies([tf.debugging.Assert((value >= least) & (value <= most), [
-      f"{name} must be from {least} to {most}{which}, but is", value])]):
+      f"{name} must be from {least} to {most}{reason}, but is", value])]):
     return tf.identity(questions), tf.identity(value)

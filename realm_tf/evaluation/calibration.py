@@ -110,14 +110,16 @@ def read_calibration(path: PathLike) -> Calibration:
   """
   values = read_json(path)
   try:
-    made = Calibration(float(values["retriever_weight"]), float(values["temperature"]),
-                       bool(values["merged"]), str(values["model"]), int(values["questions"]),
-                       tuple(Point(*map(float, point)) for point in values["curve"]),
-                       dict(values["figures"]))
+    fitted = Calibration(float(values["retriever_weight"]), float(values["temperature"]),
+                         bool(values["merged"]), str(values["model"]),
+                         int(values["questions"]),
+                         tuple(Point(*map(float, point)) for point in values["curve"]),
+                         dict(values["figures"]))
   except (KeyError, TypeError, ValueError) as error:
     raise UserError(f"{path}: not a calibration ({type(error).__name__}: {error}); remove it "
                     "and run `realm calibrate`") from None
-  if not (made.temperature > 0 and math.isfinite(made.retriever_weight * made.temperature)):
-    raise UserError(f"{path}: retriever_weight {made.retriever_weight:g} and temperature "
-                    f"{made.temperature:g}; expected finite numbers, the temperature above 0")
-  return made
+  weight, temperature = fitted.retriever_weight, fitted.temperature
+  if not (temperature > 0 and math.isfinite(weight * temperature)):
+    raise UserError(f"{path}: retriever_weight {weight:g} and temperature {temperature:g}; "
+                    "expected finite numbers, the temperature above 0")
+  return fitted

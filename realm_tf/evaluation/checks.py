@@ -16,9 +16,9 @@ def check_gold_passages(questions: Iterable[Question], document_ids: Collection[
     UserError: names file, line and the first such passage.
   """
   named = [question for question in questions if question.gold_passage]
-  known = set(document_ids) if named else set()
+  document_set = set(document_ids) if named else set()
   for question in named:
-    if question.gold_passage not in known:
+    if question.gold_passage not in document_set:
       raise UserError(
           f"{question.where or f'question {quoted(question.id)}'}: field 'gold_passage': "
           f"{quoted(question.gold_passage)} is no document of the corpus; expected the id of "

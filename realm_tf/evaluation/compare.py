@@ -48,9 +48,9 @@ def compare(a: Columns, b: Columns, samples: int = 10000, seed: int = 0
   differences = {}
   for name in a:
     if name in b:
-      both = ~(np.isnan(a[name]) | np.isnan(b[name]))
-      if both.any():
-        differences[name] = _difference(a[name][both], b[name][both], samples, seed)
+      in_both = ~(np.isnan(a[name]) | np.isnan(b[name]))
+      if in_both.any():
+        differences[name] = _difference(a[name][in_both], b[name][in_both], samples, seed)
   return differences
 
 

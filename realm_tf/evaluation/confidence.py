@@ -33,8 +33,8 @@ def bins(probabilities: ArrayLike, right: ArrayLike, count: int = _BINS
   """
   values, hits = np.asarray(probabilities, np.float64), np.asarray(right, bool)
   place = np.clip(np.ceil(values * count).astype(int) - 1, 0, count - 1)
-  return [Bin(int(here.sum()), float(values[here].mean()), float(hits[here].mean()))
-          for here in (place == i for i in range(count)) if here.any()]
+  return [Bin(int(in_bin.sum()), float(values[in_bin].mean()), float(hits[in_bin].mean()))
+          for in_bin in (place == i for i in range(count)) if in_bin.any()]
 
 
 def expected_calibration_error(probabilities: ArrayLike, right: ArrayLike) -> float:
@@ -77,7 +77,7 @@ def curve(probabilities: ArrayLike, right: ArrayLike) -> tuple[Point, ...]:
 
 
 def confidence_figures(probabilities: ArrayLike, right: ArrayLike) -> dict[str, float]:
-  """Those of an evaluation; what cannot be told (all right, or all wrong) is left out."""
+  """Those of an evaluation; what is undefined (all right, or all wrong) is left out."""
   figures = {"probability_auc": auc(probabilities, right),
              "calibration_error": expected_calibration_error(probabilities, right)}
   return {name: value for name, value in figures.items() if np.isfinite(value)}

@@ -27,7 +27,7 @@ def predict_records(answerer: QuestionAnswerer, questions: Sequence[str], *, bat
     passages: how many retrieved passages each record lists, best first; at least those
       that are read, at most all.
     top_n: how many answers each record lists, at most.
-    banned: for each question, [X] int32: blocks that are passed over.
+    banned: for each question, [E] int32: blocks that are passed over.
   """
   count = min(max(passages, answerer.read_blocks), answerer.num_blocks)
 
@@ -92,7 +92,7 @@ def _answer(answers, i: int, j: int) -> dict[str, Any]:
 
 def score_records(questions: Sequence[Question], records: Sequence[dict[str, Any]],
                   recall_at: Sequence[int], read_blocks: int) -> dict[str, Any]:
-  """The metrics of records, one per question, as `figures.summary` tells them.
+  """The metrics of records, one per question, as `figures.summary` states them.
 
   Two figures each, since two rules say what is right (`metrics`): `recall@k` by words and
   `recall@k_by_substring` as published, `exact_match` as published and

@@ -11,7 +11,7 @@ two numbers and a yes or no cannot learn some hundred questions by heart. What a
 dev questions right than the published rule, by more than one standard deviation, is not
 taken.
 
-Shape letters: Q questions, R read blocks, S spans of each, A temperatures, G answer strings.
+Shape letters: Q questions, R read blocks, S spans of each, Y temperatures, A answer strings.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from realm_tf.evaluation.calibration import PUBLISHED, Calibration
 from realm_tf.progress import progress
 from realm_tf.text.answers import normalize
 
-LEAST = 20  # questions, of which two numbers can be told
+LEAST = 20  # questions, to which two numbers can be fitted
 _SPANS = 32  # of each block
 _TEMPERATURES = 2.0 ** (np.arange(-8, 25) / 4)  # 1/4 to 64
 _WEIGHTS = np.append(0.0, 2.0 ** (np.arange(-12, 7) / 2))  # 0, and 1/64 to 8
@@ -37,10 +37,10 @@ _COARSE = 4  # of so many places one is tried at first
 
 
 class Strings(NamedTuple):
-  """Answer strings of all questions; a string is told by its normal form, in a question."""
-  of_span: np.ndarray  # [Q, R * S] int: the number of a span's string, in [0, G)
-  owner: np.ndarray  # [G] int: its question, ascending
-  right: np.ndarray  # [G] bool
+  """Answer strings of all questions; strings of one normal form are one, in a question."""
+  of_span: np.ndarray  # [Q, R * S] int: the number of a span's string, in [0, A)
+  owner: np.ndarray  # [A] int: its question, ascending
+  right: np.ndarray  # [A] bool
 
 
 def strings(questions: Sequence[Question], texts: Iterable[Iterable[bytes]]) -> Strings:
@@ -49,16 +49,16 @@ def strings(questions: Sequence[Question], texts: Iterable[Iterable[bytes]]) -> 
   owner: list[int] = []
   right: list[bool] = []
   for number, (question, row) in enumerate(zip(questions, texts, strict=True)):
-    here: dict[str, int] = {}
+    number_of: dict[str, int] = {}
     is_right = _judge(question)
     places = []
     for text in (text.decode() for text in row):
       form = normalize(text) or text
-      if form not in here:
-        here[form] = len(owner)
+      if form not in number_of:
+        number_of[form] = len(owner)
         owner.append(number)
         right.append(is_right(text))
-      places.append(here[form])
+      places.append(number_of[form])
     of_span.append(places)
   return Strings(np.array(of_span), np.array(owner), np.array(right, bool))
 
@@ -80,7 +80,7 @@ class Dev:
 
   def __init__(self, logit: np.ndarray, total: np.ndarray, score: np.ndarray,
                answer_strings: Strings):
-    """logit [Q, R, S], total [Q, R, A], score [Q, R]: see `spans.Evidence`."""
+    """logit [Q, R, S], total [Q, R, Y], score [Q, R]: see `answer_spans.Evidence`."""
     self._logit, self._score = (value.astype(np.float64) for value in (logit, score))
     self._total, self._strings = total.astype(np.float64), answer_strings
     flat = answer_strings.of_span.ravel()
@@ -89,7 +89,7 @@ class Dev:
     self._firsts = np.searchsorted(answer_strings.owner, np.arange(len(logit)))
 
   def probabilities(self, weight: float, temperature: int, merged: bool) -> np.ndarray:
-    """[G]: those of all strings, at the temperature of that number."""
+    """[A]: those of all strings, at the temperature of that number."""
     block = weight * self._score / _TEMPERATURES[temperature]  # [Q, R]
     totals = self._total[:, :, temperature] + block
     with np.errstate(invalid="ignore"):  # a question whose blocks have no word

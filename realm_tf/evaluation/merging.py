@@ -3,7 +3,7 @@
 An answer's probability is the sum of the shares of its places, in whatever blocks; texts are
 equal if their normal forms are (SQuAD; `realm_tf.text.answers`). A text that overlaps, at its
 best place, an answer that is in the list already ("in Paris" beside "Paris") is a near-copy:
-it keeps its probability, and is not listed. Shape letters: P questions, S spans, N answers.
+it keeps its probability, and is not listed. Shape letters: Q questions, S spans, A answers.
 """
 
 import string
@@ -22,11 +22,11 @@ _ARTICLE = r"(^|[^\pL\pN])(?:an?|the)($|[^\pL\pN])"
 
 class Chosen(NamedTuple):
   """Answers to each question, most probable first."""
-  score: tf.Tensor  # [P, N] float32: of the best place; minus infinity where there is none
-  probability: tf.Tensor  # [P, N] float32; 0 where there are no more
-  row: tf.Tensor  # [P, N] int32, of the best place; -1 where there are no more
-  first: tf.Tensor  # [P, N] int32
-  last: tf.Tensor  # [P, N] int32, inclusive
+  score: tf.Tensor  # [Q, A] float32: of the best place; minus infinity where there is none
+  probability: tf.Tensor  # [Q, A] float32; 0 where there are no more
+  row: tf.Tensor  # [Q, A] int32, of the best place; -1 where there are no more
+  first: tf.Tensor  # [Q, A] int32
+  last: tf.Tensor  # [Q, A] int32, inclusive
 
 
 def normal_form(texts: tf.Tensor) -> tf.Tensor:
@@ -51,15 +51,15 @@ def choose_answers(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merge
 
   Args:
     spans: of each question, best first.
-    texts: [P, S] string, their words.
-    count: scalar int32 of at least 1, N.
+    texts: [Q, S] string, their words.
+    count: scalar int32 of at least 1, A.
     merged: whether the probability of an answer is the sum over its places; else it is
       that of its best place alone, and the first answer is the best span, as published.
   """
   exists = tf.math.is_finite(spans.score)
   _, key = tf.unique(tf.reshape(normal_form(texts), [-1]))
   key = tf.reshape(key, tf.shape(texts))
-  same = (key[:, :, None] == key[:, None, :]) & exists[:, None, :]  # [P, S, S]
+  same = (key[:, :, None] == key[:, None, :]) & exists[:, None, :]  # [Q, S, S]
   place = tf.range(tf.shape(texts)[1])
   before = place[:, None] < place[None, :]  # [S, S]
   leads = exists & ~tf.reduce_any(same & before & exists[:, :, None], 1)
@@ -81,17 +81,17 @@ def _greedily(leads: tf.Tensor, probability: tf.Tensor, same: tf.Tensor, overlap
   """The most probable text, again and again, that is no near-copy of those before.
 
   Args:
-    leads: [P, S] bool: the best place of each text.
-    probability: [P, S] float32.
-    same, overlap: [P, S, S] bool.
-    count: N.
+    leads: [Q, S] bool: the best place of each text.
+    probability: [Q, S] float32.
+    same, overlap: [Q, S, S] bool.
+    count: A.
 
   Returns:
-    [P, N] int32, its place among the S; [P, N] bool, whether there was one left.
+    [Q, A] int32, its place among the S; [Q, A] bool, whether there was one left.
   """
   def step(i, left, chosen, any_left):
-    best = tf.argmax(tf.where(left, probability, -1.0), 1, tf.int32)  # [P]
-    places = tf.gather(same, best, batch_dims=1)  # [P, S]
+    best = tf.argmax(tf.where(left, probability, -1.0), 1, tf.int32)  # [Q]
+    places = tf.gather(same, best, batch_dims=1)  # [Q, S]
     near = tf.reduce_any(places[:, :, None] & overlap, 1)
     return (i + 1, left & ~near & ~places, chosen.write(i, best),
             any_left.write(i, tf.reduce_any(left, 1)))

@@ -20,7 +20,7 @@ Record = dict[str, Any]
 
 
 class Depth(NamedTuple):
-  """How far down records tell what was retrieved."""
+  """How far down records list what was retrieved."""
   ranked: float  # passages whose ranks are known; infinite where they are the whole corpus
   read_blocks: int | None  # passages that the reader read, if that is known
 
@@ -30,11 +30,11 @@ class Depth(NamedTuple):
 
 
 def depth(records: Iterable[Mapping[str, Any]]) -> Depth:
-  """That of the record that tells least."""
+  """That of the record that lists least."""
   ranked, read = math.inf, set()
   for record in records:
-    known = record.get("ranked", len(record.get("passages", ())))
-    ranked = min(ranked, math.inf if known >= record.get("blocks", math.inf) else known)
+    listed = record.get("ranked", len(record.get("passages", ())))
+    ranked = min(ranked, math.inf if listed >= record.get("blocks", math.inf) else listed)
     read.add(record.get("read_blocks"))
   only = read.pop() if len(read) == 1 else None
   return Depth(ranked, only if only is not None and only <= ranked else None)
@@ -119,7 +119,7 @@ def _are_ranks(value: Any) -> bool:
 
 
 def questions_of(path: PathLike, records: Sequence[Record]) -> list[Question]:
-  """The questions that an evaluation's records tell, with their answers.
+  """The questions in an evaluation's records, with their answers.
 
   Raises:
     UserError: a record has no answers, as those of `realm predict`.
@@ -191,6 +191,6 @@ def file_figures(questions: Sequence[Question], records: Sequence[Record],
   if not any(record_of):
     raise UserError(f"{path}: none of its predictions is of a question that was asked; "
                     "expected the same questions")
-  known = depth(records)
+  depth_of_file = depth(records)
   return figures.summary(questions, figures.per_question(
-      questions, record_of, known.of(recall_at), known.read_blocks))
+      questions, record_of, depth_of_file.of(recall_at), depth_of_file.read_blocks))

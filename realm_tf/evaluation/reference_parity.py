@@ -5,7 +5,7 @@ and `embedder/`, `scorer/`, `encoder/`, `reader/` (config.json, model.safetensor
 All sizes come from there; what it lacks is left out, and named. Our models compute in
 double precision here, so that what differs by rounding is the reference's: in single
 precision, relevances of some hundred differ by 1e-4 between any two programs. Shape
-letters: B batch, K candidates, R rows, T tokens, M masked positions, W widths, V vocabulary.
+letters: B batch, K candidates, P rows, T tokens, M masked positions, L widths, V vocabulary.
 """
 
 import contextlib
@@ -72,7 +72,7 @@ class _Reference:
     return self.arrays[name]
 
   def packed(self, name: str, rows: int | None = None) -> Packed:
-    """The inputs of that name, [..., T] -> [R, T]; `rows` keeps the first ones."""
+    """The inputs of that name, [..., T] -> [P, T]; `rows` keeps the first ones."""
     ids, mask, segments = (
         self[f"{name}_{part}"].reshape(-1, self[f"{name}_{part}"].shape[-1])[:rows]
         for part in ("ids", "mask", "segments"))
@@ -85,13 +85,13 @@ class _Reference:
     part = name.partition("_")[0]
     if not self.has(name):
       return Comparison(part, quantity, None)
-    theirs, value = np.asarray(self[name], np.float64), np.asarray(ours, np.float64)
-    if value.size != theirs.size or (value.squeeze().shape != theirs.squeeze().shape):
+    expected, value = np.asarray(self[name], np.float64), np.asarray(ours, np.float64)
+    if value.size != expected.size or (value.squeeze().shape != expected.squeeze().shape):
       raise UserError(f"{self.folder / 'io.npz'}: array '{name}' has shape "
-                      f"{list(theirs.shape)}, expected {list(value.shape)}")
-    difference = np.abs(value.reshape(theirs.shape) - theirs)
+                      f"{list(expected.shape)}, expected {list(value.shape)}")
+    difference = np.abs(value.reshape(expected.shape) - expected)
     return Comparison(part, quantity, float(difference.max(initial=0.0)),
-                      float(np.abs(theirs).max(initial=0.0)))
+                      float(np.abs(expected).max(initial=0.0)))
 
 
 @contextlib.contextmanager
@@ -148,12 +148,12 @@ def _encoder(reference: _Reference) -> Iterator[Comparison]:
   yield reference.compare("loss per_mask", "encoder_loss_per_mask", loss)
   yield reference.compare("gradient of loss per_mask by relevance",
                           "encoder_grad_relevance", by_relevance)
-  theirs = "encoder_grad_word_embeddings"
+  name = "encoder_grad_word_embeddings"
   pad = files.read_json(folder / "config.json").get("pad_token_id")
-  if reference.has(theirs) and (reference["encoder_ids"] == pad).any():
+  if reference.has(name) and (reference["encoder_ids"] == pad).any():
     # nn.Embedding keeps its padding row from learning where it is looked up.
-    by_words[pad] = reference[theirs][pad]
-  yield reference.compare("gradient of loss per_mask by word embeddings", theirs,
+    by_words[pad] = reference[name][pad]
+  yield reference.compare("gradient of loss per_mask by word embeddings", name,
                           by_words)
 
 
@@ -162,13 +162,13 @@ def _masked_logits(reference: _Reference, encoder: Reader
   packed = reference.packed("encoder")
   rows = len(packed.ids)
   masked = reference["encoder_mlm_mask"] > 0  # [B, T]
-  places = np.argwhere(np.repeat(masked, rows // len(masked), axis=0))  # [R * M, 2]
+  places = np.argwhere(np.repeat(masked, rows // len(masked), axis=0))  # [P * M, 2]
   hidden = encoder.bert(packed.ids, packed.padding_mask, packed.segments)
   logits = encoder.masked_lm(tf.gather_nd(hidden, places), encoder.bert.word_embeddings)
   if reference.has("encoder_logits"):
-    every = reference["encoder_logits"]
-    every = every.reshape(rows, -1, every.shape[-1])
-    reference.arrays["encoder_logits at masks"] = every[places[:, 0], places[:, 1]]
+    all_logits = reference["encoder_logits"]
+    all_logits = all_logits.reshape(rows, -1, all_logits.shape[-1])
+    reference.arrays["encoder_logits at masks"] = all_logits[places[:, 0], places[:, 1]]
   yield reference.compare("masked-LM logits at the masked positions",
                           "encoder_logits at masks", logits)
 
@@ -205,7 +205,7 @@ def _reader(reference: _Reference) -> Iterator[Comparison]:
     hidden = encoder.bert(packed.ids, packed.padding_mask, packed.segments)
     spans = encoder.span_head(hidden, tf.constant(reference["reader_block_mask"][:rows] > 0))
     # Hugging Face lists the spans by width, then by start.
-    logits = tf.transpose(spans, [0, 2, 1]) + relevance[:rows, None, None]  # [R, W, T]
+    logits = tf.transpose(spans, [0, 2, 1]) + relevance[:rows, None, None]  # [P, L, T]
     retriever_loss, reader_loss = _reader_losses(reference, relevance, logits)
     loss = retriever_loss + reader_loss
   gradient = tape.gradient(loss, relevance,

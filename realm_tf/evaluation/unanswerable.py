@@ -18,7 +18,7 @@ from realm_tf.evaluation.evaluate import predict_records
 
 def blocks_with_answers(answerer: QuestionAnswerer, questions: Sequence[Question]
                         ) -> list[np.ndarray]:
-  """For each question, the blocks in which an answer stands: [X] int32."""
+  """For each question, the blocks in which an answer stands: [E] int32."""
   occurrences = find_occurrences([question.answers for question in questions],
                                  answerer.corpus, answerer.corpus.tokenizer,
                                  [question.regex for question in questions])
@@ -29,18 +29,19 @@ def blocks_with_answers(answerer: QuestionAnswerer, questions: Sequence[Question
 def unanswerable_figures(answerer: QuestionAnswerer, questions: Sequence[Question],
                          probabilities: Sequence[float], threshold: float | None,
                          batch_size: int) -> dict[str, float]:
-  """How well probabilities tell questions with an answer in the corpus from others.
+  """How well probabilities separate questions with an answer in the corpus from others.
 
   Args:
     answerer: the model with its index.
     questions: Q of them; those whose answers leave too few blocks to read are left out.
     probabilities: [Q], of the answers that `answerer` gave with all blocks.
-    threshold: of "no answer", for which the shares of refused questions are told; None: no.
+    threshold: of "no answer", for which the shares of refused questions are reported;
+      None: they are not.
     batch_size: questions at a time.
 
   Returns:
     `unanswerable_auc`, and with a threshold `refused_unanswerable` (wanted: 1) and
-    `refused_answerable` (wanted: 0); what cannot be told is left out.
+    `refused_answerable` (wanted: 0); what is undefined is left out.
   """
   holding = blocks_with_answers(answerer, questions)
   kept = [i for i, rows in enumerate(holding)

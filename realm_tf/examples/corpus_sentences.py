@@ -1,6 +1,6 @@
 """The sentences of a corpus as rows of a table.
 
-Shape letters: S sentences.
+Shape letters: X sentences.
 """
 
 from typing import NamedTuple
@@ -14,9 +14,9 @@ SHORTEST = 8  # word pieces: less says too little to retrieve by
 
 class Sentences(NamedTuple):
   """Where sentences stand."""
-  row: np.ndarray  # [S] int32: block
-  start: np.ndarray  # [S] int32: token index in the body
-  end: np.ndarray  # [S] int32
+  row: np.ndarray  # [X] int32: block
+  start: np.ndarray  # [X] int32: token index in the body
+  end: np.ndarray  # [X] int32
 
 
 def all_sentences(corpus: Corpus) -> Sentences:

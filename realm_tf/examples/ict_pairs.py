@@ -82,8 +82,8 @@ def ict_batches(corpus: Corpus, *, batch_size: int, removal_rate: float,
     query = pack_single(cut(body, start, end, keep_inside=True), query_length, special,
                         multiple)
     removed = order.uniform(step, seed, batch_size) < removal_rate
-    rest = cut(body, start, tf.where(removed, end, start), keep_inside=False)
-    document = pack_pair(tf.gather(titles, row), rest, document_length, special, multiple)
+    context = cut(body, start, tf.where(removed, end, start), keep_inside=False)
+    document = pack_pair(tf.gather(titles, row), context, document_length, special, multiple)
     return order.fix_batch_size(ICTBatch(query, document, row), batch_size)
 
   return order.shuffled_batches(

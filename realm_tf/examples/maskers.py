@@ -7,7 +7,7 @@
 The last two are rows of the paper's table 2, and retrieve much worse. Another masker is a
 class of this shape, registered in `realm_tf.registry.MASKERS`: see docs/extending.md.
 
-Shape letters: B batch, M masks, T tokens of the longest sentence, S sentences.
+Shape letters: B batch, M masks, T tokens of the longest sentence, X sentences.
 """
 
 from typing import NamedTuple, Protocol

@@ -1,7 +1,7 @@
 """What a question should find, and what it should not: positives and hard negatives.
 
 Karpukhin et al. 2020 (DPR, arXiv 2004.04906), section 3.2. Shape letters: Q questions, K
-found blocks, M negatives that are kept, H that a step takes, B batch.
+found blocks, Z negatives that are kept, C that a step takes, B batch.
 """
 
 from typing import NamedTuple, Sequence
@@ -16,7 +16,7 @@ from realm_tf.datasets.matching import Occurrences
 class Mined(NamedTuple):
   """By question; tables that a graph looks up."""
   positives: np.ndarray  # [Q] int32: a block that answers it; -1 for none
-  negatives: np.ndarray  # [Q, M] int32: blocks that do not, most alike first; -1 on padding
+  negatives: np.ndarray  # [Q, Z] int32: blocks that do not, most alike first; -1 on padding
 
   @property
   def usable(self) -> np.ndarray:
@@ -57,7 +57,7 @@ def mine(retrieved: np.ndarray, occurrences: Occurrences, gold: Sequence[np.ndar
   to learn from those hurts.
 
   Args:
-    found: [Q, K] int32, best first.
+    retrieved: [Q, K] int32, best first.
     occurrences: of the Q questions' answers.
     gold: see `gold_rows`.
     ranks: first and last (exclusive) of the ranks that negatives are taken from.
@@ -80,13 +80,13 @@ def mine(retrieved: np.ndarray, occurrences: Occurrences, gold: Sequence[np.ndar
 
 def draw(negatives: tf.Tensor, count: int, num_blocks: int, seed: int, step: tf.Tensor
          ) -> tf.Tensor:
-  """Draws negatives, a function of seed and step: [B, M] -> [B, H] int32.
+  """Draws negatives, a function of seed and step: [B, Z] -> [B, C] int32.
 
   Different ones where there are enough; where there are none, any blocks.
 
   Args:
     negatives: -1 on padding, which is last.
-    count: H.
+    count: C.
     num_blocks: of the corpus.
     seed, step: the step is a scalar int64.
   """

@@ -1,6 +1,6 @@
 """Pre-training examples: masked sentences (REALM, section 3.4).
 
-Shape letters: B batch, T tokens, M masks, N blocks, R banned rows.
+Shape letters: B batch, T tokens, M masks, N blocks, E banned rows.
 """
 
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class PretrainingBatch(NamedTuple):
   positions: tf.Tensor  # [B, M] int32: of the masks, in the packed query
   labels: tf.Tensor  # [B, M] int32: the masked pieces
   weights: tf.Tensor  # [B, M] float32: 0 on padding
-  banned: tf.Tensor  # [B, R] int32: the sentence's own block and its near duplicates
+  banned: tf.Tensor  # [B, E] int32: the sentence's own block and its near duplicates
   row: tf.Tensor  # [B] int32: block that the sentence comes from
   support: tf.Tensor  # [B] int32: another block with the same span, if there is one
 
@@ -37,7 +37,7 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
 
   Args:
     corpus: where the sentences come from, with their salient spans.
-    banned: [N, R] int32, by block, the rows that must not be retrieved for a
+    banned: [N, E] int32, by block, the rows that must not be retrieved for a
       sentence of it; -1 for none.
     batch_size: B.
     query_length: word pieces, [CLS] and [SEP] counted; a longer sentence is cut to
@@ -73,9 +73,10 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     labels = bodies.at(row, masked).to_tensor(shape=[None, most])  # [B, M]
     positions = (masked - window[0][:, None] + 1).to_tensor(shape=[None, most])
     weights = tf.sequence_mask(masked.row_lengths(), tf.shape(labels)[1], tf.float32)
-    made = PretrainingBatch(query, positions, labels, tf.ensure_shape(weights, labels.shape),
-                            tf.gather(ban_table, row), row, other)
-    return order.fix_batch_size(made, batch_size)
+    examples = PretrainingBatch(query, positions, labels,
+                                tf.ensure_shape(weights, labels.shape),
+                                tf.gather(ban_table, row), row, other)
+    return order.fix_batch_size(examples, batch_size)
 
   return order.shuffled_batches(
       len(usable), batch_size, seed, first_step, last_step

@@ -1,6 +1,6 @@
 """Sentences with salient spans, and in which other blocks each span is salient too.
 
-Shape letters: S sentences.
+Shape letters: X sentences.
 """
 
 from typing import NamedTuple
@@ -37,10 +37,10 @@ class Support(NamedTuple):
 
 class SalientSentences(NamedTuple):
   """Sentences with at least one salient span; spans by CSR splits."""
-  row: np.ndarray  # [S] int32
-  start: np.ndarray  # [S] int32, token index in the body
-  end: np.ndarray  # [S] int32
-  span_splits: np.ndarray  # [S + 1] int64
+  row: np.ndarray  # [X] int32
+  start: np.ndarray  # [X] int32, token index in the body
+  end: np.ndarray  # [X] int32
+  span_splits: np.ndarray  # [X + 1] int64
   span_start: np.ndarray  # int32
   span_end: np.ndarray  # int32
   support: Support  # of the spans

@@ -1,6 +1,6 @@
 """Examples for the span head alone: a question, a passage, and where its answers stand.
 
-Shape letters: B batch, T tokens, W span widths, R rows of pairs, G gold spans, N examples.
+Shape letters: B batch, T tokens, L span widths, P rows of pairs, G gold spans, N examples.
 """
 
 import bisect
@@ -27,7 +27,7 @@ _MATCHED = 256  # examples whose answers are looked for together
 
 class SpanBatch(NamedTuple):
   pairs: Packed  # [B, T]: question and passage
-  correct: tf.Tensor  # [B, T, W] bool: whether the span from t to t + w is an answer
+  correct: tf.Tensor  # [B, T, L] bool: whether the span from t to t + w is an answer
 
 
 def span_batches(questions: Sequence[Text], passages: Sequence[Text], answers: Any,
@@ -43,7 +43,7 @@ def span_batches(questions: Sequence[Text], passages: Sequence[Text], answers: A
     tokenizer: of the model.
     batch_size: B.
     max_length: word pieces of a pair.
-    max_span_width: W.
+    max_span_width: L.
     shuffle: the order follows `tf.random.set_seed`.
 
   Raises:
@@ -135,12 +135,12 @@ def correct_spans(gold: GoldSpans, second_start: tf.Tensor, shape: tf.Tensor) ->
   """Marks the gold spans among all spans.
 
   Args:
-    gold: [B, R, G] pieces of the bodies.
-    second_start: [B * R] where the body begins in the packed row.
-    shape: of the span logits, [B * R, T, width].
+    gold: [B, P, G] pieces of the bodies.
+    second_start: [B * P] where the body begins in the packed row.
+    shape: of the span logits, [B * P, T, width].
 
   Returns:
-    [B * R, T, width] bool. A gold span that was cut off, or is wider than `width`,
+    [B * P, T, width] bool. A gold span that was cut off, or is wider than `width`,
     is left out.
   """
   rows, length, width = tf.unstack(shape)

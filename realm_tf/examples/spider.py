@@ -73,12 +73,12 @@ def recurring_span_batches(
     query = cut(window, start - first, tf.where(removed, end, start) - first,
                 keep_inside=False)
     positives = table.support.another(chosen, draws[3])
-    made = ICTBatch(pack_single(query, query_length, special, multiple), document(positives),
-                    positives)
+    examples = ICTBatch(pack_single(query, query_length, special, multiple),
+                        document(positives), positives)
     if negatives and negatives.exist:
       others = negatives.choose(row, name, draws[4:])
-      made = made._replace(negatives=document(others), negative_rows=others)
-    return order.fix_batch_size(made, batch_size)
+      examples = examples._replace(negatives=document(others), negative_rows=others)
+    return order.fix_batch_size(examples, batch_size)
 
   return order.shuffled_batches(
       len(spans.row), batch_size, seed, first_step, last_step

@@ -287,8 +287,8 @@ def _config(kind: str, source: _Source, values: Mapping[str, np.ndarray],
     return config
   if "model_type" not in config:
     bert = config if "hidden_size" in config else tf1.sizes_from_tensors(values, source.path)
-    made = Sizes.from_values(tf1.head_sizes(values) | bert, str(sizes or source.path))
-    config = hugging_face_config(kind, made) | config
+    all_sizes = Sizes.from_values(tf1.head_sizes(values) | bert, str(sizes or source.path))
+    config = hugging_face_config(kind, all_sizes) | config
   if kind != "bert" and _ARCHITECTURES[kind] not in (config.get("architectures") or []):
     config |= {"model_type": "realm", "architectures": [_ARCHITECTURES[kind]]}
   if layouts.BLOCKS in values:

@@ -68,15 +68,15 @@ def check_layout(folder: Contents, shapes: Mapping[str, tuple[int, ...]], where:
   Raises:
     UserError: names an unknown, a missing or a misshapen tensor.
   """
-  known = folder.used | folder.kept
+  shape_of = folder.used | folder.kept
   for name in folder.used:
     if name not in shapes:
       raise UserError(f"{where}: tensor '{name}' is missing")
   for name, shape in shapes.items():
-    if name not in known:
+    if name not in shape_of:
       raise UserError(f"{where}: tensor '{name}' is unknown: it is no part of this kind of "
                       f"model; kinds: {', '.join(CHECKPOINT_KINDS)} (--kind)")
-    expected = known[name]
+    expected = shape_of[name]
     if len(shape) != len(expected) or any(
         wanted not in (None, size) for size, wanted in zip(shape, expected)):
       wanted = [size if size is not None else "any" for size in expected]

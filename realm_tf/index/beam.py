@@ -51,7 +51,7 @@ def store_embeddings_by_beam(root: PathLike, name: str, corpus: Corpus,
     open_worker: gives a worker the corpus and an embedder with the same weights as
       `embedder`; it is sent there.
     options: of the pipeline, as on a command line: "--runner=FlinkRunner ...".
-    on_rows: is told of all rows when they are there; may raise, and nothing is committed.
+    on_rows: called once with the number of all rows; may raise, and nothing is committed.
   """
   begun = time.monotonic()
   origin = Origin(corpus.rows_hash, embedder.encoder_hash, step, dtype)

@@ -1,9 +1,9 @@
 """The exact index split over the replicas of a strategy, in whatever processes they are.
 
-Each replica's host holds N / R consecutive rows and searches them for the queries of all;
+Each replica's host holds N / J consecutive rows and searches them for the queries of all;
 then the best of all that was found counts.
 
-Shape letters: R replicas, B batch of one replica, K results, N rows, D projection, W
+Shape letters: J replicas, B batch of one replica, K results, N rows, D projection, C
 results that a replica finds, E banned rows.
 """
 
@@ -22,9 +22,9 @@ _SUM = tf.distribute.ReduceOp.SUM
 
 def own_rows(num_rows: int, strategy: tf.distribute.Strategy) -> tuple[int, int]:
   """[first, end) of the rows that this process holds."""
-  here = _replicas_here(strategy)
+  replicas = _replicas_here(strategy)
   bounds = _bounds(num_rows, strategy)
-  return bounds[here.start], bounds[here.stop]
+  return bounds[replicas.start], bounds[replicas.stop]
 
 
 def _replicas_here(strategy: tf.distribute.Strategy) -> range:
@@ -76,16 +76,16 @@ class DistributedIndex(RowIndex):
     return embeddings if len(embeddings) == end - first else embeddings[first:end]
 
   def assign(self, prepared: Any, step: int) -> None:
-    made, own = [], self._bounds[self._here.start]
+    tables, own = [], self._bounds[self._here.start]
     for place, replica in enumerate(self._here):
       first, end = (bound - own for bound in self._bounds[replica:replica + 2])
       rows = tf.cast(prepared[first:end], self.row_dtype)
       if self.tables:
         self.tables[place].assign(rows)
         continue
-      made.append(host_variable(rows, f"rows_from_{self._bounds[replica]}"))
-    if made:
-      self.tables = made
+      tables.append(host_variable(rows, f"rows_from_{self._bounds[replica]}"))
+    if tables:
+      self.tables = tables
     self.step.assign(step)
 
   def search(self, queries: tf.Tensor, k, banned: tf.Tensor | None = None
@@ -136,8 +136,8 @@ class DistributedIndex(RowIndex):
     rows = tf.pad(rows + first, missing, constant_values=-1)
 
     def of_own_queries(values: tf.Tensor) -> tf.Tensor:
-      """[B or R * B, W] of each replica -> [B, R * W], in the order of the rows."""
-      values, _ = _gathered(context, values[tf.newaxis])  # [R, B or R * B, W]
+      """[B or J * B, C] of each replica -> [B, J * C], in the order of the rows."""
+      values, _ = _gathered(context, values[tf.newaxis])  # [J, B or J * B, C]
       return tf.reshape(tf.transpose(values[:, own:own + size], [1, 0, 2]), [size, -1])
 
     return best_of(of_own_queries(scores), of_own_queries(rows), k, banned)

@@ -95,7 +95,7 @@ def collect_rows(batches: Iterator[tuple[np.ndarray, np.ndarray]], num_rows: int
   Args:
     batches: see `CorpusEmbedder.batches`; every row once.
     num_rows: N.
-    on_rows: is told how many rows each batch had; may raise to stop the work.
+    on_rows: called with the number of rows of each batch; may raise to stop the work.
     first: of the rows.
   """
   table = None
@@ -155,7 +155,7 @@ def store_embeddings(root: PathLike, name: str, corpus: Corpus, embedder: Corpus
     step: of training, whose weights they are.
     dtype: of the stored rows.
     base: an index by the same weights of this corpus's first rows, if there is one.
-    on_rows: is told how many rows are done; may raise to stop.
+    on_rows: called with the number of rows done; may raise to stop.
     **facts: noted in the manifest.
   """
   begun, embedded = time.monotonic(), 0

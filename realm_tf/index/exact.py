@@ -1,6 +1,6 @@
 """The exact index: all embeddings in one variable, searched by our op.
 
-Shape letters: B batch, K results, N blocks, D projection, R banned rows.
+Shape letters: B batch, K results, N blocks, D projection, E banned rows.
 """
 
 from typing import Any

@@ -6,7 +6,8 @@
 
 A new kind is a subclass, registered in `realm_tf.registry.INDEXES`: see docs/extending.md.
 
-Shape letters: B batch, K results, N rows, D projection, R banned rows, E exclusions.
+Shape letters: B batch, K results, N rows, D projection, E banned rows
+or exclusions.
 """
 
 import abc
@@ -98,7 +99,7 @@ class RowIndex(tfrs.layers.factorized_top_k.TopK):
              ) -> tuple[tf.Tensor, tf.Tensor]:
     """[B, D] -> scores [B, K] float32, descending, and rows [B, K] int32.
 
-    Rows in `banned` [B, R] int32 are passed over (-1 bans nothing), and K still come
+    Rows in `banned` [B, E] int32 are passed over (-1 bans nothing), and K still come
     back.
     """
 

@@ -1,6 +1,6 @@
 """Which of the rows that were found are returned.
 
-Shape letters: B batch, K results, C candidates, R banned rows.
+Shape letters: B batch, K results, C candidates, E banned rows.
 """
 
 import tensorflow as tf
@@ -26,7 +26,7 @@ def best_of(scores: tf.Tensor, rows: tf.Tensor, k, banned: tf.Tensor
   """The best K of [B, C] rows that are not banned, nor -1.
 
   Equal scores stand in the order of their rows, and `top_k` keeps that order. Rows in
-  `banned` are [B, R].
+  `banned` are [B, E].
   """
   most = tf.minimum(k + tf.shape(banned)[1], tf.shape(scores)[1])
   scores, places = tf.math.top_k(scores, most)

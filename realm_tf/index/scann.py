@@ -7,7 +7,7 @@ leaks. (The TensorFlow ops of the `scann` package keep every searcher that they 
 and a graph keeps the first that it saw.) `ScannInGraph`, for exports, is never swapped,
 and is in the graph.
 
-Shape letters: B batch, K results, C candidates, N rows, D projection, R banned rows.
+Shape letters: B batch, K results, C candidates, N rows, D projection, E banned rows.
 """
 
 import abc

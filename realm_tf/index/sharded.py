@@ -1,6 +1,6 @@
 """The exact index split over devices: each finds its best rows, the best of all win.
 
-Shape letters: B batch, K results, N rows, D projection, R banned rows, S devices, C
+Shape letters: B batch, K results, N rows, D projection, E banned rows, J devices, C
 candidates.
 """
 
@@ -20,7 +20,7 @@ from realm_tf.ops import portable, top_k
 
 
 class ShardedIndex(RowIndex):
-  """Equals `ExactIndex` to the bit; holds N / S consecutive rows per device."""
+  """Equals `ExactIndex` to the bit; holds N / J consecutive rows per device."""
 
   def __init__(self, query_model: QueryModel | None = None, k: int = 10,
                name: str = "sharded_index", dtype: tf.DType = tf.float32,
@@ -29,7 +29,7 @@ class ShardedIndex(RowIndex):
 
     Args:
       query_model, k, name, dtype: see there.
-      devices: S names, such as "GPU:0"; all accelerators by default, or CPUs if there are
+      devices: J names, such as "GPU:0"; all accelerators by default, or CPUs if there are
         none.
     """
     super().__init__(query_model, k, name, dtype)
@@ -59,15 +59,15 @@ class ShardedIndex(RowIndex):
     if not self.tables:
       shards = min(len(self._devices), max(1, len(prepared)))  # none without rows
       self._bounds = np.linspace(0, len(prepared), shards + 1).astype(int).tolist()
-    made = []
+    tables = []
     for shard, (first, end) in enumerate(zip(self._bounds, self._bounds[1:])):
       rows = tf.cast(prepared[first:end], self.row_dtype)
       if self.tables:
         self.tables[shard].assign(rows)
         continue
-      made.append(host_variable(rows, f"rows_from_{first}", self._devices[shard]))
-    if made:
-      self.tables = made
+      tables.append(host_variable(rows, f"rows_from_{first}", self._devices[shard]))
+    if tables:
+      self.tables = tables
     self.step.assign(step)
 
   def search(self, queries: tf.Tensor, k, banned: tf.Tensor | None = None
@@ -75,7 +75,7 @@ class ShardedIndex(RowIndex):
     queries = tf.stop_gradient(queries)
     if banned is None:
       banned = tf.zeros([tf.shape(queries)[0], 0], tf.int32)
-    # A device cannot know how many of its rows are banned, so it brings R more.
+    # A device cannot know how many of its rows are banned, so it brings E more.
     wanted = k + tf.shape(banned)[1]
     parts = []
     for device, table, first in zip(self._devices, self.tables, self._bounds):

@@ -121,19 +121,19 @@ class StoredIndex:
         table[begin:end] = rows[keep[begin:end] - first]
 
     with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
-      for done in [pool.submit(read_shard, *shard) for shard in self._placed()]:
-        done.result()
+      for future in [pool.submit(read_shard, *shard) for shard in self._placed()]:
+        future.result()
     return table
 
   def rows(self, wanted: np.ndarray) -> np.ndarray:
     """Some rows [n, D], by mapping the shards into memory; nothing is checked."""
     table = np.empty([len(wanted), self.shape[1]], self.dtype)
     for shard, first in self._placed():
-      here = (wanted >= first) & (wanted < first + shard["rows"])
-      if here.any():
+      in_shard = (wanted >= first) & (wanted < first + shard["rows"])
+      if in_shard.any():
         mapped = np.memmap(self.folder / shard["name"], self.dtype, "r",
                            shape=(shard["rows"], self.shape[1]))
-        table[here] = mapped[wanted[here] - first]
+        table[in_shard] = mapped[wanted[in_shard] - first]
     return table
 
   def check(self) -> None:

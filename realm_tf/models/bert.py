@@ -1,6 +1,6 @@
 """BERT (Devlin et al. 2019, arXiv 1810.04805), with dynamic lengths.
 
-Shape letters: B batch, T tokens, H hidden, N rows: tokens that are no padding.
+Shape letters: B batch, T tokens, H hidden, U rows: tokens that are no padding.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ class BertConfig:
 
   @classmethod
   def from_values(cls, values: dict[str, Any], where: str) -> "BertConfig":
-    """The sizes among the fields of a `config.json`; `where` is told in errors."""
+    """The sizes among the fields of a `config.json`; `where` is named in errors."""
     if not isinstance(values, dict):
       raise UserError(f"{where}: expected a JSON object of fields, got '{values}'")
     for field in dataclasses.fields(cls):
@@ -65,8 +65,8 @@ class BertConfig:
     if not values.get("tie_word_embeddings", True):
       raise UserError(f"{where}: field 'tie_word_embeddings': expected true: the masked-LM "
                       "head is tied to the word embeddings, as in BERT")
-    known = {field.name for field in dataclasses.fields(cls)}
-    return cls(**{key: values[key] for key in known & values.keys()})
+    field_names = {field.name for field in dataclasses.fields(cls)}
+    return cls(**{key: values[key] for key in field_names & values.keys()})
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -138,24 +138,25 @@ class TransformerLayer(tf_keras.layers.Layer):
 
   def call(self, x: tf.Tensor, layout: transformer.Layout, seeds: tf.Tensor | None = None
            ) -> tf.Tensor:
-    """x: [N, H], of the dtype in which products with weights are made; seeds: [2, 2] int32,
+    """x: [U, H], of the dtype in which products with weights are made; seeds: [2, 2] int32,
     of its dropout, where there is any."""
-    by = transformer.choose_kernels(x.dtype)
+    kernels = transformer.choose_kernels(x.dtype)
     heads = (self.query, self.key, self.value)  # one product instead of three
-    qkv = by.product(x, tf.concat([part.kernel for part in heads], 1))  # [N, 3 H]
-    mixed = by.attention(qkv, tf.concat([part.bias for part in heads], 0), layout, self.heads)
-    x = self._added(by, x, by.product(mixed, self.attention_output.kernel),
+    qkv = kernels.product(x, tf.concat([part.kernel for part in heads], 1))  # [U, 3 H]
+    mixed = kernels.attention(qkv, tf.concat([part.bias for part in heads], 0), layout,
+                              self.heads)
+    x = self._added(kernels, x, kernels.product(mixed, self.attention_output.kernel),
                     self.attention_output.bias, self.attention_norm, seeds, 0)
-    delta = by.feed_forward(x, self.intermediate.kernel, self.intermediate.bias,
-                            self.output_dense.kernel, self.activation)
-    return self._added(by, x, delta, self.output_dense.bias, self.output_norm, seeds, 1)
+    delta = kernels.feed_forward(x, self.intermediate.kernel, self.intermediate.bias,
+                                 self.output_dense.kernel, self.activation)
+    return self._added(kernels, x, delta, self.output_dense.bias, self.output_norm, seeds, 1)
 
-  def _added(self, by, x: tf.Tensor, delta: tf.Tensor, bias: tf.Variable, norm: Norm,
+  def _added(self, kernels, x: tf.Tensor, delta: tf.Tensor, bias: tf.Variable, norm: Norm,
              seeds: tf.Tensor | None, place: int) -> tf.Tensor:
     if seeds is not None:  # the bias is dropped too, and so is added before
       delta = dropout.dropped(delta + tf.cast(bias, delta.dtype), self.rate, seeds[place])
       bias = tf.zeros_like(bias)
-    return by.norm(x, delta, bias, norm.gamma, norm.beta, norm.epsilon)
+    return kernels.norm(x, delta, bias, norm.gamma, norm.beta, norm.epsilon)
 
 
 class Bert(tf_keras.layers.Layer):
@@ -231,17 +232,18 @@ class Bert(tf_keras.layers.Layer):
 
   def _embedded(self, ids: tf.Tensor, segments: tf.Tensor, layout: transformer.Layout,
                 dtype: tf.DType) -> tf.Tensor:
-    """[N, H]: words, positions and segments added up, and normalised."""
+    """[U, H]: words, positions and segments added up, and normalised."""
     places = tf.zeros_like(ids) + tf.range(tf.shape(ids)[1])
     words = tf.gather(self.word_embeddings, layout.pack(ids))
     types = tf.one_hot(layout.pack(segments), self.config.type_vocab_size,
                        dtype=words.dtype)
-    rest = (tf.gather(self.position_embeddings, layout.pack(places))
-            + tf.matmul(types, self.token_type_embeddings))
+    position_and_segment = (tf.gather(self.position_embeddings, layout.pack(places))
+                            + tf.matmul(types, self.token_type_embeddings))
     norm = self.embedding_norm
-    return transformer.choose_kernels(dtype).norm(
-        tf.cast(words, dtype), tf.cast(rest, dtype), tf.zeros_like(norm.beta), norm.gamma,
-        norm.beta, norm.epsilon)
+    return transformer.choose_kernels(dtype).norm(tf.cast(words, dtype),
+                                                  tf.cast(position_and_segment, dtype),
+                                                  tf.zeros_like(norm.beta), norm.gamma,
+                                                  norm.beta, norm.epsilon)
 
 
 def make_bert(bert: BertConfig | Mapping[str, Any] | Bert, precision: str, recompute: bool,

@@ -10,7 +10,7 @@ step, whether their layers or they themselves are computed again for the gradien
 Attention probabilities are not dropped, as they are in BERT: the op that computes them
 (`ops.transformer`) keeps none of them.
 
-Shape letters: N rows, H hidden, B batch, T tokens.
+Shape letters: U rows, H hidden, B batch, T tokens.
 """
 
 import contextlib
@@ -65,7 +65,7 @@ def seeds(ids: tf.Tensor, training: bool | None, count: int) -> tf.Tensor | None
 
 
 def dropped(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
-  """[N, H] of which a share `rate` is 0, and the rest larger by as much; seed [2] int32."""
+  """[U, H] of which a share `rate` is 0, and the rest larger by as much; seed [2] int32."""
   kept = tf.random.stateless_uniform(tf.shape(x), seed) >= rate
   scale = tf.constant(1 / (1 - rate), x.dtype)
   return tf.ensure_shape(tf.where(kept, x * scale, tf.zeros([], x.dtype)), x.shape)

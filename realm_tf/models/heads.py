@@ -1,6 +1,6 @@
 """The heads of the reader: masked words, and spans of the passage.
 
-Shape letters: R rows of question-passage pairs, T tokens, M masks, W span widths, S span
+Shape letters: P rows of question-passage pairs, T tokens, M masks, L span widths, F span
 hidden, V vocabulary, H hidden.
 """
 
@@ -32,7 +32,7 @@ class MaskedLanguageModel(tf_keras.layers.Layer):
 
 
 class SpanHead(tf_keras.layers.Layer):
-  """Scores every span of up to W tokens: MLP([h_start; h_end]) (ORQA, section 3.2).
+  """Scores every span of up to L tokens: MLP([h_start; h_end]) (ORQA, section 3.2).
 
   The published MLP: start and end projections added, ReLU, then layer norm with
   epsilon 1e-3, then one unit.
@@ -53,17 +53,17 @@ class SpanHead(tf_keras.layers.Layer):
     """Logits of the spans that start at t and end at t + w.
 
     Args:
-      hidden: [R, T, H].
-      allowed: [R, T] bool, the tokens that an answer may take.
+      hidden: [P, T, H].
+      allowed: [P, T] bool, the tokens that an answer may take.
 
     Returns:
-      [R, T, W] float32; minus infinity where the span leaves `allowed`.
+      [P, T, L] float32; minus infinity where the span leaves `allowed`.
     """
-    starts, ends = tf.split(self.projection(hidden), 2, axis=-1)  # [R, T, S]
+    starts, ends = tf.split(self.projection(hidden), 2, axis=-1)  # [P, T, F]
     length, width = tf.shape(hidden)[1], self.max_span_width
     ends = tf.pad(ends, [[0, 0], [0, width], [0, 0]])
     allowed_ends = tf.pad(allowed, [[0, 0], [0, width]])
     pairs = tf.stack([starts + ends[:, w:w + length] for w in range(width)], 2)
     valid = tf.stack([allowed & allowed_ends[:, w:w + length] for w in range(width)], 2)
-    logits = self.score(self.norm(tf.nn.relu(pairs)))[..., 0]  # [R, T, W]
+    logits = self.score(self.norm(tf.nn.relu(pairs)))[..., 0]  # [P, T, L]
     return tf.where(valid, logits, -float("inf"))

@@ -53,18 +53,18 @@ def retriever(cls: "type[Retriever]", folder: PathLike, *, num_layers: int = 0,
   folder = pathlib.Path(folder)
   tokenizer = tokenizer or _tokenizer(folder)
   if (folder / _MANIFEST).exists():
-    path, known = _ours(folder, "retriever", num_layers)
-    known |= {"shared_towers": _manifest(folder)["shared_towers"]}
-    made = cls(sizes_of_part(folder, "retriever"), tokenizer=tokenizer,
-               **_complete(folder, known | arguments, "pooling"))
-    weights.load_weights(path, weights.retriever_names(made))
-    return made
-  known = {"projection_size": Sizes.from_folder(folder).retriever_proj_size,
-           "shared_towers": not weights.has_two_towers(folder), **_pooling(folder)}
-  made = cls(BertConfig.from_folder(folder, num_layers), tokenizer=tokenizer,
-             **known | arguments)
-  weights.load_towers(folder, made)
-  return made
+    path, stored = _ours(folder, "retriever", num_layers)
+    stored |= {"shared_towers": _manifest(folder)["shared_towers"]}
+    model = cls(sizes_of_part(folder, "retriever"), tokenizer=tokenizer,
+                **_complete(folder, stored | arguments, "pooling"))
+    weights.load_weights(path, weights.retriever_names(model))
+    return model
+  stored = {"projection_size": Sizes.from_folder(folder).retriever_proj_size,
+            "shared_towers": not weights.has_two_towers(folder), **_pooling(folder)}
+  model = cls(BertConfig.from_folder(folder, num_layers), tokenizer=tokenizer,
+              **stored | arguments)
+  weights.load_towers(folder, model)
+  return model
 
 
 def reader(cls: "type[Reader]", folder: PathLike, *, num_layers: int = 0,
@@ -74,15 +74,15 @@ def reader(cls: "type[Reader]", folder: PathLike, *, num_layers: int = 0,
   folder = pathlib.Path(folder)
   tokenizer = tokenizer or _tokenizer(folder)
   if (folder / _MANIFEST).exists():
-    path, known = _ours(folder, "encoder", num_layers)
-    made = cls(sizes_of_part(folder, "encoder"), tokenizer=tokenizer,
-               **_complete(folder, known | arguments, "max_span_width"))
-    weights.load_weights(path, weights.encoder_names(made))
-    return made
-  made = cls(BertConfig.from_folder(folder, num_layers), tokenizer=tokenizer,
-             **Sizes.from_folder(folder).of_reader() | arguments)
-  weights.load_encoder(folder, made)
-  return made
+    path, stored = _ours(folder, "encoder", num_layers)
+    model = cls(sizes_of_part(folder, "encoder"), tokenizer=tokenizer,
+                **_complete(folder, stored | arguments, "max_span_width"))
+    weights.load_weights(path, weights.encoder_names(model))
+    return model
+  model = cls(BertConfig.from_folder(folder, num_layers), tokenizer=tokenizer,
+              **Sizes.from_folder(folder).of_reader() | arguments)
+  weights.load_encoder(folder, model)
+  return model
 
 
 def parameters(folder: PathLike) -> dict[str, Any]:
@@ -206,8 +206,8 @@ def _pooling(folder: pathlib.Path) -> dict[str, str]:
     return {}
   modes = [name.removeprefix("pooling_mode_") for name, value in files.read_json(path).items()
            if name.startswith("pooling_mode_") and value is True]
-  known = {"mean_tokens": "mean", "cls_token": "cls"}
-  if len(modes) != 1 or modes[0] not in known:
+  pooling_of = {"mean_tokens": "mean", "cls_token": "cls"}
+  if len(modes) != 1 or modes[0] not in pooling_of:
     raise UserError(f"{path}: pooling by {' and '.join(modes) or 'nothing'} is not known "
-                    f"here; expected one of {', '.join(known)}")
-  return {"pooling": known[modes[0]]}
+                    f"here; expected one of {', '.join(pooling_of)}")
+  return {"pooling": pooling_of[modes[0]]}

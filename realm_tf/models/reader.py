@@ -2,8 +2,8 @@
 
 The paper calls it the knowledge-augmented encoder. With a masked-LM head it predicts
 masked words (pre-training), with a span head it finds answers (REALM, section 3.1; ORQA,
-section 3). Shape letters: R rows of question-passage pairs, B batch of these, T tokens, M
-masks, W span widths, S span hidden, V vocabulary, H hidden.
+section 3). Shape letters: P rows of question-passage pairs, B batch of these, T tokens, M
+masks, L span widths, F span hidden, V vocabulary, H hidden.
 """
 
 from typing import Any, Mapping, NamedTuple
@@ -41,8 +41,8 @@ class Reader(Task):
 
   Args:
     bert: its sizes, a `BertConfig` or its fields by name; or a `Bert`.
-    span_hidden_size: S.
-    max_span_width: W, word pieces of the longest answer.
+    span_hidden_size: F.
+    max_span_width: L, word pieces of the longest answer.
     span_norm_eps: of the span head's norm.
     max_length: word pieces of question and passage together, special ones counted; longer
       ones are cut. By default 320, as published, or as many as the BERT has positions.
@@ -77,12 +77,12 @@ class Reader(Task):
     """log p(y_j | z, x): logits are computed at the masked positions only.
 
     Args:
-      packed: question-passage pairs, [R, T].
-      positions, labels: [R, M] int32.
-      weights: [R, M] float32, 0 on padding, for which no logits are made.
+      packed: question-passage pairs, [P, T].
+      positions, labels: [P, M] int32.
+      weights: [P, M] float32, 0 on padding, for which no logits are made.
 
     Returns:
-      [R, M] float32; 0 on padding.
+      [P, M] float32; 0 on padding.
     """
     real, logits = self._at_masks(packed, positions, weights)
     nats = tf.nn.sparse_softmax_cross_entropy_with_logits(
@@ -93,7 +93,7 @@ class Reader(Task):
                             weights: tf.Tensor) -> tf.Tensor:
     """As `mask_log_probs`; makes logits on padding too, so no shape depends on the data."""
     hidden = self.bert(packed.ids, packed.padding_mask, packed.segments)
-    at_masks = tf.gather(hidden, positions, batch_dims=1)  # [R, M, H]
+    at_masks = tf.gather(hidden, positions, batch_dims=1)  # [P, M, H]
     logits = self.masked_lm(tf.reshape(at_masks, [-1, hidden.shape[-1]]),
                             self.bert.word_embeddings)
     nats = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(labels, [-1]), logits)
@@ -101,7 +101,7 @@ class Reader(Task):
 
   def mask_distributions(self, packed: Packed, positions: tf.Tensor, weights: tf.Tensor
                          ) -> tf.Tensor:
-    """log p(. | z, x) at each mask: as `mask_log_probs`, but [R, M, V]."""
+    """log p(. | z, x) at each mask: as `mask_log_probs`, but [P, M, V]."""
     real, logits = self._at_masks(packed, positions, weights)
     shape = tf.concat([tf.shape(weights, tf.int64), tf.shape(logits, tf.int64)[1:]], 0)
     return tf.scatter_nd(real, tf.nn.log_softmax(logits), shape)
@@ -117,7 +117,7 @@ class Reader(Task):
     return real, self.masked_lm(at_masks, self.bert.word_embeddings)
 
   def span_logits(self, packed: Packed) -> tf.Tensor:
-    """[R, T] -> [R, T, W]: the score of each span of the passage."""
+    """[P, T] -> [P, T, L]: the score of each span of the passage."""
     hidden = self.bert(packed.ids, packed.padding_mask, packed.segments)
     place = tf.range(tf.shape(packed.ids)[1])[None]
     # The last token of a packed pair is [SEP]: no answer ends there.
@@ -148,7 +148,7 @@ class Reader(Task):
     return spans
 
   def _best(self, packed: Packed) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Score, and first and last piece of the passage, of the best spans: [R] each."""
+    """Score, and first and last piece of the passage, of the best spans: [P] each."""
     logits = self.span_logits(packed)
     width = tf.shape(logits)[2]
     logits = tf.reshape(logits, [tf.shape(logits)[0], -1])
@@ -157,7 +157,7 @@ class Reader(Task):
     return tf.reduce_max(logits, 1), first, first + best % width
 
   def pack(self, questions: tf.Tensor, passages: tf.Tensor) -> Packed:
-    """[R] string both -> `[CLS] question [SEP] passage [SEP]`, in the graph or outside."""
+    """[P] string both -> `[CLS] question [SEP] passage [SEP]`, in the graph or outside."""
     return self._pack(*map(self._need_tokenizer().tokenize, (questions, passages)))
 
   def _pack(self, questions: tf.RaggedTensor, passages: tf.RaggedTensor) -> Packed:
@@ -181,8 +181,8 @@ class Reader(Task):
 
     Args:
       x: packed pairs.
-      y: [B, T, W] bool, which spans are right.
-      y_pred: [B, T, W] logits.
+      y: [B, T, L] bool, which spans are right.
+      y_pred: [B, T, L] logits.
       sample_weight: Keras's; there are none.
     """
     del x, sample_weight

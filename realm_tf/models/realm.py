@@ -1,6 +1,6 @@
 """REALM: retriever and reader as one model of p(y|x) (Guu et al. 2020, section 3).
 
-Shape letters: B batch, K candidates, R banned rows, W beam, D projection, M masks.
+Shape letters: B batch, K candidates, E banned rows, W beam, D projection, M masks.
 """
 
 import dataclasses

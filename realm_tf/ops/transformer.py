@@ -5,7 +5,7 @@ tokens of all sequences after each other without any padding. `Portable` is the 
 stock TensorFlow ops, on padded rows: for `portable()`, GPUs and float64. Both
 compute in float32 (or wider), whatever the dtype of the rows.
 
-Shape letters: B sequences, T tokens of a padded sequence, N rows, H hidden, F width of a
+Shape letters: B sequences, T tokens of a padded sequence, U rows, H hidden, F width of a
 row, A attention heads.
 """
 
@@ -38,7 +38,7 @@ class Layout(NamedTuple):
 
   Attributes:
     mask: [B, T] bool, False on padding.
-    places: [N] int64, of each row among B * T; None where there is a row for each.
+    places: [U] int64, of each row among B * T; None where there is a row for each.
     splits: [B + 1] int32, where each sequence begins; None likewise.
   """
   mask: tf.Tensor
@@ -46,12 +46,12 @@ class Layout(NamedTuple):
   splits: tf.Tensor | None = None
 
   def pack(self, values: tf.Tensor) -> tf.Tensor:
-    """[B, T, ...] -> [N, ...]."""
+    """[B, T, ...] -> [U, ...]."""
     flat = tf.reshape(values, tf.concat([[-1], tf.shape(values)[2:]], 0))
     return flat if self.places is None else tf.gather(flat, self.places)
 
   def unpack(self, rows: tf.Tensor) -> tf.Tensor:
-    """[N, F] -> [B, T, F], with zeros or anything on padding."""
+    """[U, F] -> [B, T, F], with zeros or anything on padding."""
     batch, length = tf.unstack(tf.shape(self.mask, tf.int64))
     width = rows.shape[-1]
     if self.places is not None:
@@ -98,7 +98,7 @@ def _feed_forward(activation: str):
 
 
 class Fused:
-  """By our ops; rows [N, F] are float32 or bfloat16, the rest is float32."""
+  """By our ops; rows [U, F] are float32 or bfloat16, the rest is float32."""
 
   @staticmethod
   def layout(mask: tf.Tensor) -> Layout:
@@ -108,25 +108,25 @@ class Fused:
 
   @staticmethod
   def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Rows times a kernel, in the dtype of the rows: [N, F], [F, M] -> [N, M]."""
+    """Rows times a kernel, in the dtype of the rows: [U, F], [F, M] -> [U, M]."""
     return _product(x, tf.convert_to_tensor(kernel))
 
   @staticmethod
   def attention(qkv: tf.Tensor, bias: tf.Tensor, layout: Layout, heads: int) -> tf.Tensor:
-    """softmax(Q K' / sqrt(H / A)) V within each sequence: [N, 3 H], [3 H] -> [N, H]."""
+    """softmax(Q K' / sqrt(H / A)) V within each sequence: [U, 3 H], [3 H] -> [U, H]."""
     return ops.realm_packed_attention(qkv=qkv, bias=bias, splits=layout.splits,
                                       heads=heads).context
 
   @staticmethod
   def feed_forward(x: tf.Tensor, inner: tf.Tensor, bias: tf.Tensor, outer: tf.Tensor,
                    activation: str) -> tf.Tensor:
-    """activation(x inner + bias) outer: [N, H], [H, F], [F], [F, H] -> [N, H]."""
+    """activation(x inner + bias) outer: [U, H], [H, F], [F], [F, H] -> [U, H]."""
     return _feed_forward(activation)(x, *map(tf.convert_to_tensor, (inner, bias, outer)))
 
   @staticmethod
   def norm(x: tf.Tensor, delta: tf.Tensor, bias: tf.Tensor, gamma: tf.Tensor,
            beta: tf.Tensor, epsilon: float) -> tf.Tensor:
-    """Layer normalisation of x + delta + bias: [N, F], [N, F], [F], ... -> [N, F]."""
+    """Layer normalisation of x + delta + bias: [U, F], [U, F], [F], ... -> [U, F]."""
     return ops.realm_residual_norm(x=x, delta=delta, bias=bias, gamma=gamma, beta=beta,
                                    epsilon=epsilon).y
 
@@ -178,7 +178,7 @@ class Portable:
 
   @staticmethod
   def activation(x: tf.Tensor, bias: tf.Tensor, name: str) -> tf.Tensor:
-    """The activation of x + bias: [N, F], [F] -> [N, F]."""
+    """The activation of x + bias: [U, F], [F] -> [U, F]."""
     wide = _widened(x) + bias
     y = tf.nn.relu(wide) if name == "relu" else tf.nn.gelu(wide, name == "gelu_tanh")
     return tf.cast(y, x.dtype)

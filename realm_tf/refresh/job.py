@@ -53,17 +53,17 @@ class RefreshJob:
       UserError: another job works here, a checkpoint is damaged, or the tower's
         embeddings are not finite. No version was lost or half written.
     """
-    made = 0
+    count = 0
     with write_lock(self._root):
       while not stopping():
         last = done()  # asked first, so that the last checkpoint is not missed
         if self.refresh(stopping):
-          made += 1
+          count += 1
         elif last:
           break
         else:
           sleep(look_every)
-    return made
+    return count
 
   def refresh(self, stopping: Callable[[], bool] = lambda: False) -> StoredIndex | None:
     """Embeds by the newest checkpoint, if none has yet; needs the lock."""
@@ -71,19 +71,19 @@ class RefreshJob:
     if newest in (None, self._embedded) or not self._restore(newest):
       return None
     step = int(self._step)
-    made = None
+    version = None
     if not stored_index.find_version(
         self._root, {self._corpus.rows_hash: self._corpus.num_stored_rows},
         after_step=step - 1):
       try:
-        made = self._store(step, _time_of(newest), stopping)
+        version = self._store(step, _time_of(newest), stopping)
       except _Stopped:
         return None
-      logging.info("index of step %d: %d rows, %.0f rows/s", step, made.num_rows,
-                   made.facts["rows_per_second"])
+      logging.info("index of step %d: %d rows, %.0f rows/s", step, version.num_rows,
+                   version.facts["rows_per_second"])
       self._remove_old()
     self._embedded = newest
-    return made
+    return version
 
   def _store(self, step: int, saved: float, stopping: Callable[[], bool]) -> StoredIndex:
     self._embedder.snapshot(self._model.retriever.document_tower)

@@ -94,10 +94,10 @@ def _series(curve: Curve) -> dict[str, list[tuple[float, float]]]:
 
 
 def _others(series: Mapping[str, Any]) -> dict[str, Metric]:
-  known = {name for metrics in _GROUPS.values() for name in metrics} | {
+  grouped = {name for metrics in _GROUPS.values() for name in metrics} | {
       *_INDEX, *_OWN_CHART}
   return {key: Metric(key.replace("_", " "), "") for key in dict.fromkeys(
-      name.partition("@")[0] for name in sorted(series)) if key not in known}
+      name.partition("@")[0] for name in sorted(series)) if key not in grouped}
 
 
 def _chart(metric: Metric, series: Mapping[str, list[tuple[float, float]]],

@@ -209,10 +209,10 @@ def settings(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
                    "</tr>" for name in names)
 
   changed = [name for name in values if values[name] != defaults.get(name)]
-  rest = [name for name in values if name not in changed]
+  unchanged = [name for name in values if name not in changed]
   return (_scrolled(f'<table class="settings"><tbody>{rows(changed)}</tbody></table>')
-          + f"<details><summary>{len(rest)} settings at their defaults</summary>"
-          + _scrolled(f'<table class="settings"><tbody>{rows(rest)}</tbody></table>')
+          + f"<details><summary>{len(unchanged)} settings at their defaults</summary>"
+          + _scrolled(f'<table class="settings"><tbody>{rows(unchanged)}</tbody></table>')
           + "</details>")
 
 

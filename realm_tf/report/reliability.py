@@ -21,20 +21,20 @@ def charts(probabilities: Sequence[float], right: Sequence[bool]) -> str:
   if not len(right):
     return ""
   bins = confidence.bins(probabilities, right)
-  known = confidence.confidence_figures(probabilities, right)
+  figures = confidence.confidence_figures(probabilities, right)
   reliability = figure(
       "Reliability", "right answers among those of about the same probability", line_chart(
           {"held out": [(group.probability, group.right) for group in bins],
            "ideal": [(0.0, 0.0), (1.0, 1.0)]},
           form=percent, span=(0, 1), until=1, x_ticks=_SHARES, x_label="probability"),
-      f"error {percent(known['calibration_error'])}")
+      f"error {percent(figures['calibration_error'])}")
   curve = sorted((point.coverage, 1 - point.precision)
                  for point in confidence.curve(probabilities, right))
   risk = figure(
       "Risk and coverage", "wrong answers among those given, the surest first", line_chart(
           {"wrong": curve}, form=percent, span=(0, 1), until=1, x_ticks=_SHARES,
           x_label="share of questions answered"),
-      f"AUC {known['probability_auc']:.3f}" if "probability_auc" in known else "")
+      f"AUC {figures['probability_auc']:.3f}" if "probability_auc" in figures else "")
   rows = "".join(f"<tr><th>{percent(group.probability)}</th><td>{group.questions}</td>"
                  f"<td>{percent(group.right)}</td></tr>" for group in bins)
   return (f'<div class="charts">{reliability}{risk}</div><div class="scroll"><table><thead>'

@@ -106,7 +106,7 @@ def comparison_table(differences: Mapping[str, Difference], names: Sequence[str]
   """Differences between A and B: figures in per cent, differences in points.
 
   Args:
-    found: by figure.
+    differences: by figure.
     names: what A and B are.
   """
   rows = [(name, f"{difference.a * 100:.1f}", f"{difference.b * 100:.1f}",

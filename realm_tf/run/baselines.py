@@ -33,12 +33,12 @@ def hybrid(run: Run, stage: str) -> None:
   name = hybrid_name(stage)
   if _is_current(run, name, questions):
     return
-  both = [predictions.matched(
-      questions, predictions.read_predictions(evaluations.predictions_path(run.path, one)))
-          for one in (stage, BM25)]
+  paths = [evaluations.predictions_path(run.path, ranking) for ranking in (stage, BM25)]
+  matched = [predictions.matched(questions, predictions.read_predictions(path))
+             for path in paths]
   _write(run, name, questions, [
       fuse([record["rows"] for record in records if record], _depth(run))
-      for records in zip(*both)])
+      for records in zip(*matched)])
 
 
 def hybrid_name(stage: str) -> str:

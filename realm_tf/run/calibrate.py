@@ -1,4 +1,4 @@
-"""Makes a run's answers say how sure they are: fits on dev, tells on held-out questions."""
+"""Makes a run's answers say how sure they are: fitted on dev, reported on held-out ones."""
 
 import dataclasses
 from typing import Any, Mapping, Sequence
@@ -15,7 +15,7 @@ from realm_tf.jsonl import read_rows
 from realm_tf.run.folder import Run
 
 _MOST = 2000  # dev questions: more would not move three numbers
-_PRECISION = 0.8  # at whose threshold it is told how often there is "no answer"
+_PRECISION = 0.8  # at whose threshold the share of "no answer" is reported
 
 
 def calibrate(run: Run, stage: str, source: files.PathLike | None = None) -> Calibration:
@@ -89,8 +89,8 @@ def probability_figures(run: Run, answerer: QuestionAnswerer, questions: Sequenc
 def judged(run: Run) -> tuple[list[float], list[bool]]:
   """Probabilities of the newest stage's answers to held-out questions; are they right?"""
   path = run.path / "evaluation" / f"{run.newest_stage().replace(' ', '_')}.predictions.jsonl"
-  every = read_rows(path, "question and answers") if path.exists() else []
-  rows = [row.fields for row in every if "probability" in row.fields]
+  records = read_rows(path, "question and answers") if path.exists() else []
+  rows = [row.fields for row in records if "probability" in row.fields]
   patterns = {question.question for question in run.questions("held_out") if question.regex
               } if rows else set()
   return ([row["probability"] for row in rows],

@@ -26,9 +26,9 @@ def named_predictions(name: PathLike, stage: str | None) -> pathlib.Path:
   if not (path / "config.json").exists():
     raise UserError(f"{path}: no config.json there; expected a run's folder, or a file of "
                     "predictions")
-  known = [evaluations.predictions_path(path, candidate)
-           for candidate in ([stage] if stage else [*reversed(STAGES), WARM_START])]
-  chosen = next((candidate for candidate in known if candidate.exists()), None)
+  candidates = [evaluations.predictions_path(path, candidate)
+                for candidate in ([stage] if stage else [*reversed(STAGES), WARM_START])]
+  chosen = next((candidate for candidate in candidates if candidate.exists()), None)
   if chosen is None:
     raise UserError(f"{path}: {stage or 'no stage'} was not evaluated; run `realm evaluate "
                     f"--workdir={path}`, or name another by --stage, such as {BM25}")
@@ -52,19 +52,20 @@ def paired(paths: Sequence[pathlib.Path], given: Sequence[Question] | None,
     questions, expected = predictions.questions_of(paths[0], read[0]), str(paths[0])
   else:
     questions, expected = list(given), "--questions"
-  records = [predictions.check_same(questions, path, one, expected)
-             for path, one in zip(paths, read)]
+  records = [predictions.check_same(questions, path, listed, expected)
+             for path, listed in zip(paths, read)]
   if given is None:
     _check_answers(paths, questions, predictions.questions_of(paths[1], records[1]))
-  a, b = (figures.per_question(questions, one, depth.of(recall_at), depth.read_blocks)
-          for one, depth in ((one, predictions.depth(one)) for one in records))
+  depths = map(predictions.depth, records)
+  a, b = (figures.per_question(questions, listed, depth.of(recall_at), depth.read_blocks)
+          for listed, depth in zip(records, depths))
   return a, b
 
 
 def _check_answers(paths: Sequence[pathlib.Path], ours: Sequence[Question],
                    theirs: Sequence[Question]) -> None:
-  for one, other in zip(ours, theirs):
-    if set(one.answers) != set(other.answers) or one.regex != other.regex:
+  for a, b in zip(ours, theirs):
+    if set(a.answers) != set(b.answers) or a.regex != b.regex:
       raise UserError(f"{paths[1]}: the questions differ: the right answers to "
-                      f"{quoted(one.question)} are others than in {paths[0]}; name the "
+                      f"{quoted(a.question)} are others than in {paths[0]}; name the "
                       "questions by --questions")

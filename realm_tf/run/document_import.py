@@ -17,17 +17,17 @@ FOLDER = "documents"
 @contextlib.contextmanager
 def reading_documents(run: Run, command: str, source: files.PathLike, strict: bool
                       ) -> Iterator[Iterator[Document]]:
-  """Documents as `read_documents` reads them; afterwards the run tells what was left out.
+  """Documents as `read_documents` reads them; then a report of what was left out.
 
   Raises:
-    UserError: as `read_documents`; nothing is told then.
+    UserError: as `read_documents`; no report is written then.
   """
-  made = 0
+  count = 0
 
   def counted() -> Generator[Document, None, None]:
-    nonlocal made
+    nonlocal count
     for document in read_documents(source, strict, run.config.corpus.format, report):
-      made += 1
+      count += 1
       yield document
 
   folder = run.path / FOLDER
@@ -35,4 +35,4 @@ def reading_documents(run: Run, command: str, source: files.PathLike, strict: bo
     report = ReadingReport(file)
     with contextlib.closing(counted()) as documents:
       yield documents
-    files.write_json(folder / f"{command}.json", report.summary(made))
+    files.write_json(folder / f"{command}.json", report.summary(count))

@@ -71,11 +71,11 @@ def _device(device: Any) -> str:
 
 def _git(folder: pathlib.Path, *words: str) -> str | None:
   try:
-    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True,
-                          check=False, timeout=30)
+    result = subprocess.run(["git", "-C", str(folder), *words], capture_output=True,
+                            text=True, check=False, timeout=30)
   except (OSError, subprocess.TimeoutExpired):
     return None
-  return done.stdout.strip() if done.returncode == 0 else None
+  return result.stdout.strip() if result.returncode == 0 else None
 
 
 def _processor() -> str:

@@ -28,10 +28,10 @@ def find_mistakes(run: Run) -> Mistakes | None:
   question's own, with its `rank` (from 0; -1: not retrieved), or None.
   """
   stage = run.newest_stage()
-  path, of = (place(run.path, stage) for place in (
+  path, metrics_file = (place(run.path, stage) for place in (
       evaluations.predictions_path, evaluations.metrics_path))
-  if (not path.exists() or not of.exists()
-      or files.read_json(of).get("corpus") != run.corpus.hash[:16]):
+  if (not path.exists() or not metrics_file.exists()
+      or files.read_json(metrics_file).get("corpus") != run.corpus.hash[:16]):
     return None  # documents came or went since: its rows are other blocks now
   records = predictions.read_predictions(path)
   if any("ranks" not in record or "prediction" not in record for record in records):

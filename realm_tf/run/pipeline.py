@@ -85,7 +85,7 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
     print(f"\n{len(run.questions('held_out'))} held-out questions:\n\n{table}\n")
   print(f"TensorBoard: tensorboard --logdir={run.path}   in all {seconds / 60:.1f} minutes")
   if run.config.demo_questions:
-    asked = ask_export(run.path / "export", run.config.demo_questions, as_json=False)
+    records = ask_export(run.path / "export", run.config.demo_questions, as_json=False)
     with new_file(run.path / "evaluation" / "asked.jsonl", "w") as file:
-      file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in asked)
+      file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
   print(f"\nreport: {make_report(run)}")

@@ -9,7 +9,7 @@ from realm_tf.datasets import dev
 from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.errors import UserError
 
-_FEWEST_TO_HOLD_OUT = 30  # a fifth of them tells at least what went quite wrong
+_FEWEST_TO_HOLD_OUT = 30  # a fifth of them shows at least what went quite wrong
 
 
 class NoneHeldOut(UserError):
@@ -51,12 +51,12 @@ def questions(config: RealmConfig, folder: pathlib.Path, part: str,
     if part == "held_out":
       return held_out
   if config.dev.questions:
-    asked = read_questions(config.dev.questions)
+    dev_questions = read_questions(config.dev.questions)
   else:
-    train, asked = dev.take_out(train, groups, config.dev.share, config.dev.most)
+    train, dev_questions = dev.take_out(train, groups, config.dev.share, config.dev.most)
   if part == "dev":
-    return asked
-  texts = {question.question for question in asked}
+    return dev_questions
+  texts = {question.question for question in dev_questions}
   return [question for question in train if question.question not in texts]
 
 

@@ -39,11 +39,11 @@ def refresh(run: Run, once: bool, nice: int, beam: str | None = None) -> int:
                    store_embeddings if beam is None else _by_beam(run, model, beam))
   with stop_requests() as stop:
     logging.info("following %s", folder / "checkpoints")
-    made = job.run(lambda: bool(stop), lambda: once or run.is_done("pretrain"))
+    versions = job.run(lambda: bool(stop), lambda: once or run.is_done("pretrain"))
   if stop:
     raise Interrupted("stopped; what is embedded so far is kept: run the same command to "
                       "go on", stop[0])
-  return made
+  return versions
 
 
 def _by_beam(run: Run, model: Realm, options: str) -> Callable[..., StoredIndex]:

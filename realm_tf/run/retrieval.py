@@ -19,5 +19,5 @@ def retrieve_passages(answerer: QuestionAnswerer, questions: Sequence[str], k: i
   columns = (retrieved.passage_id, retrieved.title, retrieved.passage, retrieved.score)
   return [[{"id": name.decode("utf-8", "replace"), "title": title.decode("utf-8", "replace"),
             "text": text.decode("utf-8", "replace"), "score": float(score)}
-           for name, title, text, score in zip(*one)]
-          for one in zip(*(column.numpy().tolist() for column in columns))]
+           for name, title, text, score in zip(*passages)]
+          for passages in zip(*(column.numpy().tolist() for column in columns))]

@@ -15,9 +15,9 @@ def has_reader(run: Run, stage: str = "") -> bool:
   """
   last = stage or run.newest_stage()
   upto = [] if last == WARM_START else STAGES[:STAGES.index(last) + 1]
-  done = {name: files.read_json(run.path / name / "done.json")
-          for name in filter(run.is_done, upto)}
-  if any(facts.get("reads", name in WITHOUT_WORDS) for name, facts in done.items()):
+  facts_of = {name: files.read_json(run.path / name / "done.json")
+              for name in filter(run.is_done, upto)}
+  if any(facts.get("reads", name in WITHOUT_WORDS) for name, facts in facts_of.items()):
     return True
   published = pathlib.Path(run.config.encoder.weights)
   return published.is_dir() and weights.has_span_head(published)

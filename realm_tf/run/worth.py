@@ -38,7 +38,7 @@ def warn(run: Run, stage: str) -> None:
 def warnings(run: Run, stage: str) -> Iterator[str]:
   """Says where a stage is worse than that before it, or than BM25, in recall and answers.
 
-  Answers are compared where both models can read. Whether that may be chance is told by
+  Answers are compared where both models can read. Whether that may be chance is said by
   the paired bootstrap over the questions. Evaluations of other questions, or of another
   corpus, are not compared.
   """
@@ -46,14 +46,14 @@ def warnings(run: Run, stage: str) -> Iterator[str]:
     return
   earlier = [WARM_START, *STAGES[:STAGES.index(stage)]]
   before = next((name for name in reversed(earlier) if _figures(run, name)), None)
-  for other, of in ((before, f"after {before}"), (BM25, "of BM25")):
+  for other, than in ((before, f"after {before}"), (BM25, "of BM25")):
     for name, change in _differences(run, other, stage).items() if other else ():
       if change.difference < 0:
-        by, least, most = (0 - points * 100
-                           for points in (change.difference, change.high, change.low))
+        lost, least, most = (0 - points * 100
+                             for points in (change.difference, change.high, change.low))
         yield (f"after {stage} {name.replace('_', ' ')} is {change.b * 100:.1f} %, less than "
-               f"{change.a * 100:.1f} % {of}: by {by:.1f} points, 95 % interval {least:.1f} "
-               f"to {most:.1f}, which "
+               f"{change.a * 100:.1f} % {than}: by {lost:.1f} points, 95 % interval "
+               f"{least:.1f} to {most:.1f}, which "
                + ("excludes 0" if change.is_beyond_chance else "does not exclude 0"))
 
 
@@ -64,9 +64,9 @@ def _figures(run: Run, name: str) -> dict[str, Any]:
 
 def _differences(run: Run, before: str, stage: str) -> Mapping[str, Difference]:
   """Of the figures that must not fall, from one evaluation to another."""
-  both = [_figures(run, name) for name in (before, stage)]
+  totals = [_figures(run, name) for name in (before, stage)]
   paths = [evaluations.predictions_path(run.path, name) for name in (before, stage)]
-  if not all(both) or not same_measure(*both) or not all(path.exists() for path in paths):
+  if not all(totals) or not same_measure(*totals) or not all(path.exists() for path in paths):
     return {}
   known = run.config.evaluate.recall_at
   depths = [k for k in known if k in _DEPTHS] or [min(known)]
@@ -75,8 +75,9 @@ def _differences(run: Run, before: str, stage: str) -> Mapping[str, Difference]:
   kept = [f"recall@{k}{rule}" for k in depths for rule in ("", "_by_gold")]
   kept += ["exact_match", "f1"]
   columns = []
-  for path, one in zip(paths, records):
-    found = figures.per_question(
-        questions, predictions.check_same(questions, path, one, str(paths[1])), depths, None)
-    columns.append({name: found[name] for name in kept if name in found})
+  for path, listed in zip(paths, records):
+    values = figures.per_question(
+        questions, predictions.check_same(questions, path, listed, str(paths[1])),
+        depths, None)
+    columns.append({name: values[name] for name in kept if name in values})
   return compare.compare(columns[0], columns[1], samples=1000)

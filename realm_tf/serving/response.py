@@ -1,8 +1,8 @@
 """What is said to a question: the answer, or that there is none, and the others beside it.
 
 In the graph a response is a flat dict of columns, since a SavedModel's signature is: those of
-the answer, [B], and with `top_` before their names those of all, [B, N]. Outside it is a list
-of objects. Shape letters: B questions, N answers.
+the answer, [B], and with `top_` before their names those of all, [B, A]. Outside it is a list
+of objects. Shape letters: B questions, A answers.
 """
 
 from typing import Any, Mapping
@@ -21,7 +21,7 @@ def respond(answers: Answers, threshold: tf.Tensor | float) -> dict[str, tf.Tens
   `answer` empty; probability, passage and the list of all stay for those who look closer.
 
   Args:
-    answers: [B, N].
+    answers: [B, A].
     threshold: scalar float32.
 
   Raises:

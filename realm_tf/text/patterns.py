@@ -92,7 +92,7 @@ def are_patterns(name: str, answers: Iterable[Sequence[str]]) -> bool:
       at least, have the syntax of patterns in an answer.
   """
   name = name.lower()
-  if _PATTERN_SET in name or any(known in name for known in _PLAIN_SETS):
+  if _PATTERN_SET in name or any(plain in name for plain in _PLAIN_SETS):
     return _PATTERN_SET in name
   looks = [any(_SYNTAX.search(answer) for answer in group) for group in answers]
   return sum(looks) >= max(_LEAST, _SHARE * len(looks))

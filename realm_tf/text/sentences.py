@@ -72,12 +72,12 @@ def _ends_sentence(text: str, match: re.Match) -> bool:
   # No abbreviation is longer than the window; text is not copied in the long.
   before = text[max(0, match.start() - 24):match.start()]
   word = cast(re.Match, _LAST_WORD.search(before)).group().strip("'’-.")
-  known = word.lower()
-  if known in _NEVER_LAST:
+  lower = word.lower()
+  if lower in _NEVER_LAST:
     return False
-  if known in _BEFORE_FIGURE and following[:1].isdigit():
+  if lower in _BEFORE_FIGURE and following[:1].isdigit():
     return False
-  if known in _MAYBE_LAST or _INITIALS.fullmatch(word):
+  if lower in _MAYBE_LAST or _INITIALS.fullmatch(word):
     return not following or following.lower() in _STARTERS
   return True
 

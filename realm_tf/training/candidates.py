@@ -1,6 +1,6 @@
 """How the K candidates of a masked sentence are found (Guu et al. 2020, section 3.3).
 
-Shape letters: B batch, K candidates, R banned rows, D projection.
+Shape letters: B batch, K candidates, E banned rows, D projection.
 """
 
 import tensorflow as tf
@@ -29,7 +29,7 @@ def reranked_candidates(model: Realm, index: RowIndex, passages: Passages,
 def configured_candidates(config: RealmConfig, model: Realm, index: RowIndex,
                           passages: Passages, queries: tf.Tensor, banned: tf.Tensor,
                           count: int = 0) -> tf.Tensor:
-  """The candidates in the way that the config names: [B, D], [B, R] -> [B, K] rows.
+  """The candidates in the way that the config names: [B, D], [B, E] -> [B, K] rows.
 
   Of the whole batch: it is not called on a replica but outside, where the index is. K is
   that of pre-training, or `count`.

@@ -5,7 +5,7 @@ negatives: blocks that the index returns for it though no answer stands in them.
 made anew now and then, and what it returns is mined again, since yesterday's mistakes are
 learnt already (Xiong et al. 2021, ANCE, arXiv 2007.00808).
 
-Shape letters: B batch, H hard negatives, D projection, Q questions, K found blocks.
+Shape letters: B batch, C hard negatives, D projection, Q questions, K found blocks.
 """
 
 import pathlib
@@ -36,8 +36,8 @@ from realm_tf.training.padded import by_candidate, flat
 class DPRBatch(NamedTuple):
   number: tf.Tensor  # [B] int32: which question
   question: Packed  # [B, T]
-  documents: Packed  # [B, 1 + H, T]: the positive first
-  rows: tf.Tensor  # [B, 1 + H] int32
+  documents: Packed  # [B, 1 + C, T]: the positive first
+  rows: tf.Tensor  # [B, 1 + C] int32
 
 
 def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
@@ -121,7 +121,7 @@ def _pack(config: RealmConfig, passages: Passages, mined: MinedTables, batch: QA
 
 
 def _embed(retriever: Any, batch: DPRBatch) -> contrastive.Vectors:
-  """[B, D], [B, 1 + H, D]"""
+  """[B, D], [B, 1 + C, D]"""
   queries, documents = retriever((batch.question, flat(batch.documents)))
   return queries, tf.reshape(documents, [*batch.rows.shape, documents.shape[-1]])
 

@@ -1,6 +1,6 @@
 """Always the same held-out sentences, on which pre-training is measured while it goes on.
 
-Shape letters: Q sample queries, N blocks, R banned rows, D projection.
+Shape letters: Q sample queries, N blocks, E banned rows, D projection.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -31,7 +31,7 @@ def held_out_sentences(config: RealmConfig, corpus: Corpus, banned: np.ndarray,
   Args:
     config: of the run.
     corpus: where the sentences come from.
-    banned: [N, R] int32, see `pretraining_batches`.
+    banned: [N, E] int32, see `pretraining_batches`.
     count: of sentences; rounded up to whole batches.
   """
   pretrain = config.pretrain

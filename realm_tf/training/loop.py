@@ -123,7 +123,7 @@ class Loop:
       batches: one per step, beginning with `first_step`.
       step_function: one step of training; its metrics are scalars.
       before_step: run on this thread before each step; they may add metrics.
-      on_step: run on this thread after each step; they are told its metrics.
+      on_step: called on this thread after each step, with its number and metrics.
       on_record: runs after each record of the curves.
       seen: what the last step saw besides its batch, saved with it where it went wrong.
 

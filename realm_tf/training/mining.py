@@ -1,6 +1,6 @@
 """What the towers find for questions while they are trained: to learn from, and to judge by.
 
-Shape letters: Q questions, K found blocks, N blocks, D projection, M mined negatives.
+Shape letters: Q questions, K found blocks, N blocks, D projection, Z mined negatives.
 """
 
 import pathlib
@@ -105,7 +105,7 @@ class MinedTables:
 
   Attributes:
     positives: [Q] int32 variable; see `examples.mined.Mined`.
-    negatives: [Q, M] int32 variable.
+    negatives: [Q, Z] int32 variable.
   """
 
   def __init__(self, config: RealmConfig, searched: Searched, asked: Asked,

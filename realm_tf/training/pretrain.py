@@ -6,7 +6,7 @@ Retriever and encoder learn together from masked salient spans, while the index 
 fresh. The stale index only chooses the K candidates that the sum is over; `loss_fn` scores
 and reads them by the weights as they are.
 
-Shape letters: B batch, K candidates, M masks, N blocks, R banned rows.
+Shape letters: B batch, K candidates, M masks, N blocks, E banned rows.
 """
 
 import pathlib
@@ -220,7 +220,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     passages: the same corpus in the graph.
     model: trained in place.
     index: made by this model's document tower; refreshed in place.
-    banned: [N, R] int32, see `pretraining_batches`.
+    banned: [N, E] int32, see `pretraining_batches`.
     folder: for checkpoints and curves; a refresh job's versions are in its `index`.
     before_step, on_step: see `Loop.run`.
   """

@@ -61,18 +61,18 @@ class ReadingReport:
                f"{reason}: {self.named(reason)}" for reason, _ in self._skipped.most_common()]
     return skipped + [f"{count} {reason}" for reason, count in self._left_out.most_common()]
 
-  def summary(self, made: int) -> dict[str, Any]:
-    """All counts, as JSON holds them; `made` is the number of documents."""
-    return {"documents": made, "skipped": dict(self._skipped.most_common()),
+  def summary(self, documents: int) -> dict[str, Any]:
+    """All counts, as JSON holds them; `documents` is their number."""
+    return {"documents": documents, "skipped": dict(self._skipped.most_common()),
             "left_out": dict(self._left_out.most_common()),
             **{f"dropped_{kind}": dict(counts.most_common())
                for kind, counts in self.counts.items()}}
 
-  def log(self, path: PathLike, made: int) -> None:
+  def log(self, path: PathLike, documents: int) -> None:
     """Says what was skipped, as a warning, and what a rule left out."""
-    total = made + sum(self._skipped.values())
+    total = documents + sum(self._skipped.values())
     for reason, count in self._skipped.most_common():
-      if made:
+      if documents:
         why = f", for their {reason}" if reason == BLANK else f" ({reason})"
         logging.warning("%s: %d of %d documents passed over%s: %s; --strict refuses them",
                         path, count, total, why, self.named(reason))
