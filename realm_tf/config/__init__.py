@@ -40,6 +40,7 @@ from realm_tf.config.tree import (
   no_such_field,
   set_field,
   to_dict,
+  with_changes,
 )
 
 __all__ = [
@@ -47,4 +48,5 @@ __all__ = [
     "EncoderConfig", "EvaluateConfig", "FinetuneConfig", "ICTConfig", "IndexConfig",
     "OptimizerConfig", "PretrainConfig", "RENAMED", "ReadingConfig", "RealmConfig",
     "RefreshConfig", "RetrieverConfig", "SETTINGS", "as_config_dict", "flatten", "from_dict",
-    "has_begun", "no_such_field", "read", "read_folder", "set_field", "to_dict"]
+    "has_begun", "no_such_field", "read", "read_folder", "set_field", "to_dict",
+    "with_changes"]

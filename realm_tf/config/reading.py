@@ -67,7 +67,8 @@ def read_folder(folder: PathLike, changes: Mapping[str, Any] | None = None) -> R
   config = read(of_run, changes)
   if of_people.exists() and of_people.stat().st_mtime > of_run.stat().st_mtime:
     logging.warning("%s: was changed after the run had begun, and is not read any more: the "
-                    "run is made with %s", of_people, of_run.name)
+                    "run is made with %s; --config=%s takes the changes over", of_people,
+                    of_run.name, of_people)
   return config
 
 

@@ -18,6 +18,7 @@ from realm_tf.datasets import trivia
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question, write_questions
 from realm_tf.diagnosis.by_step import diagnose_by_step
+from realm_tf.distribute.processes import is_chief
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
@@ -31,7 +32,7 @@ from realm_tf.index.embed import encoder_hash
 from realm_tf.index.writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
-from realm_tf.run import calibrate, evaluations
+from realm_tf.run import calibrate, evaluations, used
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
 from realm_tf.run.held_out import checked_questions, measured, same_measure
 from realm_tf.run.judge import make_judge
@@ -56,6 +57,8 @@ def _alone(stage: Callable[..., None]) -> Callable[..., None]:
     with run.at_work(stage.__name__):
       if stage.__name__ in STAGES:
         folders.check(run.path / stage.__name__ / "model", MODEL)  # not after hours only
+        if is_chief(run.strategy):
+          used.record(run.config, run.path, stage.__name__)
       stage(run, *arguments)
   return holding
 
@@ -81,6 +84,7 @@ def corpus(run: Run, strict: bool = False) -> None:
                             tagger(config.corpus.tagger))
       write_store(run.path / "corpus", blocks, tokenizer=tokenizer,
                   max_tokens=config.corpus.max_block_tokens, source=config.corpus.source)
+    used.record(config, run.path, "corpus")
   if config.trivia and not (run.path / "questions").exists():
     _write_trivia(run)
 
@@ -250,6 +254,7 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   if with_words:
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, run.banned))
+  used.record(run.config, run.path, "evaluate")
   predictions.write(evaluations.predictions(run.path, f"{stage}{which}"), records)
   files.write_json(path, metrics)
   return metrics
