@@ -125,7 +125,7 @@ def ict(run: Run) -> None:
   started = time.monotonic()
   model = run.model(WARM_START)
   loop = train_ict(run.config, run.corpus, model, run.path / "ict")
-  run.finish("ict", model, started, **loop.facts())
+  run.finish("ict", model, started - loop.earlier_seconds, **loop.facts())
 
 
 @_alone
@@ -140,13 +140,14 @@ def pretrain(run: Run) -> None:
   index = run.index(model)
   config = schedule.fitted_to_sentences(run.config, "pretrain", run.corpus)
   if config.reading.steps:
-    train_reading(config, run.corpus, run.passages, model, index, run.banned,
-                  run.path / "pretrain" / "reading")
+    started -= train_reading(config, run.corpus, run.passages, model, index, run.banned,
+                             run.path / "pretrain" / "reading").earlier_seconds
   loop, refresher = train_pretrain(
       config, run.corpus, run.passages, model, index, run.banned, run.path / "pretrain",
       before_step=[diagnose_by_step(config, run.corpus, run.passages, model, index,
                                     run.banned)])
-  run.finish("pretrain", model, started, refreshes=refresher.swaps, **loop.facts())
+  run.finish("pretrain", model, started - loop.earlier_seconds, refreshes=refresher.swaps,
+             **loop.facts())
 
 
 @_alone
@@ -167,7 +168,7 @@ def dpr(run: Run) -> None:
 
   loop = train_dpr(run.config, run.corpus, run.passages, model, embed,
                    checked_questions(run, "train"), run.questions("dev"), run.path / "dpr")
-  run.finish("dpr", model, started, **loop.facts())
+  run.finish("dpr", model, started - loop.earlier_seconds, **loop.facts())
 
 
 def nothing_to_ask(run: Run) -> str | None:
@@ -190,7 +191,7 @@ def cloze(run: Run) -> None:
   model = run.model(run.stage_before("cloze"))
   loop = train_cloze(run.config, run.corpus, run.passages, model, run.index(model),
                      run.banned, run.path / "cloze")
-  run.finish("cloze", model, started, **loop.facts())
+  run.finish("cloze", model, started - loop.earlier_seconds, **loop.facts())
 
 
 @_alone
@@ -203,7 +204,7 @@ def finetune(run: Run) -> None:
                         [q.question for q in questions], [q.answers for q in questions],
                         run.path / "finetune", [q.regex for q in questions],
                         make_judge(run, model, index))
-  run.finish("finetune", model, started, **loop.facts())
+  run.finish("finetune", model, started - loop.earlier_seconds, **loop.facts())
 
 
 def index(run: Run) -> None:
