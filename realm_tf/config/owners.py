@@ -7,12 +7,12 @@ change at any time. It is declared here once, and each setting has its place
 """
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 from realm_tf.config.fields import settings_of
-from realm_tf.config.settings import RealmConfig
 from realm_tf.config.stages import OptimizerConfig
-from realm_tf.config.tree import RENAMED, SETTINGS, flatten, to_dict
+from realm_tf.config.tree import RENAMED, SETTINGS, flatten
 
 STAGES = ("ict", "pretrain", "dpr", "cloze", "finetune")  # those that train, in order
 PARTS = ("corpus", *STAGES, "index", "evaluate", "export")
@@ -65,39 +65,43 @@ def parts_of(field: str) -> tuple[str, ...]:
   raise KeyError(field)
 
 
-def used(config: RealmConfig, part: str) -> dict[str, Any]:
+def used(tree: Mapping[str, Any], part: str) -> dict[str, Any]:
   """The settings that a part is made of, by paths, as JSON has them.
 
   Of a stage those of the stages before it too; of one that is left out, only that it is.
+
+  Args:
+    tree: the nested values of a config.
+    part: of `PARTS`.
   """
   flat = {field: list(value) if isinstance(value, tuple) else value
-          for field, value in flatten(to_dict(config)).items()}
+          for field, value in flatten(tree).items()}
   found = {field: flat[field] for field in SETTINGS if part in parts_of(field)}
   for earlier in STAGES[:STAGES.index(part)] if part in STAGES else ():
     steps = f"{earlier}.steps"
-    found |= used(config, earlier) if flat[steps] else {steps: 0}
+    found |= used(tree, earlier) if flat[steps] else {steps: 0}
   if part in STAGES and "evaluate.questions" in found:
     # Which they are is of no matter; where there are none, some are taken from training.
     found["evaluate.questions"] = bool(found["evaluate.questions"])
   if part == "evaluate" and flat["evaluate.masked_sentences"]:
-    found |= used(config, "pretrain")  # as its sentences are masked
+    found |= used(tree, "pretrain")  # as its sentences are masked
   if part == "corpus" and flat["trivia"]:
     found["seed"] = flat["seed"]  # by which its questions are split
   return found
 
 
-def differences(config: RealmConfig, part: str, recorded: dict[str, Any],
+def differences(tree: Mapping[str, Any], part: str, recorded: Mapping[str, Any],
                 half_done: bool = False) -> list[str]:
   """The settings of a part that are others than those that it was made of.
 
   Args:
-    config: of now.
+    tree: the nested values of the config of now.
     part: of a run.
     recorded: as `used` gave them when it was made; what was no setting then is as by default.
     half_done: it is a stage that was begun, and can go on with another schedule.
   """
   then = {RENAMED.get(field, field): value for field, value in recorded.items()}
-  return [field for field, value in used(config, part).items()
+  return [field for field, value in used(tree, part).items()
           if then.get(field, _default(field)) != value
           and not (half_done and _is_midway(field, part))]
 

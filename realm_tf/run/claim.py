@@ -66,7 +66,7 @@ def _change(folder: pathlib.Path, there: RealmConfig, config: RealmConfig,
   for field, (before, now) in _different(there, config).items():
     logging.info("config.%s: %s from now on, was %s", field, now, before)
   if not redo:
-    files.write_json(folder / OF_RUN, config_lib.to_dict(config))
+    files.write_json(folder / OF_RUN, config_lib.portable(config, folder))
     return
   moved = set_aside.begin(config, folder, redo, changed)
   if moved:
@@ -123,7 +123,7 @@ def _roots(parts: Collection[str]) -> list[str]:
 
 def _write(config: RealmConfig, path: pathlib.Path) -> None:
   _check_weights(config)
-  files.write_json(path, config_lib.to_dict(config))
+  files.write_json(path, config_lib.portable(config, path.parent))
 
 
 def _check_weights(config: RealmConfig) -> None:

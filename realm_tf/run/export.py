@@ -6,7 +6,7 @@ import pathlib
 from absl import logging
 
 from realm_tf import files, folders
-from realm_tf.config import IndexConfig, owners
+from realm_tf.config import IndexConfig, owners, portable
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.scann import ScannInGraph
@@ -33,7 +33,8 @@ def export_run(run: Run, flavour: str = "portable", output: str | None = None
     answerer = run.answerer(run.newest_stage(), exact=True)
     answerer.index = _served(answerer.index, flavour, run.config.index)
     if os.path.realpath(folder) == os.path.realpath(own):
-      files.write_json(new / used.RECORD, {"used": owners.used(run.config, "export")})
+      files.write_json(new / used.RECORD, {
+          "used": owners.used(portable(run.config, run.path), "export")})
     serving.write(answerer, new, flavour)
   return folder
 

@@ -79,7 +79,7 @@ class Run:
 
   def __init__(self, config: RealmConfig, folder: files.PathLike,
                redo: Collection[str] = (), kept: bool = True):
-    self.config, self.path = config, pathlib.Path(folder)
+    self.config, self.path = config_lib.resolved(config, "."), pathlib.Path(folder)
     # By which models are trained; what they learn does not depend on it.
     self.strategy = tf.distribute.get_strategy()
     # Which model of a stage is meant: the "last", or the "best" by `config.best_metric`.
@@ -89,7 +89,7 @@ class Run:
       tf.config.experimental.enable_op_determinism()
     for part in ("corpus", "export", *(f"{stage}/model" for stage in STAGES)):
       folders.recover(self.path / part)
-    claim(config, self.path, redo, kept)
+    claim(self.config, self.path, redo, kept)
 
   @classmethod
   def existing(cls, folder: files.PathLike) -> "Run":

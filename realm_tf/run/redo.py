@@ -58,14 +58,14 @@ def begin(config: RealmConfig, run: pathlib.Path, asked: Collection[str],
   if _unfinished(run) == sorted(asked):
     parts &= set(changed)
     if not parts:
-      files.write_json(run / OF_RUN, config_lib.to_dict(config))
+      files.write_json(run / OF_RUN, config_lib.portable(config, run))
       return []
   if "evaluate" not in {*asked, *changed} and not {"corpus", "index"} & parts:
     parts.discard("evaluate")  # as a whole: that of stages goes with them
   number = 1 + max((one.number for one in set_aside(run)), default=0)
   files.write_json(run / _JOURNAL, {
       "asked": sorted(asked), "number": number, "parts": sorted(parts), "moved": False,
-      "config": config_lib.to_dict(config)})
+      "config": config_lib.portable(config, run)})
   _go_on(run)
   return [one.path.name for one in set_aside(run) if one.number == number]
 

@@ -11,6 +11,7 @@ import numpy as np
 from absl import logging
 
 from realm_tf import assets, files, folders
+from realm_tf.config import cache
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.corpus.writer import write_store
@@ -72,7 +73,7 @@ def corpus(run: Run, strict: bool = False) -> None:
   """
   config = run.config
   if config.assets:
-    assets.fetch(config.assets, config.assets_folder or config.data)
+    assets.fetch(config.assets, config.assets_folder or config.data or cache())
   if not config.corpus.source:
     raise UserError("config.corpus.source: name the documents: JSONL with id, title, text")
   if not (run.path / "corpus" / MANIFEST).exists():

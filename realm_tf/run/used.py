@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 from realm_tf import files
-from realm_tf.config import RealmConfig
+from realm_tf.config import RealmConfig, portable
 from realm_tf.config.owners import PARTS, STAGES, differences, used
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.files import PathLike
@@ -18,7 +18,7 @@ _NOTES = (RECORD, "tensorboard", "curves.csv", "checkpoints")  # of a stage of n
 
 def record(config: RealmConfig, run: pathlib.Path, part: str) -> None:
   """Writes down what a part is made of; of a half-done stage, also what that was before."""
-  path, now = record_path(run, part), used(config, part)
+  path, now = record_path(run, part), used(portable(config, run), part)
   before = files.read_json(path) if path.exists() and is_there(run, part) else {"used": {}}
   if before["used"] == now:
     return
@@ -73,13 +73,12 @@ def affected(config: RealmConfig, before: RealmConfig, run: pathlib.Path
     before: that of the run so far, of which parts without a record were made.
     run: its folder.
   """
-  found = {}
+  found, tree, old = {}, portable(config, run), portable(before, run)
   for part in PARTS:
     if is_there(run, part):
       half_done = part in STAGES and not is_done(run, part)
       then = recorded(run, part)
-      fields = differences(config, part, used(before, part) if then is None else then,
-                           half_done)
+      fields = differences(tree, part, used(old, part) if then is None else then, half_done)
       if part in STAGES and brought_from(run, part):  # only its shape is of this run
         fields = [field for field in fields if field.startswith(("retriever.", "encoder."))]
       if fields:
