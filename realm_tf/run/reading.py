@@ -32,7 +32,7 @@ def reading(run: Run, command: str, source: files.PathLike, strict: bool
 
   folder = run.path / FOLDER
   with files.new_file(folder / f"{command}.skipped.jsonl", "w") as file:
-    report = Report(file)
+    report = Report(file, numbers=command != "add")
     with contextlib.closing(counted()) as documents:
       yield documents
     files.write_json(folder / f"{command}.json", report.summary(made))
