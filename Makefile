@@ -82,7 +82,7 @@ test-bazel: setup
 	@bazel build //ops:_realm_ops.so
 
 demo: setup
-	@$(BIN)/realm run --config=configs/demo.py --workdir=runs/demo
+	@$(BIN)/realm run --config=configs/demo.py --config.data=data --workdir=runs/demo
 
 # For every Linux whose glibc is not older than what the compiler asked for. TensorFlow's
 # library is found in the installed TensorFlow, so it stays out.

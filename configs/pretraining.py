@@ -14,14 +14,14 @@ def get_config():
   return config.as_config_dict(config.RealmConfig(
       name="pretraining",
       assets=("bert-tiny", "wiki-leads", "trivia"),
-      trivia="data/trivia",
+      trivia="{data}/trivia",
       checkpoint_every=80,
-      corpus=config.CorpusConfig(source="data/wiki-leads/summaries.json",
+      corpus=config.CorpusConfig(source="{data}/wiki-leads/summaries.json",
                                  max_block_tokens=128),
       retriever=config.RetrieverConfig(
-          weights="data/weights/bert-tiny", pooling="mean", query_length=48,
+          weights="{data}/weights/bert-tiny", pooling="mean", query_length=48,
           document_length=128),
-      encoder=config.EncoderConfig(weights="data/weights/bert-tiny", span_hidden_size=64),
+      encoder=config.EncoderConfig(weights="{data}/weights/bert-tiny", span_hidden_size=64),
       ict=config.ICTConfig(steps=400, batch_size=64, learning_rate=5e-4, warmup_steps=40),
       reading=config.ReadingConfig(steps=600, batch_size=32, learning_rate=1e-3,
                                    warmup_steps=20, candidates=1),

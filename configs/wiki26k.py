@@ -20,14 +20,14 @@ def get_config(size: str = "full"):
   precision, dropout = ("bfloat16", 0.1) if full else ("float32", 0.0)
   return config.as_config_dict(config.RealmConfig(
       name=f"wiki26k {size}",
-      data="data/wiki26k", assets=("minilm",), assets_folder="data",
+      data="../data/wiki26k", assets=("minilm",), assets_folder="../data",
       checkpoint_every=50,
       corpus=config.CorpusConfig(source="{data}/corpus.jsonl.gz", max_block_tokens=224),
       retriever=config.RetrieverConfig(
-          weights="data/weights/minilm", pooling="mean", projection_size=384,
+          weights="../data/weights/minilm", pooling="mean", projection_size=384,
           score_scale=20.0, query_length=64, document_length=224, precision=precision,
           dropout=dropout),
-      encoder=config.EncoderConfig(weights="data/weights/minilm", precision=precision,
+      encoder=config.EncoderConfig(weights="../data/weights/minilm", precision=precision,
                                    dropout=dropout),
       ict=config.ICTConfig(steps=0),
       pretrain=config.PretrainConfig(steps=0),

@@ -35,6 +35,14 @@ def test_updates_and_values_are_shown(file):
   assert "4/4" in file.getvalue() and "loss=3.5" in file.getvalue()
 
 
+@pytest.mark.parametrize("file", [io.StringIO(), _Terminal()], ids=["log", "terminal"])
+def test_what_was_done_before_counts(file):
+  with progress(10, "train", file=file, done=7) as bar:
+    for _ in range(3):
+      bar.update()
+  assert "10/10" in file.getvalue() and "3/" not in file.getvalue()
+
+
 def test_terminal_redraws_one_line():
   file = _Terminal()
   list(progress(range(3), "embed", file=file))

@@ -37,7 +37,10 @@ def config(workdir: str) -> RealmConfig:
 
 
 def given() -> dict[str, Any]:
-  """The fields that flags set, by paths as in "ict.steps"; their values, checked."""
+  """The fields that flags set, by paths as in "ict.steps"; their values, checked.
+
+  A path is below the current directory, as in any command.
+  """
   of_flags = {path: flags.FLAGS[f"config.{path}"] for path in _FIELDS}
   found: dict[str, Any] = {}
   for path, flag in of_flags.items():
@@ -47,8 +50,8 @@ def given() -> dict[str, Any]:
     if name in found:
       raise UserError(f"--config.{path}: is --config.{name} now, which is given too")
     value: Any = flag.value
-    found[name] = (value if isinstance(value, bool)
-                   else _FIELDS[path].parsed(value, f"--config.{path}"))
+    found[name] = value if isinstance(value, bool) else config_lib.absolute(
+        name, _FIELDS[path].parsed(value, f"--config.{path}"))
   return found
 
 

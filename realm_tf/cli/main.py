@@ -31,7 +31,7 @@ def _overview() -> str:
   lines = [f"realm {realm_tf.__version__}: retrieval-augmented language models",
            "", "usage: realm COMMAND [flags]", ""]
   lines += [f"  {name:14s} {commands.load_command(name).SUMMARY}" for name in commands.NAMES]
-  lines += ["", "`realm COMMAND --help` shows its flags and an example, `realm --version`",
+  lines += ["", "`realm help COMMAND` shows its flags and an example, `realm --version`",
             "what is installed and which kernels run on this processor."]
   return "\n".join(lines)
 
@@ -77,42 +77,44 @@ def run(arguments: Sequence[str]) -> int:
   The exit code is 2 where the user can mend what is wrong, and 130 or 143 where Ctrl-C or
   SIGTERM stopped it.
   """
-  if not arguments or arguments[0] in ("--help", "-h", "help"):
+  with _stopped_by_signals() as stops:
+    try:
+      return _run(arguments)
+    except UserError as error:
+      print(f"realm: {_one_line(error)}", file=sys.stderr)
+      return 2
+    except _interrupted() as stop:
+      print(f"realm: {stop}", file=sys.stderr)
+      return 128 + stop.number
+    except KeyboardInterrupt as stop:
+      return _say_stopped(str(stop), stops)
+    except Exception:
+      if not stops:
+        raise
+      return _say_stopped("", stops)  # what was imported made another error of it
+
+
+def _run(arguments: Sequence[str]) -> int:
+  if arguments and arguments[0] == "help":
+    arguments = [*arguments[1:2], "--help"]
+  if not arguments or arguments[0] in ("--help", "-h"):
     print(_overview())
     return 0
   if arguments[0] == "--version":
     print(versions.version_report())
     return 0
   name, *rest = arguments
-  try:
-    if name not in commands.NAMES:
-      raise UserError(f"'{name}': no such command; one of {', '.join(commands.NAMES)}")
-    command = commands.load_command(name)
-    words = _parse(name, command, rest)
-    if words is None:
-      return 0
-    _show_our_log()
-    opening.command_line[:] = arguments
-    with _sigterm_raises():
-      return _call(command, words)
-  except UserError as error:
-    print(f"realm: {_one_line(error)}", file=sys.stderr)
-    return 2
-
-
-def _call(command: ModuleType, words: Sequence[str]) -> int:
+  if name not in commands.NAMES:
+    raise UserError(f"'{name}': no such command; one of {', '.join(commands.NAMES)}")
+  command = commands.load_command(name)
+  words = _parse(name, command, rest)
+  if words is None:
+    return 0
+  _show_our_log()
+  opening.command_line[:] = arguments
   try:
     return command.run(words) or 0
-  except UserError:
-    raise
-  except _interrupted() as stop:
-    print(f"realm: {stop}", file=sys.stderr)
-    return 128 + stop.number
-  except KeyboardInterrupt as stop:
-    print(f"realm: {str(stop) or 'stopped; run the same command to go on'}",
-          file=sys.stderr)
-    return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
-  except BrokenPipeError:
+  except (UserError, BrokenPipeError):
     raise
   except Exception as error:
     reason = files.system_reason(error)
@@ -121,26 +123,36 @@ def _call(command: ModuleType, words: Sequence[str]) -> int:
     raise UserError(f"{files.in_one_line(error)}{files.remedy(reason)}") from error
 
 
-def _interrupted() -> "type[Interrupted]":
-  """Imported once there is something to catch: TensorFlow comes with it."""
-  from realm_tf.training.loop import Interrupted  # pylint: disable=import-outside-toplevel
-  return Interrupted
+def _interrupted() -> "type[Interrupted] | tuple[()]":
+  """What training raises where it was stopped; it is not imported to see whether it was,
+  since that takes seconds, and may be what was stopped."""
+  return getattr(sys.modules.get("realm_tf.training.loop"), "Interrupted", ())
+
+
+def _say_stopped(what: str, stops: Sequence[int]) -> int:
+  print(f"realm: {what or 'stopped; run the same command to go on'}", file=sys.stderr)
+  return 128 + (stops[0] if stops else signal.SIGINT)
 
 
 @contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
+def _stopped_by_signals() -> Iterator[list[int]]:
+  """Lets SIGTERM and Ctrl-C raise, and collects them."""
+  stops: list[int] = []
   if threading.current_thread() is not threading.main_thread():
-    yield  # signals are not its business
+    yield stops  # signals are not its business
     return
 
   def stop(number: int, frame: object) -> None:
-    raise Terminated
+    stops.append(number)
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
-  before = signal.signal(signal.SIGTERM, stop)
+  before = {number: signal.signal(number, stop)
+            for number in (signal.SIGTERM, signal.SIGINT)}
   try:
-    yield
+    yield stops
   finally:
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+      signal.signal(number, handler)
 
 
 def main() -> None:

@@ -4,17 +4,21 @@ Nothing here imports TensorFlow before a command runs, so that `--help` is quick
 """
 
 import contextlib
+import difflib
 from typing import Callable, Iterator, Sequence
 
 from absl import flags
 
+from realm_tf import config as config_lib
 from realm_tf.cli import config_flags
+from realm_tf.config.owners import PARTS, implied
 from realm_tf.errors import UserError
 
 FLAGS = flags.FLAGS
 
 # The words behind `realm` of the command that runs; set by `main`, noted in its run.
 command_line: list[str] = []
+_redone: list[str] = []  # the parts that --redo of this command may name
 
 
 def define_run_flags() -> None:
@@ -39,6 +43,32 @@ def define_strategy() -> None:
   flags.DEFINE_string("tpu_project", None, "The project of a TPU that has a name.")
 
 
+def define_redo(part: str | None = None) -> None:
+  """The flag of a command that makes a part, or all."""
+  able = implied({part}) if part else PARTS
+  names = ", ".join(name for name in PARTS if name in able)
+  flags.DEFINE_string("redo", None, f"Make again what is there: some of {names}, between "
+                      "commas, with all that is made of them. Until then and afterwards it "
+                      "is kept, as finetune.1 and so on.")
+  _redone[:] = [name for name in PARTS if name in able]
+
+
+def _redo() -> list[str]:
+  """What --redo says, where the command has it."""
+  if "redo" not in FLAGS or FLAGS.redo is None:
+    return []
+  names = [name.strip() for name in FLAGS.redo.split(",")]
+  for name in names:
+    if name not in PARTS:
+      near = difflib.get_close_matches(name[:100], PARTS, n=1)
+      raise UserError(f"--redo: '{name[:100]}': no such part; " + (
+          f"the nearest is {near[0]}" if near else f"one of {', '.join(PARTS)}"))
+    if name not in _redone:
+      raise UserError(f"--redo={name}: comes before what `realm {command_line[0]}` makes; "
+                      f"`realm run --redo={name}` makes both")
+  return names
+
+
 def define_strict() -> None:
   flags.DEFINE_bool("strict", False, "Refuse a document that cannot be read, or whose text "
                     "is empty or blank; by default it is passed over, counted and named.")
@@ -61,24 +91,28 @@ def no_more(arguments: Sequence[str]) -> None:
     raise UserError(f"'{arguments[0]}': expected flags only (--name=value)")
 
 
-def open_run(writes: bool = True):
+def open_run(writes: bool = True, kept: bool = True):
   """The run that --config and --workdir name.
 
-  A command that `writes` into its folder leaves a record there of how it was started.
+  A command that `writes` into its folder leaves a record there of how it was started. Where
+  settings are not `kept`, flags set them for this command alone.
   """
   if not FLAGS.workdir:
     raise UserError("--workdir is missing: name the folder of the run")
+  again = _redo()
+  from realm_tf.run.redo import recover
+  recover(FLAGS.workdir)
   config = config_flags.config(FLAGS.workdir)
   from realm_tf.run.folder import Run
-  run = Run(config, FLAGS.workdir)
+  run = Run(config, FLAGS.workdir, again, kept)
   if writes:
     _record(run)
   return run
 
 
-def open_to_use(writes: bool = True):
+def open_to_use(writes: bool = True, kept: bool = True):
   """The run, and which of a stage's models --checkpoint means."""
-  run = open_run(writes)
+  run = open_run(writes, kept)
   run.checkpoint = FLAGS.checkpoint
   return run
 
@@ -101,12 +135,23 @@ def open_to_train(one_process: bool = False):
   if one_process and FLAGS.strategy == "tpu":
     raise UserError("--strategy=tpu: run the stages one by one, realm ict, realm pretrain, "
                     "realm finetune; what comes after them needs no TPU")
+  if FLAGS.strategy == "multi_worker":
+    _refuse_changes()
   from realm_tf.distribute.strategy import make_strategy
   # Before anything runs: TensorFlow must know of all workers first.
   strategy = make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.tpu_zone, FLAGS.tpu_project)
   run = open_run(writes=False)
   run.strategy = strategy
   return run
+
+
+def _refuse_changes() -> None:
+  """Of processes that train together none may change the run under the others."""
+  if FLAGS.workdir and (FLAGS.redo or config_lib.has_begun(FLAGS.workdir)
+                        and config_flags.config(FLAGS.workdir)
+                        != config_lib.read_folder(FLAGS.workdir)):
+    raise UserError("--strategy=multi_worker: these flags change the run, which one process "
+                    f"must do before: `realm config --workdir={FLAGS.workdir}` with them")
 
 
 @contextlib.contextmanager

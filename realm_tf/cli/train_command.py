@@ -3,7 +3,21 @@
 import contextlib
 from typing import Sequence
 
-from realm_tf.cli.opening import FLAGS, at_work, no_more, open_to_train
+from realm_tf.cli.opening import (
+  FLAGS,
+  at_work,
+  define_redo,
+  define_strategy,
+  no_more,
+  open_to_train,
+)
+from realm_tf.errors import UserError
+
+
+def define_flags(stage: str) -> None:
+  """The flags of a command that trains a stage."""
+  define_strategy()
+  define_redo(stage)
 
 
 def train_stage(stage: str, arguments: Sequence[str]) -> None:
@@ -14,10 +28,15 @@ def train_stage(stage: str, arguments: Sequence[str]) -> None:
       from realm_tf.distribute.processes import naming_who_failed
       stack.enter_context(naming_who_failed())
     opened = open_to_train()
-    from realm_tf.run import stages
+    from realm_tf.run import redo, stages
     stack.enter_context(at_work(opened))
     if opened.is_done(stage):
-      print(f"{stage}: done already, see {opened.path / stage}")
+      print(f"{stage}: done already, see {opened.path / stage}; --redo={stage} makes it "
+            "again")
       return
+    if not getattr(opened.config, stage).steps:
+      raise UserError(f"config.{stage}.steps: is 0, which leaves this stage out of the run; "
+                      f"give --config.{stage}.steps")
     getattr(stages, stage)(opened)
+    redo.finish(opened.path, [stage])
     print(f"{stage}: done, see {opened.path}")

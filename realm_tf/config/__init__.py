@@ -11,6 +11,7 @@ Nothing here imports TensorFlow, so that `--help` is quick.
 """
 
 from realm_tf.config.config_files import has_begun, read, read_folder
+from realm_tf.config.places import absolute, cache, portable, resolved
 from realm_tf.config.settings import (
   CorpusConfig,
   DevConfig,
@@ -40,11 +41,13 @@ from realm_tf.config.tree import (
   no_such_field,
   set_field,
   to_dict,
+  with_changes,
 )
 
 __all__ = [
     "ClozeConfig", "CorpusConfig", "DPRConfig", "DevConfig", "DiagnosisConfig",
     "EncoderConfig", "EvaluateConfig", "FinetuneConfig", "ICTConfig", "IndexConfig",
     "OptimizerConfig", "PretrainConfig", "RENAMED", "ReadingConfig", "RealmConfig",
-    "RefreshConfig", "RetrieverConfig", "SETTINGS", "as_config_dict", "flatten", "from_dict",
-    "has_begun", "no_such_field", "read", "read_folder", "set_field", "to_dict"]
+    "RefreshConfig", "RetrieverConfig", "SETTINGS", "absolute", "as_config_dict", "cache",
+    "flatten", "from_dict", "has_begun", "no_such_field", "portable", "read", "read_folder",
+    "resolved", "set_field", "to_dict", "with_changes"]

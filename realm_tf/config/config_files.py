@@ -14,13 +14,13 @@ from typing import Any, Mapping
 from absl import logging
 
 from realm_tf.config.fields import shown
+from realm_tf.config.places import resolved
 from realm_tf.config.settings import RealmConfig
 from realm_tf.config.tree import from_dict, renamed, set_field, to_dict
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_DATA = "{data}/"
 _MOST_DIGITS = 100  # Python refuses to read more than some thousand
 _RECIPES = pathlib.Path(__file__).parents[1] / "recipes"
 OF_PEOPLE, OF_RUN = "config.py", "config.json"
@@ -33,6 +33,9 @@ def read(path: PathLike, changes: Mapping[str, Any] | None = None) -> RealmConfi
     path: see `read_tree`.
     changes: fields that are to have other values, by paths as in "ict.steps".
 
+  Relative paths are below the folder of the file; those of a config of the package, which
+  are arguments, below the current directory.
+
   Raises:
     UserError: it cannot be read, or is no config; one line names the field.
   """
@@ -42,11 +45,13 @@ def read(path: PathLike, changes: Mapping[str, Any] | None = None) -> RealmConfi
     for field, value in changes.items():
       set_field(tree, field, value)
     config = from_dict(tree)
-    return from_dict(_with_data(to_dict(config), config.data))
   except UserError as error:
     if str(error).partition(":")[0].removeprefix("config.") in changes:
       raise  # the file is not to blame
     raise UserError(f"{path}: {error}") from None
+  place = _split(str(path))[0]
+  folder = "." if place.parent == _RECIPES else place.parent
+  return resolved(config, folder, or_here=place.name == OF_RUN)
 
 
 def read_folder(folder: PathLike, changes: Mapping[str, Any] | None = None) -> RealmConfig:
@@ -65,10 +70,19 @@ def read_folder(folder: PathLike, changes: Mapping[str, Any] | None = None) -> R
     raise UserError(f"{folder}: no config.json there; give --config for a new run, or begin "
                     "one by `realm init`")
   config = read(of_run, changes)
-  if of_people.exists() and of_people.stat().st_mtime > of_run.stat().st_mtime:
+  if (of_people.exists() and of_people.stat().st_mtime > of_run.stat().st_mtime
+      and _says_else(of_people, config)):  # and was not only copied later
     logging.warning("%s: was changed after the run had begun, and is not read any more: the "
-                    "run is made with %s", of_people, of_run.name)
+                    "run is made with %s; --config=%s takes the changes over", of_people,
+                    of_run.name, of_people)
   return config
+
+
+def _says_else(path: pathlib.Path, config: RealmConfig) -> bool:
+  try:
+    return read(path) != config
+  except UserError:
+    return True
 
 
 def has_begun(folder: PathLike) -> bool:
@@ -79,14 +93,6 @@ def has_begun(folder: PathLike) -> bool:
 def recipes() -> list[str]:
   """The names of the configs that come with the package."""
   return sorted(path.stem for path in _RECIPES.glob("[a-z]*.py"))
-
-
-def _with_data(value: Any, data: str) -> Any:
-  """What begins with {data}/ lies in `config.data`, wherever a flag says that this is."""
-  if isinstance(value, dict):
-    return {name: _with_data(part, data) for name, part in value.items()}
-  return (str(pathlib.Path(data, value.removeprefix(_DATA)))
-          if isinstance(value, str) and value.startswith(_DATA) else value)
 
 
 def read_tree(path: PathLike) -> dict[str, Any]:

@@ -179,7 +179,8 @@ class RealmConfig(Section):
   name: str = setting("realm", TEXT, "of the run, in its report")
   seed: int = setting(0, at_least(0, 2**31 - 2), "of weights, order and draws")
   data: str = setting(
-      "data", PATH, "folder of what the config's paths call {data}/, and of assets")
+      "", PATH, "folder of what the config's paths call {data}/, and of assets; '': the "
+      "user's cache, ~/.cache/realm_tf")
   assets_folder: str = setting("", PATH, "that assets are fetched to; '': data")
   assets: tuple[str, ...] = setting(
       (), one_of(*ASSETS), "packages of `realm_tf.assets` that this run needs")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
@@ -39,7 +40,7 @@ def to_dict(config: Any) -> dict[str, Any]:
   return dataclasses.asdict(config)
 
 
-def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
   """{'a': {'b': 1}} -> {'a.b': 1}."""
   flat = {}
   for key, value in tree.items():
@@ -72,6 +73,14 @@ def set_field(tree: dict[str, Any], path: str, value: Any) -> None:
     if not isinstance(tree, dict):
       raise UserError(f"config.{section}: expected fields, got {shown(tree)}")
   tree[name] = value
+
+
+def with_changes(config: RealmConfig, changes: Mapping[str, Any]) -> RealmConfig:
+  """The config with other values of these fields, by paths; checked."""
+  tree = to_dict(config)
+  for path, value in changes.items():
+    set_field(tree, path, value)
+  return from_dict(tree)
 
 
 def no_such_field(path: str) -> UserError:

@@ -9,6 +9,7 @@ from typing import Any
 
 from absl import logging
 
+from realm_tf.datasets.other_shapes import read_question_rows
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike, new_file
 from realm_tf.jsonl import (
@@ -17,7 +18,6 @@ from realm_tf.jsonl import (
   id_field,
   is_blank,
   quoted,
-  read_rows,
   text_field,
 )
 from realm_tf.text.patterns import are_patterns, compile_pattern
@@ -46,12 +46,13 @@ class Question:
 
 
 def read_questions(path: PathLike, answered: bool = True) -> list[Question]:
-  """Reads JSON lines (plain or compressed), each with `question` and `answer`.
+  """Reads JSON lines (plain or compressed), each with `question` and `answer`, or what
+  `other_shapes` reads as such.
 
   `answer` is a string or a list of strings. Optional: `id` (default: the line number),
-  `gold_passage` (id of a document), `source` and `regex`. Where no line says `regex`, it is
-  told from the data set: see `patterns.are_patterns`. A published pattern that is malformed
-  matches nothing, as in ORQA's evaluation, and is left out with a warning.
+  `gold_passage` (id of a document), `source` and `regex`. Where no line says `regex`, the
+  data set decides: see `patterns.are_patterns`. A published pattern that is malformed matches
+  nothing, as in ORQA's evaluation, and is left out with a warning.
 
   Args:
     path: of the file.
@@ -64,12 +65,13 @@ def read_questions(path: PathLike, answered: bool = True) -> list[Question]:
   questions: list[Question] = []
   lines: dict[str, int] = {}
   is_stated = False
-  for row in read_rows(path, "question and answer" if answered else "question"):
+  for row in read_question_rows(path, "question and answer" if answered else "question"):
     question = _parse(row, answered)
     is_stated = is_stated or "regex" in row.fields
     if question.id in lines:
       raise UserError(f"{row.where}: field 'id': {quoted(question.id)} is there already, in "
-                      f"line {lines[question.id]}; expected each id once")
+                      f"{'line' if row.line else 'entry'} {lines[question.id]}; expected "
+                      "each id once")
     lines[question.id] = row.number
     questions.append(question)
   if not questions:

@@ -16,14 +16,14 @@ def get_config():
   return config.as_config_dict(config.RealmConfig(
       name="demo",
       assets=("minilm", "wiki-leads", "trivia"),
-      trivia="data/trivia",
+      trivia="{data}/trivia",
       checkpoint_every=80,
-      corpus=config.CorpusConfig(source="data/wiki-leads/summaries.json",
+      corpus=config.CorpusConfig(source="{data}/wiki-leads/summaries.json",
                                  max_block_tokens=128),
       retriever=config.RetrieverConfig(
-          weights="data/weights/minilm", pooling="mean", projection_size=384,
+          weights="{data}/weights/minilm", pooling="mean", projection_size=384,
           score_scale=20.0, query_length=48, document_length=128),
-      encoder=config.EncoderConfig(weights="data/weights/minilm"),
+      encoder=config.EncoderConfig(weights="{data}/weights/minilm"),
       ict=config.ICTConfig(steps=0),
       pretrain=config.PretrainConfig(steps=0),
       dpr=config.DPRConfig(

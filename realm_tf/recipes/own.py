@@ -11,14 +11,14 @@ so that 300 documents and 26,000 are served by one recipe; `steps` bounds their 
 from realm_tf import config
 
 
-def get_config(documents="", questions="", eval_questions="", data="data", name="own"):
+def get_config(documents="", questions="", eval_questions="", data="", name="own"):
   """The config, as what `as_config_dict` returns: fields of it may be assigned to.
 
   Args:
     documents: file or folder; see docs/data.md.
     questions: JSONL with question and answer, to train on; "": none.
     eval_questions: to measure by; "": a share of those to train on.
-    data: folder of the weights that are downloaded.
+    data: folder of the weights that are downloaded; "": the user's cache.
     name: of the run, in its report.
   """
   asked = bool(questions)

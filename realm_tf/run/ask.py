@@ -2,7 +2,7 @@
 
 import json
 import sys
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 import tensorflow as tf
 from absl import logging
@@ -14,6 +14,7 @@ from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.report.terminal import in_line, mark_answer
 from realm_tf.run import search
 from realm_tf.run.folder import Run
+from realm_tf.run.retrieval import retrieve_passages
 from realm_tf.run.trained_reader import has_reader
 from realm_tf.serving import saved_model as serving
 from realm_tf.serving.response import answer_records, respond
@@ -27,6 +28,7 @@ class Wanted(NamedTuple):
 
 
 ONE_ANSWER = Wanted()
+Tell = Callable[[Sequence[str]], Any]  # answers questions, and prints that
 
 
 def predict_file(run: Run, source: files.PathLike, target: files.PathLike,
@@ -70,32 +72,40 @@ def _given(record: dict[str, Any], threshold: float) -> dict[str, Any]:
   return {**record, **refused, "answerable": answerable}
 
 
-def ask_run(run: Run, questions: Sequence[str], as_json: bool, wanted: Wanted = ONE_ANSWER
-            ) -> None:
+def by_run(run: Run, as_json: bool, wanted: Wanted = ONE_ANSWER) -> Tell:
   """Answers by the newest model of a run; passages alone where no reader is trained yet."""
-  _check(questions)
   stage = run.newest_stage()
   threshold = wanted_threshold(run.calibration(stage), *wanted[1:])
   search.make_corpus(run)
+  answerer = run.answerer(stage)
   if not has_reader(run):
     print(f"realm: {search.NO_READER}; these are the passages that it would read",
           file=sys.stderr, flush=True)
-    search.show(questions, run.search(questions, run.config.evaluate.read_blocks), as_json,
-                answer="", answerable=False, answers=[])
-    return
-  answers = run.answerer(stage).answer(tf.constant(list(questions)), wanted.top_n)
-  _show(questions, respond(answers, threshold), threshold, as_json)
+
+    def passages(questions: Sequence[str]) -> None:
+      _check(questions)
+      search.show(questions, retrieve_passages(answerer, questions, answerer.read_blocks),
+                  as_json, answer="", answerable=False, answers=[])
+    return passages
+
+  def answers(questions: Sequence[str]) -> list[dict[str, Any]]:
+    _check(questions)
+    found = answerer.answer(tf.constant(list(questions)), wanted.top_n)
+    return _show(questions, respond(found, threshold), threshold, as_json)
+  return answers
 
 
-def ask_export(folder: files.PathLike, questions: Sequence[str], as_json: bool,
-               wanted: Wanted = ONE_ANSWER) -> list[dict[str, Any]]:
-  """Answers by an exported SavedModel; returns what it prints."""
-  _check(questions)
+def by_export(folder: files.PathLike, as_json: bool, wanted: Wanted = ONE_ANSWER) -> Tell:
+  """Answers by an exported SavedModel; what is given back is what is printed."""
   threshold = wanted_threshold(serving.load_calibration(folder), *wanted[1:])
   model = serving.load_saved_model(folder)  # held: its functions do not keep its variables
-  return _show(questions, model.answer(
-      tf.constant(list(questions)), tf.constant(wanted.top_n),
-      tf.constant(threshold, tf.float32)), threshold, as_json)
+
+  def answers(questions: Sequence[str]) -> list[dict[str, Any]]:
+    _check(questions)
+    return _show(questions, model.answer(
+        tf.constant(list(questions)), tf.constant(wanted.top_n),
+        tf.constant(threshold, tf.float32)), threshold, as_json)
+  return answers
 
 
 def _check(questions: Sequence[str]) -> None:

@@ -52,11 +52,13 @@ def begin(folder: files.PathLike, documents: str, questions: str = "",
   """
   place = pathlib.Path(folder)
   check_new_run(place, documents, questions, eval_questions)
-  paths = {"documents": documents, "questions": questions, "eval_questions": eval_questions}
-  changes = {field: absolute(field, value) for field, value in (changes or {}).items()}
-  arguments = {name: os.path.abspath(path) for name, path in paths.items() if path}
-  arguments |= {"data": changes.pop("data", cache()),
-                "name": changes.pop("name", place.resolve().name)}
+  given = {"documents": documents, "questions": questions, "eval_questions": eval_questions}
+  changes = {field: config_lib.absolute(field, value)
+             for field, value in (changes or {}).items()}
+  arguments = {name: os.path.abspath(path) for name, path in given.items() if path}
+  if "data" in changes:
+    arguments["data"] = changes.pop("data")
+  arguments["name"] = changes.pop("name", place.resolve().name)
   _check_config(arguments, changes)
   with files.new_file(place / OF_PEOPLE, "w") as file:
     file.write(_CONFIG.format(
@@ -80,18 +82,6 @@ def check_new_run(folder: pathlib.Path, documents: str, *questions: str) -> None
 def in_lines(changes: Mapping[str, Any]) -> str:
   """Lines of a `get_config()` that set these fields."""
   return "".join(f"  config.{field} = {value!r}\n" for field, value in changes.items())
-
-
-def cache() -> str:
-  """Where weights are downloaded to, once for all runs of a user."""
-  home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-  return os.path.join(os.path.abspath(home), "realm_tf")
-
-
-def absolute(field: str, value: Any) -> Any:
-  """A path does not depend on where one stands when the run is made."""
-  is_path = config_lib.SETTINGS[field].is_path and value
-  return os.path.abspath(value) if is_path and not value.startswith("{") else value
 
 
 def _check_config(arguments: Mapping[str, Any], changes: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from realm_tf.config.config_files import OF_PEOPLE
 from realm_tf.errors import UserError
 from realm_tf.models.pretrained import MODEL
 from realm_tf.recipes import own
-from realm_tf.run.begin import absolute, check_new_run, in_lines
+from realm_tf.run.begin import check_new_run, in_lines
 from realm_tf.run.folder import STAGES, Run
 from realm_tf.run.trained_reader import has_reader
 
@@ -55,11 +55,8 @@ def begin_from(model: files.PathLike, folder: files.PathLike, documents: str,
   paths = {"corpus.source": documents, "finetune.questions": questions,
            "evaluate.questions": eval_questions, **(changes or {})}
   fields = {"name": place.resolve().name, **carried.changes(bool(questions)),
-            **{field: absolute(field, value) for field, value in paths.items()}}
-  tree = carried.settings()
-  for field, value in fields.items():
-    config_lib.set_field(tree, field, value)
-  config_lib.from_dict(tree)
+            **{field: config_lib.absolute(field, value) for field, value in paths.items()}}
+  config_lib.with_changes(carried.run.config, fields)
   carried.put(place, bool(questions))
   with files.new_file(place / OF_PEOPLE, "w") as file:
     file.write(_CONFIG.format(changes=in_lines(fields)))
@@ -80,15 +77,6 @@ class Carried(NamedTuple):
     run = Run.existing(folder)
     return cls(run, run.newest_stage(), has_reader(run))
 
-  def settings(self) -> dict[str, Any]:
-    """Its config, with paths that do not depend on where one stands."""
-    tree = config_lib.to_dict(self.run.config)
-    for field, setting in config_lib.SETTINGS.items():
-      value = config_lib.flatten(tree)[field]
-      if setting.is_path and value:
-        config_lib.set_field(tree, field, os.path.abspath(value))
-    return tree
-
   def changes(self, asked: bool) -> dict[str, Any]:
     """Fields that are others in the new run; `asked`: there are questions to train on."""
     recipe = config_lib.flatten(own.get_config(questions="some" if asked else "").to_dict())
@@ -104,7 +92,7 @@ class Carried(NamedTuple):
   def put(self, folder: pathlib.Path, asked: bool) -> None:
     """Writes settings and model into a new run's folder."""
     stage = _BEFORE_QUESTIONS if asked else self.stage
-    files.write_json(folder / SETTINGS_FILE, self.settings())
+    files.write_json(folder / SETTINGS_FILE, config_lib.portable(self.run.config, folder))
     with folders.new_folder(folder / stage / "model", MODEL) as new:
       shutil.copytree(self.run.path / self.stage / "model", new, dirs_exist_ok=True)
     if stage == self.stage and self.run.calibration(stage).questions:

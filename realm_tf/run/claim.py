@@ -1,40 +1,132 @@
-"""A folder belongs to one config."""
+"""A folder belongs to one config, of which a field may change while nothing is made of it."""
 
 import pathlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from absl import logging
 
 from realm_tf import config as config_lib
 from realm_tf import files, locks
 from realm_tf.config import RealmConfig
+from realm_tf.config.config_files import OF_RUN
+from realm_tf.config.owners import PARTS, STAGES, implied
 from realm_tf.errors import UserError
 from realm_tf.models import limits
+from realm_tf.run import redo as set_aside
+from realm_tf.run import used
+
+_MOST = 5  # fields that an error names
+_FOR_NOW = ("corpus", *STAGES, "index")  # what the answers of a command are made by
 
 
-def claim(config: RealmConfig, folder: pathlib.Path) -> None:
+def claim(config: RealmConfig, folder: pathlib.Path, redo: Collection[str] = (),
+          kept: bool = True) -> None:
   """Writes the config into the folder, or compares it with the one there.
 
-  One that nothing was made with yet is replaced: a path may have been mistyped.
+  One that nothing was made with yet is replaced: a path may have been mistyped. Else what is
+  there of the parts that `redo` names, and of those that are made of them, is set aside (see
+  `run.redo`), and the other parts must be made of the same settings as before.
+
+  Args:
+    config: of the run from now on.
+    folder: of the run.
+    redo: names of `owners.PARTS`.
+    kept: else it counts for this process only, which makes nothing but answers.
 
   Raises:
-    UserError: the folder was made with another one, or the config does not fit its weights.
+    UserError: something that is there was made with another one, and is not to be made
+      again; or the config does not fit its weights.
   """
-  path = folder / "config.json"
+  path = folder / OF_RUN
+  set_aside.recover(folder)
   if not path.exists():
     _write(config, path)
     return
-  there = config_lib.flatten(config_lib.to_dict(config_lib.read(path)))
-  ours = config_lib.flatten(config_lib.to_dict(config))
-  different = [f"{key} ({there[key]} there, {ours[key]} now)"
-               for key in ours if there[key] != ours[key]]
+  there = config_lib.read(path)
+  different = _different(there, config)
   if different and not config_lib.has_begun(folder):
     with locks.lock(folder / ".lock", folder, "another config"):
       _write(config, path)
-  elif different:
-    raise UserError(f"{folder}: made with another config: {', '.join(different)}; "
-                    "give another --workdir, or the same values")
+    return
+  changed = used.affected(config, there, folder) if different else {}
+  if not kept:
+    changed = {part: fields for part, fields in changed.items() if part in _FOR_NOW}
+  _check(folder, there, config, changed, redo)
+  if kept and (different or redo):
+    with locks.lock(folder / ".lock", folder, "another config"):
+      _change(folder, there, config, redo, changed)
+
+
+def _change(folder: pathlib.Path, there: RealmConfig, config: RealmConfig,
+            redo: Collection[str], changed: Mapping[str, Any]) -> None:
+  used.record_all(there, folder)
+  if not any(used.is_done(folder, stage) for stage in STAGES):
+    _check_weights(config)
+  for field, (before, now) in _different(there, config).items():
+    logging.info("config.%s: %s from now on, was %s", field, now, before)
+  if not redo:
+    files.write_json(folder / OF_RUN, config_lib.portable(config, folder))
+    return
+  moved = set_aside.begin(config, folder, redo, changed)
+  if moved:
+    logging.info("%s: what was there is kept: %s", folder, ", ".join(moved))
+
+
+def _different(there: RealmConfig, ours: RealmConfig) -> dict[str, tuple[Any, Any]]:
+  """The fields that differ, with both values."""
+  before, now = (config_lib.flatten(config_lib.to_dict(config)) for config in (there, ours))
+  return {field: (before[field], now[field]) for field in now if before[field] != now[field]}
+
+
+def _check(folder: pathlib.Path, there: RealmConfig, config: RealmConfig,
+           changed: Mapping[str, Sequence[str]], redo: Collection[str]) -> None:
+  brought = [part for part in PARTS if part in {*changed, *redo} & set(STAGES)
+             and used.brought_from(folder, part)]
+  if brought:
+    raise UserError(f"{folder / brought[0]}: its model was brought here by `realm init`, and "
+                    "cannot be made again; begin another run")
+  missing = set(changed) - implied(set(redo))
+  if not missing:
+    return
+  again = [part for part in PARTS if part in implied(missing) and used.is_there(folder, part)]
+  raise UserError(
+      f"{folder}: made with another config: "
+      f"{_in_words(folder, there, config, {part: changed[part] for part in missing})}; "
+      f"--redo={','.join(_roots(missing))} makes {', '.join(again)} again, and keeps what is "
+      f"there as {again[0]}.1 or the like; or give another --workdir, or the same values")
+
+
+def _in_words(folder: pathlib.Path, there: RealmConfig, config: RealmConfig,
+              changed: Mapping[str, Sequence[str]]) -> str:
+  """Fields with the value that each was made of and that of now."""
+  before, now = (config_lib.flatten(config_lib.to_dict(one)) for one in (there, config))
+  told = {}
+  for part, fields in changed.items():
+    recorded = used.recorded(folder, part) or {}
+    for field in fields:
+      was = before[field] if before[field] != now[field] else recorded.get(field)
+      told[field] = f"{field} ({was} there, {now[field]} now)"
+  names = [told[field] for field in config_lib.SETTINGS if field in told]
+  return ", ".join(names[:_MOST]) + (
+      f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
+
+
+def _roots(parts: Collection[str]) -> list[str]:
+  """The fewest of them of which all others are made."""
+  found: list[str] = []
+  for part in PARTS:
+    if part in parts and part not in implied(set(found)):
+      found.append(part)
+  return found
 
 
 def _write(config: RealmConfig, path: pathlib.Path) -> None:
+  _check_weights(config)
+  files.write_json(path, config_lib.portable(config, path.parent))
+
+
+def _check_weights(config: RealmConfig) -> None:
   parts = (config.retriever, config.encoder)
   if not config.assets or all(pathlib.Path(part.weights).is_dir() for part in parts):
     limits.check_weights(config)  # else they are still to be fetched
-  files.write_json(path, config_lib.to_dict(config))

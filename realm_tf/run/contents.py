@@ -1,5 +1,6 @@
 """What is in a run, in lines for people; no model is loaded for it."""
 
+import pathlib
 import time
 from collections.abc import Iterator
 
@@ -7,6 +8,7 @@ from realm_tf import files
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.index import stored_index
 from realm_tf.index.stored_index import StoredIndex
+from realm_tf.run import redo
 from realm_tf.run.folder import STAGES, Run
 
 _MARKER = "realm_export.json"  # of `serving.saved_model`
@@ -26,19 +28,41 @@ def contents(run: Run) -> Iterator[str]:
     fits = has_corpus and index.origin.corpus_hash in run.corpus.rows_by_hash
     yield _line("index", f"{folder.name}: {index.num_rows} blocks, {index.origin.dtype}"
                 + ("" if fits else ", of another corpus"))
-  export = run.path / "export" / _MARKER
-  yield _line("export", f"{files.read_json(export)['flavour']}, of {_when(export)}"
-              if export.exists() else "none")
+  yield _line("export", _export(run.path / "export"))
+  for old in redo.set_aside(run.path):
+    yield _line(old.path.name, _set_aside(old))
+
+
+def _export(folder: pathlib.Path) -> str:
+  marker = folder / _MARKER
+  return (f"{files.read_json(marker)['flavour']}, of {_when(marker)}" if marker.exists()
+          else "none")
+
+
+def _set_aside(old: redo.SetAside) -> str:
+  """What is kept of what was made again since, or is to be."""
+  if old.name == "export":
+    told = _export(old.path)
+  elif old.name in STAGES:
+    told = _done(old.path) if (old.path / "done.json").exists() else "half done"
+  else:
+    names = sorted({path.name.split(".")[0] for path in old.path.glob("*.predictions.jsonl")})
+    told = ", ".join((*names, *(path.name for path in old.path.glob("report.html"))))
+  return f"set aside by --redo: {told}".removesuffix(": ")
+
+
+def _done(folder: pathlib.Path) -> str:
+  facts = files.read_json(folder / "done.json")
+  if "from" in facts:
+    return f"the model of {facts['from']}, stage {facts['stage']}"
+  steps = f"{facts['steps']} steps in " if "steps" in facts else ""
+  return f"done: {steps}{facts['minutes']:.1f} minutes, {_when(folder / 'done.json')}"
 
 
 def _stage(run: Run, stage: str) -> str:
   """What became of a stage; nothing of one that is not to be."""
   if run.is_done(stage):
-    facts = files.read_json(run.path / stage / "done.json")
-    if "from" in facts:
-      return f"the model of {facts['from']}, stage {facts['stage']}"
-    return (f"done: {run.steps(stage)} steps in {run.minutes(stage):.1f} minutes, "
-            f"{_when(run.path / stage / 'done.json')}")
+    return _done(run.path / stage)
   if (run.path / stage / "checkpoints").exists():
     return "half done"
   return "to do" if getattr(run.config, stage).steps else ""

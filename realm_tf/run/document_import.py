@@ -32,7 +32,7 @@ def reading_documents(run: Run, command: str, source: files.PathLike, strict: bo
 
   folder = run.path / FOLDER
   with files.new_file(folder / f"{command}.skipped.jsonl", "w") as file:
-    report = ReadingReport(file)
+    report = ReadingReport(file, numbers=command != "add")
     with contextlib.closing(counted()) as documents:
       yield documents
     files.write_json(folder / f"{command}.json", report.summary(count))

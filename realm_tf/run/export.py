@@ -5,12 +5,12 @@ import pathlib
 
 from absl import logging
 
-from realm_tf import folders
-from realm_tf.config import IndexConfig
+from realm_tf import files, folders
+from realm_tf.config import IndexConfig, owners, portable
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.scann import ScannInGraph
-from realm_tf.run import outputs, search
+from realm_tf.run import outputs, search, used
 from realm_tf.run.folder import Run
 from realm_tf.run.trained_reader import has_reader
 from realm_tf.serving import saved_model as serving
@@ -32,6 +32,9 @@ def export_run(run: Run, flavour: str = "portable", output: str | None = None
   with folders.new_folder(folder, serving.EXPORT) as new:
     answerer = run.answerer(run.newest_stage(), exact=True)
     answerer.index = _served(answerer.index, flavour, run.config.index)
+    if os.path.realpath(folder) == os.path.realpath(own):
+      files.write_json(new / used.RECORD, {
+          "used": owners.used(portable(run.config, run.path), "export")})
     serving.write(answerer, new, flavour)
   return folder
 

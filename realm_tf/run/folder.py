@@ -1,12 +1,13 @@
 """A run's folder: where each stage finds its input and leaves its result.
 
-    config.json            the config; another one in the same folder is an error
+    config.json            the config; `run.claim` says when it may change
     commands/              who wrote here: command, versions, source, machine
     corpus/                the block store
     documents/             corpus.json, add.json: what was left out when documents were
                            read, and why; *.skipped.jsonl: each of them by name
     questions/             train.jsonl, held_out.jsonl
-    ict/ pretrain/ dpr/ cloze/ finetune/  model/ (weights), curves, checkpoints, done.json
+    ict/ pretrain/ ...     of a stage: model/, curves, checkpoints, settings.json, done.json
+    finetune.1/ ...        what `--redo` has set aside: see `run.redo`
     index/<encoder>-<corpus>/  embeddings by one document tower
     pretrain/index/step-*/ those that a `realm refresh` made while it trained
     evaluation/            <stage>.json, <stage>.predictions.jsonl, calibration.json; of the
@@ -24,7 +25,7 @@ import errno
 import functools
 import pathlib
 import time
-from typing import Any, Iterator, Sequence
+from typing import Any, Collection, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -33,6 +34,7 @@ from absl import logging
 from realm_tf import config as config_lib
 from realm_tf import files, folders, locks
 from realm_tf.config import RealmConfig
+from realm_tf.config.owners import STAGES
 from realm_tf.corpus.duplicates import banned_rows
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
@@ -61,22 +63,23 @@ from realm_tf.progress import progress
 from realm_tf.run.claim import claim
 from realm_tf.run.model import initial_model, saved_model
 from realm_tf.run.question_splits import questions
+from realm_tf.run.redo import recover
 from realm_tf.run.retrieval import retrieve_passages
 from realm_tf.text import tokenizer_files
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.checkpoints import restore_best
 
-STAGES = ("ict", "pretrain", "dpr", "cloze", "finetune")
 WITHOUT_WORDS = ("cloze", "finetune")  # stages after which masked words are not predicted
 WARM_START = "warm start"
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class Run:
-  """One run: its config, and what its stages have made so far."""
+  """One run: its config, of which see `claim`, and what its stages have made so far."""
 
-  def __init__(self, config: RealmConfig, folder: files.PathLike):
-    self.config, self.path = config, pathlib.Path(folder)
+  def __init__(self, config: RealmConfig, folder: files.PathLike,
+               redo: Collection[str] = (), kept: bool = True):
+    self.config, self.path = config_lib.resolved(config, "."), pathlib.Path(folder)
     # By which models are trained; what they learn does not depend on it.
     self.strategy = tf.distribute.get_strategy()
     # Which model of a stage is meant: the "last", or the "best" by `config.best_metric`.
@@ -86,11 +89,12 @@ class Run:
       tf.config.experimental.enable_op_determinism()
     for part in ("corpus", "export", *(f"{stage}/model" for stage in STAGES)):
       folders.recover(self.path / part)
-    claim(config, self.path)
+    claim(self.config, self.path, redo, kept)
 
   @classmethod
   def existing(cls, folder: files.PathLike) -> "Run":
     """Opens a run by its folder alone."""
+    recover(folder)
     return cls(config_lib.read_folder(folder), folder)
 
   @contextlib.contextmanager
@@ -150,12 +154,14 @@ class Run:
         "minutes": (time.monotonic() - started) / 60, **facts})
 
   def minutes(self, stage: str) -> float:
-    return files.read_json(self.path / stage / "done.json")["minutes"]
+    return self._facts(stage)["minutes"]
 
   def steps(self, stage: str) -> int:
     """How many a stage that is done had: fewer than its config says where data are few."""
-    done = files.read_json(self.path / stage / "done.json")
-    return done.get("steps", getattr(self.config, stage).steps)
+    return self._facts(stage).get("steps", getattr(self.config, stage).steps)
+
+  def _facts(self, stage: str) -> dict[str, Any]:
+    return files.read_json(self.path / stage / "done.json")
 
   def newest_stage(self) -> str:
     """The last stage that is done; the warm start if none is."""
@@ -252,10 +258,7 @@ class Run:
     return table[places].astype(stored_index.DTYPES[self.config.embedding_dtype])
 
   def index(self, model: Realm, exact: bool = False) -> RowIndex:
-    """The corpus as this model's document tower sees it, ready to be searched.
-
-    Its kind is that of the config, or "exact".
-    """
+    """The corpus as this model's document tower sees it, searched as the config says."""
     config = (dataclasses.replace(self.config, index=config_lib.IndexConfig()) if exact
               else self.config)
     rows = self.corpus.stored_rows

@@ -2,13 +2,14 @@
 
 import os
 import pathlib
+import re
 
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.run.folder import STAGES
 
-_PARTS = ("config.json", "commands", "corpus", "questions", *STAGES, "index", "evaluation",
-          "diagnosis", "export")
+_PARTS = ("config.json", "redo.json", "commands", "corpus", "documents", "questions", *STAGES,
+          "index", "evaluation", "diagnosis", "export")
 
 
 def check_output(path: PathLike, *inputs: PathLike) -> None:
@@ -19,5 +20,6 @@ def check_output(path: PathLike, *inputs: PathLike) -> None:
   target = pathlib.Path(os.path.realpath(path))
   for run in target.parents:
     part = target.relative_to(run).parts[0]
-    if part in _PARTS and (run / "config.json").exists() and (run / "commands").is_dir():
+    own = re.sub(r"\.\d+$", "", part) in _PARTS  # such a number gives `run.redo`
+    if own and (run / "config.json").exists() and (run / "commands").is_dir():
       raise UserError(f"{path}: '{part}' is a part of the run in {run}; name another place")

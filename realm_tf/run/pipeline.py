@@ -6,7 +6,7 @@ import time
 from realm_tf.files import new_file
 from realm_tf.report.tables import stage_table
 from realm_tf.run import stages
-from realm_tf.run.ask import ask_export
+from realm_tf.run.ask import by_export
 from realm_tf.run.baselines import bm25, hybrid
 from realm_tf.run.export import export_run
 from realm_tf.run.folder import STAGES, WARM_START, Run
@@ -85,7 +85,7 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
     print(f"\n{len(run.questions('held_out'))} held-out questions:\n\n{table}\n")
   print(f"TensorBoard: tensorboard --logdir={run.path}   in all {seconds / 60:.1f} minutes")
   if run.config.demo_questions:
-    records = ask_export(run.path / "export", run.config.demo_questions, as_json=False)
+    records = by_export(run.path / "export", as_json=False)(run.config.demo_questions)
     with new_file(run.path / "evaluation" / "asked.jsonl", "w") as file:
       file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
   print(f"\nreport: {make_report(run)}")

@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from realm_tf.corpus.manifest import MANIFEST
@@ -10,6 +10,7 @@ from realm_tf.datasets.questions import checked_question
 from realm_tf.report.terminal import in_line
 from realm_tf.run import stages
 from realm_tf.run.folder import Run
+from realm_tf.run.retrieval import retrieve_passages
 
 NO_READER = "no reader is trained yet: `realm run`, or a stage cloze or finetune, trains one"
 _WIDTH = 88
@@ -21,12 +22,16 @@ def make_corpus(run: Run) -> None:
     stages.corpus(run)
 
 
-def search_run(run: Run, questions: Sequence[str], k: int, as_json: bool) -> None:
-  """Prints the k best passages for each question; makes corpus and index on first use."""
-  for number, question in enumerate(questions, 1):
-    checked_question(question, f"question {number}")
+def by_run(run: Run, k: int, as_json: bool) -> Callable[[Sequence[str]], None]:
+  """Prints the k best passages for questions; makes corpus and index on first use."""
   make_corpus(run)
-  show(questions, run.search(questions, k), as_json)
+  answerer = run.answerer(run.newest_stage())
+
+  def tell(questions: Sequence[str]) -> None:
+    for number, question in enumerate(questions, 1):
+      checked_question(question, f"question {number}")
+    show(questions, retrieve_passages(answerer, questions, k), as_json)
+  return tell
 
 
 def show(questions: Sequence[str], retrieved: Sequence[Sequence[dict[str, Any]]],

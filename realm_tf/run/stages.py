@@ -11,6 +11,7 @@ import numpy as np
 from absl import logging
 
 from realm_tf import assets, files, folders
+from realm_tf.config import cache
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.corpus.store_writer import write_store
@@ -18,6 +19,7 @@ from realm_tf.datasets import trivia
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question, write_questions
 from realm_tf.diagnosis.by_step import diagnose_by_step
+from realm_tf.distribute.processes import is_chief
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
 from realm_tf.evaluation import evaluate as evaluation
@@ -31,7 +33,7 @@ from realm_tf.index.embed import encoder_hash
 from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
-from realm_tf.run import calibrate, evaluations
+from realm_tf.run import calibrate, evaluations, used
 from realm_tf.run.document_import import reading_documents
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
 from realm_tf.run.held_out_questions import (
@@ -60,8 +62,10 @@ def _alone(stage: Callable[..., None]) -> Callable[..., None]:
   @functools.wraps(stage)
   def holding(run: Run, *arguments: Any) -> None:
     with run.at_work(stage.__name__):
-      if stage.__name__ in STAGES:  # now, and not after hours only
-        folders.check_replaceable(run.path / stage.__name__ / "model", MODEL)
+      if stage.__name__ in STAGES:
+        folders.check_replaceable(run.path / stage.__name__ / "model", MODEL)  # not too late
+        if is_chief(run.strategy):
+          used.record(run.config, run.path, stage.__name__)
       stage(run, *arguments)
   return holding
 
@@ -75,7 +79,7 @@ def corpus(run: Run, strict: bool = False) -> None:
   """
   config = run.config
   if config.assets:
-    assets.fetch(config.assets, config.assets_folder or config.data)
+    assets.fetch(config.assets, config.assets_folder or config.data or cache())
   if not config.corpus.source:
     raise UserError("config.corpus.source: name the documents: JSONL with id, title, text")
   if not (run.path / "corpus" / MANIFEST).exists():
@@ -87,6 +91,7 @@ def corpus(run: Run, strict: bool = False) -> None:
                             tagger(config.corpus.tagger))
       write_store(run.path / "corpus", blocks, tokenizer=tokenizer,
                   max_tokens=config.corpus.max_block_tokens, source=config.corpus.source)
+    used.record(config, run.path, "corpus")
   if config.trivia and not (run.path / "questions").exists():
     _write_trivia(run)
 
@@ -127,7 +132,7 @@ def ict(run: Run) -> None:
   started = time.monotonic()
   model = run.model(WARM_START)
   loop = train_ict(run.config, run.corpus, model, run.path / "ict")
-  run.finish("ict", model, started, **loop.facts())
+  run.finish("ict", model, started - loop.earlier_seconds, **loop.facts())
 
 
 @_alone
@@ -142,13 +147,14 @@ def pretrain(run: Run) -> None:
   index = run.index(model)
   config = schedule.fitted_to_sentences(run.config, "pretrain", run.corpus)
   if config.reading.steps:
-    train_reading(config, run.corpus, run.passages, model, index, run.banned,
-                  run.path / "pretrain" / "reading")
+    started -= train_reading(config, run.corpus, run.passages, model, index, run.banned,
+                             run.path / "pretrain" / "reading").earlier_seconds
   loop, refresher = train_pretrain(
       config, run.corpus, run.passages, model, index, run.banned, run.path / "pretrain",
       before_step=[diagnose_by_step(config, run.corpus, run.passages, model, index,
                                     run.banned)])
-  run.finish("pretrain", model, started, refreshes=refresher.swaps, **loop.facts())
+  run.finish("pretrain", model, started - loop.earlier_seconds, refreshes=refresher.swaps,
+             **loop.facts())
 
 
 @_alone
@@ -169,7 +175,7 @@ def dpr(run: Run) -> None:
 
   loop = train_dpr(run.config, run.corpus, run.passages, model, embed,
                    checked_questions(run, "train"), run.questions("dev"), run.path / "dpr")
-  run.finish("dpr", model, started, **loop.facts())
+  run.finish("dpr", model, started - loop.earlier_seconds, **loop.facts())
 
 
 def nothing_to_ask(run: Run) -> str | None:
@@ -192,7 +198,7 @@ def cloze(run: Run) -> None:
   model = run.model(run.stage_before("cloze"))
   loop = train_cloze(run.config, run.corpus, run.passages, model, run.index(model),
                      run.banned, run.path / "cloze")
-  run.finish("cloze", model, started, **loop.facts())
+  run.finish("cloze", model, started - loop.earlier_seconds, **loop.facts())
 
 
 @_alone
@@ -205,7 +211,7 @@ def finetune(run: Run) -> None:
                         [q.question for q in questions], [q.answers for q in questions],
                         run.path / "finetune", [q.regex for q in questions],
                         make_judge(run, model, index), [q.gold_passage for q in questions])
-  run.finish("finetune", model, started, **loop.facts())
+  run.finish("finetune", model, started - loop.earlier_seconds, **loop.facts())
 
 
 def index(run: Run) -> None:
@@ -260,6 +266,7 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   if with_words:
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, run.banned))
+  used.record(run.config, run.path, "evaluate")
   predictions.write_predictions(evaluations.predictions_path(run.path, f"{stage}{which}"),
                                 records)
   files.write_json(path, metrics)

@@ -18,6 +18,7 @@ from realm_tf.progress import progress
 from realm_tf.training.checkpoints import Checkpoints
 from realm_tf.training.judging import Judge
 from realm_tf.training.log import Log, Window
+from realm_tf.training.worked import Worked
 
 _RECORDS = 50  # points in a stage's curves, at least
 StepFunction = Callable[[Any], dict[str, tf.Tensor]]
@@ -88,10 +89,11 @@ class Loop:
     self._step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
     self._stop: list[int] = []
     chief = is_chief(strategy)
-    since_record, since_checkpoint = Window(), Window()
+    since_record, since_checkpoint, self._worked = Window(), Window(), Worked()
     self._checkpoints = Checkpoints(
         folder / "checkpoints", {"step": self._step, "since_record": since_record,
-                                 "since_checkpoint": since_checkpoint, **tracked},
+                                 "since_checkpoint": since_checkpoint,
+                                 "worked": self._worked, **tracked},
         keep, self._metric, writes=chief, processes=self._processes,
         of_best=[part for part, value in tracked.items() if not isinstance(
             value, tf_keras.optimizers.legacy.Optimizer)])
@@ -105,6 +107,11 @@ class Loop:
   def first_step(self) -> int:
     """The step to begin with: 0, or where the newest checkpoint stands."""
     return int(self._step)
+
+  @property
+  def earlier_seconds(self) -> float:
+    """What earlier sessions took, up to the checkpoint that was gone on from."""
+    return self._worked.before
 
   def stopping(self) -> bool:
     """Whether SIGTERM or Ctrl-C has come: nobody should wait for anything any more."""
@@ -132,8 +139,8 @@ class Loop:
       Interrupted: asked to stop; the state was saved.
     """
     first = self.first_step
-    record_every = max(1, self._steps // _RECORDS)
-    with stop_requests() as self._stop, progress(self._steps - first, self._name) as bar:
+    with stop_requests() as self._stop, progress(
+        max(first, self._steps), self._name, done=first) as bar:
       self._measure(first)
       for step, (batch, waited) in zip(range(first, self._steps), _timed(batches)):
         begun = time.monotonic()
@@ -154,7 +161,7 @@ class Loop:
         for observer in on_step:
           observer(step + 1, metrics)
         bar.update()
-        if (step + 1) % record_every == 0 or step + 1 == self._steps:
+        if self._is_recorded(step + 1):
           means = self.log.record(step + 1)
           bar.postfix(loss=f"{means['loss']:.3f}")
           on_record(step + 1)
@@ -166,6 +173,12 @@ class Loop:
     if self._ends_with_best:
       self._take_best()
     self.log.close()
+
+  def _is_recorded(self, step: int) -> bool:
+    """Counted from the end, so that the last mean is over as many steps as others: the first
+    is over what is left besides."""
+    every = max(1, self._steps // _RECORDS)
+    return step == self._steps or (self._steps - step) % every == 0 and step >= every
 
   def facts(self) -> dict[str, Any]:
     """What is worth knowing of a stage that is done."""

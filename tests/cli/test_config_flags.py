@@ -125,11 +125,15 @@ def test_the_config_of_a_run_is_that_of_another(corpus, tmp_path, capsys):
   path = tmp_path / "run" / "config.json"
   assert realm("corpus", f"--config={path}", f"--workdir={tmp_path}/again") == 0
   assert (tmp_path / "again" / "config.json").read_bytes() == path.read_bytes()
-  # And of itself, with or without it; but with no other field.
+  # And of itself, with or without it; but with no other field that the corpus is made of.
   assert realm("corpus", f"--config={path}", f"--workdir={tmp_path}/run") == 0
   assert realm("corpus", f"--workdir={tmp_path}/run", "--config.seed=3") == 0
-  assert realm("corpus", f"--workdir={tmp_path}/run", "--config.seed=4") == 2
-  assert "made with another config: seed (3 there, 4 now)" in capsys.readouterr().err
+  words = ("corpus", f"--workdir={tmp_path}/run", "--config.corpus.max_block_tokens=32")
+  assert realm(*words) == 2
+  assert ("made with another config: corpus.max_block_tokens (64 there, 32 now); "
+          "--redo=corpus makes corpus again") in capsys.readouterr().err
+  assert realm(*words, "--redo=corpus") == 0
+  assert Run.existing(tmp_path / "run").corpus.max_tokens == 32
   assert realm("corpus", f"--workdir={tmp_path}/none", "--config.seed=4") == 2
   assert "none: no config.json there; give --config" in capsys.readouterr().err
 
@@ -166,7 +170,7 @@ def test_help_and_what_no_flag_is_are_told_at_once(words, code):
   done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
                         check=False)
   assert done.returncode == code, done.stderr
-  assert done.stdout.count("--config.") <= 1  # as an example, and no list of a hundred
+  assert done.stdout.count("--config.") <= 2  # as examples, and no list of a hundred
 
 
 def test_a_page_shows_a_path_that_is_no_utf_8():

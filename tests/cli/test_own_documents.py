@@ -221,7 +221,7 @@ def test_a_folder_that_is_in_use_is_refused(init, world, tmp_path, capsys):
 
 def test_paths_do_not_depend_on_where_one_stands(world, tmp_path, monkeypatch):
   monkeypatch.chdir(world)
-  monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+  monkeypatch.setenv("XDG_CACHE_HOME", f"{world}/cache")
   assert realm("init", tmp_path / "run", "--documents=documents.jsonl",
                "--questions=questions.jsonl", "--config.encoder.weights=bert") == 0
   monkeypatch.chdir(tmp_path)
@@ -238,7 +238,7 @@ def test_configs_of_the_package_go_by_name(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / "demo").mkdir()  # such as the folder of a run
   assert config_lib.read("demo") == by_path
-  assert config_lib.read("own:docs").corpus.source == "docs"
+  assert config_lib.read("own:docs").corpus.source == str(tmp_path / "docs")
 
 
 def test_init_does_not_wait_for_tensorflow(world, tmp_path):

@@ -124,10 +124,12 @@ def test_changes_come_before_the_checks(tmp_path):
     config_lib.read(_file(tmp_path, "b.json", '{"ict": 5}'), {"ict.steps": 3})
 
 
-def test_paths_in_the_data_folder_follow_it(tmp_path):
+def test_paths_in_the_data_folder_follow_it(tmp_path, monkeypatch):
   file = _file(tmp_path, "config.py", (
       "from realm_tf.config import *\ndef get_config():\n  return as_config_dict("
       "RealmConfig(corpus=CorpusConfig(source='{data}/corpus.jsonl')))\n"))
-  assert config_lib.read(file).corpus.source == "data/corpus.jsonl"
-  config = config_lib.read(file, {"data": str(tmp_path)})
-  assert config.corpus.source == str(tmp_path / "corpus.jsonl")
+  monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+  assert config_lib.read(file).corpus.source == f"{tmp_path}/cache/realm_tf/corpus.jsonl"
+  for data in ("there", f"{tmp_path}/there"):
+    config = config_lib.read(file, {"data": data})
+    assert config.corpus.source == f"{tmp_path}/there/corpus.jsonl"

@@ -87,8 +87,8 @@ def test_a_line_that_is_no_question_is_named(run, capsys, tmp_path, line, told):
 
 @pytest.mark.parametrize("content, told", [
     (b"", "no questions in it"), (b"\n \n", "no questions in it"),
-    (json.dumps([{"question": "who?"}]).encode(), ":1: JSON list; expected one object"),
-    (json.dumps([{"question": "who?"}], indent=1).encode(), "an array that goes on"),
+    (json.dumps(["who?"]).encode(), ":1: JSON list; expected one object"),
+    (json.dumps(["who?"], indent=1).encode(), "an array that goes on"),
     (json.dumps({"question": "who?"}, indent=1).encode(), "an object that goes on"),
     ("who?".encode("utf-16"), "looks like UTF-16"), (b"PK\x03\x04", "looks like a zip")])
 def test_a_file_without_lines_of_questions_is_named(run, capsys, tmp_path, content, told):

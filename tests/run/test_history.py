@@ -68,8 +68,8 @@ def test_a_refused_command_leaves_no_record(tmp_path):
   folder = tmp_path / "run"
   assert realm("corpus", f"--config={config}", f"--workdir={folder}") == 0
   assert realm("corpus", f"--config={config}", f"--workdir={folder}",
-               "--config.seed=1") == 2  # another config
+               "--config.corpus.max_block_tokens=32") == 2
   commands = [json.loads(path.read_text())["command"]
               for path in (folder / "commands").iterdir()]
   assert [command[1] for command in commands] == ["corpus"]
-  assert "--config.seed=1" not in commands[0]
+  assert "--config.corpus.max_block_tokens=32" not in commands[0]

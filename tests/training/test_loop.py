@@ -51,6 +51,37 @@ def test_a_stop_saves_and_the_next_run_goes_on(tmp_path, number):
   assert steps == sorted(set(steps)) and steps[-1] == 10
 
 
+def test_time_of_all_sessions_is_added_up(tmp_path, monkeypatch):
+  now = [1000.0]
+  monkeypatch.setattr("realm_tf.training.worked.time.monotonic", lambda: now[0])
+  for stop, seconds in ((3, 7.0), (5, 11.0)):
+    task = Task(tmp_path)
+
+    def count(step, stop=stop, seconds=seconds):
+      if step == stop:
+        now[0] += seconds
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    task.on_step = count
+    with pytest.raises(Interrupted):
+      task.run()
+    now[0] += 500.0  # in which nothing ran
+  assert Task(tmp_path).loop.earlier_seconds == 18.0
+
+
+@pytest.mark.parametrize("steps, recorded", [(10, range(1, 11)), (103, range(3, 104, 2)),
+                                             (150, range(3, 151, 3)), (1, [1])])
+def test_the_last_mean_of_a_curve_is_over_as_many_steps_as_others(tmp_path, steps, recorded):
+  task = Task(tmp_path, steps=steps)
+  task.run()
+  curve = read_curves(tmp_path / "curves.csv")
+  assert [step for step, _ in curve] == list(recorded)
+  before = 0
+  for step, means in curve:
+    assert means["loss"] == np.mean(range(before, step))
+    before = step
+
+
 def test_signals_are_given_back(tmp_path):
   before = signal.getsignal(signal.SIGTERM)
   Task(tmp_path).run()

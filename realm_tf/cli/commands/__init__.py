@@ -11,10 +11,10 @@ TensorFlow is imported in `run` only, so that `realm --help` is quick.
 import importlib
 from types import ModuleType
 
-NAMES = ("init", "run", "corpus", "ict", "pretrain", "dpr", "cloze", "finetune", "index",
-         "refresh", "add", "delete", "compact", "verify", "list", "calibrate", "evaluate",
-         "diagnose", "report", "search", "ask", "predict", "export", "score", "compare",
-         "resplit", "import", "export-weights", "parity")
+NAMES = ("init", "config", "run", "corpus", "ict", "pretrain", "dpr", "cloze", "finetune",
+         "index", "refresh", "add", "delete", "compact", "verify", "list", "calibrate",
+         "evaluate", "diagnose", "report", "search", "ask", "predict", "export", "score",
+         "compare", "resplit", "import", "export-weights", "parity")
 DEMO = "--config=demo --workdir=runs/demo"
 
 

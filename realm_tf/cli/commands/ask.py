@@ -4,11 +4,12 @@ from typing import Sequence
 
 from absl import flags
 
-from realm_tf.cli import answer_flags
+from realm_tf.cli import answer_flags, questions_asked
 from realm_tf.cli.opening import FLAGS, define_checkpoint, open_to_use
 from realm_tf.errors import UserError
 
-SUMMARY = "Ask questions; print the answer and the passage that says so."
+SUMMARY = ("Ask questions; print the answer and the passage that says so. Without any, or "
+           "with -, they are read one a line.")
 EXAMPLE = 'realm ask --workdir=runs/demo "What is the capital of Peru?"'
 
 
@@ -20,13 +21,11 @@ def define_flags() -> None:
 
 
 def run(arguments: Sequence[str]) -> None:
-  if not arguments:
-    raise UserError('give a question: realm ask --workdir=DIR "Who wrote Hamlet?"')
+  questions_asked.check(arguments, "ask")
   if FLAGS.export and FLAGS.checkpoint != "last":
     raise UserError("--checkpoint: an export has one model only; give it to `realm export`")
   wanted = answer_flags.wanted()
   from realm_tf.run import ask
-  if FLAGS.export:
-    ask.ask_export(FLAGS.export, arguments, FLAGS.json, wanted)
-  else:
-    ask.ask_run(open_to_use(writes=False), arguments, FLAGS.json, wanted)
+  questions_asked.answer_all(arguments, (
+      ask.by_export(FLAGS.export, FLAGS.json, wanted) if FLAGS.export
+      else ask.by_run(open_to_use(writes=False, kept=False), FLAGS.json, wanted)))

@@ -2,14 +2,15 @@
 
 from typing import Sequence
 
-from realm_tf.cli.commands import DEMO
-from realm_tf.cli.opening import define_strategy
-from realm_tf.cli.train_command import train_stage
+from realm_tf.cli import train_command
 
 SUMMARY = "Train the span head on cloze questions of the documents; it needs no labels."
-EXAMPLE = f"realm cloze {DEMO} --config.cloze.steps=300"
-define_flags = define_strategy
+EXAMPLE = "realm cloze --workdir=runs/demo --config.cloze.steps=300 --redo=cloze"
+
+
+def define_flags() -> None:
+  train_command.define_flags("cloze")
 
 
 def run(arguments: Sequence[str]) -> None:
-  train_stage("cloze", arguments)
+  train_command.train_stage("cloze", arguments)

@@ -2,14 +2,15 @@
 
 from typing import Sequence
 
-from realm_tf.cli.commands import DEMO
-from realm_tf.cli.opening import define_strategy
-from realm_tf.cli.train_command import train_stage
+from realm_tf.cli import train_command
 
 SUMMARY = "Train both towers on questions, with hard negatives mined from the index."
-EXAMPLE = f"realm dpr {DEMO}"
-define_flags = define_strategy
+EXAMPLE = "realm dpr --workdir=runs/demo --config.dpr.steps=200 --redo=dpr"
+
+
+def define_flags() -> None:
+  train_command.define_flags("dpr")
 
 
 def run(arguments: Sequence[str]) -> None:
-  train_stage("dpr", arguments)
+  train_command.train_stage("dpr", arguments)

@@ -7,6 +7,7 @@ from absl import flags
 from realm_tf.cli.opening import (
   FLAGS,
   define_checkpoint,
+  define_redo,
   no_more,
   open_to_export,
   open_to_use,
@@ -22,10 +23,13 @@ def define_flags() -> None:
                     "ScaNN's.")
   flags.DEFINE_string("output", None, "Folder of the SavedModel; WORKDIR/export by default.")
   define_checkpoint()
+  define_redo("export")
 
 
 def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   opened = open_to_export(FLAGS.output, open_to_use)
+  from realm_tf.run import redo
   from realm_tf.run.export import export_run
   print(export_run(opened, FLAGS.flavour, FLAGS.output))
+  redo.finish(opened.path, ["export"])

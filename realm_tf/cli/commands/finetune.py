@@ -2,14 +2,15 @@
 
 from typing import Sequence
 
-from realm_tf.cli.commands import DEMO
-from realm_tf.cli.opening import define_strategy
-from realm_tf.cli.train_command import train_stage
+from realm_tf.cli import train_command
 
 SUMMARY = "Fine-tune on questions and answers; document tower and index stay frozen."
-EXAMPLE = f"realm finetune {DEMO}"
-define_flags = define_strategy
+EXAMPLE = "realm finetune --workdir=runs/demo --config.finetune.steps=50 --redo=finetune"
+
+
+def define_flags() -> None:
+  train_command.define_flags("finetune")
 
 
 def run(arguments: Sequence[str]) -> None:
-  train_stage("finetune", arguments)
+  train_command.train_stage("finetune", arguments)

@@ -2,14 +2,15 @@
 
 from typing import Sequence
 
-from realm_tf.cli.commands import DEMO
-from realm_tf.cli.opening import define_strategy
-from realm_tf.cli.train_command import train_stage
+from realm_tf.cli import train_command
 
 SUMMARY = "Warm-start the retriever by the Inverse Cloze Task."
-EXAMPLE = f"realm ict {DEMO}"
-define_flags = define_strategy
+EXAMPLE = "realm ict --workdir=runs/demo --config.ict.steps=200 --redo=ict"
+
+
+def define_flags() -> None:
+  train_command.define_flags("ict")
 
 
 def run(arguments: Sequence[str]) -> None:
-  train_stage("ict", arguments)
+  train_command.train_stage("ict", arguments)

@@ -10,6 +10,6 @@ EXAMPLE = "realm list --workdir=runs/demo"
 
 def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
-  opened = open_run(writes=False)
+  opened = open_run(writes=False, kept=False)
   from realm_tf.run.contents import contents
   print("\n".join(contents(opened)))

@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> None:
   if not FLAGS.questions or not FLAGS.output:
     raise UserError("--questions and --output: name the file to read and the one to write")
   wanted = answer_flags.wanted()
-  opened = open_to_use(writes=False)
+  opened = open_to_use(writes=False, kept=False)
   from realm_tf.run import outputs
   from realm_tf.run.ask import predict_file
   outputs.check_output(FLAGS.output, FLAGS.questions)

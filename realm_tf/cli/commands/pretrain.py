@@ -2,14 +2,15 @@
 
 from typing import Sequence
 
-from realm_tf.cli.commands import DEMO
-from realm_tf.cli.opening import define_strategy
-from realm_tf.cli.train_command import train_stage
+from realm_tf.cli import train_command
 
 SUMMARY = "Pre-train retriever and encoder together, with asynchronous index refresh."
-EXAMPLE = f"realm pretrain {DEMO} --config.pretrain.steps=200"
-define_flags = define_strategy
+EXAMPLE = "realm pretrain --workdir=runs/demo --config.pretrain.steps=200 --redo=pretrain"
+
+
+def define_flags() -> None:
+  train_command.define_flags("pretrain")
 
 
 def run(arguments: Sequence[str]) -> None:
-  train_stage("pretrain", arguments)
+  train_command.train_stage("pretrain", arguments)

@@ -4,8 +4,8 @@ from typing import Sequence
 
 from absl import flags
 
+from realm_tf.cli import questions_asked
 from realm_tf.cli.opening import FLAGS, define_checkpoint, open_to_use
-from realm_tf.errors import UserError
 
 SUMMARY = "Find passages for questions, without a reader."
 EXAMPLE = 'realm search --workdir=runs/mine "What is the capital of Peru?"'
@@ -19,8 +19,7 @@ def define_flags() -> None:
 
 
 def run(arguments: Sequence[str]) -> None:
-  if not arguments:
-    raise UserError('give a question: realm search --workdir=DIR "Who wrote Hamlet?"')
-  opened = open_to_use(writes=False)
-  from realm_tf.run.search import search_run
-  search_run(opened, arguments, FLAGS.k, FLAGS.json)
+  questions_asked.check(arguments, "search")
+  opened = open_to_use(writes=False, kept=False)
+  from realm_tf.run import search
+  questions_asked.answer_all(arguments, search.by_run(opened, FLAGS.k, FLAGS.json))

@@ -18,5 +18,5 @@ def define_flags() -> None:
 def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   from realm_tf.run.verify import verify
-  for line in verify(open_run(writes=False), FLAGS.sample):
+  for line in verify(open_run(writes=False, kept=False), FLAGS.sample):
     print(line)

@@ -1,4 +1,7 @@
-"""JSON lines: one document per line, with `id`, `text`, and `title`, which may be missing."""
+"""JSON lines: one document per line, with `id`, `text`, and `title`, which may be missing.
+
+See `other_names` for what else is read as these.
+"""
 
 import json
 import pathlib
@@ -6,14 +9,27 @@ from typing import Iterator
 
 from realm_tf import jsonl
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
+from realm_tf.corpus.readers.other_names import Names
+from realm_tf.errors import UserError
 from realm_tf.lines import plain_suffix
 
 FIELDS = "id, title and text"
+OF_SQUAD = ("or lines with text, which `jq -c '.data[].paragraphs[] | {text: .context}'` "
+            "makes of SQuAD")
 
 
 def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
+  names = None
   for row in jsonl.parse_rows(numbered, maker.path, FIELDS):
-    yield from maker.make(row.number, row.fields)
+    if names is None:
+      names = Names.told_by(row.fields)
+      if isinstance(row.fields.get("data"), list) and names.text not in row.fields:
+        raise UserError(f"{row.where}: expected lines with {FIELDS}, {OF_SQUAD}")
+      if not names.id and not maker.report.numbers:
+        raise UserError(f"{row.where}: field 'id' is missing; documents that are added need "
+                        "one, or would take the place of those of the same number")
+      names.say(maker.path)
+    yield from maker.make(row.number, names.as_ours(row.number, row.fields))
 
 
 def sniff(path: pathlib.Path, first: str) -> bool:

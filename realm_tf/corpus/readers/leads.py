@@ -15,6 +15,8 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
                              f"an object from titles to leads, {lines}")
   for key, lead in leads.items():
     if not isinstance(lead, dict):
+      if key == "data":
+        lines = json_lines.OF_SQUAD
       raise UserError(f"{maker.path}: entry {jsonl.quoted(key)}: {type(lead).__name__}; "
                       f"expected an object with title and extract, {lines}")
     yield from maker.make(key, {"title": key, **lead, "id": key}, "extract")

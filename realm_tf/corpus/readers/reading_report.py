@@ -19,11 +19,12 @@ class ReadingReport:
     counts: by the name of a kind, of what was dropped from documents: "templates".
   """
 
-  def __init__(self, file: TextIO | None = None):
+  def __init__(self, file: TextIO | None = None, numbers: bool = True):
     """Args:
       file: gets a JSON line for each, with `reason`, `name` and `detail`.
+      numbers: whether documents without an id may be called by their numbers.
     """
-    self._file = file
+    self._file, self.numbers = file, numbers
     self._skipped: collections.Counter[str] = collections.Counter()
     self._left_out: collections.Counter[str] = collections.Counter()
     self._first: dict[str, list[str]] = collections.defaultdict(list)

@@ -1,0 +1,46 @@
+"""JSON lines whose fields have other tools' names, or that have no `id`.
+
+What a file is is told by its first line; a later one that is otherwise is an error.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from absl import logging
+
+from realm_tf.files import PathLike
+
+_IDS = ("id", "_id", "docid", "doc_id", "document_id", "passage_id")  # BEIR, MS MARCO
+_TEXTS = ("text", "content", "contents", "context")  # Haystack, Pyserini, SQuAD
+
+
+class Names(NamedTuple):
+  """What a file calls `id` and `text`; "": it has none, and the number of the line is it."""
+  id: str
+  text: str
+
+  @classmethod
+  def told_by(cls, fields: Mapping[str, Any]) -> "Names":
+    return cls(next((name for name in _IDS if name in fields), ""),
+               next((name for name in _TEXTS if name in fields), "text"))
+
+  def say(self, path: PathLike) -> None:
+    """Logs what is not as it is expected."""
+    if not self.id:
+      logging.info("%s: no field 'id': the number of its line is the id of a document", path)
+    for ours, name in zip(self._fields, self):
+      if name not in (ours, ""):
+        logging.info("%s: field '%s' is read as '%s'", path, name, ours)
+
+  def as_ours(self, number: int, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a line by our names."""
+    found = dict(fields)
+    if not self.id:
+      found.setdefault("id", number)
+    for ours, name in zip(self._fields, self):
+      if name in fields:
+        found[ours] = fields[name]
+    meta = fields.get("meta")  # Haystack's
+    if "title" not in fields and isinstance(meta, dict):
+      found["title"] = meta.get("title", meta.get("name"))
+    return found

@@ -1,0 +1,87 @@
+"""Questions as SQuAD, DPR and others publish them, as rows with `question` and `answer`.
+
+    SQuAD       one object, {"data": [{"paragraphs": [{"qas": [{"question", "answers"}]}]}]}
+    DPR         one array of {"question", "answers": [...], "positive_ctxs": ...}
+    JSON lines  with `answers`: texts, objects with `text`, or an object of a list of those
+
+Which passage a question is about is not taken over: its id is of another corpus.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from absl import logging
+
+from realm_tf.files import PathLike
+from realm_tf.jsonl import Row, parse_rows
+from realm_tf.lines import read_lines
+
+
+def read_question_rows(path: PathLike, expected: str) -> Iterator[Row]:
+  """The rows of a file of questions, in whichever of these shapes.
+
+  Raises:
+    UserError: as `jsonl.read_rows`.
+  """
+  lines = read_lines(path, f"JSON lines with {expected}")
+  begin: list[tuple[int, str]] = []
+  for line in lines:
+    begin.append(line)
+    if line[1].strip("\ufeff \t\r\n"):
+      break
+  if begin and not _is_a_row(begin[-1][1]):
+    begin += lines
+    entries = _entries("".join(text for _, text in begin))
+    if entries:
+      yield from _rows(path, entries)
+      return
+  for row in parse_rows(itertools.chain(begin, lines), path, expected):
+    yield row._replace(fields=_as_ours(row.fields))
+
+
+def _is_a_row(line: str) -> bool:
+  try:
+    value = json.loads(line.lstrip("\ufeff"))
+  except (ValueError, RecursionError):
+    return False
+  return isinstance(value, dict) and not isinstance(value.get("data"), list)
+
+
+def _entries(text: str) -> list[Any]:
+  """The questions of a file that is one value; none where it is of no such shape."""
+  try:
+    whole = json.loads(text.lstrip("\ufeff"))
+    if isinstance(whole, dict):
+      return [dict(one) for article in whole["data"] for paragraph in article["paragraphs"]
+              for one in paragraph["qas"]]
+  except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+    return []
+  return whole if isinstance(whole, list) and all(
+      isinstance(one, dict) for one in whole) else []
+
+
+def _rows(path: PathLike, entries: list[Any]) -> Iterator[Row]:
+  without = 0
+  for number, fields in enumerate(entries, 1):
+    if fields.get("is_impossible"):  # SQuAD 2.0
+      without += 1
+    else:
+      yield Row(f"{path}: entry {number}", number, "", _as_ours(fields))
+  if without:
+    logging.info("%s: %d questions that have no answer are left out", path, without)
+
+
+def _as_ours(fields: dict[str, Any]) -> dict[str, Any]:
+  """The fields by our names: `answers`, of any kind, is `answer`, a list of texts."""
+  if "answer" in fields or "answers" not in fields:
+    return fields
+  answers = fields["answers"]
+  if isinstance(answers, dict):
+    answers = answers.get("text", answers)
+  if isinstance(answers, list):
+    texts = [one.get("text", one) if isinstance(one, dict) else one for one in answers]
+    # Annotators agree, and texts are there twice; what is no text is told of later.
+    answers = [one for place, one in enumerate(texts) if one not in texts[:place]]
+  return {**fields, "answer": answers}

@@ -1,0 +1,74 @@
+"""Questions in the shapes of SQuAD, DPR, and JSON lines with `answers`."""
+
+import gzip
+import json
+
+import pytest
+
+from realm_tf.datasets.questions import Question, read_questions
+from realm_tf.errors import UserError
+
+_FIRST = Question("a", "Who?", ("Ona", "she"))
+_SECOND = Question("b", "Where?", ("there",))
+_SQUAD = {"version": "v2.0", "data": [
+    {"title": "T", "paragraphs": [
+        {"context": "Ona.", "qas": [
+            {"id": "a", "question": "Who?", "answers": [
+                {"text": "Ona", "answer_start": 0}, {"text": "she", "answer_start": 1},
+                {"text": "Ona", "answer_start": 0}], "is_impossible": False},
+            {"id": "c", "question": "Why?", "answers": [], "is_impossible": True}]},
+        {"context": "x", "qas": []}]},
+    {"title": "U", "paragraphs": [{"context": "y", "qas": [
+        {"id": "b", "question": "Where?", "answers": [{"text": "there"}]}]}]}]}
+_DPR = [{"dataset": "nq", "question": "Who?", "answers": ["Ona", "she"],
+         "positive_ctxs": [{"title": "T", "text": "Ona.", "passage_id": "1"}]},
+        {"question": "Where?", "answers": ["there"], "positive_ctxs": []}]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("begin", ["", "\ufeff", "\n \n"])
+def test_squad(tmp_path, indent, begin, caplog):
+  path = tmp_path / "train.json"
+  path.write_text(begin + json.dumps(_SQUAD, indent=indent))
+  assert read_questions(path) == [_FIRST, _SECOND]
+
+
+@pytest.mark.parametrize("indent", [None, 4])
+def test_dpr(tmp_path, indent):
+  path = tmp_path / "nq.json.gz"
+  path.write_bytes(gzip.compress(json.dumps(_DPR, indent=indent).encode()))
+  assert [(one.question, one.answers, one.gold_passage) for one in read_questions(path)] == [
+      ("Who?", ("Ona", "she"), ""), ("Where?", ("there",), "")]
+  assert [one.where for one in read_questions(path)] == [f"{path}: entry 1",
+                                                         f"{path}: entry 2"]
+
+
+def test_lines_with_answers(tmp_path):
+  path = tmp_path / "q.jsonl"
+  path.write_text("".join(json.dumps(one) + "\n" for one in (
+      {"id": "a", "question": "Who?", "answers": ["Ona", "she"]},
+      {"id": "b", "question": "Where?", "answers": {"text": ["there"], "answer_start": [3]}},
+      {"id": "c", "question": "When?", "answer": "now", "answers": ["never"]},
+      {"id": "d", "question": "How?", "answers": "so"})))
+  assert read_questions(path) == [_FIRST, _SECOND, Question("c", "When?", ("now",)),
+                                  Question("d", "How?", ("so",))]
+
+
+@pytest.mark.parametrize("text, told", [
+    ('[{"question": "a?", "answers": []}]', ": entry 1: field 'answer' holds nothing"),
+    ('[{"question": "a?", "answers": [3]}]', ": entry 1: field 'answer' is int"),
+    ('[{"question": "a?"}]', ": entry 1: field 'answer' is missing"),
+    ('[{"query": "a?", "answers": ["x"]}]', ": entry 1: field 'question' is missing .re"),
+    ('[\n{"question": "a?", "answers": ["x"], "id": 1},\n'
+     '{"question": "b?", "answers": ["x"], "id": 1}\n]',
+     ": entry 2: field 'id': '1' is there already, in entry 1"),
+    ('{"data": [{"title": "T"}]}', ":1: field 'question' is missing"),
+    ('{"data": [3]}', ":1: field 'question'"), ("[3]", ":1: JSON list"),
+    ('{"question": ', ":1: not valid JSON"), ("[\n{", ":1: not valid JSON"),
+    ('{"question": "a?", "answers": {"x": 1}}', ":1: field 'answer' is dict"),
+    ("[]", ":1: JSON list"), ("{}", ":1: field 'question' is missing")])
+def test_what_is_of_no_shape_is_named(tmp_path, text, told):
+  path = tmp_path / "q.json"
+  path.write_text(text)
+  with pytest.raises(UserError, match=f"q.json{told}"):
+    read_questions(path)
