@@ -94,8 +94,8 @@ def ask_export(folder: files.PathLike, questions: Sequence[str], as_json: bool,
   threshold = wanted_threshold(serving.load_calibration(folder), *wanted[1:])
   model = serving.load_saved_model(folder)  # held: its functions do not keep its variables
   return _show(questions, model.answer(
-      tf.constant(list(questions)), tf.constant(wanted.top_n),
-      tf.constant(threshold, tf.float32)), threshold, as_json)
+      tf.constant(list(questions)), top_n=tf.constant([wanted.top_n]),
+      threshold=tf.constant([threshold], tf.float32)), threshold, as_json)
 
 
 def _check(questions: Sequence[str]) -> None:
