@@ -7,56 +7,25 @@ import pytest
 import tensorflow as tf
 
 import realm_tf
-from realm_tf.config import IndexConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.errors import UserError
-from realm_tf.evaluation.answering import QuestionAnswerer
-from realm_tf.evaluation.calibration import Calibration, Point
-from realm_tf.index.exact import ExactIndex
-from realm_tf.index.scann import ScannInGraph
-from realm_tf.run.model import initial_model
 from realm_tf.serving import export as serving
-from tests import answers, tiny
+from tests import answers
 
 pytestmark = pytest.mark.slow
 
 _QUESTIONS = [b"what is the capital of france", b"who lives by the river?", b"Oslo"]
 
 
-@pytest.fixture(name="world", scope="module")
-def _world(tmp_path_factory):
-  folder = tmp_path_factory.mktemp("export")
-  corpus = tiny.make_corpus(folder / "corpus")
-  model = initial_model(tiny.make_config(folder), corpus.tokenizer)
-  table = np.random.default_rng(5).normal(size=[corpus.num_blocks, 16]).astype(np.float32)
-
-  def answerer():
-    index = ExactIndex()
-    index.assign(table, 0)
-    return QuestionAnswerer(model, corpus, Passages(corpus), index, 2, Calibration(
-        0.5, 2.0, questions=30, curve=(Point(0.0625, 0.75, 1.0),)))
-  return folder, corpus, answerer
-
-
 @pytest.fixture(name="exported", scope="module", params=["portable", "native", "scann"])
 def _exported(world, request):
-  folder, _, answerer = world
-  native, scann = (request.param == flavour for flavour in ("native", "scann"))
-  made = answerer()
-  if scann:
-    made.index = ScannInGraph(made.index, IndexConfig(rescored=6))
-    assert made.index._state is not None  # of so few rows, ScaNN has a use for them
-  if native:
-    made.index = made.index.shadowed()
-  assert serving.export(made, folder / request.param, request.param) == (
-      folder / request.param / "1")
-  loaded = serving.load_saved_model(folder / request.param)
+  loaded = serving.load_saved_model(world.exported(request.param))
   loaded.flavour = request.param
   return loaded
 
 
 def test_an_export_answers_as_the_model_does(world, exported):
-  _, corpus, answerer = world
+  corpus, answerer = world.corpus, world.answerer
   odd = [*answers.ODD_QUESTIONS, *_QUESTIONS]
   live = answerer()
   ours = answers.of_export(exported.answer(tf.constant(odd)))
@@ -95,8 +64,8 @@ def test_no_questions(exported):
 
 
 def test_an_export_is_an_object_of_strings_in_and_plain_values_out(world, exported):
-  folder, corpus, answerer = world
-  model = realm_tf.load(folder / exported.flavour)
+  corpus, answerer = world.corpus, world.answerer
+  model = realm_tf.load(world.exported(exported.flavour))
   questions = [question.decode() for question in _QUESTIONS]
   live = answerer().answer(tf.constant(questions))
   found = model.answer(questions)
@@ -109,7 +78,7 @@ def test_an_export_is_an_object_of_strings_in_and_plain_values_out(world, export
   assert model.embed(questions).shape == (3, 16) and model.answer([]) == []
   _check_top(model, questions, found)
   with pytest.raises(UserError, match="no export there"):
-    realm_tf.load(folder)
+    realm_tf.load(world.folder)
 
 
 def _check_top(model, questions, best):
@@ -191,8 +160,7 @@ def test_each_question_of_a_batch_has_numbers_of_its_own(exported):
 
 
 def test_documents_are_embedded_as_those_of_the_corpus(world, exported):
-  _, corpus, answerer = world
-  live = answerer()
+  corpus, live = world.corpus, world.answerer()
   rows = tf.range(corpus.num_blocks)
   expected = live.model.retriever.document_tower(
       Passages(corpus).documents(rows, live.model.retriever.document_length))
