@@ -2,8 +2,8 @@
 
     python benchmarks/exports.py --workdir=runs/demo --questions=q.jsonl --json=exports.json
 
-Exports the newest model of a run in each flavour to a temporary folder, and asks each the same
-questions, those of a file or the run's held-out ones: the first 500. `same answers` counts
+Exports the newest model of a run in each flavour to a temporary folder, and asks each the
+same questions, those of a file or of the run, the first 500. `same answers` counts
 those whose answer is the same text in the same passage; `probabilities` and `embeddings` are
 the largest differences, `passages` the share of the read ones that are found.
 """
