@@ -1,5 +1,5 @@
 # make test | demo | setup | test-slow | test-stress | test-sanitize | test-bazel | docs | wheel | lint |
-#      clean
+#      ask | clean
 # make fuzz | fuzz-python | fuzz-cc
 #
 # Each of them prepares what it needs in .venv; a second call installs nothing.
@@ -13,7 +13,7 @@ OP := realm_tf/_realm_ops.so
 OP_SOURCES := $(wildcard ops/*/*.h ops/*/*.cc) ops/sources.bzl setup.py
 
 .PHONY: setup test test-cc test-slow test-stress test-sanitize test-bazel fuzz fuzz-python \
-  fuzz-cc demo \
+  fuzz-cc demo ask \
   docs wheel lint clean
 
 setup: $(OP) $(VENV)/package.stamp
@@ -83,6 +83,18 @@ test-bazel: setup
 
 demo: setup
 	@$(BIN)/realm run --config=configs/demo.py --config.data=data --workdir=runs/demo
+
+# A C program that asks an export without Python; serving/ask.c says how.
+ask: setup
+	@$(MAKE) --no-print-directory build/ask
+	@echo "Compiled: build/ask"
+
+build/ask: serving/ask.c
+	@mkdir -p build
+	@tensorflow=$$(realpath $(VENV)/lib/python3.*/site-packages/tensorflow) && \
+	  $(CC) -std=c11 -O2 -Wall -Wextra -Wpedantic -isystem $$tensorflow/include $< -o $@ \
+	    $$tensorflow/libtensorflow_cc.so.2 $$tensorflow/libtensorflow_framework.so.2 \
+	    -Wl,-rpath,$$tensorflow
 
 # For every Linux whose glibc is not older than what the compiler asked for. TensorFlow's
 # library is found in the installed TensorFlow, so it stays out.

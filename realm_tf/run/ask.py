@@ -103,8 +103,8 @@ def by_export(folder: files.PathLike, as_json: bool, wanted: Wanted = ONE_ANSWER
   def answers(questions: Sequence[str]) -> list[dict[str, Any]]:
     _check(questions)
     return _show(questions, model.answer(
-        tf.constant(list(questions)), tf.constant(wanted.top_n),
-        tf.constant(threshold, tf.float32)), threshold, as_json)
+        tf.constant(list(questions)), top_n=tf.constant([wanted.top_n]),
+        threshold=tf.constant([threshold], tf.float32)), threshold, as_json)
   return answers
 
 

@@ -10,8 +10,7 @@ from realm_tf.index import stored_index
 from realm_tf.index.stored_index import StoredIndex
 from realm_tf.run import redo
 from realm_tf.run.folder import STAGES, Run
-
-_MARKER = "realm_export.json"  # of `serving.saved_model`
+from realm_tf.serving import numbered, record
 
 
 def contents(run: Run) -> Iterator[str]:
@@ -34,9 +33,10 @@ def contents(run: Run) -> Iterator[str]:
 
 
 def _export(folder: pathlib.Path) -> str:
-  marker = folder / _MARKER
-  return (f"{files.read_json(marker)['flavour']}, of {_when(marker)}" if marker.exists()
-          else "none")
+  export = numbered.newest(folder)
+  return "none" if export is None else (
+      f"{record.read(export).get('flavour')}, {export.relative_to(folder.parent)}, of "
+      f"{_when(export / numbered.MODEL)}")
 
 
 def _set_aside(old: redo.SetAside) -> str:

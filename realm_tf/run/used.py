@@ -8,6 +8,7 @@ from realm_tf.config import RealmConfig, portable
 from realm_tf.config.owners import PARTS, STAGES, differences, used
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.files import PathLike
+from realm_tf.serving import numbered
 
 RECORD = "settings.json"
 # Parts whose folder has another name; that of the corpus holds its store and nothing else.
@@ -30,6 +31,8 @@ def record(config: RealmConfig, run: pathlib.Path, part: str) -> None:
 
 
 def record_path(run: pathlib.Path, part: str) -> pathlib.Path:
+  if part == "export":  # each version has its own
+    return (numbered.newest(run / part) or run / part) / RECORD
   return run / _FOLDERS.get(part, part) / RECORD
 
 
@@ -47,7 +50,7 @@ def is_there(run: pathlib.Path, part: str) -> bool:
   if part == "evaluate":
     return any((run / _FOLDERS[part]).glob("*.predictions.jsonl"))
   if part == "export":
-    return (run / part / "saved_model.pb").exists()
+    return numbered.newest(run / part) is not None
   if part == "index":
     return any(path.is_dir() for path in (run / part).glob("[!.]*"))
   return (any((run / part).glob("checkpoints/ckpt-*.index"))

@@ -14,7 +14,8 @@ EXAMPLE = 'realm ask --workdir=runs/demo "What is the capital of Peru?"'
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("export", None, "Ask an exported SavedModel instead of a run.")
+  flags.DEFINE_string("export", None, "Ask an exported SavedModel instead of a run: a "
+                      "version, or the newest in a folder of versions.")
   flags.DEFINE_bool("json", False, "Print one JSON object per question.")
   answer_flags.define_answer_flags(top_n=1)
   define_checkpoint()

@@ -1,0 +1,90 @@
+"""Whether exports answer as the model in memory, and how many questions ScaNN's does not.
+
+    python benchmarks/exports.py --workdir=runs/demo --questions=q.jsonl --json=exports.json
+
+Exports the newest model of a run in each flavour to a temporary folder, and asks each the
+same questions, those of a file or of the run, the first 500. `same answers` counts
+those whose answer is the same text in the same passage; `probabilities` and `embeddings` are
+the largest differences, `passages` the share of the read ones that are found.
+"""
+
+import json
+import tempfile
+
+import numpy as np
+from absl import app, flags
+from machine import processor
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", required=True)
+_QUESTIONS = flags.DEFINE_string("questions", None, "JSONL; else the run's held-out ones.")
+_MOST = flags.DEFINE_integer("most", 500, "How many are asked.")
+_FLAVOURS = flags.DEFINE_list("flavours", ["portable", "native", "scann"], "Which to make.")
+_JSON = flags.DEFINE_string("json", None, "File for the results.")
+
+_BATCH = 50
+
+
+def _asked(model, questions: list[str], k: int) -> dict[str, list]:
+  """Of a loaded export."""
+  found: dict[str, list] = {"answers": [], "rows": [], "embeddings": []}
+  for first in range(0, len(questions), _BATCH):
+    part = questions[first:first + _BATCH]
+    found["answers"] += [(one["answer"], one["row"], one["probability"])
+                         for one in model.answer(part)]
+    found["rows"] += [{one["row"] for one in passages}
+                      for passages in model.retrieve(part, k)]
+    found["embeddings"] += list(model.embed(part))
+  return found
+
+
+def _live(answerer, questions: list[str], k: int) -> dict[str, list]:
+  """Of the model in memory."""
+  import tensorflow as tf  # pylint: disable=import-outside-toplevel
+  found: dict[str, list] = {"answers": [], "rows": [], "embeddings": []}
+  for first in range(0, len(questions), _BATCH):
+    part = tf.constant(questions[first:first + _BATCH])
+    answers = answerer.answer(part)
+    found["answers"] += zip(
+        (text.decode() for text in answers.answer.numpy()), answers.row.numpy().tolist(),
+        answers.probability.numpy().tolist())
+    found["rows"] += map(set, answerer.retrieve(part, k).row.numpy().tolist())
+    found["embeddings"] += list(answerer.embed(part).numpy())
+  return found
+
+
+def _compared(live: dict[str, list], exported: dict[str, list]) -> dict[str, float]:
+  pairs = list(zip(live["answers"], exported["answers"], strict=True))
+  return {
+      "same answers": sum(one[:2] == other[:2] for one, other in pairs),
+      "probabilities": max(abs(one[2] - other[2]) for one, other in pairs),
+      "embeddings": float(np.abs(np.array(live["embeddings"])
+                                 - np.array(exported["embeddings"])).max()),
+      "passages": float(np.mean([len(one & other) / len(one) for one, other in zip(
+          live["rows"], exported["rows"], strict=True)]))}
+
+
+def main(_) -> None:
+  import realm_tf  # pylint: disable=import-outside-toplevel
+  from realm_tf.datasets.questions import read_questions  # pylint: disable=import-outside-toplevel
+  from realm_tf.run.export import export_run  # pylint: disable=import-outside-toplevel
+  from realm_tf.run.folder import Run  # pylint: disable=import-outside-toplevel
+  run = Run.existing(_WORKDIR.value)
+  known = (read_questions(_QUESTIONS.value, answered=False) if _QUESTIONS.value
+           else run.questions("held_out"))
+  questions = [question.question for question in known[:_MOST.value]]
+  answerer = run.answerer(run.newest_stage(), exact=True)
+  live = _live(answerer, questions, answerer.read_blocks)
+  results: dict[str, object] = {"processor": processor(), "questions": len(questions),
+                                "blocks": answerer.num_blocks}
+  with tempfile.TemporaryDirectory() as folder:
+    for flavour in _FLAVOURS.value:
+      model = realm_tf.load(export_run(run, flavour, f"{folder}/{flavour}"))
+      results[flavour] = _compared(live, _asked(model, questions, answerer.read_blocks))
+      print(flavour, json.dumps(results[flavour]), flush=True)
+  if _JSON.value:
+    with open(_JSON.value, "w", encoding="utf-8") as file:
+      json.dump(results, file, indent=2)
+
+
+if __name__ == "__main__":
+  app.run(main)
