@@ -1,6 +1,6 @@
 """An export as an object of Python: strings in, plain values out."""
 
-from typing import Any, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -71,6 +71,11 @@ class ExportedModel:
   def embed(self, questions: Questions) -> np.ndarray:
     """[B, D] float32, as the query tower sees them."""
     return self._model.embed(_tensor(questions))["embedding"].numpy()
+
+  @property
+  def signatures(self) -> Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]:
+    """Those of the SavedModel, by name: inputs by keyword, outputs by name."""
+    return self._model.signatures
 
 
 def load(folder: PathLike) -> ExportedModel:
