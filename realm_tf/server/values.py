@@ -174,7 +174,7 @@ def _type(value: Any) -> str:
 def _decimal(value: int | float, dtype: str) -> float:
   limits = np.finfo(dtype)
   exact = (abs(value) < 1 << (limits.nmant + 1) if isinstance(value, int)
-           else not np.isfinite(value) or limits.min <= value <= limits.max)
+           else not np.isfinite(value) or -float(limits.max) <= value <= float(limits.max))
   if not exact:
     raise invalid(f"Cannot convert JSON value: {shown(value)} to {dtype} without loss of "
                   "precision.")

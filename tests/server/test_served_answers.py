@@ -8,6 +8,8 @@ import pytest
 import realm_tf
 from tests import tiny
 
+pytestmark = pytest.mark.slow
+
 _QUESTIONS = [question.question for question in tiny.questions()[:4]]
 
 

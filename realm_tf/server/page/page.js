@@ -79,14 +79,13 @@ function passages(found) {
   if (!rest.length) return null;
   const items = rest.map((one) => {
     const name = element('p', 'from', element('b', '', one.title || 'Untitled'),
-      ` · relevance ${percent(one.probability)}`);
-    const title = element('abbr', '', 'p(z|x)');
-    title.title = 'The probability of this passage given the question, among those listed';
-    name.append(' ', title);
+      ` · p(z|x) ${percent(one.probability)}`);
     return element('li', '', name, element('p', 'passage', one.passage));
   });
   return element('section', 'card', element('h2', '', found.answerable
     ? 'Other passages that were found' : 'Passages that were found'),
+  element('p', 'from', 'p(z|x) is how relevant a passage z is to the question x, among those '
+    + 'that were found.'),
   element('ol', '', ...items));
 }
 
@@ -94,6 +93,7 @@ function show(found) {
   at('result').replaceChildren(
     ...[best(found), others(found), passages(found)].filter(Boolean));
   at('result').hidden = false;
+  at('status').className = 'heard';  // what it says is to be seen below
   at('status').textContent = found.answerable
     ? `Answer: ${found.answer}, ${percent(found.probability)} sure.` : 'No answer.';
 }
@@ -129,6 +129,7 @@ async function ask(question, threshold) {
   const mine = asking = new AbortController();
   document.title = `${question} · Ask`;
   at('error').hidden = true;
+  at('status').className = '';
   at('status').textContent = 'Looking …';
   at('result').setAttribute('aria-busy', 'true');
   try {
