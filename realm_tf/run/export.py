@@ -5,8 +5,8 @@ import pathlib
 
 from absl import logging
 
-from realm_tf import folders
 from realm_tf.config import IndexConfig
+from realm_tf.errors import UserError
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.scann import ScannInGraph
@@ -14,26 +14,37 @@ from realm_tf.run import outputs, search
 from realm_tf.run.folder import Run
 from realm_tf.run.reads import has_reader
 from realm_tf.serving import export as serving
+from realm_tf.serving import numbered
 
 
 def export_run(run: Run, flavour: str = "portable", output: str | None = None
                ) -> pathlib.Path:
-  """Writes the SavedModel; returns its folder.
+  """Writes the next version of the SavedModel; returns its folder.
 
   It searches exactly, whatever `config.index.kind` is, but for the flavour "scann".
   """
   own = run.path / "export"
-  folder = pathlib.Path(output or own)
-  if os.path.realpath(folder) != os.path.realpath(own):
-    outputs.check(folder)
+  base = pathlib.Path(output or own)
+  if os.path.realpath(base) != os.path.realpath(own):
+    outputs.check(base)
   if not has_reader(run):
     logging.warning("export: %s; `retrieve` and `embed` of this export are of use, its "
                     "answers are not", search.NO_READER)
-  with folders.new_folder(folder, serving.EXPORT) as new:
-    answerer = run.answerer(run.newest_stage(), exact=True)
+  with numbered.next_version(base) as (new, version):
+    stage = run.newest_stage()
+    answerer = run.answerer(stage, exact=True)
     answerer.index = _served(answerer.index, flavour, run.config.index)
-    serving.write(answerer, new, flavour)
-  return folder
+    serving.write(answerer, new, flavour, _questions(run), config=run.config.name,
+                  stage=stage, checkpoint=run.checkpoint)
+  return version
+
+
+def _questions(run: Run) -> list[str]:
+  """People's questions, where the run has any, to warm up by."""
+  try:
+    return [question.question for question in run.questions("held_out")]
+  except UserError:
+    return []
 
 
 def _served(index: ExactIndex, flavour: str, config: IndexConfig) -> RowIndex:

@@ -13,7 +13,7 @@
                            best checkpoint <stage>-best.*, calibration-best.json; of BM25
                            bm25.*, of both rankings <stage>+bm25.*
     diagnosis/             <stage>.json, <stage>.html
-    export/                SavedModel
+    export/1/ and so on    versions of the SavedModel
     report.html            all of it on a page; report.mistakes.html, .jsonl
     .lock                  while a command trains or changes documents: which one it is
 """

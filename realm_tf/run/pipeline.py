@@ -14,6 +14,7 @@ from realm_tf.run.held_out import checked_questions
 from realm_tf.run.questions import NoneHeldOut
 from realm_tf.run.report import report
 from realm_tf.run.worth import stage_rows, warn
+from realm_tf.serving import numbered
 
 
 def whole_run(run: Run, strict: bool = False) -> None:
@@ -38,7 +39,7 @@ def whole_run(run: Run, strict: bool = False) -> None:
   if measured:
     hybrid(run, run.newest_stage())
   _say("export")
-  if not (run.path / "export" / "saved_model.pb").exists():
+  if numbered.newest(run.path / "export") is None:
     export_run(run)
   _finish(run, time.monotonic() - started, measured)
 

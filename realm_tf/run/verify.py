@@ -10,6 +10,7 @@ from realm_tf.index.embed import encoder_hash, recompute_error
 from realm_tf.index.store import StoredIndex
 from realm_tf.models.realm import Realm
 from realm_tf.run.folder import STAGES, Run
+from realm_tf.serving import numbered, record
 
 # Of a component, as a share of its row's norm: rounding of the stored type, and what
 # other batches or another processor may change in the last bits.
@@ -19,8 +20,8 @@ _TOLERANCE = {"float32": 1e-3, "bfloat16": 8e-3}
 def verify(run: Run, sample: int) -> list[str]:
   """Checks corpus, models and indexes; a line for each.
 
-  Every file is compared with its checksum. Of each index whose document tower is one
-  of the run's stages, `sample` rows are embedded again and compared.
+  Every file is compared with its checksum, those of exports too. Of each index whose
+  document tower is one of the run's stages, `sample` rows are embedded again and compared.
 
   Raises:
     UserError: something is damaged; all of it is named.
@@ -42,9 +43,17 @@ def verify(run: Run, sample: int) -> list[str]:
     for folder in sorted(store.versions(root)):
       check(str(folder.relative_to(run.path)),
             functools.partial(_index, run, folder, towers, sample))
+  for folder in _exports(run.path / "export"):
+    check(str(folder.relative_to(run.path)), functools.partial(record.check, folder))
   if damages:
     raise UserError("; ".join(damages))
   return lines
+
+
+def _exports(base: pathlib.Path) -> list[pathlib.Path]:
+  """The versions in it; itself, if it is an export of before there were versions."""
+  versions = list(numbered.versions(base).values())
+  return ([base] if (base / numbered.MODEL).exists() else []) + versions
 
 
 def _model(run: Run, stage: str, towers: dict[str, Realm]) -> str:

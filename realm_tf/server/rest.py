@@ -42,7 +42,7 @@ class Rest:
     which: tuple[Any, ...] = (None if name is None else _decoded(name), number,
                               None if label is None else _decoded(label))
     if request.method == "GET":
-      return self._told(*which, bool(found["more"]))
+      return self._told(which, bool(found["more"]))
     if found["method"].lower() == "predict":
       return await self._predict(request, which)
     self._service.version(*which)
@@ -63,8 +63,8 @@ class Rest:
     outputs = await self._service.predict(served, name, inputs)
     return answer(outputs_as(outputs, by_row), lenient=True)
 
-  def _told(self, name: str | None, number: int | None, label: str | None, metadata: bool
-            ) -> Response:
+  def _told(self, which: tuple[Any, ...], metadata: bool) -> Response:
+    name, number, label = which
     if name is None:
       raise invalid("Missing model name in request.")
     if metadata:

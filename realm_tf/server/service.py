@@ -2,7 +2,7 @@
 
 import asyncio
 import concurrent.futures
-from typing import Any, Callable, Hashable, Sequence
+from typing import Any, Callable, Collection, Hashable, Sequence
 
 import numpy as np
 
@@ -78,12 +78,15 @@ class Service:
     whole = signature.complete(inputs)
     rows = max((len(value) for value in whole.values() if value.ndim), default=1)
     self._check_inputs(whole, rows)
-    same = [tuple(value.shape[:1]) for value in whole.values() if value.ndim]
-    if not (signature.is_batched and len(set(same)) == 1 and rows):
+    shared = {key for key, value in whole.items() if not value.ndim
+              or (len(value) == 1 and signature.inputs[key].default is not None)}
+    sizes = {len(value) for key, value in whole.items() if key not in shared}
+    if not signature.is_batched or sizes != {rows} or not rows:
       return await self._run(object(), max(1, rows), whole,
                              lambda all_: [served.run(name, one) for one in all_])
-    key = (id(served), name, *(_constant(key, value) for key, value in whole.items()))
-    return await self._run(key, rows, whole, _stacked(lambda one: served.run(name, one)))
+    kinds = (_kind(key, value, key in shared) for key, value in whole.items())
+    return await self._run((id(served), name, *kinds), rows, whole, _stacked(
+        lambda one: served.run(name, one), shared))
 
   def _check_questions(self, questions: Sequence[str], passages: int) -> None:
     self._check_rows(len(questions))
@@ -134,29 +137,27 @@ def _joined(call: Callable[[list[str]], list[Any]]) -> RunAll:
   return run
 
 
-def _stacked(call: Callable[[Arrays], Arrays]) -> RunAll:
-  """The same for tensors with a row for each question; scalars are alike in all."""
+def _stacked(call: Callable[[Arrays], Arrays], shared: Collection[str]) -> RunAll:
+  """The same for tensors with a row for each question, but for those that are shared."""
   def run(batches: list[Arrays]) -> list[Arrays]:
     first = batches[0]
     found = call({
-        name: np.concatenate([one[name] for one in batches]) if value.ndim else value
+        name: value if name in shared else np.concatenate([one[name] for one in batches])
         for name, value in first.items()})
-    rows = [next(len(value) for value in one.values() if value.ndim) for one in batches]
+    rows = [next(len(one[name]) for name in one if name not in shared) for one in batches]
     ends = np.cumsum(rows)[:-1]
     parts = {name: np.split(value, ends) for name, value in found.items()}
     return [{name: part[i] for name, part in parts.items()} for i in range(len(batches))]
   return run
 
 
-def _constant(name: str, value: np.ndarray) -> Hashable:
+def _kind(name: str, value: np.ndarray, is_shared: bool) -> Hashable:
   """What of an input must be alike in requests that run together: all but the texts.
 
   Numbers may say how wide the outputs are, so requests with others run apart.
   """
-  if value.dtype == object and value.ndim:
+  if value.dtype == object and not is_shared:
     return name, value.shape[1:]
-  if value.size and (value == value.flat[0]).all():
+  if not is_shared and (value == value.flat[0]).all():
     return name, value.shape[1:], value.flat[0].item()
-  return name, value.shape, value.tobytes()
-
-
+  return name, is_shared, value.shape, tuple(value.ravel().tolist())

@@ -4,7 +4,8 @@ import os
 import pathlib
 from typing import NamedTuple
 
-_SAVED_MODEL = "saved_model.pb"
+from realm_tf.serving import numbered
+
 _MOST = 2**63 - 1  # a version's number, as TensorFlow Serving's int64
 
 # Changes when any file of a version does.
@@ -31,31 +32,22 @@ class FolderSource:
 
   def look(self) -> list[Found]:
     """All of them, the newest first."""
-    if (self.folder / _SAVED_MODEL).is_file():
+    if (self.folder / numbered.MODEL).is_file():
       return [self._alone(mark(self.folder))]
-    found = {}
-    for path in sorted(self.folder.iterdir() if self.folder.is_dir() else ()):
-      number = _number(path.name)
-      if number is not None and path.is_dir():
-        found[number] = Found(number, path, mark(path))
-    return sorted(found.values(), key=lambda version: version.number, reverse=True)
+    return [Found(number, path, mark(path))
+            for number, path in reversed(numbered.versions(self.folder).items())
+            if number <= _MOST and path.is_dir()]
 
   def _alone(self, now: Mark) -> Found:
     before = self._single
     if before is None:
-      number = _number(self.folder.resolve().name) or 1
+      name = self.folder.resolve().name
+      number = int(name) if name.isascii() and name.isdecimal() else 1
       self._single = Found(number, self.folder, now)
     elif before.mark != now:
       self._single = Found(before.number + 1, self.folder, now)
     assert self._single is not None
     return self._single
-
-
-def _number(name: str) -> int | None:
-  if not (name.isascii() and name.isdecimal() and len(name) <= 19):
-    return None
-  number = int(name)
-  return number if number <= _MOST else None
 
 
 def mark(folder: pathlib.Path) -> Mark:

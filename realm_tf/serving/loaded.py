@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.files import PathLike
+from realm_tf.serving import numbered, record, warmup
 from realm_tf.serving.export import load_calibration, load_saved_model
 from realm_tf.serving.response import records
 
@@ -20,17 +21,25 @@ class ExportedModel:
   questions, D projection.
   """
 
-  def __init__(self, folder: PathLike):
-    """Loads it, with the ops that its flavour needs.
+  def __init__(self, path: PathLike):
+    """Loads a version, or the newest in a folder of versions, with the ops that it needs.
 
     Raises:
-      UserError: there is no export in the folder.
+      UserError: there is no export.
     """
-    self._model = load_saved_model(folder)
-    self._calibration = load_calibration(folder)
+    self.folder = numbered.find(path)
+    self.facts = record.read(self.folder)
+    self._model = load_saved_model(self.folder)
+    self._calibration = load_calibration(self.folder)
+
+  @property
+  def signatures(self) -> Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]:
+    """Those of the SavedModel, by name: inputs by keyword, outputs by name."""
+    return self._model.signatures
 
   def answer(self, questions: Questions, top_n: int = 1, threshold: float | None = None,
-             precision: float | None = None) -> list[dict[str, Any]]:
+             precision: float | None = None, read_blocks: int | None = None
+             ) -> list[dict[str, Any]]:
     """The most probable answers to each question.
 
     Args:
@@ -39,6 +48,7 @@ class ExportedModel:
       threshold: an answer that is less probable is not given; 0 by default.
       precision: instead of a threshold, the share of right ones among the answers that are
         given, as it was on the dev questions by which the model was calibrated.
+      read_blocks: how many passages are read; by default as many as when it was exported.
 
     Returns:
       B objects: `answer`, `score`, `probability`, `title`, `passage`, `passage_id`, `row`,
@@ -49,11 +59,14 @@ class ExportedModel:
 
     Raises:
       UserError: threshold or precision is out of range, or the precision is not reached.
-      tf.errors.InvalidArgumentError: `top_n` is out of range.
+      tf.errors.InvalidArgumentError: `top_n` or `read_blocks` is out of range.
     """
     least = wanted_threshold(self._calibration, threshold, precision)
-    return records(self._model.answer(_tensor(questions), tf.constant(top_n, tf.int32),
-                                      tf.constant(least, tf.float32)))
+    wanted = {} if read_blocks is None else {
+        "read_blocks": tf.constant([read_blocks], tf.int32)}
+    return records(self._model.answer(
+        _tensor(questions), top_n=tf.constant([top_n], tf.int32),
+        threshold=tf.constant([least], tf.float32), **wanted))
 
   def retrieve(self, questions: Questions, k: int = 5) -> list[list[dict[str, Any]]]:
     """The best k passages for each question, best first.
@@ -64,7 +77,7 @@ class ExportedModel:
     Raises:
       tf.errors.InvalidArgumentError: k is negative, or more than there are.
     """
-    found = self._model.retrieve(_tensor(questions), tf.constant(k, tf.int32))
+    found = self._model.retrieve(_tensor(questions), tf.constant([k], tf.int32))
     size = len(found["row"])
     return [records({name: value[i] for name, value in found.items()}) for i in range(size)]
 
@@ -72,15 +85,22 @@ class ExportedModel:
     """[B, D] float32, as the query tower sees them."""
     return self._model.embed(_tensor(questions))["embedding"].numpy()
 
-  @property
-  def signatures(self) -> Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]:
-    """Those of the SavedModel, by name: inputs by keyword, outputs by name."""
-    return self._model.signatures
+  def embed_documents(self, documents: Questions, titles: Questions = "") -> np.ndarray:
+    """[B, D] float32, as blocks of these texts and titles would be found by.
+
+    A title may be given for all at once.
+    """
+    return self._model.embed_documents(_tensor(documents), _tensor(titles)
+                                       )["embedding"].numpy()
+
+  def check(self) -> None:
+    """Raises `UserError` where it does not answer as when it was written."""
+    warmup.check(self.folder, self.answer)
 
 
-def load(folder: PathLike) -> ExportedModel:
-  """Loads an export of any flavour."""
-  return ExportedModel(folder)
+def load(path: PathLike) -> ExportedModel:
+  """Loads an export of any flavour: a version, or the newest in a folder of versions."""
+  return ExportedModel(path)
 
 
 def _tensor(questions: Questions) -> tf.Tensor:

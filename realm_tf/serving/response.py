@@ -22,15 +22,16 @@ def respond(answers: Answers, threshold: tf.Tensor | float) -> dict[str, tf.Tens
 
   Args:
     answers: [B, N].
-    threshold: scalar float32.
+    threshold: float32, one for all or one for each question: [], [1] or [B].
 
   Raises:
-    tf.errors.InvalidArgumentError: the threshold is not from 0 to 1.
+    tf.errors.InvalidArgumentError: a threshold is not from 0 to 1.
   """
   threshold = tf.convert_to_tensor(threshold, tf.float32)
-  with tf.control_dependencies([tf.debugging.Assert((threshold >= 0) & (threshold <= 1), [
+  within = tf.reduce_all((threshold >= 0) & (threshold <= 1))
+  with tf.control_dependencies([tf.debugging.Assert(within, [
       "threshold must be from 0 to 1, but is", threshold])]):
-    threshold = tf.identity(threshold)
+    threshold = tf.broadcast_to(threshold, tf.shape(answers.answer)[:1])
   best = {name: value[:, 0] for name, value in answers._asdict().items()}
   given = (best["probability"] >= threshold) & (best["answer"] != "")
   best |= {"answerable": given, "answer": tf.where(given, best["answer"], ""),

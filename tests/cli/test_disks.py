@@ -77,7 +77,7 @@ print(realm("export", workdir, "--output=out/export"),
   assert done.stdout.splitlines()[-1] == "0 0 0 0 2 2 2", done.stdout + done.stderr
   assert done.stderr.count("Read-only file system") >= 3 and "Traceback" not in done.stderr
   assert "the embeddings of the corpus are made for this command alone" in done.stderr
-  assert (tmp_path / "out" / "export" / "saved_model.pb").exists()
+  assert (tmp_path / "out" / "export" / "1" / "saved_model.pb").exists()
   assert (tmp_path / "out" / "weights" / "reader" / "model.safetensors").exists()
 
 

@@ -8,9 +8,9 @@ import stat
 import pytest
 import tensorflow as tf
 
+import realm_tf
 from realm_tf.run import stages
 from realm_tf.run.folder import Run
-from realm_tf.serving import export as serving
 from tests import tiny
 from tests.command import realm
 
@@ -37,8 +37,10 @@ def _world(tmp_path_factory):
   (folder / "mine" / "thesis.txt").write_text("years")
   (folder / "to the run").symlink_to("run")
   (folder / "to the corpus").symlink_to("run/corpus")
-  shutil.copytree(folder / "run" / "export", folder / "with warm-up")
-  (folder / "with warm-up" / "assets.extra").mkdir()
+  shutil.copytree(folder / "run" / "export" / "1", folder / "with warm-up")
+  shutil.copytree(folder / "run" / "export", folder / "with another")
+  (folder / "with another" / "7").mkdir()
+  shutil.copytree(folder / "run" / "export", folder / "versions")
   (folder / "with warm-up" / "assets.extra" / "requests").touch()
   module = tf.Module()
   module.add = tf.function(lambda x: x + 1, input_signature=[tf.TensorSpec([])])
@@ -66,6 +68,8 @@ _REFUSED = [
     ("export", "--output=questions.jsonl", "is a file"),
     ("export", "--output=with warm-up", "'assets.extra/requests' in it"),
     ("export", "--output=another model", "'assets' in it"),
+    ("export", "--output=with another", "'7' in it, which is no export"),
+    ("export", "--output=versions/1", "is a version of an export"),
     ("export-weights", "--output=run", "'commands' in it"),
     ("export-weights", "--output=run/ict", "'ict' is a part of the run"),
     ("export-weights", "--kind=encoder --output=mine", "'thesis.txt' in it"),
@@ -113,18 +117,43 @@ def test_a_run_and_an_export_have_the_permissions_that_the_umask_leaves(world):
 
 
 @pytest.mark.slow
-def test_an_export_through_a_link_replaces_an_earlier_one_where_the_link_leads(
+def test_versions_of_an_export_through_a_link_stand_where_the_link_leads(
     world, tmp_path, capsys):
   shutil.copytree(world / "run", tmp_path / "run", symlinks=True)
   (tmp_path / "disk").mkdir()
   os.rename(tmp_path / "run" / "export", tmp_path / "disk" / "export")
   (tmp_path / "run" / "export").symlink_to("../disk/export")
-  (tmp_path / "disk" / "export" / "saved_model.pb").write_bytes(b"old")
+  (tmp_path / "disk" / "export" / "notes").touch()  # nothing is replaced, so it may stay
+  before = _everything(tmp_path / "disk")
   assert realm("export", f"--workdir={tmp_path}/run") == 0
+  assert capsys.readouterr().out.endswith("run/export/2\n")
   assert (tmp_path / "run" / "export").is_symlink()
-  assert os.listdir(tmp_path / "disk") == ["export"]
-  model = serving.load_saved_model(tmp_path / "run" / "export")
-  assert model.answer(tf.constant(["what is the capital of france?"]))["answer"][0] != b""
-  (tmp_path / "disk" / "export" / "notes").touch()
-  assert realm("export", f"--workdir={tmp_path}/run") == 2
-  assert "'notes' in it" in capsys.readouterr().err
+  assert sorted(os.listdir(tmp_path / "disk" / "export")) == ["1", "2", "notes"]
+  now = _everything(tmp_path / "disk")
+  assert {path: now[path] for path in before} == before
+  assert realm("verify", f"--workdir={tmp_path}/run") == 0
+  assert "export/1: portable, checksums ok\nexport/2: portable" in capsys.readouterr().out
+  (tmp_path / "disk" / "export" / "2" / "saved_model.pb").write_bytes(b"another")
+  assert realm("verify", f"--workdir={tmp_path}/run") == 2
+  assert "export/2: saved_model.pb: not what was" in capsys.readouterr().err
+  model = realm_tf.load(tmp_path / "run" / "export" / "1")
+  model.check()
+  assert model.answer("what is the capital of france?")[0]["answer"]
+
+
+@pytest.mark.slow
+def test_an_export_of_before_there_were_versions_is_asked_and_replaced(
+    world, tmp_path, capsys):
+  shutil.copytree(world / "run", tmp_path / "run", symlinks=True)
+  shutil.move(tmp_path / "run" / "export" / "1", tmp_path / "old")
+  (tmp_path / "run" / "export").rmdir()
+  os.rename(tmp_path / "old", tmp_path / "run" / "export")
+  marker = tmp_path / "run" / "export" / "realm_export.json"
+  record = json.loads(marker.read_text())
+  marker.write_text(json.dumps({name: record[name] for name in ("written_by", "flavour")}
+                               | {"files": list(record["files"])}))
+  assert realm("ask", f"--export={tmp_path}/run/export", "where is paris?") == 0
+  assert realm("verify", f"--workdir={tmp_path}/run") == 0
+  assert "export: of an earlier realm_tf, without checksums" in capsys.readouterr().out
+  assert realm("export", f"--workdir={tmp_path}/run") == 0
+  assert os.listdir(tmp_path / "run" / "export") == ["1"]

@@ -77,7 +77,7 @@ def _run(world):
 def test_run_makes_every_result(run):
   folder, output = run
   for part in ("corpus/manifest.json", "ict/done.json", "pretrain/done.json",
-               "finetune/done.json", "export/saved_model.pb", "table.txt",
+               "finetune/done.json", "export/1/saved_model.pb", "table.txt",
                "evaluation/finetune.predictions.jsonl", "pretrain/curves.csv",
                "report.html"):
     assert (folder / part).exists(), part
@@ -193,8 +193,8 @@ def test_export_answers_as_the_live_model_does_in_a_fresh_process(run, tmp_path,
         tf.load_op_library("{_ROOT}/realm_tf/_realm_ops.so")
       if "{flavour}" == "scann":
         from scann.scann_ops.py import scann_ops
-      model = tf.saved_model.load("{tmp_path}/model")
-      answers = model.signatures["answer"](questions=tf.constant({questions!r}))
+      model = tf.saved_model.load("{tmp_path}/model/1")
+      answers = model.signatures["serving_default"](questions=tf.constant({questions!r}))
       assert "realm_tf" not in sys.modules
       print(json.dumps({{name: value.numpy().astype(str).tolist()
                          for name, value in answers.items()}}))

@@ -57,7 +57,7 @@ class _Live:
     self.answer = tf.function(lambda q: respond(answerer.answer(q, 1), 0.0), [questions])
     self.embed = tf.function(lambda q: {"embedding": answerer.embed(q)}, [questions])
     self.retrieve = tf.function(lambda q, k: answerer.retrieve(q, k)._asdict(),
-                                [questions, tf.TensorSpec([], tf.int32)])
+                                [questions, tf.TensorSpec([None], tf.int32)])
 
 
 @pytest.fixture(name="asked", scope="module", params=[
@@ -87,8 +87,8 @@ def test_k_passages_come_back_or_none_is_looked_for(world, asked, batch, k):
   assert vectors.shape == (len(batch), 16) and np.isfinite(vectors).all()
   if not 0 <= k <= most:
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"from 0 to {most}"):
-      asked.retrieve(questions, k)
+      asked.retrieve(questions, tf.constant([k]))
     return
-  rows = asked.retrieve(questions, k)["row"].numpy()
+  rows = asked.retrieve(questions, tf.constant([k]))["row"].numpy()
   assert rows.shape == (len(batch), k)
   assert all(len(set(row)) == k and set(row) <= set(range(most)) for row in rows.tolist())

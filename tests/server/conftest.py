@@ -28,9 +28,9 @@ def _exported(tmp_path_factory):
   index = ExactIndex()
   index.assign(np.random.default_rng(5).normal(size=[corpus.num_blocks, 16])
                .astype(np.float32), 0)
-  serving.export(QuestionAnswerer(model, corpus, Passages(corpus), index, 2, Calibration(
-      0.5, 2.0, questions=30, curve=(Point(0.0625, 0.75, 1.0),))), folder / "export")
-  return folder / "export"
+  answerer = QuestionAnswerer(model, corpus, Passages(corpus), index, 2, Calibration(
+      0.5, 2.0, questions=30, curve=(Point(0.0625, 0.75, 1.0),)))
+  return serving.export(answerer, folder / "export")
 
 
 @pytest.fixture(name="base", scope="session")

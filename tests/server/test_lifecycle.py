@@ -1,16 +1,17 @@
 """Versions come, take over, are refused and go; who answers meanwhile."""
 
 import gc
+import json
 import shutil
 
 import pytest
 
-from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.server.lifecycle import Lifecycle, State
-from realm_tf.server.served import WARM_UP, Served
+from realm_tf.server.served import Served
 from realm_tf.server.source import FolderSource
 from realm_tf.server.statuses import Refused
+from realm_tf.serving import warmup
 
 
 class _Loaded:
@@ -148,32 +149,15 @@ def test_an_export_in_place_of_another_is_the_next_version(tmp_path):
   assert (lifecycle.current.number, lifecycle.current.text) == (2, "another")
 
 
-def _expect(folder, answers):
-  (folder / WARM_UP).parent.mkdir(exist_ok=True)
-  files.write_json(folder / WARM_UP, answers)
-
-
 @pytest.mark.slow
-def test_warm_up_answers_must_come_out(exported, tmp_path):
-  folder = shutil.copytree(exported, tmp_path / "5")
-  found = FolderSource(tmp_path).look()[0]
-  question = "what is the capital of france"
-  served = Served(found)
-  right = [{name: one[name] for name in ("answer", "probability")}
-           for one in served.answer([question], 0, top_n=3)[0]["answers"]]
-  _expect(folder, {"questions": [question], "answers": [right]})
-  assert Served(found).number == 5
-  wrong = [right[0] | {"probability": right[0]["probability"] + .1}, *right[1:]]
-  _expect(folder, {"questions": [question], "answers": [wrong]})
-  with pytest.raises(UserError, match=f"to '{question}' .* and should have"):
-    Served(found)
-  _expect(folder, {"questions": [question], "answers": [[right[0] | {"answer": "no"}]]})
-  with pytest.raises(UserError, match="it answers '.*', and should 'no'"):
-    Served(found)
-  for odd in ({}, {"questions": ["who?"], "answers": []}, {"questions": 5, "answers": 5}, []):
-    _expect(folder, odd)
-    with pytest.raises(UserError, match="not questions and answers"):
-      Served(found)
+def test_a_version_that_answers_otherwise_is_refused(exported, tmp_path):
+  path = shutil.copytree(exported, tmp_path / "1") / warmup.ANSWERS
+  expected = json.loads(path.read_text())
+  Lifecycle(FolderSource(tmp_path), Served, "DIR").start()
+  expected["answers"][0][0]["probability"] += .2
+  path.write_text(json.dumps(expected))
+  with pytest.raises(UserError, match="DIR: .* does not answer as when it was written"):
+    Lifecycle(FolderSource(tmp_path), Served, "DIR").start()
 
 
 @pytest.mark.slow

@@ -19,8 +19,10 @@ EXAMPLE = "realm export --workdir=runs/demo --flavour=portable"
 def define_flags() -> None:
   flags.DEFINE_enum("flavour", "portable", ["portable", "native", "scann"],
                     "portable: stock TensorFlow and TF Text ops; native: our op; scann: "
-                    "ScaNN's.")
-  flags.DEFINE_string("output", None, "Folder of the SavedModel; WORKDIR/export by default.")
+                    "ScaNN's, approximate.")
+  flags.DEFINE_string("output", None, "Folder of the versions, in which 1, 2 and so on are "
+                      "SavedModels: TensorFlow Serving's base path; WORKDIR/export by "
+                      "default.")
   define_checkpoint()
 
 

@@ -5,7 +5,7 @@ from typing import Sequence
 
 from absl import flags
 
-from realm_tf.cli.opening import FLAGS, no_more
+from realm_tf.cli.opening import FLAGS, define_checkpoint, no_more
 from realm_tf.errors import UserError
 
 SUMMARY = "Serve an export or a run: a page, REST, TensorFlow Serving's and KServe's too."
@@ -47,6 +47,7 @@ def define_flags() -> None:
                      lower_bound=0.01)
   flags.DEFINE_integer("graceful_timeout", 30, "Seconds that accepted requests have when the "
                        "server is stopped.", lower_bound=0)
+  define_checkpoint()
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -55,6 +56,8 @@ def run(arguments: Sequence[str]) -> None:
     raise UserError("--model is missing: name the folder of an export, or a run by --workdir")
   if FLAGS.model and FLAGS.workdir:
     raise UserError("--model and --workdir: give one of both")
+  if FLAGS.model and FLAGS.checkpoint != "last":
+    raise UserError("--checkpoint: an export has one model only; give it to `realm export`")
   if not FLAGS.name or set(FLAGS.name) & set("/:?#% "):
     raise UserError(f"--name={FLAGS.name}: expected a name without '/', ':', '?', '#', '%' "
                     "and spaces")
@@ -68,7 +71,12 @@ def run(arguments: Sequence[str]) -> None:
                       FLAGS.max_enqueued_batches, FLAGS.num_batch_threads)
   limits = Limits(FLAGS.request_timeout, FLAGS.max_body_bytes, FLAGS.max_questions,
                   FLAGS.max_question_bytes, FLAGS.max_passages)
-  serve(FolderSource(FLAGS.model), FLAGS.model, place, batching, limits)
+  if FLAGS.model:
+    serve(FolderSource(FLAGS.model), FLAGS.model, place, batching, limits)
+    return
+  from realm_tf.server.run_source import run_source
+  with run_source(FLAGS.workdir, FLAGS.checkpoint) as source:
+    serve(source, FLAGS.workdir, place, batching, limits)
 
 
 def _require() -> None:
