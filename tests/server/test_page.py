@@ -151,7 +151,8 @@ def test_views(page, address, request, width, height, mobile, scheme):
   page("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,
        mobile=mobile)
   page("Emulation.setEmulatedMedia", features=[
-      {"name": "prefers-color-scheme", "value": scheme}])
+      {"name": "prefers-color-scheme", "value": scheme},
+      {"name": "prefers-reduced-motion", "value": "reduce"}])
   for name, query in (("answer", "?q=Who+wrote+Hamlet%3F"), ("none", "?q=Who&t=0.9")):
     _ask(page, address, query)
     if _SCREENSHOTS:
