@@ -79,9 +79,9 @@ class RunSource:
 
   def close(self) -> None:
     """Ends an export that is under way."""
-    self._closed = True
-    if self._process:
-      self._process.terminate()
+    self._closed, process = True, self._process
+    if process:
+      process.terminate()
 
   def _export(self) -> None:
     logging.info("%s: has changed, and is exported", self._run)
@@ -89,6 +89,8 @@ class RunSource:
         [*self._command, f"--output={self._exports}"], stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
         start_new_session=True)
+    if self._closed:  # meanwhile
+      self._process.terminate()
     with contextlib.suppress(OSError):  # it may be gone already
       os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)
     said = self._process.communicate()[1].strip().splitlines()

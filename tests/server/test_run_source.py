@@ -47,7 +47,8 @@ def _source(run, tmp_path):
 
 
 def _texts(found):
-  return {version.number: (version.folder / "saved_model.pb").read_text() for version in found}
+  return {version.number: (version.folder / "saved_model.pb").read_text()
+          for version in found}
 
 
 def test_each_change_is_exported_once(run, source):

@@ -1,4 +1,4 @@
-"""`realm serve` as users start it: swaps under load, a broken version, signals, `realm ask`."""
+"""`realm serve` as users start it: swaps under load, a broken version, signals, keys."""
 
 import contextlib
 import json
