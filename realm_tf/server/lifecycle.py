@@ -51,6 +51,7 @@ class Lifecycle:
     self._leaving: dict[int, weakref.ref] = {}
     self._refused: dict[int, tuple[Mark, str]] = {}
     self._seen: dict[int, Mark] = {}
+    self._has_garbage = False
 
   @property
   def current(self) -> Any:
@@ -87,7 +88,9 @@ class Lifecycle:
     A version is loaded when two looks have found the same files: what is being copied
     there is waited for. One that was refused is tried again when its files change.
     """
-    if self._free():
+    self._free()
+    if self._has_garbage:
+      self._has_garbage = False
       gc.collect()  # models are in cycles
     found = self._source.look()
     seen, self._seen = self._seen, {version.number: version.mark for version in found}
@@ -137,13 +140,13 @@ class Lifecycle:
     logging.error("version %d is refused: %s%s", version.number, reason, stays)
     self._on_refused(version.number)
 
-  def _free(self) -> bool:
-    """Forgets versions that are gone; whether there were any."""
+  def _free(self) -> None:
+    """Forgets versions that are gone; what is left of them is collected at the next look."""
     with self._lock:
       gone = [key for key, old in self._leaving.items() if old() is None]
       for key in gone:
         del self._leaving[key]
-    return bool(gone)
+        self._has_garbage = True
 
   def states(self) -> list[State]:
     """Of all versions that are known, the newest first."""

@@ -58,8 +58,6 @@ def serve(source: Source, where: str, place: Place, batching: Batching, limits: 
   keys = read_keys(place.keys_file) if place.keys_file else ()
   with _listening(place) as listener, running(source, where, place, batching, limits,
                                               keys) as app:
-    gc.collect()
-    gc.freeze()  # what is there now stays: later collections need not look at it
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"realm: {place.name} answers at http://{shown}:{port}", flush=True)
@@ -79,6 +77,8 @@ def serve(source: Source, where: str, place: Place, batching: Batching, limits: 
 def running(source: Source, where: str, place: Place, batching: Batching, limits: Limits,
             keys: tuple[bytes, ...] = ()) -> Iterator[ASGIApp]:
   """The application over a model that is loaded and watched."""
+  gc.collect()
+  gc.freeze()  # what is there before a model stays: later collections need not look at it
   metrics = Metrics()
   lifecycle = Lifecycle(source, Served, where, metrics.swap, metrics.refused)
   lifecycle.start()

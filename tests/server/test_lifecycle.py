@@ -3,8 +3,10 @@
 import gc
 import json
 import shutil
+import weakref
 
 import pytest
+import tensorflow as tf
 
 from realm_tf.errors import UserError
 from realm_tf.server.lifecycle import Lifecycle, State
@@ -158,6 +160,25 @@ def test_a_version_that_answers_otherwise_is_refused(exported, tmp_path):
   path.write_text(json.dumps(expected))
   with pytest.raises(UserError, match="DIR: .* does not answer as when it was written"):
     Lifecycle(FolderSource(tmp_path), Served, "DIR").start()
+
+
+def _tables():
+  return [found for found in gc.get_objects()
+          if isinstance(found, tf.Variable) and "texts" in found.name]
+
+
+@pytest.mark.slow
+def test_the_memory_of_an_old_version_is_freed(exported, tmp_path):
+  shutil.copytree(exported, tmp_path / "1")
+  lifecycle = Lifecycle(FolderSource(tmp_path), Served, "DIR")
+  others = [id(variable) for variable in _tables()]  # of models that other tests hold
+  lifecycle.start()
+  own = [weakref.ref(variable) for variable in _tables() if id(variable) not in others]
+  assert own
+  shutil.copytree(exported, tmp_path / "2")
+  assert _look(lifecycle) == [False, True] and lifecycle.states()
+  lifecycle.look()
+  assert [found for found in own if found() is not None] == []
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """What the server says to questions is what the export says to them."""
 
+import concurrent.futures
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -115,3 +117,56 @@ def test_what_cannot_be_asked_is_named(client, asked, told):
 def test_a_body_that_is_no_request_is_named(client, path, body, told):
   found = client.post(path, content=body)
   assert found.status_code == 400 and told in found.json()["error"], found.text
+
+
+def test_requests_that_come_together_get_their_own_answers(client):
+  asked = [(question, top_n) for question in _QUESTIONS for top_n in (1, 2, 3)]
+  alone = [client.post("/answer", json={"question": question, "top_n": top_n}).json()
+           for question, top_n in asked]
+  start = threading.Barrier(len(asked))
+
+  def ask(one):
+    start.wait()
+    return client.post("/answer", json={"question": one[0], "top_n": one[1]}).json()
+
+  with concurrent.futures.ThreadPoolExecutor(len(asked)) as pool:
+    together = list(pool.map(ask, asked))
+  for one, other in zip(alone, together, strict=True):
+    assert {**one, **_close(one)} == {**other, **_close(other)}
+
+
+def _predict(client, **body):
+  return client.post("/v1/models/realm:predict", json=body).json()
+
+
+def test_tensorflow_servings_clients_get_the_same(client, model):
+  expected = model.answer(_QUESTIONS, top_n=3)
+  rows = _predict(client, instances=_QUESTIONS)["predictions"]
+  assert [row["answer"] for row in rows] == [one["answer"] for one in expected]
+  columns = _predict(client, signature_name="answer", inputs={
+      "questions": _QUESTIONS, "top_n": [3]})["outputs"]
+  assert [row[:3] for row in columns["top_answer"]] == [
+      [other["answer"] for other in one["answers"]] for one in expected]
+  mixed = _predict(client, signature_name="answer", instances=[
+      {"questions": _QUESTIONS[0], "top_n": 1, "threshold": 1.0},
+      {"questions": _QUESTIONS[0], "top_n": 3, "threshold": 0.0}])["predictions"]
+  assert [row["answerable"] for row in mixed] == [False, True]
+  assert sum(bool(text) for text in mixed[1]["top_answer"]) == 3
+  found = _predict(client, signature_name="retrieve", inputs={"questions": _QUESTIONS,
+                                                              "k": [4]})["outputs"]
+  assert found["row"] == [[passage["row"] for passage in one]
+                          for one in model.retrieve(_QUESTIONS, 4)]
+  vectors = _predict(client, signature_name="embed", instances=_QUESTIONS)["predictions"]
+  np.testing.assert_allclose(vectors, model.embed(_QUESTIONS), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("inputs, told", [
+    ({"questions": ["who?"], "k": [-1]}, "k must be from 0 to 25, the number of blocks"),
+    ({"questions": ["who?"], "k": [26]}, "k must be from 0 to 25"),
+    ({"questions": ["who?"], "k": [10_001]}, "10001 passages over all questions"),
+    ({"questions": ["who?"] * 2, "k": [1, 2, 3]}, "")])
+def test_what_the_graph_refuses_is_named(client, inputs, told):
+  found = client.post("/v1/models/realm:predict",
+                      json={"signature_name": "retrieve", "inputs": inputs})
+  assert found.status_code == 400 and told in found.json()["error"], found.text
+  assert not any(word in found.text for word in ("node", "File ", "Traceback", ".py"))
