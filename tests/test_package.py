@@ -18,7 +18,7 @@ _ROOT = pathlib.Path(__file__).parents[1]
 _LAYERS = ("errors", "locks", "files", "folders", "versions", "lines", "jsonl", "progress",
            "assets", "registry", "config", "recipes", "ops", "distribute", "text", "corpus",
            "datasets", "examples", "models", "exchange", "index", "refresh", "training",
-           "diagnosis", "evaluation", "report", "serving", "run", "cli")
+           "diagnosis", "evaluation", "report", "serving", "run", "server", "cli")
 
 
 def _layer(module: str) -> int:

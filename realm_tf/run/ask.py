@@ -11,7 +11,7 @@ from realm_tf import files
 from realm_tf.datasets.questions import checked_question, read_questions
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation.calibration import wanted_threshold
-from realm_tf.report.terminal import in_line, mark_answer
+from realm_tf.report.answers import in_words
 from realm_tf.run import search
 from realm_tf.run.folder import Run
 from realm_tf.run.retrieval import retrieve_passages
@@ -119,22 +119,5 @@ def _show(questions: Sequence[str], columns: Mapping[str, tf.Tensor], threshold:
   found = [{"question": question, **record}
            for question, record in zip(questions, answer_records(columns), strict=True)]
   for record in found:
-    print(json.dumps(record, ensure_ascii=False) if as_json else _in_words(record, threshold))
+    print(json.dumps(record, ensure_ascii=False) if as_json else in_words(record, threshold))
   return found
-
-
-def _in_words(record: Mapping[str, Any], threshold: float) -> str:
-  lines = [f"\nQ: {record['question']}"]
-  if record["answerable"]:
-    lines += [f"A: {in_line(record['answer'])}   (probability {record['probability']:.2f}, "
-              f"from \"{in_line(record['title'])}\")",
-              mark_answer(record["passage"], record["start_byte"], record["end_byte"],
-                          color=sys.stdout.isatty())]
-  else:
-    lines.append(f"A: no answer   (the best has probability {record['probability']:.2f}, "
-                 f"wanted {threshold:.2f})")
-  first = 1 if record["answerable"] else 0
-  lines += [f"   {one['probability']:.2f} {in_line(one['answer'])}   "
-            f"(from \"{in_line(one['title'])}\")"
-            for one in record["answers"][first:] if len(record["answers"]) > 1]
-  return "\n".join(lines)

@@ -1,6 +1,6 @@
 """An export as an object of Python: strings in, plain values out."""
 
-from typing import Any, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -31,6 +31,11 @@ class ExportedModel:
     self.facts = record.read(self.folder)
     self._model = load_saved_model(self.folder)
     self._calibration = load_calibration(self.folder)
+
+  @property
+  def signatures(self) -> Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]:
+    """Those of the SavedModel, by name: inputs by keyword, outputs by name."""
+    return self._model.signatures
 
   def answer(self, questions: Questions, top_n: int = 1, threshold: float | None = None,
              precision: float | None = None, read_blocks: int | None = None

@@ -1,5 +1,6 @@
 """`realm ask`: questions from the command line."""
 
+import functools
 from typing import Sequence
 
 from absl import flags
@@ -16,6 +17,8 @@ EXAMPLE = 'realm ask --workdir=runs/demo "What is the capital of Peru?"'
 def define_flags() -> None:
   flags.DEFINE_string("export", None, "Ask an exported SavedModel instead of a run: a "
                       "version, or the newest in a folder of versions.")
+  flags.DEFINE_string("server", None, "Ask a server (`realm serve`) at this address, such as "
+                      "localhost:8501.")
   flags.DEFINE_bool("json", False, "Print one JSON object per question.")
   answer_flags.define_answer_flags(top_n=1)
   define_checkpoint()
@@ -23,6 +26,9 @@ def define_flags() -> None:
 
 def run(arguments: Sequence[str]) -> None:
   questions_asked.check(arguments, "ask")
+  if FLAGS.server:
+    questions_asked.answer_all(arguments, _server())
+    return
   if FLAGS.export and FLAGS.checkpoint != "last":
     raise UserError("--checkpoint: an export has one model only; give it to `realm export`")
   wanted = answer_flags.wanted()
@@ -30,3 +36,15 @@ def run(arguments: Sequence[str]) -> None:
   questions_asked.answer_all(arguments, (
       ask.by_export(FLAGS.export, FLAGS.json, wanted) if FLAGS.export
       else ask.by_run(open_to_use(writes=False, kept=False), FLAGS.json, wanted)))
+
+
+def _server() -> questions_asked.Tell:
+  for name in ("workdir", "export", "config"):
+    if FLAGS[name].value:
+      raise UserError(f"--server and --{name}: give one of both")
+  from realm_tf.evaluation import calibration
+  from realm_tf.server import client
+  calibration.check_wanted(FLAGS.threshold, FLAGS.precision)
+  return functools.partial(
+      client.ask_server, FLAGS.server, as_json=FLAGS.json, top_n=FLAGS.top_n,
+      threshold=FLAGS.threshold, precision=FLAGS.precision)

@@ -1,0 +1,74 @@
+"""All endpoints as one ASGI application."""
+
+import re
+from typing import Awaitable, Callable, Collection
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from realm_tf.errors import UserError
+from realm_tf.server import body, openapi, pages
+from realm_tf.server.guard import Guard
+from realm_tf.server.kserve import KServe
+from realm_tf.server.metrics import CONTENT_TYPE, Metrics
+from realm_tf.server.questions import Questions
+from realm_tf.server.rest import Rest
+from realm_tf.server.service import Service
+from realm_tf.server.statuses import Refused, refusal
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def make_app(service: Service, metrics: Metrics, keys: tuple[bytes, ...] = (),
+             hosts: Collection[str] = ()) -> ASGIApp:
+  """The application, behind its guard; see there for keys and hosts."""
+  rest = Rest(service)
+  questions, kserve = Questions(service), KServe(service)
+
+  async def told(request: Request) -> Response:
+    del request
+    return Response(metrics.page(service.batcher.waiting), media_type=CONTENT_TYPE)
+
+  async def others(scope: Scope, receive: Receive, send: Send) -> None:
+    if not re.match("(?i)/v1/", scope["path"]):
+      raise HTTPException(404)
+    request = Request(scope, receive)
+    response = await _named("v1", rest)(request)
+    await response(scope, receive, send)
+
+  app = Starlette(
+      routes=[
+          *pages.routes(), *openapi.routes(service),
+          Route("/answer", _named("answer", questions.answer), methods=["POST"]),
+          Route("/search", _named("search", questions.search), methods=["POST"]),
+          Route("/monitoring/prometheus/metrics", _named("metrics", told)),
+          *(Route(path, _named("v2", handler), methods=[verb])
+            for path, verb, handler in kserve.handlers())],
+      exception_handlers={Exception: _refused, Refused: _refused, UserError: _refused,
+                          HTTPException: _http_error})
+  app.router.redirect_slashes = False
+  app.router.default = others
+  return Guard(app, keys, hosts, metrics.request)
+
+
+def _named(endpoint: str, handler: Handler) -> Handler:
+  """The handler, under a name for the metrics."""
+  async def named(request: Request) -> Response:
+    request.state.endpoint = endpoint
+    return await handler(request)
+  return named
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+  del request
+  return body.refused(refusal(error))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+  del request
+  assert isinstance(error, HTTPException)
+  return body.answer({"error": error.detail}, error.status_code, dict(error.headers or {}))

@@ -1,0 +1,67 @@
+"""Asking a server that runs: no TensorFlow, and so no wait."""
+
+import http.client
+import json
+import os
+import urllib.error
+import urllib.request
+from typing import Any, Iterable
+
+from realm_tf.datasets.questions import checked_question
+from realm_tf.errors import UserError
+from realm_tf.report.answers import in_words
+
+KEY = "REALM_API_KEY"  # of the environment: what is in a command line is no secret
+_SECONDS = 60.0
+_MOST_BYTES = 64 << 20  # of an answer
+
+
+def ask_server(url: str, questions: Iterable[str], as_json: bool, **wanted: Any) -> None:
+  """Prints the server's answer to each question as it comes; see /answer for `wanted`.
+
+  Raises:
+    UserError: what is wrong with the question, or between here and there.
+  """
+  if ":/" not in url:
+    url = f"http://{url}"
+  if not url.startswith(("http:", "https:")):
+    raise UserError(f"--server={url}: expected an address that begins with http: or https:")
+  wanted = {name: value for name, value in wanted.items() if value is not None}
+  threshold = None if "precision" in wanted else wanted.get("threshold", 0.0)
+  for number, question in enumerate(questions, 1):
+    asked = {"question": checked_question(question, f"question {number}"), **wanted}
+    found = _post(url.rstrip("/") + "/answer", asked)
+    try:
+      told = (json.dumps(found, ensure_ascii=False) if as_json
+              else in_words(found, threshold))
+    except (LookupError, TypeError, ValueError):
+      raise UserError(f"{url}: its answer is none of realm serve's") from None
+    print(told, flush=True)
+
+
+def _post(address: str, value: dict[str, Any]) -> dict[str, Any]:
+  headers = {"content-type": "application/json"}
+  if os.environ.get(KEY):
+    headers["x-api-key"] = os.environ[KEY]
+  try:
+    request = urllib.request.Request(address, json.dumps(value).encode(), headers)
+    with urllib.request.urlopen(request, timeout=_SECONDS) as response:
+      return _object(response.read(_MOST_BYTES), address)
+  except urllib.error.HTTPError as error:
+    said = _object(error.read(_MOST_BYTES), address).get("error", error.reason)
+    remedy = f"; set {KEY} to one" if error.code == 401 else ""
+    raise UserError(f"{address}: {error.code}: {said}{remedy}") from None
+  except (OSError, http.client.HTTPException, ValueError) as error:
+    reason = getattr(error, "reason", None) or error
+    raise UserError(f"{address}: {getattr(reason, 'strerror', None) or reason}; is `realm "
+                    "serve` running there?") from None
+
+
+def _object(body: bytes, address: str) -> dict[str, Any]:
+  try:
+    found = json.loads(body)
+  except (ValueError, RecursionError):
+    found = None
+  if not isinstance(found, dict):
+    raise UserError(f"{address}: its answer is none of realm serve's")
+  return found

@@ -1,0 +1,144 @@
+"""KServe's protocol v2, the Open Inference Protocol: health for probes, and inference."""
+
+from typing import Any, Awaitable, Callable
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+
+import realm_tf
+from realm_tf.server import body
+from realm_tf.server.service import Service
+from realm_tf.server.signatures import DEFAULT, Arrays, Signature, Tensor
+from realm_tf.server.statuses import Refused, invalid
+from realm_tf.server.values import plain_values, tensor
+
+_TYPES = {"bool": "BOOL", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32",
+          "uint64": "UINT64", "int8": "INT8", "int16": "INT16", "int32": "INT32",
+          "int64": "INT64", "float16": "FP16", "float32": "FP32", "float64": "FP64",
+          "string": "BYTES"}
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class KServe:
+  """Answers all below /v2."""
+
+  def __init__(self, service: Service):
+    self._service = service
+
+  def handlers(self) -> list[tuple[str, str, Handler]]:
+    """Path, verb and handler of each endpoint."""
+    found: list[tuple[str, str, Handler]] = [
+        ("/v2", "GET", self.server), ("/v2/health/live", "GET", self.live),
+        ("/v2/health/ready", "GET", self.ready)]
+    for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{number}"):
+      found += [(model, "GET", self.model), (model + "/ready", "GET", self.model_ready),
+                (model + "/infer", "POST", self.infer)]
+    return found
+
+  async def server(self, request: Request) -> Response:
+    del request
+    return body.answer({"name": "realm_tf", "version": realm_tf.__version__,
+                        "extensions": []})
+
+  async def live(self, request: Request) -> Response:
+    del request
+    return body.answer({"live": True})
+
+  async def ready(self, request: Request) -> Response:
+    del request
+    ready = self._service.lifecycle.is_ready
+    return body.answer({"ready": ready}, 200 if ready else 503)
+
+  async def model(self, request: Request) -> Response:
+    served = self._served(request)
+    signature = served.signatures[DEFAULT]
+    return body.answer({
+        "name": self._service.name, "versions": [str(served.number)],
+        "platform": "tensorflow_savedmodel",
+        "inputs": _described(signature.inputs), "outputs": _described(signature.outputs)})
+
+  async def model_ready(self, request: Request) -> Response:
+    self._served(request)
+    return body.answer({"name": self._service.name, "ready": True})
+
+  async def infer(self, request: Request) -> Response:
+    """Runs the default signature, or the one that the parameter `signature_name` names."""
+    asked = await body.read_object(request, self._service.limits)
+    served = self._served(request)
+    parameters = asked.get("parameters", {})
+    name = parameters.get("signature_name", DEFAULT) if isinstance(parameters, dict) else None
+    if not isinstance(name, str) or name not in served.signatures:
+      raise invalid("'parameters': expected an object, its signature_name one of "
+                    f"{', '.join(served.signatures)}")
+    signature = served.signatures[name]
+    outputs = await self._service.predict(served, name, _inputs(asked, signature))
+    told = {"model_name": self._service.name, "model_version": str(served.number),
+            "outputs": [_output(one, outputs[one], signature.outputs[one])
+                        for one in _wanted(asked, signature)]}
+    if "id" in asked:
+      told["id"] = asked["id"]
+    return body.answer(told)
+
+  def _served(self, request: Request) -> Any:
+    number = request.path_params.get("number")
+    if number is not None and not (number.isascii() and number.isdecimal()
+                                   and len(number) < 20):
+      raise Refused("NOT_FOUND", f"no version '{number[:40]}'; expected a number")
+    return self._service.version(request.path_params["name"],
+                                 None if number is None else int(number))
+
+
+def _described(tensors: dict[str, Tensor]) -> list[dict[str, Any]]:
+  return [{"name": name, "datatype": _TYPES.get(one.dtype, one.dtype),
+           "shape": [-1 if size is None else size for size in one.shape or (None,)]}
+          for name, one in tensors.items()]
+
+
+def _inputs(asked: dict[str, Any], signature: Signature) -> Arrays:
+  given = asked.get("inputs")
+  if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+    raise invalid("'inputs': expected a list of objects")
+  found: Arrays = {}
+  for one in given:
+    name = one.get("name")
+    if not isinstance(name, str) or name not in signature.inputs or name in found:
+      raise invalid(f"'inputs': expected each name once, of {', '.join(signature.inputs)}")
+    found[name] = _input(name, one, signature.inputs[name])
+  return found
+
+
+def _input(name: str, one: dict[str, Any], wanted: Tensor) -> np.ndarray:
+  expected = _TYPES.get(wanted.dtype)
+  if one.get("datatype") != expected:
+    raise invalid(f"input {name}: expected the datatype {expected}")
+  shape, data = one.get("shape"), one.get("data")
+  if not isinstance(shape, list) or not isinstance(data, list) or not all(
+      isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape):
+    raise invalid(f"input {name}: expected 'shape', a list of sizes, and 'data', a list")
+  flat = tensor(data, wanted.dtype).ravel()  # nested lists are allowed, too
+  count = 1
+  for size in shape:
+    count *= size
+  if count != len(flat):
+    raise invalid(f"input {name}: {len(flat)} values; its shape says {count}")
+  return flat.reshape(shape)
+
+
+def _wanted(asked: dict[str, Any], signature: Signature) -> list[str]:
+  """The names of the outputs that are asked for; all by default."""
+  given = asked.get("outputs")
+  if given is None:
+    return list(signature.outputs)
+  names = [one.get("name") if isinstance(one, dict) else None
+           for one in given] if isinstance(given, list) else [None]
+  if not names or not all(isinstance(name, str) and name in signature.outputs
+                          for name in names):
+    raise invalid(f"'outputs': expected objects with a name of "
+                  f"{', '.join(signature.outputs)}")
+  return [str(name) for name in names]
+
+
+def _output(name: str, value: np.ndarray, tensor_: Tensor) -> dict[str, Any]:
+  return {"name": name, "datatype": _TYPES.get(tensor_.dtype, tensor_.dtype),
+          "shape": list(value.shape), "data": plain_values(name, value.ravel())}

@@ -1,0 +1,84 @@
+"""The small protocol: POST /answer and /search, for people and programs that just ask."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from realm_tf.evaluation.calibration import check_wanted
+from realm_tf.server import body
+from realm_tf.server.served import MOST_PASSAGES
+from realm_tf.server.service import Service
+from realm_tf.server.statuses import invalid
+
+MOST_ANSWERS = 100  # that are listed to a question
+
+
+class Questions:
+  """Answers /answer and /search."""
+
+  def __init__(self, service: Service):
+    self._service = service
+
+  async def answer(self, request: Request) -> Response:
+    """A question -> its answer; several -> a list of them."""
+    asked = await body.read_object(request, self._service.limits)
+    _only(asked, "question", "questions", "top_n", "threshold", "precision", "passages")
+    questions, alone = _questions(asked)
+    threshold, precision = _share(asked, "threshold"), _share(asked, "precision")
+    check_wanted(threshold, precision)
+    version, found = await self._service.answer(
+        questions, _count(asked, "passages", 0, 0, MOST_PASSAGES),
+        top_n=_count(asked, "top_n", 1, 1, MOST_ANSWERS), threshold=threshold,
+        precision=precision)
+    results = [{"question": question, **one} for question, one in zip(questions, found)]
+    return body.answer(_told(results, alone, version))
+
+  async def search(self, request: Request) -> Response:
+    """A question -> the passages for it; several -> a list of them."""
+    asked = await body.read_object(request, self._service.limits)
+    _only(asked, "question", "questions", "k")
+    questions, alone = _questions(asked)
+    version, found = await self._service.search(
+        questions, _count(asked, "k", 5, 1, MOST_PASSAGES))
+    results = [{"question": question, "passages": passages}
+               for question, passages in zip(questions, found)]
+    return body.answer(_told(results, alone, version))
+
+
+def _told(results: list[dict[str, Any]], alone: bool, version: int) -> dict[str, Any]:
+  own = {"version": str(version)}
+  return results[0] | own if alone else {"results": results} | own
+
+
+def _only(asked: dict[str, Any], *names: str) -> None:
+  for name in asked:
+    if name not in names:
+      raise invalid(f"'{name[:60]}': no such field; one of {', '.join(names)}")
+
+
+def _questions(asked: dict[str, Any]) -> tuple[list[Any], bool]:
+  """All of them, and whether it was one alone; that they are texts is checked later."""
+  if ("question" in asked) == ("questions" in asked):
+    raise invalid("expected 'question' (a string) or 'questions' (a list of strings)")
+  if "question" in asked:
+    return [asked["question"]], True
+  if not isinstance(asked["questions"], list) or not asked["questions"]:
+    raise invalid("'questions': expected a list of strings that is not empty")
+  return asked["questions"], False
+
+
+def _count(asked: dict[str, Any], name: str, default: int, least: int, most: int) -> int:
+  value = asked.get(name, default)
+  if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+    raise invalid(f"'{name}': expected an integer from {least} to {most}")
+  return value
+
+
+def _share(asked: dict[str, Any], name: str) -> float | None:
+  value = asked.get(name)
+  if value is None:
+    return None
+  if isinstance(value, bool) or not isinstance(value, (int, float)):
+    raise invalid(f"'{name}': expected a number from 0 to 1")
+  return float(value) if abs(value) < 1e9 else 2.0  # which is out of range, whatever it was

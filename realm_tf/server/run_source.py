@@ -1,0 +1,114 @@
+"""The versions of a run: whenever it changes, another process exports it.
+
+So documents that are added or deleted appear, and a model that was trained further: the
+server watches the exports as it watches any others. What an export takes in memory and
+time is not the server's; the process that makes it gives way to it.
+"""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Iterator
+
+from absl import logging
+
+from realm_tf.errors import UserError
+from realm_tf.server.source import FolderSource, Found
+from realm_tf.serving import numbered
+
+# Whose files say what a run answers by: each is put in place whole.
+_PARTS = ("config.json", "corpus/manifest.json", "*/done.json",
+          "evaluation/calibration*.json")
+_RETRY_SECONDS = 30.0
+_NICE = 10
+_KEPT = 2  # exports: the one that answers and the one that takes over
+
+State = tuple[tuple[str, int, int, int], ...]
+
+
+@contextlib.contextmanager
+def run_source(run: str | os.PathLike, checkpoint: str = "last") -> Iterator["RunSource"]:
+  """A source of a run's versions; their files are removed at the end."""
+  with tempfile.TemporaryDirectory(prefix="realm-serve-") as folder:
+    source = RunSource(pathlib.Path(run), pathlib.Path(folder) / "export", [
+        sys.executable, "-m", "realm_tf.cli.main", "export", f"--workdir={run}",
+        "--flavour=native", f"--checkpoint={checkpoint}"])
+    try:
+      yield source
+    finally:
+      source.close()
+
+
+class RunSource:
+  """Exports a run into a folder of its own when it has changed since.
+
+  Args:
+    run: its folder.
+    exports: where versions are put.
+    command: that exports; it is given --output.
+  """
+
+  def __init__(self, run: pathlib.Path, exports: pathlib.Path, command: list[str]):
+    self._run, self._exports, self._command = run, exports, command
+    self._found = FolderSource(exports)
+    self._state: State | None = None
+    self._failed = 0.0  # when; 0: the last export is whole
+    self._process: subprocess.Popen | None = None
+    self._closed = False
+
+  def look(self) -> list[Found]:
+    """The versions there are, after an export where one is due.
+
+    Raises:
+      UserError: the first one cannot be made.
+    """
+    state = _state(self._run)
+    retry = self._failed and time.monotonic() - self._failed >= _RETRY_SECONDS
+    if (state != self._state or retry) and not self._closed:
+      self._state = state  # of before: what changes meanwhile is exported next time
+      self._export()
+    found = self._found.look()
+    for old in found[_KEPT:]:
+      shutil.rmtree(old.folder, ignore_errors=True)
+    return found[:_KEPT]
+
+  def close(self) -> None:
+    """Ends an export that is under way."""
+    self._closed, process = True, self._process
+    if process:
+      process.terminate()
+
+  def _export(self) -> None:
+    logging.info("%s: has changed, and is exported", self._run)
+    self._process = subprocess.Popen(
+        [*self._command, f"--output={self._exports}"], stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+        start_new_session=True)
+    if self._closed:  # meanwhile
+      self._process.terminate()
+    with contextlib.suppress(OSError):  # it may be gone already
+      os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)
+    said = self._process.communicate()[1].strip().splitlines()
+    code, self._process = self._process.returncode, None
+    self._failed = time.monotonic() if code else 0.0
+    if not code or self._closed:
+      return
+    reason = said[-1].removeprefix("realm: ") if said else f"exit code {code}"
+    if not numbered.versions(self._exports):
+      raise UserError(reason)
+    logging.error("%s: cannot be exported: %s; what answers stays", self._run, reason)
+
+
+def _state(run: pathlib.Path) -> State:
+  found = []
+  for pattern in _PARTS:
+    for path in sorted(run.glob(pattern)):
+      with contextlib.suppress(OSError):  # gone meanwhile
+        stat = path.stat()
+        found.append((str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino))
+  return tuple(found)

@@ -1,0 +1,83 @@
+"""One version of a model that is loaded: it answers, searches, and runs its signatures."""
+
+import math
+from typing import Any, Sequence
+
+import tensorflow as tf
+
+from realm_tf.server.signatures import Arrays, Signature, read_signatures
+from realm_tf.server.source import Found
+from realm_tf.serving.loaded import ExportedModel
+
+MOST_PASSAGES = 100  # that are listed beside an answer, or found by a search
+_QUESTION = "who lives by the river?"
+
+Records = list[dict[str, Any]]
+
+
+class Served:
+  """A loaded version. Shape letters: B questions.
+
+  Attributes:
+    number: of the version.
+    mark: of its files, when it was loaded.
+    signatures: by name.
+    most_passages: that can be listed: as many as there are, `MOST_PASSAGES` at most.
+  """
+
+  def __init__(self, found: Found):
+    """Loads it, has it answer, and compares with the answers that came with it.
+
+    Raises:
+      UserError: it is no export, or does not answer as it should.
+      Exception: whatever TensorFlow says of a damaged one.
+    """
+    self.number, self.mark = found.number, found.mark
+    self._model = ExportedModel(found.folder)
+    self.signatures: dict[str, Signature] = read_signatures(
+        found.folder, self._model.signatures)
+    self.most_passages = self._count_passages()
+    self.answer([_QUESTION], min(1, self.most_passages))  # warm, whatever came with it
+    self._model.check()
+
+  def answer(self, questions: Sequence[str], passages: int, **wanted: Any) -> Records:
+    """B answers, see `ExportedModel.answer`; each with the `passages` best passages, as
+    `search` gives them."""
+    answers = self._model.answer(questions, **wanted)
+    found = self.search(questions, passages) if passages else [[] for _ in questions]
+    return [{**answer, "passages": one}
+            for answer, one in zip(answers, found, strict=True)]
+
+  def search(self, questions: Sequence[str], k: int) -> list[Records]:
+    """B lists of the best passages, k or as many as there are, best first.
+
+    Each has `probability`: p(z|x) among those that are listed, the softmax of their scores
+    (Guu et al. 2020, section 3.1).
+    """
+    found = self._model.retrieve(questions, min(k, self.most_passages))
+    for passages in found:
+      _add_probabilities(passages)
+    return found
+
+  def run(self, name: str, inputs: Arrays) -> Arrays:
+    """The outputs of a signature; see `Signature.complete`."""
+    return self.signatures[name].run(inputs)
+
+  def _count_passages(self) -> int:
+    """The largest k that the model takes: it has no more blocks, or we want no more."""
+    known, too_many = 0, MOST_PASSAGES + 1
+    trial = MOST_PASSAGES
+    while too_many - known > 1:
+      try:
+        self._model.retrieve([_QUESTION], trial)
+        known = trial
+      except tf.errors.InvalidArgumentError:
+        too_many = trial
+      trial = (known + too_many) // 2
+    return known
+
+def _add_probabilities(passages: Records) -> None:
+  best = max((passage["score"] for passage in passages), default=0.0)
+  shares = [math.exp(passage["score"] - best) for passage in passages]
+  for passage, share in zip(passages, shares, strict=True):
+    passage["probability"] = share / sum(shares)

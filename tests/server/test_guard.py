@@ -1,0 +1,220 @@
+"""Who may ask, how much, and what nobody is told."""
+
+import asyncio
+import re
+import threading
+
+import pytest
+from starlette.testclient import TestClient
+
+from realm_tf.errors import UserError
+from realm_tf.server.app import make_app
+from realm_tf.server.batching import Batcher
+from realm_tf.server.guard import HEADERS, OPEN
+from realm_tf.server.keys import read_keys
+from realm_tf.server.metrics import Metrics
+from realm_tf.server.service import Service
+from realm_tf.server.settings import Batching, Limits
+
+_KEYS = ("correct-horse-battery", "0123456789abcdef")
+_PASSAGE = {"row": 0, "score": 1.0, "title": "<b>", "passage": "<script>", "passage_id": "x"}
+
+
+class _Model:
+  """Stands for a loaded version: echoes, fails or waits, as the question says."""
+  number, signatures, mark = 1, {}, ()
+
+  def __init__(self):
+    self.reached, self.opened = threading.Semaphore(0), threading.Event()
+
+  def answer(self, questions, passages, **wanted):
+    if "fail" in questions:
+      raise RuntimeError("secret: a stack at /a/path.py line 3")
+    if "wait" in questions:
+      self.reached.release()
+      assert self.opened.wait(60)
+    return [{"answer": question, "probability": 1.0, **wanted,
+             "passages": [_PASSAGE] * passages} for question in questions]
+
+
+class _Lifecycle:
+  is_ready = True
+
+  def __init__(self):
+    self.current = _Model()
+
+  def states(self):
+    return []
+
+
+@pytest.fixture(name="make")
+def _make():
+  made = []
+
+  def make(keys=(), hosts=("127.0.0.1",), batching=None, raises=False, **limits):
+    lifecycle = _Lifecycle()
+    batcher = Batcher(batching or Batching())
+    made.append((lifecycle, batcher))
+    app = make_app(Service("realm", lifecycle, batcher, Limits(**limits)), Metrics(), keys,
+                   hosts)
+    client = TestClient(app, base_url="http://localhost:8501", raise_server_exceptions=raises)
+    client.model = lifecycle.current
+    return client
+  yield make
+  for lifecycle, batcher in made:
+    lifecycle.current.opened.set()
+    batcher.close()
+
+
+def _ask(client, question="who?", **more):
+  return client.post("/answer", json={"question": question}, **more)
+
+
+@pytest.fixture(name="keys")
+def _keys(tmp_path):
+  path = tmp_path / "keys"
+  path.write_text(f"# ours\n\n  {_KEYS[0]}  \n{_KEYS[1]}\n")
+  return read_keys(path)
+
+
+@pytest.mark.parametrize("headers, code", [
+    ({}, 401), ({"authorization": f"Bearer {_KEYS[0]}"}, 200),
+    ({"authorization": f"bearer  {_KEYS[1]} "}, 200), ({"x-api-key": _KEYS[0]}, 200),
+    ({"x-api-key": _KEYS[0][:-1]}, 401), ({"x-api-key": _KEYS[0] + "x"}, 401),
+    ({"x-api-key": "# ours"}, 401), ({"x-api-key": ""}, 401),
+    ({"authorization": "Bearer "}, 401), ({"authorization": f"Basic {_KEYS[0]}"}, 401),
+    ({"authorization": f"Bearer {_KEYS[0]},{_KEYS[1]}"}, 401),
+    ({"x-api-key": "é".encode()}, 401)])
+def test_a_key_is_asked_for(make, keys, headers, code):
+  found = _ask(make(keys), headers=headers)
+  assert found.status_code == code
+  if code == 401:
+    assert found.headers["www-authenticate"] == "Bearer" and set(found.json()) == {"error"}
+    assert not any(key in found.text for key in _KEYS)
+
+
+def test_what_is_open_without_a_key_says_nothing_of_the_documents(make, keys):
+  client = make(keys)
+  for path in OPEN:
+    assert client.get(path).status_code == 200, path
+  for path in ("/search", "/v1/models/realm", "/v2/models/realm", "/nothing", "/V2",
+               "/monitoring/prometheus/metrics", "/answer/", "/page.css/"):
+    assert client.get(path).status_code == 401, path
+
+
+@pytest.mark.parametrize("content, told", [
+    ("", "no API key in it"), ("# none\n", "no API key in it"), ("short\n", "keys:1: no API"),
+    (f"{_KEYS[0]}\nwith a space in it\n", "keys:2: no API key"),
+    (f"{_KEYS[0]}\n\nschlüssel-schlüssel\n", "keys:3: no API key"), (None, "cannot be read")])
+def test_a_file_of_keys_that_cannot_be_meant(tmp_path, content, told):
+  if content is not None:
+    (tmp_path / "keys").write_text(content)
+  with pytest.raises(UserError, match=told) as error:
+    read_keys(tmp_path / "keys")
+  assert "space in it" not in str(error.value) and "schl" not in str(error.value)
+
+
+@pytest.mark.parametrize("host, code", [
+    ("localhost:8501", 200), ("127.0.0.1", 200), ("127.9.9.9:1", 200), ("[::1]:8501", 200),
+    ("LOCALHOST", 200), ("evil.example", 403), ("localhost.evil.example", 403), ("", 403),
+    ("0.0.0.0", 403), ("[::1", 200), ("my.example:99", 200)])
+def test_a_server_on_loopback_answers_to_its_own_name(make, host, code):
+  # A page from elsewhere can have its name resolve to 127.0.0.1: the Host header tells.
+  client = make(hosts=("127.0.0.1", "my.example"))
+  assert _ask(client, headers={"host": host}).status_code == code
+  assert make(hosts=()).post("/answer", json={"question": "who?"},
+                             headers={"host": host}).status_code == 200
+
+
+def test_every_response_has_its_headers(make):
+  client = make()
+  assert HEADERS["x-content-type-options"] == "nosniff"
+  policy = HEADERS["content-security-policy"]
+  assert policy.startswith("default-src 'none'; script-src 'self';")
+  assert "unsafe" not in policy
+  for found in (client.get("/"), client.get("/docs"), client.get("/nothing"), _ask(client),
+                _ask(client, "fail"), _ask(client, headers={"host": "evil"}),
+                client.get("/answer"), client.get("/v1/foo"), client.get("/page.js")):
+    assert {name: found.headers[name] for name in HEADERS} == HEADERS
+    assert "server" not in found.headers
+
+
+def test_the_pages_have_no_inline_code_and_nothing_from_elsewhere(make):
+  client = make()
+  for path in ("/", "/docs"):
+    page = client.get(path).text
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|javascript:", page)
+    assert not re.search(r"""(src|href)=["'](?!/)(?!#)""", page)
+    assert not re.search(r"""(src|href)=["']//""", page)
+  assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(",
+                       client.get("/page.js").text)
+  assert not re.search(r"url\(|@import", client.get("/page.css").text)
+
+
+def test_nothing_is_told_of_where_it_failed(make):
+  found = _ask(make(), "fail")
+  assert found.status_code == 500
+  assert found.json() == {"error": "Internal error; the server's log says more"}
+
+
+def test_limits_of_a_body(make):
+  client = make(max_body_bytes=100)
+  assert client.post("/answer", content=b" " * 101).status_code == 413
+  assert client.post("/answer", content=iter([b" " * 60] * 2)).status_code == 413
+  found = client.post("/v1/models/realm:predict", content=b" " * 101)
+  assert found.status_code == 413 and "longer than 100 bytes" in found.json()["error"]
+  assert _ask(client).status_code == 200
+
+
+def test_a_body_that_never_comes(make):
+  # Straight to the application: the client of the tests sends bodies whole.
+  client, sent = make(request_timeout=0.01), []
+
+  async def receive():
+    await asyncio.Event().wait()
+
+  async def send(message):
+    sent.append(message)
+
+  scope = {"type": "http", "method": "POST", "path": "/answer", "raw_path": b"/answer",
+           "headers": [(b"host", b"localhost")], "query_string": b"", "state": {}}
+  asyncio.run(client.app(scope, receive, send))
+  assert sent[0]["status"] == 504
+
+
+def test_a_request_that_takes_too_long(make):
+  found = _ask(make(request_timeout=0.01), "wait")
+  assert found.status_code == 504 and "longer than 0.01 s" in found.json()["error"]
+
+
+def test_a_full_queue_is_429(make):
+  client = make(batching=Batching(max_batch_size=1, max_enqueued_batches=1))
+  answers = []
+  threads = [threading.Thread(target=lambda question: answers.append(
+      _ask(client, question).status_code), args=(question,)) for question in ("wait", "next")]
+  threads[0].start()
+  assert client.model.reached.acquire(timeout=60)
+  threads[1].start()
+  while not _waits(client):
+    pass
+  full = _ask(client, "third")
+  assert full.status_code == 429 and full.headers["retry-after"] == "1"
+  client.model.opened.set()
+  for thread in threads:
+    thread.join()
+  assert answers == [200, 200]
+
+
+def _waits(client):
+  page = client.get("/monitoring/prometheus/metrics").text
+  return "realm_queue_rows 1.0" in page
+
+
+def test_limits_of_questions_and_passages(make):
+  client = make(max_questions=2, max_passages=10)
+  many = client.post("/answer", json={"questions": ["a"] * 3})
+  assert many.status_code == 400 and "3 questions" in many.json()["error"]
+  much = client.post("/answer", json={"questions": ["a"] * 2, "passages": 6})
+  assert much.status_code == 400 and "12 passages" in much.json()["error"]
+  assert client.post("/answer", json={"questions": ["a"] * 2, "passages": 5}
+                     ).status_code == 200

@@ -1,0 +1,95 @@
+"""A run is exported when it has changed, and not otherwise."""
+
+import signal
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from realm_tf.errors import UserError
+from realm_tf.server import run_source
+from realm_tf.server.run_source import RunSource
+
+# Stands for `realm export`: writes the next version, or fails, as a file of the run says.
+_EXPORT = textwrap.dedent("""\
+    import pathlib, sys, time
+    run, output = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2].partition("=")[2])
+    said = (run / "corpus" / "manifest.json").read_text()
+    if said.startswith("bad"):
+      sys.exit(f"a line\\nrealm: {said}")
+    if said.startswith("slow"):
+      print("begun", file=sys.stderr, flush=True)
+      time.sleep(600)
+    number = 1 + max([int(path.name) for path in output.glob("*")], default=0)
+    (output / str(number)).mkdir(parents=True)
+    (output / str(number) / "saved_model.pb").write_text(said)
+    """)
+
+
+@pytest.fixture(name="run")
+def _run(tmp_path):
+  folder = tmp_path / "run"
+  (folder / "corpus").mkdir(parents=True)
+  _change(folder, "one")
+  return folder
+
+
+def _change(run, text):
+  (run / "corpus" / "manifest.json").write_text(text)
+
+
+@pytest.fixture(name="source")
+def _source(run, tmp_path):
+  source = RunSource(run, tmp_path / "exports", [sys.executable, "-c", _EXPORT, str(run)])
+  yield source
+  source.close()
+
+
+def _texts(found):
+  return {version.number: (version.folder / "saved_model.pb").read_text()
+          for version in found}
+
+
+def test_each_change_is_exported_once(run, source):
+  assert _texts(source.look()) == {1: "one"}
+  assert _texts(source.look()) == {1: "one"}
+  _change(run, "another")
+  assert _texts(source.look()) == {2: "another", 1: "one"}
+  (run / "finetune").mkdir()
+  (run / "finetune" / "done.json").write_text("{}")
+  assert _texts(source.look()) == {3: "another", 2: "another"}  # and the first is gone
+  assert sorted(path.name for path in source.look()[0].folder.parent.iterdir()) == ["2", "3"]
+
+
+def test_a_run_that_cannot_be_exported_keeps_what_answers(run, source, monkeypatch, caplog):
+  source.look()
+  _change(run, "bad: no room")
+  assert _texts(source.look()) == {1: "one"} and "bad: no room" in caplog.text
+  caplog.clear()
+  source.look()
+  assert not caplog.records  # it is not tried at once
+  monkeypatch.setattr(run_source, "_RETRY_SECONDS", 0.0)
+  source.look()
+  assert "bad: no room" in caplog.text
+  _change(run, "mended")
+  assert _texts(source.look()) == {2: "mended", 1: "one"}
+
+
+def test_the_first_export_must_be_made(run, source):
+  _change(run, "bad: no model")
+  with pytest.raises(UserError, match="^bad: no model$"):
+    source.look()
+
+
+def test_closing_ends_an_export(run, source):
+  source.look()
+  _change(run, "slow")
+  looking = threading.Thread(target=source.look)
+  looking.start()
+  while source._process is None:  # pylint: disable=protected-access
+    pass
+  process = source._process  # pylint: disable=protected-access
+  source.close()
+  looking.join(60)
+  assert not looking.is_alive() and process.returncode == -signal.SIGTERM
