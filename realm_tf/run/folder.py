@@ -10,9 +10,8 @@
     finetune.1/ ...        what `--redo` has set aside: see `run.redo`
     index/<encoder>-<corpus>/  embeddings by one document tower
     pretrain/index/step-*/ those that a `realm refresh` made while it trained
-    evaluation/            <stage>.json, <stage>.predictions.jsonl, calibration.json; of the
-                           best checkpoint <stage>-best.*, calibration-best.json; of BM25
-                           bm25.*, of both rankings <stage>+bm25.*
+    evaluation/            <stage>.json, <stage>.predictions.jsonl, calibration.json;
+                           <stage>-best.* of the best checkpoint; bm25.*, <stage>+bm25.*
     diagnosis/             <stage>.json, <stage>.html
     export/1/ and so on    versions of the SavedModel
     report.html            all of it on a page; report.mistakes.html, .jsonl

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from realm_tf.corpus.readers import Document, read_documents, read_jsonl
-from realm_tf.corpus.readers.reading_report import Report
+from realm_tf.corpus.readers import Document, read_documents
+from realm_tf.corpus.readers.reading_report import ReadingReport
 from realm_tf.errors import UserError
 
 
@@ -24,7 +24,7 @@ def _file(path, *rows):
 def test_names_of_other_tools(tmp_path, rows, caplog):
   caplog.set_level("INFO")
   path = _file(tmp_path / "a.jsonl", *rows)
-  assert list(read_jsonl(path)) == [Document("a", "T", "x"), Document("b", "U", "y")]
+  assert list(read_documents(path)) == [Document("a", "T", "x"), Document("b", "U", "y")]
   assert caplog.text.count("is read as") == 1
 
 
@@ -32,7 +32,7 @@ def test_without_ids_lines_are_numbered_and_it_is_said_once(tmp_path, caplog):
   caplog.set_level("INFO")
   path = tmp_path / "a.jsonl"
   path.write_text('{"text": "x"}\n\n{"text": "y", "title": "U"}\n')
-  assert list(read_jsonl(path)) == [Document("1", "", "x"), Document("3", "U", "y")]
+  assert list(read_documents(path)) == [Document("1", "", "x"), Document("3", "U", "y")]
   assert caplog.text.count("the number of its line is the id") == 1
 
 
@@ -43,13 +43,13 @@ def test_a_file_is_what_its_first_line_says(tmp_path):
       ({"text": "x"}, {"id": 1, "text": "y"}, "a.jsonl:2: field 'id': '1' is there"),
       ({"question": "x", "answer": "y"}, {}, "a.jsonl:1: field 'text' is missing")):
     with pytest.raises(UserError, match=told):
-      list(read_jsonl(_file(tmp_path / "a.jsonl", first, later)))
+      list(read_documents(_file(tmp_path / "a.jsonl", first, later)))
 
 
 def test_what_is_added_needs_ids(tmp_path):
   path = _file(tmp_path / "a.jsonl", {"text": "x"})
   with pytest.raises(UserError, match="a.jsonl:1: field 'id' is missing; documents that are"):
-    list(read_documents(path, report=Report(numbers=False)))
+    list(read_documents(path, report=ReadingReport(numbers=False)))
 
 
 def test_squad_as_documents_says_how_to_make_them(tmp_path):
