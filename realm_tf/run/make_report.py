@@ -14,6 +14,7 @@ from realm_tf.report.mistakes_page import mistakes_page
 from realm_tf.run import calibrate, evaluations, history
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.mistakes import find_mistakes
+from realm_tf.run.reads import has_reader
 from realm_tf.run.worth import stage_rows
 from realm_tf.training.log import read_curves, read_examples
 
@@ -36,7 +37,10 @@ def make_report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
   parts = [
       page.header(run.config.name, _facts(run)),
       page.section("What each stage is worth", page.stages(stage_rows(run)), note=(
-          "Recall and exact match on held-out questions; masked words are pieces of "
+          "On held-out questions. recall@k: one of the first k blocks holds a right answer. "
+          "Exact match: the answer is one of the listed ones, once capitals, punctuation and "
+          "articles are set aside; F1: the words that it shares with the nearest of them. "
+          "Masked words are pieces of "
           "sentences that were never trained on, predicted without and with the retrieved "
           "blocks. Below a share: its 95 % interval (bootstrap over the questions). gold@k: "
           "the question's own passage is among the first k. + BM25: both rankings fused, "
@@ -87,6 +91,19 @@ def _mistakes(run: Run, target: pathlib.Path) -> str:
                         "held-out questions were not answered rightly: all mistakes, by kind")
 
 
+def _right_of_all(run: Run) -> str:
+  """How many held-out questions the newest stage answers as exact match wants it."""
+  if not has_reader(run):
+    return ""
+  path = evaluations.predictions(run.path, run.newest_stage())
+  records = _lines(path)
+  if not records:
+    return ""
+  count = sum(is_right(question, record["prediction"])
+              for question, record in zip(predictions.questions_of(path, records), records))
+  return f"{count:,} of {len(records):,} questions, {count / len(records) * 100:.1f} %"
+
+
 def _by_source(run: Run) -> dict[str, Any]:
   path = evaluations.metrics_path(run.path, run.newest_stage())
   return files.read_json(path).get("by_source", {}) if path.exists() else {}
@@ -97,6 +114,9 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
   if (run.path / "corpus").exists():
     facts.append(("blocks", f"{run.corpus.num_blocks:,}"))
   facts.append(("stages done", ", ".join(filter(run.is_done, STAGES)) or "none"))
+  right = _right_of_all(run)
+  if right:
+    facts.append(("answered rightly", right))
   minutes = sum(run.minutes(stage) for stage in STAGES if run.is_done(stage))
   if minutes:
     facts.append(("training", f"{minutes:.1f} minutes"))

@@ -21,7 +21,8 @@ class Mistakes(NamedTuple):
 
 
 def find_mistakes(run: Run) -> Mistakes | None:
-  """All of them, kind by kind as in `MISTAKE_KINDS`; None where nothing was evaluated.
+  """All of them, kind by kind as in `MISTAKE_KINDS`, the surest ones first; None where nothing was
+  evaluated.
 
   Each has `kind`, `reason` (what is near), the question with the `expected` answers, what was
   predicted and from which passage, and `right`: the passage that holds an answer, or the
@@ -46,8 +47,8 @@ def find_mistakes(run: Run) -> Mistakes | None:
                _right_passage(run, question, record, own.get(question.gold_passage, [])))
       for question, record, kind, reason in wrong]
   order = list(MISTAKE_KINDS)
-  return Mistakes(sorted(mistakes, key=lambda mistake: order.index(mistake["kind"])),
-                  len(records))
+  return Mistakes(sorted(mistakes, key=lambda mistake: (
+      order.index(mistake["kind"]), -mistake.get("probability", 0.0))), len(records))
 
 
 def _rows_of(run: Run, documents: set[str]) -> dict[str, list[int]]:

@@ -250,6 +250,7 @@ def test_a_stage_is_made_again_with_another_setting(trained, capsys):
   run = trained
   before = {name: _files(run / name) for name in ("ict", "finetune", "export", "evaluation")}
   report = (run / "report.html").read_bytes()
+  assert b"answered rightly</dt><dd>" in report and b"of 12 questions, " in report
   words = ("finetune", f"--workdir={run}", "--config.finetune.steps=3")
   assert realm(*words) == 2
   (line,) = capsys.readouterr().err.splitlines()
