@@ -122,7 +122,10 @@ def _input(name: str, one: dict[str, Any], wanted: Tensor) -> np.ndarray:
     count *= size
   if count != len(flat):
     raise invalid(f"input {name}: {len(flat)} values; its shape says {count}")
-  return flat.reshape(shape)
+  try:
+    return flat.reshape(shape)
+  except (ValueError, OverflowError):  # too many sizes, or too large ones beside a 0
+    raise invalid(f"input {name}: no tensor has that shape") from None
 
 
 def _wanted(asked: dict[str, Any], signature: Signature) -> list[str]:

@@ -11,6 +11,7 @@ from realm_tf.server.signatures import Arrays, Signature
 from realm_tf.server.statuses import Refused, invalid
 
 _SHOWN = 80  # characters of a value in an error
+MOST_DIMENSIONS = 32  # NumPy has some 64 at most
 
 
 def shown(value: Any) -> str:
@@ -122,6 +123,8 @@ def tensor(value: Any, dtype: str) -> np.ndarray:
     if not first:
       break
     first = first[0]
+  if len(shape) > MOST_DIMENSIONS:
+    raise invalid(f"Lists are nested more than {MOST_DIMENSIONS} deep")
   leaves: list[Any] = []
   _fill(value, 0, shape, dtype, leaves)
   array = np.empty(len(leaves), object if dtype == "string" else dtype)

@@ -6,69 +6,16 @@ The models are toys, as theirs are: half_plus_three, and one of three named inpu
 import json
 
 import pytest
-import tensorflow as tf
-from starlette.testclient import TestClient
 
-from realm_tf.server.app import make_app
-from realm_tf.server.batching import Batcher
-from realm_tf.server.lifecycle import Lifecycle
-from realm_tf.server.metrics import Metrics
-from realm_tf.server.service import Service
-from realm_tf.server.settings import Batching, Limits
-from realm_tf.server.signatures import read_signatures
-from realm_tf.server.source import FolderSource
+from tests import toys
 
-_TWICE = tf.constant(2)
 _ROOT = "/v1/models/half_plus_three"
-
-
-class _Toys(tf.Module):
-
-  @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
-  def half_plus_three(self, x):
-    return {"y": 0.5 * x + 3.0}
-
-  @tf.function(input_signature=[
-      tf.TensorSpec([None], tf.string, "tag"), tf.TensorSpec([None, 5], tf.int64, "signal"),
-      tf.TensorSpec([None, 2, 2], tf.int32, "sensor")])
-  def three(self, tag, signal, sensor):
-    return {"name": tag, "raw_bytes": tag, "sum": tf.reduce_sum(signal, 1), "sensor": sensor}
-
-  @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "texts"),
-                                tf.TensorSpec([], tf.int32, "times")])
-  def repeat(self, texts, times=_TWICE):
-    return {"many": tf.repeat(texts[:, None], times, 1)}
-
-  @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, "a"),
-                                tf.TensorSpec([], tf.bool, "b")])
-  def odd(self, a, b):
-    return {"a": a, "b": b}
-
-
-class _Loaded:
-
-  def __init__(self, found):
-    self.number, self.mark = found.number, found.mark
-    self._saved = tf.saved_model.load(str(found.folder))
-    self.signatures = read_signatures(found.folder, self._saved.signatures)
-
-  def run(self, name, inputs):
-    return self.signatures[name].run(inputs)
 
 
 @pytest.fixture(name="client", scope="module")
 def _client(tmp_path_factory):
-  base, toys = tmp_path_factory.mktemp("half_plus_three"), _Toys()
-  tf.saved_model.save(toys, str(base / "00000123"), {
-      "serving_default": toys.half_plus_three, "three": toys.three, "repeat": toys.repeat,
-      "odd": toys.odd})
-  lifecycle = Lifecycle(FolderSource(base), _Loaded, "toys")
-  lifecycle.start()
-  batcher = Batcher(Batching())
-  yield TestClient(make_app(
-      Service("half_plus_three", lifecycle, batcher, Limits(max_questions=8), ("stable",)),
-      Metrics()), base_url="http://localhost")
-  batcher.close()
+  with toys.client(tmp_path_factory.mktemp("half_plus_three")) as client:
+    yield client
 
 
 def _post(client, body, path=f"{_ROOT}:predict"):
@@ -230,6 +177,8 @@ def test_nothing_is_outside_of_it(client):
     ({"signature_name": "repeat", "instances": ["\ud800"]}, "half a surrogate pair"),
     ({"signature_name": "repeat", "instances": ["x" * 10_001]}, "has 10001 bytes"),
     ({"signature_name": "odd", "instances": [{"a": 1, "b": True}]}, "b must be of shape"),
+    ('{"signature_name": "odd", "inputs": {"b": true, "a": ' + "[" * 40 + "]" * 40 + "}}",
+     "nested more than 32 deep"),
     (b'{"instances": ' + b"[" * 100_000, "JSON Parse error")])
 def test_wrong_bodies(client, body, told):
   _error(_post(client, body), 400, told)
@@ -277,6 +226,8 @@ def test_kserve(client):
     ({"shape": [2]}, "3 values; its shape says 2"), ({"shape": [-3]}, "'shape'"),
     ({"shape": [10**30]}, "its shape says 1000"), ({"data": "abc"}, "'data', a list"),
     ({"data": ["a", "b", "c"]}, "is not of expected type"), ({"shape": None}, "'shape'"),
+    ({"shape": [0, 10**30], "data": []}, "no tensor has that shape"),
+    ({"shape": [3] + [1] * 90}, "no tensor has that shape"),
     ({"shape": [3, 1]}, "must be of shape [-1], but is of [3, 1]")])
 def test_wrong_inferences(client, change, told):
   tensor = {"name": "x", "datatype": "FP32", "shape": [3], "data": [1, 2, 5]} | change
