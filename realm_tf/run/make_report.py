@@ -95,7 +95,7 @@ def _right_of_all(run: Run) -> str:
   """How many held-out questions the newest stage answers as exact match wants it."""
   if not has_reader(run):
     return ""
-  path = evaluations.predictions(run.path, run.newest_stage())
+  path = evaluations.predictions_path(run.path, run.newest_stage())
   records = _lines(path)
   if not records:
     return ""

@@ -21,8 +21,8 @@ class Mistakes(NamedTuple):
 
 
 def find_mistakes(run: Run) -> Mistakes | None:
-  """All of them, kind by kind as in `MISTAKE_KINDS`, the surest ones first; None where nothing was
-  evaluated.
+  """All of them, kind by kind as in `MISTAKE_KINDS`, the surest ones first; None where
+  nothing was evaluated.
 
   Each has `kind`, `reason` (what is near), the question with the `expected` answers, what was
   predicted and from which passage, and `right`: the passage that holds an answer, or the
