@@ -41,7 +41,6 @@ def test_a_word_that_is_no_question_is_named(run, capsys, where, word, told):
     (["--precision=0"], "precision 0: expected a share above 0, at most 1"),
     (["--precision=1.5"], "precision 1.5: expected"),
     (["--threshold=0.5", "--precision=0.5"], "threshold and precision: give one of both"),
-    (["--precision=0.9"], "precision 0.9: this model is not calibrated"),
     (["--top_n=0"], "--top_n=0"), (["--top_n=101"], "--top_n=101"),
     (["--top_n=many"], "--top_n=many")])
 @pytest.mark.parametrize("command", ["ask", "predict", "export"])
@@ -54,6 +53,13 @@ def test_a_number_that_cannot_be_meant_is_named(run, capsys, tmp_path, command, 
                            f"--output={tmp_path / 'a.jsonl'}"]}[command]
   assert told in _refused(capsys, *arguments, *words)
   assert not (tmp_path / "a.jsonl").exists()
+
+
+def test_a_precision_of_a_model_that_is_not_calibrated(run, capsys):
+  assert "precision 0.9: this model is not calibrated" in _refused(
+      capsys, "ask", f"--workdir={run}", "who?", "--precision=0.9")
+  assert "no export there" in _refused(
+      capsys, "ask", f"--export={run}", "who?", "--precision=0.9")
 
 
 @pytest.mark.parametrize("content, told", [
