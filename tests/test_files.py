@@ -147,7 +147,7 @@ def test_a_file_system_that_cannot_sync_link_or_lock(tmp_path):
       refusing.refuse(**refusing.ODD)
       with files.new_file(sys.argv[1] + "/file") as file:
         file.write(b"x")
-      files.link(sys.argv[1] + "/file", sys.argv[1] + "/copy")
+      files.link_or_copy(sys.argv[1] + "/file", sys.argv[1] + "/copy")
   """, tmp_path)
   if not refusing.can_refuse():
     pytest.skip("calls are refused on x86-64 Linux only")

@@ -23,7 +23,7 @@ import errno, json, os, pathlib, shutil, signal, sys
 from realm_tf import folders
 from tests import refusing
 from tests.mounts import with_mounts
-KIND = folders.Kind("a pair", "pair.json", lambda marker: marker["files"])
+KIND = folders.FolderKind("a pair", "pair.json", lambda marker: marker["files"])
 PATH = pathlib.Path(sys.argv[1])
 def fill(new, text):
   (new / "inner").mkdir()

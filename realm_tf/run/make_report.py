@@ -14,7 +14,7 @@ from realm_tf.report.mistakes_page import mistakes_page
 from realm_tf.run import calibrate, evaluations, history
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.mistakes import find_mistakes
-from realm_tf.run.reads import has_reader
+from realm_tf.run.trained_reader import has_reader
 from realm_tf.run.worth import stage_rows
 from realm_tf.training.log import read_curves, read_examples
 

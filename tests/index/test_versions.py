@@ -300,7 +300,7 @@ except OSError as error:
   assert error.errno == errno.ENOSPC, error
 else:
   raise AssertionError("it fitted")
-found = stored_index.find(sys.argv[1], {{"c" * 64: 40}})
+found = stored_index.find_version(sys.argv[1], {{"c" * 64: 40}})
 np.testing.assert_array_equal(found.read(), rows)
 save_table(sys.argv[1], "v2", 2 * rows, origin)  # there is room for this
 stored = stored_index.StoredIndex.open(sys.argv[1] + "/v2")
