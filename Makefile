@@ -13,8 +13,7 @@ OP := realm_tf/_realm_ops.so
 OP_SOURCES := $(wildcard ops/*/*.h ops/*/*.cc) ops/sources.bzl setup.py
 
 .PHONY: setup test test-cc test-slow test-stress test-sanitize test-bazel fuzz fuzz-python \
-  fuzz-cc demo ask \
-  docs wheel lint clean
+  fuzz-cc demo ask docs wheel lint clean
 
 setup: $(OP) $(VENV)/package.stamp
 	@:
