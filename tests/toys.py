@@ -12,10 +12,10 @@ from starlette.testclient import TestClient
 from realm_tf.server.app import make_app
 from realm_tf.server.batching import Batcher
 from realm_tf.server.lifecycle import Lifecycle
-from realm_tf.server.metrics import Metrics
+from realm_tf.server.prometheus import Gauges
+from realm_tf.server.server_settings import Batching, Limits
 from realm_tf.server.service import Service
-from realm_tf.server.settings import Batching, Limits
-from realm_tf.server.signatures import read_signatures
+from realm_tf.server.signature_calls import read_signatures
 from realm_tf.server.source import FolderSource
 
 _TWICE = tf.constant(2)
@@ -67,5 +67,5 @@ def client(base):
   batcher = Batcher(Batching())
   yield TestClient(make_app(
       Service("half_plus_three", lifecycle, batcher, Limits(max_questions=8), ("stable",)),
-      Metrics()), base_url="http://localhost", raise_server_exceptions=False)
+      Gauges()), base_url="http://localhost", raise_server_exceptions=False)
   batcher.close()

@@ -100,8 +100,8 @@ def open_run(writes: bool = True, kept: bool = True):
   if not FLAGS.workdir:
     raise UserError("--workdir is missing: name the folder of the run")
   again = _redo()
-  from realm_tf.run.redo import recover
-  recover(FLAGS.workdir)
+  from realm_tf.run.redo import recover_redo
+  recover_redo(FLAGS.workdir)
   config = config_flags.config(FLAGS.workdir)
   from realm_tf.run.folder import Run
   run = Run(config, FLAGS.workdir, again, kept)

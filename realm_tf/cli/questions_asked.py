@@ -9,7 +9,7 @@ from realm_tf.errors import UserError
 Tell = Callable[[Sequence[str]], object]  # prints what is found for questions
 
 
-def check(arguments: Sequence[str], command: str) -> None:
+def check_questions(arguments: Sequence[str], command: str) -> None:
   """Raises `UserError` for what is no question, or where there is none, and nobody who could
   type one."""
   if not arguments and not sys.stdin.isatty():

@@ -11,7 +11,7 @@ Nothing here imports TensorFlow, so that `--help` is quick.
 """
 
 from realm_tf.config.config_files import has_begun, read, read_folder
-from realm_tf.config.places import absolute, cache, portable, resolved
+from realm_tf.config.places import absolute, cache, portable_paths, resolved
 from realm_tf.config.settings import (
   CorpusConfig,
   DevConfig,
@@ -49,5 +49,5 @@ __all__ = [
     "EncoderConfig", "EvaluateConfig", "FinetuneConfig", "ICTConfig", "IndexConfig",
     "OptimizerConfig", "PretrainConfig", "RENAMED", "ReadingConfig", "RealmConfig",
     "RefreshConfig", "RetrieverConfig", "SETTINGS", "absolute", "as_config_dict", "cache",
-    "flatten", "from_dict", "has_begun", "no_such_field", "portable", "read", "read_folder",
-    "resolved", "set_field", "to_dict", "with_changes"]
+    "flatten", "from_dict", "has_begun", "no_such_field", "portable_paths", "read",
+    "read_folder", "resolved", "set_field", "to_dict", "with_changes"]

@@ -56,7 +56,7 @@ def _joined(folder: PathLike, value: str, or_here: bool) -> str:
   return os.path.abspath(value) if here else path
 
 
-def portable(config: RealmConfig, folder: PathLike) -> dict[str, Any]:
+def portable_paths(config: RealmConfig, folder: PathLike) -> dict[str, Any]:
   """The config of the run in `folder` as nested values: the inverse of `resolved`."""
   tree = to_dict(config)
   for field, value in _as_written(config, folder):

@@ -92,7 +92,8 @@ class Carried(NamedTuple):
   def put(self, folder: pathlib.Path, asked: bool) -> None:
     """Writes settings and model into a new run's folder."""
     stage = _BEFORE_QUESTIONS if asked else self.stage
-    files.write_json(folder / SETTINGS_FILE, config_lib.portable(self.run.config, folder))
+    files.write_json(folder / SETTINGS_FILE,
+                     config_lib.portable_paths(self.run.config, folder))
     with folders.new_folder(folder / stage / "model", MODEL) as new:
       shutil.copytree(self.run.path / self.stage / "model", new, dirs_exist_ok=True)
     if stage == self.stage and self.run.calibration(stage).questions:

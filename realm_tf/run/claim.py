@@ -39,7 +39,7 @@ def claim(config: RealmConfig, folder: pathlib.Path, redo: Collection[str] = (),
       again; or the config does not fit its weights.
   """
   path = folder / OF_RUN
-  set_aside.recover(folder)
+  set_aside.recover_redo(folder)
   if not path.exists():
     _write(config, path)
     return
@@ -66,9 +66,9 @@ def _change(folder: pathlib.Path, there: RealmConfig, config: RealmConfig,
   for field, (before, now) in _different(there, config).items():
     logging.info("config.%s: %s from now on, was %s", field, now, before)
   if not redo:
-    files.write_json(folder / OF_RUN, config_lib.portable(config, folder))
+    files.write_json(folder / OF_RUN, config_lib.portable_paths(config, folder))
     return
-  moved = set_aside.begin(config, folder, redo, changed)
+  moved = set_aside.begin_redo(config, folder, redo, changed)
   if moved:
     logging.info("%s: what was there is kept: %s", folder, ", ".join(moved))
 
@@ -123,7 +123,7 @@ def _roots(parts: Collection[str]) -> list[str]:
 
 def _write(config: RealmConfig, path: pathlib.Path) -> None:
   _check_weights(config)
-  files.write_json(path, config_lib.portable(config, path.parent))
+  files.write_json(path, config_lib.portable_paths(config, path.parent))
 
 
 def _check_weights(config: RealmConfig) -> None:

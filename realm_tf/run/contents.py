@@ -35,8 +35,8 @@ def contents(run: Run) -> Iterator[str]:
 def _export(folder: pathlib.Path) -> str:
   export = numbered.newest(folder)
   return "none" if export is None else (
-      f"{record.read(export).get('flavour')}, {export.relative_to(folder.parent)}, of "
-      f"{_when(export / numbered.MODEL)}")
+      f"{record.read_record(export).get('flavour')}, {export.relative_to(folder.parent)}, of "
+      f"{_when(export / numbered.MODEL_FILE)}")
 
 
 def _set_aside(old: redo.SetAside) -> str:

@@ -6,7 +6,7 @@ import pathlib
 from absl import logging
 
 from realm_tf import files
-from realm_tf.config import IndexConfig, owners, portable
+from realm_tf.config import IndexConfig, owners, portable_paths
 from realm_tf.errors import UserError
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.interface import RowIndex
@@ -38,9 +38,9 @@ def export_run(run: Run, flavour: str = "portable", output: str | None = None
     answerer.index = _served(answerer.index, flavour, run.config.index)
     if is_own:
       files.write_json(new / used.RECORD, {
-          "used": owners.used(portable(run.config, run.path), "export")})
-    serving.write(answerer, new, flavour, _questions(run), config=run.config.name,
-                  stage=stage, checkpoint=run.checkpoint)
+          "used": owners.used(portable_paths(run.config, run.path), "export")})
+    serving.write_model(answerer, new, flavour, _questions(run), config=run.config.name,
+                              stage=stage, checkpoint=run.checkpoint)
   return version
 
 

@@ -62,7 +62,7 @@ from realm_tf.progress import progress
 from realm_tf.run.claim import claim
 from realm_tf.run.model import initial_model, saved_model
 from realm_tf.run.question_splits import questions
-from realm_tf.run.redo import recover
+from realm_tf.run.redo import recover_redo
 from realm_tf.run.retrieval import retrieve_passages
 from realm_tf.text import tokenizer_files
 from realm_tf.text.inputs import pack_single
@@ -93,7 +93,7 @@ class Run:
   @classmethod
   def existing(cls, folder: files.PathLike) -> "Run":
     """Opens a run by its folder alone."""
-    recover(folder)
+    recover_redo(folder)
     return cls(config_lib.read_folder(folder), folder)
 
   @contextlib.contextmanager

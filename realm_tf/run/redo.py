@@ -37,8 +37,8 @@ class SetAside(NamedTuple):
   path: pathlib.Path
 
 
-def begin(config: RealmConfig, run: pathlib.Path, asked: Collection[str],
-          changed: Mapping[str, Any]) -> list[str]:
+def begin_redo(config: RealmConfig, run: pathlib.Path, asked: Collection[str],
+               changed: Mapping[str, Any]) -> list[str]:
   """Sets aside what is to be made again, and gives the run its new config.
 
   Needs the lock of the run.
@@ -58,19 +58,19 @@ def begin(config: RealmConfig, run: pathlib.Path, asked: Collection[str],
   if _unfinished(run) == sorted(asked):
     parts &= set(changed)
     if not parts:
-      files.write_json(run / OF_RUN, config_lib.portable(config, run))
+      files.write_json(run / OF_RUN, config_lib.portable_paths(config, run))
       return []
   if "evaluate" not in {*asked, *changed} and not {"corpus", "index"} & parts:
     parts.discard("evaluate")  # as a whole: that of stages goes with them
   number = 1 + max((one.number for one in set_aside(run)), default=0)
   files.write_json(run / _JOURNAL, {
       "asked": sorted(asked), "number": number, "parts": sorted(parts), "moved": False,
-      "config": config_lib.portable(config, run)})
+      "config": config_lib.portable_paths(config, run)})
   _go_on(run)
   return [one.path.name for one in set_aside(run) if one.number == number]
 
 
-def recover(folder: files.PathLike) -> None:
+def recover_redo(folder: files.PathLike) -> None:
   """To be called before the config of a run is read: a process may have been killed while it
   set things aside.
 

@@ -22,7 +22,7 @@ def make_corpus(run: Run) -> None:
     stages.corpus(run)
 
 
-def by_run(run: Run, k: int, as_json: bool) -> Callable[[Sequence[str]], None]:
+def search_by_run(run: Run, k: int, as_json: bool) -> Callable[[Sequence[str]], None]:
   """Prints the k best passages for questions; makes corpus and index on first use."""
   make_corpus(run)
   answerer = run.answerer(run.newest_stage())

@@ -65,7 +65,7 @@ def _alone(stage: Callable[..., None]) -> Callable[..., None]:
       if stage.__name__ in STAGES:
         folders.check_replaceable(run.path / stage.__name__ / "model", MODEL)  # not too late
         if is_chief(run.strategy):
-          used.record(run.config, run.path, stage.__name__)
+          used.record_used(run.config, run.path, stage.__name__)
       stage(run, *arguments)
   return holding
 
@@ -91,7 +91,7 @@ def corpus(run: Run, strict: bool = False) -> None:
                             tagger(config.corpus.tagger))
       write_store(run.path / "corpus", blocks, tokenizer=tokenizer,
                   max_tokens=config.corpus.max_block_tokens, source=config.corpus.source)
-    used.record(config, run.path, "corpus")
+    used.record_used(config, run.path, "corpus")
   if config.trivia and not (run.path / "questions").exists():
     _write_trivia(run)
 
@@ -266,7 +266,7 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   if with_words:
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, run.banned))
-  used.record(run.config, run.path, "evaluate")
+  used.record_used(run.config, run.path, "evaluate")
   predictions.write_predictions(evaluations.predictions_path(run.path, f"{stage}{which}"),
                                 records)
   files.write_json(path, metrics)

@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 from realm_tf import files
-from realm_tf.config import RealmConfig, portable
+from realm_tf.config import RealmConfig, portable_paths
 from realm_tf.config.owners import PARTS, STAGES, differences, used
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.files import PathLike
@@ -17,9 +17,9 @@ _FOLDERS = {"corpus": "documents", "evaluate": "evaluation"}
 _NOTES = (RECORD, "tensorboard", "curves.csv", "checkpoints")  # of a stage of no step yet
 
 
-def record(config: RealmConfig, run: pathlib.Path, part: str) -> None:
+def record_used(config: RealmConfig, run: pathlib.Path, part: str) -> None:
   """Writes down what a part is made of; of a half-done stage, also what that was before."""
-  path, now = record_path(run, part), used(portable(config, run), part)
+  path, now = record_path(run, part), used(portable_paths(config, run), part)
   before = files.read_json(path) if path.exists() and is_there(run, part) else {"used": {}}
   if before["used"] == now:
     return
@@ -76,7 +76,7 @@ def affected(config: RealmConfig, before: RealmConfig, run: pathlib.Path
     before: that of the run so far, of which parts without a record were made.
     run: its folder.
   """
-  found, tree, old = {}, portable(config, run), portable(before, run)
+  found, tree, old = {}, portable_paths(config, run), portable_paths(before, run)
   for part in PARTS:
     if is_there(run, part):
       half_done = part in STAGES and not is_done(run, part)
@@ -93,4 +93,4 @@ def record_all(before: RealmConfig, run: PathLike) -> None:
   """Writes down of what the parts without a record were made, before the config changes."""
   for part in PARTS:
     if is_there(pathlib.Path(run), part) and recorded(pathlib.Path(run), part) is None:
-      record(before, pathlib.Path(run), part)
+      record_used(before, pathlib.Path(run), part)

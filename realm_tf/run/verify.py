@@ -44,7 +44,7 @@ def verify(run: Run, sample: int) -> list[str]:
       check(str(folder.relative_to(run.path)),
             functools.partial(_index, run, folder, towers, sample))
   for folder in _exports(run.path / "export"):
-    check(str(folder.relative_to(run.path)), functools.partial(record.check, folder))
+    check(str(folder.relative_to(run.path)), functools.partial(record.check_export, folder))
   if damages:
     raise UserError("; ".join(damages))
   return lines
@@ -52,8 +52,8 @@ def verify(run: Run, sample: int) -> list[str]:
 
 def _exports(base: pathlib.Path) -> list[pathlib.Path]:
   """The versions in it; itself, if it is an export of before there were versions."""
-  versions = list(numbered.versions(base).values())
-  return ([base] if (base / numbered.MODEL).exists() else []) + versions
+  versions = list(numbered.numbered_versions(base).values())
+  return ([base] if (base / numbered.MODEL_FILE).exists() else []) + versions
 
 
 def _model(run: Run, stage: str, towers: dict[str, Realm]) -> str:

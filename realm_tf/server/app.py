@@ -14,8 +14,8 @@ from realm_tf.errors import UserError
 from realm_tf.server import body, openapi, pages
 from realm_tf.server.guard import Guard
 from realm_tf.server.kserve import KServe
-from realm_tf.server.metrics import CONTENT_TYPE, Metrics
-from realm_tf.server.questions import Questions
+from realm_tf.server.prometheus import CONTENT_TYPE, Gauges
+from realm_tf.server.question_requests import QuestionRequest
 from realm_tf.server.rest import Rest
 from realm_tf.server.service import Service
 from realm_tf.server.statuses import Refused, refusal
@@ -23,11 +23,11 @@ from realm_tf.server.statuses import Refused, refusal
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def make_app(service: Service, metrics: Metrics, keys: tuple[bytes, ...] = (),
+def make_app(service: Service, metrics: Gauges, keys: tuple[bytes, ...] = (),
              hosts: Collection[str] = ()) -> ASGIApp:
   """The application, behind its guard; see there for keys and hosts."""
   rest = Rest(service)
-  questions, kserve = Questions(service), KServe(service)
+  questions, kserve = QuestionRequest(service), KServe(service)
 
   async def told(request: Request) -> Response:
     del request
@@ -42,7 +42,7 @@ def make_app(service: Service, metrics: Metrics, keys: tuple[bytes, ...] = (),
 
   app = Starlette(
       routes=[
-          *pages.routes(), *openapi.routes(service),
+          *pages.page_routes(), *openapi.openapi_routes(service),
           Route("/answer", _named("answer", questions.answer), methods=["POST"]),
           Route("/search", _named("search", questions.search), methods=["POST"]),
           Route("/monitoring/prometheus/metrics", _named("metrics", told)),

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any, Callable, Hashable
 
-from realm_tf.server.settings import Batching
+from realm_tf.server.server_settings import Batching
 from realm_tf.server.statuses import Refused
 
 # Payloads of some tasks -> the result of each.

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from realm_tf.server.settings import Limits
+from realm_tf.server.server_settings import Limits
 from realm_tf.server.statuses import Refused, invalid
 
 

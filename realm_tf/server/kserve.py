@@ -9,7 +9,7 @@ from starlette.responses import Response
 import realm_tf
 from realm_tf.server import body
 from realm_tf.server.service import Service
-from realm_tf.server.signatures import DEFAULT, Arrays, Signature, Tensor
+from realm_tf.server.signature_calls import DEFAULT, Arrays, Signature, Tensor
 from realm_tf.server.statuses import Refused, invalid
 from realm_tf.server.values import plain_values, tensor
 

@@ -22,7 +22,7 @@ class Source(Protocol):
     """The versions that are there, the newest first."""
 
 
-class State(NamedTuple):
+class Phase(NamedTuple):
   """What is told of a version; error is "" or why it was refused."""
   number: int
   state: str
@@ -148,19 +148,19 @@ class Lifecycle:
         del self._leaving[key]
         self._has_garbage = True
 
-  def states(self) -> list[State]:
+  def states(self) -> list[Phase]:
     """Of all versions that are known, the newest first."""
     self._free()
     with self._lock:
-      found = [State(number, "END", reason) for number, (_, reason) in self._refused.items()]
+      found = [Phase(number, "END", reason) for number, (_, reason) in self._refused.items()]
       leaving = [old() for old in self._leaving.values()]
-      found += [State(old.number, "UNLOADING") for old in leaving if old]
+      found += [Phase(old.number, "UNLOADING") for old in leaving if old]
       if self._loading is not None:
         found = [state for state in found if state.number != self._loading]
-        found.append(State(self._loading, "LOADING"))
+        found.append(Phase(self._loading, "LOADING"))
       if self._current is not None:
         found = [state for state in found if state.number != self._current.number]
-        found.append(State(self._current.number, "AVAILABLE"))
+        found.append(Phase(self._current.number, "AVAILABLE"))
     return sorted(found, reverse=True)
 
 

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 import realm_tf
 from realm_tf.server import body
-from realm_tf.server.questions import MOST_ANSWERS
+from realm_tf.server.question_requests import MOST_ANSWERS
 from realm_tf.server.served import MOST_PASSAGES
 from realm_tf.server.service import Service
 
@@ -124,7 +124,7 @@ def description(service: Service) -> dict[str, Any]:
                                                  key=False)}}}
 
 
-def routes(service: Service) -> list[Route]:
+def openapi_routes(service: Service) -> list[Route]:
   """GET /openapi.json and GET /docs."""
   described = description(service)
   page = _page(described).encode()

@@ -11,7 +11,7 @@ _FILES = {"/": ("index.html", "text/html"), "/page.css": ("page.css", "text/css"
           "/icon.svg": ("icon.svg", "image/svg+xml")}
 
 
-def routes() -> list[Route]:
+def page_routes() -> list[Route]:
   """GET of each."""
   folder = importlib.resources.files("realm_tf.server") / "page"
   return [_route(path, (folder / name).read_bytes(), kind)

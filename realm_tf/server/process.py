@@ -16,16 +16,16 @@ from realm_tf.server.app import make_app
 from realm_tf.server.batching import Batcher
 from realm_tf.server.keys import read_keys
 from realm_tf.server.lifecycle import Lifecycle, Source, Watcher
-from realm_tf.server.metrics import Metrics
+from realm_tf.server.prometheus import Gauges
 from realm_tf.server.served import Served
+from realm_tf.server.server_settings import Batching, Limits
 from realm_tf.server.service import Service
-from realm_tf.server.settings import Batching, Limits
 
 _CONNECTIONS = 1000  # at a time; more are told 503
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class Address:
   """Where a server listens, under which name, and to whom.
 
   Attributes:
@@ -48,7 +48,7 @@ class Place:
   graceful_seconds: int = 30
 
 
-def serve(source: Source, where: str, place: Place, batching: Batching, limits: Limits
+def serve(source: Source, where: str, place: Address, batching: Batching, limits: Limits
           ) -> None:
   """Serves until SIGTERM or Ctrl-C, then finishes what was accepted.
 
@@ -74,12 +74,12 @@ def serve(source: Source, where: str, place: Place, batching: Batching, limits: 
 
 
 @contextlib.contextmanager
-def running(source: Source, where: str, place: Place, batching: Batching, limits: Limits,
+def running(source: Source, where: str, place: Address, batching: Batching, limits: Limits,
             keys: tuple[bytes, ...] = ()) -> Iterator[ASGIApp]:
   """The application over a model that is loaded and watched."""
   gc.collect()
   gc.freeze()  # what is there before a model stays: later collections need not look at it
-  metrics = Metrics()
+  metrics = Gauges()
   lifecycle = Lifecycle(source, Served, where, metrics.swap, metrics.refused)
   lifecycle.start()
   batcher = Batcher(batching, metrics.batch)
@@ -94,7 +94,7 @@ def running(source: Source, where: str, place: Place, batching: Batching, limits
 
 
 @contextlib.contextmanager
-def _listening(place: Place) -> Iterator[socket.socket]:
+def _listening(place: Address) -> Iterator[socket.socket]:
   try:
     family = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0][0]
     listener = socket.create_server((place.host, place.port), family=family, backlog=2048)

@@ -13,9 +13,9 @@ from starlette.responses import Response
 
 from realm_tf.server.body import answer, read_object
 from realm_tf.server.service import Service
-from realm_tf.server.signatures import DEFAULT
+from realm_tf.server.signature_calls import DEFAULT
 from realm_tf.server.statuses import Refused, invalid
-from realm_tf.server.values import inputs_of, outputs_as, shown
+from realm_tf.server.values import inputs_of, outputs_as, quote
 
 _WHICH = r"(?:(?:/versions/(?P<number>\d+))|(?:/labels/(?P<label>[^/:]+)))?"
 _CALL = re.compile(rf"(?ia)/v1/models/(?P<name>[^/:]+){_WHICH}:"
@@ -52,7 +52,7 @@ class Rest:
     body = await read_object(request, self._service.limits, lenient=True)
     name = body.get("signature_name", "")
     if not isinstance(name, str):
-      raise invalid(f"JSON Value: {shown(body)} not formatted correctly. 'signature_name' "
+      raise invalid(f"JSON Value: {quote(body)} not formatted correctly. 'signature_name' "
                     "key must be a string value.")
     name = name or DEFAULT
     served = self._service.version(*which)

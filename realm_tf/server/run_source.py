@@ -99,7 +99,7 @@ class RunSource:
     if not code or self._closed:
       return
     reason = said[-1].removeprefix("realm: ") if said else f"exit code {code}"
-    if not numbered.versions(self._exports):
+    if not numbered.numbered_versions(self._exports):
       raise UserError(reason)
     logging.error("%s: cannot be exported: %s; what answers stays", self._run, reason)
 

@@ -5,7 +5,7 @@ from typing import Any, Sequence
 
 import tensorflow as tf
 
-from realm_tf.server.signatures import Arrays, Signature, read_signatures
+from realm_tf.server.signature_calls import Arrays, Signature, read_signatures
 from realm_tf.server.source import Found
 from realm_tf.serving.loaded import ExportedModel
 

@@ -9,7 +9,7 @@ import numpy as np
 from realm_tf.datasets.questions import checked_question
 from realm_tf.server.batching import Batcher, RunAll
 from realm_tf.server.lifecycle import Lifecycle
-from realm_tf.server.settings import Limits
+from realm_tf.server.server_settings import Limits
 from realm_tf.server.statuses import Refused, invalid, refusal
 
 Arrays = dict[str, np.ndarray]

@@ -32,10 +32,10 @@ class FolderSource:
 
   def look(self) -> list[Found]:
     """All of them, the newest first."""
-    if (self.folder / numbered.MODEL).is_file():
+    if (self.folder / numbered.MODEL_FILE).is_file():
       return [self._alone(mark(self.folder))]
     return [Found(number, path, mark(path))
-            for number, path in reversed(numbered.versions(self.folder).items())
+            for number, path in reversed(numbered.numbered_versions(self.folder).items())
             if number <= _MOST and path.is_dir()]
 
   def _alone(self, now: Mark) -> Found:

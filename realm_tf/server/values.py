@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from realm_tf.server.signatures import Arrays, Signature
+from realm_tf.server.signature_calls import Arrays, Signature
 from realm_tf.server.statuses import Refused, invalid
 
 _SHOWN = 80  # characters of a value in an error
 MOST_DIMENSIONS = 32  # NumPy has some 64 at most
 
 
-def shown(value: Any) -> str:
+def quote(value: Any) -> str:
   """A value, for an error."""
   text = json.dumps(value)
   return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
@@ -29,7 +29,7 @@ def inputs_of(body: dict[str, Any], signature: Signature) -> tuple[Arrays, bool]
     Refused: it has both, or neither, or what cannot be a tensor.
   """
   if "instances" in body and "inputs" in body:
-    raise invalid(f"JSON Value: {shown(body)} Not formatted correctly expecting only one of "
+    raise invalid(f"JSON Value: {quote(body)} Not formatted correctly expecting only one of "
                   "'inputs' or 'instances' keys to exist ")
   if "instances" in body:
     return _from_rows(body["instances"], signature, body), True
@@ -40,9 +40,9 @@ def inputs_of(body: dict[str, Any], signature: Signature) -> tuple[Arrays, bool]
 
 def _from_rows(instances: Any, signature: Signature, body: dict[str, Any]) -> Arrays:
   if not isinstance(instances, list):
-    raise invalid(f"JSON Value: {shown(body)} Excepting 'instances' to be an list/array")
+    raise invalid(f"JSON Value: {quote(body)} Excepting 'instances' to be an list/array")
   if not instances:
-    raise invalid(f"JSON Value: {shown(body)} No values in 'instances' array")
+    raise invalid(f"JSON Value: {quote(body)} No values in 'instances' array")
   named = _is_named(instances[0])
   if not named:
     alone = _only(signature, "instances is a plain list, but expecting list of objects as "
@@ -53,7 +53,7 @@ def _from_rows(instances: Any, signature: Signature, body: dict[str, Any]) -> Ar
   for number, instance in enumerate(instances):
     if set(instance) != first or not set(signature.required) <= first:
       raise invalid(f"Failed to process element: {number} of 'instances' list. JSON object: "
-                    f"{shown(instance)} keys must be equal to: {','.join(signature.inputs)}")
+                    f"{quote(instance)} keys must be equal to: {','.join(signature.inputs)}")
     for name, value in instance.items():
       try:
         columns.setdefault(name, []).append(_named(name, value, signature))
@@ -135,7 +135,7 @@ def tensor(value: Any, dtype: str) -> np.ndarray:
 def _fill(value: Any, level: int, shape: list[int], dtype: str, leaves: list[Any]) -> None:
   if not isinstance(value, list):
     if level != len(shape):
-      raise invalid(f"JSON Value: {shown(value)} found at incorrect level: {level + 1} in "
+      raise invalid(f"JSON Value: {quote(value)} found at incorrect level: {level + 1} in "
                     f"the JSON DOM. Expected at level: {len(shape)}")
     leaves.append(_leaf(value, dtype))
     return
@@ -163,9 +163,9 @@ def _leaf(value: Any, dtype: str) -> Any:
     if number and isinstance(value, int) and limits.min <= value <= limits.max:
       return value
   elif dtype not in ("string", "bool", "float32", "float64"):
-    raise Refused("UNIMPLEMENTED", f"Conversion of JSON Value: {shown(value)} to type: "
+    raise Refused("UNIMPLEMENTED", f"Conversion of JSON Value: {quote(value)} to type: "
                   f"{dtype}")
-  raise invalid(f"JSON Value: {shown(value)} Type: {_type(value)} is not of expected type: "
+  raise invalid(f"JSON Value: {quote(value)} Type: {_type(value)} is not of expected type: "
                 f"{dtype}")
 
 
@@ -179,7 +179,7 @@ def _decimal(value: int | float, dtype: str) -> float:
   exact = (abs(value) < 1 << (limits.nmant + 1) if isinstance(value, int)
            else not np.isfinite(value) or -float(limits.max) <= value <= float(limits.max))
   if not exact:
-    raise invalid(f"Cannot convert JSON value: {shown(value)} to {dtype} without loss of "
+    raise invalid(f"Cannot convert JSON value: {quote(value)} to {dtype} without loss of "
                   "precision.")
   return float(value)
 
@@ -188,12 +188,12 @@ def _bytes(value: str) -> bytes:
   try:
     return value.encode("utf-8")
   except UnicodeEncodeError:
-    raise invalid(f"JSON Value: {shown(value)} holds half a surrogate pair") from None
+    raise invalid(f"JSON Value: {quote(value)} holds half a surrogate pair") from None
 
 
 def _from_base64(value: dict[str, Any]) -> bytes:
   if not _is_base64(value):
-    raise invalid(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
+    raise invalid(f"JSON Value: {quote(value)} not formatted correctly for base64 data")
   text = "".join(value["b64"].split())
   try:
     return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

@@ -28,7 +28,7 @@ class ExportedModel:
       UserError: there is no export.
     """
     self.folder = numbered.find(path)
-    self.facts = record.read(self.folder)
+    self.facts = record.read_record(self.folder)
     self._model = load_saved_model(self.folder)
     self._calibration = load_calibration(self.folder)
 
@@ -95,7 +95,7 @@ class ExportedModel:
 
   def check(self) -> None:
     """Raises `UserError` where it does not answer as when it was written."""
-    warmup.check(self.folder, self.answer)
+    warmup.check_warmup(self.folder, self.answer)
 
 
 def load(path: PathLike) -> ExportedModel:

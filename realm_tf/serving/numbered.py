@@ -13,12 +13,12 @@ from realm_tf import folders
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
-MODEL = "saved_model.pb"
+MODEL_FILE = "saved_model.pb"
 MARKER = "realm_export.json"
 EXPORT = folders.FolderKind("an export", MARKER, lambda marker: marker["files"])
 
 
-def versions(base: PathLike) -> dict[int, pathlib.Path]:
+def numbered_versions(base: PathLike) -> dict[int, pathlib.Path]:
   """What has a number for a name in a folder, by number, ascending; none of no folder."""
   base = pathlib.Path(base)
   names = [name for name in os.listdir(base) if name.isascii() and name.isdecimal()
@@ -29,8 +29,8 @@ def versions(base: PathLike) -> dict[int, pathlib.Path]:
 def newest(path: PathLike) -> pathlib.Path | None:
   """The export at `path`, or the newest version in it; None where there is neither."""
   folders.recover(path)
-  candidates = [pathlib.Path(path), *reversed(versions(path).values())]
-  return next((one for one in candidates if (one / MODEL).exists()), None)
+  candidates = [pathlib.Path(path), *reversed(numbered_versions(path).values())]
+  return next((one for one in candidates if (one / MODEL_FILE).exists()), None)
 
 
 def find(path: PathLike) -> pathlib.Path:
@@ -71,7 +71,7 @@ def next_version(base: PathLike) -> Iterator[tuple[pathlib.Path, pathlib.Path]]:
 def _next_number(base: pathlib.Path) -> int:
   if (base / MARKER).exists() and base.name.isdecimal():
     raise UserError(f"{base}: is a version of an export; name the folder that it is in")
-  numbers = versions(base)
+  numbers = numbered_versions(base)
   for path in numbers.values():
     if not (path / MARKER).exists():
       raise UserError(f"{base}: has '{path.name}' in it, which is no export; name a new or "
@@ -81,5 +81,5 @@ def _next_number(base: pathlib.Path) -> int:
 
 def _is_ready(base: pathlib.Path) -> bool:
   """Whether a version can be put into it: it has some, or is an empty folder."""
-  return bool(versions(base)) or (base.is_dir() and not any(
+  return bool(numbered_versions(base)) or (base.is_dir() and not any(
       not name.startswith(".") for name in os.listdir(base)))

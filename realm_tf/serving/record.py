@@ -23,14 +23,14 @@ from realm_tf import files
 from realm_tf import versions as installed
 from realm_tf.errors import UserError
 from realm_tf.evaluation.answering import QuestionAnswerer
-from realm_tf.serving.numbered import MARKER, MODEL
+from realm_tf.serving.numbered import MARKER, MODEL_FILE
 
 _FORMAT = 2
 _PACKAGES = ("realm_tf", "tensorflow", "tensorflow-text")
 
 
-def write(folder: pathlib.Path, answerer: QuestionAnswerer, flavour: str,
-          **model: str) -> None:
+def write_record(folder: pathlib.Path, answerer: QuestionAnswerer, flavour: str,
+                 **model: str) -> None:
   """Writes the record of what is in the folder, the last of its files.
 
   Args:
@@ -56,7 +56,7 @@ def write(folder: pathlib.Path, answerer: QuestionAnswerer, flavour: str,
       "files": {name: files.sha256(folder / name) for name in names}})
 
 
-def read(folder: pathlib.Path) -> dict[str, Any]:
+def read_record(folder: pathlib.Path) -> dict[str, Any]:
   """The record of a version; {} of a SavedModel that has none.
 
   Raises:
@@ -71,13 +71,13 @@ def read(folder: pathlib.Path) -> dict[str, Any]:
   return found
 
 
-def check(folder: pathlib.Path) -> str:
+def check_export(folder: pathlib.Path) -> str:
   """Compares every file with its checksum; what was found, for people.
 
   Raises:
     UserError: names each that is missing or another one.
   """
-  found = read(folder)
+  found = read_record(folder)
   sums = found.get("files", [])
   if not isinstance(sums, Mapping):
     return "of an earlier realm_tf, without checksums"
@@ -91,7 +91,7 @@ def check(folder: pathlib.Path) -> str:
 
 def signatures(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
   """Those of a SavedModel as a server sees them; see the module."""
-  saved = saved_model_pb2.SavedModel.FromString((folder / MODEL).read_bytes())
+  saved = saved_model_pb2.SavedModel.FromString((folder / MODEL_FILE).read_bytes())
   defined = saved.meta_graphs[0].signature_def
   return {name: {"inputs": _specs(defined[name].inputs, defined[name].defaults),
                  "outputs": _specs(defined[name].outputs)}

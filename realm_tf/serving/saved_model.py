@@ -44,18 +44,18 @@ def export(answerer: QuestionAnswerer, base: PathLike, flavour: str = "portable"
     questions: to warm up by; by default beginnings of the corpus's texts.
   """
   with numbered.next_version(base) as (new, version):
-    write(answerer, new, flavour, questions)
+    write_model(answerer, new, flavour, questions)
   return version
 
 
-def write(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str = "portable",
-          questions: Sequence[str] = (), **model: str) -> None:
+def write_model(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str = "portable",
+                      questions: Sequence[str] = (), **model: str) -> None:
   """Writes a SavedModel and what belongs to it into an empty folder.
 
   Args:
     answerer, flavour, questions: see `export`.
     folder: the empty one.
-    **model: see `record.write`.
+    **model: see `record.write_record`.
   """
   parts = [folder / "variables", folder / "assets"]
   for part in parts:
@@ -68,12 +68,12 @@ def write(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str = "port
       return answer_records(
           served.answer(tf.constant(asked, tf.string), tf.constant([top_n])))
 
-    warmup.write(folder, served.functions, questions or _beginnings(answerer), answer)
+    warmup.write_warmup(folder, served.functions, questions or _beginnings(answerer), answer)
   for part in parts:
     if not os.listdir(part):
       part.rmdir()
   calibration.write_calibration(folder / _CALIBRATION, answerer.calibration)
-  record.write(folder, answerer, flavour, **model)
+  record.write_record(folder, answerer, flavour, **model)
 
 
 def _beginnings(answerer: QuestionAnswerer) -> list[str]:
@@ -92,7 +92,7 @@ def load_saved_model(path: PathLike):
     UserError: there is no export.
   """
   folder = numbered.find(path)
-  flavour = record.read(folder).get("flavour", "")
+  flavour = record.read_record(folder).get("flavour", "")
   for module in ("tensorflow_text", *_OPS.get(flavour, sum(_OPS.values(), ()))):
     importlib.import_module(module)
   return tf.saved_model.load(str(folder))

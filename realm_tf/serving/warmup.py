@@ -28,8 +28,8 @@ _Functions = Mapping[str, Any]  # of functions of TensorFlow
 _Answer = Callable[..., list[dict[str, Any]]]
 
 
-def write(folder: pathlib.Path, functions: _Functions, questions: Sequence[str],
-          answer: _Answer) -> None:
+def write_warmup(folder: pathlib.Path, functions: _Functions, questions: Sequence[str],
+                 answer: _Answer) -> None:
   """Writes both files.
 
   Args:
@@ -48,7 +48,7 @@ def write(folder: pathlib.Path, functions: _Functions, questions: Sequence[str],
       for found in answer(questions, TOP_N)]})
 
 
-def check(folder: pathlib.Path, answer: _Answer) -> None:
+def check_warmup(folder: pathlib.Path, answer: _Answer) -> None:
   """Asks a loaded version its warm-up questions.
 
   The best answer must be among those that were best when the version was written, and

@@ -46,7 +46,7 @@ def test_lines_of_standard_input_one_by_one(stdin, capsys):
 
 def test_by_hand_a_wrong_one_is_not_the_end(stdin, capsys):
   stdin(b"wrong\nwho?\n", by_hand=True)
-  questions_asked.check([], "ask")
+  questions_asked.check_questions([], "ask")
   questions_asked.answer_all([], _refusing)
   told = capsys.readouterr()
   assert told.out == "['who?']\n" and "realm: a wrong one" in told.err

@@ -51,7 +51,7 @@ def _made(world):
     (run.path / name).write_text(name)
   files.write_json(run.path / "evaluation" / "calibration.json", {"model": "finetune"})
   for part in ("ict", "finetune", "evaluate", "export"):
-    used.record(run.config, run.path, part)
+    used.record_used(run.config, run.path, part)
     if part in STAGES:
       files.write_json(run.path / part / "done.json", {"minutes": 1.0, "steps": 2})
   return run.path
@@ -212,7 +212,7 @@ def test_a_half_done_stage_goes_on_with_other_steps_alone(run):
   (run / "finetune" / "done.json").unlink()
   Run(_changed(run, finetune__steps=9), run)
   assert used.recorded(run, "finetune")["finetune.steps"] == 2
-  used.record(Run.existing(run).config, run, "finetune")
+  used.record_used(Run.existing(run).config, run, "finetune")
   assert _read(run / "finetune" / "settings.json")["changed_midway"] == {
       "finetune.steps": [2]}
   with pytest.raises(UserError, match="--redo=finetune makes finetune, evaluate, export"):

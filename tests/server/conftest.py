@@ -12,8 +12,8 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import Calibration, Point
 from realm_tf.index.exact import ExactIndex
 from realm_tf.run.model import initial_model
-from realm_tf.server.process import Place, running
-from realm_tf.server.settings import Batching, Limits
+from realm_tf.server.process import Address, running
+from realm_tf.server.server_settings import Batching, Limits
 from realm_tf.server.source import FolderSource
 from realm_tf.serving import saved_model as serving
 from tests import tiny
@@ -44,12 +44,12 @@ def _base(exported, tmp_path_factory):
 @contextlib.contextmanager
 def client_of(folder, place=None, batching=None, limits=None, keys=()):
   """A client of a server in this process, whose model is loaded."""
-  with running(FolderSource(folder), str(folder), place or Place(poll_seconds=3600),
+  with running(FolderSource(folder), str(folder), place or Address(poll_seconds=3600),
                batching or Batching(), limits or Limits(), keys) as app:
     yield TestClient(app, base_url="http://localhost:8501", raise_server_exceptions=False)
 
 
 @pytest.fixture(name="client", scope="session")
 def _client(base):
-  with client_of(base, Place(labels=("stable",), poll_seconds=3600)) as client:
+  with client_of(base, Address(labels=("stable",), poll_seconds=3600)) as client:
     yield client

@@ -12,9 +12,9 @@ from realm_tf.server.app import make_app
 from realm_tf.server.batching import Batcher
 from realm_tf.server.guard import HEADERS, OPEN
 from realm_tf.server.keys import read_keys
-from realm_tf.server.metrics import Metrics
+from realm_tf.server.prometheus import Gauges
+from realm_tf.server.server_settings import Batching, Limits
 from realm_tf.server.service import Service
-from realm_tf.server.settings import Batching, Limits
 
 _KEYS = ("correct-horse-battery", "0123456789abcdef")
 _PASSAGE = {"row": 0, "score": 1.0, "title": "<b>", "passage": "<script>", "passage_id": "x"}
@@ -55,7 +55,7 @@ def _make():
     lifecycle = _Lifecycle()
     batcher = Batcher(batching or Batching())
     made.append((lifecycle, batcher))
-    app = make_app(Service("realm", lifecycle, batcher, Limits(**limits)), Metrics(), keys,
+    app = make_app(Service("realm", lifecycle, batcher, Limits(**limits)), Gauges(), keys,
                    hosts)
     client = TestClient(app, base_url="http://localhost:8501", raise_server_exceptions=raises)
     client.model = lifecycle.current

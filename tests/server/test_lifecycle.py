@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.errors import UserError
-from realm_tf.server.lifecycle import Lifecycle, State
+from realm_tf.server.lifecycle import Lifecycle, Phase
 from realm_tf.server.served import Served
 from realm_tf.server.source import FolderSource
 from realm_tf.server.statuses import Refused
@@ -68,13 +68,13 @@ def test_a_new_version_takes_over_once_it_rests(base, lifecycle, swaps):
 def test_a_broken_version_is_refused_and_named(base, lifecycle, swaps):
   _put(base, 2, "bad")
   assert _look(lifecycle) == [False, False] and lifecycle.current.number == 1
-  assert lifecycle.states() == [State(2, "END", "bad of two lines"), State(1, "AVAILABLE")]
+  assert lifecycle.states() == [Phase(2, "END", "bad of two lines"), Phase(1, "AVAILABLE")]
   assert _look(lifecycle) == [False, False] and swaps == [1, -2]  # it is not tried again
   _put(base, 2, "mended")
   assert _look(lifecycle) == [False, True] and lifecycle.current.text == "mended"
   shutil.rmtree(base / "1")
   gc.collect()
-  assert lifecycle.states() == [State(2, "AVAILABLE")]
+  assert lifecycle.states() == [Phase(2, "AVAILABLE")]
 
 
 def test_a_refused_version_that_goes_is_forgotten(base, lifecycle):
@@ -82,7 +82,7 @@ def test_a_refused_version_that_goes_is_forgotten(base, lifecycle):
   _look(lifecycle)
   shutil.rmtree(base / "2")
   lifecycle.look()
-  assert lifecycle.states() == [State(1, "AVAILABLE")]
+  assert lifecycle.states() == [Phase(1, "AVAILABLE")]
 
 
 def test_the_newest_is_taken_and_older_ones_are_not_loaded(base, lifecycle, swaps):
@@ -105,10 +105,10 @@ def test_what_uses_an_old_version_keeps_it(base, lifecycle):
   held = lifecycle.current
   _put(base, 2, "two")
   _look(lifecycle)
-  assert lifecycle.states() == [State(2, "AVAILABLE"), State(1, "UNLOADING")]
+  assert lifecycle.states() == [Phase(2, "AVAILABLE"), Phase(1, "UNLOADING")]
   assert held.text == "one"
   del held
-  assert lifecycle.states() == [State(2, "AVAILABLE")]
+  assert lifecycle.states() == [Phase(2, "AVAILABLE")]
 
 
 def test_a_version_that_is_overwritten_by_a_broken_one_stays(base, lifecycle):

@@ -14,9 +14,9 @@ import uvicorn
 
 from realm_tf.server.app import make_app
 from realm_tf.server.batching import Batcher
-from realm_tf.server.metrics import Metrics
+from realm_tf.server.prometheus import Gauges
+from realm_tf.server.server_settings import Batching, Limits
 from realm_tf.server.service import Service
-from realm_tf.server.settings import Batching, Limits
 from tests.server import browser as chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(
@@ -61,7 +61,7 @@ class _Lifecycle:
 @pytest.fixture(name="address", scope="module")
 def _address():
   batcher = Batcher(Batching())
-  app = make_app(Service("realm", _Lifecycle(), batcher, Limits()), Metrics())
+  app = make_app(Service("realm", _Lifecycle(), batcher, Limits()), Gauges())
   server = uvicorn.Server(uvicorn.Config(app, http="httptools", lifespan="off",
                                          log_config=None))
   with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from realm_tf.server.batching import Batcher
-from realm_tf.server.settings import Batching
+from realm_tf.server.server_settings import Batching
 from realm_tf.server.statuses import Refused
 
 

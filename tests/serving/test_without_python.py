@@ -182,7 +182,7 @@ def test_a_version_is_checked_by_its_own_warm_up_answers(world, tmp_path):
       model.check()
     path.write_text(json.dumps(warmup))
   with pytest.raises(UserError, match="realm_warmup.json: not what was written there"):
-    record.check(tmp_path / "copy" / "1")  # by its checksum: the spaces are others
+    record.check_export(tmp_path / "copy" / "1")  # by its checksum: the spaces are others
 
 
 def test_the_record_says_what_an_export_is(world, loaded):

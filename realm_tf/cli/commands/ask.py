@@ -25,7 +25,7 @@ def define_flags() -> None:
 
 
 def run(arguments: Sequence[str]) -> None:
-  questions_asked.check(arguments, "ask")
+  questions_asked.check_questions(arguments, "ask")
   if FLAGS.server:
     questions_asked.answer_all(arguments, _server())
     return

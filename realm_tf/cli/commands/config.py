@@ -11,7 +11,7 @@ from realm_tf import config as config_lib
 from realm_tf.cli import config_flags
 from realm_tf.cli.opening import FLAGS, define_redo, open_run
 from realm_tf.config.owners import parts_of
-from realm_tf.run.redo import recover
+from realm_tf.run.redo import recover_redo
 
 SUMMARY = "List settings, what they mean and are; with --config.FIELD=VALUE change a run's."
 EXAMPLE = "realm config finetune --workdir=runs/demo"
@@ -48,7 +48,7 @@ def _config() -> config_lib.RealmConfig:
   if not FLAGS.workdir:
     return (config_flags.config("") if FLAGS.config is not None
             else config_lib.with_changes(config_lib.RealmConfig(), config_flags.given()))
-  recover(FLAGS.workdir)
+  recover_redo(FLAGS.workdir)
   if FLAGS.redo is not None or config_flags.given() or FLAGS.config is not None:
     return open_run().config
   return config_lib.read_folder(FLAGS.workdir)

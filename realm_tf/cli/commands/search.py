@@ -19,7 +19,7 @@ def define_flags() -> None:
 
 
 def run(arguments: Sequence[str]) -> None:
-  questions_asked.check(arguments, "search")
+  questions_asked.check_questions(arguments, "search")
   opened = open_to_use(writes=False, kept=False)
   from realm_tf.run import search
-  questions_asked.answer_all(arguments, search.by_run(opened, FLAGS.k, FLAGS.json))
+  questions_asked.answer_all(arguments, search.search_by_run(opened, FLAGS.k, FLAGS.json))

@@ -62,11 +62,11 @@ def run(arguments: Sequence[str]) -> None:
     raise UserError(f"--name={FLAGS.name}: expected a name without '/', ':', '?', '#', '%' "
                     "and spaces")
   _require()
-  from realm_tf.server.process import Place, serve
-  from realm_tf.server.settings import Batching, Limits
+  from realm_tf.server.process import Address, serve
+  from realm_tf.server.server_settings import Batching, Limits
   from realm_tf.server.source import FolderSource
-  place = Place(FLAGS.host, FLAGS.port, FLAGS.name, tuple(FLAGS.labels), FLAGS.api_keys,
-                tuple(FLAGS.allowed_hosts), FLAGS.poll_seconds, FLAGS.graceful_timeout)
+  place = Address(FLAGS.host, FLAGS.port, FLAGS.name, tuple(FLAGS.labels), FLAGS.api_keys,
+                  tuple(FLAGS.allowed_hosts), FLAGS.poll_seconds, FLAGS.graceful_timeout)
   batching = Batching(FLAGS.max_batch_size, FLAGS.batch_timeout_micros,
                       FLAGS.max_enqueued_batches, FLAGS.num_batch_threads)
   limits = Limits(FLAGS.request_timeout, FLAGS.max_body_bytes, FLAGS.max_questions,

@@ -9,7 +9,7 @@ from typing import Iterator
 
 from realm_tf import jsonl
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
-from realm_tf.corpus.readers.other_names import Names
+from realm_tf.corpus.readers.other_names import FieldNames
 from realm_tf.errors import UserError
 from realm_tf.lines import plain_suffix
 
@@ -22,7 +22,7 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
   names = None
   for row in jsonl.parse_rows(numbered, maker.path, FIELDS):
     if names is None:
-      names = Names.told_by(row.fields)
+      names = FieldNames.told_by(row.fields)
       if isinstance(row.fields.get("data"), list) and names.text not in row.fields:
         raise UserError(f"{row.where}: expected lines with {FIELDS}, {OF_SQUAD}")
       if not names.id and not maker.report.numbers:

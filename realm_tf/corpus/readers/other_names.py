@@ -14,13 +14,13 @@ _IDS = ("id", "_id", "docid", "doc_id", "document_id", "passage_id")  # BEIR, MS
 _TEXTS = ("text", "content", "contents", "context")  # Haystack, Pyserini, SQuAD
 
 
-class Names(NamedTuple):
+class FieldNames(NamedTuple):
   """What a file calls `id` and `text`; "": it has none, and the number of the line is it."""
   id: str
   text: str
 
   @classmethod
-  def told_by(cls, fields: Mapping[str, Any]) -> "Names":
+  def told_by(cls, fields: Mapping[str, Any]) -> "FieldNames":
     return cls(next((name for name in _IDS if name in fields), ""),
                next((name for name in _TEXTS if name in fields), "text"))
 

@@ -7,7 +7,7 @@ _SECONDS = (.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 6
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-class Metrics:
+class Gauges:
   """Counters of one server, in a registry of their own."""
 
   def __init__(self) -> None:

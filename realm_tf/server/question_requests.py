@@ -14,7 +14,7 @@ from realm_tf.server.statuses import invalid
 MOST_ANSWERS = 100  # that are listed to a question
 
 
-class Questions:
+class QuestionRequest:
   """Answers /answer and /search."""
 
   def __init__(self, service: Service):
