@@ -229,10 +229,10 @@ def test_an_evaluation_of_another_corpus_is_made_again(run, tmp_path):
   run.config = dataclasses.replace(run.config, evaluate=dataclasses.replace(
       run.config.evaluate, questions=str(asked)))
   path = run.path / "evaluation" / "ict.json"
-  path.write_text(json.dumps(stages.evaluate(run, "ict") | {"exact_match": 0.5}))
-  assert stages.evaluate(run, "ict")["exact_match"] == 0.5
+  path.write_text(json.dumps(stages.evaluate(run, "ict") | {"recall@1": 0.5}))
+  assert stages.evaluate(run, "ict")["recall@1"] == 0.5
   documents.delete(run, ["odd"])
-  assert stages.evaluate(run, "ict")["exact_match"] != 0.5
+  assert stages.evaluate(run, "ict")["recall@1"] != 0.5
 
 
 def test_verify_says_what_is_whole_and_what_is_not(run):
@@ -285,7 +285,7 @@ def test_what_a_scann_index_loses_is_measured_and_kept(run, tmp_path, monkeypatc
           for exact in made}
   assert kept["recall@3_lost_by_index"] == pytest.approx(hits[True] - hits[False])
   assert kept["index_recall@3"] == pytest.approx(made[False].index.recall) and made[True]
-  assert {"exact_match_lost_by_index", "leaves", "stage"} <= kept.keys()
+  assert {"recall@1_lost_by_index", "leaves", "stage"} <= kept.keys()
   assert Run.existing(run.path).stored_index(run.model("ict"))  # it is no version
 
 
