@@ -65,7 +65,7 @@ def test_distant_questions_are_those_that_no_part_asks(tmp_path):
   assert not {"d0", "d1", "d2"} & {
       question.id for part in ("train", "dev", "held_out")
       for question in run.questions(part)}
-  assert distant_questions(_open(tmp_path / "without")) == []
+  assert distant_questions(_open(tmp_path)) == []
 
 
 def test_without_questions_it_says_which_to_name(tmp_path):
