@@ -3,6 +3,7 @@
 TensorFlow is imported here, and so only once a command really runs.
 """
 
+import contextlib
 import functools
 import time
 from typing import Any, Callable
@@ -61,11 +62,11 @@ def _alone(stage: Callable[..., None]) -> Callable[..., None]:
   """A stage beside which no other process changes the run."""
   @functools.wraps(stage)
   def holding(run: Run, *arguments: Any) -> None:
-    with run.at_work(stage.__name__):
+    with run.at_work(stage.__name__), contextlib.ExitStack() as context:
       if stage.__name__ in STAGES:
         folders.check_replaceable(run.path / stage.__name__ / "model", MODEL)  # not too late
         if is_chief(run.strategy):
-          used.record_used(run.config, run.path, stage.__name__)
+          context.enter_context(used.recording(run.config, run.path, stage.__name__))
       stage(run, *arguments)
   return holding
 
@@ -238,10 +239,7 @@ def index(run: Run) -> None:
 
 
 def evaluate(run: Run, stage: str) -> dict[str, Any]:
-  """Evaluates the model of a stage on the held-out questions, once.
-
-  One whose span head is not trained yet is evaluated by what it retrieves, and reads nothing.
-  """
+  """Evaluates a stage by the held-out questions, once; reads only where it has learnt to."""
   which = "" if run.checkpoint == "last" else f"-{run.checkpoint}"
   path = evaluations.metrics_path(run.path, f"{stage}{which}")
   if stage == "finetune":  # the others have no reader of questions yet

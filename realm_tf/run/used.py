@@ -1,12 +1,14 @@
 """What the parts of a run were made of: the settings, in a file in the folder of each."""
 
+import contextlib
 import pathlib
-from typing import Any
+from typing import Any, Iterator
 
 from realm_tf import files
 from realm_tf.config import RealmConfig, portable_paths
 from realm_tf.config.owners import PARTS, STAGES, differences, used
 from realm_tf.corpus.manifest import MANIFEST
+from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.serving import numbered
 
@@ -28,6 +30,20 @@ def record_used(config: RealmConfig, run: pathlib.Path, part: str) -> None:
     if field in now and now[field] != value:
       changed[field] = [*changed.get(field, []), value]
   files.write_json(path, {"used": now, **({"changed_midway": changed} if changed else {})})
+
+
+@contextlib.contextmanager
+def recording(config: RealmConfig, run: pathlib.Path, part: str) -> Iterator[None]:
+  """`record_used` before a part is made; nothing is left of one that was refused at once."""
+  record_used(config, run, part)
+  try:
+    yield
+  except UserError:
+    if not is_there(run, part):
+      record_path(run, part).unlink(missing_ok=True)
+      with contextlib.suppress(OSError):  # something else is in it
+        record_path(run, part).parent.rmdir()
+    raise
 
 
 def record_path(run: pathlib.Path, part: str) -> pathlib.Path:

@@ -10,7 +10,8 @@ from tests.command import realm
 
 # Stands still where a module is about to be imported.
 _PAUSING = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 awaited = sys.argv.pop(1)
 class Pausing:
   def find_spec(self, name, path=None, target=None):
