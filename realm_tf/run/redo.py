@@ -105,7 +105,8 @@ def finish(run: pathlib.Path, parts: Collection[str] = PARTS) -> None:
   """These parts are made: if no others were asked for, the same `--redo` makes them again
   from now on, instead of going on."""
   if {*(_unfinished(run) or ())} <= implied(set(parts)):
-    (run / _JOURNAL).unlink(missing_ok=True)
+    if (run / _JOURNAL).exists():  # a disk that cannot be written refuses to remove nothing
+      (run / _JOURNAL).unlink()
 
 
 def set_aside(run: pathlib.Path) -> list[SetAside]:

@@ -272,7 +272,7 @@ def test_a_stage_is_made_again_with_another_setting(trained, capsys):
                  if not name.startswith(("finetune", "asked"))} and "warm_start.json" in now
   assert _files(run / "ict") == before["ict"] and not (run / "export").exists()
   assert realm("run", f"--workdir={run}") == 0
-  assert (run / "export" / "saved_model.pb").exists()
+  assert (run / "export" / "1" / "saved_model.pb").exists()
   assert (run / "evaluation" / "finetune.json").exists()
   capsys.readouterr()
   assert realm("list", f"--workdir={run}") == 0

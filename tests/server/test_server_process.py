@@ -17,8 +17,6 @@ import pytest
 from realm_tf.server.client import KEY
 from tests.command import realm
 
-pytestmark = pytest.mark.slow
-
 _ROOT = pathlib.Path(__file__).parents[2]
 _QUESTION = "what is the capital of france"
 
@@ -88,6 +86,7 @@ class _Askers:
       thread.join()
 
 
+@pytest.mark.stress
 def test_swaps_and_a_broken_version_under_load(exported, tmp_path):
   _put(exported, tmp_path, 1)
   with _serving(f"--model={tmp_path}") as (process, address):
@@ -114,6 +113,7 @@ def test_swaps_and_a_broken_version_under_load(exported, tmp_path):
   assert "Traceback" not in log
 
 
+@pytest.mark.slow
 def test_the_terminal(exported, tmp_path):
   keys = tmp_path / "keys"
   keys.write_text("a-key-of-16-letters\n")
@@ -128,7 +128,7 @@ def test_the_terminal(exported, tmp_path):
     records = [json.loads(line) for line in found.stdout.splitlines()]
     assert [one["question"] for one in records] == [_QUESTION, "Oslo"] and not found.stderr
     assert all(len(one["answers"]) == 2 for one in records)
-    typed = ask("--threshold=1", input=f"\n{_QUESTION}\n")
+    typed = ask("-", "--threshold=1", input=f"\n{_QUESTION}\n")
     assert typed.stdout.splitlines()[1] == f"Q: {_QUESTION}"
     assert "wanted 1.00" in typed.stdout and "\x1b" not in typed.stdout
     words = ask(_QUESTION).stdout
@@ -143,6 +143,7 @@ def test_the_terminal(exported, tmp_path):
     assert process.wait(120) == 0
 
 
+@pytest.mark.slow
 def test_what_cannot_be_served_is_one_line(exported, tmp_path, capsys):
   (tmp_path / "keys").write_text("short\n")
   with socket.create_server(("127.0.0.1", 0)) as taken:

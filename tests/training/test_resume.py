@@ -70,9 +70,9 @@ def _assert_same(ours: pathlib.Path, expected: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("stage, number, changes", [
     ("ict", signal.SIGTERM, {"retriever__dropout": 0.3}), ("pretrain", signal.SIGKILL, {}),
-    pytest.param("pretrain", signal.SIGTERM, {}, marks=pytest.mark.slow),
+    pytest.param("pretrain", signal.SIGTERM, {}, marks=pytest.mark.stress),
     pytest.param("reading", signal.SIGKILL, {}, marks=pytest.mark.slow),
-    pytest.param("finetune", signal.SIGTERM, {}, marks=pytest.mark.slow),
+    pytest.param("finetune", signal.SIGTERM, {}, marks=pytest.mark.stress),
     pytest.param("finetune", signal.SIGKILL, {
         "retriever__dropout": 0.3, "encoder__dropout": 0.3, "finetune__accumulate": 2,
         "finetune__distill": 1.0}, marks=pytest.mark.slow)])
