@@ -53,8 +53,8 @@ def record_path(run: pathlib.Path, part: str) -> pathlib.Path:
 
 
 def recorded(run: pathlib.Path, part: str) -> dict[str, Any] | None:
-  """What `record` wrote; None of a part of before there were such files, whose settings are
-  those of the run."""
+  """What `record_used` wrote; None of a part of before there were such files, whose settings
+  are those of the run."""
   path = record_path(run, part)
   return files.read_json(path)["used"] if path.exists() else None
 

@@ -142,7 +142,7 @@ def test_a_folder_of_no_documents(root):
 def test_a_missing_library_is_one_line(root, monkeypatch):
   _folder(root, {"a.txt": "A.", "b.html": "<p>B."})
   monkeypatch.setitem(sys.modules, "lxml", None)
-  with pytest.raises(UserError, match=r"b.html: .* lxml.*: pip install realm_tf\[doc"):
+  with pytest.raises(UserError, match=r"b.html: .* lxml.*: pip install 'realm_tf\[doc"):
     list(read_documents(root))
   (root / "b.html").unlink()
   assert len(list(read_documents(root))) == 1

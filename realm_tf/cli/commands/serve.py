@@ -1,12 +1,12 @@
 """`realm serve`: an export, or a run, as a server."""
 
-import importlib
 from typing import Sequence
 
 from absl import flags
 
 from realm_tf.cli.opening import FLAGS, define_checkpoint, no_more
 from realm_tf.errors import UserError
+from realm_tf.extras import require
 
 SUMMARY = "Serve an export or a run: a page, REST, TensorFlow Serving's and KServe's too."
 EXAMPLE = "realm serve --model=runs/demo/export --port=8501"
@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> None:
   if not FLAGS.name or set(FLAGS.name) & set("/:?#% "):
     raise UserError(f"--name={FLAGS.name}: expected a name without '/', ':', '?', '#', '%' "
                     "and spaces")
-  _require()
+  require(_LIBRARIES, "realm serve", "serve")
   from realm_tf.server.process import Address, serve
   from realm_tf.server.server_settings import Batching, Limits
   from realm_tf.server.source import FolderSource
@@ -77,12 +77,3 @@ def run(arguments: Sequence[str]) -> None:
   from realm_tf.server.run_source import run_source
   with run_source(FLAGS.workdir, FLAGS.checkpoint) as source:
     serve(source, FLAGS.workdir, place, batching, limits)
-
-
-def _require() -> None:
-  for library in _LIBRARIES:
-    try:
-      importlib.import_module(library)
-    except ImportError:
-      raise UserError(f"realm serve: needs {library}, which is not installed: "
-                      "pip install 'realm_tf[serve]'") from None

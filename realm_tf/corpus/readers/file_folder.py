@@ -10,11 +10,11 @@ from typing import Any, Iterator, NamedTuple
 
 from realm_tf.corpus.readers import text_file
 from realm_tf.corpus.readers.children import Children, in_order
-from realm_tf.corpus.readers.extra import require
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.corpus.readers.walk import files_of
 from realm_tf.errors import UserError
+from realm_tf.extras import require
 from realm_tf.lines import DAMAGED, open_packed, plain_suffix
 
 _MOST_BYTES = 1 << 27  # of a file, unpacked
@@ -74,7 +74,7 @@ def _documents(names: Iterator[pathlib.PurePosixPath], maker: Maker
     elif not _is_utf8(name):
       maker.skip(name, "name is not UTF-8")
     else:
-      require(_KINDS[kind].libraries, maker.where(name))
+      require(_KINDS[kind].libraries, maker.where(name), "documents")
       yield name
 
 

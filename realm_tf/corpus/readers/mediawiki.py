@@ -12,10 +12,10 @@ from typing import Any, Iterator
 
 from realm_tf.corpus.readers.children import Children, in_order
 from realm_tf.corpus.readers.dump import MOST_PAGE_CHARACTERS, Page, read_pages
-from realm_tf.corpus.readers.extra import require
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
 from realm_tf.corpus.readers.titles import DISAMBIGUATIONS, no_article
 from realm_tf.corpus.readers.unreadable import Unreadable
+from realm_tf.extras import require
 from realm_tf.lines import plain_suffix
 
 _READ = "realm_tf.corpus.wikitext.article:read_article"
@@ -24,7 +24,7 @@ _REDIRECT = re.compile(r"\s*#\s*\w+\s*:?\s*\[\[")
 
 
 def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
-  require(("mwparserfromhell",), f"{maker.path}")
+  require(("mwparserfromhell",), f"{maker.path}", "documents")
 
   def render(page: Page) -> tuple[Page, Any]:
     try:
