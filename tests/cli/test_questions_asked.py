@@ -72,7 +72,7 @@ def test_nothing_of_this_loads_tensorflow():
 def test_on_a_terminal_it_asks_for_questions(tmp_path):
   ours, theirs = pty.openpty()
   script = ("from realm_tf.cli import questions_asked as asked\n"
-            "asked.check([], 'ask'); asked.answer_all([], print)")
+            "asked.check_questions([], 'ask'); asked.answer_all([], print)")
   with subprocess.Popen([sys.executable, "-c", script], stdin=theirs, stdout=subprocess.PIPE,
                         stderr=subprocess.PIPE, text=True) as process:
     os.close(theirs)
