@@ -50,7 +50,7 @@ def get_config(size: str = "full"):
       finetune=config.FinetuneConfig(
           questions="{data}/qa.train.jsonl.gz",
           distant_questions="{data}/distant.jsonl.gz", read_answer=True,
-          steps=5000, passes=5.0 if full else 1.25, batch_size=12, beam_size=500,
-          read_blocks=5 if full else 2, reader_length=224, learning_rate=1e-4,
-          warmup_steps=50),
+          retriever_rate=0.0, steps=5000, passes=5.0 if full else 1.25, batch_size=12,
+          beam_size=500, read_blocks=5 if full else 2, reader_length=224,
+          learning_rate=1e-4, warmup_steps=50),
       evaluate=config.EvaluateConfig(questions="{data}/qa.dev.jsonl.gz")))

@@ -64,6 +64,9 @@ _RULES = (
     Rule("dpr.negative_ranks",
          lambda config: config.dpr.negative_ranks[0] < config.dpr.negative_ranks[1],
          "the first rank before the last"),
+    Rule("finetune.distill",
+         lambda config: not config.finetune.distill or config.finetune.retriever_rate,
+         "0 with finetune.retriever_rate=0: a retriever that stays as it is learns nothing"),
     Rule("index.searched_leaves",
          lambda config: (config.index.leaves == 0
                          or config.index.searched_leaves <= config.index.leaves),

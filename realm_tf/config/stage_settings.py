@@ -140,3 +140,6 @@ class FinetuneConfig(OptimizerConfig):
   distill: float = setting(
       0.0, at_least(0, 1e6), "weight of the loss by which the retriever learns the reader's "
       "posterior over the read blocks, as in EMDR2; 0: none")
+  retriever_rate: float = setting(
+      1.0, at_least(0, 1000.0), "the query tower's learning rate, as a share of the "
+      "encoder's; 0: it stays as it is")

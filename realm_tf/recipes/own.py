@@ -4,8 +4,9 @@
 
 Both models start from MiniLM, a sentence encoder that finds passages as it is. From
 documents alone the span head learns by cloze questions; questions train the retriever
-(`dpr`), then both (`finetune`). Stages have so many passes over what there is to learn from,
-so that 300 documents and 26,000 are served by one recipe; `steps` bounds their time.
+(`dpr`), then the reader (`finetune`). Stages have so many passes over what there is to
+learn from, so that 300 documents and 26,000 are served by one recipe; `steps` bounds their
+time.
 """
 
 from realm_tf import config
@@ -39,6 +40,6 @@ def get_config(documents="", questions="", eval_questions="", data="", name="own
           warmup_steps=30),
       finetune=config.FinetuneConfig(
           questions=questions, steps=2000 if asked else 0, passes=6.0, batch_size=12,
-          beam_size=500, read_blocks=5, reader_length=256, learning_rate=1e-4,
-          warmup_steps=30),
+          beam_size=500, read_blocks=5, read_answer=True, reader_length=256,
+          retriever_rate=0.0, learning_rate=1e-4, warmup_steps=30),
       evaluate=config.EvaluateConfig(questions=eval_questions, share=0.2)))

@@ -1,5 +1,8 @@
 """Fine-tuning for open-domain QA (ORQA, section 6), document tower and index frozen.
 
+A retriever that `dpr` trained on the same questions has learnt what they teach; more of it
+makes it worse on others. `finetune.retriever_rate` slows the query tower down, or leaves it.
+
 The losses are those of `models.open_qa`. Shape letters: B batch, W beam, R read blocks, T
 tokens, S spans.
 """
@@ -43,7 +46,8 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   `regex` says of each question whether its answers are patterns, as in CuratedTREC, and
   `gold_passages` the id of the document that answers it, "" where none is named. With a
   `judge` the model ends as the best that it was by it, the start counted.
-  Towers that were shared are untied: the document tower stays as the index knows it. How
+  Towers that were shared are untied where the query tower learns: the document tower stays
+  as the index knows it. How
   many questions the reader can learn from is logged.
 
   Raises:
@@ -52,15 +56,19 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   strategy = model.strategy
   occurrences = find_occurrences(answers, corpus, corpus.tokenizer, regex)
   _count_learnable(config, corpus, questions, occurrences)
-  with strategy.scope():
-    model.retriever.untie_towers()
+  if config.finetune.retriever_rate:
+    with strategy.scope():
+      model.retriever.untie_towers()
   places = AnswerPlaces.of(occurrences, corpus.num_blocks)
   usable = np.flatnonzero(np.diff(occurrences.splits))
   config = schedule.fitted(config, "finetune", len(usable))
   finetune = config.finetune
   with strategy.scope():
-    optimizer = make_optimizer(finetune, [
-        model.retriever.query_tower.bert, model.encoder.bert]).build(_trained(model))
+    variables = _trained(model, finetune.retriever_rate)
+    optimizer = make_optimizer(
+        finetune, [model.retriever.query_tower.bert, model.encoder.bert],
+        variable_rates=[(variable, finetune.retriever_rate) for variable
+                        in model.retriever.query_tower.trainable_variables]).build(variables)
   loop = Loop("finetune", folder, finetune.steps, {"model": model, "optimizer": optimizer},
               config.checkpoint_every, keep=config.keep_checkpoints,
               best=config.best_metric, strategy=strategy, judge=judge)
@@ -104,9 +112,9 @@ def _count_learnable(config: RealmConfig, corpus: Corpus, questions: Sequence[st
                counts.questions, f", and not from {lacking}" if lacking else "")
 
 
-def _trained(model: Realm) -> list[tf.Variable]:
-  return [*model.retriever.query_tower.trainable_variables,
-          *model.encoder.bert.trainable_variables,
+def _trained(model: Realm, retriever_rate: float) -> list[tf.Variable]:
+  tower = model.retriever.query_tower.trainable_variables if retriever_rate else []
+  return [*tower, *model.encoder.bert.trainable_variables,
           *model.encoder.span_head.trainable_variables]
 
 
@@ -117,7 +125,7 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
   finetune = config.finetune
   beam_size = min(finetune.beam_size, passages.num_blocks)
   read_blocks = min(finetune.read_blocks, beam_size)
-  variables = _trained(model)
+  variables = _trained(model, finetune.retriever_rate)
   fixed_lengths = config.fixed_lengths or is_tpu(model.strategy)
   multiple = 0 if fixed_lengths else 8
   share = finetune.batch_size // model.strategy.num_replicas_in_sync

@@ -49,8 +49,9 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     learning_rate: a number, or a schedule such as `WarmupLinearDecay`.
     weight_decay: share of a weight by which it shrinks, times the learning rate.
     clip_norm: of the whole gradient.
-    layer_rates: variables with the share of the learning rate that is theirs; all others
-      have the whole of it. They are no part of the config with which Keras saves it.
+    layer_rates: variables with the share of the learning rate that is theirs; the product
+      where one is named more than once. All others have the whole of it. They are no part of
+      the config with which Keras saves it.
     name: of the optimizer.
   """
 
@@ -60,8 +61,10 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     super().__init__(learning_rate, _BETA1, _BETA2, _EPSILON, name=name)
     self._weight_decay, self._clip_norm = weight_decay, clip_norm
     # Keras updates the copy on each device by itself.
-    self._shares = {copy.ref(): rate for variable, rate in layer_rates
-                    for copy in (variable, *getattr(variable, "values", ()))}
+    self._shares: dict[Any, float] = {}
+    for variable, rate in layer_rates:
+      for copy in (variable, *getattr(variable, "values", ())):
+        self._shares[copy.ref()] = rate * self._shares.get(copy.ref(), 1.0)
 
   def build(self, variables: Sequence[tf.Variable]) -> "AdamW":
     """Makes the moments of these variables now, in the scope of their strategy.
@@ -169,7 +172,8 @@ def layer_rates(bert: Bert, decay: float) -> Iterator[tuple[tf.Variable, float]]
 
 
 def make_optimizer(config: OptimizerConfig, berts: Sequence[Bert] = (), share: float = 1.0,
-                   warmup_steps: int = 0) -> AdamW:
+                   warmup_steps: int = 0,
+                   variable_rates: Sequence[tuple[tf.Variable, float]] = ()) -> AdamW:
   """The optimizer of a stage.
 
   Args:
@@ -177,10 +181,11 @@ def make_optimizer(config: OptimizerConfig, berts: Sequence[Bert] = (), share: f
     berts: that it trains, for `config.layer_decay`.
     share: of its peak learning rate.
     warmup_steps: instead of the config's, if above 0.
+    variable_rates: variables with a share of this learning rate.
   """
   schedule = WarmupLinearDecay(share * config.learning_rate,
                                warmup_steps or config.warmup_steps, config.steps)
-  rates: list[Any] = []
+  rates = list(variable_rates)
   if config.layer_decay != 1:
-    rates = [pair for bert in berts for pair in layer_rates(bert, config.layer_decay)]
+    rates += [pair for bert in berts for pair in layer_rates(bert, config.layer_decay)]
   return AdamW(schedule, config.weight_decay, config.clip_norm, rates)

@@ -122,6 +122,7 @@ def test_a_section_is_checked_where_it_is_made():
     ({"pretrain.span_blocks": (3, 2)}, "pretrain.span_blocks"),
     ({"index.leaves": 4, "index.searched_leaves": 5}, "index.searched_leaves"),
     ({"ict.accumulate": 3}, "ict.accumulate"),
+    ({"finetune.distill": 1.0, "finetune.retriever_rate": 0.0}, "finetune.distill"),
     ({"finetune.batch_size": 2, "finetune.accumulate": 4}, "finetune.accumulate")])
 def test_rules_between_fields(changes, field):
   tree = config_lib.to_dict(RealmConfig())

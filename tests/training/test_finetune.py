@@ -84,6 +84,27 @@ def test_finetuning_learns_and_leaves_the_document_tower_alone(tmp_path, batch_s
       model.retriever.query_tower.variables, model.retriever.document_tower.variables))
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_a_retriever_may_be_left_as_it_is_or_learn_slowly(rate, tmp_path):
+  """Adam's first update of a weight is the learning rate, or nothing where it has no
+  gradient; the encoder has the whole of it."""
+  corpus = tiny.make_corpus(tmp_path / "corpus")
+  config = tiny.make_config(
+      tmp_path, finetune__steps=1, finetune__warmup_steps=0, finetune__learning_rate=1e-3,
+      finetune__weight_decay=0.0, finetune__beam_size=25, finetune__read_answer=True,
+      finetune__retriever_rate=rate)
+  first = initial_model(config, corpus.tokenizer)
+  _, model = stages.train("finetune", tmp_path / "finetune", corpus, config)
+  assert (model.retriever.query_tower is model.retriever.document_tower) == (rate == 0)
+
+  def moved(part):
+    return max(np.abs(new.numpy() - old.numpy()).max()
+               for old, new in zip(part(first).variables, part(model).variables, strict=True))
+
+  assert moved(lambda m: m.retriever.query_tower) == pytest.approx(1e-3 * rate, rel=0.02)
+  assert moved(lambda m: m.encoder.bert) == pytest.approx(1e-3, rel=0.02)
+
+
 def test_an_answer_is_read_that_was_not_retrieved_high_enough(tmp_path):
   """Of one block that is read: that of the question's passage, or else the best with an
   answer. Without the switch most of what is read holds none."""

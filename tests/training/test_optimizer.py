@@ -116,7 +116,8 @@ def test_lower_layers_learn_more_slowly(devices, mirrored):
     bert = Bert(BertConfig(vocab_size=7, hidden_size=4, num_hidden_layers=2,
                            num_attention_heads=1, intermediate_size=6))
     head = tf.Variable(tf.ones([2, 2]))
-    optimizer = make_optimizer(config, [bert])
+    optimizer = make_optimizer(config, [bert], variable_rates=[
+        (head, 0.25), *((v, 0.3) for v in bert.trainable_variables)])
   variables = [*bert.trainable_variables, head]
   before = [v.numpy() for v in variables]
   tf.function(lambda: strategy.run(lambda: optimizer.apply(
@@ -124,7 +125,7 @@ def test_lower_layers_learn_more_slowly(devices, mirrored):
   assert {_layer(v.name) for v in bert.trainable_variables} == {-1, 0, 1}
   for variable, old in zip(variables, before):
     # Adam's first update is the sign of the gradient times the rate.
-    share = 1.0 if variable is head else 0.5 ** (2 - _layer(variable.name))
+    share = 0.25 if variable is head else 0.3 * 0.5 ** (2 - _layer(variable.name))
     decay = 0.5 if old.ndim > 1 else 0.0
     for copy in strategy.experimental_local_results(variable):
       np.testing.assert_allclose(copy, old * (1 - 0.1 * share * decay) - 0.1 * share,
