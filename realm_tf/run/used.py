@@ -8,7 +8,6 @@ from realm_tf import files
 from realm_tf.config import RealmConfig, portable_paths
 from realm_tf.config.owners import PARTS, STAGES, differences, used
 from realm_tf.corpus.manifest import MANIFEST
-from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.serving import numbered
 
@@ -34,11 +33,11 @@ def record_used(config: RealmConfig, run: pathlib.Path, part: str) -> None:
 
 @contextlib.contextmanager
 def recording(config: RealmConfig, run: pathlib.Path, part: str) -> Iterator[None]:
-  """`record_used` before a part is made; nothing is left of one that was refused at once."""
+  """`record_used` before a part is made; nothing is left of one that failed at once."""
   record_used(config, run, part)
   try:
     yield
-  except UserError:
+  except Exception:
     if not is_there(run, part):
       record_path(run, part).unlink(missing_ok=True)
       with contextlib.suppress(OSError):  # something else is in it
