@@ -47,12 +47,12 @@ class TrainingStopped(Exception):
 def stop_requests() -> Iterator[list[int]]:
   """Collects SIGTERM and SIGINT instead of dying in the middle of a step."""
   received: list[int] = []
-  old = {number: signal.signal(number, lambda n, _: received.append(n))
-         for number in (signal.SIGTERM, signal.SIGINT)}
+  earlier_handlers = {number: signal.signal(number, lambda n, _: received.append(n))
+                      for number in (signal.SIGTERM, signal.SIGINT)}
   try:
     yield received
   finally:
-    for number, handler in old.items():
+    for number, handler in earlier_handlers.items():
       signal.signal(number, handler)
 
 
@@ -95,7 +95,7 @@ class Loop:
                                  "since_checkpoint": since_checkpoint,
                                  "worked": self._worked, **tracked},
         keep, self._metric, writes=chief, processes=self._processes,
-        of_best=[part for part, value in tracked.items() if not isinstance(
+        best_parts=[part for part, value in tracked.items() if not isinstance(
             value, tf_keras.optimizers.legacy.Optimizer)])
     self._checkpoints.restore()
     if self.first_step:
@@ -120,7 +120,7 @@ class Loop:
   def run(self, batches: Iterable[Any], step_function: StepFunction, *,
           before_step: Sequence[BeforeStep] = (), on_step: Sequence[OnStep] = (),
           on_record: Callable[[int], None] = lambda step: None,
-          seen: Callable[[], dict[str, np.ndarray]] = dict) -> None:
+          last_inputs: Callable[[], dict[str, np.ndarray]] = dict) -> None:
     """Trains to the last step, or until the judge loses patience.
 
     The curves have `input_wait_seconds`, what a step waited for its batch, besides the
@@ -132,7 +132,8 @@ class Loop:
       before_step: run on this thread before each step; they may add metrics.
       on_step: called on this thread after each step, with its number and metrics.
       on_record: runs after each record of the curves.
-      seen: what the last step saw besides its batch, saved with it where it went wrong.
+      last_inputs: what the last step saw besides its batch, saved with it where it went
+        wrong.
 
     Raises:
       UserError: the loss or a gradient is not finite; what the step saw was saved.
@@ -140,7 +141,7 @@ class Loop:
     """
     first = self.first_step
     with stop_requests() as self._stop, progress(
-        max(first, self._steps), self._name, done=first) as bar:
+        max(first, self._steps), self._name, done_before=first) as bar:
       self._measure(first)
       for step, (batch, waited) in zip(range(first, self._steps), _timed(batches)):
         begun = time.monotonic()
@@ -154,7 +155,7 @@ class Loop:
           pass  # at once, below
         self._stop_if_asked(step)
         metrics |= {name: float(value) for name, value in step_function(batch).items()}
-        self._check(metrics, step, batch, seen)
+        self._check(metrics, step, batch, last_inputs)
         metrics["step_seconds"] = time.monotonic() - begun
         self.log.add(metrics)
         self._step.assign(step + 1)
@@ -177,8 +178,8 @@ class Loop:
   def _is_recorded(self, step: int) -> bool:
     """Counted from the end, so that the last mean is over as many steps as others: the first
     is over what is left besides."""
-    every = max(1, self._steps // _RECORDS)
-    return step == self._steps or (self._steps - step) % every == 0 and step >= every
+    period = max(1, self._steps // _RECORDS)
+    return step == self._steps or (self._steps - step) % period == 0 and step >= period
 
   def facts(self) -> dict[str, Any]:
     """What is worth knowing of a stage that is done."""
@@ -236,11 +237,11 @@ class Loop:
                       *self._stop[:1])
 
   def _check(self, metrics: dict[str, float], step: int, batch: Any,
-             seen: Callable[[], dict[str, np.ndarray]]) -> None:
+             last_inputs: Callable[[], dict[str, np.ndarray]]) -> None:
     for name, value in metrics.items():
       if name.endswith(("loss", "norm")) and not np.isfinite(value):
         path = self._folder / f"not-finite-{step}.npz"
-        _save(path, dict(_named("", batch)) | seen())
+        _save(path, dict(_named("", batch)) | last_inputs())
         raise UserError(f"{self._name}: the {name.replace('_', ' ')} is {value} at step "
                         f"{step}, its batch is in {path} (see docs/diagnosis.md), its "
                         "update was not saved; begin in another --workdir with a lower "
