@@ -111,14 +111,14 @@ class QuestionAnswerer(tf.Module):
     Raises:
       tf.errors.InvalidArgumentError: k is negative, or more than the N blocks.
     """
-    questions, each, most = _checked(questions, k, "k", 0, self.num_blocks,
-                                     ", the number of blocks")
-    found = in_parts(
+    questions, counts, most = _checked(questions, k, "k", 0, self.num_blocks,
+                                       ", the number of blocks")
+    retrieved = in_parts(
         lambda part: self._search(self._tokenize(part), most), [questions],
         tf.clip_by_value(_ROWS // tf.maximum(most, 1), 1, _QUESTIONS), _FOUND)
-    there = tf.range(most)[None] < each[:, None]
-    return self._passage(RetrievedBlocks(
-        tf.where(there, found.score, tf.float32.min), tf.where(there, found.row, -1)))
+    is_wanted = tf.range(most)[None] < counts[:, None]
+    return self._passage(RetrievedBlocks(tf.where(is_wanted, retrieved.score, tf.float32.min),
+                                         tf.where(is_wanted, retrieved.row, -1)))
 
   def answer(self, questions: tf.Tensor, top_n: tf.Tensor | int | None = None,
              banned: tf.Tensor | None = None,
@@ -157,7 +157,7 @@ class QuestionAnswerer(tf.Module):
     """What other calibrations would answer: see `answer_spans.evidence`; the spans' texts."""
     tokens = self._tokenize(questions)
     spans = answer_spans.evidence(self._read(tokens, self._search(tokens, self.read_blocks)),
-                           self._passages, most, temperatures)
+                                  self._passages, most, temperatures)
     return spans, self._texts_of(spans.row, spans.first, spans.last)
 
   def _answered(self, questions: tf.Tensor, top_n: tf.Tensor | int | None,
@@ -172,8 +172,8 @@ class QuestionAnswerer(tf.Module):
     read = self.read_blocks if read_blocks is None else tf.minimum(read, self.num_blocks)
     searched = read if k is None else k
 
-    def both(part: tf.Tensor, counts: tf.Tensor, reads: tf.Tensor, *bans: tf.Tensor
-             ) -> tuple[Chosen, RetrievedBlocks]:
+    def answer_part(part: tf.Tensor, counts: tf.Tensor, reads: tf.Tensor, *bans: tf.Tensor
+                    ) -> tuple[Chosen, RetrievedBlocks]:
       tokens = self._tokenize(part)
       retrieved = self._search(tokens, searched, *bans)
       to_read = RetrievedBlocks(*(value[:, :read] for value in retrieved))
@@ -182,7 +182,7 @@ class QuestionAnswerer(tf.Module):
 
     inputs = [questions, counts, reads] + ([] if banned is None else [banned])
     most = tf.maximum(tf.minimum(_PAIRS // read, _ROWS // searched), 1)
-    chosen, retrieved = in_parts(both, inputs, most, (_CHOSEN, _FOUND))
+    chosen, retrieved = in_parts(answer_part, inputs, most, (_CHOSEN, _FOUND))
     if top_n is None:
       chosen = Chosen(*(value[:, 0] for value in chosen))
     return self._cut(chosen), retrieved
@@ -258,19 +258,19 @@ class QuestionAnswerer(tf.Module):
 
 
 def _checked(questions: tf.Tensor, value: tf.Tensor | int, name: str, least: int, most: int,
-             which: str = "") -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+             note: str = "") -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Questions [B], the value for each of them [B], and the largest of these.
 
   Nothing is done before they are known to be within their limits, and one or as many as
   there are questions.
   """
   values = tf.reshape(tf.convert_to_tensor(value), [-1])
-  size, given = tf.shape(questions)[0], tf.size(values)
+  size, number = tf.shape(questions)[0], tf.size(values)
   with tf.control_dependencies([
       tf.debugging.Assert(tf.reduce_all((values >= least) & (values <= most)), [
-          f"{name} must be from {least} to {most}{which}, but is", values]),
-      tf.debugging.Assert((given == 1) | (given == size), [
-          f"{name} must be one number, or one for each question, but there are", given,
+          f"{name} must be from {least} to {most}{note}, but is", values]),
+      tf.debugging.Assert((number == 1) | (number == size), [
+          f"{name} must be one number, or one for each question, but there are", number,
           "for", size])]):
     values, questions = tf.identity(values), tf.identity(questions)
   return (questions, tf.broadcast_to(values, [size]),

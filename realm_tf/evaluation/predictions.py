@@ -50,11 +50,11 @@ def evaluated(question: Question, record: Record, **facts: Any) -> Record:
     **facts: of the answerer: `read_blocks`, `blocks`.
   """
   passages = record["passages"]
-  own = {"predictions": record["answers"]} if "answers" in record else {}
+  predictions = {"predictions": record["answers"]} if "answers" in record else {}
   labels = {name: getattr(question, name) for name in ("regex", "gold_passage", "source")
             if getattr(question, name)}
   return {"id": question.id, "question": question.question, **labels, **record,
-          "answers": list(question.answers), **own, "passages": passages[:_LISTED],
+          "answers": list(question.answers), **predictions, "passages": passages[:_LISTED],
           "ranked": len(passages), "ranks": figures.ranks(question, passages),
           "rows": [passage["row"] for passage in passages], **facts}
 
@@ -175,7 +175,7 @@ def check_same(questions: Sequence[Question], path: PathLike, records: Sequence[
 
 
 def file_figures(questions: Sequence[Question], records: Sequence[Record],
-                      path: PathLike, recall_at: Sequence[int]) -> dict[str, Any]:
+                 path: PathLike, recall_at: Sequence[int]) -> dict[str, Any]:
   """The figures that an evaluation gives, of predictions in a file.
 
   Args:

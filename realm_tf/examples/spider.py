@@ -65,9 +65,10 @@ def recurring_span_batches(
     draws = tf.reshape(order.uniform(step, seed, (4 + _DRAWS) * batch_size),
                        [4 + _DRAWS, batch_size])
     body = tf.gather(bodies, row)
-    whole = tf.cast(body.row_lengths(), tf.int32)
+    body_end = tf.cast(body.row_lengths(), tf.int32)
     length = shortest + tf.cast(draws[0] * (longest - shortest + 1), tf.int32)
-    first, last = windows.draw(row, tf.zeros_like(start), whole, start, end, length, draws[1])
+    first, last = windows.draw(row, tf.zeros_like(start), body_end, start, end, length,
+                               draws[1])
     window = cut(body, first, last, keep_inside=True)
     removed = draws[2] < removal
     query = cut(window, start - first, tf.where(removed, end, start) - first,
