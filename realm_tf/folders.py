@@ -150,7 +150,7 @@ def _unchanged(path: PathLike, target: pathlib.Path) -> Iterator[None]:
 
 
 def _is_about(error: Exception, target: pathlib.Path) -> bool:
-  """Whether it is of what is written, and not of a file that is read meanwhile."""
+  """Whether the error concerns the folder that is written, not a file that is read."""
   if not isinstance(error, OSError) or error.filename is None:
     return True
   name = str(error.filename)

@@ -193,7 +193,7 @@ class QuestionAnswerer(tf.Module):
                                        self.model.retriever.query_length))
 
   def _pieces(self, texts: tf.Tensor, longest: int) -> tf.RaggedTensor:
-    """[P] string -> [P, (T)] int32; of the texts at least so many, if they have them."""
+    """[P] string -> [P, (T)] int32; at least the first `longest` pieces of each text."""
     return self._tokenizer.tokenize(
         tf.strings.substr(texts, 0, longest * _BYTES_PER_PIECE))
 
@@ -234,7 +234,7 @@ class QuestionAnswerer(tf.Module):
 
   def _bytes(self, row: tf.Tensor, first: tf.Tensor, last: tf.Tensor
              ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where spans begin and end in the texts of their blocks; out of nothing nothing."""
+    """Where spans begin and end in the texts of their blocks; 0, 0 where a span is empty."""
     return (tf.where(last < first, 0, self._starts.at(row, first)),
             tf.where(last < first, 0, self._ends.at(row, last)))
 

@@ -109,7 +109,7 @@ class Dev:
     return most, self._strings.right[np.minimum.reduceat(place, self._firsts)]
 
   def log_loss(self, probabilities: np.ndarray) -> float:
-    """For each question, on average."""
+    """The log loss of a question, on average."""
     p = np.clip(probabilities, 1e-7, 1 - 1e-7)
     nats = np.where(self._strings.right, -np.log(p), -np.log1p(-p))
     return float(nats.sum() / len(self._firsts))

@@ -30,7 +30,7 @@ class Depth(NamedTuple):
 
 
 def depth(records: Iterable[Mapping[str, Any]]) -> Depth:
-  """That of the record that lists least."""
+  """The depth of the record that lists least."""
   ranked, read = math.inf, set()
   for record in records:
     listed = record.get("ranked", len(record.get("passages", ())))
@@ -142,7 +142,7 @@ def questions_of(path: PathLike, records: Sequence[Record]) -> list[Question]:
 def matched(questions: Sequence[Question], records: Sequence[Record]) -> list[Record | None]:
   """The record of each question, None where there is none.
 
-  Told by id and text, or by text alone; of two records of one text the last counts.
+  Matched by id and text, or by text alone; of two records of one text the last counts.
   """
   by_both = {(record.get("id"), record["question"]): record for record in records}
   by_text = {record["question"]: record for record in records}

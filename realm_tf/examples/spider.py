@@ -2,8 +2,8 @@
 
 A query is a window of a block around a salient span, which is then left out of it or not;
 it is to find another block that holds the span, among the documents of the batch and one
-more for each: a block of the same article that does not hold it. Unlike an ICT query it has
-no sentence in common with its document, but what they tell of.
+more for each: a block of the same article that does not hold it. Unlike an ICT query it
+shares no sentence with its document, only the subject.
 
 Where the paper takes all n-grams that recur, spans here are those that the tagger of the
 corpus finds. Shape letters: B batch, T tokens, C draws.

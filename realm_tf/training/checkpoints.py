@@ -62,12 +62,12 @@ class Checkpoints:
 
   @property
   def best_step(self) -> int:
-    """Of which step the best is; -1 if there is none."""
+    """The step of the best checkpoint; -1 if there is none."""
     return self._best_step
 
   @property
   def best_value(self) -> float:
-    """What its metric was."""
+    """The metric of the best checkpoint."""
     return self._sign * float(self._best)
 
   def restore(self) -> None:
@@ -163,7 +163,7 @@ class Checkpoints:
     self._save(step, [*best, (self._newest, self._keep)])
 
   def save_if_best(self, step: int, metrics: dict[str, float]) -> bool:
-    """As `save`, but saves the best alone, and only if it is that; returns whether it was."""
+    """Saves this step as the best only, if it is the best; returns whether it was."""
     better = self._is_best(step, metrics)
     if better:
       self._save(step, [(self._kept, 1)])
@@ -208,8 +208,8 @@ class Checkpoints:
 
 
 def _save(manager: tf.train.CheckpointManager, step: int, keep: int) -> None:
-  """Saves, and removes what is older than the last few: also what was saved by a process
-  that was killed before it could say so, which the manager does not know."""
+  """Saves a checkpoint and removes all but the last few, also those of a killed process,
+  which the manager does not know."""
   folder = pathlib.Path(manager.directory)
   folder.mkdir(parents=True, exist_ok=True)  # TensorFlow's would not follow the umask
   manager.save(checkpoint_number=step)

@@ -49,7 +49,7 @@ class DPRBatch(NamedTuple):
 def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
               embed: Embed, questions: Sequence[Question], dev: Sequence[Question],
               folder: pathlib.Path) -> Loop:
-  """Trains both towers in place; with dev questions they end as the best that they were.
+  """Trains both towers in place; with dev questions they end as the best of all steps.
 
   Args:
     config: of the run.
@@ -134,8 +134,8 @@ def _embed(retriever: Any, batch: DPRBatch) -> contrastive.Vectors:
 
 def _loss(places: AnswerPlaces, vectors: contrastive.Vectors, batch: DPRBatch
           ) -> tuple[tf.Tensor, shares.Metrics]:
-  """Over the blocks of all replicas; those that answer a question too are not its own
-  negatives."""
+  """The loss over the blocks of all replicas; blocks that also answer a question are not
+  its negatives."""
   queries, documents = vectors
   # The positives of all first, so that those of this replica stand in its questions' order.
   documents, rows = (tf.concat([tf.reshape(shares.own_first(part), [-1, *shape])

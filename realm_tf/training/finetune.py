@@ -38,11 +38,11 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
                    answers: Sequence[Sequence[str]], folder: pathlib.Path,
                    regex: Sequence[bool] | None = None, judge: Judge | None = None,
                    gold_passages: Sequence[str] | None = None) -> Loop:
-  """Trains query tower and encoder in place; `index` holds the document tower's work.
+  """Trains query tower and encoder in place; `index` was made by the document tower.
 
   `regex` says of each question whether its answers are patterns, as in CuratedTREC, and
   `gold_passages` the id of the document that answers it, "" where none is named. With a
-  `judge` the model ends as the best that it was by it, the start counted.
+  `judge` the model ends as the one that it measured as the best, the start counted.
   Towers that were shared are untied: the document tower stays as the index knows it. How
   many questions the reader can learn from is logged.
 

@@ -39,8 +39,8 @@ class Interrupted(Exception):
 
 
 class TrainingStopped(Exception):
-  """Raised by a judge, or by what is called before a step, whose work was not done to its
-  end since the loop is `stopping`."""
+  """Raised by a judge or a `before_step` callback that ended early, since the loop is
+  `stopping`."""
 
 
 @contextlib.contextmanager
@@ -110,11 +110,11 @@ class Loop:
 
   @property
   def earlier_seconds(self) -> float:
-    """What earlier sessions took, up to the checkpoint that was gone on from."""
+    """Seconds that earlier sessions took, up to the checkpoint that was resumed."""
     return self._worked.before
 
   def stopping(self) -> bool:
-    """Whether SIGTERM or Ctrl-C has come: nobody should wait for anything any more."""
+    """Whether SIGTERM or Ctrl-C was received: nothing should be waited for any more."""
     return bool(self._stop)
 
   def run(self, batches: Iterable[Any], step_function: StepFunction, *,
@@ -176,8 +176,8 @@ class Loop:
     self.log.close()
 
   def _is_recorded(self, step: int) -> bool:
-    """Counted from the end, so that the last mean is over as many steps as others: the first
-    is over what is left besides."""
+    """Whether metrics are recorded after this step. Periods are counted from the last step,
+    so that the first one may be longer than the others."""
     period = max(1, self._steps // _RECORDS)
     return step == self._steps or (self._steps - step) % period == 0 and step >= period
 

@@ -26,7 +26,7 @@ _RECORDS_PER_SHOW = 10  # of the curves; each show costs about a step
 
 def show_retrieved(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
                    corpus: Corpus, sample: Sample, log: Log) -> Callable[[int], None]:
-  """Writes now and then what is retrieved for always the same masked sentences.
+  """Writes at some steps what is retrieved for a fixed sample of masked sentences.
 
   Returns:
     To be called after each record of the curves, with the number of steps done.
