@@ -5,7 +5,7 @@ replica takes its share: nothing is handed around, and a run sees the same batch
 whatever the number of replicas. A replica's loss is a mean over its share; gradients
 and metrics are averaged over the replicas, which makes them those of the whole batch.
 
-Shape letters: J replicas, B batch, D size.
+Shape letters: J replicas, B batch, D vector size.
 """
 
 from typing import Any, Callable
