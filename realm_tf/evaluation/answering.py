@@ -129,7 +129,7 @@ class QuestionAnswerer(tf.Module):
       questions: [B] string.
       top_n: int32: so many answers to each, one number for all or one for each question,
         [], [1] or [B]; A is the largest, [B, A]; None: one, [B].
-      banned: [B, X] int32: blocks that are passed over for each question; -1 for none.
+      banned: [B, E] int32: blocks that are passed over for each question; -1 for none.
       read_blocks: how many are read, as `top_n`; all, where there are not so many. By
         default as many as the answerer was made for.
 

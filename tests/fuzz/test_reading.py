@@ -162,7 +162,7 @@ def test_lines_are_those_between_line_feeds(folder, text, kind, mark):
 
 # Whole files, which come back as they were.
 
-_DOCUMENTS = st.lists(st.tuples(_SEEN, _TEXTS, _TEXTS), unique_by=lambda one: one[0],
+_DOCUMENTS = st.lists(st.tuples(_SEEN, _TEXTS, _TEXTS), unique_by=lambda row: row[0],
                       min_size=1, max_size=4)
 
 
@@ -217,7 +217,7 @@ def test_documents_in_a_table_without_a_thought_of_quotes(folder, rows):
 _ANSWERS = st.lists(_SEEN.filter(str.strip), min_size=1)
 
 
-@given(questions=st.lists(st.tuples(_SEEN, _SEEN, _ANSWERS), unique_by=lambda one: one[0],
+@given(questions=st.lists(st.tuples(_SEEN, _SEEN, _ANSWERS), unique_by=lambda row: row[0],
                           min_size=1, max_size=4),
        name=st.sampled_from(["q.jsonl", "q.jsonl.gz"]))
 def test_questions_come_back(folder, questions, name):
@@ -230,12 +230,12 @@ def test_questions_come_back(folder, questions, name):
       Question(q.id, q.question, ()) for q in written]
 
 
-@given(told=st.dictionaries(_TEXTS, _TEXTS, min_size=1, max_size=4))
-def test_predictions_come_back(folder, told):
+@given(predicted=st.dictionaries(_TEXTS, _TEXTS, min_size=1, max_size=4))
+def test_predictions_come_back(folder, predicted):
   text = "".join(json.dumps({"question": question, "prediction": prediction}) + "\n"
-                 for question, prediction in told.items())
+                 for question, prediction in predicted.items())
   assert {record["question"]: record["prediction"] for record in predictions.read_predictions(
-      _write(folder / "p.jsonl", text))} == told
+      _write(folder / "p.jsonl", text))} == predicted
 
 
 @given(ids=st.lists(_SEEN.map(lambda name: name.replace("\n", "").strip("\ufeff \r")).filter(

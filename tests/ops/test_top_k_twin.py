@@ -103,17 +103,17 @@ def test_vectorized(rows, k, width, compiled):
   queries, table, banned = _world(rows, width)
 
   @tf.function(jit_compile=compiled)
-  def of_queries():
+  def over_queries():
     search = lambda pair: top_k_inner_product_portable(pair[0][None], table, k, pair[1][None])
     return [part[:, 0] for part in tf.vectorized_map(search, (queries, banned))]
 
   @tf.function(jit_compile=compiled)
-  def of_tables():
+  def over_tables():
     search = lambda table: top_k_inner_product_portable(queries, table, k, banned)
     return tf.vectorized_map(search, tf.stack([table, table[::-1]]))
 
-  _equals_the_op(of_queries(), queries, table, k, banned)
-  results = of_tables()
+  _equals_the_op(over_queries(), queries, table, k, banned)
+  results = over_tables()
   for i, searched in enumerate((table, table[::-1])):
     _equals_the_op([part[i] for part in results], queries, searched, k, banned)
 

@@ -173,13 +173,13 @@ def test_a_job_ends_with_the_training_and_not_before_its_last_checkpoint(job):
   save(3, 1.5)
   looks = []
 
-  def done():
+  def is_trained():
     looks.append(_newest(root))
     if len(looks) == 2:
       save(6, 3.0)
     return len(looks) >= 2
 
-  assert job.run(lambda: False, done, sleep=pytest.fail) == 2
+  assert job.run(lambda: False, is_trained, sleep=pytest.fail) == 2
   assert _newest(root) == (6, 3.0) and len(looks) == 3
 
 
