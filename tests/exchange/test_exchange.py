@@ -364,7 +364,7 @@ def _export(model, kind, folder):
 
 def test_model_from_published_folders_goes_back_bit_by_bit(tmp_path):
   model = initial_model(_config(SMALL / "scorer", SMALL / "reader", shared=False),
-                             _TOKENIZER)
+                        _TOKENIZER)
   for kind in exporting.kinds_of(model):
     _export(model, kind, tmp_path / kind)
     importing.import_weights([tmp_path / kind], tmp_path / f"{kind} again")  # it is complete
@@ -416,7 +416,7 @@ def test_config_that_does_not_fit_the_folder_is_told():
     initial_model(_config(SMALL / "scorer", SMALL / "reader"), _TOKENIZER)
   with pytest.raises(UserError, match="pooling=pooler"):
     initial_model(_config(SMALL / "embedder", SMALL / "reader", pooling="mean"),
-                       _TOKENIZER)
+                  _TOKENIZER)
 
 
 def test_what_transformers_cannot_hold_is_not_exported(tmp_path):

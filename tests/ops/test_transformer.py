@@ -92,9 +92,9 @@ def test_bad_shapes_are_named():
   rows = tf.zeros([4, 8])
   with pytest.raises(tf.errors.InvalidArgumentError, match=r"rise from 0 to N = 4"):
     transformer.Fused.attention(tf.zeros([4, 24]), tf.zeros([24]),
-                            transformer.Layout(rows > 0, splits=tf.constant([0, 3])), 2)
+                                transformer.Layout(rows > 0, splits=tf.constant([0, 3])), 2)
   with pytest.raises(tf.errors.InvalidArgumentError, match="input 1"):
     transformer.Fused.feed_forward(rows, tf.zeros([8, 9]), tf.zeros([7]), tf.zeros([9, 8]),
-                               "gelu")
+                                   "gelu")
   with pytest.raises(tf.errors.InvalidArgumentError, match="input 3"):
     transformer.Fused.norm(rows, rows, tf.zeros([8]), tf.zeros([7]), tf.zeros([8]), 1e-12)
