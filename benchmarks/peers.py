@@ -14,14 +14,14 @@ _PLACE = _HERE.parent / "build" / "hugging_face"
 
 def hugging_face_python() -> str:
   """An interpreter with what `hugging_face/requirements.txt` names; made where missing."""
-  python, made_from = _PLACE / "bin" / "python", _PLACE / "made_from.txt"
+  python, made = _PLACE / "bin" / "python", _PLACE / "made_from.txt"
   wanted = _REQUIREMENTS.read_text()
-  if not made_from.exists() or made_from.read_text() != wanted:
+  if not made.exists() or made.read_text() != wanted:
     print(f"making {_PLACE} (once, some minutes) ...", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(_PLACE)], check=True)
     subprocess.run([str(python), "-m", "pip", "install", "-qq",
                     "--disable-pip-version-check", "-r", str(_REQUIREMENTS)], check=True)
-    made_from.write_text(wanted)
+    made.write_text(wanted)
   return str(python)
 
 

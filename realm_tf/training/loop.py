@@ -120,7 +120,7 @@ class Loop:
   def run(self, batches: Iterable[Any], step_function: StepFunction, *,
           before_step: Sequence[BeforeStep] = (), on_step: Sequence[OnStep] = (),
           on_record: Callable[[int], None] = lambda step: None,
-          last_inputs: Callable[[], dict[str, np.ndarray]] = dict) -> None:
+          seen: Callable[[], dict[str, np.ndarray]] = dict) -> None:
     """Trains to the last step, or until the judge loses patience.
 
     The curves have `input_wait_seconds`, what a step waited for its batch, besides the
@@ -132,8 +132,7 @@ class Loop:
       before_step: run on this thread before each step; they may add metrics.
       on_step: called on this thread after each step, with its number and metrics.
       on_record: runs after each record of the curves.
-      last_inputs: what the last step saw besides its batch, saved with it where it went
-        wrong.
+      seen: what the last step saw besides its batch, saved with it where it went wrong.
 
     Raises:
       UserError: the loss or a gradient is not finite; what the step saw was saved.
@@ -155,7 +154,7 @@ class Loop:
           pass  # at once, below
         self._stop_if_asked(step)
         metrics |= {name: float(value) for name, value in step_function(batch).items()}
-        self._check(metrics, step, batch, last_inputs)
+        self._check(metrics, step, batch, seen)
         metrics["step_seconds"] = time.monotonic() - begun
         self.log.add(metrics)
         self._step.assign(step + 1)
@@ -237,11 +236,11 @@ class Loop:
                       *self._stop[:1])
 
   def _check(self, metrics: dict[str, float], step: int, batch: Any,
-             last_inputs: Callable[[], dict[str, np.ndarray]]) -> None:
+             seen: Callable[[], dict[str, np.ndarray]]) -> None:
     for name, value in metrics.items():
       if name.endswith(("loss", "norm")) and not np.isfinite(value):
         path = self._folder / f"not-finite-{step}.npz"
-        _save(path, dict(_named("", batch)) | last_inputs())
+        _save(path, dict(_named("", batch)) | seen())
         raise UserError(f"{self._name}: the {name.replace('_', ' ')} is {value} at step "
                         f"{step}, its batch is in {path} (see docs/diagnosis.md), its "
                         "update was not saved; begin in another --workdir with a lower "

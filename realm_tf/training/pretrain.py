@@ -95,7 +95,7 @@ def update(model: Realm, optimizers: Optimizers, loss: MarginalLoss, look_up: Lo
              "masked_lm": model.encoder.masked_lm.trainable_variables}
   masks = mean_masks(examples[0], accumulate)
 
-  def gradients_of_part(part: tuple[PretrainingBatch, Any]):
+  def of_part(part: tuple[PretrainingBatch, Any]):
     reads = look_up(*part)
     with tf.GradientTape() as tape, dropout.drawn(seed, optimizers.encoder.iterations):
       value, scored = loss_fn(model, reads, loss, masks, fixed_lengths)
@@ -103,18 +103,17 @@ def update(model: Realm, optimizers: Optimizers, loss: MarginalLoss, look_up: Lo
     metrics = {"loss": value} | losses.marginal_metrics(*scored, reads.weights, masks)
     return (gradients, metrics), scored.relevance
 
-  (gradients, metrics), relevance = shares.over_parts(gradients_of_part, examples, size,
-                                                      accumulate)
+  (gradients, metrics), relevance = shares.over_parts(of_part, examples, size, accumulate)
   for name, variables, gradient, optimizer in zip(
       Optimizers._fields, (towers, encoder), gradients, optimizers):
     metrics |= _norms(name, *optimizer.apply_by_part(gradient, variables))
   return metrics, relevance
 
 
-def _norms(name: str, norm: tf.Tensor, part_norms: dict[str, tf.Tensor]) -> Metrics:
+def _norms(name: str, norm: tf.Tensor, of_parts: dict[str, tf.Tensor]) -> Metrics:
   """The norm of the gradient of a model, and those of its parts where it has several."""
   name = f"{name}_gradient_norm"
-  parts = {f"{name}@{part}": value for part, value in part_norms.items()}
+  parts = {f"{name}@{part}": value for part, value in of_parts.items()}
   return {name: norm, **(parts if len(parts) > 1 else {})}
 
 
@@ -144,10 +143,10 @@ class PretrainStep:
       rows = configured_candidates(config, model, index, passages, queries, batch.banned)
       return tf.ensure_shape(rows, shape)
 
-    def look_up(batch: PretrainingBatch, candidates: Any) -> Reads:
+    def look_up(batch: PretrainingBatch, given: Any) -> Reads:
       if is_fixed:
-        return padded.reads(batch, candidates, passages.special)
-      return model.reads(passages, batch, candidates, pretrain.encoder_length)
+        return padded.reads(batch, given, passages.special)
+      return model.reads(passages, batch, given, pretrain.encoder_length)
 
     def on_replica(examples: tuple[PretrainingBatch, Any]) -> Metrics:
       metrics, relevance = update(model, optimizers, LOSSES[pretrain.loss], look_up, examples,
@@ -155,14 +154,14 @@ class PretrainStep:
       return metrics | {"scores": relevance}
 
     def train(batch: PretrainingBatch, rows: tf.Tensor) -> tuple[Metrics, tf.Tensor]:
-      candidates = padded.pack(config, passages, batch, rows) if is_fixed else rows
-      outputs = shares.run_on_shares(strategy, on_replica, (batch, candidates), shape[0])
+      given = padded.pack(config, passages, batch, rows) if is_fixed else rows
+      outputs = shares.run_on_shares(strategy, on_replica, (batch, given), shape[0])
       return outputs, outputs.pop("scores")
 
     self._retrieve = tf.function(retrieve, input_signature=[spec])
     self._train = tf.function(train, input_signature=[spec, tf.TensorSpec(shape, tf.int32)])
-    per_process = shape[0] // num_processes(strategy)
-    self._examples = np.arange(per_process) + per_process * process_index(strategy)
+    own = shape[0] // num_processes(strategy)
+    self._examples = np.arange(own) + own * process_index(strategy)
     self._rows = self._scores = tf.zeros(shape)
 
   def __call__(self, batch: PretrainingBatch) -> Metrics:
@@ -174,7 +173,7 @@ class PretrainStep:
     metrics, self._scores = self._train(batch, self._rows)
     return metrics | {"retrieval_wait_seconds": waited}
 
-  def last_inputs(self) -> dict[str, np.ndarray]:
+  def seen(self) -> dict[str, np.ndarray]:
     """What the last step saw besides its batch, b examples of this process's replicas.
 
     `candidates.rows` [b, K], `.scores` [b, K], `.examples` [b]: which of the batch.
@@ -234,9 +233,8 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   if not index.share:  # sharded tables are not checkpointed: they are embedded on resume
     tracked["index"] = index
   # A refresh job embeds what it finds in checkpoints.
-  checkpoint_every = (config.refresh.every if config.refresh.mode == "job"
-                      else config.checkpoint_every)
-  loop = Loop("pretrain", folder, pretrain.steps, tracked, checkpoint_every,
+  every = config.refresh.every if config.refresh.mode == "job" else config.checkpoint_every
+  loop = Loop("pretrain", folder, pretrain.steps, tracked, every,
               keep=config.keep_checkpoints, best=config.best_metric, strategy=strategy)
   if loop.first_step:
     index.restored()
@@ -256,7 +254,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     if not loop.first_step:
       show(0)
     loop.run(batches, step, before_step=[refresh, *before_step], on_step=on_step,
-             on_record=show, last_inputs=step.last_inputs)
+             on_record=show, seen=step.seen)
   finally:
     refresher.close()
   return loop, refresher
