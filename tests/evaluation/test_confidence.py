@@ -69,7 +69,8 @@ def test_what_cannot_be_wanted_is_one_line(threshold, precision, message):
 
 
 def test_a_calibration_is_kept_as_json(tmp_path):
-  written = Calibration(0.25, 2.0, False, "finetune", 30, (Point(0.5, 0.75, 1.0)), {"x": 0.5})
+  written = Calibration(0.25, 2.0, False, "finetune", 30,
+                        (Point(0.5, 0.75, 1.0),), {"x": 0.5})
   calibration.write_calibration(tmp_path / "c.json", written)
   assert calibration.read_calibration(tmp_path / "c.json") == written
 
