@@ -88,7 +88,8 @@ def test_equals_a_plain_search(tokenizer, monkeypatch, tokens_per_part, seed):
   answers = [["".join(rng.choice(parts, rng.integers(0, 5)))
               for _ in range(rng.integers(0, 5))] for _ in range(60)]
   occurrences = find_occurrences(answers, corpus, tokenizer)
-  assert {part.dtype for part in occurrences[:3]} == {np.dtype(np.int32)}
+  columns = occurrences.rows, occurrences.starts, occurrences.ends
+  assert {column.dtype for column in columns} == {np.dtype(np.int32)}
   count = 0
   for group, places in zip(answers, _places(occurrences), strict=True):
     assert places == sorted(set(places))
