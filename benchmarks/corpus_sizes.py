@@ -50,10 +50,10 @@ def _draw(seed: int, folder: pathlib.Path) -> dict[str, str]:
         for name, count in (("qa.train.jsonl.gz", _QUESTIONS.value),
                             ("qa.dev.jsonl.gz", _HELD_OUT.value)))
     wanted = {question["gold_passage"] for question in train + held_out}
-    every = _read("corpus.jsonl.gz")
-    others = [one["id"] for one in every if one["id"] not in wanted]
+    all_documents = _read("corpus.jsonl.gz")
+    others = [document["id"] for document in all_documents if document["id"] not in wanted]
     wanted |= set(rng.sample(others, max(0, _DOCUMENTS.value - len(wanted))))
-    documents = [one for one in every if one["id"] in wanted]
+    documents = [document for document in all_documents if document["id"] in wanted]
     for path, rows in zip(paths.values(), (documents, train, held_out)):
       with files.new_file(path, "w") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)

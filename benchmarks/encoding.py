@@ -97,13 +97,13 @@ def main(_) -> None:
     folder = pathlib.Path(name)
     minilm = _write_passages(folder)
     (folder / "weights.txt").write_text(minilm)
-    theirs = [peers.hugging_face_python(), peers.peer_script("encode.py"), minilm,
-              str(folder / "ids.npz")]
+    hugging_face = [peers.hugging_face_python(), peers.peer_script("encode.py"), minilm,
+                    str(folder / "ids.npz")]
     commands = {}
     for p in _PRECISIONS:
-      commands[f"PyTorch, {p}"] = [*theirs, p]
+      commands[f"PyTorch, {p}"] = [*hugging_face, p]
       commands[f"ours, {p}"] = [sys.executable, __file__, f"--ours={p}", f"--work={name}"]
-    found = peers.take_turns(commands, _ROUNDS.value)
+    rates = peers.take_turns(commands, _ROUNDS.value)
     lengths = np.load(folder / "ids.npz")["lengths"]
     overlap = _overlap(folder)
   print(f"{processor()}; {len(lengths)} passages of {lengths.mean():.0f} word pieces on "
@@ -111,9 +111,9 @@ def main(_) -> None:
   result = {"processor": processor(), "passages": len(lengths), "rounds": _ROUNDS.value,
             "mean_length": float(lengths.mean()), "systems": {},
             "bfloat16_overlap_at_100": overlap}
-  for name, ones in found.items():
+  for name, ones in rates.items():
     median, least, most, count = peers.pooled(ones, "rates")
-    ratio = median / peers.pooled(found["PyTorch, " + name.rsplit(", ", 1)[1]], "rates")[0]
+    ratio = median / peers.pooled(rates["PyTorch, " + name.rsplit(", ", 1)[1]], "rates")[0]
     result["systems"][name] = {"passages_per_second": median, "least": least, "most": most,
                                "repeats": count, "ratio": ratio}
     print(f"{name:20s} {median:7.0f} passages/s ({least:.0f} - {most:.0f}, {count})  "

@@ -26,40 +26,40 @@ _BATCH = 50
 
 def _asked(model, questions: list[str], k: int) -> dict[str, list]:
   """Of a loaded export."""
-  found: dict[str, list] = {"answers": [], "rows": [], "embeddings": []}
+  outputs: dict[str, list] = {"answers": [], "rows": [], "embeddings": []}
   for first in range(0, len(questions), _BATCH):
     part = questions[first:first + _BATCH]
-    found["answers"] += [(one["answer"], one["row"], one["probability"])
-                         for one in model.answer(part)]
-    found["rows"] += [{one["row"] for one in passages}
-                      for passages in model.retrieve(part, k)]
-    found["embeddings"] += list(model.embed(part))
-  return found
+    outputs["answers"] += [(answer["answer"], answer["row"], answer["probability"])
+                           for answer in model.answer(part)]
+    outputs["rows"] += [{passage["row"] for passage in passages}
+                        for passages in model.retrieve(part, k)]
+    outputs["embeddings"] += list(model.embed(part))
+  return outputs
 
 
 def _live(answerer, questions: list[str], k: int) -> dict[str, list]:
   """Of the model in memory."""
   import tensorflow as tf  # pylint: disable=import-outside-toplevel
-  found: dict[str, list] = {"answers": [], "rows": [], "embeddings": []}
+  outputs: dict[str, list] = {"answers": [], "rows": [], "embeddings": []}
   for first in range(0, len(questions), _BATCH):
     part = tf.constant(questions[first:first + _BATCH])
     answers = answerer.answer(part)
-    found["answers"] += zip(
+    outputs["answers"] += zip(
         (text.decode() for text in answers.answer.numpy()), answers.row.numpy().tolist(),
         answers.probability.numpy().tolist())
-    found["rows"] += map(set, answerer.retrieve(part, k).row.numpy().tolist())
-    found["embeddings"] += list(answerer.embed(part).numpy())
-  return found
+    outputs["rows"] += map(set, answerer.retrieve(part, k).row.numpy().tolist())
+    outputs["embeddings"] += list(answerer.embed(part).numpy())
+  return outputs
 
 
 def _compared(live: dict[str, list], exported: dict[str, list]) -> dict[str, float]:
   pairs = list(zip(live["answers"], exported["answers"], strict=True))
   return {
-      "same answers": sum(one[:2] == other[:2] for one, other in pairs),
-      "probabilities": max(abs(one[2] - other[2]) for one, other in pairs),
+      "same answers": sum(answer[:2] == other[:2] for answer, other in pairs),
+      "probabilities": max(abs(answer[2] - other[2]) for answer, other in pairs),
       "embeddings": float(np.abs(np.array(live["embeddings"])
                                  - np.array(exported["embeddings"])).max()),
-      "passages": float(np.mean([len(one & other) / len(one) for one, other in zip(
+      "passages": float(np.mean([len(answer & other) / len(answer) for answer, other in zip(
           live["rows"], exported["rows"], strict=True)]))}
 
 
@@ -69,9 +69,9 @@ def main(_) -> None:
   from realm_tf.run.export import export_run  # pylint: disable=import-outside-toplevel
   from realm_tf.run.folder import Run  # pylint: disable=import-outside-toplevel
   run = Run.existing(_WORKDIR.value)
-  known = (read_questions(_QUESTIONS.value, answered=False) if _QUESTIONS.value
-           else run.questions("held_out"))
-  questions = [question.question for question in known[:_MOST.value]]
+  all_questions = (read_questions(_QUESTIONS.value, answered=False) if _QUESTIONS.value
+                   else run.questions("held_out"))
+  questions = [question.question for question in all_questions[:_MOST.value]]
   answerer = run.answerer(run.newest_stage(), exact=True)
   live = _live(answerer, questions, answerer.read_blocks)
   results: dict[str, object] = {"processor": processor(), "questions": len(questions),

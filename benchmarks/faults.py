@@ -90,9 +90,9 @@ class Tally:
     self.reads = 0
     self.killed: dict[str, int] = {}
 
-  def note(self, kind: str, what: str) -> None:
+  def note(self, kind: str, event: str) -> None:
     self.counts[kind] += 1
-    print(f"{kind}: {what}", flush=True)
+    print(f"{kind}: {event}", flush=True)
 
   def kill(self, name: str) -> None:
     self.counts["kills"] += 1
@@ -111,21 +111,21 @@ class Reader(threading.Thread):
     from realm_tf.index import stored_index  # pylint: disable=import-outside-toplevel
     while not self.stop.wait(0.02):
       try:
-        found = stored_index.find_version(self._root, self._rows)
-        if found is None:
+        version = stored_index.find_version(self._root, self._rows)
+        if version is None:
           if self.newest >= 0:
             self._tally.note("lost", f"the index of step {self.newest}")
           continue
         try:
-          found.read()
+          version.read()
         except ValueError:
-          if found.folder.exists():
+          if version.folder.exists():
             raise
           continue  # removed by its successor; the next look finds that
         self._tally.reads += 1
-        if found.origin.step < self.newest:
+        if version.origin.step < self.newest:
           self._tally.note("lost", f"the index of step {self.newest}")
-        self.newest = found.origin.step
+        self.newest = version.origin.step
       except Exception as error:  # pylint: disable=broad-except
         self._tally.note("torn_reads", str(error))
 
@@ -230,10 +230,10 @@ class Changing:
       return
     kill(process)
     self._tally.kill(command[0])
-    there = self._open()
-    if there is not None and there - {name} != self._ids - {name}:
-      self._tally.note("lost", f"documents {sorted(there ^ self._ids)}")
-    if there is not None and command[0] == "delete" and name not in there:
+    present = self._open()
+    if present is not None and present - {name} != self._ids - {name}:
+      self._tally.note("lost", f"documents {sorted(present ^ self._ids)}")
+    if present is not None and command[0] == "delete" and name not in present:
       self._ids.discard(name)  # it was done, and could not be done again
     else:
       self._finish(command, name)
@@ -262,11 +262,11 @@ class Changing:
     if command[0] == "add":
       self._ids.add(name)
     self._ids -= {name} if command[0] == "delete" else set()
-    there = self._open()
+    present = self._open()
     if code:
       self._tally.note("failed_resumes", f"{' '.join(command)}: exit code {code}")
-    elif there is not None and there != self._ids:
-      self._tally.note("lost", f"documents {sorted(there ^ self._ids)}")
+    elif present is not None and present != self._ids:
+      self._tally.note("lost", f"documents {sorted(present ^ self._ids)}")
 
   def _open(self) -> set[str] | None:
     self._tally.reads += 1

@@ -52,9 +52,9 @@ def clustered(rows: int, size: int, queries: int) -> tuple[np.ndarray, np.ndarra
   weights = 1 / np.arange(1, 4097) ** 0.7
 
   def draw(count):
-    of = rng.choice(4096, count, p=weights / weights.sum())
+    cluster = rng.choice(4096, count, p=weights / weights.sum())
     spread = rng.standard_normal([count, size], np.float32) * np.float32(0.6)
-    return (centres[of].astype(np.float32) + spread) / np.float32(1.36)
+    return (centres[cluster].astype(np.float32) + spread) / np.float32(1.36)
 
   return draw(rows), draw(queries)
 
@@ -74,7 +74,7 @@ def _of_run(folder: str) -> tuple[np.ndarray, np.ndarray]:
 def measure(search, queries: np.ndarray, exact: np.ndarray, batch: int, repeats: int
             ) -> tuple[float, float]:
   """Recall, and milliseconds per query: the median over batches of all repeats."""
-  found, seconds = [], []
+  batches, seconds = [], []
   search(queries[:batch])  # warms up
   for repeat in range(repeats):
     for first in range(0, len(queries) - batch + 1, batch):
@@ -82,9 +82,9 @@ def measure(search, queries: np.ndarray, exact: np.ndarray, batch: int, repeats:
       rows = search(queries[first:first + batch])
       seconds.append((time.perf_counter() - begun) / batch)
       if repeat == 0:
-        found.append(rows)
-  found = np.concatenate(found)
-  recall = (exact[:len(found), :, None] == found[:, None]).any(2).mean()
+        batches.append(rows)
+  batches = np.concatenate(batches)
+  recall = (exact[:len(batches), :, None] == batches[:, None]).any(2).mean()
   return float(recall), 1000 * statistics.median(seconds)
 
 
@@ -105,12 +105,12 @@ def _ours(rows, queries, note):
   index.assign(rows, 0)
   note("exact (our op)", "", 0.0, searcher(index))
   leaves = round(math.sqrt(len(rows)))
-  ours = ScannIndex(config=IndexConfig(kind="scann", leaves=leaves))
+  scann = ScannIndex(config=IndexConfig(kind="scann", leaves=leaves))
   begun = time.monotonic()
-  ours.assign(ours.prepare(rows), 0)
-  build, find = time.monotonic() - begun, searcher(ours)
+  scann.assign(scann.prepare(rows), 0)
+  build, find = time.monotonic() - begun, searcher(scann)
   for count in _counts(leaves):
-    ours.config = dataclasses.replace(ours.config, searched_leaves=count)
+    scann.config = dataclasses.replace(scann.config, searched_leaves=count)
     note("scann, rescored by us", f"{count}/{leaves} leaves", build, find)
 
 
@@ -191,14 +191,14 @@ def _plot(paths: list[str]) -> None:
   figure, panels = pyplot.subplots(1, len(paths), figsize=(6 * len(paths), 4.5),
                                    squeeze=False)
   for path, panel in zip(paths, panels[0]):
-    found = json.loads(pathlib.Path(path).read_text())
-    for method in dict.fromkeys(line["method"] for line in found["lines"]):
-      points = [line for line in found["lines"] if line["method"] == method]
+    measured = json.loads(pathlib.Path(path).read_text())
+    for method in dict.fromkeys(line["method"] for line in measured["lines"]):
+      points = [line for line in measured["lines"] if line["method"] == method]
       panel.plot([line["recall"] for line in points],
                  [1000 / line["ms_per_query"] for line in points], "o-", label=method)
-    panel.set(title=f"{found['rows'][0]:,} x {found['rows'][1]}, {found['data']}",
-              xlabel=f"recall@{found['k']}", yscale="log",
-              ylabel=f"queries per second, batch {found['batch']}")
+    panel.set(title=f"{measured['rows'][0]:,} x {measured['rows'][1]}, {measured['data']}",
+              xlabel=f"recall@{measured['k']}", yscale="log",
+              ylabel=f"queries per second, batch {measured['batch']}")
     panel.grid(True, which="both", alpha=0.3)
     panel.legend()
   figure.tight_layout()
@@ -241,9 +241,9 @@ def main(arguments: list[str]) -> None:
     _ours(rows, queries, note)
   if "scann" in _METHODS.value:
     _plain_scann(rows, queries, note)
-  in_faiss = [name for name in ("ivf", "hnsw") if name in _METHODS.value]
-  if in_faiss:
-    _faiss(rows, queries, exact_rows, in_faiss, keep)
+  faiss_methods = [name for name in ("ivf", "hnsw") if name in _METHODS.value]
+  if faiss_methods:
+    _faiss(rows, queries, exact_rows, faiss_methods, keep)
 
 
 if __name__ == "__main__":

@@ -39,16 +39,16 @@ class Recall:
   def __init__(self, run: Run):
     questions = run.questions("train") + run.questions("held_out")
     corpus = run.corpus
-    found = find_occurrences([q.answers for q in questions], corpus, corpus.tokenizer)
-    self._right = [set(found.rows[a:b].tolist())
-                   for a, b in zip(found.splits, found.splits[1:], strict=False)]
+    occurrences = find_occurrences([q.answers for q in questions], corpus, corpus.tokenizer)
+    self._right = [set(occurrences.rows[a:b].tolist())
+                   for a, b in zip(occurrences.splits, occurrences.splits[1:], strict=False)]
     self._packed = pack_single(
         corpus.tokenizer.tokenize([q.question for q in questions]),
         run.config.retriever.query_length, corpus.tokenizer)
 
   def __call__(self, model, index) -> dict[str, float]:
     _, rows = index.search(model.retriever.embed_queries(self._packed), max(_AT))
-    hits = np.array([[row in right for row in found] for found, right in zip(
+    hits = np.array([[row in right for row in rows_found] for rows_found, right in zip(
         rows.numpy().tolist(), self._right, strict=True)])
     return {f"recall@{k}": float(hits[:, :k].any(1).mean()) for k in _AT}
 

@@ -32,21 +32,21 @@ def peer_script(name: str) -> str:
 def take_turns(commands: dict[str, list[str]], rounds: int
                ) -> dict[str, list[dict[str, Any]]]:
   """The last line that each command printed, read as JSON, once for every round."""
-  found: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
+  results: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
   for number in range(rounds):
     for name, command in commands.items():
       print(f"\rround {number + 1}/{rounds}: {name:30s}", end="", file=sys.stderr,
             flush=True)
-      done = subprocess.run(command, capture_output=True, text=True, check=False)
-      if done.returncode:
-        raise SystemExit(f"\n{name} failed:\n{done.stderr[-2000:]}")
-      found[name].append(json.loads(done.stdout.splitlines()[-1]))
+      finished = subprocess.run(command, capture_output=True, text=True, check=False)
+      if finished.returncode:
+        raise SystemExit(f"\n{name} failed:\n{finished.stderr[-2000:]}")
+      results[name].append(json.loads(finished.stdout.splitlines()[-1]))
   print("\r" + " " * 50, end="\r", file=sys.stderr)
-  return found
+  return results
 
 
 def pooled(ones: list[dict[str, Any]], key: str = "seconds"
            ) -> tuple[float, float, float, int]:
   """Median, least, most and number of what all rounds measured."""
-  values = [value for one in ones for value in one[key]]
+  values = [value for result in ones for value in result[key]]
   return statistics.median(values), min(values), max(values), len(values)

@@ -49,14 +49,14 @@ def _hits(run: Run) -> dict[str, list[float]]:
 
 def main(_) -> None:
   run = Run.existing(pathlib.Path(_WORKDIR.value))
-  ours, theirs = _hits(run), _hits(_without_pretraining(run))
+  with_pretraining, without_pretraining = _hits(run), _hits(_without_pretraining(run))
   result = {}
   print(f"{'':12s} {'without':>8s} {'with':>8s} {'difference and its 95 % interval':>36s}")
-  for name, values in ours.items():
-    difference = [a - b for a, b in zip(values, theirs[name], strict=True)]
+  for name, values in with_pretraining.items():
+    difference = [a - b for a, b in zip(values, without_pretraining[name], strict=True)]
     low, high = metrics.interval(difference, seed=0)
     mean = sum(difference) / len(difference)
-    result[name] = {"without": sum(theirs[name]) / len(difference),
+    result[name] = {"without": sum(without_pretraining[name]) / len(difference),
                     "with": sum(values) / len(difference), "difference": mean,
                     "low": low, "high": high, "questions": len(difference)}
     print(f"{name:12s} {result[name]['without']:8.1%} {result[name]['with']:8.1%} "

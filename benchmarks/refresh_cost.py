@@ -85,17 +85,20 @@ def _timed(run, mode: str) -> dict[str, Any]:
 
 def _medians(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
   """Of each mode, over its rounds."""
-  found = []
+  modes = []
   for mode in dict.fromkeys(_MODES.value):
     rounds = [run for run in runs if run["mode"] == mode]
-    found.append({"mode": mode, **{name: statistics.median(run[name] for run in rounds)
+    modes.append({"mode": mode, **{name: statistics.median(run[name] for run in rounds)
                                    for name in rounds[0] if name != "mode"}})
-  return found
+  return modes
 
 
 def _table(modes: list[dict[str, Any]]) -> str:
-  rows = [["mode", *_COLUMNS], *([one["mode"], *(f"{one[name]:.3f}" if isinstance(
-      one[name], float) else str(one[name]) for name in _COLUMNS.values())] for one in modes)]
+  rows = [["mode", *_COLUMNS]]
+  for mode in modes:
+    values = (mode[name] for name in _COLUMNS.values())
+    rows.append([mode["mode"], *(f"{value:.3f}" if isinstance(value, float) else str(value)
+                                 for value in values)])
   widths = [max(map(len, column)) for column in zip(*rows)]
   return "\n".join("  ".join([row[0].ljust(widths[0]), *(
       cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]) for row in rows)
@@ -113,13 +116,13 @@ def main(_) -> None:
   runs: list[dict[str, Any]] = []
   for number in range(_ROUNDS.value):
     for mode in dict.fromkeys(_MODES.value):
-      one = {"round": number, **_timed(run, mode)}
-      first = next((r for r in runs if r["round"] == number), one)
-      runs.append(one | {"ratio": one["steps_per_second"] / first["steps_per_second"]})
+      timed = {"round": number, **_timed(run, mode)}
+      first = next((r for r in runs if r["round"] == number), timed)
+      runs.append(timed | {"ratio": timed["steps_per_second"] / first["steps_per_second"]})
       print(json.dumps({name: round(value, 3) if isinstance(value, float) else value
                         for name, value in runs[-1].items()}), flush=True)
-  modes = [{name: value for name, value in one.items() if name != "round"}
-           for one in _medians(runs)]
+  modes = [{name: value for name, value in timed.items() if name != "round"}
+           for timed in _medians(runs)]
   print(f"\n{title}\n{_table(modes)}")
   if _JSON.value:
     pathlib.Path(_JSON.value).write_text(json.dumps(

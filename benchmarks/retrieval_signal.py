@@ -30,7 +30,7 @@ def main(_) -> None:
   run = Run.existing(_WORKDIR.value)
   model, settings = run.model(_STAGE.value), run.config.pretrain
   index = run.index(model)
-  with_answer, without, found = [], [], []
+  with_answer, without, has_answer = [], [], []
   for batch in pretraining_batches(
       run.corpus, run.banned, batch_size=16, query_length=settings.query_length,
       max_masks=settings.max_masks, support=settings.span_blocks,
@@ -43,13 +43,13 @@ def main(_) -> None:
     for i, span in enumerate(batch.labels.numpy()):
       span = span[batch.weights[i].numpy() > 0]
       holds = [_holds(run.corpus.body_ids.row(row), span) for row in rows[i, 1:].numpy()]
-      found.append(any(holds))
+      has_answer.append(any(holds))
       for value, hit in zip(utility[i], holds, strict=True):
         (with_answer if hit else without).append(value)
   total = len(with_answer) + len(without)
-  print(f"{len(found)} sentences, {settings.candidates - 1} blocks each, "
+  print(f"{len(has_answer)} sentences, {settings.candidates - 1} blocks each, "
         f"after {_STAGE.value}\n"
-        f"sentences with the answer among them   {np.mean(found):.1%}\n"
+        f"sentences with the answer among them   {np.mean(has_answer):.1%}\n"
         f"blocks that hold the answer            {len(with_answer) / total:.1%}\n"
         f"retrieval utility where they do        {np.mean(with_answer):+.2f}\n"
         f"retrieval utility where they do not    {np.mean(without):+.2f} "

@@ -130,10 +130,10 @@ def floors(machine, batch: int) -> dict[str, float]:
   The shadow is for few queries only.
   """
   products = 2.0 * batch * _ROWS.value * _DEPTH.value
-  found = {name: max(machine[f"read_{name}_ms"],
+  times = {name: max(machine[f"read_{name}_ms"],
                      1e3 * products / machine[f"matmul_{name}"])
            for name in ("float32", "bfloat16")}
-  return found | ({"shadow": machine["read_shadow_ms"]} if batch <= 4 else {})
+  return times | ({"shadow": machine["read_shadow_ms"]} if batch <= 4 else {})
 
 
 def print_table(cells, machine) -> None:
@@ -144,19 +144,19 @@ def print_table(cells, machine) -> None:
         f"{machine['matmul_float32'] / 1e9:.0f} GFLOP/s in float32, "
         f"{machine['matmul_bfloat16'] / 1e9:.0f} in bfloat16")
   for k in map(int, _K.value):
-    here = [cell for cell in cells if cell["k"] == k]
-    baseline = {cell["batch"]: cell["median_ms"] for cell in here
+    k_cells = [cell for cell in cells if cell["k"] == k]
+    baseline = {cell["batch"]: cell["median_ms"] for cell in k_cells
                 if cell["method"] == top_k_peers.BASELINE}
     print(f"\nk = {k}: median ms (fastest - slowest, repeats), times the baseline's speed\n")
     print(f"{'':30}" + "".join(f"{f'B = {batch}':>36}" for batch in batches) + "   recall")
-    for name in dict.fromkeys(cell["method"] for cell in here):
-      row = {cell["batch"]: cell for cell in here if cell["method"] == name}
+    for name in dict.fromkeys(cell["method"] for cell in k_cells):
+      row = {cell["batch"]: cell for cell in k_cells if cell["method"] == name}
       print(f"{name:30}" + "".join(_cell(row[batch], baseline) for batch in batches) +
             f"   {min(cell['recall'] for cell in row.values()):.3f}")
     for name in _ROW_BYTES:
-      there = [floors(machine, batch).get(name) for batch in batches]
+      limits = [floors(machine, batch).get(name) for batch in batches]
       print(f"{'floor, ' + name:30}" + "".join(
-          f"{'':36}" if floor is None else f"{floor:>10.2f}{'':26}" for floor in there))
+          f"{'':36}" if floor is None else f"{floor:>10.2f}{'':26}" for floor in limits))
 
 
 def _cell(cell, baseline) -> str:
@@ -175,10 +175,11 @@ def draw(cells, machine, path: str) -> None:
   figure, axes = pyplot.subplots(1, len(batches), figsize=(5 * len(batches), 4.5),
                                  sharey=True, squeeze=False)
   for axis, batch in zip(axes[0], batches, strict=True):
-    here = [cell for cell in cells if cell["k"] == k and cell["batch"] == batch][::-1]
-    axis.barh([cell["method"] for cell in here], [cell["median_ms"] for cell in here],
+    chosen_cells = [cell for cell in cells if cell["k"] == k and cell["batch"] == batch][::-1]
+    axis.barh([cell["method"] for cell in chosen_cells],
+              [cell["median_ms"] for cell in chosen_cells],
               color=["tab:orange" if cell["method"].startswith("realm_tf") else "tab:gray"
-                     for cell in here])
+                     for cell in chosen_cells])
     for (name, floor), style in zip(floors(machine, batch).items(), (":", "--", "-.")):
       axis.axvline(floor, color="black", linestyle=style, label=f"floor, {name}")
     axis.set(xscale="log", xlabel="ms, median", title=f"B = {batch}, k = {k}")
@@ -227,11 +228,11 @@ def measure_all(machine) -> list[dict]:
       yield from top_k_foreign.measure_in(python, table, queries, truth, plan())
 
   cells = []
-  for found in each_method():
-    row = [f"{cell['median_ms']:.1f} ms" for cell in found]
-    print(f"{found[0]['method']}: {found[0]['prepare_s']:.1f} s to prepare, "
+  for method_cells in each_method():
+    row = [f"{cell['median_ms']:.1f} ms" for cell in method_cells]
+    print(f"{method_cells[0]['method']}: {method_cells[0]['prepare_s']:.1f} s to prepare, "
           f"{', '.join(row)}", flush=True)
-    cells += found
+    cells += method_cells
   print_table(cells, machine)
   return cells
 

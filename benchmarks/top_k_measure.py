@@ -49,9 +49,9 @@ def measure(method: Method, table, queries, truth: dict, plan: Plan) -> list[dic
       expected = truth.setdefault((k, batch), rows)
       times = timed(lambda k=k, batch=batch: search(queries[:batch], k), plan.seconds,
                     plan.repeats)
-      found = sum(len(np.intersect1d(*pair)) for pair in zip(rows, expected, strict=True))
+      hits = sum(len(np.intersect1d(*pair)) for pair in zip(rows, expected, strict=True))
       cells.append({"method": method.name, "k": k, "batch": batch, "repeats": len(times),
                     "median_ms": statistics.median(times), "fastest_ms": min(times),
-                    "slowest_ms": max(times), "recall": found / rows.size,
+                    "slowest_ms": max(times), "recall": hits / rows.size,
                     "prepare_s": prepared})
   return cells

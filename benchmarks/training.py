@@ -108,9 +108,9 @@ def _make_step(precision: str, lengths):
   @tf.function
   def step():
     with tf.GradientTape() as tape:
-      of_queries, of_documents = retriever((queries, documents))
-      scores = tf.einsum("bd,bkd->bk", of_queries, tf.reshape(
-          of_documents, [s["batch"], s["candidates"], -1]))
+      query_vectors, document_vectors = retriever((queries, documents))
+      scores = tf.einsum("bd,bkd->bk", query_vectors, tf.reshape(
+          document_vectors, [s["batch"], s["candidates"], -1]))
       log_probs = tf.reshape(encoder.mask_log_probs(pairs, positions, labels, ones),
                              [s["batch"], s["candidates"], -1])
       loss = tf.reduce_mean(losses.per_mask_loss(scores, log_probs, ones[:s["batch"]]))
@@ -176,11 +176,11 @@ def _profile(precision: str) -> None:
   rate, work = _product_rate(precision), teraflop(*_full_lengths())
   print(f"{precision}: a step of {wall:.2f} s. Its products alone, {work:.2f} TFLOP at the "
         f"{rate:.2f} TFLOP/s that TensorFlow's reach: {work / rate:.2f} s")
-  known = {name: seconds for name, seconds in total.items()
-           if name not in ("Run", "Process") and not name.startswith("__inference")}
+  seconds_by_name = {name: seconds for name, seconds in total.items()
+                     if name not in ("Run", "Process") and not name.startswith("__inference")}
   print(f"operations, of {len(os.sched_getaffinity(0))} cores together "
-        f"{sum(known.values()):.2f} s:")
-  for name, seconds in sorted(known.items(), key=lambda item: -item[1])[:12]:
+        f"{sum(seconds_by_name.values()):.2f} s:")
+  for name, seconds in sorted(seconds_by_name.items(), key=lambda item: -item[1])[:12]:
     print(f"  {seconds:6.3f} s  {name}")
 
 
@@ -197,26 +197,28 @@ def main(_) -> None:
     _measure_ours(_OURS.value, lengths)
     return
   full, real = _full_lengths(), _real_lengths()
-  ours = [sys.executable, __file__, f"--repeats={_REPEATS.value}"]
-  theirs = [peers.hugging_face_python(), peers.peer_script("step.py"), json.dumps(SIZES)]
+  our_command = [sys.executable, __file__, f"--repeats={_REPEATS.value}"]
+  hugging_face = [peers.hugging_face_python(), peers.peer_script("step.py"),
+                  json.dumps(SIZES)]
   with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
     json.dump(real, file)
     file.flush()
     commands = {}
     for p in _PRECISIONS:
-      commands[f"Hugging Face, {p}"] = [*theirs, p, str(_REPEATS.value)]
-      commands[f"ours, {p}"] = [*ours, f"--ours={p}"]
-      commands[f"ours, real text, {p}"] = [*ours, f"--ours={p}", f"--lengths={file.name}"]
-    found = peers.take_turns(commands, _ROUNDS.value)
+      commands[f"Hugging Face, {p}"] = [*hugging_face, p, str(_REPEATS.value)]
+      commands[f"ours, {p}"] = [*our_command, f"--ours={p}"]
+      commands[f"ours, real text, {p}"] = [*our_command, f"--ours={p}",
+                                           f"--lengths={file.name}"]
+    results = peers.take_turns(commands, _ROUNDS.value)
   result = {"processor": processor(), "sizes": SIZES, "teraflop": teraflop(*full),
             "teraflop_real_text": teraflop(*real), "rounds": _ROUNDS.value, "systems": {}}
   print(f"{processor()}; batch {SIZES['batch']} x {SIZES['candidates']} candidates: "
         f"{teraflop(*full):.2f} TFLOP, real text {teraflop(*real):.2f}\n")
-  for name, ones in found.items():
+  for name, ones in results.items():
     median, least, most, count = peers.pooled(ones)
-    peak = max(one["peak_gb"] for one in ones)
+    peak = max(measured["peak_gb"] for measured in ones)
     precision = name.rsplit(", ", 1)[1]
-    ratio = peers.pooled(found[f"Hugging Face, {precision}"])[0] / median
+    ratio = peers.pooled(results[f"Hugging Face, {precision}"])[0] / median
     result["systems"][name] = {"seconds": median, "least": least, "most": most,
                                "repeats": count, "peak_gb": peak, "ratio": ratio}
     print(f"{name:26s} {median:6.2f} s ({least:.2f} - {most:.2f}, {count})  {peak:4.1f} GB  "

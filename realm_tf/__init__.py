@@ -75,4 +75,4 @@ def __getattr__(name: str):
 
 
 def __dir__():
-  return sorted({*globals(), *_PUBLIC})
+  return sorted({*globals(), *_PUBLIC} - {"importlib", "os", "sys"})

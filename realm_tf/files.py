@@ -35,7 +35,7 @@ def system_reason(error: BaseException) -> str | None:
 
 
 def in_one_line(error: BaseException) -> str | None:
-  """The same with the file that it is about, where that is known."""
+  """`system_reason`, preceded by the name of the file where the error has one."""
   reason = system_reason(error)
   if reason is None:
     return None

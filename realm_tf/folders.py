@@ -70,9 +70,9 @@ def check_replaceable(path: PathLike, kind: FolderKind | None = None) -> pathlib
                     f"such as {pathlib.Path(path) / 'new'}")
   stranger = _stranger(target, kind)
   if stranger:
-    of_kind = f", which is no part of {kind.name}" if kind else ""
-    raise UserError(f"{path}: is there already, and has '{stranger}' in it{of_kind}; name a "
-                    "new or an empty folder, or move it away")
+    kind_text = f", which is no part of {kind.name}" if kind else ""
+    raise UserError(f"{path}: is there already, and has '{stranger}' in it{kind_text}; name "
+                    "a new or an empty folder, or move it away")
   return target
 
 
@@ -124,15 +124,15 @@ def new_folder(path: PathLike, kind: FolderKind | None = None) -> Iterator[pathl
       held.enter_context(_locked(target, path))
       _restore(target)
       _remove_leftovers(target)
-      new = _beside(target, f"{secrets.token_hex(4)}.new")
-      held.callback(_clear, new, target)
-      new.mkdir()
-      yield new
-      for entry in sorted(new.rglob("*")):
+      temporary = _beside(target, f"{secrets.token_hex(4)}.new")
+      held.callback(_clear, temporary, target)
+      temporary.mkdir()
+      yield temporary
+      for entry in sorted(temporary.rglob("*")):
         files.sync(entry)
-      files.sync(new)
+      files.sync(temporary)
       check_replaceable(path, kind)  # again: it may be long since
-      _put(new, target)
+      _put(temporary, target)
     files.sync(target.parent)
 
 
@@ -150,7 +150,7 @@ def _unchanged(path: PathLike, target: pathlib.Path) -> Iterator[None]:
 
 
 def _is_about(error: Exception, target: pathlib.Path) -> bool:
-  """Whether it is of what is written, and not of a file that is read meanwhile."""
+  """Whether the error concerns the folder that is written, not a file that is read."""
   if not isinstance(error, OSError) or error.filename is None:
     return True
   name = str(error.filename)
@@ -169,17 +169,18 @@ def recover(path: PathLike) -> None:
       _restore(target)
 
 
-def _clear(new: pathlib.Path, target: pathlib.Path) -> None:
+def _clear(temporary: pathlib.Path, target: pathlib.Path) -> None:
   """Removes what was not put in place, or what it was exchanged for."""
-  if target.exists() or not new.with_suffix(".old").exists():  # else `_restore` needs it
-    shutil.rmtree(new, ignore_errors=True)
+  # Else `_restore` needs it.
+  if target.exists() or not temporary.with_suffix(".old").exists():
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _restore(target: pathlib.Path) -> None:
-  for old in _leftovers(target, "old"):
+  for set_aside in _leftovers(target, "old"):
     # Else it was replaced already, and what took its place was moved away since.
-    if not target.exists() and old.with_suffix(".new").exists():
-      os.rename(old, target)
+    if not target.exists() and set_aside.with_suffix(".new").exists():
+      os.rename(set_aside, target)
       files.sync(target.parent)
 
 
@@ -205,25 +206,25 @@ def _beside(target: pathlib.Path, ending: str) -> pathlib.Path:
   return target.with_name(f".{target.name}.{ending}")
 
 
-def _put(new: pathlib.Path, target: pathlib.Path) -> None:
-  """Puts `new` at `target`; what was there is afterwards at `new`, or gone."""
+def _put(temporary: pathlib.Path, target: pathlib.Path) -> None:
+  """Puts `temporary` at `target`; what was there is afterwards at `temporary`, or gone."""
   try:
     if not target.exists():
-      os.rename(new, target)
-    elif not _exchange(new, target):
-      _swap(new, target)
+      os.rename(temporary, target)
+    elif not _exchange(temporary, target):
+      _swap(temporary, target)
   except OSError as error:
     if error.errno == errno.EXDEV:
       raise OSError(errno.EXDEV, _NO_RENAME, str(target)) from error
     raise
 
 
-def _exchange(new: pathlib.Path, target: pathlib.Path) -> bool:
+def _exchange(temporary: pathlib.Path, target: pathlib.Path) -> bool:
   """Lets two folders change places in one system call; false where there is none."""
   rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
   if rename is None:
     return False
-  if not rename(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(target),
+  if not rename(_AT_FDCWD, os.fsencode(temporary), _AT_FDCWD, os.fsencode(target),
                 _RENAME_EXCHANGE):
     return True
   number = ctypes.get_errno()
@@ -232,15 +233,15 @@ def _exchange(new: pathlib.Path, target: pathlib.Path) -> bool:
   raise OSError(number, os.strerror(number), str(target))
 
 
-def _swap(new: pathlib.Path, target: pathlib.Path) -> None:
+def _swap(temporary: pathlib.Path, target: pathlib.Path) -> None:
   """The same in two steps, between which nothing is at `target`: see `recover`."""
-  old = new.with_suffix(".old")
+  set_aside = temporary.with_suffix(".old")
   try:
-    os.rename(target, old)
+    os.rename(target, set_aside)
     files.sync(target.parent)
-    os.rename(new, target)
+    os.rename(temporary, target)
   except BaseException:
-    if old.exists() and not target.exists():
-      os.rename(old, target)
+    if set_aside.exists() and not target.exists():
+      os.rename(set_aside, target)
     raise
-  shutil.rmtree(old, ignore_errors=True)
+  shutil.rmtree(set_aside, ignore_errors=True)

@@ -130,14 +130,14 @@ def text_field(fields: Mapping[str, Any], name: str, where: str) -> str:
   return checked_text(value, f"{where}: field '{name}'")
 
 
-def checked_text(value: Any, what: str) -> str:
-  """`value`, if it is a string that UTF-8 can hold; `what` begins the error."""
+def checked_text(value: Any, label: str) -> str:
+  """`value`, if it is a string that UTF-8 can hold; `label` begins the error."""
   if not isinstance(value, str):
-    raise UserError(f"{what} is {_type(value)}; expected a string")
+    raise UserError(f"{label} is {_type(value)}; expected a string")
   try:
     value.isascii() or value.encode("utf-8")
   except UnicodeEncodeError:  # JSON may spell such halves, Python's arguments such bytes
-    raise UserError(f"{what} holds half a surrogate pair, or a byte that is not UTF-8: "
+    raise UserError(f"{label} holds half a surrogate pair, or a byte that is not UTF-8: "
                     f"{quoted(value)}; expected valid Unicode") from None
   return value
 

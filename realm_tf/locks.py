@@ -81,9 +81,9 @@ def _taken_here(path: str, held: contextlib.ExitStack, wait: bool) -> bool:
   digest = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()
   while True:
     with contextlib.ExitStack() as opened:
-      own = opened.enter_context(socket.socket(socket.AF_UNIX))
+      name_socket = opened.enter_context(socket.socket(socket.AF_UNIX))
       try:
-        own.bind(f"\0realm_tf.{digest}")
+        name_socket.bind(f"\0realm_tf.{digest}")
       except OSError as error:
         if error.errno != errno.EADDRINUSE:
           raise

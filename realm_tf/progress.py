@@ -13,7 +13,7 @@ _OPEN_LINE = "{desc}: {n_fmt} {unit}, {rate_fmt}, {elapsed} so far{postfix}"
 
 def progress(
     work: Iterable | int, description: str, unit: str = "step",
-    file: TextIO | None = None, done: int = 0) -> "Progress":
+    file: TextIO | None = None, done_before: int = 0) -> "Progress":
   """Shows how far the work has come, on stderr unless told otherwise.
 
   Args:
@@ -22,23 +22,23 @@ def progress(
     unit: what is counted, in the singular.
     file: where to write. What is no terminal gets whole lines, at most one each
       ten seconds, besides the last.
-    done: how many units were done before, of which the rate knows nothing.
+    done_before: how many units were done before, of which the rate knows nothing.
 
   Usage: `for batch in progress(batches, "pretrain"): ...`, or
   `with progress(1000, "pretrain") as bar: bar.update(); bar.postfix(loss=2.5)`.
   """
-  return Progress(work, description, unit, file or sys.stderr, done)
+  return Progress(work, description, unit, file or sys.stderr, done_before)
 
 
 class Progress:
   """Iterable and context manager; made by `progress`."""
 
-  def __init__(
-      self, work: Iterable | int, description: str, unit: str, file: TextIO, done: int):
+  def __init__(self, work: Iterable | int, description: str, unit: str, file: TextIO,
+               done_before: int):
     total = work if isinstance(work, int) else None
     iterable = None if isinstance(work, int) else work
     options: dict[str, Any] = {"desc": description, "unit": unit, "total": total,
-                               "initial": done}
+                               "initial": done_before}
     if file.isatty():
       options |= {"unit": f" {unit}", "dynamic_ncols": True, "file": file}
     else:

@@ -52,13 +52,13 @@ class Member(SingleProcess):
 
   def _exchanged(self, *call):
     """What both gave in this call, by process."""
-    place, both = len(self._calls), sorted((self, self._other), key=lambda m: m.number)
+    place, members = len(self._calls), sorted((self, self._other), key=lambda m: m.number)
     with self._arrived:
       self._calls.append(call)
       self._arrived.notify_all()
       self._arrived.wait_for(
           lambda: len(self._other._calls) > place or self._other._left, _LONG)
-      calls = [member._calls[place:place + 1] for member in both]
+      calls = [member._calls[place:place + 1] for member in members]
       if not all(calls) or calls[0][0][0] != calls[1][0][0]:
         raise Hangs(calls)
     return [call[0][1] for call in calls]

@@ -71,9 +71,10 @@ def test_each_seam_is_one_file_and_one_entry(world):
   try:
     for script in _scripts("extending.md"):
       exec(compile(script, "docs/extending.md", "exec"), names)  # noqa: S102
-    added = [set(registry) - set(known) for registry, known in zip(registries, before)]
+    added = [set(registry) - set(names_before)
+             for registry, names_before in zip(registries, before)]
     assert all(len(names) == 1 for names in added), added
   finally:
-    for registry, known in zip(registries, before):
-      for name in set(registry) - set(known):
+    for registry, names_before in zip(registries, before):
+      for name in set(registry) - set(names_before):
         registry._values.pop(name)  # pylint: disable=protected-access

@@ -37,10 +37,10 @@ def _names(folder):
 
 
 def _fill(folder, text):
-  with folders.new_folder(folder, _KIND) as new:
-    (new / "inner").mkdir()
-    (new / "inner" / "file").write_text(text)
-    (new / "pair.json").write_text('{"files": ["inner/file", "gone"]}')
+  with folders.new_folder(folder, _KIND) as temporary:
+    (temporary / "inner").mkdir()
+    (temporary / "inner" / "file").write_text(text)
+    (temporary / "pair.json").write_text('{"files": ["inner/file", "gone"]}')
 
 
 def _text(folder):
@@ -167,8 +167,8 @@ def test_a_link_to_a_disk_that_is_not_there_is_no_invitation_to_make_it(tmp_path
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, UserError])
 def test_an_error_in_the_middle_leaves_the_old_folder(tmp_path, error):
   _fill(tmp_path / "folder", "old")
-  with pytest.raises(error), folders.new_folder(tmp_path / "folder", _KIND) as new:
-    (new / "file").touch()
+  with pytest.raises(error), folders.new_folder(tmp_path / "folder", _KIND) as temporary:
+    (temporary / "file").touch()
     raise error
   assert _text(tmp_path / "folder") == "old" and _names(tmp_path) == ["folder"]
 
@@ -238,7 +238,7 @@ with folders.new_folder(PATH, KIND) as new:
 def test_killed_at_any_call_there_is_the_old_one_or_the_new_one(tmp_path, kind):
   if kind == "odd" and not refusing.can_refuse():
     pytest.skip("calls are refused on x86-64 Linux only")
-  seen, missing, deadly = set(), 0, 0
+  texts, missing, deadly = set(), 0, 0
   while True:
     deadly += 1
     path = tmp_path / f"kill-{deadly}" / "folder"
@@ -249,7 +249,7 @@ def test_killed_at_any_call_there_is_the_old_one_or_the_new_one(tmp_path, kind):
     copy = shutil.copytree(path.parent, tmp_path / f"copy-{deadly}") / "folder"
     folders.recover(path)  # as whoever reads it does
     assert _names(path) == ["inner", "pair.json"]
-    seen.add(_text(path))
+    texts.add(_text(path))
     with pytest.raises(RuntimeError), folders.new_folder(copy, _KIND):
       raise RuntimeError  # a writer that fails takes nothing away either
     assert _text(copy) == _text(path) and _names(copy.parent) == ["folder"]
@@ -257,7 +257,7 @@ def test_killed_at_any_call_there_is_the_old_one_or_the_new_one(tmp_path, kind):
     assert _text(path) == "newer" and _names(path.parent) == ["folder"]
     if died.returncode == 0:
       break
-  assert deadly > 5 and seen == {"old", "new"}
+  assert deadly > 5 and texts == {"old", "new"}
   assert missing == (2 if kind == "odd" else 0)  # between its two renames
 
 
@@ -290,8 +290,8 @@ def test_a_reader_waits_for_the_moment_between_two_renames(tmp_path):
     pytest.skip("calls are refused on x86-64 Linux only")
   path = tmp_path / "folder"
   _fill(path, "old")
-  found = []
-  reader = threading.Thread(target=lambda: (folders.recover(path), found.append(_text(path))))
+  texts = []
+  reader = threading.Thread(target=lambda: (folders.recover(path), texts.append(_text(path))))
   with subprocess.Popen(_script("""
       refusing.refuse(renameat2=errno.EINVAL)
       rename = os.rename
@@ -308,7 +308,7 @@ def test_a_reader_waits_for_the_moment_between_two_renames(tmp_path):
     reader.start()
     writer.communicate("\n")
   reader.join()
-  assert found == ["new"] and _names(tmp_path) == ["folder"]
+  assert texts == ["new"] and _names(tmp_path) == ["folder"]
 
 
 def test_what_was_moved_away_since_is_not_put_back(tmp_path):
@@ -350,7 +350,7 @@ def test_a_layer_that_cannot_rename_says_so_in_one_line(tmp_path):
   for name in ("lower", "upper", "work", "merged"):
     (tmp_path / name).mkdir()
   _fill(tmp_path / "lower" / "folder", "old")
-  done = with_mounts(
+  finished = with_mounts(
       f"cd {tmp_path} && mount -t overlay overlay merged "
       "-o lowerdir=lower,upperdir=upper,workdir=work && cd - >&2", *_script("""
           from realm_tf.errors import UserError
@@ -361,9 +361,9 @@ def test_a_layer_that_cannot_rename_says_so_in_one_line(tmp_path):
             print(error)
           print(*os.listdir(PATH.parent), (PATH / "inner" / "file").read_text())
       """, tmp_path / "merged" / "folder"))
-  if done.stdout == "folder new\n":
+  if finished.stdout == "folder new\n":
     pytest.skip("overlays of this system rename folders")
-  assert done.stdout == (
+  assert finished.stdout == (
       f"{tmp_path}/merged/folder: cannot be written (this file system cannot rename that "
       "folder, which may be of a lower layer: of the image of a container); what was there "
-      "before is unchanged\nfolder old\n"), done.stderr
+      "before is unchanged\nfolder old\n"), finished.stderr

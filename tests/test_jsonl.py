@@ -18,9 +18,9 @@ def _rows(path, text):
 
 def test_rows_know_where_they_stand(tmp_path):
   path = tmp_path / "a.jsonl"
-  found = _rows(path, '\ufeff{"a": 1}\r\n\n \u00a0\n\ufeff{"a": "\u2028é"}')
-  assert found == [(f"{path}:1", 1, '{"a": 1}\r\n', {"a": 1}),
-                   (f"{path}:4", 4, '\ufeff{"a": "\u2028é"}', {"a": "\u2028é"})]
+  rows = _rows(path, '\ufeff{"a": 1}\r\n\n \u00a0\n\ufeff{"a": "\u2028é"}')
+  assert rows == [(f"{path}:1", 1, '{"a": 1}\r\n', {"a": 1}),
+                  (f"{path}:4", 4, '\ufeff{"a": "\u2028é"}', {"a": "\u2028é"})]
 
 
 def test_what_python_writes_is_read(tmp_path):
@@ -31,7 +31,7 @@ def test_what_python_writes_is_read(tmp_path):
   assert row.fields == {"a": {"b": 2}}
 
 
-@pytest.mark.parametrize("line, told", [
+@pytest.mark.parametrize("line, message", [
     ("null", "JSON null; expected one object per line, with a"), ('"x"', "JSON str"),
     ("5", "JSON int"), ("[]", "JSON list"), ("NaN", "JSON float"),
     ("{'a': 1}", "not valid JSON .Expecting property name .* at column 2"),
@@ -41,14 +41,14 @@ def test_what_python_writes_is_read(tmp_path):
     ('{"a": %s' % ("[" * 100_000), "nested too deep"),
     ('{"a": "x', "not valid JSON"), ("\0", "not valid JSON"),
     (b"\xed\xa0\x80", "not UTF-8")])  # half a surrogate pair, as such
-def test_a_line_that_is_no_object_is_named(tmp_path, line, told):
+def test_a_line_that_is_no_object_is_named(tmp_path, line, message):
   line = line if isinstance(line, bytes) else line.encode()
-  with pytest.raises(UserError, match=rf"^\S*a\.jsonl:2: .*{told}") as caught:
+  with pytest.raises(UserError, match=rf"^\S*a\.jsonl:2: .*{message}") as caught:
     _rows(tmp_path / "a.jsonl", b'{"a": 1}\n' + line)
   assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
 
 
-@pytest.mark.parametrize("fields, told", [
+@pytest.mark.parametrize("fields, message", [
     ({}, "x: field 'text' is missing; expected a string"),
     ({"text": None}, "x: field 'text' is missing .null."),
     ({"contents": "y"}, "missing .rename 'contents' to 'text'."),
@@ -57,8 +57,8 @@ def test_a_line_that_is_no_object_is_named(tmp_path, line, told):
     ({"text": 5}, "x: field 'text' is int; expected a string"),
     ({"text": ["y"]}, "x: field 'text' is list"),
     ({"text": "a" * 100 + "\udcff"}, "x: field 'text' holds half a surrogate pair.*'aaa")])
-def test_a_field_that_is_no_text_is_named(fields, told):
-  with pytest.raises(UserError, match=told) as caught:
+def test_a_field_that_is_no_text_is_named(fields, message):
+  with pytest.raises(UserError, match=message) as caught:
     jsonl.text_field(fields, "text", "x")
   str(caught.value).encode("utf-8")  # can be printed
 

@@ -47,8 +47,8 @@ def test_a_damaged_file_is_named(tmp_path, kind):
 
 def _zip():
   file = io.BytesIO()
-  with zipfile.ZipFile(file, "w") as made:
-    made.writestr("a.txt", "text")
+  with zipfile.ZipFile(file, "w") as archive:
+    archive.writestr("a.txt", "text")
   return file.getvalue()
 
 

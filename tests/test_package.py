@@ -38,12 +38,12 @@ def _imports(path: pathlib.Path):
 def test_imports_point_one_way():
   checked = 0
   for path in _PACKAGE.rglob("*.py"):
-    own = ".".join(("realm_tf", *path.relative_to(_PACKAGE).with_suffix("").parts))
+    module = ".".join(("realm_tf", *path.relative_to(_PACKAGE).with_suffix("").parts))
     if path == _PACKAGE / "__init__.py":
       continue
     for name in _imports(path):
       if name.startswith("realm_tf."):
-        assert _layer(name) <= _layer(own), f"{own} imports {name}"
+        assert _layer(name) <= _layer(module), f"{module} imports {name}"
         checked += 1
   assert checked > 50
 
@@ -105,5 +105,5 @@ def test_code_names_no_host_and_no_path_of_one_machine():
              *(path for folder in ("realm_tf", "configs", "benchmarks", "docs")
                for path in (_ROOT / folder).rglob("*.py"))]
   assert len(sources) > 100
-  assert [f"{path}: {found.group()}" for path in sources
-          for found in foreign.finditer(path.read_text())] == []
+  assert [f"{path}: {match.group()}" for path in sources
+          for match in foreign.finditer(path.read_text())] == []

@@ -37,7 +37,7 @@ def test_updates_and_values_are_shown(file):
 
 @pytest.mark.parametrize("file", [io.StringIO(), _Terminal()], ids=["log", "terminal"])
 def test_what_was_done_before_counts(file):
-  with progress(10, "train", file=file, done=7) as bar:
+  with progress(10, "train", file=file, done_before=7) as bar:
     for _ in range(3):
       bar.update()
   assert "10/10" in file.getvalue() and "3/" not in file.getvalue()
@@ -50,13 +50,13 @@ def test_terminal_redraws_one_line():
 
 
 def test_long_work_logs_a_line_each_ten_seconds(monkeypatch):
-  now = [0.0]
+  clock = [0.0]
   log = io.StringIO()
   bar = progress(100, "train", file=log)
-  monkeypatch.setattr(bar._bar, "_time", lambda: now[0])
+  monkeypatch.setattr(bar._bar, "_time", lambda: clock[0])
   bar._bar.start_t = bar._bar.last_print_t = 0.0
   for step in range(100):  # 10 s for the first 90, then 40 s: slowing must not hide it
-    now[0] += 1 / 9 if step < 90 else 4
+    clock[0] += 1 / 9 if step < 90 else 4
     bar.update()
     bar.postfix(loss=1.5)
   bar.close()

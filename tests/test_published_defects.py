@@ -97,14 +97,14 @@ def test_refresh_asks_no_file_system_and_stops_when_nothing_comes():
                         max_staleness=10, on_stale="warn")
   refresher.start(0, index_step=0)
   sys.addaudithook(_watch)
-  seen: list[str] = []
-  _WATCHED.append(seen)
+  calls: list[str] = []
+  _WATCHED.append(calls)
   try:
     for step in range(100):
       finished += refresher.update(step)
   finally:
     _WATCHED.clear()
-  assert finished == never and not seen
+  assert finished == never and not calls
   refresher.close()  # joins: the worker has ended when it returns
   assert stopped == [True]
 
@@ -116,10 +116,10 @@ def test_after_a_crash_while_embedding_the_corpus_can_be_embedded(tmp_path, monk
   run = Run(config, tmp_path / "run")
   tiny.make_corpus(tmp_path / "run" / "corpus")
   model = run.model("warm start")
-  whole = CorpusEmbedder.batches
+  batches = CorpusEmbedder.batches
 
   def crash(self, *rows):
-    yield next(whole(self, *rows))
+    yield next(batches(self, *rows))
     raise RuntimeError("power cut")
 
   monkeypatch.setattr(embed.CorpusEmbedder, "batches", crash)
@@ -138,13 +138,13 @@ def test_after_a_crash_while_embedding_the_corpus_can_be_embedded(tmp_path, monk
 def test_names_of_folders_are_left_alone(tmp_path):
   for name in ("tf_hub", "tf_hub.tf_hub", "temp"):
     folder = tmp_path / "tf_hub" / name / "tf_hub_export"
-    with folders.new_folder(folder) as new:
-      assert new.parent == folder.parent
-      (new / "tf_hub.txt").write_text(name)
+    with folders.new_folder(folder) as temporary:
+      assert temporary.parent == folder.parent
+      (temporary / "tf_hub.txt").write_text(name)
     assert (folder / "tf_hub.txt").read_text() == name
-  made = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.txt")}
-  assert made == {f"tf_hub/{name}/tf_hub_export/tf_hub.txt"
-                  for name in ("tf_hub", "tf_hub.tf_hub", "temp")}
+  written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.txt")}
+  assert written == {f"tf_hub/{name}/tf_hub_export/tf_hub.txt"
+                     for name in ("tf_hub", "tf_hub.tf_hub", "temp")}
   assert sorted(path.name for path in tmp_path.iterdir()) == ["tf_hub"]
 
 
@@ -157,8 +157,8 @@ def test_an_answer_is_found_at_word_boundaries_only(tmp_path):
       [Document(str(i), "", text) for i, text in enumerate(texts)], tokenizer, 32,
       RuleTagger()), tokenizer=tokenizer, max_tokens=32, source="test")
   corpus = Corpus.open(tmp_path / "c")
-  for text, found in zip(texts, (False, True), strict=True):
-    assert "art" in text and metrics.has_answer(text, ["art"]) == found
+  for text, stands in zip(texts, (False, True), strict=True):
+    assert "art" in text and metrics.has_answer(text, ["art"]) == stands
   assert find_occurrences([["art"]], corpus, tokenizer).rows.tolist() == [1]
   assert find_occurrences([["a.t"]], corpus, tokenizer, [True]).rows.tolist() == [1]
 
@@ -168,9 +168,9 @@ def test_block_ids_are_the_same_in_every_run(tmp_path):
   first, second = (tiny.make_corpus(tmp_path / name) for name in ("first", "second"))
   assert first.hash == second.hash and first.document_ids == second.document_ids
   assert [d.id for d in tiny.documents()] == list(dict.fromkeys(first.document_ids))
-  for ours, theirs in zip(sorted((tmp_path / "first").iterdir()),
-                          sorted((tmp_path / "second").iterdir()), strict=True):
-    assert ours.name == theirs.name and ours.read_bytes() == theirs.read_bytes()
+  for actual, expected in zip(sorted((tmp_path / "first").iterdir()),
+                              sorted((tmp_path / "second").iterdir()), strict=True):
+    assert actual.name == expected.name and actual.read_bytes() == expected.read_bytes()
 
 
 # 7. The reader cannot be exported ("Can't use SavedModel here due to the py_func").
@@ -197,10 +197,10 @@ def test_curated_trec_is_trained_on_and_scored(world, tmp_path):
   path = tmp_path / "CuratedTrec.resplit.train.jsonl"
   path.write_text('{"question": "capital of france?", "answer": ["pari.|lutetia"]}\n')
   questions = read_questions(path)
-  found = find_occurrences([q.answers for q in questions], corpus, corpus.tokenizer,
-                           [q.regex for q in questions])
-  assert len(found.rows) >= 2
-  assert all(b"Paris" in corpus.texts[row] for row in found.rows)
+  occurrences = find_occurrences([q.answers for q in questions], corpus, corpus.tokenizer,
+                                 [q.regex for q in questions])
+  assert len(occurrences.rows) >= 2
+  assert all(b"Paris" in corpus.texts[row] for row in occurrences.rows)
   record = {"prediction": "Paris", "passages": [{"text": "It is Paris."}]}
   assert score_records(questions, [record], [1], 1)["exact_match"] == 1
   assert score_records(questions, [record], [1], 1)["recall@1"] == 1
@@ -219,8 +219,8 @@ def test_recall_at_k_looks_at_k_passages(world):
   assert rows == np.argsort(-(queries @ table.T)[0], kind="stable")[:12].tolist()
   texts = ["nothing"] * 9 + ["the Answer"] + ["nothing"] * 2
   record = {"prediction": "no", "passages": [{"text": text} for text in texts]}
-  found = score_records([Question("1", "q", ("answer",))], [record], [5, 9, 10, 12], 3)
-  assert [found[f"recall@{k}"] for k in (5, 9, 10, 12)] == [0, 0, 1, 1]
+  scores = score_records([Question("1", "q", ("answer",))], [record], [5, 9, 10, 12], 3)
+  assert [scores[f"recall@{k}"] for k in (5, 9, 10, 12)] == [0, 0, 1, 1]
 
 
 # 11. HF's retriever loaded pickled arrays (`allow_pickle=True`): remote code execution.
@@ -234,11 +234,11 @@ def test_no_pickle_is_read(tmp_path):
         names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
         assert not names & {"pickle", "cPickle", "dill", "cloudpickle", "joblib"}, path
       if isinstance(node, ast.Call):
-        given = {word.arg: ast.unparse(word.value) for word in node.keywords}
-        assert given.get("allow_pickle", "False") == "False", path
+        arguments = {word.arg: ast.unparse(word.value) for word in node.keywords}
+        assert arguments.get("allow_pickle", "False") == "False", path
         if ast.unparse(node.func) in ("torch.load", "np.load"):
           loads.append(ast.unparse(node.func))
-          assert given.get("weights_only") == "True" or "allow_pickle" in given, path
+          assert arguments.get("weights_only") == "True" or "allow_pickle" in arguments, path
   assert {"torch.load", "np.load"} <= set(loads)
   np.savez(tmp_path / "io.npz", embedder_ids=np.array([{}], object))
   from realm_tf.evaluation import reference_parity  # pylint: disable=import-outside-toplevel

@@ -15,10 +15,10 @@ _ROOT = pathlib.Path(__file__).parents[1]
 
 @pytest.mark.slow
 def test_each_public_name_is_documented_and_nothing_is_fetched(tmp_path):
-  done = subprocess.run([sys.executable, _ROOT / "docs" / "reference.py", tmp_path],
-                        env={**os.environ, "PYTHONPATH": str(_ROOT)}, capture_output=True,
-                        text=True, check=False)
-  assert done.returncode == 0, done.stderr
+  finished = subprocess.run([sys.executable, _ROOT / "docs" / "reference.py", tmp_path],
+                            env={**os.environ, "PYTHONPATH": str(_ROOT)}, capture_output=True,
+                            text=True, check=False)
+  assert finished.returncode == 0, finished.stderr
   page = (tmp_path / "realm_tf.html").read_text()
   assert realm_tf.__all__
   for name in realm_tf.__all__:

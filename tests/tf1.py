@@ -12,11 +12,11 @@ def write_checkpoint(prefix: pathlib.Path, variables: Mapping[str, np.ndarray]) 
   """Saves variables of these names by TensorFlow 1's own saver."""
   prefix.parent.mkdir(parents=True, exist_ok=True)
   with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-    made = [tf.compat.v1.get_variable(name, initializer=value, use_resource=False)
-            for name, value in variables.items()]
+    tf_variables = [tf.compat.v1.get_variable(name, initializer=value, use_resource=False)
+                    for name, value in variables.items()]
     session.run(tf.compat.v1.global_variables_initializer())
-    tf.compat.v1.train.Saver(made).save(session, str(prefix), write_meta_graph=False,
-                                        write_state=False)
+    tf.compat.v1.train.Saver(tf_variables).save(session, str(prefix), write_meta_graph=False,
+                                                write_state=False)
 
 
 def google_variables(tensors: Mapping[str, np.ndarray], scopes: Mapping[str, str]

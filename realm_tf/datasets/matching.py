@@ -163,9 +163,10 @@ def _find(corpus: Corpus, spelling: Spelling, groups: list[_Answers]) -> np.ndar
       places = _candidates(units, single if length == 1 else several, answers, size)
       for place, name in _search(units.ids, places, answers):
         starts, ends = units.starts(place), units.ends(place + length - 1)
-        whole = (starts >= 0) & (ends >= 0)
+        has_pieces = (starts >= 0) & (ends >= 0)
         parts.append(np.stack([name, first + units.rows[place],
-                               np.where(whole, starts, -1), np.where(whole, ends, -1)], 1))
+                               np.where(has_pieces, starts, -1),
+                               np.where(has_pieces, ends, -1)], 1))
   return np.concatenate(parts)
 
 
@@ -207,10 +208,11 @@ def _sorted(places: np.ndarray, num_rows: int) -> np.ndarray:
   keys, end = np.divmod(keys, length)
   keys, start = np.divmod(keys, length)
   first = np.diff(keys, prepend=-1) > 0  # of its question and row
-  whole = start < length - 1
+  has_pieces = start < length - 1
   question, row = np.divmod(keys, num_rows)
-  places = np.stack([question, row, np.where(whole, start, -1), np.where(whole, end, -1)], 1)
-  return places[whole | first]
+  places = np.stack([question, row, np.where(has_pieces, start, -1),
+                     np.where(has_pieces, end, -1)], 1)
+  return places[has_pieces | first]
 
 
 def find_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,

@@ -52,14 +52,14 @@ def _is_a_row(line: str) -> bool:
 def _entries(text: str) -> list[Any]:
   """The questions of a file that is one value; none where it is of no such shape."""
   try:
-    whole = json.loads(text.lstrip("\ufeff"))
-    if isinstance(whole, dict):
-      return [dict(one) for article in whole["data"] for paragraph in article["paragraphs"]
-              for one in paragraph["qas"]]
+    content = json.loads(text.lstrip("\ufeff"))
+    if isinstance(content, dict):
+      return [dict(entry) for article in content["data"]
+              for paragraph in article["paragraphs"] for entry in paragraph["qas"]]
   except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
     return []
-  return whole if isinstance(whole, list) and all(
-      isinstance(one, dict) for one in whole) else []
+  return content if isinstance(content, list) and all(
+      isinstance(entry, dict) for entry in content) else []
 
 
 def _rows(path: PathLike, entries: list[Any]) -> Iterator[Row]:
@@ -81,7 +81,8 @@ def _as_ours(fields: dict[str, Any]) -> dict[str, Any]:
   if isinstance(answers, dict):
     answers = answers.get("text", answers)
   if isinstance(answers, list):
-    texts = [one.get("text", one) if isinstance(one, dict) else one for one in answers]
+    texts = [answer.get("text", answer) if isinstance(answer, dict) else answer
+             for answer in answers]
     # Annotators agree, and texts are there twice; what is no text is told of later.
-    answers = [one for place, one in enumerate(texts) if one not in texts[:place]]
+    answers = [text for place, text in enumerate(texts) if text not in texts[:place]]
   return {**fields, "answer": answers}

@@ -114,11 +114,11 @@ def write_questions(path: PathLike, questions: Iterable[Question]) -> None:
       out.close()
 
 
-def checked_question(value: Any, what: str) -> str:
-  """`value`, if it can be asked: valid text that is not blank; `what` begins the error."""
-  question = checked_text(value, what)
+def checked_question(value: Any, label: str) -> str:
+  """`value`, if it can be asked: valid text that is not blank; `label` begins the error."""
+  question = checked_text(value, label)
   if is_blank(question):
-    raise UserError(f"{what} is empty or blank; expected a question")
+    raise UserError(f"{label} is empty or blank; expected a question")
   return question
 
 

@@ -54,14 +54,14 @@ def read_trivia(
   paths = sorted(pathlib.Path(folder).glob("*.yaml"))
   if not paths:
     raise UserError(f"{folder}: no trivia lists in it, expected files *.yaml")
-  questions, seen = [], set()
+  questions, known_keys = [], set()
   for path in paths:
     if path.stem in skip:
       continue
     for number, (text, answers) in enumerate(_entries(path), start=1):
       key = normalize(text)
-      if key not in seen and _askable(text, answers):
-        seen.add(key)
+      if key not in known_keys and _askable(text, answers):
+        known_keys.add(key)
         questions.append(Question(f"{path.stem}-{number}", text, answers))
   return questions
 

@@ -70,10 +70,10 @@ def diagnose_by_step(config: RealmConfig, corpus: Corpus, passages: Passages, mo
       return {}
     measured = diagnosis.measure(searches, [pretrain.candidates])
     names = ("softmax_mass", "posterior_mass", "gradient_cosine")
-    at_hand = next(row for row in measured["rows"] if row["candidates"] == "index")
+    index_row = next(row for row in measured["rows"] if row["candidates"] == "index")
     logging.info("step %d: the candidates hold %.3f of p(z|x); cosine of their gradient "
-                 "with that of the full sum %.3f", number, at_hand["softmax_mass"],
-                 at_hand["gradient_cosine"])
+                 "with that of the full sum %.3f", number, index_row["softmax_mass"],
+                 index_row["gradient_cosine"])
     return {"full_prior_entropy": measured["prior_entropy"],
             "full_gradient_norm": measured["full_gradient_norm"],
             **{f"{name}@{row['candidates']}": row[name]

@@ -127,10 +127,11 @@ class Diagnosis:
     most = self._passages.num_blocks + 1 - int(self._batches[0].banned.shape[1])
     counts = sorted({min(k, most) for k in counts})
     documents = self._embed(np.arange(self._passages.num_blocks + 1, dtype=np.int32))
-    wholes, gradients, rows = [], [], []
+    metrics, gradients, rows = [], [], []
     for batch in self._batches:
-      whole, gradient, measured = self._measure_batch(batch, documents, searches, counts)
-      wholes.append(whole)
+      batch_metrics, gradient, measured = self._measure_batch(batch, documents, searches,
+                                                              counts)
+      metrics.append(batch_metrics)
       gradients.append(gradient)
       rows.append(measured)
     between = [cosine(self._total(a), self._total(b))
@@ -139,9 +140,9 @@ class Diagnosis:
         "sentences": self.sentences, "batches": len(self._batches),
         "blocks": self._passages.num_blocks,
         "summed_blocks": min(self._blocks or most - 1, most - 1),
-        **_means(wholes),
+        **_means(metrics),
         "gradient_cosine_between_batches": float(np.mean(between)) if between else None,
-        "rows": [_mean_row(of_batches) for of_batches in zip(*rows)]}
+        "rows": [_mean_row(rows_of_batches) for rows_of_batches in zip(*rows)]}
 
   def _measure_batch(self, batch: PretrainingBatch, documents: np.ndarray,
                      searches: Mapping[str, Choose], counts: Sequence[int]
@@ -154,16 +155,16 @@ class Diagnosis:
       chosen |= {(name, k): np.asarray(choose(queries, batch.banned, k)) for k in counts}
     full = self.full_sum(batch, documents, scores, list(chosen.values()))
     gradient = full.score_gradient(self._loss)
-    whole = self.through_towers(batch, full, gradient)
+    full_gradient = self.through_towers(batch, full, gradient)
     prior, posterior = full.prior(), full.posterior()
     log_prior = scores - full.log_total[:, None]
     metrics = {
         "summed_mass": float(prior.sum(1).mean()),
         "prior_entropy": float(entropy(np.exp(log_prior)).mean()),
         "posterior_entropy": float(entropy(posterior).mean()),
-        "full_gradient_norm": _norm(self._total(whole)),
-        "full_gradient_norm_by_queries": _norm(whole.by_queries),
-        "full_gradient_norm_by_documents": _norm(whole.by_documents)}
+        "full_gradient_norm": _norm(self._total(full_gradient)),
+        "full_gradient_norm_by_queries": _norm(full_gradient.by_queries),
+        "full_gradient_norm_by_documents": _norm(full_gradient.by_documents)}
     rows = []
     for (name, k), candidates in chosen.items():
       short = full.score_gradient(self._loss, candidates)
@@ -172,13 +173,14 @@ class Diagnosis:
           "candidates": name, "k": k,
           "softmax_mass": float(full.share(prior, candidates).mean()),
           "posterior_mass": float(full.share(posterior, candidates).mean()),
-          "gradient_cosine": cosine(self._total(part), self._total(whole)),
-          "gradient_cosine_by_queries": cosine(part.by_queries, whole.by_queries),
-          "gradient_cosine_by_documents": cosine(part.by_documents, whole.by_documents),
-          "gradient_norm_ratio": _norm(self._total(part)) / _norm(self._total(whole)),
+          "gradient_cosine": cosine(self._total(part), self._total(full_gradient)),
+          "gradient_cosine_by_queries": cosine(part.by_queries, full_gradient.by_queries),
+          "gradient_cosine_by_documents": cosine(part.by_documents,
+                                                 full_gradient.by_documents),
+          "gradient_norm_ratio": _norm(self._total(part)) / _norm(self._total(full_gradient)),
           "sentence_cosine": float(np.median([cosine(a, b) for a, b in zip(
               short @ full.documents, gradient @ full.documents)]))})
-    return metrics, whole, rows
+    return metrics, full_gradient, rows
 
   def full_sum(self, batch: PretrainingBatch, documents: np.ndarray, scores: np.ndarray,
                candidates: Sequence[np.ndarray] = ()) -> FullSum:
@@ -190,28 +192,28 @@ class Diagnosis:
       scores: [B, N + 1] f(x, z), minus infinity where banned.
       candidates: each [B, K]; they are in the sum, whether among the best or not.
     """
-    kept = np.isfinite(scores)
+    is_summed = np.isfinite(scores)
     if self._blocks and self._blocks < scores.shape[1] - 1:
-      kept = np.zeros_like(kept)
+      is_summed = np.zeros_like(is_summed)
       for rows in (best_candidates(scores, self._blocks + 1), *candidates):
-        np.put_along_axis(kept, rows, True, 1)
-    rows = np.flatnonzero(kept.any(0)).astype(np.int32)
-    kept = kept[:, rows]
-    log_probs = self._read_all(batch, rows, kept)
+        np.put_along_axis(is_summed, rows, True, 1)
+    rows = np.flatnonzero(is_summed.any(0)).astype(np.int32)
+    is_summed = is_summed[:, rows]
+    log_probs = self._read_all(batch, rows, is_summed)
     return FullSum(
         rows, self._embed_queries(batch).numpy(), documents[rows],
-        np.where(kept, scores[:, rows], -np.inf), log_probs, batch.weights.numpy(),
+        np.where(is_summed, scores[:, rows], -np.inf), log_probs, batch.weights.numpy(),
         log_sum_exp(scores))
 
-  def _read_all(self, batch: PretrainingBatch, rows: np.ndarray, kept: np.ndarray
+  def _read_all(self, batch: PretrainingBatch, rows: np.ndarray, is_summed: np.ndarray
                 ) -> np.ndarray:
-    """log p(y_j|z,x) of every kept pair, pairs of like lengths together: [B, C, M]."""
-    owner, column = (place.astype(np.int32) for place in np.nonzero(kept))
+    """[B, C, M]: log p(y_j|z,x) of every pair that is summed, like lengths together."""
+    owner, column = (place.astype(np.int32) for place in np.nonzero(is_summed))
     question = batch.query.padding_mask.numpy().sum(1)
     pieces = np.append(self._body_lengths(), 0)[rows]
     lengths = np.minimum(question[owner] + pieces[column] + 1,
                          self._config.pretrain.encoder_length)
-    log_probs = np.zeros([*kept.shape, batch.weights.shape[1]], np.float32)
+    log_probs = np.zeros([*is_summed.shape, batch.weights.shape[1]], np.float32)
     for places in length_batches(lengths, self._config.embed_batch_tokens):
       sentence, candidate = owner[places], column[places]
       log_probs[sentence, candidate] = self._read(batch, sentence, rows[candidate])
@@ -273,9 +275,9 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 def _mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
   """Of rows of the same candidates and K, one a batch."""
-  which = {name: rows[0][name] for name in ("candidates", "k")}
-  return {**which, **_means([{name: value for name, value in row.items()
-                              if name not in which} for row in rows])}
+  labels = {name: rows[0][name] for name in ("candidates", "k")}
+  return {**labels, **_means([{name: value for name, value in row.items()
+                               if name not in labels} for row in rows])}
 
 
 def _means(records: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -16,7 +16,7 @@ COLUMNS = (
 
 
 def facts(measured: Measurements) -> list[tuple[str, str, str]]:
-  """Name, figure and meaning of what is no matter of K."""
+  """Name, figure and meaning of what does not depend on K."""
   batches, size = measured["batches"], measured["sentences"] // measured["batches"]
   rows = [
       ("blocks in the sum", f"{measured['summed_blocks']:,} of {measured['blocks']:,}",

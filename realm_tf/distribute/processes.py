@@ -81,8 +81,8 @@ class ProcessGroup(SingleProcess):
     return self._sum(int(not flag)) == 0
 
   def broadcast(self, value: int) -> int:
-    own = value if is_chief(self._strategy) else 0
-    return self._sum(own) // len(self._strategy.extended.worker_devices)
+    summand = value if is_chief(self._strategy) else 0
+    return self._sum(summand) // len(self._strategy.extended.worker_devices)
 
   def _sum(self, value: int) -> int:
     """Over all replicas."""

@@ -5,7 +5,7 @@ replica takes its share: nothing is handed around, and a run sees the same batch
 whatever the number of replicas. A replica's loss is a mean over its share; gradients
 and metrics are averaged over the replicas, which makes them those of the whole batch.
 
-Shape letters: J replicas, B batch, D size.
+Shape letters: J replicas, B batch, D vector size.
 """
 
 from typing import Any, Callable
@@ -139,22 +139,23 @@ def over_parts(compute: Callable[[Any], tuple[Any, tf.Tensor | None]], batch: An
   flat = [value if value is None else tf.convert_to_tensor(value)
           for value in tf.nest.flatten(first)]
   present = [i for i, value in enumerate(flat) if value is not None]
-  every = [] if rows is None else [tf.TensorArray(rows.dtype, parts).write(0, rows)]
+  row_arrays = [] if rows is None else [tf.TensorArray(rows.dtype, parts).write(0, rows)]
 
-  def add(number: tf.Tensor, every: list[tf.TensorArray], *sums: tf.Tensor):
+  def add(number: tf.Tensor, row_arrays: list[tf.TensorArray], *sums: tf.Tensor):
     values, rows = compute(part_of(batch, number, size))
     values = tf.nest.flatten(values)
-    return (number + 1, [array.write(number, rows) for array in every],
+    return (number + 1, [array.write(number, rows) for array in row_arrays],
             *(total + tf.convert_to_tensor(values[i]) for total, i in zip(sums, present)))
 
-  _, every, *sums = tf.while_loop(lambda number, *_: number < parts, add,
-                                  [tf.constant(1), every, *(flat[i] for i in present)],
-                                  parallel_iterations=1)
+  _, row_arrays, *sums = tf.while_loop(lambda number, *_: number < parts, add,
+                                       [tf.constant(1), row_arrays,
+                                        *(flat[i] for i in present)],
+                                       parallel_iterations=1)
   for i, total in zip(present, sums):
     flat[i] = total / parts
   means = tf.nest.pack_sequence_as(first, flat)
   return means, None if rows is None else tf.reshape(
-      every[0].stack(), tf.concat([[size * parts], tf.shape(rows)[1:]], 0))
+      row_arrays[0].stack(), tf.concat([[size * parts], tf.shape(rows)[1:]], 0))
 
 
 # What follows is called on each replica, inside a step.

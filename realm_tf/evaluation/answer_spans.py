@@ -27,7 +27,7 @@ class Read(NamedTuple):
   row: tf.Tensor  # [Q, R] int32: block ids
   body: tf.Tensor  # [Q, R] int32: the place of a block's first piece
   width: tf.Tensor  # scalar int32: L
-  whole: tf.Tensor  # [Q] bool: whether the spans are of whole words
+  whole_words: tf.Tensor  # [Q] bool: whether the spans are of whole words
 
 
 class Spans(NamedTuple):
@@ -59,16 +59,16 @@ def read_blocks_of(encoder: Reader, passages: Passages, tokens: tf.RaggedTensor,
   words = begins[:, :, None] & _spans_to(ends, logits.shape[2])
   shape = tf.shape(retrieved.row)
   width = tf.shape(logits)[2]
-  each = tf.concat([shape, [tf.shape(logits)[1] * width]], 0)
-  logits, words = tf.reshape(logits, each), tf.reshape(words, each)
+  flat_shape = tf.concat([shape, [tf.shape(logits)[1] * width]], 0)
+  logits, words = tf.reshape(logits, flat_shape), tf.reshape(words, flat_shape)
   if counts is not None:
     wanted = tf.range(shape[1])[None] < tf.maximum(counts, 1)[:, None]  # [P, R]
     logits = tf.where(wanted[:, :, None], logits, -float("inf"))
-  in_words = tf.where(words, logits, -float("inf"))
-  whole = tf.reduce_any(tf.math.is_finite(in_words), [1, 2])
+  word_logits = tf.where(words, logits, -float("inf"))
+  whole_words = tf.reduce_any(tf.math.is_finite(word_logits), [1, 2])
   return Read(
-      tf.where(whole[:, None, None], in_words, logits), retrieved.score,
-      retrieved.row, tf.reshape(packed.second_start, shape), width, whole)
+      tf.where(whole_words[:, None, None], word_logits, logits), retrieved.score,
+      retrieved.row, tf.reshape(packed.second_start, shape), width, whole_words)
 
 
 def best(read_spans: Read, passages: Passages, most: int, weight: float, temperature: float
@@ -105,7 +105,7 @@ def _where(read_spans: Read, passages: Passages, exists: tf.Tensor, block: tf.Te
                                         for value in (row, first, last)))
     return tf.reshape(begin, tf.shape(row)), tf.reshape(end, tf.shape(row))
 
-  return row, *tf.cond(tf.reduce_all(read_spans.whole), lambda: (first, last), widened)
+  return row, *tf.cond(tf.reduce_all(read_spans.whole_words), lambda: (first, last), widened)
 
 
 class Evidence(NamedTuple):

@@ -111,14 +111,14 @@ class QuestionAnswerer(tf.Module):
     Raises:
       tf.errors.InvalidArgumentError: k is negative, or more than the N blocks.
     """
-    questions, each, most = _checked(questions, k, "k", 0, self.num_blocks,
-                                     ", the number of blocks")
-    found = in_parts(
+    questions, counts, most = _checked(questions, k, "k", 0, self.num_blocks,
+                                       ", the number of blocks")
+    retrieved = in_parts(
         lambda part: self._search(self._tokenize(part), most), [questions],
         tf.clip_by_value(_ROWS // tf.maximum(most, 1), 1, _QUESTIONS), _FOUND)
-    there = tf.range(most)[None] < each[:, None]
-    return self._passage(RetrievedBlocks(
-        tf.where(there, found.score, tf.float32.min), tf.where(there, found.row, -1)))
+    is_wanted = tf.range(most)[None] < counts[:, None]
+    return self._passage(RetrievedBlocks(tf.where(is_wanted, retrieved.score, tf.float32.min),
+                                         tf.where(is_wanted, retrieved.row, -1)))
 
   def answer(self, questions: tf.Tensor, top_n: tf.Tensor | int | None = None,
              banned: tf.Tensor | None = None,
@@ -128,8 +128,8 @@ class QuestionAnswerer(tf.Module):
     Args:
       questions: [B] string.
       top_n: int32: so many answers to each, one number for all or one for each question,
-        [], [1] or [B]; N is the largest, [B, N]; None: one, [B].
-      banned: [B, X] int32: blocks that are passed over for each question; -1 for none.
+        [], [1] or [B]; A is the largest, [B, A]; None: one, [B].
+      banned: [B, E] int32: blocks that are passed over for each question; -1 for none.
       read_blocks: how many are read, as `top_n`; all, where there are not so many. By
         default as many as the answerer was made for.
 
@@ -157,7 +157,7 @@ class QuestionAnswerer(tf.Module):
     """What other calibrations would answer: see `answer_spans.evidence`; the spans' texts."""
     tokens = self._tokenize(questions)
     spans = answer_spans.evidence(self._read(tokens, self._search(tokens, self.read_blocks)),
-                           self._passages, most, temperatures)
+                                  self._passages, most, temperatures)
     return spans, self._texts_of(spans.row, spans.first, spans.last)
 
   def _answered(self, questions: tf.Tensor, top_n: tf.Tensor | int | None,
@@ -172,8 +172,8 @@ class QuestionAnswerer(tf.Module):
     read = self.read_blocks if read_blocks is None else tf.minimum(read, self.num_blocks)
     searched = read if k is None else k
 
-    def both(part: tf.Tensor, counts: tf.Tensor, reads: tf.Tensor, *bans: tf.Tensor
-             ) -> tuple[Chosen, RetrievedBlocks]:
+    def answer_part(part: tf.Tensor, counts: tf.Tensor, reads: tf.Tensor, *bans: tf.Tensor
+                    ) -> tuple[Chosen, RetrievedBlocks]:
       tokens = self._tokenize(part)
       retrieved = self._search(tokens, searched, *bans)
       to_read = RetrievedBlocks(*(value[:, :read] for value in retrieved))
@@ -182,7 +182,7 @@ class QuestionAnswerer(tf.Module):
 
     inputs = [questions, counts, reads] + ([] if banned is None else [banned])
     most = tf.maximum(tf.minimum(_PAIRS // read, _ROWS // searched), 1)
-    chosen, retrieved = in_parts(both, inputs, most, (_CHOSEN, _FOUND))
+    chosen, retrieved = in_parts(answer_part, inputs, most, (_CHOSEN, _FOUND))
     if top_n is None:
       chosen = Chosen(*(value[:, 0] for value in chosen))
     return self._cut(chosen), retrieved
@@ -193,7 +193,7 @@ class QuestionAnswerer(tf.Module):
                                        self.model.retriever.query_length))
 
   def _pieces(self, texts: tf.Tensor, longest: int) -> tf.RaggedTensor:
-    """[P] string -> [P, (T)] int32; of the texts at least so many, if they have them."""
+    """[P] string -> [P, (T)] int32; at least the first `longest` pieces of each text."""
     return self._tokenizer.tokenize(
         tf.strings.substr(texts, 0, longest * _BYTES_PER_PIECE))
 
@@ -234,7 +234,7 @@ class QuestionAnswerer(tf.Module):
 
   def _bytes(self, row: tf.Tensor, first: tf.Tensor, last: tf.Tensor
              ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where spans begin and end in the texts of their blocks; out of nothing nothing."""
+    """Where spans begin and end in the texts of their blocks; 0, 0 where a span is empty."""
     return (tf.where(last < first, 0, self._starts.at(row, first)),
             tf.where(last < first, 0, self._ends.at(row, last)))
 
@@ -258,19 +258,19 @@ class QuestionAnswerer(tf.Module):
 
 
 def _checked(questions: tf.Tensor, value: tf.Tensor | int, name: str, least: int, most: int,
-             which: str = "") -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+             note: str = "") -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Questions [B], the value for each of them [B], and the largest of these.
 
   Nothing is done before they are known to be within their limits, and one or as many as
   there are questions.
   """
   values = tf.reshape(tf.convert_to_tensor(value), [-1])
-  size, given = tf.shape(questions)[0], tf.size(values)
+  size, number = tf.shape(questions)[0], tf.size(values)
   with tf.control_dependencies([
       tf.debugging.Assert(tf.reduce_all((values >= least) & (values <= most)), [
-          f"{name} must be from {least} to {most}{which}, but is", values]),
-      tf.debugging.Assert((given == 1) | (given == size), [
-          f"{name} must be one number, or one for each question, but there are", given,
+          f"{name} must be from {least} to {most}{note}, but is", values]),
+      tf.debugging.Assert((number == 1) | (number == size), [
+          f"{name} must be one number, or one for each question, but there are", number,
           "for", size])]):
     values, questions = tf.identity(values), tf.identity(questions)
   return (questions, tf.broadcast_to(values, [size]),

@@ -38,14 +38,14 @@ _COARSE = 4  # of so many places one is tried at first
 
 class Strings(NamedTuple):
   """Answer strings of all questions; strings of one normal form are one, in a question."""
-  of_span: np.ndarray  # [Q, R * S] int: the number of a span's string, in [0, A)
+  string_of_span: np.ndarray  # [Q, R * S] int: the number of a span's string, in [0, A)
   owner: np.ndarray  # [A] int: its question, ascending
   right: np.ndarray  # [A] bool
 
 
 def strings(questions: Sequence[Question], texts: Iterable[Iterable[bytes]]) -> Strings:
   """Tells the answers of [Q, R * S] spans apart, and which of them are right."""
-  of_span: list[list[int]] = []
+  string_of_span: list[list[int]] = []
   owner: list[int] = []
   right: list[bool] = []
   for number, (question, row) in enumerate(zip(questions, texts, strict=True)):
@@ -59,8 +59,8 @@ def strings(questions: Sequence[Question], texts: Iterable[Iterable[bytes]]) -> 
         owner.append(number)
         right.append(is_right(text))
       places.append(number_of[form])
-    of_span.append(places)
-  return Strings(np.array(of_span), np.array(owner), np.array(right, bool))
+    string_of_span.append(places)
+  return Strings(np.array(string_of_span), np.array(owner), np.array(right, bool))
 
 
 def _judge(question: Question) -> Callable[[str], bool]:
@@ -83,7 +83,7 @@ class Dev:
     """logit [Q, R, S], total [Q, R, Y], score [Q, R]: see `answer_spans.Evidence`."""
     self._logit, self._score = (value.astype(np.float64) for value in (logit, score))
     self._total, self._strings = total.astype(np.float64), answer_strings
-    flat = answer_strings.of_span.ravel()
+    flat = answer_strings.string_of_span.ravel()
     self._order = np.argsort(flat, kind="stable")
     self._groups = np.searchsorted(flat[self._order], np.arange(len(answer_strings.owner)))
     self._firsts = np.searchsorted(answer_strings.owner, np.arange(len(logit)))
@@ -109,7 +109,7 @@ class Dev:
     return most, self._strings.right[np.minimum.reduceat(place, self._firsts)]
 
   def log_loss(self, probabilities: np.ndarray) -> float:
-    """For each question, on average."""
+    """The log loss of a question, on average."""
     p = np.clip(probabilities, 1e-7, 1 - 1e-7)
     nats = np.where(self._strings.right, -np.log(p), -np.log1p(-p))
     return float(nats.sum() / len(self._firsts))
@@ -157,8 +157,8 @@ def fit(dev: Dev) -> Calibration:
     lost, differ = published[1].sum() - right.sum(), (published[1] != right).sum()
     return np.inf if lost > np.sqrt(differ) else dev.log_loss(p)
 
-  at_one = int(np.flatnonzero(_TEMPERATURES == 1)[0])
-  published = dev.answered(dev.probabilities(1.0, at_one, False))
+  temperature_one = int(np.flatnonzero(_TEMPERATURES == 1)[0])
+  published = dev.answered(dev.probabilities(1.0, temperature_one, False))
   losses = {}
   for merged in (False, True):
     place, value = _descend(functools.partial(loss, merged=merged))

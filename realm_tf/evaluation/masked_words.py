@@ -25,7 +25,7 @@ def masked_words(config: RealmConfig, corpus: Corpus, passages: Passages, model:
     corpus, passages: the same documents.
     model: retriever and encoder.
     index: made by the model's document tower.
-    banned: [N, R] int32, see `pretraining_batches`.
+    banned: [N, E] int32, see `pretraining_batches`.
 
   Returns:
     `masked_words`: share of word pieces right by the mixture over the K candidates;

@@ -77,10 +77,10 @@ def choose_answers(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merge
 
 
 def first_of_each(chosen: Chosen, counts: tf.Tensor) -> Chosen:
-  """Of the N answers to each question the first `counts` [P] int32; the others are none."""
-  there = tf.range(tf.shape(chosen.row)[1])[None] < counts[:, None]
+  """Of the A answers to each question the first `counts` [P] int32; the others are none."""
+  is_wanted = tf.range(tf.shape(chosen.row)[1])[None] < counts[:, None]
   nothing = Chosen(-float("inf"), 0.0, -1, 0, -1)
-  return Chosen(*(tf.where(there, value, none)
+  return Chosen(*(tf.where(is_wanted, value, none)
                   for value, none in zip(chosen, nothing, strict=True)))
 
 

@@ -30,7 +30,7 @@ class Depth(NamedTuple):
 
 
 def depth(records: Iterable[Mapping[str, Any]]) -> Depth:
-  """That of the record that lists least."""
+  """The depth of the record that lists least."""
   ranked, read = math.inf, set()
   for record in records:
     listed = record.get("ranked", len(record.get("passages", ())))
@@ -50,11 +50,11 @@ def evaluated(question: Question, record: Record, **facts: Any) -> Record:
     **facts: of the answerer: `read_blocks`, `blocks`.
   """
   passages = record["passages"]
-  own = {"predictions": record["answers"]} if "answers" in record else {}
+  predictions = {"predictions": record["answers"]} if "answers" in record else {}
   labels = {name: getattr(question, name) for name in ("regex", "gold_passage", "source")
             if getattr(question, name)}
   return {"id": question.id, "question": question.question, **labels, **record,
-          "answers": list(question.answers), **own, "passages": passages[:_LISTED],
+          "answers": list(question.answers), **predictions, "passages": passages[:_LISTED],
           "ranked": len(passages), "ranks": figures.ranks(question, passages),
           "rows": [passage["row"] for passage in passages], **facts}
 
@@ -142,7 +142,7 @@ def questions_of(path: PathLike, records: Sequence[Record]) -> list[Question]:
 def matched(questions: Sequence[Question], records: Sequence[Record]) -> list[Record | None]:
   """The record of each question, None where there is none.
 
-  Told by id and text, or by text alone; of two records of one text the last counts.
+  Matched by id and text, or by text alone; of two records of one text the last counts.
   """
   by_both = {(record.get("id"), record["question"]): record for record in records}
   by_text = {record["question"]: record for record in records}
@@ -175,7 +175,7 @@ def check_same(questions: Sequence[Question], path: PathLike, records: Sequence[
 
 
 def file_figures(questions: Sequence[Question], records: Sequence[Record],
-                      path: PathLike, recall_at: Sequence[int]) -> dict[str, Any]:
+                 path: PathLike, recall_at: Sequence[int]) -> dict[str, Any]:
   """The figures that an evaluation gives, of predictions in a file.
 
   Args:

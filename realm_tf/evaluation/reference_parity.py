@@ -79,13 +79,13 @@ class _Reference:
     return Packed(tf.constant(ids, tf.int32), tf.constant(mask > 0),
                   tf.constant(segments, tf.int32), tf.zeros([len(ids)], tf.int32))
 
-  def compare(self, quantity: str, name: str, ours: tf.types.experimental.TensorLike
+  def compare(self, quantity: str, name: str, computed: tf.types.experimental.TensorLike
               ) -> Comparison:
     """Our value beside the array of that name."""
     part = name.partition("_")[0]
     if not self.has(name):
       return Comparison(part, quantity, None)
-    expected, value = np.asarray(self[name], np.float64), np.asarray(ours, np.float64)
+    expected, value = np.asarray(self[name], np.float64), np.asarray(computed, np.float64)
     if value.size != expected.size or (value.squeeze().shape != expected.squeeze().shape):
       raise UserError(f"{self.folder / 'io.npz'}: array '{name}' has shape "
                       f"{list(expected.shape)}, expected {list(value.shape)}")

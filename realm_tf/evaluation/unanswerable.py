@@ -44,13 +44,13 @@ def unanswerable_figures(answerer: QuestionAnswerer, questions: Sequence[Questio
     `refused_answerable` (wanted: 0); what is undefined is left out.
   """
   holding = blocks_with_answers(answerer, questions)
-  kept = [i for i, rows in enumerate(holding)
-          if len(rows) + answerer.read_blocks <= answerer.num_blocks]
-  records = predict_records(answerer, [questions[i].question for i in kept],
+  chosen = [i for i, rows in enumerate(holding)
+            if len(rows) + answerer.read_blocks <= answerer.num_blocks]
+  records = predict_records(answerer, [questions[i].question for i in chosen],
                             batch_size=batch_size, passages=answerer.read_blocks,
-                            banned=[holding[i] for i in kept])
+                            banned=[holding[i] for i in chosen])
   lacking = np.array([record["probability"] for record in records])
-  answered = np.array([probabilities[i] for i in kept if len(holding[i])])
+  answered = np.array([probabilities[i] for i in chosen if len(holding[i])])
   measured = {"unanswerable_auc": confidence.auc(
       [*answered, *lacking], [True] * len(answered) + [False] * len(lacking))}
   if threshold is not None:

@@ -56,21 +56,23 @@ def find_clozes(config: RealmConfig, corpus: Corpus) -> Clozes:
   low, high = _sentences(corpus, spans)
   text = [_text(corpus, *place) for place in zip(spans.row, spans.start, spans.end)]
   width = spans.end - spans.start
-  kept = np.flatnonzero(
+  askable = np.flatnonzero(
       (width <= config.encoder.max_span_width) & (high - low - width >= SHORTEST)
       & np.array([0 < len(words(answer)) <= cloze.max_words for answer in text], bool))
-  if not len(kept):
+  if not len(askable):
     raise UserError(
         "cloze questions: no salient span of the corpus can be asked for, in so many blocks "
         f"as config.cloze.span_blocks={cloze.span_blocks} says and of at most "
         f"config.cloze.max_words={cloze.max_words} words; set --config.cloze.steps=0")
-  _, first, name = np.unique(spans.name[kept], return_index=True, return_inverse=True)
+  _, first, name = np.unique(spans.name[askable], return_index=True, return_inverse=True)
   support = spans.support._replace(**{
-      field: getattr(spans.support, field)[kept] for field in ("first", "blocks", "own")})
-  chosen = Recurring(spans.row[kept], spans.start[kept], spans.end[kept], name.ravel(),
-                     support)
-  occurrences = find_occurrences([[text[kept[i]]] for i in first], corpus, corpus.tokenizer)
-  return Clozes(chosen, low[kept], high[kept],
+      field: getattr(spans.support, field)[askable]
+      for field in ("first", "blocks", "own_place")})
+  chosen = Recurring(spans.row[askable], spans.start[askable], spans.end[askable],
+                     name.ravel(), support)
+  occurrences = find_occurrences([[text[askable[i]]] for i in first], corpus,
+                                 corpus.tokenizer)
+  return Clozes(chosen, low[askable], high[askable],
                 AnswerPlaces.of(_readable(occurrences, readable), corpus.num_blocks))
 
 
@@ -120,7 +122,7 @@ def _text(corpus: Corpus, row: int, start: int, end: int) -> str:
 
 def _readable(occurrences: Occurrences, pieces: int) -> Occurrences:
   """Those places that are whole and end among the first `pieces` of their blocks."""
-  kept = (occurrences.starts >= 0) & (occurrences.ends < pieces)
-  before = np.concatenate([[0], np.cumsum(kept)])
-  return Occurrences(occurrences.rows[kept], occurrences.starts[kept], occurrences.ends[kept],
-                     before[occurrences.splits])
+  is_readable = (occurrences.starts >= 0) & (occurrences.ends < pieces)
+  before = np.concatenate([[0], np.cumsum(is_readable)])
+  return Occurrences(occurrences.rows[is_readable], occurrences.starts[is_readable],
+                     occurrences.ends[is_readable], before[occurrences.splits])

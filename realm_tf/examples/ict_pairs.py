@@ -37,8 +37,8 @@ class ICTBatch(NamedTuple):
 def _findable_sentences(corpus: Corpus) -> Sentences:
   """Every sentence of a block that has another one to be found by."""
   sentences = all_sentences(corpus)
-  kept = corpus.sentence_starts.lengths[sentences.row] > 1
-  return Sentences(*(field[kept] for field in sentences))
+  is_findable = corpus.sentence_starts.lengths[sentences.row] > 1
+  return Sentences(*(field[is_findable] for field in sentences))
 
 
 def num_ict_examples(corpus: Corpus) -> int:

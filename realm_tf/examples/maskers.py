@@ -114,5 +114,5 @@ class RandomTokens:
 
 def _long_sentences(corpus: Corpus) -> Sentences:
   sentences = all_sentences(corpus)
-  kept = sentences.end - sentences.start >= SHORTEST
-  return Sentences(*(field[kept] for field in sentences))
+  is_long = sentences.end - sentences.start >= SHORTEST
+  return Sentences(*(field[is_long] for field in sentences))

@@ -131,5 +131,5 @@ def _window(start: tf.Tensor, end: tf.Tensor, masked: tf.RaggedTensor, room: int
 
 
 def _inside(positions: tf.RaggedTensor, start: tf.Tensor, end: tf.Tensor) -> tf.RaggedTensor:
-  kept = (positions >= start[:, None]) & (positions < end[:, None])
-  return tf.ragged.boolean_mask(positions, kept)
+  is_inside = (positions >= start[:, None]) & (positions < end[:, None])
+  return tf.ragged.boolean_mask(positions, is_inside)

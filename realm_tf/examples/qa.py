@@ -99,14 +99,14 @@ def learnable(occurrences: Occurrences, question_lengths: np.ndarray,
   counts = np.diff(occurrences.splits)
   question = np.repeat(np.arange(len(counts)), counts)
   rows, starts, ends = occurrences.rows, occurrences.starts, occurrences.ends
-  kept = kept_of_pair(question_lengths[question].astype(np.int32),
-                      body_lengths[rows].astype(np.int32), reader_length)[1].numpy()
+  pieces_read = kept_of_pair(question_lengths[question].astype(np.int32),
+                             body_lengths[rows].astype(np.int32), reader_length)[1].numpy()
   # `AnswerPlaces.spans` takes the first of each question and block.
   place = np.arange(len(rows))
   begins = np.append(True, (np.diff(question) != 0) | (np.diff(rows) != 0))[:len(rows)]
   number = place - np.maximum.accumulate(np.where(begins, place, 0))
   usable = np.logical_and.accumulate(
-      [starts >= 0, ends - starts < max_span_width, ends < kept, number < max_spans])
+      [starts >= 0, ends - starts < max_span_width, ends < pieces_read, number < max_spans])
   left = [len(counts), *(len(np.unique(question[places])) for places in usable)]
   return Learnable(left[0], left[-1], *(-np.diff(left)).tolist())
 

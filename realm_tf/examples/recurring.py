@@ -77,19 +77,20 @@ def recurring_spans(corpus: Corpus, blocks: tuple[int, int], readable: int | Non
     begin = np.searchsorted(pairs, name * corpus.num_blocks + first)
     return begin, np.searchsorted(pairs, name * corpus.num_blocks + end) - begin
 
-  at = np.searchsorted(pairs, keys)
-  counted = np.append(pairs, -1)[at] == keys  # whether it is one of the blocks itself
-  of_article = among(by_article.first[row], by_article.end[row])
-  of_all = among(np.zeros_like(row), np.full_like(row, corpus.num_blocks))
-  first, count = np.where(of_article[1] > counted, of_article, of_all)
+  place = np.searchsorted(pairs, keys)
+  counted = np.append(pairs, -1)[place] == keys  # whether it is one of the blocks itself
+  in_article = among(by_article.first[row], by_article.end[row])
+  in_corpus = among(np.zeros_like(row), np.full_like(row, corpus.num_blocks))
+  first, count = np.where(in_article[1] > counted, in_article, in_corpus)
   held = count + ~counted  # by so many blocks, its own counted
   fewest, most = blocks
-  kept = ((held >= max(2, fewest)) & (held <= (most or corpus.num_blocks)))
-  own = np.where(counted, at - first, -1)
+  is_recurring = ((held >= max(2, fewest)) & (held <= (most or corpus.num_blocks)))
+  own_place = np.where(counted, place - first, -1)
   support = Support(by_article.rows[pairs % corpus.num_blocks],
-                    *(field[kept] for field in (first, count, own)))
-  return Recurring(row[kept].astype(np.int32), corpus.span_starts.values[kept],
-                   corpus.span_ends.values[kept], name[kept], support)
+                    *(field[is_recurring] for field in (first, count, own_place)))
+  return Recurring(row[is_recurring].astype(np.int32),
+                   corpus.span_starts.values[is_recurring],
+                   corpus.span_ends.values[is_recurring], name[is_recurring], support)
 
 
 class Windows:

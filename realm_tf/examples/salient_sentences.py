@@ -17,7 +17,7 @@ class Support(NamedTuple):
   rows: np.ndarray  # blocks of one span after those of another, none twice
   first: np.ndarray  # [spans] where the span's blocks begin in `rows`
   blocks: np.ndarray  # [spans] how many there are, its own counted
-  own: np.ndarray  # [spans] which of them is its own; -1 for none
+  own_place: np.ndarray  # [spans] which of them is its own; -1 for none
 
   def another(self, span: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     """One of the other blocks of each span, in the graph; its own if there is no other.
@@ -29,10 +29,10 @@ class Support(NamedTuple):
     Returns:
       [B] int32.
     """
-    first, count, own = (tf.gather(field, span) for field in self[1:])
-    others = count - tf.cast(own >= 0, count.dtype)
+    first, count, own_place = (tf.gather(field, span) for field in self[1:])
+    others = count - tf.cast(own_place >= 0, count.dtype)
     number = tf.cast(drawn * tf.cast(others, tf.float32), count.dtype)
-    return tf.gather(self.rows, first + (own + 1 + number) % count)
+    return tf.gather(self.rows, first + (own_place + 1 + number) % count)
 
 
 class SalientSentences(NamedTuple):
@@ -89,15 +89,15 @@ def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
   fits &= (support_of.blocks >= fewest) & (support_of.blocks <= (most or corpus.num_blocks))
   span_start, span_end = span_start[fits], span_end[fits]
   splits = np.searchsorted(span_start, np.append(sentence_at, ends[-1:]))
-  kept = (np.diff(splits) > 0) & (ends - sentence_at >= SHORTEST)
-  counts = np.diff(splits)[kept]
-  chosen = np.repeat(kept, np.diff(splits))
-  local = np.repeat(first[row[kept]], counts)
+  is_chosen = (np.diff(splits) > 0) & (ends - sentence_at >= SHORTEST)
+  counts = np.diff(splits)[is_chosen]
+  chosen = np.repeat(is_chosen, np.diff(splits))
+  local = np.repeat(first[row[is_chosen]], counts)
   return SalientSentences(
-      row[kept], (sentence_at - first[row])[kept].astype(np.int32),
-      (ends - first[row])[kept].astype(np.int32),
+      row[is_chosen], (sentence_at - first[row])[is_chosen].astype(np.int32),
+      (ends - first[row])[is_chosen].astype(np.int32),
       np.concatenate([[0], np.cumsum(counts)]),
       (span_start[chosen] - local).astype(np.int32),
       (span_end[chosen] - local).astype(np.int32),
       Support(support_of.rows,
-               *(field[fits][chosen] for field in support_of[1:])))
+              *(field[fits][chosen] for field in support_of[1:])))

@@ -1,6 +1,6 @@
 """Examples for the span head alone: a question, a passage, and where its answers stand.
 
-Shape letters: B batch, T tokens, L span widths, P rows of pairs, G gold spans, N examples.
+Shape letters: B batch, T tokens, L span widths, P rows of pairs, G gold spans, Q examples.
 """
 
 import bisect
@@ -36,9 +36,9 @@ def span_batches(questions: Sequence[Text], passages: Sequence[Text], answers: A
   """Yields each example once, as a `SpanBatch`; anew in another order where `shuffle`.
 
   Args:
-    questions, passages: N texts both.
-    answers: N texts, or N lists of texts, of which all places count that are found by
-      `datasets.matching`; or `(starts, ends)`, N characters each of the passage, `ends`
+    questions, passages: Q texts both.
+    answers: Q texts, or N lists of texts, of which all places count that are found by
+      `datasets.matching`; or `(starts, ends)`, Q characters each of the passage, `ends`
       exclusive.
     tokenizer: of the model.
     batch_size: B.

@@ -2,8 +2,8 @@
 
 A query is a window of a block around a salient span, which is then left out of it or not;
 it is to find another block that holds the span, among the documents of the batch and one
-more for each: a block of the same article that does not hold it. Unlike an ICT query it has
-no sentence in common with its document, but what they tell of.
+more for each: a block of the same article that does not hold it. Unlike an ICT query it
+shares no sentence with its document, only the subject.
 
 Where the paper takes all n-grams that recur, spans here are those that the tagger of the
 corpus finds. Shape letters: B batch, T tokens, C draws.
@@ -65,9 +65,10 @@ def recurring_span_batches(
     draws = tf.reshape(order.uniform(step, seed, (4 + _DRAWS) * batch_size),
                        [4 + _DRAWS, batch_size])
     body = tf.gather(bodies, row)
-    whole = tf.cast(body.row_lengths(), tf.int32)
+    body_end = tf.cast(body.row_lengths(), tf.int32)
     length = shortest + tf.cast(draws[0] * (longest - shortest + 1), tf.int32)
-    first, last = windows.draw(row, tf.zeros_like(start), whole, start, end, length, draws[1])
+    first, last = windows.draw(row, tf.zeros_like(start), body_end, start, end, length,
+                               draws[1])
     window = cut(body, first, last, keep_inside=True)
     removed = draws[2] < removal
     query = cut(window, start - first, tf.where(removed, end, start) - first,

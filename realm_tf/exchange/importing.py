@@ -103,10 +103,10 @@ def write_folder(output: PathLike, config: Mapping[str, Any],
                  values: Mapping[str, np.ndarray], vocabulary: pathlib.Path | None,
                  report: ImportReport | None = None) -> None:
   """Writes a Hugging Face folder, whole or not at all; it must be new or empty."""
-  with folders.new_folder(output) as new:
-    fill_folder(new, config, values, vocabulary)
+  with folders.new_folder(output) as new_folder:
+    fill_folder(new_folder, config, values, vocabulary)
     if report:
-      files.write_json(new / "import.json", dataclasses.asdict(report))
+      files.write_json(new_folder / "import.json", dataclasses.asdict(report))
 
 
 def fill_folder(folder: pathlib.Path, config: Mapping[str, Any],
@@ -154,9 +154,9 @@ def _put(by_name: dict[str, _Tensor], name: str, tensor: _Tensor, where: str) ->
 
 def _canonical(name: str) -> str:
   """Today's spelling of a name in a Hugging Face file."""
-  for old, new in (("gamma", "weight"), ("beta", "bias")):
-    if name.endswith(f"LayerNorm.{old}"):
-      name = name.removesuffix(old) + new
+  for their_ending, our_ending in (("gamma", "weight"), ("beta", "bias")):
+    if name.endswith(f"LayerNorm.{their_ending}"):
+      name = name.removesuffix(their_ending) + our_ending
   bare = name.startswith(("embeddings.", "encoder.", "pooler."))
   return f"bert.{name}" if bare else name
 
@@ -166,14 +166,14 @@ def _open_checkpoint(prefix: str) -> _Source:
   by_name: dict[str, _Tensor] = {}
   skipped = {}
   for name in sorted(read):
-    new, why = tf1.hugging_face_name(name), tf1.why_skipped(name)
+    new_name, why = tf1.hugging_face_name(name), tf1.why_skipped(name)
     if why:
       skipped[name] = why
-    elif new is None:
+    elif new_name is None:
       raise UserError(f"{prefix}: variable '{name}' is unknown: it is no part of a "
                       "published model")
     else:
-      _put(by_name, new, _Tensor(read, name, tf1.is_transposed(name)), prefix)
+      _put(by_name, new_name, _Tensor(read, name, tf1.is_transposed(name)), prefix)
   config = _near(prefix, "bert_config.json", "config.json")
   return _Source(prefix, by_name, skipped,
                  tf1.config_values(files.read_json(config)) if config else {},
@@ -232,10 +232,10 @@ def _part_of_openqa(source: _Source) -> _Source:
 def _kind_by_names(source: _Source) -> str:
   names = source.tensors.keys()
   kind, parts = layouts.checkpoint_kind(names), {name.partition(".")[0] for name in names}
-  of_tf1 = any("/" in tensor.name for tensor in source.tensors.values())
-  if of_tf1 and parts in ({"embedder"}, {"reader"}):
+  is_tf1 = any("/" in tensor.name for tensor in source.tensors.values())
+  if is_tf1 and parts in ({"embedder"}, {"reader"}):
     return parts.pop()
-  if of_tf1 and kind == "bert" and "cls.seq_relationship.weight" not in names and (
+  if is_tf1 and kind == "bert" and "cls.seq_relationship.weight" not in names and (
       "cls.predictions.bias" in names):
     return "encoder"  # BERT is published with its next-sentence head, REALM without
   return kind
@@ -245,8 +245,8 @@ def _choose(source: _Source, kind: str) -> _Source:
   """The tensors that belong to this kind, under its names; others are skipped."""
   chosen, skipped = dict(source.tensors), dict(source.skipped)
 
-  def skip(why: str, of_them: Callable[[str], bool]) -> None:
-    for name in [name for name in chosen if of_them(name)]:
+  def skip(why: str, is_skipped: Callable[[str], bool]) -> None:
+    for name in [name for name in chosen if is_skipped(name)]:
       skipped[chosen.pop(name).name] = why
 
   if kind in ("embedder", "reader") and any(n.startswith(f"{kind}.") for n in chosen):
@@ -283,7 +283,7 @@ def _config(kind: str, source: _Source, values: Mapping[str, np.ndarray],
       config = tf1.config_values(config)
   if kind == layouts.BLOCKS:
     config |= {"num_block_records": len(values[kind]),
-              "retriever_proj_size": values[kind].shape[-1]}
+               "retriever_proj_size": values[kind].shape[-1]}
     return config
   if "model_type" not in config:
     bert = config if "hidden_size" in config else tf1.sizes_from_tensors(values, source.path)

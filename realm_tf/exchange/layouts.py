@@ -144,13 +144,13 @@ def _encoder(models: _Models, names: set[str]) -> Contents:
   del names
   return Contents(_shapes(weights.bert_names(models.encoder.bert, "realm.")
                         | weights.masked_lm_names(models.encoder.masked_lm)),
-                _spare(models.sizes, "realm.") | _pooler(models.sizes, "realm."))
+                  _spare(models.sizes, "realm.") | _pooler(models.sizes, "realm."))
 
 
 def _reader(models: _Models, names: set[str]) -> Contents:
-  whole = _encoder(models, names)
+  encoder = _encoder(models, names)
   head = _shapes(weights.span_head_names(models.encoder.span_head))
-  return Contents(_with_masked_lm_if_there(whole.used, names) | head, whole.kept)
+  return Contents(_with_masked_lm_if_there(encoder.used, names) | head, encoder.kept)
 
 
 def _with_masked_lm_if_there(used: Shapes, names: set[str]) -> Shapes:
@@ -160,12 +160,13 @@ def _with_masked_lm_if_there(used: Shapes, names: set[str]) -> Shapes:
 
 
 def _openqa(models: _Models, names: set[str]) -> Contents:
-  of_reader = {name.removeprefix("reader.") for name in names if name.startswith("reader.")}
-  whole = _merge({"embedder.": _embedder(models, names),
-                  "reader.": _reader(models, of_reader)})
+  reader_names = {name.removeprefix("reader.") for name in names
+                  if name.startswith("reader.")}
+  parts = _merge({"embedder.": _embedder(models, names),
+                  "reader.": _reader(models, reader_names)})
   size = models.sizes.retriever_proj_size
   blocks: Shapes = {BLOCKS: (None, size)} if BLOCKS in names else {}
-  return Contents(whole.used | blocks, whole.kept)
+  return Contents(parts.used | blocks, parts.kept)
 
 
 def _bert(models: _Models, names: set[str]) -> Contents:

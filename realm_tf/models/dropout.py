@@ -66,6 +66,6 @@ def seeds(ids: tf.Tensor, training: bool | None, count: int) -> tf.Tensor | None
 
 def dropped(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
   """[U, H] of which a share `rate` is 0, and the rest larger by as much; seed [2] int32."""
-  kept = tf.random.stateless_uniform(tf.shape(x), seed) >= rate
+  is_kept = tf.random.stateless_uniform(tf.shape(x), seed) >= rate
   scale = tf.constant(1 / (1 - rate), x.dtype)
-  return tf.ensure_shape(tf.where(kept, x * scale, tf.zeros([], x.dtype)), x.shape)
+  return tf.ensure_shape(tf.where(is_kept, x * scale, tf.zeros([], x.dtype)), x.shape)

@@ -45,10 +45,11 @@ def contrastive_loss(scores: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
   Returns:
     [B] float32.
   """
-  own = tf.eye(tf.shape(scores)[0], tf.shape(scores)[1], dtype=scores.dtype)
+  is_own = tf.eye(tf.shape(scores)[0], tf.shape(scores)[1], dtype=scores.dtype)
   # The lowest number instead of minus infinity, whose gradient would be NaN.
-  kept = tf.where(right & (own == 0), scores.dtype.min, scores)
-  return tf.reduce_logsumexp(kept, 1) - tf.linalg.diag_part(scores[:, :tf.shape(scores)[0]])
+  compared = tf.where(right & (is_own == 0), scores.dtype.min, scores)
+  own_scores = tf.linalg.diag_part(scores[:, :tf.shape(scores)[0]])
+  return tf.reduce_logsumexp(compared, 1) - own_scores
 
 
 def in_batch_accuracy(queries: tf.Tensor, documents: tf.Tensor) -> tf.Tensor:
@@ -125,11 +126,11 @@ def marginal_metrics(relevance: tf.Tensor, mask_log_probs: tf.Tensor, weights: t
   """
   prior = tf.nn.softmax(relevance)  # [B, K]
   utility = retrieval_utility(mask_log_probs, weights)  # [B, K - 1]
-  of_blocks = prior[:, 1:] / tf.reduce_sum(prior[:, 1:], 1, keepdims=True)
+  block_prior = prior[:, 1:] / tf.reduce_sum(prior[:, 1:], 1, keepdims=True)
   entropy = -tf.reduce_sum(prior * tf.math.log(prior + 1e-20), 1)
   masks = tf.reduce_sum(weights) if masks is None else masks
   return {
-      "retrieval_utility": tf.reduce_mean(tf.reduce_sum(of_blocks * utility, 1)),
+      "retrieval_utility": tf.reduce_mean(tf.reduce_sum(block_prior * utility, 1)),
       "best_retrieval_utility": tf.reduce_mean(tf.reduce_max(utility, 1)),
       "null_probability": tf.reduce_mean(prior[:, 0]),
       "prior_entropy": tf.reduce_mean(entropy),
@@ -164,6 +165,6 @@ def marginal_loss(logits: tf.Tensor, correct: tf.Tensor) -> tf.Tensor:
   has_correct = tf.reduce_any(correct, -1)
   # The lowest number instead of minus infinity, whose gradient would be NaN.
   lowest = logits.dtype.min
-  of_correct = tf.reduce_logsumexp(tf.where(correct, logits, lowest), -1)
-  of_all = tf.reduce_logsumexp(tf.where(candidates, logits, lowest), -1)
-  return tf.where(has_correct, of_all - of_correct, 0.0)
+  log_correct = tf.reduce_logsumexp(tf.where(correct, logits, lowest), -1)
+  log_total = tf.reduce_logsumexp(tf.where(candidates, logits, lowest), -1)
+  return tf.where(has_correct, log_total - log_correct, 0.0)

@@ -104,8 +104,8 @@ def save(folder: PathLike, retriever: "Retriever", encoder: "Reader",
   folder.mkdir(parents=True, exist_ok=True)
   names = {"retriever": weights.retriever_names(retriever),
            "encoder": weights.encoder_names(encoder)}
-  for part, of_part in names.items():
-    weights.save_names(folder / f"{part}.safetensors", of_part)
+  for part, variables in names.items():
+    weights.save_names(folder / f"{part}.safetensors", variables)
   written = [f"{part}.safetensors" for part in names]
   if retriever.tokenizer:
     with files.new_file(folder / _VOCABULARY) as file:

@@ -187,8 +187,8 @@ class Realm(Task):
     del y
     if isinstance(x, Reads):
       return losses.marginal_metrics(y_pred.relevance, y_pred.log_probs, x.weights)
-    of_retriever, of_reader = map(tf.reduce_mean, open_qa.both_losses(x, y_pred))
-    return {"retriever_loss": of_retriever, "reader_loss": of_reader,
+    retriever_loss, reader_loss = map(tf.reduce_mean, open_qa.both_losses(x, y_pred))
+    return {"retriever_loss": retriever_loss, "reader_loss": reader_loss,
             **open_qa.beam_metrics(x, y_pred, self._read_blocks())}
 
   # How it is saved.

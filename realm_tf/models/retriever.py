@@ -131,9 +131,9 @@ class Retriever(Task):
     """
     for tower in self.towers:
       gain, offset = tower.norm.gamma, tower.norm.beta
-      now = tf.reduce_sum(gain ** 2 + offset ** 2)
+      current_scale = tf.reduce_sum(gain ** 2 + offset ** 2)
       for variable in (gain, offset):
-        variable.assign(variable * tf.sqrt(scale / now))
+        variable.assign(variable * tf.sqrt(scale / current_scale))
 
   def untie_towers(self) -> None:
     """Gives a shared retriever a query tower of its own, with the same weights.

@@ -21,8 +21,8 @@ class Sizes:
   @classmethod
   def from_values(cls, values: Mapping[str, Any], where: str) -> "Sizes":
     """The sizes among the fields of a `config.json`; `where` is named in errors."""
-    own = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
-    return cls(BertConfig.from_values(dict(values), where), **own)
+    head_sizes = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
+    return cls(BertConfig.from_values(dict(values), where), **head_sizes)
 
   @classmethod
   def from_folder(cls, folder: PathLike) -> "Sizes":

@@ -75,7 +75,7 @@ class Task(tf_keras.Model):
     raise NotImplementedError
 
   def prepare(self, batch: Any) -> tuple[Any, Any]:
-    """What `call` takes of a batch, and what the loss takes besides; without a gradient."""
+    """From a batch to the inputs of `call` and the targets of the loss; has no gradient."""
     raise NotImplementedError
 
   def measure(self, x: Any, y: Any, y_pred: Any) -> dict[str, tf.Tensor]:

@@ -98,9 +98,9 @@ _WORDS = "embeddings.word_embeddings.weight"
 
 def _spellings(name: str) -> Iterable[str]:
   yield name
-  for new, old in _ALIASES:
-    if name.endswith(new):
-      yield name[:-len(new)] + old
+  for ending, alias in _ALIASES:
+    if name.endswith(ending):
+      yield name[:-len(ending)] + alias
 
 
 def load_weights(path: PathLike, names: Names) -> None:
@@ -155,12 +155,12 @@ def load_tower(folder: PathLike, tower: "Tower", query: bool = False) -> None:
   path = pathlib.Path(folder) / "model.safetensors"
   tensors = read_safetensors(path)
   towers = ("query_embedder.", "embedder.", "") if query else ("embedder.", "")
-  whole = _prefix(tensors, towers, "cls.dense.weight")
-  if whole is None:
+  tower_prefix = _prefix(tensors, towers, "cls.dense.weight")
+  if tower_prefix is None:
     prefix = _prefix(tensors, _PREFIXES, _WORDS) or ""
     load_weights(path, _prefixed(prefix, _encoder_names(tower, "")))
   elif tower.pooler:
-    load_weights(path, tower_names(tower, whole))
+    load_weights(path, tower_names(tower, tower_prefix))
   else:
     raise UserError(f"{path}: a published embedder takes [CLS] through its pooler; set "
                     f"config.retriever.pooling=pooler instead of {tower.pooling}")

@@ -63,8 +63,8 @@ class Follower(Freshness):
     newest = self._processes.broadcast(self._newest(step))
     if newest <= self.index_step:
       return False
-    version = stored_index.find_version(self._root, self._corpus_rows, after_step=newest - 1,
-                       up_to_step=newest)
+    version = stored_index.find_version(self._root, self._corpus_rows,
+                                        after_step=newest - 1, up_to_step=newest)
     prepared, error = self._prepare(version) if version else (None, None)
     self._raise_in_all(error)
     if not self._processes.all_agree(prepared is not None):

@@ -45,7 +45,7 @@ class RefreshJob:
     self._embedded: str | None = None  # the checkpoint that was embedded last
     self._checkpoint = tf.train.Checkpoint(step=self._step, model=model)
 
-  def run(self, stopping: Callable[[], bool], done: Callable[[], bool],
+  def run(self, stopping: Callable[[], bool], is_trained: Callable[[], bool],
           look_every: float = 1.0, sleep: Callable[[float], None] = time.sleep) -> int:
     """Follows the checkpoints until training is done; returns how many it embedded.
 
@@ -56,7 +56,7 @@ class RefreshJob:
     count = 0
     with write_lock(self._root):
       while not stopping():
-        last = done()  # asked first, so that the last checkpoint is not missed
+        last = is_trained()  # asked first, so that the last checkpoint is not missed
         if self.refresh(stopping):
           count += 1
         elif last:

@@ -89,10 +89,10 @@ def pack_single(
   """
   if max_length < 2:
     raise ValueError(f"max_length is {max_length}: [CLS] and [SEP] alone take 2")
-  kept = tf.minimum(_lengths(ids), max_length - 2)  # [B]
-  lengths = kept + 2
+  pieces = tf.minimum(_lengths(ids), max_length - 2)  # [B]
+  lengths = pieces + 2
   positions = _positions(lengths, max_length, multiple)  # [1, T]
-  end = kept[:, None] + 1
+  end = pieces[:, None] + 1
   packed = _at(ids, positions - 1)
   packed = tf.where(positions == 0, special.cls_id, packed)
   packed = tf.where(positions == end, special.sep_id, packed)

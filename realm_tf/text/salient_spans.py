@@ -239,10 +239,10 @@ class SpacyTagger:
     return start, end - len(text[start:end]) + len(_POSSESSIVE.sub("", text[start:end]))
 
 
-def _disjoint(kept: list[CharacterSpan], others: list[CharacterSpan]) -> list[CharacterSpan]:
-  """`kept` and those of `others` that overlap none of them, sorted."""
-  busy = sorted(kept)
-  result, at = list(kept), 0
+def _disjoint(spans: list[CharacterSpan], others: list[CharacterSpan]) -> list[CharacterSpan]:
+  """`spans` and those of `others` that overlap none of them, sorted."""
+  busy = sorted(spans)
+  result, at = list(spans), 0
   for start, end in sorted(others):
     while at < len(busy) and busy[at][1] <= start:
       at += 1

@@ -26,14 +26,14 @@ def check_vocabulary(vocabulary: Sequence[str], name: str) -> None:
   if missing:
     raise UserError(f"{name}: not a WordPiece vocabulary: {', '.join(missing)} "
                     "missing; expected one token per line, as in BERT's vocab.txt")
-  seen: dict[str, int] = {}
+  line_of: dict[str, int] = {}
   for line, token in enumerate(vocabulary, 1):
     if not token:
       raise UserError(f"{name}:{line}: empty token; expected one token per line")
-    if token in seen:
+    if token in line_of:
       raise UserError(f"{name}:{line}: token '{token}' is there already, in line "
-                      f"{seen[token]}; expected each token once")
-    seen[token] = line
+                      f"{line_of[token]}; expected each token once")
+    line_of[token] = line
 
 
 def read_vocabulary(path: PathLike) -> list[str]:

@@ -64,9 +64,9 @@ def check_tokenizer(folder: PathLike, tokenizer: Tokenizer) -> None:
   stated = read_stated(folder)
   if stated is None:
     return
-  for number, (theirs, ours) in enumerate(zip(stated.vocabulary, tokenizer.vocabulary)):
-    if theirs != ours:
-      raise UserError(f"{stated.path}: token {number} is '{theirs}', but '{ours}' in the "
+  for number, (token, ours) in enumerate(zip(stated.vocabulary, tokenizer.vocabulary)):
+    if token != ours:
+      raise UserError(f"{stated.path}: token {number} is '{token}', but '{ours}' in the "
                       "vocabulary of the corpus; expected weights that were trained with "
                       "the same vocabulary")
   if len(stated.vocabulary) != tokenizer.vocab_size:
@@ -147,9 +147,9 @@ class _File:
 
   def error(self, field: str, value: Any, expected: str) -> UserError:
     field = ".".join(filter(None, (self._at, field)))
-    shown = json.dumps(value)
-    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
-    where = f"field '{field}' is {shown}" if field else shown
+    quoted_value = json.dumps(value)
+    quoted_value = quoted_value if len(quoted_value) <= 80 else f"{quoted_value[:77]}..."
+    where = f"field '{field}' is {quoted_value}" if field else quoted_value
     return UserError(f"{self.path}: {where}; expected {expected}: there is no tokenizer "
                      "here but BERT's")
 

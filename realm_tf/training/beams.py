@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 
-def own_blocks(gold: Sequence[np.ndarray]) -> tf.Tensor:
+def gold_blocks(gold: Sequence[np.ndarray]) -> tf.Tensor:
   """A block of each question's gold passage, [Q] int32; -1 where it names none.
 
   Args:
@@ -18,7 +18,7 @@ def own_blocks(gold: Sequence[np.ndarray]) -> tf.Tensor:
   return tf.constant([rows[0] if len(rows) else -1 for rows in gold], tf.int32)
 
 
-def bring_answer(rows: tf.Tensor, holds: tf.Tensor, own: tf.Tensor, read_blocks: int
+def bring_answer(rows: tf.Tensor, holds: tf.Tensor, gold: tf.Tensor, read_blocks: int
                  ) -> tf.Tensor:
   """Puts a block that answers the question among those that are read, as the last of them.
 
@@ -30,7 +30,7 @@ def bring_answer(rows: tf.Tensor, holds: tf.Tensor, own: tf.Tensor, read_blocks:
   Args:
     rows: [B, W] int32: the beam, best first.
     holds: [B, W] bool: whether an answer stands in the block.
-    own: [B] int32: a block of the question's gold passage, or -1.
+    gold: [B] int32: a block of the question's gold passage, or -1.
     read_blocks: R, at most W.
 
   Returns:
@@ -38,9 +38,9 @@ def bring_answer(rows: tf.Tensor, holds: tf.Tensor, own: tf.Tensor, read_blocks:
     that the beam does not have takes the place of its last. Where the positive is read
     anyhow, or there is none, nothing changes.
   """
-  lacking = (own >= 0) & ~tf.reduce_any(rows == own[:, None], 1)
-  rows = tf.concat([rows[:, :-1], tf.where(lacking, own, rows[:, -1])[:, None]], 1)
-  wanted = tf.where(own[:, None] >= 0, rows == own[:, None], holds)  # [B, W]
+  lacking = (gold >= 0) & ~tf.reduce_any(rows == gold[:, None], 1)
+  rows = tf.concat([rows[:, :-1], tf.where(lacking, gold, rows[:, -1])[:, None]], 1)
+  wanted = tf.where(gold[:, None] >= 0, rows == gold[:, None], holds)  # [B, W]
   first = tf.argmax(wanted, 1, tf.int32)
   moved = tf.reduce_any(wanted, 1) & (first >= read_blocks)
   places = tf.range(tf.shape(rows)[1])[None]

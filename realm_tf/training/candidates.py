@@ -16,7 +16,7 @@ from realm_tf.models.scores import relevance, top_candidates, with_null
 def reranked_candidates(model: Realm, index: RowIndex, passages: Passages,
                         queries: tf.Tensor, banned: tf.Tensor, count: int, factor: int
                         ) -> tf.Tensor:
-  """As `top_candidates`, of `factor` times as many from the index the fresh tower's best."""
+  """Like `top_candidates`, but the best, by the fresh tower, of `factor` times as many."""
   more = min((count - 1) * factor, passages.num_blocks - banned.shape[1])
   _, rows = index.search(queries, more, banned)
   scores = shares.map_shares(

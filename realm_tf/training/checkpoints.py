@@ -35,7 +35,7 @@ class Checkpoints:
     best: the metric by which the best is chosen; none if empty, or where a stage does not
       have it. Lower is better of what ends in loss, norm, entropy or staleness, else
       higher; of two that are as good, the earlier.
-    of_best: which of what is tracked the best one holds, by name; all by default.
+    best_parts: which of what is tracked the best one holds, by name; all by default.
     writes: whether this process writes; all read.
     processes: the processes that train together. All of them restore and save at the same
       points, and see the same folder.
@@ -44,7 +44,7 @@ class Checkpoints:
   def __init__(self, folder: pathlib.Path, tracked: dict[str, Any], keep: int = 2,
                best: str = "", writes: bool = True,
                processes: SingleProcess = SINGLE_PROCESS,
-               of_best: Collection[str] | None = None):
+               best_parts: Collection[str] | None = None):
     self._folder, self._metric, self._writes = folder, best, writes
     self._processes = processes
     self._has_warned = False
@@ -52,7 +52,7 @@ class Checkpoints:
     self._best = tf.Variable(-float("inf"), trainable=False, name="best")
     self._best_step = -1
     self._keep = keep
-    names = tracked if of_best is None else of_best
+    names = tracked if best_parts is None else best_parts
     self._newest, self._kept = (
         tf.train.CheckpointManager(tf.train.Checkpoint(best_value=self._best, **parts),
                                    str(place), max_to_keep=most)
@@ -62,12 +62,12 @@ class Checkpoints:
 
   @property
   def best_step(self) -> int:
-    """Of which step the best is; -1 if there is none."""
+    """The step of the best checkpoint; -1 if there is none."""
     return self._best_step
 
   @property
   def best_value(self) -> float:
-    """What its metric was."""
+    """The metric of the best checkpoint."""
     return self._sign * float(self._best)
 
   def restore(self) -> None:
@@ -163,7 +163,7 @@ class Checkpoints:
     self._save(step, [*best, (self._newest, self._keep)])
 
   def save_if_best(self, step: int, metrics: dict[str, float]) -> bool:
-    """As `save`, but saves the best alone, and only if it is that; returns whether it was."""
+    """Saves this step as the best only, if it is the best; returns whether it was."""
     better = self._is_best(step, metrics)
     if better:
       self._save(step, [(self._kept, 1)])
@@ -208,13 +208,13 @@ class Checkpoints:
 
 
 def _save(manager: tf.train.CheckpointManager, step: int, keep: int) -> None:
-  """Saves, and removes what is older than the last few: also what was saved by a process
-  that was killed before it could say so, which the manager does not know."""
+  """Saves a checkpoint and removes all but the last few, also those of a killed process,
+  which the manager does not know."""
   folder = pathlib.Path(manager.directory)
   folder.mkdir(parents=True, exist_ok=True)  # TensorFlow's would not follow the umask
   manager.save(checkpoint_number=step)
-  for old in sorted(s for s in _steps(folder) if s <= step)[:-keep]:
-    for path in folder.glob(f"ckpt-{old}.*"):
+  for outdated in sorted(s for s in _steps(folder) if s <= step)[:-keep]:
+    for path in folder.glob(f"ckpt-{outdated}.*"):
       path.unlink(missing_ok=True)
 
 

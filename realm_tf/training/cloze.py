@@ -7,7 +7,8 @@ Clark & Gardner 2018), but of the reader's logits alone. A block that holds the 
 whether the retriever found it or not, so its score would say nothing of the answer; and so
 the head learns to tell by itself which block to believe.
 
-The retriever is not touched. Shape letters: B batch, W beam, R read blocks, S spans.
+The retriever is not touched. Shape letters: B batch, W beam, R read blocks, S spans, E banned
+rows.
 """
 
 import pathlib
@@ -48,7 +49,7 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
     passages: the same corpus in the graph.
     model: whose encoder is trained.
     index: made by the model's document tower, which stays as it is.
-    banned: [N, R] int32, by block, the rows that are not read for a question of it.
+    banned: [N, E] int32, by block, the rows that are not read for a question of it.
     folder: for checkpoints and curves.
 
   Raises:
@@ -77,8 +78,8 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
   read_blocks = min(cloze.read_blocks, searched)
   ban_table = tf.constant(banned, tf.int32)
 
-  def of_part(given: tuple[ClozeBatch, tf.Tensor]):
-    part, rows = given
+  def gradients_of_part(examples: tuple[ClozeBatch, tf.Tensor]):
+    part, rows = examples
     _, pairs, correct = open_qa.pack_beam(
         passages, clozes.places, part.name, part.question, rows, read_blocks=read_blocks,
         length=reader_length(config), width=config.encoder.max_span_width,
@@ -89,8 +90,9 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
     right = tf.gather(correct, tf.argmax(logits, 1), batch_dims=1)
     return tape.gradient(loss, variables), {"loss": loss, "exact_span": losses.share(right)}
 
-  def learn(given: tuple[ClozeBatch, tf.Tensor]) -> shares.Metrics:
-    gradients, metrics = shares.mean_over_parts(of_part, given, share, cloze.accumulate)
+  def learn(examples: tuple[ClozeBatch, tf.Tensor]) -> shares.Metrics:
+    gradients, metrics = shares.mean_over_parts(gradients_of_part, examples, share,
+                                                cloze.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
   @tf.function(input_signature=[batches.element_spec])
@@ -101,8 +103,8 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
     queries = shares.map_shares(strategy, model.retriever.embed_queries, question)
     not_read = tf.gather(ban_table, batch.row)
     beam = min(max(cloze.beam_size, read_blocks), searched)
-    _, found = index.search(queries, beam, not_read)
-    rows, held = choose_blocks(clozes.places, batch, not_read, found, read_blocks)
+    _, retrieved = index.search(queries, beam, not_read)
+    rows, held = choose_blocks(clozes.places, batch, not_read, retrieved, read_blocks)
     return {"beam_has_span": losses.share(held)} | shares.run_on_shares(
         strategy, learn, (batch, rows), cloze.batch_size)
 
@@ -112,7 +114,7 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
 
 
 def choose_blocks(places: AnswerPlaces, batch: ClozeBatch, banned: tf.Tensor,
-                  found: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+                  retrieved: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
   """The blocks that are read: one that holds the span, then the best others.
 
   The first is the best of the beam that holds it: of all that do, the one that has most
@@ -122,18 +124,19 @@ def choose_blocks(places: AnswerPlaces, batch: ClozeBatch, banned: tf.Tensor,
   Args:
     places: of all spans.
     batch: of B questions.
-    banned: [B, R] int32.
-    found: [B, W] int32, best first.
+    banned: [B, E] int32.
+    retrieved: [B, W] int32, best first.
     count: of blocks to read, at most W.
 
   Returns:
     [B, count] int32, and [B] bool, whether the beam has a block that holds the span.
   """
-  holds = places.stand_in(batch.name, found)  # [B, W]
+  holds = places.stand_in(batch.name, retrieved)  # [B, W]
   held = tf.reduce_any(holds, 1)
-  of_beam = held | tf.reduce_any(banned == batch.support[:, None], 1)
-  first = tf.where(of_beam, tf.gather(found, tf.argmax(holds, 1), batch_dims=1),
+  from_beam = held | tf.reduce_any(banned == batch.support[:, None], 1)
+  first = tf.where(from_beam, tf.gather(retrieved, tf.argmax(holds, 1), batch_dims=1),
                    batch.support)
   # Nothing is read twice.
-  others = tf.argsort(tf.cast(found == first[:, None], tf.int32), stable=True)[:, :count - 1]
-  return tf.concat([first[:, None], tf.gather(found, others, batch_dims=1)], 1), held
+  others = tf.argsort(tf.cast(retrieved == first[:, None], tf.int32), stable=True)
+  others = tf.gather(retrieved, others[:, :count - 1], batch_dims=1)
+  return tf.concat([first[:, None], others], 1), held

@@ -44,10 +44,10 @@ def gradients(embed: Callable[[Any], Vectors],
   # Times the parts, whose mean is taken below.
   upstream = tuple(g * parts for g in tape.gradient(loss, vectors))
 
-  def of_part(both: tuple[Any, Vectors]):
-    batch, upstream = both
+  def gradients_of_part(examples: tuple[Any, Vectors]):
+    batch, upstream = examples
     with tf.GradientTape() as tape:
       embedded = tuple(embed(batch))
     return tape.gradient(embedded, variables, upstream)
 
-  return shares.mean_over_parts(of_part, (batch, upstream), size, parts), metrics
+  return shares.mean_over_parts(gradients_of_part, (batch, upstream), size, parts), metrics

@@ -28,7 +28,13 @@ from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
 from realm_tf.training import contrastive, schedule
 from realm_tf.training.loop import Loop
-from realm_tf.training.mining import Asked, Embed, MinedTables, Searched, make_retrieval_judge
+from realm_tf.training.mining import (
+  CorpusSearch,
+  Embed,
+  LabelledQuestions,
+  MinedTables,
+  make_retrieval_judge,
+)
 from realm_tf.training.optimizer import make_optimizer
 from realm_tf.training.padded import by_candidate, flat
 
@@ -43,7 +49,7 @@ class DPRBatch(NamedTuple):
 def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
               embed: Embed, questions: Sequence[Question], dev: Sequence[Question],
               folder: pathlib.Path) -> Loop:
-  """Trains both towers in place; with dev questions they end as the best that they were.
+  """Trains both towers in place; with dev questions they end as the best of all steps.
 
   Args:
     config: of the run.
@@ -58,12 +64,12 @@ def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Re
     UserError: no question has a block that answers it.
   """
   retriever, strategy = model.retriever, model.strategy
-  searched = Searched(model, corpus, embed)
-  asked = Asked.of(questions, corpus)
-  if not len(asked.usable):
+  search = CorpusSearch(model, corpus, embed)
+  labelled = LabelledQuestions.of(questions, corpus)
+  if not len(labelled.usable):
     raise UserError("dpr: no question has an answer that stands in the corpus, or a gold "
                     "passage; check config.finetune.questions against config.corpus.source")
-  config = schedule.fitted(config, "dpr", len(asked.usable))
+  config = schedule.fitted(config, "dpr", len(labelled.usable))
   dpr = config.dpr
   variables = retriever.trainable_variables
   with strategy.scope():
@@ -72,15 +78,15 @@ def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Re
   loop = Loop("dpr", folder, dpr.steps, {"retriever": retriever, "optimizer": optimizer},
               config.checkpoint_every, keep=config.keep_checkpoints,
               best=config.best_metric, strategy=strategy,
-              judge=make_retrieval_judge(config, searched, Asked.of(dev, corpus)))
-  searched.stopping = loop.stopping
-  mined = MinedTables(config, searched, asked, folder / "mined")
+              judge=make_retrieval_judge(config, search, LabelledQuestions.of(dev, corpus)))
+  search.stopping = loop.stopping
+  mined = MinedTables(config, search, labelled, folder / "mined")
   numbers = loop.first_step, dpr.steps
   batches = tf.data.Dataset.zip((
-      qa_batches(asked.texts, asked.usable, corpus.tokenizer, batch_size=dpr.batch_size,
+      qa_batches(labelled.texts, labelled.usable, corpus.tokenizer, batch_size=dpr.batch_size,
                  seed=config.seed, first_step=numbers[0], last_step=numbers[1]),
       tf.data.Dataset.range(*numbers)))
-  places = AnswerPlaces.of(asked.occurrences, corpus.num_blocks)
+  places = AnswerPlaces.of(labelled.occurrences, corpus.num_blocks)
   shares.check_shares(strategy, dpr.batch_size, dpr.accumulate)
 
   def embed_batch(batch: DPRBatch) -> contrastive.Vectors:
@@ -128,8 +134,8 @@ def _embed(retriever: Any, batch: DPRBatch) -> contrastive.Vectors:
 
 def _loss(places: AnswerPlaces, vectors: contrastive.Vectors, batch: DPRBatch
           ) -> tuple[tf.Tensor, shares.Metrics]:
-  """Over the blocks of all replicas; those that answer a question too are not its own
-  negatives."""
+  """The loss over the blocks of all replicas; blocks that also answer a question are not
+  its negatives."""
   queries, documents = vectors
   # The positives of all first, so that those of this replica stand in its questions' order.
   documents, rows = (tf.concat([tf.reshape(shares.own_first(part), [-1, *shape])

@@ -41,11 +41,11 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
                    answers: Sequence[Sequence[str]], folder: pathlib.Path,
                    regex: Sequence[bool] | None = None, judge: Judge | None = None,
                    gold_passages: Sequence[str] | None = None) -> Loop:
-  """Trains query tower and encoder in place; `index` holds the document tower's work.
+  """Trains query tower and encoder in place; `index` was made by the document tower.
 
   `regex` says of each question whether its answers are patterns, as in CuratedTREC, and
   `gold_passages` the id of the document that answers it, "" where none is named. With a
-  `judge` the model ends as the best that it was by it, the start counted.
+  `judge` the model ends as the one that it measured as the best, the start counted.
   Towers that were shared are untied where the query tower learns: the document tower stays
   as the index knows it. How
   many questions the reader can learn from is logged.
@@ -77,7 +77,7 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
       seed=config.seed, first_step=loop.first_step, last_step=finetune.steps)
   shares.check_shares(strategy, finetune.batch_size, finetune.accumulate)
   gold = gold_rows(gold_passages or [""] * len(questions), occurrences, corpus)
-  step = _step(config, model, passages, index, places, beams.own_blocks(gold), optimizer)
+  step = _step(config, model, passages, index, places, beams.gold_blocks(gold), optimizer)
   loop.run(batches, tf.function(step, input_signature=[batches.element_spec]))
   return loop
 
@@ -95,7 +95,7 @@ def _count_learnable(config: RealmConfig, corpus: Corpus, questions: Sequence[st
       occurrences, tokens.row_lengths().numpy(), corpus.body_ids.lengths,
       max_span_width=width, reader_length=finetune.reader_length,
       max_spans=finetune.max_spans)
-  lacking = ", ".join(f"{count} {what}" for count, what in (
+  lacking = ", ".join(f"{count} {reason}" for count, reason in (
       (counts.nowhere, "without an answer that stands in the corpus"),
       (counts.too_wide, f"whose answers are wider than encoder.max_span_width={width}"),
       (counts.cut_off, "whose answers are cut off by finetune.reader_length="
@@ -119,7 +119,7 @@ def _trained(model: Realm, retriever_rate: float) -> list[tf.Variable]:
 
 
 def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex,
-          places: AnswerPlaces, own: tf.Tensor, optimizer: AdamW
+          places: AnswerPlaces, gold: tf.Tensor, optimizer: AdamW
           ) -> Callable[[QABatch], shares.Metrics]:
   """The step of a whole batch: finds the beam, then learns from it on the replicas."""
   finetune = config.finetune
@@ -137,16 +137,16 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
         max_spans=finetune.max_spans, multiple=multiple)
     return Beam(question, vectors, holds, pairs, correct)
 
-  def of_part(given: Any):
-    beam = (given._replace(pairs=flat(given.pairs)) if fixed_lengths
-            else look_up(*given))
+  def gradients_of_part(examples: Any):
+    beam = (examples._replace(pairs=flat(examples.pairs)) if fixed_lengths
+            else look_up(*examples))
     with tf.GradientTape() as tape, dropout.drawn(config.seed, optimizer.iterations):
       loss, metrics = _loss(model, beam, read_blocks, finetune.distill)
     return tape.gradient(loss, variables), metrics
 
-  def learn(given: Any) -> shares.Metrics:
-    gradients, metrics = shares.mean_over_parts(of_part, given, share,
-                                                  finetune.accumulate)
+  def learn(examples: Any) -> shares.Metrics:
+    gradients, metrics = shares.mean_over_parts(gradients_of_part, examples, share,
+                                                finetune.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
   def step(batch: QABatch) -> shares.Metrics:
@@ -157,17 +157,17 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
     rows = index.search(queries, beam_size)[1]
     if finetune.read_answer:
       rows = beams.bring_answer(rows, places.stand_in(batch.number, rows),
-                                tf.gather(own, batch.number), read_blocks)
+                                tf.gather(gold, batch.number), read_blocks)
     rows = tf.ensure_shape(rows, [finetune.batch_size, beam_size])
-    given: Any = (batch, question, rows, index.gather(rows))
+    examples: Any = (batch, question, rows, index.gather(rows))
     if fixed_lengths:  # the host packs, of the whole batch
-      looked_up = look_up(*given)
-      given = looked_up._replace(
+      looked_up = look_up(*examples)
+      examples = looked_up._replace(
           pairs=by_candidate(looked_up.pairs, rows[:, :read_blocks]),
           correct=tf.ensure_shape(looked_up.correct, [
               finetune.batch_size,
               read_blocks * finetune.reader_length * config.encoder.max_span_width]))
-    return shares.run_on_shares(model.strategy, learn, given, finetune.batch_size)
+    return shares.run_on_shares(model.strategy, learn, examples, finetune.batch_size)
 
   return step
 
@@ -176,13 +176,13 @@ def _loss(model: Realm, beam: Beam, read_blocks: int, distill: float
           ) -> tuple[tf.Tensor, shares.Metrics]:
   """L_retriever + L_reader, and so much of the distillation; and what to log."""
   scores = open_qa.score_beam(model.retriever, model.encoder, beam, read_blocks)
-  of_retriever, of_reader = open_qa.both_losses(beam, scores)
-  loss, metrics = tf.reduce_mean(of_retriever + of_reader), dict[str, tf.Tensor]()
+  retriever_losses, reader_losses = open_qa.both_losses(beam, scores)
+  loss, metrics = tf.reduce_mean(retriever_losses + reader_losses), dict[str, tf.Tensor]()
   if distill:
     metrics["distill_loss"] = tf.reduce_mean(
         open_qa.distillation(beam, scores, read_blocks))
     loss += distill * metrics["distill_loss"]
   return loss, {
-      "loss": loss, "retriever_loss": tf.reduce_mean(of_retriever),
-      "reader_loss": tf.reduce_mean(of_reader), **metrics,
+      "loss": loss, "retriever_loss": tf.reduce_mean(retriever_losses),
+      "reader_loss": tf.reduce_mean(reader_losses), **metrics,
       **open_qa.beam_metrics(beam, scores, read_blocks)}

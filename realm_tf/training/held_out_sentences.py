@@ -1,4 +1,4 @@
-"""Always the same held-out sentences, on which pre-training is measured while it goes on.
+"""A fixed sample of held-out sentences, on which pre-training is measured as it runs.
 
 Shape letters: Q sample queries, N blocks, E banned rows, D projection.
 """

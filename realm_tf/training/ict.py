@@ -62,5 +62,5 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
   loop.run(batches, shares.replicated(strategy, step, batches.element_spec,
-                                        ict.batch_size, ict.accumulate))
+                                      ict.batch_size, ict.accumulate))
   return loop

@@ -54,8 +54,8 @@ class Log:
     self._path = folder / "curves.csv"
     self.rows = [row for row in read_curves(self._path) if row[0] <= first_step]
     self._examples_path = folder / "examples.jsonl"
-    self._examples = [one for one in read_examples(self._examples_path)
-                      if one["step"] <= first_step]
+    self._examples = [example for example in read_examples(self._examples_path)
+                      if example["step"] <= first_step]
     self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
     self._since_record = since_record or Window()
     self._since_checkpoint = since_checkpoint or Window()
@@ -93,11 +93,11 @@ class Log:
 
   def example(self, value: dict[str, Any], step: int) -> None:
     """Adds a line to `examples.jsonl`, in place of one of the same step."""
-    self._examples = [one for one in self._examples if one["step"] != step]
+    self._examples = [example for example in self._examples if example["step"] != step]
     self._examples.append({"step": step, **value})
     with new_file(self._examples_path, "w") as file:
-      for one in self._examples:
-        file.write(json.dumps(one, ensure_ascii=False) + "\n")
+      for example in self._examples:
+        file.write(json.dumps(example, ensure_ascii=False) + "\n")
 
   def close(self) -> None:
     self._writer.close()

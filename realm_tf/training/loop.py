@@ -39,20 +39,20 @@ class Interrupted(Exception):
 
 
 class TrainingStopped(Exception):
-  """Raised by a judge, or by what is called before a step, whose work was not done to its
-  end since the loop is `stopping`."""
+  """Raised by a judge or a `before_step` callback that ended early, since the loop is
+  `stopping`."""
 
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[list[int]]:
   """Collects SIGTERM and SIGINT instead of dying in the middle of a step."""
   received: list[int] = []
-  old = {number: signal.signal(number, lambda n, _: received.append(n))
-         for number in (signal.SIGTERM, signal.SIGINT)}
+  earlier_handlers = {number: signal.signal(number, lambda n, _: received.append(n))
+                      for number in (signal.SIGTERM, signal.SIGINT)}
   try:
     yield received
   finally:
-    for number, handler in old.items():
+    for number, handler in earlier_handlers.items():
       signal.signal(number, handler)
 
 
@@ -95,7 +95,7 @@ class Loop:
                                  "since_checkpoint": since_checkpoint,
                                  "worked": self._worked, **tracked},
         keep, self._metric, writes=chief, processes=self._processes,
-        of_best=[part for part, value in tracked.items() if not isinstance(
+        best_parts=[part for part, value in tracked.items() if not isinstance(
             value, tf_keras.optimizers.legacy.Optimizer)])
     self._checkpoints.restore()
     if self.first_step:
@@ -110,11 +110,11 @@ class Loop:
 
   @property
   def earlier_seconds(self) -> float:
-    """What earlier sessions took, up to the checkpoint that was gone on from."""
+    """Seconds that earlier sessions took, up to the checkpoint that was resumed."""
     return self._worked.before
 
   def stopping(self) -> bool:
-    """Whether SIGTERM or Ctrl-C has come: nobody should wait for anything any more."""
+    """Whether SIGTERM or Ctrl-C was received: nothing should be waited for any more."""
     return bool(self._stop)
 
   def run(self, batches: Iterable[Any], step_function: StepFunction, *,
@@ -140,7 +140,7 @@ class Loop:
     """
     first = self.first_step
     with stop_requests() as self._stop, progress(
-        max(first, self._steps), self._name, done=first) as bar:
+        max(first, self._steps), self._name, done_before=first) as bar:
       self._measure(first)
       for step, (batch, waited) in zip(range(first, self._steps), _timed(batches)):
         begun = time.monotonic()
@@ -175,10 +175,10 @@ class Loop:
     self.log.close()
 
   def _is_recorded(self, step: int) -> bool:
-    """Counted from the end, so that the last mean is over as many steps as others: the first
-    is over what is left besides."""
-    every = max(1, self._steps // _RECORDS)
-    return step == self._steps or (self._steps - step) % every == 0 and step >= every
+    """Whether metrics are recorded after this step. Periods are counted from the last step,
+    so that the first one may be longer than the others."""
+    period = max(1, self._steps // _RECORDS)
+    return step == self._steps or (self._steps - step) % period == 0 and step >= period
 
   def facts(self) -> dict[str, Any]:
     """What is worth knowing of a stage that is done."""

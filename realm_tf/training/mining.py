@@ -32,14 +32,14 @@ _DEV_RECALLS = (1, 5, 20)
 _UPDATE = 3.0  # what a training step costs, as a multiple of embedding its texts
 
 
-class Asked(NamedTuple):
-  """Questions, and the blocks that answer them."""
+class LabelledQuestions(NamedTuple):
+  """Questions with the blocks that answer them."""
   texts: list[str]  # Q
   occurrences: Occurrences
   gold: list[np.ndarray]  # by question, see `gold_rows`
 
   @classmethod
-  def of(cls, questions: Sequence[Question], corpus: Corpus) -> "Asked":
+  def of(cls, questions: Sequence[Question], corpus: Corpus) -> "LabelledQuestions":
     occurrences = find_occurrences([q.answers for q in questions], corpus, corpus.tokenizer,
                                    [q.regex for q in questions])
     return cls([q.question for q in questions], occurrences,
@@ -57,7 +57,7 @@ class Asked(NamedTuple):
     return np.flatnonzero([len(self.right(i)) > 0 for i in range(len(self.texts))])
 
 
-class Searched:
+class CorpusSearch:
   """The corpus as the document tower is at a step, searched for questions.
 
   Attributes:
@@ -68,7 +68,7 @@ class Searched:
     self._retriever, self._embed, self._step = model.retriever, embed, -1
     self.tokenizer, self.num_blocks = corpus.tokenizer, corpus.num_blocks
     self._index = ExactIndex()
-    self._search = tf.function(self._best, input_signature=[
+    self._best_rows = tf.function(self._best, input_signature=[
         tf.RaggedTensorSpec([None, None], tf.int32), tf.TensorSpec([], tf.int32)])
     self.stopping: Callable[[], bool] = lambda: False
 
@@ -84,7 +84,7 @@ class Searched:
     tokens = self.tokenizer.tokenize(list(texts))
     count = min(count, self.num_blocks)
     return np.concatenate([
-        self._search(tokens[first:first + _AT_A_TIME], count).numpy()
+        self._best_rows(tokens[first:first + _AT_A_TIME], count).numpy()
         for first in range(0, len(texts), _AT_A_TIME)])
 
   def _on_rows(self, count: int) -> None:
@@ -108,20 +108,20 @@ class MinedTables:
     negatives: [Q, Z] int32 variable.
   """
 
-  def __init__(self, config: RealmConfig, searched: Searched, asked: Asked,
+  def __init__(self, config: RealmConfig, search: CorpusSearch, questions: LabelledQuestions,
                folder: pathlib.Path):
-    self._config, self._searched, self._asked = config, searched, asked
+    self._config, self._search, self._questions = config, search, questions
     self._folder, self._mined_at = folder, -1
     first, last = config.dpr.negative_ranks
-    width = max(1, min(last, searched.num_blocks) - first)
+    width = max(1, min(last, search.num_blocks) - first)
     with tf.device("CPU"):
       self.positives, self.negatives = (
           tf.Variable(tf.fill(shape, -1), trainable=False)
-          for shape in ([len(asked.texts)], [len(asked.texts), width]))
+          for shape in ([len(questions.texts)], [len(questions.texts), width]))
 
   def __call__(self, step: int) -> dict[str, float]:
-    every = self._config.dpr.mine_every
-    due = step - step % every if every else 0
+    period = self._config.dpr.mine_every
+    due = step - step % period if period else 0
     if due != self._mined_at:
       path = self._folder / f"step-{due}.npz"
       if not path.exists():
@@ -134,8 +134,8 @@ class MinedTables:
 
   def _mine(self, step: int, path: pathlib.Path) -> None:
     ranks = self._config.dpr.negative_ranks
-    found = self._searched.find(self._asked.texts, ranks[1], step)
-    mined = mine(found, self._asked.occurrences, self._asked.gold, ranks)
+    retrieved = self._search.find(self._questions.texts, ranks[1], step)
+    mined = mine(retrieved, self._questions.occurrences, self._questions.gold, ranks)
     logging.info("dpr: step %d: %.1f hard negatives mined for each question", step,
                  (mined.negatives >= 0).sum(1).mean())
     path.parent.mkdir(exist_ok=True)
@@ -143,7 +143,8 @@ class MinedTables:
       np.savez(file, **mined._asdict())
 
 
-def make_retrieval_judge(config: RealmConfig, searched: Searched, dev: Asked) -> Judge | None:
+def make_retrieval_judge(config: RealmConfig, search: CorpusSearch, dev: LabelledQuestions
+                         ) -> Judge | None:
   """Measures where the right blocks of dev questions are found: recall at 1, 5 and 20, and
   the mean reciprocal rank, by which the best model is chosen. None without such questions.
   """
@@ -152,13 +153,13 @@ def make_retrieval_judge(config: RealmConfig, searched: Searched, dev: Asked) ->
     return None
 
   def measure(step: int) -> dict[str, float]:
-    found = searched.find([dev.texts[i] for i in numbers], _DEPTH, step)
-    hits = [np.isin(rows, dev.right(i)) for i, rows in zip(numbers, found)]
+    retrieved = search.find([dev.texts[i] for i in numbers], _DEPTH, step)
+    hits = [np.isin(rows, dev.right(i)) for i, rows in zip(numbers, retrieved)]
     ranks = np.array([hit.argmax() if hit.any() else np.inf for hit in hits])
     return {"dev_mrr": float((1 / (1 + ranks)).mean()),
             **{f"dev_recall@{k}": float((ranks < k).mean()) for k in _DEV_RECALLS}}
 
   dpr = config.dpr
-  cost = searched.num_blocks / (_UPDATE * dpr.batch_size * (1 + dpr.hard_negatives))
+  cost = search.num_blocks / (_UPDATE * dpr.batch_size * (1 + dpr.hard_negatives))
   return Judge(measure, "dev_mrr", config.dev.every or dpr.mine_every, config.dev.patience,
                cost)

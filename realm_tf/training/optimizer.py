@@ -97,16 +97,15 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
   def apply_by_part(self, gradients: Gradients, variables: Mapping[str, Sequence[tf.Variable]]
                     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """As `apply`, of named parts of a model; returns the norm of each part besides."""
-    pairs = {part: [(tf.convert_to_tensor(g), v) for g, v in zip(gradients[part], of_part)
-                    if g is not None] for part, of_part in variables.items()}
-    means = shares.all_mean({part: [g for g, _ in of_part]
-                               for part, of_part in pairs.items()})
-    norms = {part: tf.linalg.global_norm(of_part) for part, of_part in means.items()}
+    pairs = {name: [(tf.convert_to_tensor(g), v) for g, v in zip(gradients[name], part)
+                    if g is not None] for name, part in variables.items()}
+    means = shares.all_mean({name: [g for g, _ in part] for name, part in pairs.items()})
+    norms = {name: tf.linalg.global_norm(part) for name, part in means.items()}
     norm = (tf.linalg.global_norm(list(norms.values())) if len(norms) > 1
             else next(iter(norms.values())))
     scale = self._clip_norm / tf.maximum(norm, self._clip_norm)
-    averaged = [(g, v) for part, of_part in pairs.items()
-                for g, (_, v) in zip(means[part], of_part)]
+    averaged = [(g, v) for name, part in pairs.items()
+                for g, (_, v) in zip(means[name], part)]
     if _fit_our_kernel(v for _, v in averaged):
       self._update(averaged, scale)
     else:
@@ -119,10 +118,11 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     """Scales the gradients, decays and updates in one pass over each float32 variable."""
     with tf.init_scope():
       self.build([variable for _, variable in pairs])
-    known = self._fallback_apply_state("", tf.float32)
-    correction = tf.sqrt(1 - known["beta_2_power"]) / (1 - known["beta_1_power"])
+    coefficients = self._fallback_apply_state("", tf.float32)
+    powers = coefficients["beta_1_power"], coefficients["beta_2_power"]
+    correction = tf.sqrt(1 - powers[1]) / (1 - powers[0])
     for gradient, variable in pairs:
-      rate, decay = self._rates(variable, known["lr_t"])
+      rate, decay = self._rates(variable, coefficients["lr_t"])
       adam_w(variable, self.get_slot(variable, "m"), self.get_slot(variable, "v"), gradient,
              rate=rate * correction, decay=decay, scale=scale, beta1=_BETA1, beta2=_BETA2,
              epsilon=_EPSILON)
@@ -136,10 +136,10 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
   def _resource_apply_dense(self, grad, var, apply_state=None):
     """Keras's update of one variable, which decays first."""
     key = var.device, var.dtype.base_dtype
-    known = (apply_state or {}).get(key) or self._fallback_apply_state(*key)
-    rate, decay = self._rates(var, known["lr_t"])
+    coefficients = (apply_state or {}).get(key) or self._fallback_apply_state(*key)
+    rate, decay = self._rates(var, coefficients["lr_t"])
     with tf.control_dependencies([var.assign_sub(decay * var, read_value=False)]):
-      return super()._resource_apply_dense(grad, var, {key: {**known, "lr_t": rate}})
+      return super()._resource_apply_dense(grad, var, {key: {**coefficients, "lr_t": rate}})
 
   def get_config(self):
     return {"name": self._name, "weight_decay": self._weight_decay,

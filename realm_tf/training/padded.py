@@ -71,5 +71,5 @@ def flat(packed: Packed) -> Packed:
 
 
 def _lengths(shape: tf.TensorShape) -> list[int]:
-  """One of them may depend on the data."""
+  """The lengths for `tf.reshape`; one of them may be unknown until the step runs."""
   return [-1 if length is None else length for length in shape]

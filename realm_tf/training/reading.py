@@ -9,7 +9,7 @@ distant supervision), with the null document, and with what the retriever finds,
 the encoder copies from the first and is not misled by the others. Were it misled, the
 retriever would learn to prefer the null document. The retriever is not touched.
 
-Shape letters: B batch, K candidates, M masks.
+Shape letters: B batch, K candidates, M masks, E banned rows.
 """
 
 import pathlib
@@ -41,7 +41,7 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
     passages: the same corpus in the graph.
     model: its encoder is trained.
     index: made by the model's document tower, which stays as it is.
-    banned: [N, R] int32, see `pretraining_batches`.
+    banned: [N, E] int32, see `pretraining_batches`.
     folder: for checkpoints and curves.
   """
   config = schedule.fitted_to_sentences(config, "reading", corpus)
@@ -65,7 +65,7 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
   def learn(chosen: tuple[PretrainingBatch, tf.Tensor]) -> shares.Metrics:
     masks = mean_masks(chosen[0], reading.accumulate)
 
-    def of_part(chosen: tuple[PretrainingBatch, tf.Tensor]):
+    def gradients_of_part(chosen: tuple[PretrainingBatch, tf.Tensor]):
       part, rows = chosen
       with tf.GradientTape() as tape, dropout.drawn(config.seed, optimizer.iterations):
         log_probs = mask_log_probs(model.encoder, passages, part, rows,
@@ -78,8 +78,8 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
       return tape.gradient(loss, variables), {
           "loss": loss, "support_utility": tf.reduce_mean(utility[:, -1])}
 
-    gradients, metrics = shares.mean_over_parts(of_part, chosen, share,
-                                                  reading.accumulate)
+    gradients, metrics = shares.mean_over_parts(gradients_of_part, chosen, share,
+                                                reading.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
   @tf.function(input_signature=[batches.element_spec])

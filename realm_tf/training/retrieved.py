@@ -26,12 +26,12 @@ _RECORDS_PER_SHOW = 10  # of the curves; each show costs about a step
 
 def show_retrieved(config: RealmConfig, model: Realm, index: RowIndex, passages: Passages,
                    corpus: Corpus, sample: Sample, log: Log) -> Callable[[int], None]:
-  """Writes now and then what is retrieved for always the same masked sentences.
+  """Writes at some steps what is retrieved for a fixed sample of masked sentences.
 
   Returns:
     To be called after each record of the curves, with the number of steps done.
   """
-  shown = sample.batches[0]
+  first_batch = sample.batches[0]
 
   @tf.function(input_signature=[sample.spec])
   def inspect(batch: PretrainingBatch):
@@ -46,8 +46,8 @@ def show_retrieved(config: RealmConfig, model: Realm, index: RowIndex, passages:
 
   def show(step: int) -> None:
     if len(log.rows) % _RECORDS_PER_SHOW == 0 or step == config.pretrain.steps:
-      inspected = (value.numpy() for value in inspect(shown))
-      examples = retrieved_examples(corpus, shown, *inspected)
+      inspected = (value.numpy() for value in inspect(first_batch))
+      examples = retrieved_examples(corpus, first_batch, *inspected)
       log.text("retrieved", as_markdown(examples), step)
       log.example({"sentences": examples}, step)
 
@@ -90,9 +90,9 @@ def as_markdown(examples: Sequence[dict[str, Any]]) -> str:
     lines = [f"**{example['sentence']}** answer: *{example['answer']}*", "",
              "| p(z given x) | p(z given x, y) | title | passage |", "|--:|--:|---|---|"]
     lines += [
-        f"| {one['prior']:.3f} | {one['posterior']:.3f} "
-        f"| {_cell(one['title'] or '(null document)')} | {_cell(one['text'])} |"
-        for one in example["candidates"]]
+        f"| {candidate['prior']:.3f} | {candidate['posterior']:.3f} "
+        f"| {_cell(candidate['title'] or '(null document)')} | {_cell(candidate['text'])} |"
+        for candidate in example["candidates"]]
     parts.append("\n".join(lines))
   return "\n\n".join(parts)
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 class Worked(tf.train.experimental.PythonState):
-  """Time since it was made, and that of sessions before, up to the checkpoint gone on from.
+  """Time since it was made, and that of earlier sessions up to the checkpoint resumed.
 
   Checkpoints hold it: what was done after the last one is done again.
   """

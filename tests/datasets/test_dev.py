@@ -40,11 +40,11 @@ def test_what_is_asked_elsewhere_does_not_matter():
   assert _split(questions[::-1])[1] == taken[::-1]
 
 
-@pytest.mark.parametrize("count, there", [(0, False), (29, False), (200, True)])
-def test_of_few_there_are_none(count, there):
+@pytest.mark.parametrize("count, is_split", [(0, False), (29, False), (200, True)])
+def test_of_few_there_are_none(count, is_split):
   questions = _questions(count)
   train, taken = _split(questions)
-  assert bool(taken) == there and len(train) + len(taken) == count
+  assert bool(taken) == is_split and len(train) + len(taken) == count
 
 
 def test_without_a_share_there_are_none():
@@ -56,9 +56,9 @@ def test_groups_are_on_one_side(most):
   questions = _questions(2000)
   groups = [f"title {i * 7919 % 400}" for i in range(2000)]
   train, taken = _split(questions, groups, most=most)
-  of = dict(zip((q.id for q in questions), groups))
-  assert not {of[q.id] for q in train} & {of[q.id] for q in taken}
-  sizes = collections.Counter(of[q.id] for q in taken)
+  group_of = dict(zip((q.id for q in questions), groups))
+  assert not {group_of[q.id] for q in train} & {group_of[q.id] for q in taken}
+  sizes = collections.Counter(group_of[q.id] for q in taken)
   if most == 500:
     assert len(train) + len(taken) == 2000 and set(sizes.values()) == {5}
   else:

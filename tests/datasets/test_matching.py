@@ -32,10 +32,10 @@ def _corpus(texts, tokenizer):
   """As much of a corpus as the search reads: the texts and their tokens, if they have any."""
   encoded = np.array([*(text.encode("utf-8") for text in texts), None], object)[:-1]
   tokens = tokenizer.tokenize_with_offsets(tf.constant(encoded, tf.string))
-  kept = tokens[0].row_lengths().numpy() > 0
-  ids, starts, ends = (Ragged(part.values.numpy(), part.row_splits.numpy()).take(kept)
+  has_pieces = tokens[0].row_lengths().numpy() > 0
+  ids, starts, ends = (Ragged(part.values.numpy(), part.row_splits.numpy()).take(has_pieces)
                        for part in tokens)
-  return types.SimpleNamespace(texts=encoded[kept], body_ids=ids, body_starts=starts,
+  return types.SimpleNamespace(texts=encoded[has_pieces], body_ids=ids, body_starts=starts,
                                body_ends=ends)
 
 
@@ -45,22 +45,22 @@ def _plain_search(answer, corpus):
   Of each the row, and the bytes; with none in a row that has the answer, None for bytes.
   Where tokens that are no words (accents, if case matters) make a run longer, the shortest.
   """
-  found = set()
+  occurrences = set()
   for row, encoded in enumerate(corpus.texts):
     text = encoded.decode()
-    whole = {at for bounds in (corpus.body_starts, corpus.body_ends)
-             for at in bounds.row(row).tolist()
-             if cuts_no_word(text, len(encoded[:at].decode()))}
+    boundaries = {at for bounds in (corpus.body_starts, corpus.body_ends)
+                  for at in bounds.row(row).tolist()
+                  if cuts_no_word(text, len(encoded[:at].decode()))}
     surfaces = {(start, end) for start in corpus.body_starts.row(row).tolist()
                 for end in corpus.body_ends.row(row).tolist()
-                if start < end and {start, end} <= whole
+                if start < end and {start, end} <= boundaries
                 and words(encoded[start:end].decode()) == words(answer)}
     shortest = {(start, end) for start, end in surfaces if not any(
-        start <= one and other <= end and (one, other) != (start, end)
-        for one, other in surfaces)}
+        start <= first and other <= end and (first, other) != (start, end)
+        for first, other in surfaces)}
     if metrics.has_answer(text, [answer]):
-      found |= {(row, *surface) for surface in shortest} or {(row, None, None)}
-  return found
+      occurrences |= {(row, *surface) for surface in shortest} or {(row, None, None)}
+  return occurrences
 
 
 def _surfaces(places, corpus):
@@ -87,17 +87,18 @@ def test_equals_a_plain_search(tokenizer, monkeypatch, tokens_per_part, seed):
                    tokenizer)
   answers = [["".join(rng.choice(parts, rng.integers(0, 5)))
               for _ in range(rng.integers(0, 5))] for _ in range(60)]
-  found = find_occurrences(answers, corpus, tokenizer)
-  assert {found.rows.dtype, found.starts.dtype, found.ends.dtype} == {np.dtype(np.int32)}
-  whole = 0
-  for group, places in zip(answers, _places(found), strict=True):
+  occurrences = find_occurrences(answers, corpus, tokenizer)
+  columns = occurrences.rows, occurrences.starts, occurrences.ends
+  assert {column.dtype for column in columns} == {np.dtype(np.int32)}
+  count = 0
+  for group, places in zip(answers, _places(occurrences), strict=True):
     assert places == sorted(set(places))
-    whole += len(places)
+    count += len(places)
     expected = set().union(*(_plain_search(answer, corpus) for answer in group))
     holding = {row for row, start, _ in expected if start is not None}
     assert _surfaces(places, corpus) == {
         place for place in expected if place[1] is not None or place[0] not in holding}
-  assert whole > 100
+  assert count > 100
 
 
 PARTS = [
@@ -120,8 +121,8 @@ def test_training_and_evaluation_agree_on_any_text(name, texts, cuts):
   tokenizer = _tokenizer_named(name)
   corpus = _corpus(texts, tokenizer)
   answers = [texts[text % len(texts)][min(cut):max(cut)] for text, *cut in cuts]
-  found = find_occurrences([[answer] for answer in answers], corpus, tokenizer)
-  for answer, places in zip(answers, _places(found), strict=True):
+  occurrences = find_occurrences([[answer] for answer in answers], corpus, tokenizer)
+  for answer, places in zip(answers, _places(occurrences), strict=True):
     assert _surfaces(places, corpus) == _plain_search(answer, corpus), (texts, answer)
 
 
@@ -142,8 +143,8 @@ def test_equals_a_search_in_the_text(tokenizer, tmp_path):
               tokenizer=tokenizer, max_tokens=40, source="test")
   corpus = Corpus.open(tmp_path / "store")
   answers = [["art"], ["party"], ["the", "Zebra"], ["in paris"], ["cat sat"], ["café"]]
-  found = find_occurrences(answers, corpus, tokenizer)
-  for group, places in zip(answers, _places(found), strict=True):
+  occurrences = find_occurrences(answers, corpus, tokenizer)
+  for group, places in zip(answers, _places(occurrences), strict=True):
     surfaces = []
     for row, start, end in places:
       text = corpus.texts[row]
@@ -174,22 +175,22 @@ def test_art_is_not_in_party(tokenizer):
 
 def test_a_match_does_not_cross_blocks(tokenizer):
   corpus = _corpus(["the cat", "sat", "cat sat"], tokenizer)
-  found = find_occurrences([["cat sat"]], corpus, tokenizer)
-  assert _places(found) == [[(2, 0, 1)]]
+  occurrences = find_occurrences([["cat sat"]], corpus, tokenizer)
+  assert _places(occurrences) == [[(2, 0, 1)]]
 
 
 def test_what_has_no_pieces_of_its_own_counts_for_the_block_alone(tokenizer):
   """A Thai sentence is one [UNK]: no span is the answer, but the block does have it."""
   corpus = _corpus(["กรุงเทพมหานคร", "x", "กรุง เทพ"], tokenizer)
-  found = find_occurrences([["กรุง"], ["เทพ"]], corpus, tokenizer)
-  assert _places(found) == [[(0, -1, -1), (2, 0, 0)], [(0, -1, -1), (2, 1, 1)]]
+  occurrences = find_occurrences([["กรุง"], ["เทพ"]], corpus, tokenizer)
+  assert _places(occurrences) == [[(0, -1, -1), (2, 0, 0)], [(0, -1, -1), (2, 1, 1)]]
 
 
 def test_a_syllable_of_several_pieces_is_taken_whole():
   tokenizer = Tokenizer(small_vocabulary(["£", "\u1109", "##\u1109", "##\u1165"]))
   corpus = _corpus(["£서", "서 서"], tokenizer)
-  found = find_occurrences([["서"], ["£"]], corpus, tokenizer)
-  assert _places(found) == [[(0, 1, 2), (1, 0, 1), (1, 2, 3)], [(0, 0, 0)]]
+  occurrences = find_occurrences([["서"], ["£"]], corpus, tokenizer)
+  assert _places(occurrences) == [[(0, 1, 2), (1, 0, 1), (1, 2, 3)], [(0, 0, 0)]]
 
 
 def test_a_word_that_is_cut_between_blocks_is_found_as_it_stands(tmp_path):
@@ -198,16 +199,16 @@ def test_a_word_that_is_cut_between_blocks_is_found_as_it_stands(tmp_path):
               tokenizer=tokenizer, max_tokens=12, source="test")
   corpus = Corpus.open(tmp_path / "store")
   answers = [["q" * length] for length in (2, 9, 11, 20)]
-  found = find_occurrences(answers, corpus, tokenizer)
+  occurrences = find_occurrences(answers, corpus, tokenizer)
   assert [text.decode() for text in corpus.texts] == ["q" * 9, "q" * 9, "qq"]
-  assert _places(found) == [[(2, 0, 1)], [(0, 0, 8), (1, 0, 8)], [], []]
+  assert _places(occurrences) == [[(2, 0, 1)], [(0, 0, 8), (1, 0, 8)], [], []]
 
 
 def test_nothing_to_find(tokenizer):
   corpus = _corpus(["the cat"], tokenizer)
   for answers in ([], [[]], [[""], ["  ", "é\u4e00", "\u200b"]]):
-    found = find_occurrences(answers, corpus, tokenizer)
-    assert found.splits.tolist() == [0] * (len(answers) + 1)
+    occurrences = find_occurrences(answers, corpus, tokenizer)
+    assert occurrences.splits.tolist() == [0] * (len(answers) + 1)
   assert not len(find_occurrences([["cat"]], _corpus([""], tokenizer), tokenizer).rows)
 
 
@@ -221,8 +222,8 @@ def test_patterns_are_found_as_in_the_text(tokenizer, tmp_path):
   corpus = Corpus.open(tmp_path / "store")
   answers = [["art"], [r"new\s+york|paris"], [r"art|born"], [r"19\d\d", "caf."], ["p.rt"]]
   regex = [False, True, True, True, True]
-  found = find_occurrences(answers, corpus, tokenizer, regex)
-  for group, is_regex, places in zip(answers, regex, _places(found), strict=True):
+  occurrences = find_occurrences(answers, corpus, tokenizer, regex)
+  for group, is_regex, places in zip(answers, regex, _places(occurrences), strict=True):
     surfaces = [(row, corpus.texts[row][corpus.body_starts.row(row)[start]:
                                         corpus.body_ends.row(row)[end]].decode())
                 for row, start, end in places]
@@ -245,21 +246,21 @@ _PATTERNS = ["a", "art", r"\bart", r"p?art(y)?", r".*art", r"\s*1939\s*", r"19\d
 def test_training_and_evaluation_agree_on_patterns(texts, patterns):
   tokenizer = _tokenizer_named("rich")
   corpus = _corpus(texts, tokenizer)
-  found = find_occurrences([patterns], corpus, tokenizer, [True])
-  assert set(found.rows.tolist()) == {
+  occurrences = find_occurrences([patterns], corpus, tokenizer, [True])
+  assert set(occurrences.rows.tolist()) == {
       row for row, text in enumerate(corpus.texts)
       if metrics.has_pattern(text.decode(), patterns)}
-  for row, start, end in _surfaces(_places(found)[0], corpus):
+  for row, start, end in _surfaces(_places(occurrences)[0], corpus):
     surface = corpus.texts[row][start:end].decode() if start is not None else ""
     assert start is None or metrics.same_words(surface, patterns, regex=True) or any(
         re.search(pattern, surface, re.I) for pattern in patterns)
 
 
 def test_a_pattern_that_would_take_for_ever_finds_nothing_and_is_named(tokenizer, caplog,
-                                                                      monkeypatch):
+                                                                       monkeypatch):
   monkeypatch.setattr(patterns_module, "SECONDS", 0.01)
   corpus = _corpus(["a" * 60 + " !", "aa"], tokenizer)
-  found = find_occurrences([["(a|aa)+$"], ["aa"]], corpus, tokenizer, [True, True])
-  assert _places(found) == [[], [(1, 0, 1)]]
+  occurrences = find_occurrences([["(a|aa)+$"], ["aa"]], corpus, tokenizer, [True, True])
+  assert _places(occurrences) == [[], [(1, 0, 1)]]
   assert not metrics.has_pattern("aa", ["(a|aa)+$"])
   assert [record.message for record in caplog.records if "(a|aa)+$" in record.message]

@@ -37,15 +37,14 @@ def test_squad(tmp_path, indent, begin, caplog):
 def test_dpr(tmp_path, indent):
   path = tmp_path / "nq.json.gz"
   path.write_bytes(gzip.compress(json.dumps(_DPR, indent=indent).encode()))
-  assert [(one.question, one.answers, one.gold_passage) for one in read_questions(path)] == [
+  assert [(q.question, q.answers, q.gold_passage) for q in read_questions(path)] == [
       ("Who?", ("Ona", "she"), ""), ("Where?", ("there",), "")]
-  assert [one.where for one in read_questions(path)] == [f"{path}: entry 1",
-                                                         f"{path}: entry 2"]
+  assert [q.where for q in read_questions(path)] == [f"{path}: entry 1", f"{path}: entry 2"]
 
 
 def test_lines_with_answers(tmp_path):
   path = tmp_path / "q.jsonl"
-  path.write_text("".join(json.dumps(one) + "\n" for one in (
+  path.write_text("".join(json.dumps(row) + "\n" for row in (
       {"id": "a", "question": "Who?", "answers": ["Ona", "she"]},
       {"id": "b", "question": "Where?", "answers": {"text": ["there"], "answer_start": [3]}},
       {"id": "c", "question": "When?", "answer": "now", "answers": ["never"]},
@@ -54,7 +53,7 @@ def test_lines_with_answers(tmp_path):
                                   Question("d", "How?", ("so",))]
 
 
-@pytest.mark.parametrize("text, told", [
+@pytest.mark.parametrize("text, message", [
     ('[{"question": "a?", "answers": []}]', ": entry 1: field 'answer' holds nothing"),
     ('[{"question": "a?", "answers": [3]}]', ": entry 1: field 'answer' is int"),
     ('[{"question": "a?"}]', ": entry 1: field 'answer' is missing"),
@@ -67,8 +66,8 @@ def test_lines_with_answers(tmp_path):
     ('{"question": ', ":1: not valid JSON"), ("[\n{", ":1: not valid JSON"),
     ('{"question": "a?", "answers": {"x": 1}}', ":1: field 'answer' is dict"),
     ("[]", ":1: JSON list"), ("{}", ":1: field 'question' is missing")])
-def test_what_is_of_no_shape_is_named(tmp_path, text, told):
+def test_what_is_of_no_shape_is_named(tmp_path, text, message):
   path = tmp_path / "q.json"
   path.write_text(text)
-  with pytest.raises(UserError, match=f"q.json{told}"):
+  with pytest.raises(UserError, match=f"q.json{message}"):
     read_questions(path)

@@ -78,7 +78,7 @@ def test_patterns_are_told_by_their_look_under_any_name(tmp_path):
 _GOOD = b'{"question": "a?", "answer": ["x"]}\n'
 
 
-@pytest.mark.parametrize("line, told", [
+@pytest.mark.parametrize("line, message", [
     (b'{"answer": ["x"]}', ":2: field 'question'"),
     (b'{"question": " ", "answer": ["x"]}', ":2: field 'question'"),
     (b'{"question": 3, "answer": ["x"]}', ":2: field 'question'"),
@@ -99,10 +99,10 @@ _GOOD = b'{"question": "a?", "answer": ["x"]}\n'
     (b'{"question": ', ":2: not valid JSON"),
     (b'["a?", "x"]', ":2: JSON list"),
 ])
-def test_bad_line_is_named(tmp_path, line, told):
+def test_bad_line_is_named(tmp_path, line, message):
   path = tmp_path / "bad.jsonl"
   path.write_bytes(_GOOD + line + b"\n")
-  with pytest.raises(UserError, match=f"bad.jsonl{told}") as caught:
+  with pytest.raises(UserError, match=f"bad.jsonl{message}") as caught:
     read_questions(path)
   assert "\n" not in str(caught.value)
 

@@ -47,7 +47,7 @@ def test_only_what_can_be_asked_of_a_text_is_kept(tmp_path):
   assert len(trivia.read_trivia(folder, skip=["zoo"])) == 2
 
 
-@pytest.mark.parametrize("text, told", [
+@pytest.mark.parametrize("text, message", [
     (b"What is \xff?: [x]\n", "bad.yaml:1: not UTF-8"),
     (b"What: [x\n", "bad.yaml:2: not valid YAML"),
     (b"What is it?:\n- x\x00\n", r"bad.yaml:2: not valid YAML .*'\\x00'"),
@@ -61,8 +61,8 @@ def test_only_what_can_be_asked_of_a_text_is_kept(tmp_path):
     (b"What is it?: {a: b}\n", "bad.yaml: question 'What is it\\?'"),
     (b"", "bad.yaml: expected a mapping"),
 ])
-def test_bad_list_is_named(tmp_path, text, told):
-  with pytest.raises(UserError, match=told):
+def test_bad_list_is_named(tmp_path, text, message):
+  with pytest.raises(UserError, match=message):
     trivia.read_trivia(_folder(tmp_path, bad=text))
 
 
@@ -129,8 +129,8 @@ def test_near_duplicates_equal_a_search_of_all_pairs():
       frozenset((i, j)) for i, a in enumerate(map(set, words))
       for j, b in enumerate(map(set, words))
       if i < j and len(a & b) / len(a | b) >= 0.8}
-  found = {frozenset(pair) for pair in trivia._near_duplicates(texts)}
-  assert expected and found == expected
+  pairs = {frozenset(pair) for pair in trivia._near_duplicates(texts)}
+  assert expected and pairs == expected
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])

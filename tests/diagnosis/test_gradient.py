@@ -72,8 +72,8 @@ def _world(tmp_path_factory):
 def _choose_some(queries, banned, k):
   """The null document and the last K - 1 blocks that are not banned."""
   del queries
-  return np.array([[25, *(row for row in range(24, -1, -1) if row not in own)][:k]
-                   for own in banned.numpy()], np.int32)
+  return np.array([[25, *(row for row in range(24, -1, -1) if row not in bans)][:k]
+                   for bans in banned.numpy()], np.int32)
 
 
 def _softmax(values):
@@ -85,32 +85,33 @@ def _softmax(values):
     {}, {"retriever__shared_towers": False}, {"pretrain__loss": "per_mask"}])
 def test_full_and_truncated_gradients_are_those_of_plain_autodiff(tmp_path, changes):
   world = World(tmp_path, **changes)
-  found = world.diagnosis.measure({"some": _choose_some}, [3])
-  whole, norms, cosines, ratios = [], [], [], []
+  measured = world.diagnosis.measure({"some": _choose_some}, [3])
+  gradients, norms, cosines, ratios = [], [], [], []
   for batch in world.batches:
     full = world.gradient(batch, world.all_rows(batch))[0]
     part = world.gradient(batch, _choose_some(None, batch.banned, 3))[0]
-    whole.append(full)
+    gradients.append(full)
     norms.append(np.linalg.norm(full))
     cosines.append(cosine(part, full))
     ratios.append(np.linalg.norm(part) / np.linalg.norm(full))
-  some = next(row for row in found["rows"] if row["candidates"] == "some")
-  assert found["full_gradient_norm"] == pytest.approx(np.mean(norms), rel=5e-3)
-  assert some["gradient_cosine"] == pytest.approx(np.mean(cosines), abs=5e-3)
-  assert abs(some["gradient_cosine"]) < 0.99  # else the test would say little
-  assert some["gradient_norm_ratio"] == pytest.approx(np.mean(ratios), rel=5e-3)
-  assert found["gradient_cosine_between_batches"] == pytest.approx(cosine(*whole), abs=5e-3)
-  assert found["summed_mass"] == pytest.approx(1)
+  truncated = next(row for row in measured["rows"] if row["candidates"] == "some")
+  assert measured["full_gradient_norm"] == pytest.approx(np.mean(norms), rel=5e-3)
+  assert truncated["gradient_cosine"] == pytest.approx(np.mean(cosines), abs=5e-3)
+  assert abs(truncated["gradient_cosine"]) < 0.99  # else the test would say little
+  assert truncated["gradient_norm_ratio"] == pytest.approx(np.mean(ratios), rel=5e-3)
+  assert measured["gradient_cosine_between_batches"] == pytest.approx(cosine(*gradients),
+                                                                      abs=5e-3)
+  assert measured["summed_mass"] == pytest.approx(1)
 
 
 def test_both_ways_through_a_shared_tower_add_up(world):
-  found = world.diagnosis.measure({}, [3])
-  by = [found[f"full_gradient_norm_by_{way}"] for way in ("queries", "documents")]
-  assert abs(by[0] - by[1]) < found["full_gradient_norm"] < sum(by)
+  measured = world.diagnosis.measure({}, [3])
+  norms = [measured[f"full_gradient_norm_by_{way}"] for way in ("queries", "documents")]
+  assert abs(norms[0] - norms[1]) < measured["full_gradient_norm"] < sum(norms)
 
 
 def test_masses_and_entropies_are_those_of_a_plain_softmax(world):
-  found = world.diagnosis.measure({"some": _choose_some}, [4])
+  measured = world.diagnosis.measure({"some": _choose_some}, [4])
   prior_mass, posterior_mass, entropies, after, best_mass = [], [], [], [], []
   for batch in world.batches:
     rows = world.all_rows(batch)
@@ -125,19 +126,19 @@ def test_masses_and_entropies_are_those_of_a_plain_softmax(world):
     best_mass.extend(prior[:, 0] + np.sort(prior[:, 1:], 1)[:, -3:].sum(1))
     entropies.extend(-(prior * np.log(prior)).sum(1))
     after.extend(-(posterior * np.log(posterior)).sum(1))
-  fresh, some = found["rows"]
-  assert some["softmax_mass"] == pytest.approx(np.mean(prior_mass), rel=1e-3)
-  assert some["posterior_mass"] == pytest.approx(np.mean(posterior_mass), rel=1e-3)
+  fresh, some_row = measured["rows"]
+  assert some_row["softmax_mass"] == pytest.approx(np.mean(prior_mass), rel=1e-3)
+  assert some_row["posterior_mass"] == pytest.approx(np.mean(posterior_mass), rel=1e-3)
   assert fresh["softmax_mass"] == pytest.approx(np.mean(best_mass), rel=1e-3)
-  assert found["prior_entropy"] == pytest.approx(np.mean(entropies), rel=1e-3)
-  assert found["posterior_entropy"] == pytest.approx(np.mean(after), rel=1e-3)
+  assert measured["prior_entropy"] == pytest.approx(np.mean(entropies), rel=1e-3)
+  assert measured["posterior_entropy"] == pytest.approx(np.mean(after), rel=1e-3)
 
 
 def test_as_many_candidates_as_there_are_leave_nothing_out(world):
-  found = world.diagnosis.measure({"some": _choose_some}, [25, 1000])
-  assert [(row["candidates"], row["k"]) for row in found["rows"]] == [
+  measured = world.diagnosis.measure({"some": _choose_some}, [25, 1000])
+  assert [(row["candidates"], row["k"]) for row in measured["rows"]] == [
       ("fresh", 25), ("some", 25)]
-  for row in found["rows"]:
+  for row in measured["rows"]:
     for name in ("softmax_mass", "posterior_mass", "gradient_cosine", "sentence_cosine",
                  "gradient_cosine_by_queries", "gradient_cosine_by_documents",
                  "gradient_norm_ratio"):
@@ -146,18 +147,18 @@ def test_as_many_candidates_as_there_are_leave_nothing_out(world):
 
 def test_of_a_large_corpus_the_best_are_summed_and_the_mass_says_how_much(tmp_path, world):
   part = World(tmp_path, blocks=10)
-  found = part.diagnosis.measure({"some": _choose_some}, [4])
-  assert found["summed_blocks"] == 10 and found["blocks"] == 25
-  whole = world.diagnosis.measure({"some": _choose_some}, [4, 11])
-  best = next(row for row in whole["rows"] if row["k"] == 11)
+  partial = part.diagnosis.measure({"some": _choose_some}, [4])
+  assert partial["summed_blocks"] == 10 and partial["blocks"] == 25
+  complete = world.diagnosis.measure({"some": _choose_some}, [4, 11])
+  best = next(row for row in complete["rows"] if row["k"] == 11)
   # The best 10 and the null document; blocks that "some" chose are there besides.
-  assert best["softmax_mass"] - 1e-6 <= found["summed_mass"] < 1
+  assert best["softmax_mass"] - 1e-6 <= partial["summed_mass"] < 1
   # Shares of the prior are of all blocks all the same.
-  by_name = {row["candidates"]: row["softmax_mass"] for row in found["rows"]}
-  for row in whole["rows"]:
+  by_name = {row["candidates"]: row["softmax_mass"] for row in partial["rows"]}
+  for row in complete["rows"]:
     if row["k"] == 4:
       assert by_name[row["candidates"]] == pytest.approx(row["softmax_mass"], rel=1e-4)
-  assert found["prior_entropy"] == pytest.approx(whole["prior_entropy"], rel=1e-4)
+  assert partial["prior_entropy"] == pytest.approx(complete["prior_entropy"], rel=1e-4)
 
 
 def test_it_measures_the_model_as_it_is_now(world):
@@ -171,8 +172,9 @@ def test_it_measures_the_model_as_it_is_now(world):
 
 
 def test_of_a_model_on_several_devices_it_is_the_same(tmp_path, mirrored, world):
-  ours = World(tmp_path, strategy=mirrored).diagnosis.measure({"some": _choose_some}, [4])
+  measured = World(tmp_path, strategy=mirrored).diagnosis.measure({"some": _choose_some}, [4])
   expected = world.diagnosis.measure({"some": _choose_some}, [4])
-  assert ours["full_gradient_norm"] == pytest.approx(expected["full_gradient_norm"], rel=1e-3)
-  for one, other in zip(ours["rows"], expected["rows"]):
-    assert one["gradient_cosine"] == pytest.approx(other["gradient_cosine"], abs=1e-3)
+  assert measured["full_gradient_norm"] == pytest.approx(expected["full_gradient_norm"],
+                                                         rel=1e-3)
+  for row, other in zip(measured["rows"], expected["rows"]):
+    assert row["gradient_cosine"] == pytest.approx(other["gradient_cosine"], abs=1e-3)

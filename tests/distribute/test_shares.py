@@ -65,11 +65,11 @@ def test_two_replicas_with_two_parts_each_are_one_device(
   metrics, gradients = _gradients(stage, world, tmp_path / "one", **loss)
   with monkeypatch.context() as patch:
     patch.setattr(ExactIndex, "search", watched)
-    ours, by_replicas = _gradients(stage, world, tmp_path / "two", mirrored, **loss,
-                                   **{f"{stage}__accumulate": 2})
+    actual, by_replicas = _gradients(stage, world, tmp_path / "two", mirrored, **loss,
+                                     **{f"{stage}__accumulate": 2})
   assert bool(on_replica) == (stage != "ict") and not any(on_replica)
   metrics = {name: value for name, value in metrics.items() if "second" not in name}
-  assert {name: ours[name] for name in metrics} == pytest.approx(metrics, 2e-4, 1e-5)
+  assert {name: actual[name] for name in metrics} == pytest.approx(metrics, 2e-4, 1e-5)
   assert by_replicas.keys() == gradients.keys()
   for name, expected in gradients.items():
     np.testing.assert_allclose(by_replicas[name], expected, rtol=1e-3, atol=1e-6,
@@ -82,20 +82,20 @@ def test_own_first_has_the_gradient_of_a_plain_concatenation(mirrored):
 
   def step():
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    own = tf.constant(values)[2 * replica:2 * replica + 2]
+    share = tf.constant(values)[2 * replica:2 * replica + 2]
     with tf.GradientTape() as tape:
-      tape.watch(own)
-      everything = shares.own_first(own)
+      tape.watch(share)
+      everything = shares.own_first(share)
       loss = tf.reduce_sum(everything ** 2 * tf.gather(weights, replica))
-    return everything, tape.gradient(loss, own)
+    return everything, tape.gradient(loss, share)
 
   everything, gradients = tf.function(lambda: mirrored.run(step))()
   orders = [[0, 1, 2, 3], [2, 3, 0, 1]]
   for replica, order in enumerate(orders):
     np.testing.assert_array_equal(everything.values[replica], values[order])
     # Its rows stand first with itself, last with the other.
-    own = values[order[:2]]
-    expected = 2 * own * (weights[replica, :2] + weights[1 - replica, 2:])
+    share = values[order[:2]]
+    expected = 2 * share * (weights[replica, :2] + weights[1 - replica, 2:])
     np.testing.assert_allclose(gradients.values[replica], expected)
 
 
@@ -116,15 +116,15 @@ def test_shares_are_put_together_in_their_order(mirrored, rows):
 
 
 def test_a_process_may_be_silent_for_longer_than_tensorflow_lets_it(monkeypatch):
-  made, context = [], eager_context.context()
+  calls, context = [], eager_context.context()
   monkeypatch.setattr(context, "configure_coordination_service",
-                      lambda kind, **given: made.append(given))
-  monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: len(made))
+                      lambda kind, **arguments: calls.append(arguments))
+  monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: len(calls))
   monkeypatch.setenv("TF_CONFIG", json.dumps({
       "cluster": {"worker": ["a:1", "b:1", "c:1"]}, "task": {"type": "worker", "index": 2}}))
   assert make_strategy("multi_worker") == 1  # configured before it is made
-  assert made[0]["heartbeat_timeout_in_ms"] == 1000 * HEARTBEAT_SECONDS
-  assert made[0]["coordinated_jobs"][0].num_tasks == 3
+  assert calls[0]["heartbeat_timeout_in_ms"] == 1000 * HEARTBEAT_SECONDS
+  assert calls[0]["coordinated_jobs"][0].num_tasks == 3
 
 
 def test_one_process_agrees_with_itself(mirrored):
@@ -156,12 +156,12 @@ def test_two_processes_are_one_device(world, tmp_path, stage, changes):
     log, _ = process.communicate(timeout=500)
     assert process.returncode == 0, log
   for curves in (folder / "curves.csv", folder / "worker-1" / "curves.csv"):
-    ours = read_curves(curves)[-1][1]
+    actual = read_curves(curves)[-1][1]
     metrics = {name: value for name, value in metrics.items() if "second" not in name}
-    assert {name: ours[name] for name in metrics} == pytest.approx(metrics, 2e-4, 1e-5)
-  ours = stages.saved(folder)
+    assert {name: actual[name] for name in metrics} == pytest.approx(metrics, 2e-4, 1e-5)
+  actual = stages.saved(folder)
   for name, expected in gradients.items():
-    np.testing.assert_allclose(ours[name], expected, rtol=1e-3, atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(actual[name], expected, rtol=1e-3, atol=1e-6, err_msg=name)
   assert not (folder / "worker-1" / "checkpoints").exists()
 
 
@@ -184,10 +184,10 @@ def test_a_stop_of_one_process_stops_both_at_the_same_step(world, tmp_path):
 @pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_replicas(world, mirrored, tmp_path):
   for name, strategy in (("same", None), ("other", mirrored)):
-    for steps, by in ((1, None), (2, strategy)):
+    for steps, replicas in ((1, None), (2, strategy)):
       config = tiny.make_config(world[0], write=False, checkpoint_every=1,
                                 **{**_CHANGES, "ict__steps": steps})
-      loop, _ = stages.train("ict", tmp_path / name, world[1], config, by)
+      loop, _ = stages.train("ict", tmp_path / name, world[1], config, replicas)
     assert [step for step, _ in loop.log.rows] == [1, 2]
   same, other = (stages.saved(tmp_path / name) for name in ("same", "other"))
   assert same.keys() == other.keys()

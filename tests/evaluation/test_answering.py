@@ -52,7 +52,7 @@ def _spans(corpus, passages, model, table, question, whole_words=True, weight=1.
   tokens = corpus.tokenizer.tokenize([question])
   query = model.retriever.embed_queries(pack_single(tokens, 32, corpus.tokenizer))[0]
   relevance = table @ query.numpy()
-  found = []
+  spans = []
   for row in np.argsort(-relevance, kind="stable")[:3]:
     packed = passages.after(tokens, np.array([[row]], np.int32), 96)
     logits = model.encoder.span_logits(packed)[0].numpy()
@@ -60,30 +60,30 @@ def _spans(corpus, passages, model, table, question, whole_words=True, weight=1.
     for t, w in np.argwhere(np.isfinite(logits)):
       first = t - int(packed.second_start[0])
       if not whole_words or (first in begins and first + w in ends):
-        found.append((logits[t, w] + weight * relevance[row], row, first, first + w))
-  return found
+        spans.append((logits[t, w] + weight * relevance[row], row, first, first + w))
+  return spans
 
 
 def _best_span(*arguments):
   return max(_spans(*arguments))
 
 
-def _check_answer(corpus, ours, i, best):
+def _check_answer(corpus, actual, i, best):
   total, row, first, last = best
   text = corpus.texts[row]
   answer = text[corpus.body_starts.row(row)[first]:corpus.body_ends.row(row)[last]]
-  assert ours.answer[i].numpy() == answer
-  assert ours.row[i] == row and ours.passage[i].numpy() == text
-  assert ours.passage_id[i].numpy().decode() == corpus.document_ids[row]
-  np.testing.assert_allclose(ours.score[i], total, rtol=1e-4)
-  assert text.decode()[ours.start[i].numpy():ours.end[i].numpy()] == answer.decode()
+  assert actual.answer[i].numpy() == answer
+  assert actual.row[i] == row and actual.passage[i].numpy() == text
+  assert actual.passage_id[i].numpy().decode() == corpus.document_ids[row]
+  np.testing.assert_allclose(actual.score[i], total, rtol=1e-4)
+  assert text.decode()[actual.start[i].numpy():actual.end[i].numpy()] == answer.decode()
 
 
 def test_answers_are_the_best_span_of_a_plain_loop(world):
   corpus, passages, model, table, answerer = world
-  ours = answerer.answer(tf.constant(QUESTIONS))
+  actual = answerer.answer(tf.constant(QUESTIONS))
   for i, question in enumerate(QUESTIONS):
-    _check_answer(corpus, ours, i, _best_span(corpus, passages, model, table, question))
+    _check_answer(corpus, actual, i, _best_span(corpus, passages, model, table, question))
 
 
 def test_probabilities_are_those_of_a_plain_softmax_over_all_spans(world, monkeypatch):
@@ -91,7 +91,7 @@ def test_probabilities_are_those_of_a_plain_softmax_over_all_spans(world, monkey
   answerer = _answerer(model, corpus, calibration=Calibration(0.3, 1.7))[-1]
   quick = answerer.answer(tf.constant(QUESTIONS), 5)
   monkeypatch.setattr(answering, "_SPANS", 1 << 14)  # all of them
-  ours = answerer.answer(tf.constant(QUESTIONS), 5)
+  of_all_spans = answerer.answer(tf.constant(QUESTIONS), 5)
   several = 0
   for i, question in enumerate(QUESTIONS):
     spans = _spans(corpus, passages, model, table, question, weight=0.3)
@@ -101,15 +101,16 @@ def test_probabilities_are_those_of_a_plain_softmax_over_all_spans(world, monkey
       text = corpus.texts[row][corpus.body_starts.row(row)[first]:
                                corpus.body_ends.row(row)[last]].decode()
       places.setdefault(normalize(text) or text, []).append(p)
-    for found, exact in ((quick, False), (ours, True)):
-      for answer, p in zip(found.answer[i].numpy(), found.probability[i].numpy()):
-        here = places[normalize(answer.decode()) or answer.decode()]
-        several += len(here) > 1
+    for answered, exact in ((quick, False), (of_all_spans, True)):
+      for answer, p in zip(answered.answer[i].numpy(), answered.probability[i].numpy()):
+        shares = places[normalize(answer.decode()) or answer.decode()]
+        several += len(shares) > 1
         # Here all spans are about as good: of places without number some are left out.
-        assert p == pytest.approx(sum(here), rel=1e-3) if exact else p <= sum(here) * 1.001
-    assert ours.probability[i, 0].numpy() == pytest.approx(
+        total = sum(shares)
+        assert p == pytest.approx(total, rel=1e-3) if exact else p <= total * 1.001
+    assert of_all_spans.probability[i, 0].numpy() == pytest.approx(
         max(map(sum, places.values())), rel=1e-3)
-    assert ours.answer[i, 0] == answerer.answer(tf.constant([question])).answer[0]
+    assert of_all_spans.answer[i, 0] == answerer.answer(tf.constant([question])).answer[0]
   assert several
 
 
@@ -118,8 +119,8 @@ def test_banned_blocks_are_not_read(world):
   questions = tf.constant(QUESTIONS)
   rows = answerer.retrieve(questions, 4).row.numpy()
   banned = tf.constant(rows[:, :3])
-  found, passages = answerer.answer_and_retrieve(questions, 5, banned=banned)
-  assert not (found.row.numpy()[:, None] == rows[:, :3]).any()
+  actual, passages = answerer.answer_and_retrieve(questions, 5, banned=banned)
+  assert not (actual.row.numpy()[:, None] == rows[:, :3]).any()
   np.testing.assert_array_equal(passages.row[:, 0], rows[:, 3])
   nothing = answerer.answer(questions, banned=tf.fill([len(QUESTIONS), 2], -1))
   np.testing.assert_array_equal(nothing.row, answerer.answer(questions).row)
@@ -128,8 +129,8 @@ def test_banned_blocks_are_not_read(world):
 @pytest.mark.parametrize("top_n", [0, -1, 101, 2**31 - 1])
 def test_top_n_is_refused_before_anything_is_done(world, monkeypatch, top_n):
   monkeypatch.setattr(world[-1], "index", None)
-  told = rf"(?s)top_n must be from 1 to 100, but is.*{top_n}"
-  with pytest.raises(tf.errors.InvalidArgumentError, match=told):
+  message = rf"(?s)top_n must be from 1 to 100, but is.*{top_n}"
+  with pytest.raises(tf.errors.InvalidArgumentError, match=message):
     world[-1].answer(tf.constant(QUESTIONS), top_n)
 
 
@@ -139,12 +140,12 @@ def test_answers_begin_and_end_at_words(world, tmp_path):
   corpus = _odd_corpus(tmp_path / "corpus", [" ".join(rng.choice(words, 12))
                                              for _ in range(5)])
   passages, table, answerer = _answerer(world[2], corpus)
-  ours = answerer.answer(tf.constant(QUESTIONS))
+  actual = answerer.answer(tf.constant(QUESTIONS))
   cut = 0
   for i, question in enumerate(QUESTIONS):
     best, anywhere = (_best_span(corpus, passages, world[2], table, question, whole_words)
                       for whole_words in (True, False))
-    _check_answer(corpus, ours, i, best)
+    _check_answer(corpus, actual, i, best)
     cut += best != anywhere
   assert cut  # some of the answers would have been parts of words
 
@@ -233,19 +234,19 @@ def test_many_questions_are_answered_some_at_a_time(world, tokenized, monkeypatc
   """And those give what all at once would give, in order."""
   corpus, *_, answerer = world
   questions = tf.constant([f"{question} {i}" for i in range(2) for question in QUESTIONS][1:])
-  whole = (*answerer.answer(questions), *answerer.retrieve(questions, 4),
-           answerer.embed(questions), *answerer.answer_and_retrieve(questions, 5)[1])
+  at_once = (*answerer.answer(questions), *answerer.retrieve(questions, 4),
+             answerer.embed(questions), *answerer.answer_and_retrieve(questions, 5)[1])
   tokenized.clear()
   for name, most in (("_QUESTIONS", 4), ("_PAIRS", 12), ("_ROWS", 20)):
     monkeypatch.setattr(answering, name, most)
   parts = (*answerer.answer(questions), *answerer.retrieve(questions, 4),
            answerer.embed(questions), *answerer.answer_and_retrieve(questions, 5)[1])
   assert [len(texts) for texts in tokenized] == [4, 4] * 4  # the last are filled up
-  for ours, expected in zip(parts, whole, strict=True):
+  for actual, expected in zip(parts, at_once, strict=True):
     if expected.dtype == tf.float32:
-      np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-5)
+      np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
     else:
-      np.testing.assert_array_equal(ours, expected)
+      np.testing.assert_array_equal(actual, expected)
 
 
 def test_parts_are_searched_over_replicas(world, mirrored, monkeypatch):
@@ -255,8 +256,8 @@ def test_parts_are_searched_over_replicas(world, mirrored, monkeypatch):
   index.assign(index.prepare(table), 0)
   shared = QuestionAnswerer(model, corpus, passages, index, 3, PUBLISHED)
   questions = tf.constant(QUESTIONS[:3])
-  ours = tf.function(shared.answer, [tf.TensorSpec([None], tf.string)])(questions)
-  np.testing.assert_array_equal(ours.answer, answerer.answer(questions).answer)
+  actual = tf.function(shared.answer, [tf.TensorSpec([None], tf.string)])(questions)
+  np.testing.assert_array_equal(actual.answer, answerer.answer(questions).answer)
 
 
 def test_no_questions(world):
@@ -270,11 +271,11 @@ def test_no_questions(world):
 
 def test_retrieval_is_a_full_sort(world):
   corpus, _, model, table, answerer = world
-  found = answerer.retrieve(tf.constant(QUESTIONS), 7)
+  retrieved = answerer.retrieve(tf.constant(QUESTIONS), 7)
   queries = answerer.embed(tf.constant(QUESTIONS)).numpy()
   order = np.argsort(-(queries @ table.T), axis=1, kind="stable")[:, :7]
-  np.testing.assert_array_equal(found.row, order)
-  np.testing.assert_array_equal(found.title, corpus.titles[order])
+  np.testing.assert_array_equal(retrieved.row, order)
+  np.testing.assert_array_equal(retrieved.title, corpus.titles[order])
 
 
 @pytest.mark.parametrize("k", [-1, 26, 300_000_000, 2**31 - 1])
@@ -316,8 +317,8 @@ def test_both_rules_are_told():
                Question("3", "q", ("no",))]
   records = [{"prediction": prediction, "passages": [{"text": text}]}
              for prediction, text in zip(predictions, texts)]
-  found = score_records(questions, records, [1], 1)
-  assert found["recall@1"] == found["reader_oracle"] == pytest.approx(2 / 3)
-  assert found["recall@1_by_substring"] == pytest.approx(2 / 3)  # 東京, and "no" in "none"
-  assert found["exact_match"] == pytest.approx(1 / 3)  # without the article
-  assert found["exact_match_by_words"] == pytest.approx(1 / 3)  # the years
+  scores = score_records(questions, records, [1], 1)
+  assert scores["recall@1"] == scores["reader_oracle"] == pytest.approx(2 / 3)
+  assert scores["recall@1_by_substring"] == pytest.approx(2 / 3)  # 東京, and "no" in "none"
+  assert scores["exact_match"] == pytest.approx(1 / 3)  # without the article
+  assert scores["exact_match_by_words"] == pytest.approx(1 / 3)  # the years

@@ -24,9 +24,9 @@ def test_auc_is_the_share_of_pairs_in_order():
 def test_bins_and_error_by_hand():
   probabilities = [0.0, 0.1, 0.15, 0.2, 0.95, 1.0, 0.97]
   right = [False, True, False, True, True, True, False]
-  found = confidence.bins(probabilities, right)
-  assert [one.questions for one in found] == [2, 2, 3]  # (a, b]: 0.1 is in the first
-  assert found[0].probability == pytest.approx(0.05) and found[0].right == 0.5
+  bins = confidence.bins(probabilities, right)
+  assert [bin_.questions for bin_ in bins] == [2, 2, 3]  # (a, b]: 0.1 is in the first
+  assert bins[0].probability == pytest.approx(0.05) and bins[0].right == 0.5
   expected = (2 * abs(0.05 - 0.5) + 2 * abs(0.175 - 0.5) + 3 * abs(2.92 / 3 - 2 / 3)) / 7
   error = confidence.expected_calibration_error
   assert error(probabilities, right) == pytest.approx(expected) and error([], []) == 0
@@ -40,38 +40,39 @@ def test_the_curve_says_what_a_threshold_would_have_done():
   curve = confidence.curve(probabilities, right)
   assert 100 < len(curve) <= 200 and curve[-1].coverage == 1
   for point in curve:
-    given = probabilities >= point.threshold
-    assert point.coverage == pytest.approx(given.mean()) and given.sum() >= 10
-    assert point.precision == pytest.approx(right[given].mean())
+    is_answered = probabilities >= point.threshold
+    assert point.coverage == pytest.approx(is_answered.mean()) and is_answered.sum() >= 10
+    assert point.precision == pytest.approx(right[is_answered].mean())
 
 
 def test_a_precision_is_met_with_as_many_answers_as_may_be():
-  found = Calibration(questions=100, curve=(
+  fitted = Calibration(questions=100, curve=(
       Point(0.9, 0.8, 0.1), Point(0.6, 0.75, 0.4), Point(0.3, 0.78, 0.6),
       Point(0.0, 0.5, 1.0)))
-  assert found.threshold(0.75) == 0.3 and found.threshold(0.5) == 0 == found.threshold(0.01)
-  assert found.threshold(0.8) == 0.9
+  assert fitted.threshold(0.75) == 0.3 and fitted.threshold(0.8) == 0.9
+  assert fitted.threshold(0.5) == 0 == fitted.threshold(0.01)
   with pytest.raises(UserError, match="no threshold reached it on 100 dev questions; the "
                                       "most was 0.8, at threshold 0.9"):
-    found.threshold(0.81)
+    fitted.threshold(0.81)
   with pytest.raises(UserError, match="not calibrated"):
     Calibration().threshold(0.5)
 
 
-@pytest.mark.parametrize("threshold, precision, told", [
+@pytest.mark.parametrize("threshold, precision, message", [
     (0.5, 0.5, "give one of both"), (-0.1, None, "from 0 to 1"), (1.1, None, "from 0 to 1"),
     (float("nan"), None, "from 0 to 1"), (float("inf"), None, "from 0 to 1"),
     (None, 0.0, "above 0"), (None, 1.5, "at most 1"), (None, float("nan"), "above 0"),
     (None, 0.9, "not calibrated")])
-def test_what_cannot_be_wanted_is_one_line(threshold, precision, told):
-  with pytest.raises(UserError, match=told):
+def test_what_cannot_be_wanted_is_one_line(threshold, precision, message):
+  with pytest.raises(UserError, match=message):
     calibration.wanted_threshold(Calibration(), threshold, precision)
 
 
 def test_a_calibration_is_kept_as_json(tmp_path):
-  made = Calibration(0.25, 2.0, False, "finetune", 30, (Point(0.5, 0.75, 1.0),), {"x": 0.5})
-  calibration.write_calibration(tmp_path / "c.json", made)
-  assert calibration.read_calibration(tmp_path / "c.json") == made
+  written = Calibration(0.25, 2.0, False, "finetune", 30,
+                        (Point(0.5, 0.75, 1.0),), {"x": 0.5})
+  calibration.write_calibration(tmp_path / "c.json", written)
+  assert calibration.read_calibration(tmp_path / "c.json") == written
 
 
 @pytest.mark.parametrize("text", [

@@ -24,56 +24,58 @@ def _world(seed=0, count=40):
 
 
 def _plain_recall(question, record, k, by_gold):
-  texts = [one["id"] if by_gold else one["text"] for one in record["passages"][:k]]
+  texts = [passage["id" if by_gold else "text"] for passage in record["passages"][:k]]
   wanted = question.gold_passage if by_gold else f" {question.answers[0]}."
   return any(wanted == text if by_gold else wanted in text for text in texts)
 
 
 def test_recall_by_answer_and_by_gold_passage():
   questions, records = _world()
-  found = figures.summary(questions, figures.per_question(questions, records, [1, 5, 10], 3))
+  per_question = figures.per_question(questions, records, [1, 5, 10], 3)
+  summary = figures.summary(questions, per_question)
   named = [(q, r) for q, r in zip(questions, records) if q.gold_passage]
   for k in (1, 5, 10):
     for by_gold, pairs in ((False, list(zip(questions, records))), (True, named)):
-      assert found[f"recall@{k}{'_by_gold' * by_gold}"] == pytest.approx(
+      assert summary[f"recall@{k}{'_by_gold' * by_gold}"] == pytest.approx(
           np.mean([_plain_recall(q, r, k, by_gold) for q, r in pairs])), (k, by_gold)
-  assert found["reader_oracle"] == pytest.approx(
+  assert summary["reader_oracle"] == pytest.approx(
       np.mean([_plain_recall(q, r, 3, False) for q, r in zip(questions, records)]))
-  assert (found["questions"], found["gold_questions"]) == (40, 30)
-  assert 0 < found["recall@1"] < found["recall@5"] < found["recall@10"] < 1
+  assert (summary["questions"], summary["gold_questions"]) == (40, 30)
+  assert 0 < summary["recall@1"] < summary["recall@5"] < summary["recall@10"] < 1
 
 
 def test_each_source_has_the_figures_of_its_questions():
   questions, records = _world()
-  found = figures.summary(questions, figures.per_question(questions, records, [1, 5], 3))
+  summary = figures.summary(questions, figures.per_question(questions, records, [1, 5], 3))
   for source in "ab":
     pairs = [(q, r) for q, r in zip(questions, records) if q.source == source]
     alone = [list(side) for side in zip(*pairs)]
-    own = figures.summary(alone[0], figures.per_question(*alone, [1, 5], 3))
-    assert found["by_source"][source] == {
-        name: value for name, value in own.items() if name != "by_source"}
+    source_figures = figures.summary(alone[0], figures.per_question(*alone, [1, 5], 3))
+    assert summary["by_source"][source] == {
+        name: value for name, value in source_figures.items() if name != "by_source"}
   plain = [Question(q.id, q.question, q.answers) for q in questions]
-  found = figures.summary(plain, figures.per_question(plain, records, [1], 3))
-  assert "by_source" not in found and "gold_questions" not in found
-  assert not any("gold" in name for name in found)
+  summary = figures.summary(plain, figures.per_question(plain, records, [1], 3))
+  assert "by_source" not in summary and "gold_questions" not in summary
+  assert not any("gold" in name for name in summary)
 
 
 def test_some_without_a_source_are_a_row_too():
   questions, records = _world(count=4)
   questions[0] = Question("0", "q0?", ("x",))
-  found = figures.summary(questions, figures.per_question(questions, records, [1], 3))
-  assert {name: one["questions"] for name, one in found["by_source"].items()} == {
+  summary = figures.summary(questions, figures.per_question(questions, records, [1], 3))
+  assert {name: source_figures["questions"]
+          for name, source_figures in summary["by_source"].items()} == {
       "a": 1, "b": 2, "not named": 1}
 
 
 def test_what_was_not_answered_is_wrong_and_counts():
   questions, records = _world()
-  whole = figures.per_question(questions, records, [1, 10], 3)
-  some = figures.per_question(questions, [None, *records[1:]], [1, 10], 3)
-  assert some.keys() == whole.keys()
-  for name, values in some.items():
+  complete = figures.per_question(questions, records, [1, 10], 3)
+  with_a_gap = figures.per_question(questions, [None, *records[1:]], [1, 10], 3)
+  assert with_a_gap.keys() == complete.keys()
+  for name, values in with_a_gap.items():
     assert values[0] == 0 or "gold" in name and np.isnan(values[0])
-    np.testing.assert_array_equal(values[1:], whole[name][1:])
+    np.testing.assert_array_equal(values[1:], complete[name][1:])
 
 
 def test_kept_ranks_count_and_not_the_few_passages_that_are_listed():
@@ -81,9 +83,9 @@ def test_kept_ranks_count_and_not_the_few_passages_that_are_listed():
   short = [{**record, "ranks": figures.ranks(question, record["passages"]),
             "passages": record["passages"][:2]}
            for question, record in zip(questions, records)]
-  whole = figures.per_question(questions, records, [1, 10], 3)
+  complete = figures.per_question(questions, records, [1, 10], 3)
   for name, values in figures.per_question(questions, short, [1, 10], 3).items():
-    np.testing.assert_array_equal(values, whole[name])
+    np.testing.assert_array_equal(values, complete[name])
 
 
 @pytest.mark.parametrize("missing, gone", [
@@ -91,10 +93,10 @@ def test_kept_ranks_count_and_not_the_few_passages_that_are_listed():
     ("passages", {"recall@1", "recall@1_by_gold", "recall@1_by_substring", "reader_oracle"})])
 def test_what_records_do_not_tell_has_no_figure(missing, gone):
   questions, records = _world()
-  whole = figures.per_question(questions, records, [1], 3)
+  complete = figures.per_question(questions, records, [1], 3)
   for record in records:
     del record[missing]
-  assert whole.keys() - figures.per_question(questions, records, [1], 3).keys() == gone
+  assert complete.keys() - figures.per_question(questions, records, [1], 3).keys() == gone
   assert "reader_oracle" not in figures.per_question(questions, records, [1], None)
 
 

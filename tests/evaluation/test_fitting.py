@@ -30,75 +30,78 @@ def _made_up(questions, weight, temperature, seed, strings=12):
   share /= share.sum(1, keepdims=True)
   drawn = (share.cumsum(1) < rng.random([questions, 1])).sum(1).clip(0, 11)
   right_text = text[np.arange(questions), drawn]
-  of_span, owner, right = [], [], []
+  string_of_span, owner, right = [], [], []
   for i in range(questions):
     names = {name: len(owner) + j for j, name in enumerate(dict.fromkeys(text[i]))}
-    of_span.append([names[name] for name in text[i]])
+    string_of_span.append([names[name] for name in text[i]])
     owner += [i] * len(names)
     right += [name == right_text[i] for name in names]
   total = np.log(np.exp(logit[..., None] / fitting._TEMPERATURES).sum(2))
-  return logit, score, total, Strings(np.array(of_span), np.array(owner), np.array(right))
+  return logit, score, total, Strings(np.array(string_of_span), np.array(owner),
+                                      np.array(right))
 
 
-def _dev(logit, score, total, found):
-  return Dev(logit, total, score, found)
+def _dev(logit, score, total, strings):
+  return Dev(logit, total, score, strings)
 
 
 def test_probabilities_are_those_of_a_plain_softmax():
-  logit, score, total, found = _made_up(30, 0.5, 2.0, seed=3)
+  logit, score, total, strings = _made_up(30, 0.5, 2.0, seed=3)
   logit[3] = -np.inf  # a question without a span
   total[3] = -np.inf
-  dev = _dev(logit, score, total, found)
+  dev = _dev(logit, score, total, strings)
   place = int(np.flatnonzero(fitting._TEMPERATURES == 4)[0])
   for merged in (True, False):
-    ours = dev.probabilities(0.25, place, merged)
-    most, right = dev.answered(ours)
+    probabilities = dev.probabilities(0.25, place, merged)
+    most, right = dev.answered(probabilities)
     for i in range(30):
       z = ((logit[i] + 0.25 * score[i][:, None]) / 4).ravel()
       share = np.exp(z) / max(1e-300, np.exp(z).sum())
-      mine = np.flatnonzero(found.owner == i)
-      plain = {name: (sum if merged else max)(share[found.of_span[i] == name])
+      mine = np.flatnonzero(strings.owner == i)
+      plain = {name: (sum if merged else max)(share[strings.string_of_span[i] == name])
                for name in mine}
-      np.testing.assert_allclose(ours[mine], [plain[name] for name in mine], rtol=1e-9)
+      np.testing.assert_allclose(probabilities[mine], [plain[name] for name in mine],
+                                 rtol=1e-9)
       best = max(mine, key=lambda name: plain[name])
       assert most[i] == pytest.approx(plain[best])
-      assert right[i] == found.right[best]
-  likely = np.clip(np.where(found.right, ours, 1 - ours), 1e-7, 1)
-  np.testing.assert_allclose(dev.log_loss(ours), -np.mean([
-      np.log(likely[found.owner == i]).sum() for i in range(30)]), rtol=1e-6)
+      assert right[i] == strings.right[best]
+  likely = np.clip(np.where(strings.right, probabilities, 1 - probabilities), 1e-7, 1)
+  np.testing.assert_allclose(dev.log_loss(probabilities), -np.mean([
+      np.log(likely[strings.owner == i]).sum() for i in range(30)]), rtol=1e-6)
 
 
 @pytest.mark.parametrize("weight, temperature", [(0.25, 4.0), (1.0, 1.0), (0.0, 2.0)])
 def test_the_rule_by_which_answers_are_right_is_found(weight, temperature):
-  found = fitting.fit(_dev(*_made_up(3000, weight, temperature, seed=4)))
-  assert found.merged and found.questions == 3000
-  assert found.retriever_weight == pytest.approx(weight, rel=0.5, abs=0.04)
-  assert found.temperature == pytest.approx(temperature, rel=0.3)
-  assert found.figures["calibration_error"] < 0.04
+  fitted = fitting.fit(_dev(*_made_up(3000, weight, temperature, seed=4)))
+  assert fitted.merged and fitted.questions == 3000
+  assert fitted.retriever_weight == pytest.approx(weight, rel=0.5, abs=0.04)
+  assert fitted.temperature == pytest.approx(temperature, rel=0.3)
+  assert fitted.figures["calibration_error"] < 0.04
   # On questions that it has not seen.
   other = _dev(*_made_up(3000, weight, temperature, seed=5))
-  place = int(np.argmin(abs(fitting._TEMPERATURES - found.temperature)))
-  p, right = other.answered(other.probabilities(found.retriever_weight, place, True))
+  place = int(np.argmin(abs(fitting._TEMPERATURES - fitted.temperature)))
+  p, right = other.answered(other.probabilities(fitted.retriever_weight, place, True))
   assert confidence.expected_calibration_error(p, right) < 0.04
   wanted = (1 + right.mean()) / 2
-  given = p >= found.threshold(wanted)
-  assert 0.2 < given.mean() < 0.95 and right[given].mean() == pytest.approx(wanted, abs=0.04)
+  is_answered = p >= fitted.threshold(wanted)
+  assert 0.2 < is_answered.mean() < 0.95
+  assert right[is_answered].mean() == pytest.approx(wanted, abs=0.04)
 
 
 def test_the_lowest_place_of_the_whole_grid_is_found():
   dev = _dev(*_made_up(200, 0.4, 3.0, seed=6))
-  found = fitting.fit(dev)
+  fitted = fitting.fit(dev)
   published = dev.answered(dev.probabilities(
       1.0, int(np.flatnonzero(fitting._TEMPERATURES == 1)[0]), False))[1]
-  every = []
+  losses = []
   for weight in fitting._WEIGHTS:
     for temperature in range(_A):
       for merged in (True, False):
         p = dev.probabilities(weight, temperature, merged)
         right = dev.answered(p)[1]
         if sum(published) - sum(right) <= sum(published != right) ** 0.5:
-          every.append((dev.log_loss(p), weight, fitting._TEMPERATURES[temperature], merged))
-  assert min(every)[0] == pytest.approx(found.figures["log_loss"])
+          losses.append((dev.log_loss(p), weight, fitting._TEMPERATURES[temperature], merged))
+  assert min(losses)[0] == pytest.approx(fitted.figures["log_loss"])
 
 
 def test_what_loses_answers_is_not_taken():
@@ -109,29 +112,29 @@ def test_what_loses_answers_is_not_taken():
   total = np.log(np.exp(logit[..., None] / fitting._TEMPERATURES).sum(2))
   dev = _dev(logit, score, total, Strings(
       np.arange(120).reshape(60, 2), np.repeat(np.arange(60), 2), np.tile([True, False], 60)))
-  found = fitting.fit(dev)
-  assert found.retriever_weight <= 1
-  assert found.figures["exact_match"] == found.figures["exact_match_published"] == 2 / 3
+  fitted = fitting.fit(dev)
+  assert fitted.retriever_weight <= 1
+  assert fitted.figures["exact_match"] == fitted.figures["exact_match_published"] == 2 / 3
   surer = dev.probabilities(8.0, 8, False)
-  assert dev.log_loss(surer) < found.figures["log_loss"]
+  assert dev.log_loss(surer) < fitted.figures["log_loss"]
   assert dev.answered(surer)[1].sum() == 20
 
 
 def test_where_nothing_is_right_nothing_is_probable():
-  logit, score, total, found = _made_up(40, 1, 1, seed=7)
-  made = fitting.fit(_dev(logit, score, total, found._replace(
-      right=np.zeros_like(found.right))))
-  assert made.temperature == fitting._TEMPERATURES[-1]
-  assert all(point.precision == 0 for point in made.curve)
+  logit, score, total, strings = _made_up(40, 1, 1, seed=7)
+  fitted = fitting.fit(_dev(logit, score, total, strings._replace(
+      right=np.zeros_like(strings.right))))
+  assert fitted.temperature == fitting._TEMPERATURES[-1]
+  assert all(point.precision == 0 for point in fitted.curve)
 
 
 def test_answers_are_judged_by_the_published_rule():
   questions = [Question("1", "?", ("The Beatles", "%")), Question("2", "?", ("b.*s",), True)]
-  found = fitting.strings(questions, [[b"beatles!", b"Rome", b"the Beatles", b"%"],
-                                      [b"Beatles", b"the", b"a", b""]])
-  assert found.of_span.tolist() == [[0, 1, 0, 2], [3, 4, 5, 6]]
-  assert found.owner.tolist() == [0, 0, 0, 1, 1, 1, 1]
-  assert found.right.tolist() == [True, False, True, True, False, False, False]
+  strings = fitting.strings(questions, [[b"beatles!", b"Rome", b"the Beatles", b"%"],
+                                        [b"Beatles", b"the", b"a", b""]])
+  assert strings.string_of_span.tolist() == [[0, 1, 0, 2], [3, 4, 5, 6]]
+  assert strings.owner.tolist() == [0, 0, 0, 1, 1, 1, 1]
+  assert strings.right.tolist() == [True, False, True, True, False, False, False]
 
 
 @pytest.fixture(name="answerer", scope="module")
@@ -159,12 +162,12 @@ def test_dev_holds_what_answering_says(answerer, monkeypatch):
   for weight, place, merged in ((1.0, 8, False), (0.25, 11, True)):
     rule = Calibration(weight, float(fitting._TEMPERATURES[place]), merged)
     monkeypatch.setattr(answerer, "calibration", rule)
-    ours = answerer.answer(tf.constant([question.question for question in questions]))
+    answers = answerer.answer(tf.constant([question.question for question in questions]))
     p, right = dev.answered(dev.probabilities(weight, place, merged))
-    np.testing.assert_allclose(p, ours.probability, rtol=1e-3)
+    np.testing.assert_allclose(p, answers.probability, rtol=1e-3)
     assert right.tolist() == [
         text.decode().lower() in map(str.lower, question.answers)
-        for text, question in zip(ours.answer.numpy(), questions)]
+        for text, question in zip(answers.answer.numpy(), questions)]
 
 
 def test_questions_are_unanswerable_without_their_blocks(answerer):
@@ -176,8 +179,8 @@ def test_questions_are_unanswerable_without_their_blocks(answerer):
     assert rows.tolist() == [i for i, text in enumerate(texts) if any(
         answer.lower() in text.decode().lower() for answer in question.answers)]
   assert [len(rows) > 0 for rows in holding] == [True, True, True, False, True]
-  found = unanswerable.unanswerable_figures(answerer, questions, [0.9, 0.8, 0.0, 0.5, 0.5],
-                                            0.6, 2)
-  assert found == {"unanswerable_auc": pytest.approx(2 / 3), "refused_unanswerable": 1.0,
-                   "refused_answerable": pytest.approx(1 / 3)}
+  figures = unanswerable.unanswerable_figures(answerer, questions, [0.9, 0.8, 0.0, 0.5, 0.5],
+                                              0.6, 2)
+  assert figures == {"unanswerable_auc": pytest.approx(2 / 3), "refused_unanswerable": 1.0,
+                     "refused_answerable": pytest.approx(1 / 3)}
   assert unanswerable.unanswerable_figures(answerer, questions[3:4], [0.5], None, 2) == {}

@@ -66,11 +66,11 @@ def test_shares_are_of_the_mixture_and_of_the_null_document(world, monkeypatch,
   model, index = world[3], world[4]
   # All candidates alike to the retriever: the mixture is an even one.
   monkeypatch.setattr(module, "relevance", lambda *a: tf.zeros_like(a[3], tf.float32))
-  found = module.masked_words(*world[:3], model, index, world[5])
+  measured = module.masked_words(*world[:3], model, index, world[5])
   share = (2 * (with_blocks > 0) + (alone > 0)) / 3  # of the mass on the right piece
-  assert found["masked_words"] == float(share > 0.5)
-  assert found["masked_words_alone"] == float(alone > 0)
-  assert np.sign(found["retrieval_utility"]) == np.sign(with_blocks - alone)
+  assert measured["masked_words"] == float(share > 0.5)
+  assert measured["masked_words_alone"] == float(alone > 0)
+  assert np.sign(measured["retrieval_utility"]) == np.sign(with_blocks - alone)
 
 
 def test_gain_is_that_of_the_loss(world):
@@ -89,5 +89,5 @@ def test_gain_is_that_of_the_loss(world):
   prior /= prior.sum(1, keepdims=True)
   mixed = np.log((prior[:, :, None] * np.exp(log_probs)).sum(1))  # [B, M]
   gain = ((mixed - log_probs[:, 0]) * batch.weights.numpy()).sum(1).mean()
-  found = module.masked_words(config, corpus, passages, model, index, banned)
-  assert found["retrieval_utility"] == pytest.approx(gain, abs=1e-4)
+  measured = module.masked_words(config, corpus, passages, model, index, banned)
+  assert measured["retrieval_utility"] == pytest.approx(gain, abs=1e-4)

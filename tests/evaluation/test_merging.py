@@ -21,18 +21,18 @@ TEXTS = [
 
 def test_normal_form_is_that_of_python():
   expected = [normalize(text) or text for text in TEXTS]
-  ours = [text.decode() for text in normal_form(tf.constant(TEXTS)).numpy()]
+  forms = [text.decode() for text in normal_form(tf.constant(TEXTS)).numpy()]
   # ICU gives the sigma at a word's end its own form, Python too: both are compared.
-  assert ours == expected
+  assert forms == expected
   square = tf.constant([TEXTS[:2], TEXTS[2:4]])
   assert normal_form(square).shape == [2, 2]
 
 
 def _by_loops(spans, texts, count, merged):
   """[(text's normal form, score, probability, row, first, last)] of one question."""
-  there = [i for i in range(len(texts)) if np.isfinite(spans.score[i])]
+  finite = [i for i in range(len(texts)) if np.isfinite(spans.score[i])]
   groups = {}
-  for i in there:
+  for i in finite:
     groups.setdefault(normalize(texts[i]) or texts[i], []).append(i)
   share = {form: (sum if merged else max)(float(spans.share[i]) for i in places)
            for form, places in groups.items()}
@@ -63,15 +63,15 @@ def test_answers_are_those_of_plain_loops(merged):
     share = np.where(np.isfinite(score), np.exp(score), 0)
     share = (0.9 * share / share.sum(1, keepdims=True)).astype(np.float32)
     spans = Spans(score, share, *(value.astype(np.int32) for value in (row, first, last)))
-    ours = choose_answers(Spans(*map(tf.constant, spans)), tf.constant(texts), 9, merged)
+    answers = choose_answers(Spans(*map(tf.constant, spans)), tf.constant(texts), 9, merged)
     for p in range(size):
       expected = _by_loops(Spans(*(value[p] for value in spans)), texts[p], 9, merged)
       longer += len(expected) > 3
-      columns = [value[p].numpy() for value in ours]
+      columns = [value[p].numpy() for value in answers]
       assert len(expected) == (columns[2] >= 0).sum()
-      for found, wanted in zip(zip(*columns), expected):
-        np.testing.assert_allclose(found[1], wanted[2], rtol=1e-5)
-        assert (found[0], *found[2:]) == (wanted[1], *wanted[3:])
+      for actual, wanted in zip(zip(*columns), expected):
+        np.testing.assert_allclose(actual[1], wanted[2], rtol=1e-5)
+        assert (actual[0], *actual[2:]) == (wanted[1], *wanted[3:])
       assert (columns[1][len(expected):] == 0).all()
   assert longer > 20
 
@@ -83,14 +83,14 @@ def test_near_copies_are_not_listed_and_other_places_are():
                 tf.constant([[0.3, 0.2, 0.2, 0.1, 0.05, 0.04]]),
                 tf.constant([[0, 0, 1, 1, 2, 1]]), tf.constant([[5, 4, 7, 8, 0, 10]]),
                 tf.constant([[5, 5, 8, 10, 0, 10]]))
-  ours = choose_answers(spans, tf.constant(texts), 6, True)
-  np.testing.assert_allclose(ours.probability, [[0.5, 0.05, 0.04, 0, 0, 0]])
-  assert ours.row.numpy().tolist() == [[0, 2, 1, -1, -1, -1]]
+  answers = choose_answers(spans, tf.constant(texts), 6, True)
+  np.testing.assert_allclose(answers.probability, [[0.5, 0.05, 0.04, 0, 0, 0]])
+  assert answers.row.numpy().tolist() == [[0, 2, 1, -1, -1, -1]]
 
 
 def test_a_question_without_any_span_has_its_block_and_nothing_else():
   nothing = Spans(tf.fill([1, 2], -float("inf")), tf.zeros([1, 2]), tf.constant([[4, 4]]),
                   tf.constant([[0, 0]]), tf.constant([[-1, -1]]))
-  ours = choose_answers(nothing, tf.constant([["", ""]]), 2, True)
-  assert ours.row.numpy().tolist() == [[4, -1]]
-  assert ours.probability.numpy().tolist() == [[0, 0]]
+  answers = choose_answers(nothing, tf.constant([["", ""]]), 2, True)
+  assert answers.row.numpy().tolist() == [[4, -1]]
+  assert answers.probability.numpy().tolist() == [[0, 0]]

@@ -23,9 +23,9 @@ def _write(path, rows):
 
 
 def _plain_normal(text):
-  kept = [c for c in unicodedata.normalize("NFD", text).lower()
-          if c not in set(string.punctuation)]
-  words = re.split(r"\s+", re.sub(r"\b(a|an|the)\b", " ", "".join(kept)))
+  characters = [c for c in unicodedata.normalize("NFD", text).lower()
+                if c not in set(string.punctuation)]
+  words = re.split(r"\s+", re.sub(r"\b(a|an|the)\b", " ", "".join(characters)))
   return " ".join(word for word in words if word)
 
 
@@ -54,21 +54,21 @@ def test_scores_are_those_of_the_published_script(tmp_path, name, regex):
   path = _write(tmp_path / f"{name}.resplit.test.jsonl", rows)
   predictions = {row["question"]: _PREDICTIONS[i % len(_PREDICTIONS)]
                  for i, row in enumerate(rows) if i % 11}
-  found = orqa.score_predictions(read_questions(path), predictions)
+  scores = orqa.score_predictions(read_questions(path), predictions)
   right = [row["question"] in predictions
            and _plain_right(row["answer"], predictions[row["question"]], regex)
            for row in rows]
-  assert found == {"missing_predictions": len(rows) - len(predictions),
-                   "num_correct": sum(right), "num_total": len(rows),
-                   "accuracy": sum(right) / len(rows)}
+  assert scores == {"missing_predictions": len(rows) - len(predictions),
+                    "num_correct": sum(right), "num_total": len(rows),
+                    "accuracy": sum(right) / len(rows)}
   assert 3 < sum(right) < len(rows) / 2
 
 
 def test_same_question_twice_counts_once_with_its_last_answer(tmp_path):
   path = _write(tmp_path / "q.jsonl", [{"question": "q?", "answer": ["x"]},
                                        {"question": "q?", "answer": ["y"]}])
-  found = orqa.score_predictions(read_questions(path), {"q?": "y", "other?": "x"})
-  assert (found["num_correct"], found["num_total"]) == (1, 1)
+  scores = orqa.score_predictions(read_questions(path), {"q?": "y", "other?": "x"})
+  assert (scores["num_correct"], scores["num_total"]) == (1, 1)
 
 
 def test_held_out_is_bucket_0():
@@ -97,11 +97,11 @@ def test_score_command(tmp_path, capsys):
   predictions = _write(tmp_path / "p.jsonl", [{"question": "q?", "prediction": "new york"}])
   assert realm("score", f"--questions={questions}", f"--predictions={predictions}",
                "--json") == 0
-  found = json.loads(capsys.readouterr().out)
-  assert found.items() >= {
+  scores = json.loads(capsys.readouterr().out)
+  assert scores.items() >= {
       "missing_predictions": 1, "num_correct": 1, "num_total": 2, "accuracy": 0.5,
       "exact_match": 0.5, "questions": 2}.items()
-  assert not any(name.startswith("recall") for name in found)  # nothing says what was found
+  assert not any(name.startswith("recall") for name in scores)  # nothing says what was found
   _write(predictions, [{"question": "q?"}])
   assert realm("score", f"--questions={questions}", f"--predictions={predictions}") == 2
   assert "p.jsonl:1: field 'prediction' is missing" in capsys.readouterr().err

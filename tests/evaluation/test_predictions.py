@@ -15,10 +15,10 @@ _RECORD = {"question": "q?", "prediction": "y", "passages": [
 
 
 def test_an_evaluation_keeps_few_passages_and_the_ranks_of_all(tmp_path):
-  kept = predictions.evaluated(_QUESTION, _RECORD, read_blocks=3, blocks=50)
-  predictions.write_predictions(tmp_path / "p.jsonl", [kept])
+  record = predictions.evaluated(_QUESTION, _RECORD, read_blocks=3, blocks=50)
+  predictions.write_predictions(tmp_path / "p.jsonl", [record])
   [read] = predictions.read_predictions(tmp_path / "p.jsonl")
-  assert read == kept and len(read["passages"]) == 5
+  assert read == record and len(read["passages"]) == 5
   assert read["ranks"] == {"answer": 7, "substring": 7, "gold": 2}
   assert read["rows"] == list(range(9)) and read["ranked"] == 9
   assert predictions.questions_of("p", [read]) == [_QUESTION]
@@ -53,20 +53,20 @@ def _records(*pairs):
 def test_lines_are_matched_by_id_and_text_or_by_text():
   questions = _questions(("1", "a"), ("2", "a"), ("3", "b"), ("4", "c"))
   records = _records(("2", "a"), ("1", "a"), ("9", "b"), ("4", "other"))
-  found = predictions.matched(questions, records)
-  assert [one and one["prediction"] for one in found] == ["1", "2", "9", None]
+  matched = predictions.matched(questions, records)
+  assert [record and record["prediction"] for record in matched] == ["1", "2", "9", None]
 
 
-@pytest.mark.parametrize("records, told", [
+@pytest.mark.parametrize("records, message", [
     (_records(("1", "a")), "'b' of them is not there"),
     (_records(("1", "a"), ("2", "b"), ("3", "c")), "'c' is there once more"),
     (_records(("", "a"), ("", "b"), ("", "b")), "'b' is there once more"),
     (_records(("1", "a"), ("2", "other")), "'b' of them is not there")])
-def test_other_questions_are_refused(records, told):
+def test_other_questions_are_refused(records, message):
   questions = _questions(("1", "a"), ("2", "b"))
   assert predictions.check_same(questions, "f", _records(("2", "b"), ("1", "a")), "them") == (
       _records(("1", "a"), ("2", "b")))
-  with pytest.raises(UserError, match=f"^f: the questions differ: {told}"):
+  with pytest.raises(UserError, match=f"^f: the questions differ: {message}"):
     predictions.check_same(questions, "f", records, "them")
 
 
@@ -79,7 +79,7 @@ def test_one_line_does_not_answer_two_questions():
 _GOOD = {"id": "1", "question": "q?", "prediction": "y"}
 
 
-@pytest.mark.parametrize("change, told", [
+@pytest.mark.parametrize("change, message", [
     ({"question": 3}, "field 'question'"), ({"prediction": None}, "field 'prediction'"),
     ({"id": " "}, "field 'id'"), ({"id": 1}, "field 'id': '1' is there already, in line 1"),
     ({"passages": "x"}, "field 'passages'"), ({"passages": ["x"]}, "field 'passages'"),
@@ -89,10 +89,10 @@ _GOOD = {"id": "1", "question": "q?", "prediction": "y"}
     ({"ranks": [1]}, "field 'ranks'"), ({"ranks": {"answer": 1}}, "field 'ranks'"),
     ({"ranks": {"answer": 1, "substring": "1"}}, "field 'ranks'"),
     ({"source": ["x"]}, "field 'source'"), ({"gold_passage": 1}, "field 'gold_passage'")])
-def test_a_bad_line_is_named(tmp_path, change, told):
+def test_a_bad_line_is_named(tmp_path, change, message):
   path = tmp_path / "p.jsonl"
   path.write_text("\n".join(map(json.dumps, [_GOOD, {**_GOOD, "id": "2", **change}])))
-  with pytest.raises(UserError, match=f"p.jsonl:2: {told}"):
+  with pytest.raises(UserError, match=f"p.jsonl:2: {message}"):
     predictions.read_predictions(path)
 
 

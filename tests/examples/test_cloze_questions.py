@@ -70,7 +70,7 @@ def test_the_mask_stands_for_a_span_that_the_support_holds(
                    cloze__reader_length=reader)
   room = (reader or 96) - 3 - length  # is left to a block
   clozes = find_clozes(config, corpus)
-  asked, lengths = set(), set()
+  masked_spans, lengths = set(), set()
   for batch in cloze_batches(config, corpus, clozes, 0):
     for name, question, row, support in zip(
         batch.name.numpy(), batch.question.to_list(), batch.row.numpy(),
@@ -79,16 +79,16 @@ def test_the_mask_stands_for_a_span_that_the_support_holds(
       pieces, = set(_asked(corpus, question, row))
       places = set(_stands(corpus, pieces, room))
       assert support != row and support in {place[0] for place in places}
-      asked.add(pieces)
+      masked_spans.add(pieces)
       rows = tf.constant([np.arange(corpus.num_blocks)], tf.int32)
       spans = clozes.places.spans(tf.constant([name]), rows, 3)
       starts, ends = spans.starts[0].numpy(), spans.ends[0].numpy()
       assert {(place, starts[place, i], ends[place, i])
               for place, i in np.argwhere(starts >= 0)} == places
   ona, *_ = corpus.tokenizer.tokenize(["Ona", "Ona Great Bona"]).to_list()
-  assert tuple(ona) in asked
-  assert {len(pieces) > len(ona) for pieces in asked} == ({False} if words == 1 else
-                                                           {False, True})
+  assert tuple(ona) in masked_spans
+  assert {len(pieces) > len(ona) for pieces in masked_spans} == (
+      {False} if words == 1 else {False, True})
   # A window begins with a word, and so may be somewhat longer.
   assert max(lengths) <= length + 4 and (reader or len(lengths) > 2)
 
@@ -101,12 +101,12 @@ def test_of_short_sentences_nothing_is_asked(corpus, tmp_path):
 def test_batches_are_a_function_of_the_step(corpus, tmp_path):
   config = _config(tmp_path)
   clozes = find_clozes(config, corpus)
-  whole = list(cloze_batches(config, corpus, clozes, 0))
-  rest = list(cloze_batches(config, corpus, clozes, 9))
-  assert len(whole) == 12 and len(rest) == 3
-  for ours, expected in zip(rest, whole[9:]):
-    assert ours.question.to_list() == expected.question.to_list()
-    np.testing.assert_array_equal(ours.support, expected.support)
+  complete = list(cloze_batches(config, corpus, clozes, 0))
+  resumed = list(cloze_batches(config, corpus, clozes, 9))
+  assert len(complete) == 12 and len(resumed) == 3
+  for actual, expected in zip(resumed, complete[9:]):
+    assert actual.question.to_list() == expected.question.to_list()
+    np.testing.assert_array_equal(actual.support, expected.support)
 
 
 @pytest.mark.parametrize("changes", [

@@ -45,6 +45,6 @@ def test_block_is_whole_where_nothing_is_removed(corpus):
 
 
 def test_removal_rate(corpus):
-  whole = [body == corpus.body_ids.row(row).tolist() for batch in _batches(corpus, 0.9)
-           for row, body in zip(batch.rows.numpy(), _bodies(batch.documents))]
-  assert 0.02 < np.mean(whole) < 0.25  # 96 draws at 0.1
+  is_complete = [body == corpus.body_ids.row(row).tolist() for batch in _batches(corpus, 0.9)
+                 for row, body in zip(batch.rows.numpy(), _bodies(batch.documents))]
+  assert 0.02 < np.mean(is_complete) < 0.25  # 96 draws at 0.1

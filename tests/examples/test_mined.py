@@ -18,9 +18,9 @@ def _row(corpus, name):
   return list(corpus.document_ids).index(name)
 
 
-def _mined(corpus, answers, gold, found, ranks=(0, 10)):
+def _mined(corpus, answers, gold, retrieved, ranks=(0, 10)):
   occurrences = find_occurrences(answers, corpus, corpus.tokenizer)
-  return mine(np.array(found), occurrences, gold_rows(gold, occurrences, corpus), ranks)
+  return mine(np.array(retrieved), occurrences, gold_rows(gold, occurrences, corpus), ranks)
 
 
 def test_the_gold_block_is_positive_and_no_block_with_an_answer_is_negative(corpus):
@@ -34,8 +34,8 @@ def test_the_gold_block_is_positive_and_no_block_with_an_answer_is_negative(corp
 def test_without_a_gold_block_the_best_found_one_that_answers_is_positive(corpus):
   city, country, other = (_row(corpus, name) for name in (
       "city-Paris", "country-France", "city-Rome"))
-  found = [[other, country, city], [other, other, other], [other, city, country]]
-  mined = _mined(corpus, [["Paris"], ["Paris"], ["Atlantis"]], ["", "", ""], found)
+  retrieved = [[other, country, city], [other, other, other], [other, city, country]]
+  mined = _mined(corpus, [["Paris"], ["Paris"], ["Atlantis"]], ["", "", ""], retrieved)
   assert mined.positives.tolist() == [country, min(city, country), -1]
   assert mined.usable.tolist() == [0, 1]
 
@@ -58,8 +58,8 @@ def test_draws_are_different_and_repeat_themselves():
   def drawn(step):
     return draw(negatives, 2, 3, 1, tf.constant(step, tf.int64)).numpy()
 
-  seen = np.stack([drawn(step) for step in range(200)])
-  np.testing.assert_array_equal(seen[17], drawn(17))
-  assert (seen[:, 0, 0] != seen[:, 0, 1]).all() and set(seen[:, 0].ravel()) == {4, 5, 6, 7}
-  assert set(seen[:, 1].ravel()) == {8}
-  assert set(seen[:, 2].ravel()) == {0, 1, 2}  # any block
+  draws = np.stack([drawn(step) for step in range(200)])
+  np.testing.assert_array_equal(draws[17], drawn(17))
+  assert (draws[:, 0, 0] != draws[:, 0, 1]).all() and set(draws[:, 0].ravel()) == {4, 5, 6, 7}
+  assert set(draws[:, 1].ravel()) == {8}
+  assert set(draws[:, 2].ravel()) == {0, 1, 2}  # any block

@@ -23,23 +23,23 @@ def _batches(corpus, query_length=64, first=0, last=10):
 
 def _naive_sentences(corpus, max_masks):
   """(row, start, end) -> spans, by plain loops over the store."""
-  found = {}
+  spans_of = {}
   for row in range(corpus.num_blocks):
     edges = [*corpus.sentence_starts.row(row), len(corpus.body_ids.row(row))]
     spans = list(zip(corpus.span_starts.row(row), corpus.span_ends.row(row)))
     for start, end in zip(edges, edges[1:]):
       inside = [(a, b) for a, b in spans if start <= a and b <= end and b - a <= max_masks]
       if inside and end - start >= 8:
-        found[row, start, end] = inside
-  return found
+        spans_of[row, start, end] = inside
+  return spans_of
 
 
 def test_sentences_and_spans_equal_a_plain_loop(corpus):
-  found = salient_sentences(corpus, 4)
-  ours = {(r, a, b): list(zip(found.span_start[i:j], found.span_end[i:j]))
-          for r, a, b, i, j in zip(found.row, found.start, found.end,
-                                   found.span_splits, found.span_splits[1:])}
-  assert ours == _naive_sentences(corpus, 4) and len(ours) > 10
+  sentences = salient_sentences(corpus, 4)
+  spans_of = {(r, a, b): list(zip(sentences.span_start[i:j], sentences.span_end[i:j]))
+              for r, a, b, i, j in zip(sentences.row, sentences.start, sentences.end,
+                                       sentences.span_splits, sentences.span_splits[1:])}
+  assert spans_of == _naive_sentences(corpus, 4) and len(spans_of) > 10
 
 
 @pytest.mark.parametrize("support", [(2, 0), (1, 1)])
@@ -55,9 +55,9 @@ def test_supported_spans_equal_a_plain_loop(corpus, support):
     body = corpus.body_ids.row(row).tolist()
     expected += [(row, a, b) for a, b in inside 
                  if fewest <= len(spans[tuple(body[a:b])]) <= most]
-  found = salient_sentences(corpus, 4, support)
-  rows = np.repeat(found.row, np.diff(found.span_splits))
-  assert list(zip(rows, found.span_start, found.span_end)) == expected
+  sentences = salient_sentences(corpus, 4, support)
+  rows = np.repeat(sentences.row, np.diff(sentences.span_splits))
+  assert list(zip(rows, sentences.span_start, sentences.span_end)) == expected
   assert 0 < len(expected) < sum(map(len, _naive_sentences(corpus, 4).values()))
 
 
@@ -102,7 +102,7 @@ def test_own_block_is_banned(corpus):
 
 
 def test_a_resumed_run_sees_the_same_batches(corpus):
-  whole, tail = _batches(corpus), _batches(corpus, first=7)
-  for a, b in zip(whole[7:], tail):
+  complete, tail = _batches(corpus), _batches(corpus, first=7)
+  for a, b in zip(complete[7:], tail):
     np.testing.assert_array_equal(a.query.ids, b.query.ids)
     np.testing.assert_array_equal(a.labels, b.labels)

@@ -31,17 +31,17 @@ def test_places_equal_a_plain_loop(seed):
   for b, j in np.ndindex(rows.shape):
     expected = [(s, e) for q, r, s, e in places if (q, r) == (numbers[b], rows[b, j])]
     assert holds[b, j] == bool(expected), f"seed {seed}"
-    ours = [(s, e) for s, e in zip(spans.starts[b, j].numpy(), spans.ends[b, j].numpy())
-            if s >= 0]
-    assert ours == expected[:4], f"seed {seed}"
+    actual = [(s, e) for s, e in zip(spans.starts[b, j].numpy(), spans.ends[b, j].numpy())
+              if s >= 0]
+    assert actual == expected[:4], f"seed {seed}"
 
 
 def test_batches_hold_usable_questions_only(tmp_path):
   corpus = tiny.make_corpus(tmp_path / "corpus")
   answers = [["Paris"], ["nowhere"], ["Oslo", "Rome"]]
   questions = ["what is the capital of france", "where", "which city lies by the river"]
-  found = find_occurrences(answers, corpus, corpus.tokenizer)
-  usable = np.flatnonzero(np.diff(found.splits))
+  occurrences = find_occurrences(answers, corpus, corpus.tokenizer)
+  usable = np.flatnonzero(np.diff(occurrences.splits))
   assert usable.tolist() == [0, 2]
   tokens = corpus.tokenizer.tokenize(tf.constant(questions)).to_list()
   for batch in qa_batches(questions, usable, corpus.tokenizer, batch_size=4, seed=0,
@@ -65,8 +65,8 @@ def test_learnable_questions_equal_a_plain_count(seed):
     for _, row, start, end in (place for place in places if place[0] == q):
       before = [p for p in places if p[:2] == (q, row) and p[2:] < (start, end)]
       # The question is cut down to three quarters, rounded down; the body gets the rest.
-      kept = length - 3 - min(questions[q], (length - 3) * 3 // 4)
-      checks = [(q, row) not in parts, end - start + 1 <= width, end < kept,
+      pieces_read = length - 3 - min(questions[q], (length - 3) * 3 // 4)
+      checks = [(q, row) not in parts, end - start + 1 <= width, end < pieces_read,
                 len(before) < most]
       reached = max(reached, next((i for i, holds in enumerate(checks) if not holds), 4))
     expected[0 if reached == 4 else reached + 1] += 1

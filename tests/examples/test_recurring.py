@@ -45,10 +45,11 @@ def _article(corpus, row):
 
 def _others(corpus, row, pieces, readable):
   """Other blocks with the span: of the same article if there are any, else all."""
-  every = {other for other, _, end, found in _spans(corpus)
-           if found == pieces and end <= readable} - {row}
-  own = {other for other in every if _article(corpus, other) == _article(corpus, row)}
-  return own or every
+  holding = {other for other, _, end, other_pieces in _spans(corpus)
+             if other_pieces == pieces and end <= readable} - {row}
+  same_article = {other for other in holding
+                  if _article(corpus, other) == _article(corpus, row)}
+  return same_article or holding
 
 
 def test_articles_are_titles_and_where_there_is_none_documents(corpus):
@@ -63,21 +64,22 @@ def test_articles_are_titles_and_where_there_is_none_documents(corpus):
 @pytest.mark.parametrize("blocks", [(2, 0), (3, 4), (0, 2)])
 @pytest.mark.parametrize("readable", [None, 6])
 def test_spans_and_their_other_blocks_are_those_of_plain_loops(corpus, blocks, readable):
-  found = recurring_spans(corpus, blocks, readable)
+  recurring = recurring_spans(corpus, blocks, readable)
   expected = {}
   for row, start, end, pieces in _spans(corpus):
     others = _others(corpus, row, pieces, readable or 99)
     if others and blocks[0] <= len(others) + 1 <= (blocks[1] or 99):
       expected[row, start, end] = others
   assert len(expected) > 2
-  assert list(zip(found.row, found.start, found.end)) == list(expected)
-  chosen = tf.range(len(found.row))
-  drawn = [found.support._replace(**{
-      name: tf.constant(field, tf.int32) for name, field in found.support._asdict().items()})
+  assert list(zip(recurring.row, recurring.start, recurring.end)) == list(expected)
+  chosen = tf.range(len(recurring.row))
+  drawn = [recurring.support._replace(**{
+      name: tf.constant(field, tf.int32)
+      for name, field in recurring.support._asdict().items()})
       .another(chosen, tf.fill([len(chosen)], (i + 0.5) / 40)).numpy() for i in range(40)]
   assert [set(column) for column in np.stack(drawn, 1)] == list(expected.values())
   names = {}
-  for row, start, end, name in zip(*found[:4]):
+  for row, start, end, name in zip(*recurring[:4]):
     pieces = tuple(corpus.body_ids.row(row)[start:end])
     assert names.setdefault(name, pieces) == pieces
   assert len(set(names.values())) == len(names)
@@ -89,19 +91,19 @@ def test_windows_are_of_words_around_the_span():
   pieces = corpus.body_ids.row(0)
   begins = [*np.flatnonzero(~corpus.tokenizer.continuation[pieces]), len(pieces)]
   assert len(begins) < len(pieces) / 2
-  windows, seen = Windows(corpus), set()
+  windows, drawn_windows = Windows(corpus), set()
   low, start, end, high = (begins[place] for place in (1, 4, 6, 9))
   for length in (1, 8, 20, 99):
     for drawn in np.linspace(0, 0.999, 20):
-      given = (tf.constant([value]) for value in (0, low, high, start, end, length))
+      arguments = (tf.constant([value]) for value in (0, low, high, start, end, length))
       first, last = (int(side[0]) for side in windows.draw(
-          *given, tf.constant([drawn], tf.float32)))
+          *arguments, tf.constant([drawn], tf.float32)))
       assert low <= first <= start and end <= last <= high
       assert first in begins and last in begins
       assert last - first < max(length, end - start) + 9  # the longest word
-      seen.add((length, first, last))
-  assert {(1, start, end), (99, low, high)} <= seen
-  assert len({first for length, first, _ in seen if length == 20}) > 1
+      drawn_windows.add((length, first, last))
+  assert {(1, start, end), (99, low, high)} <= drawn_windows
+  assert len({first for length, first, _ in drawn_windows if length == 20}) > 1
 
 
 def _batches(corpus, first_step=0, last_step=30, batch_size=4, **settings):
@@ -117,7 +119,8 @@ def _rows(packed):
 
 
 def _holds(corpus, row, pieces):
-  return any(other == row and found == pieces for other, _, _, found in _spans(corpus))
+  return any(other == row and other_pieces == pieces
+             for other, _, _, other_pieces in _spans(corpus))
 
 
 def _sources(corpus, query, document, removed):
@@ -142,13 +145,13 @@ def test_a_query_is_a_window_around_a_span_that_its_document_holds(corpus, remov
         negatives):
       sources = list(_sources(corpus, query, row, removed))
       assert sources, query
-      for made, place in ((document, row), (negative, other)):
-        assert made == (*corpus.title_ids.row(place), corpus.tokenizer.sep_id,
-                        *corpus.body_ids.row(place))
+      for packed, place in ((document, row), (negative, other)):
+        assert packed == (*corpus.title_ids.row(place), corpus.tokenizer.sep_id,
+                          *corpus.body_ids.row(place))
       lengths.append(len(query))
-      same += any(_article(corpus, own) == _article(corpus, other)
-                  and not _holds(corpus, other, pieces) for own, pieces in sources)
-      assert any(own != other for own, _ in sources)
+      same += any(_article(corpus, source) == _article(corpus, other)
+                  and not _holds(corpus, other, pieces) for source, pieces in sources)
+      assert any(source != other for source, _ in sources)
   assert min(lengths) >= (1 if removed else 3) and max(lengths) < 9 + 8
   assert len(set(lengths)) > 5
   # Of the 120 queries most are of articles with several blocks, one without the span.
@@ -156,21 +159,22 @@ def test_a_query_is_a_window_around_a_span_that_its_document_holds(corpus, remov
 
 
 def test_how_often_the_span_is_removed(corpus):
-  kept = [bool(list(_sources(corpus, query, row, False)))
-          for batch in _batches(corpus, query_window=(6, 9), batch_size=8)
-          for query, row in zip(_rows(batch.queries), batch.rows.numpy())]
-  assert 0.4 < np.mean(kept) < 0.6  # of 240 draws at 0.5
+  is_kept = [bool(list(_sources(corpus, query, row, False)))
+             for batch in _batches(corpus, query_window=(6, 9), batch_size=8)
+             for query, row in zip(_rows(batch.queries), batch.rows.numpy())]
+  assert 0.4 < np.mean(is_kept) < 0.6  # of 240 draws at 0.5
 
 
 def test_batches_are_a_function_of_the_step_and_can_do_without_negatives(corpus):
-  whole, rest = _batches(corpus, last_step=6), _batches(corpus, first_step=4, last_step=6)
-  assert len(rest) == 2
-  for ours, expected in zip(tf.nest.flatten(rest), tf.nest.flatten(whole[4:])):
-    np.testing.assert_array_equal(ours, expected)
+  complete = _batches(corpus, last_step=6)
+  resumed = _batches(corpus, first_step=4, last_step=6)
+  assert len(resumed) == 2
+  for actual, expected in zip(tf.nest.flatten(resumed), tf.nest.flatten(complete[4:])):
+    np.testing.assert_array_equal(actual, expected)
   without = _batches(corpus, last_step=6, hard_negatives=False)
-  for ours, expected in zip(without, whole):
-    assert ours.negatives == () and ours.all_documents is ours.documents
-    np.testing.assert_array_equal(ours.queries.ids, expected.queries.ids)
+  for actual, expected in zip(without, complete):
+    assert actual.negatives == () and actual.all_documents is actual.documents
+    np.testing.assert_array_equal(actual.queries.ids, expected.queries.ids)
 
 
 def test_documents_of_one_block_have_no_negatives_of_their_own(tmp_path):

@@ -50,10 +50,10 @@ def _tensors(folder):
   return load_file(pathlib.Path(folder) / "model.safetensors")
 
 
-def _same(ours, theirs):
-  return ours.keys() == theirs.keys() and all(
-      ours[name].dtype == theirs[name].dtype and np.array_equal(ours[name], theirs[name])
-      for name in ours)
+def _same(tensors, expected):
+  return tensors.keys() == expected.keys() and all(
+      tensors[name].dtype == expected[name].dtype
+      and np.array_equal(tensors[name], expected[name]) for name in tensors)
 
 
 def _without(tensors, *endings):
@@ -88,15 +88,15 @@ def _open_qa(tmp_path):
 
 def test_open_qa_is_put_together_and_taken_apart(tmp_path):
   folder, blocks = _open_qa(tmp_path)
-  whole = _tensors(folder)
-  np.testing.assert_array_equal(whole.pop("block_emb"), blocks)
+  tensors = _tensors(folder)
+  np.testing.assert_array_equal(tensors.pop("block_emb"), blocks)
   assert files.read_json(folder / "config.json")["num_block_records"] == 7
   assert files.read_json(folder / "config.json")["architectures"] == ["RealmForOpenQA"]
   for kind in ("embedder", "reader"):
     report = importing.import_weights([folder], tmp_path / kind, kind=kind)
     assert _same(_tensors(tmp_path / kind), _tensors(SMALL / kind))
     assert "block_emb" in report.skipped
-  assert len(whole) == len(_tensors(SMALL / "embedder")) + len(_tensors(SMALL / "reader"))
+  assert len(tensors) == len(_tensors(SMALL / "embedder")) + len(_tensors(SMALL / "reader"))
 
 
 def test_block_embeddings_alone(tmp_path):
@@ -142,7 +142,7 @@ def _broken(tmp_path, kind, change):
   return tmp_path / "source"
 
 
-@pytest.mark.parametrize("kind, change, told", [
+@pytest.mark.parametrize("kind, change, message", [
     ("embedder", lambda t: t.pop("realm.encoder.layer.0.output.dense.bias"),
      "'realm.encoder.layer.0.output.dense.bias' is missing"),
     ("reader", lambda t: t.pop("qa_outputs.dense_output.weight"),
@@ -158,8 +158,8 @@ def _broken(tmp_path, kind, change):
     ("embedder", lambda t: t.update({"cls.predictions.bias": np.zeros(40, np.float32)}),
      r"'cls.predictions.bias' has shape \[40\], expected \[41\]"),
 ])
-def test_bad_tensor_is_named_and_nothing_is_written(tmp_path, kind, change, told):
-  with pytest.raises(UserError, match=told):
+def test_bad_tensor_is_named_and_nothing_is_written(tmp_path, kind, change, message):
+  with pytest.raises(UserError, match=message):
     importing.import_weights([_broken(tmp_path, kind, change)], tmp_path / "out")
   assert not (tmp_path / "out").exists()
 
@@ -295,10 +295,10 @@ def test_plain_bert_of_google(tmp_path):
   # Google's gelu is the tanh form; Hugging Face calls that one gelu_new.
   assert files.read_json(tmp_path / "bert" / "config.json")["hidden_act"] == "gelu_new"
   packed = _packed()
-  ours, theirs = (Reader.from_pretrained(folder).bert(
+  actual, expected = (Reader.from_pretrained(folder).bert(
       packed.ids, packed.padding_mask, packed.segments) for folder in (
           tmp_path / "bert", SMALL / "encoder"))
-  np.testing.assert_array_equal(ours, theirs)
+  np.testing.assert_array_equal(actual, expected)
 
 
 def test_sizes_are_told_from_shapes(tmp_path):
@@ -311,8 +311,8 @@ def test_sizes_are_told_from_shapes(tmp_path):
              for name, shape in layout.used.items()}
   write_checkpoint(folder / "model.ckpt", google_variables(tensors, _EMBEDDER))
   importing.import_weights([folder], tmp_path / "out")
-  made = Sizes.from_folder(tmp_path / "out")
-  assert made == Sizes.from_values(
+  read_sizes = Sizes.from_folder(tmp_path / "out")
+  assert read_sizes == Sizes.from_values(
       _GOOGLE | {"hidden_size": 128, "num_hidden_layers": 2, "retriever_proj_size": 5,
                  "hidden_act": "gelu_new"}, "")
   assert _same(_tensors(tmp_path / "out"), tensors)
@@ -364,16 +364,16 @@ def _export(model, kind, folder):
 
 def test_model_from_published_folders_goes_back_bit_by_bit(tmp_path):
   model = initial_model(_config(SMALL / "scorer", SMALL / "reader", shared=False),
-                             _TOKENIZER)
+                        _TOKENIZER)
   for kind in exporting.kinds_of(model):
     _export(model, kind, tmp_path / kind)
     importing.import_weights([tmp_path / kind], tmp_path / f"{kind} again")  # it is complete
   scorer, reader = _tensors(SMALL / "scorer"), _tensors(SMALL / "reader")
-  told = _tensors(tmp_path / "scorer")
-  assert told.items() and all(np.array_equal(told[name], scorer[name]) for name in told)
-  told = _tensors(tmp_path / "reader")
-  assert _same(told, _without(reader, "decoder.weight", "pooler.dense.weight",
-                              "pooler.dense.bias"))
+  exported = _tensors(tmp_path / "scorer")
+  assert exported and all(np.array_equal(exported[name], scorer[name]) for name in exported)
+  exported = _tensors(tmp_path / "reader")
+  assert _same(exported, _without(reader, "decoder.weight", "pooler.dense.weight",
+                                  "pooler.dense.bias"))
   # The published code exported the tower of documents as that of queries.
   for kind, tower in (("embedder", "embedder."), ("query_embedder", "query_embedder.")):
     for name, value in _tensors(tmp_path / kind).items():
@@ -392,10 +392,10 @@ def test_exported_folders_have_the_same_numbers(tmp_path):
   packed = _packed()
   np.testing.assert_array_equal(_embed(tmp_path / "embedder", packed),
                                 _embed(SMALL / "embedder", packed))
-  ours, theirs = (Reader.from_pretrained(folder / "reader").span_logits(packed)
-                  for folder in (tmp_path, SMALL))
-  assert np.isfinite(theirs).any()
-  np.testing.assert_array_equal(ours, theirs)
+  actual, expected = (Reader.from_pretrained(folder / "reader").span_logits(packed)
+                      for folder in (tmp_path, SMALL))
+  assert np.isfinite(expected).any()
+  np.testing.assert_array_equal(actual, expected)
   wanted = Sizes.from_folder(SMALL / "reader")
   assert Sizes.from_folder(tmp_path / "reader") == wanted
 
@@ -416,7 +416,7 @@ def test_config_that_does_not_fit_the_folder_is_told():
     initial_model(_config(SMALL / "scorer", SMALL / "reader"), _TOKENIZER)
   with pytest.raises(UserError, match="pooling=pooler"):
     initial_model(_config(SMALL / "embedder", SMALL / "reader", pooling="mean"),
-                       _TOKENIZER)
+                  _TOKENIZER)
 
 
 def test_what_transformers_cannot_hold_is_not_exported(tmp_path):
@@ -432,10 +432,10 @@ def test_what_transformers_cannot_hold_is_not_exported(tmp_path):
 
 def test_commands(tmp_path, capsys):
   assert realm("import", f"--source={SMALL / 'reader'}", f"--output={tmp_path / 'one'}") == 0
-  told = capsys.readouterr().out
+  output = capsys.readouterr().out
   for name in _tensors(SMALL / "reader"):
-    assert f"  {name}\n" in told
-  assert "reader: 32 tensors used, 4 kept, 0 skipped" in told
+    assert f"  {name}\n" in output
+  assert "reader: 32 tensors used, 4 kept, 0 skipped" in output
   assert realm("import", f"--source={tmp_path / 'one'}", "--json",
                f"--output={tmp_path / 'two'}") == 0
   report = json.loads(capsys.readouterr().out)

@@ -60,9 +60,9 @@ class _Live:
                                 [questions, tf.TensorSpec([None], tf.int32)])
 
 
-@pytest.fixture(name="asked", scope="module", params=[
+@pytest.fixture(name="signatures", scope="module", params=[
     "live", pytest.param("exported", marks=pytest.mark.slow)])
-def _asked(world, request):
+def _signatures(world, request):
   folder, _, answerer = world
   if request.param == "live":
     return _Live(answerer)
@@ -71,24 +71,24 @@ def _asked(world, request):
 
 
 @given(batch=st.lists(_QUESTIONS, max_size=5))
-def test_every_question_has_an_answer_whatever_is_beside_it(world, asked, batch):
-  ours = answers.of_export(asked.answer(tf.constant(batch, tf.string)))
-  assert ours.score.shape == [len(batch)]
-  answers.check(world[1], ours)
-  for question, score in zip(batch, ours.score.numpy(), strict=True):
-    alone = answers.of_export(asked.answer(tf.constant([question])))
+def test_every_question_has_an_answer_whatever_is_beside_it(world, signatures, batch):
+  batch_answers = answers.of_export(signatures.answer(tf.constant(batch, tf.string)))
+  assert batch_answers.score.shape == [len(batch)]
+  answers.check(world[1], batch_answers)
+  for question, score in zip(batch, batch_answers.score.numpy(), strict=True):
+    alone = answers.of_export(signatures.answer(tf.constant([question])))
     np.testing.assert_allclose(alone.score[0], score, rtol=1e-4, atol=1e-4)
 
 
 @given(batch=st.lists(_QUESTIONS, max_size=5), k=_INT32)
-def test_k_passages_come_back_or_none_is_looked_for(world, asked, batch, k):
+def test_k_passages_come_back_or_none_is_looked_for(world, signatures, batch, k):
   questions, most = tf.constant(batch, tf.string), world[1].num_blocks
-  vectors = asked.embed(questions)["embedding"].numpy()
+  vectors = signatures.embed(questions)["embedding"].numpy()
   assert vectors.shape == (len(batch), 16) and np.isfinite(vectors).all()
   if not 0 <= k <= most:
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"from 0 to {most}"):
-      asked.retrieve(questions, tf.constant([k]))
+      signatures.retrieve(questions, tf.constant([k]))
     return
-  rows = asked.retrieve(questions, tf.constant([k]))["row"].numpy()
+  rows = signatures.retrieve(questions, tf.constant([k]))["row"].numpy()
   assert rows.shape == (len(batch), k)
   assert all(len(set(row)) == k and set(row) <= set(range(most)) for row in rows.tolist())

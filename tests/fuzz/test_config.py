@@ -44,11 +44,12 @@ def _checked(make):
   text = json.dumps(config_lib.to_dict(config), allow_nan=False)
   assert config_lib.from_dict(json.loads(text)) == config
   for path, value in config_lib.flatten(config_lib.to_dict(config)).items():
-    one = SETTINGS[path]
+    setting = SETTINGS[path]
     for item in value if isinstance(value, tuple) else (value,):
-      assert type(item) is one.item, path
-      if one.item in (int, float):
-        assert one.allowed.least <= item <= one.allowed.most and math.isfinite(item), path
+      assert type(item) is setting.item, path
+      if setting.item in (int, float):
+        assert math.isfinite(item), path
+        assert setting.allowed.least <= item <= setting.allowed.most, path
 
 
 @given(_trees)
@@ -71,7 +72,7 @@ def _read(name, data, argument=""):
     path = pathlib.Path(folder) / name
     path.write_bytes(data)
     _checked(lambda: config_lib.read(f"{path}{argument}"))
-    assert [one.name for one in path.parent.iterdir()] == [name]
+    assert [entry.name for entry in path.parent.iterdir()] == [name]
 
 
 @given(_trees, st.sampled_from(["config.json", "config"]))
@@ -133,12 +134,12 @@ def test_flags(given_flags):
     words += [f"{name}={text}"] if equals else [name, text]
   with tempfile.TemporaryDirectory() as folder:
     (pathlib.Path(folder) / "config.json").write_text("{}")
-    known = set(flags.FLAGS)
+    flags_before = set(flags.FLAGS)
     try:
       config_flags.define_config_flags()
       _checked(lambda: (config_flags.parse("run", words), config_flags.config(folder))[1])
     finally:
-      for name in set(flags.FLAGS) - known:
+      for name in set(flags.FLAGS) - flags_before:
         delattr(flags.FLAGS, name)
 
 

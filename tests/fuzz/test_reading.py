@@ -62,9 +62,9 @@ def _either(read, path):
   try:
     return read(path)
   except UserError as error:
-    told = str(error)
-    assert told.startswith(str(path.parent)) and "\n" not in told
-    assert len(told.encode("utf-8")) < 1000  # it can be printed, and it is short
+    message = str(error)
+    assert message.startswith(str(path.parent)) and "\n" not in message
+    assert len(message.encode("utf-8")) < 1000  # it can be printed, and it is short
     return None
 
 
@@ -101,10 +101,10 @@ _ANY = _damaged(st.one_of(_json_lines(), _TABLES, _YAML, _TEXTS, _json_lines().m
        strict=st.booleans())
 def test_documents_of_any_file(folder, content, name, strict):
   path = _write(folder / name, content)
-  found = _either(lambda path: list(readers.read_documents(path, strict)), path)
-  if found is not None:
-    assert found and len({document.id for document in found}) == len(found)
-    for document in found:
+  documents = _either(lambda path: list(readers.read_documents(path, strict)), path)
+  if documents is not None:
+    assert documents and len({document.id for document in documents}) == len(documents)
+    for document in documents:
       assert not jsonl.is_blank(document.id) and not jsonl.is_blank(document.text)
       "".join((document.id, document.title, document.text)).encode("utf-8")
 
@@ -139,11 +139,11 @@ def test_trivia_of_any_file(folder, content):
 
 @given(names=st.lists(st.sampled_from("abc"), unique=True), damage=st.data())
 def test_tensors_of_any_file(folder, names, damage):
-  whole = {name: np.arange(6, dtype=np.float32).reshape(2, 3) for name in names}
-  content = bytearray(safetensors.numpy.save(whole))
-  found = read_safetensors(_write(folder / "a.safetensors", bytes(content)))
-  assert {name: value.tolist() for name, value in found.items()} == {
-      name: value.tolist() for name, value in whole.items()}
+  written = {name: np.arange(6, dtype=np.float32).reshape(2, 3) for name in names}
+  content = bytearray(safetensors.numpy.save(written))
+  read = read_safetensors(_write(folder / "a.safetensors", bytes(content)))
+  assert {name: value.tolist() for name, value in read.items()} == {
+      name: value.tolist() for name, value in written.items()}
   at = damage.draw(st.integers(0, len(content)))
   content[at:at + 2] = damage.draw(st.binary(max_size=3))
   path = _write(folder / "a.safetensors", bytes(content))
@@ -154,32 +154,32 @@ def test_tensors_of_any_file(folder, names, damage):
 @given(text=_TEXTS, kind=st.sampled_from(list(_PACK)), mark=st.sampled_from(["", "\ufeff"]))
 def test_lines_are_those_between_line_feeds(folder, text, kind, mark):
   path = _write(folder / f"lines{kind}", _PACK[kind]((mark + text).encode("utf-8")))
-  found = list(lines.read_lines(path, "text"))
+  numbered = list(lines.read_lines(path, "text"))
   text = text if mark else text.removeprefix("\ufeff")
-  assert [line for _, line in found if line] == io.StringIO(text, newline="\n").readlines()
-  assert [number for number, _ in found] == list(range(1, len(found) + 1))
+  assert [line for _, line in numbered if line] == io.StringIO(text, newline="\n").readlines()
+  assert [number for number, _ in numbered] == list(range(1, len(numbered) + 1))
 
 
 # Whole files, which come back as they were.
 
-_DOCUMENTS = st.lists(st.tuples(_SEEN, _TEXTS, _TEXTS), unique_by=lambda one: one[0],
+_DOCUMENTS = st.lists(st.tuples(_SEEN, _TEXTS, _TEXTS), unique_by=lambda row: row[0],
                       min_size=1, max_size=4)
 
 
 def _seen(documents):
-  return [Document(*one) for one in documents if not jsonl.is_blank(one[2])]
+  return [Document(*fields) for fields in documents if not jsonl.is_blank(fields[2])]
 
 
 def _written(folder, name, content, documents):
   """Reads what was written; documents all of which are blank are refused."""
-  found = _either(lambda path: list(readers.read_documents(path)),
-                  _write(folder / name, content))
-  assert (found or []) == _seen(documents)
+  read = _either(lambda path: list(readers.read_documents(path)),
+                 _write(folder / name, content))
+  assert (read or []) == _seen(documents)
 
 
 @given(documents=_DOCUMENTS, ascii_only=st.booleans(), end=st.sampled_from(["\n", "\r\n\n"]))
 def test_documents_in_json(folder, documents, ascii_only, end):
-  rows = [dict(zip(("id", "title", "text"), one)) for one in documents]
+  rows = [dict(zip(("id", "title", "text"), fields)) for fields in documents]
   text = "".join(json.dumps(row, ensure_ascii=ascii_only) + end for row in rows)
   for name in ("a.jsonl", "a.json", "a"):
     _written(folder, name, text, documents)
@@ -195,9 +195,9 @@ def test_documents_in_a_table_that_csv_wrote(folder, documents, quoting):
   writer.writerow(["id", "text", "title"])
   writer.writerows((name, text, title) for name, title, text in documents)
   path = _write(folder / "a.tsv", file.getvalue())
-  found = _either(lambda path: list(readers.read_documents(path)), path)
-  if found is not None or not any("\n" in "".join(one) for one in documents):
-    assert (found or []) == _seen(documents)  # lines of a value may look like records
+  read = _either(lambda path: list(readers.read_documents(path)), path)
+  if read is not None or not any("\n" in "".join(fields) for fields in documents):
+    assert (read or []) == _seen(documents)  # lines of a value may look like records
 
 
 @given(rows=st.lists(st.tuples(_LINE, _LINE), min_size=1, max_size=6))
@@ -205,11 +205,11 @@ def test_documents_in_a_table_without_a_thought_of_quotes(folder, rows):
   """Each line is its document, or a quote is named; none takes in another's line."""
   text = "".join(f"{i}\t{text}x\t{title}\n" for i, (text, title) in enumerate(rows))
   path = _write(folder / "a.tsv", "id\ttext\ttitle\n" + text)
-  found = _either(lambda path: list(readers.read_documents(path)), path)
-  if found is None:
+  read = _either(lambda path: list(readers.read_documents(path)), path)
+  if read is None:
     assert any(value.startswith('"') for row in rows for value in row)
     return
-  for i, (document, (text, title)) in enumerate(zip(found, rows, strict=True)):
+  for i, (document, (text, title)) in enumerate(zip(read, rows, strict=True)):
     assert (document.id, document.text) == (str(i), f"{text}x")
     assert document.title in (title, title[1:-1].replace('""', '"'))
 
@@ -217,25 +217,25 @@ def test_documents_in_a_table_without_a_thought_of_quotes(folder, rows):
 _ANSWERS = st.lists(_SEEN.filter(str.strip), min_size=1)
 
 
-@given(questions=st.lists(st.tuples(_SEEN, _SEEN, _ANSWERS), unique_by=lambda one: one[0],
+@given(questions=st.lists(st.tuples(_SEEN, _SEEN, _ANSWERS), unique_by=lambda row: row[0],
                           min_size=1, max_size=4),
        name=st.sampled_from(["q.jsonl", "q.jsonl.gz"]))
 def test_questions_come_back(folder, questions, name):
   written = [Question(name, text, tuple(answers)) for name, text, answers in questions]
   write_questions(folder / name, written)
-  found = read_questions(folder / name)
-  assert found == written or all(question.regex for question in found)
-  assert [(q.id, q.question) for q in found] == [(q.id, q.question) for q in written]
+  read = read_questions(folder / name)
+  assert read == written or all(question.regex for question in read)
+  assert [(q.id, q.question) for q in read] == [(q.id, q.question) for q in written]
   assert read_questions(folder / name, answered=False) == [
       Question(q.id, q.question, ()) for q in written]
 
 
-@given(told=st.dictionaries(_TEXTS, _TEXTS, min_size=1, max_size=4))
-def test_predictions_come_back(folder, told):
+@given(predicted=st.dictionaries(_TEXTS, _TEXTS, min_size=1, max_size=4))
+def test_predictions_come_back(folder, predicted):
   text = "".join(json.dumps({"question": question, "prediction": prediction}) + "\n"
-                 for question, prediction in told.items())
+                 for question, prediction in predicted.items())
   assert {record["question"]: record["prediction"] for record in predictions.read_predictions(
-      _write(folder / "p.jsonl", text))} == told
+      _write(folder / "p.jsonl", text))} == predicted
 
 
 @given(ids=st.lists(_SEEN.map(lambda name: name.replace("\n", "").strip("\ufeff \r")).filter(
@@ -249,9 +249,9 @@ def test_ids_come_back(folder, ids, end):
 def test_trivia_come_back(folder, answers):
   (folder / "lists").mkdir(exist_ok=True)
   _write(folder / "lists" / "a.yaml", yaml.safe_dump({"What do they ask us?": answers}))
-  found = trivia.read_trivia(folder / "lists")
-  if found:  # yes and no are no answers
-    assert found == [Question("a-1", "What do they ask us?", tuple(answers))]
+  read = trivia.read_trivia(folder / "lists")
+  if read:  # yes and no are no answers
+    assert read == [Question("a-1", "What do they ask us?", tuple(answers))]
 
 
 # Folders, tables and dumps.
@@ -265,9 +265,9 @@ _MARKUP = st.lists(st.one_of(st.sampled_from([
 
 @given(text=_MARKUP)
 def test_any_wikitext_is_an_article(text):
-  found = article.read_article(json.dumps({"title": "T", "text": text}).encode())
-  assert found["text"] == found["text"].strip() and "\n\n\n" not in found["text"]
-  json.dumps(found).encode()
+  read = article.read_article(json.dumps({"title": "T", "text": text}).encode())
+  assert read["text"] == read["text"].strip() and "\n\n\n" not in read["text"]
+  json.dumps(read).encode()
 
 
 _PAGES = st.lists(st.sampled_from([

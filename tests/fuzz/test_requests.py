@@ -44,12 +44,12 @@ def _client(tmp_path_factory):
 
 @given(st.sampled_from(_PATHS), _BODIES)
 def test_any_body(client, path, body):
-  found = client.post(path, content=body)
+  response = client.post(path, content=body)
   # The toys do not answer questions: what is right there goes beyond what they can.
-  if path not in ("/answer", "/search") or found.status_code != 500:
-    assert found.status_code in (200, 400, 404), (found.status_code, found.text)
-  if found.status_code != 200:
-    assert set(found.json()) == {"error"} and "\n" not in found.json()["error"]
+  if path not in ("/answer", "/search") or response.status_code != 500:
+    assert response.status_code in (200, 400, 404), (response.status_code, response.text)
+  if response.status_code != 200:
+    assert set(response.json()) == {"error"} and "\n" not in response.json()["error"]
 
 
 @given(st.sampled_from(["GET", "POST", "PUT", "HEAD", "OPTIONS", "DELETE", "X"]),
@@ -59,5 +59,5 @@ def test_any_body(client, path, body):
            "%2f", "%ff", "", "9" * 40, "answer", "docs"]),
            st.text("abz/:%.~é\0 ?#", max_size=6)), max_size=6))
 def test_any_path(client, verb, parts):
-  found = client.request(verb, "http://localhost/" + "/".join(parts).replace("\0", "%00"))
-  assert found.status_code in (200, 400, 404, 405), (found.status_code, found.text)
+  response = client.request(verb, "http://localhost/" + "/".join(parts).replace("\0", "%00"))
+  assert response.status_code in (200, 400, 404, 405), (response.status_code, response.text)

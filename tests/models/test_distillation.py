@@ -30,23 +30,23 @@ def _loss(reader, blocks, correct):
 
 
 def _truth(reader, blocks, correct):
-  found = []
+  divergences = []
   for logits, scores, right in zip(reader, blocks, correct):
     likelihood = [np.exp(block[mark]).sum() / np.exp(block).sum()
                   for block, mark in zip(logits, right)]
     if not sum(likelihood):
-      found.append(0.0)
+      divergences.append(0.0)
       continue
     p = np.array(likelihood) / sum(likelihood)
     q = np.exp(scores[:_R]) / np.exp(scores[:_R]).sum()
-    found.append(sum(p[k] * np.log(p[k] / q[k]) for k in range(_R) if p[k]))
-  return found
+    divergences.append(sum(p[k] * np.log(p[k] / q[k]) for k in range(_R) if p[k]))
+  return divergences
 
 
 def test_it_is_the_divergence_of_the_posterior_from_the_prior(world):
-  ours = _loss(*(tf.constant(part, tf.float32) for part in world[:2]), world[2])
+  actual = _loss(*(tf.constant(part, tf.float32) for part in world[:2]), world[2])
   expected = _truth(*world)
-  np.testing.assert_allclose(ours, expected, atol=1e-4)
+  np.testing.assert_allclose(actual, expected, atol=1e-4)
   assert expected[0] == expected[2] == 0 and expected[1] > 0.5
 
 
@@ -55,8 +55,8 @@ def test_only_the_retriever_is_taught_and_by_the_difference(world):
   with tf.GradientTape() as tape:
     tape.watch([reader, blocks])
     loss = tf.reduce_sum(_loss(reader, blocks, world[2]))
-  of_reader, of_blocks = tape.gradient(loss, [reader, blocks])
-  assert not np.any(of_reader) and np.isfinite(of_blocks).all()
+  reader_gradient, block_gradient = tape.gradient(loss, [reader, blocks])
+  assert not np.any(reader_gradient) and np.isfinite(block_gradient).all()
   step = 1e-3
   for place in np.ndindex(_B, _W):
     moved = [world[1].copy() for _ in range(2)]
@@ -65,4 +65,4 @@ def test_only_the_retriever_is_taught_and_by_the_difference(world):
     # The teacher does not depend on f(x, z), so the plain difference is the gradient.
     expected = (sum(_truth(world[0], moved[0], world[2]))
                 - sum(_truth(world[0], moved[1], world[2]))) / (2 * step)
-    np.testing.assert_allclose(of_blocks[place], expected, atol=1e-3)
+    np.testing.assert_allclose(block_gradient[place], expected, atol=1e-3)

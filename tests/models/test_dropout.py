@@ -46,11 +46,11 @@ def _drawn(bert, packed, seed=5, step=7):
 def test_a_share_is_dropped_and_the_mean_stays(dtype):
   x = tf.constant(np.random.default_rng(0).uniform(1, 3, [500, 64]), dtype)
   out = dropout.dropped(x, _RATE, tf.constant([1, 2]))
-  kept = out.numpy() != 0
+  is_kept = out.numpy() != 0
   assert out.dtype == dtype and out.shape == x.shape
-  assert 1 - kept.mean() == pytest.approx(_RATE, abs=0.01)
-  np.testing.assert_allclose(tf.cast(out, tf.float32).numpy()[kept],
-                             tf.cast(x, tf.float32).numpy()[kept] / (1 - _RATE), rtol=0.01)
+  assert 1 - is_kept.mean() == pytest.approx(_RATE, abs=0.01)
+  np.testing.assert_allclose(tf.cast(out, tf.float32).numpy()[is_kept],
+                             tf.cast(x, tf.float32).numpy()[is_kept] / (1 - _RATE), rtol=0.01)
 
 
 def test_it_is_a_function_of_seed_step_and_tokens():
@@ -88,11 +88,11 @@ def test_it_is_off_unless_it_is_trained():
   np.testing.assert_array_equal(_states(bert, packed, training=False), expected)
   with dropout.drawn(0, tf.constant(0)):
     np.testing.assert_array_equal(_states(bert, packed, training=False), expected)
-    seen = []
-    thread = threading.Thread(target=lambda: seen.append(_states(bert, packed)))
+    states = []
+    thread = threading.Thread(target=lambda: states.append(_states(bert, packed)))
     thread.start()  # as the one that keeps an index fresh
     thread.join()
-    np.testing.assert_array_equal(seen[0], expected)
+    np.testing.assert_array_equal(states[0], expected)
     with pytest.raises(ZeroDivisionError), dropout.drawn(1, tf.constant(1)):
       raise ZeroDivisionError
     np.testing.assert_array_equal(_states(bert, packed), _drawn(bert, packed, 0, 0))
@@ -156,10 +156,10 @@ def test_it_is_where_bert_has_it(is_portable):
   bert, packed = _bert(), _packed(full=True)
   if is_portable:
     with library.portable():
-      ours = _drawn(bert, packed)
+      actual = _drawn(bert, packed)
   else:
-    ours = _drawn(bert, packed)
-  np.testing.assert_allclose(ours, _reference(bert, packed, 5, 7), atol=1e-4)
+    actual = _drawn(bert, packed)
+  np.testing.assert_allclose(actual, _reference(bert, packed, 5, 7), atol=1e-4)
 
 
 @pytest.mark.parametrize("is_portable", [False, True])
@@ -180,9 +180,9 @@ def test_layers_that_are_computed_again_have_the_same_masks(is_portable):
         return run()
     return run()
 
-  for kept, again in zip(gradients(_bert()), gradients(_bert(recompute=True))):
-    kept, again = map(tf.convert_to_tensor, (kept, again))
-    np.testing.assert_allclose(again, kept, rtol=1e-4, atol=1e-3)
+  for once, again in zip(gradients(_bert()), gradients(_bert(recompute=True))):
+    once, again = map(tf.convert_to_tensor, (once, again))
+    np.testing.assert_allclose(again, once, rtol=1e-4, atol=1e-3)
 
 
 def test_replicas_have_masks_of_their_own(mirrored):

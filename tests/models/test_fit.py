@@ -64,9 +64,9 @@ def test_retriever_learns_from_pairs_of_texts_with_keras_callbacks(tmp_path):
   assert any((tmp_path / "board").rglob("events*"))
   best = tf_keras.models.load_model(tmp_path / "best.keras")
   held_out = small.QUESTIONS[9:], (small.ANSWERS[9:], small.PASSAGES[9:])
-  for given in (held_out, (tf.data.Dataset.from_tensor_slices(held_out).batch(32),)):
-    told = best.evaluate(*given, verbose=0, return_dict=True)
-    assert told["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-5)
+  for arguments in (held_out, (tf.data.Dataset.from_tensor_slices(held_out).batch(32),)):
+    measured = best.evaluate(*arguments, verbose=0, return_dict=True)
+    assert measured["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-5)
   np.testing.assert_array_equal(best.embed_queries(small.QUESTIONS),
                                 model.embed_queries(small.QUESTIONS))
 
@@ -150,16 +150,16 @@ def test_a_users_loss_is_the_one_that_is_minimised(corpus):
 
 
 def test_a_function_may_be_the_loss(corpus):
-  def of_the_null_document(relevance, log_probs, weights):
+  def null_document_loss(relevance, log_probs, weights):
     del relevance
     return -tf.reduce_sum(log_probs[:, 0] * weights, -1)
 
   model = small.seeded(small.realm)
   _use(model, corpus)
-  model.compile("sgd", of_the_null_document)
-  told = model.evaluate(_sentences(corpus, 2), verbose=0, return_dict=True)
+  model.compile("sgd", null_document_loss)
+  measured = model.evaluate(_sentences(corpus, 2), verbose=0, return_dict=True)
   masks = np.mean([batch.weights.numpy().sum(1).mean() for batch in _sentences(corpus, 2)])
-  assert told["loss"] > 0.9 * masks * -told["mask_log_prob_null"] > 0
+  assert measured["loss"] > 0.9 * masks * -measured["mask_log_prob_null"] > 0
 
 
 def test_a_block_that_stands_twice_is_not_its_own_negative():
@@ -170,9 +170,9 @@ def test_a_block_that_stands_twice_is_not_its_own_negative():
   for i in range(4):
     others = [j for j in range(4) if j == i or ids[j] != ids[i]]
     expected.append(np.log(np.exp(scores[i, others]).sum()) - scores[i, i])
-  ours = losses.in_batch_softmax(tf.constant(queries), tf.constant(documents),
-                                 tf.constant(ids))
-  assert float(ours) == pytest.approx(np.mean(expected), rel=1e-5)
+  actual = losses.in_batch_softmax(tf.constant(queries), tf.constant(documents),
+                                   tf.constant(ids))
+  assert float(actual) == pytest.approx(np.mean(expected), rel=1e-5)
 
 
 def test_equal_texts_are_one_document():
@@ -192,8 +192,8 @@ def test_fit_and_the_command_learn_the_same(corpus, tmp_path):
   model.fit(ict_batches(corpus, batch_size=8, removal_rate=config.ict.removal_rate,
                         query_length=32, document_length=64, seed=config.seed, first_step=0,
                         last_step=3), verbose=0)
-  for ours, theirs in zip(model.variables, by_command.retriever.variables, strict=True):
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+  for actual, expected in zip(model.variables, by_command.retriever.variables, strict=True):
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("optimizer", [
@@ -209,8 +209,8 @@ def test_replicas_learn_as_one(mirrored, optimizer):
     model.fit((small.QUESTIONS[:8], small.PASSAGES[:8]), small.ANSWERS[:8], batch_size=4,
               shuffle=False, verbose=0)
     weights.append(model.get_weights())
-  for one, two in zip(*weights, strict=True):
-    np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-5)
+  for single, two in zip(*weights, strict=True):
+    np.testing.assert_allclose(single, two, rtol=1e-3, atol=1e-5)
 
 
 # What it goes through.
@@ -251,21 +251,21 @@ def test_examples_that_cannot_be_learnt_from_are_named(answers, message):
 def test_places_of_a_batch_are_those_of_the_data_set(corpus):
   answers = [*([city] for city in small.ANSWERS), ["nowhere"], ["the river", "old"]]
   questions = [str(i) for i in range(len(answers))]
-  found = find_occurrences(answers, corpus, corpus.tokenizer)
-  table = AnswerPlaces.of(found, corpus.num_blocks)
-  usable = np.flatnonzero(np.diff(found.splits))
+  occurrences = find_occurrences(answers, corpus, corpus.tokenizer)
+  table = AnswerPlaces.of(occurrences, corpus.num_blocks)
+  usable = np.flatnonzero(np.diff(occurrences.splits))
   assert len(usable) == len(answers) - 1
   rows = tf.random.stateless_uniform([5, 9], [1, 2], 0, corpus.num_blocks, tf.int32)
-  seen = 0
+  taken = 0
   for batch in answered_batches(questions, answers, corpus, 5, 32):
     count = len(batch.rows)
-    numbers = tf.constant(usable[seen:seen + count], tf.int32)
+    numbers = tf.constant(usable[taken:taken + count], tf.int32)
     places = batch.places(corpus.num_blocks)
-    own = tf.range(count)
-    np.testing.assert_array_equal(places.stand_in(own, rows[:count]),
+    own_numbers = tf.range(count)
+    np.testing.assert_array_equal(places.stand_in(own_numbers, rows[:count]),
                                   table.stand_in(numbers, rows[:count]))
-    for ours, theirs in zip(places.spans(own, rows[:count], 3),
-                            table.spans(numbers, rows[:count], 3)):
-      np.testing.assert_array_equal(ours, theirs)
-    seen += count
-  assert seen == len(usable)
+    for actual, expected in zip(places.spans(own_numbers, rows[:count], 3),
+                                table.spans(numbers, rows[:count], 3)):
+      np.testing.assert_array_equal(actual, expected)
+    taken += count
+  assert taken == len(usable)

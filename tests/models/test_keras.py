@@ -32,8 +32,8 @@ def _outcomes(model) -> list[np.ndarray]:
 def _assert_same(again, model):
   assert type(again) is type(model)
   assert again.get_config() == model.get_config()
-  for ours, theirs in zip(_outcomes(again), _outcomes(model), strict=True):
-    np.testing.assert_array_equal(ours, theirs)
+  for actual, expected in zip(_outcomes(again), _outcomes(model), strict=True):
+    np.testing.assert_array_equal(actual, expected)
 
 
 def _bert_parameters() -> int:
@@ -52,10 +52,10 @@ def test_variables_are_there_once_it_is_made_and_the_summary_counts_them():
   assert len({variable.ref() for variable in model.variables}) == len(model.variables)
   model.summary(print_fn=lines.append)
   model.retriever.summary(print_fn=lines.append)
-  told = [line.split() for line in "\n".join(lines).splitlines()]
+  summary = [line.split() for line in "\n".join(lines).splitlines()]
   for name, count in (("retriever", 2 * tower), ("reader", _bert_parameters() + heads),
                       ("query_tower", tower), ("document_tower", tower)):
-    assert any(line[:1] == [name] and line[-1] == str(count) for line in told), name
+    assert any(line[:1] == [name] and line[-1] == str(count) for line in summary), name
 
 
 @pytest.mark.parametrize("make", _MODELS)
@@ -121,8 +121,9 @@ def test_the_optimizer_goes_on_where_it_stood(tmp_path):
   model.optimizer.apply_gradients((tf.ones_like(v), v) for v in model.trainable_variables)
   model.save(tmp_path / "saved.keras")
   again = tf_keras.models.load_model(tmp_path / "saved.keras")
-  for ours, theirs in zip(again.optimizer.variables, model.optimizer.variables, strict=True):
-    np.testing.assert_array_equal(ours, theirs)
+  for actual, expected in zip(again.optimizer.variables, model.optimizer.variables,
+                              strict=True):
+    np.testing.assert_array_equal(actual, expected)
 
 
 def test_what_a_model_uses_is_no_part_of_its_checkpoints(tmp_path):

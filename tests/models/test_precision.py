@@ -17,16 +17,16 @@ def _pair(model, **arguments):
           for precision in ("float32", "bfloat16")]
 
 
-def _copy_weights(of, to):
+def _copy_weights(source, target):
   rng = np.random.default_rng(0)
-  for first, second in zip(of.variables, to.variables, strict=True):
+  for first, second in zip(source.variables, target.variables, strict=True):
     value = rng.normal(size=first.shape, scale=0.2).astype(np.float32)
     first.assign(value)
     second.assign(value)
 
 
-def _relative(ours, exact):
-  return float(tf.norm(ours - exact) / tf.norm(exact))
+def _relative(actual, exact):
+  return float(tf.norm(actual - exact) / tf.norm(exact))
 
 
 def test_encoder_in_bfloat16():
@@ -53,13 +53,13 @@ def test_towers_in_bfloat16():
   exact, rounded = _pair(Retriever, pooling="mean", projection_size=16)
   packed = tiny.random_packed(np.random.default_rng(2), 4, 24)
   _copy_weights(exact, rounded)
-  ours, theirs = rounded.embed_documents(packed), exact.embed_documents(packed)
-  assert ours.dtype == tf.float32 and 0 < _relative(ours, theirs) < 0.05
+  actual, expected = rounded.embed_documents(packed), exact.embed_documents(packed)
+  assert actual.dtype == tf.float32 and 0 < _relative(actual, expected) < 0.05
   copy = rounded.make_tower("copy")
   for variable, live in zip(copy.variables, rounded.document_tower.variables, strict=True):
     variable.assign(live)
-  np.testing.assert_array_equal(copy(packed), ours)  # as precise as the tower it copies
+  np.testing.assert_array_equal(copy(packed), actual)  # as precise as the tower it copies
   copy = exact.make_tower("copy", "bfloat16")  # or as is asked for
   for variable, live in zip(copy.variables, exact.document_tower.variables, strict=True):
     variable.assign(live)
-  np.testing.assert_array_equal(copy(packed), ours)
+  np.testing.assert_array_equal(copy(packed), actual)

@@ -87,13 +87,13 @@ def test_what_is_saved_is_loaded_with_nothing_said(saved):
   folder, model = saved
   again = Realm.from_pretrained(folder)
   assert again.get_config() == model.get_config()
-  for ours, theirs in zip(again.variables, model.variables, strict=True):
-    np.testing.assert_array_equal(ours, theirs)
-  for part, of_model in ((Retriever, model.retriever), (Reader, model.encoder)):
+  for actual, expected in zip(again.variables, model.variables, strict=True):
+    np.testing.assert_array_equal(actual, expected)
+  for part, part_of_model in ((Retriever, model.retriever), (Reader, model.encoder)):
     alone = part.from_pretrained(folder)
-    assert alone.get_config() == of_model.get_config() | {"name": alone.name}
-    for ours, theirs in zip(alone.variables, of_model.variables, strict=True):
-      np.testing.assert_array_equal(ours, theirs)
+    assert alone.get_config() == part_of_model.get_config() | {"name": alone.name}
+    for actual, expected in zip(alone.variables, part_of_model.variables, strict=True):
+      np.testing.assert_array_equal(actual, expected)
 
 
 @pytest.mark.parametrize("name", ["retriever.safetensors", "encoder.safetensors",
@@ -123,11 +123,11 @@ def test_a_model_json_of_something_else_is_named(saved, field, value):
 def test_folders_of_earlier_versions_are_read(saved):
   """They say the sizes of the BERTs alone; the tensors and the caller say the rest."""
   folder, model = saved
-  old = files.read_json(folder / "model.json")
+  written = files.read_json(folder / "model.json")
   files.write_json(folder / "model.json", {
-      "sha256": {f"{part}.safetensors": old["sha256"][f"{part}.safetensors"]
+      "sha256": {f"{part}.safetensors": written["sha256"][f"{part}.safetensors"]
                  for part in ("retriever", "encoder")},
-      **{name: old[name] for name in ("retriever", "encoder", "shared_towers")}})
+      **{name: written[name] for name in ("retriever", "encoder", "shared_towers")}})
   (folder / "vocab.txt").unlink()
   with pytest.raises(UserError, match="model.json: .* does not say 'pooling'"):
     Retriever.from_pretrained(folder)

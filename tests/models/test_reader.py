@@ -33,8 +33,8 @@ def test_span_logits_equal_a_plain_loop():
     if t + w >= 6 or not allowed[r, t:t + w + 1].all():
       assert logits[r, t, w] == -np.inf
       continue
-    both = np.maximum(projected[r, t, :5] + projected[r, t + w, 5:], 0)
-    normed = (both - both.mean()) / np.sqrt(both.var() + 1e-3) * gamma + beta
+    pair = np.maximum(projected[r, t, :5] + projected[r, t + w, 5:], 0)
+    normed = (pair - pair.mean()) / np.sqrt(pair.var() + 1e-3) * gamma + beta
     expected = normed @ head.score.kernel.numpy()[:, 0] + head.score.bias.numpy()[0]
     np.testing.assert_allclose(logits[r, t, w], expected, rtol=1e-4, atol=1e-5)
 
@@ -54,13 +54,13 @@ def test_mask_log_probs_are_those_of_all_positions_logits(encoder):
   positions = rng.integers(0, 4, [4, 3]).astype(np.int32)
   labels = rng.integers(0, 20, [4, 3]).astype(np.int32)
   weights = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 0]], np.float32)
-  ours = encoder.mask_log_probs(packed, positions, labels, weights).numpy()
+  actual = encoder.mask_log_probs(packed, positions, labels, weights).numpy()
   hidden = encoder.bert(packed.ids, packed.padding_mask, packed.segments)
-  every = encoder.masked_lm(tf.reshape(hidden, [-1, 16]), encoder.bert.word_embeddings)
-  every = tf.nn.log_softmax(tf.reshape(every, [4, 10, -1])).numpy()
+  all_logits = encoder.masked_lm(tf.reshape(hidden, [-1, 16]), encoder.bert.word_embeddings)
+  all_logits = tf.nn.log_softmax(tf.reshape(all_logits, [4, 10, -1])).numpy()
   for r, m in np.ndindex(4, 3):
-    expected = every[r, positions[r, m], labels[r, m]] if weights[r, m] else 0.0
-    np.testing.assert_allclose(ours[r, m], expected, rtol=1e-4, atol=1e-5)
+    expected = all_logits[r, positions[r, m], labels[r, m]] if weights[r, m] else 0.0
+    np.testing.assert_allclose(actual[r, m], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_padding_changes_nothing(encoder):

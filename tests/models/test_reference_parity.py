@@ -30,11 +30,12 @@ _AGREES = 1e-5  # tighter than the command, which allows 1e-4
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_every_quantity_agrees(folder, dtype):
   compared = reference_parity.compare_with_reference(folder, dtype)
-  assert len({one.quantity for one in compared}) == len(compared) == _QUANTITIES
-  for one in compared:
-    assert one.difference is not None and one.largest is not None
-    assert one.difference <= _AGREES, one
-  assert sum(one.largest > 0 for one in compared) >= _QUANTITIES - 2  # not zeros all
+  assert len({comparison.quantity for comparison in compared}) == len(compared) == _QUANTITIES
+  for comparison in compared:
+    assert comparison.difference is not None and comparison.largest is not None
+    assert comparison.difference <= _AGREES, comparison
+  # Not zeros all.
+  assert sum(comparison.largest > 0 for comparison in compared) >= _QUANTITIES - 2
   assert tf_keras.backend.floatx() == "float32"  # what comes after is as before
 
 
@@ -52,8 +53,9 @@ def _changed(folder, name, change):
 
 
 def _wrong(folder):
-  return {(one.part, one.quantity) for one in reference_parity.compare_with_reference(folder)
-          if not one.difference <= _AGREES}
+  return {(comparison.part, comparison.quantity)
+          for comparison in reference_parity.compare_with_reference(folder)
+          if not comparison.difference <= _AGREES}
 
 
 def _set(folder, part, **values):
@@ -111,8 +113,8 @@ def test_span_is_relu_then_norm_then_score(copy):
       if first + width >= 6:
         assert logits[first, width] == -np.inf
         continue
-      both = np.maximum(start[first] + end[first + width], 0)
-      normal = (both - both.mean()) / np.sqrt(both.var() + 0.05)
+      pair = np.maximum(start[first] + end[first + width], 0)
+      normal = (pair - pair.mean()) / np.sqrt(pair.var() + 0.05)
       normal = (normal * weight("layer_normalization.weight")
                 + weight("layer_normalization.bias"))
       expected = normal @ weight("dense_output.weight")[0] + weight("dense_output.bias")
@@ -121,8 +123,8 @@ def test_span_is_relu_then_norm_then_score(copy):
 
 def test_command(copy, capsys):
   assert realm("parity", f"--reference={copy}", "--json") == 0
-  told = json.loads(capsys.readouterr().out)
-  assert told["agrees"] and len(told["quantities"]) == _QUANTITIES
+  report = json.loads(capsys.readouterr().out)
+  assert report["agrees"] and len(report["quantities"]) == _QUANTITIES
   _changed(copy, "embedder", lambda tensors: tensors[
       "cls.LayerNorm.bias"].__iadd__(1e-3))
   assert realm("parity", f"--reference={copy}") == 1
@@ -138,9 +140,9 @@ def test_what_a_reference_lacks_is_left_out(copy):
   del arrays["encoder_logits"], arrays["reader_candidate"]
   np.savez(copy / "io.npz", **arrays)
   shutil.rmtree(copy / "scorer")
-  compared = {(one.part, one.quantity): one
-              for one in reference_parity.compare_with_reference(copy)}
-  missing = {key for key, one in compared.items() if one.difference is None}
+  compared = {(comparison.part, comparison.quantity): comparison
+              for comparison in reference_parity.compare_with_reference(copy)}
+  missing = {key for key, comparison in compared.items() if comparison.difference is None}
   assert missing == {("encoder", "masked-LM logits at the masked positions"),
                      ("reader", "predicted span")}
   assert "scorer" not in {part for part, _ in compared}

@@ -28,11 +28,11 @@ def _one_by_one(embed, pack, *columns):
 def test_queries_are_as_each_alone_packed(retriever):
   expected = _one_by_one(retriever.embed_queries,
                          lambda ids: pack_single(ids, 32, small.TOKENIZER), _TEXTS)
-  for given in (_TEXTS, tuple(_TEXTS), np.array(_TEXTS), tf.constant(_TEXTS),
-                [text.encode() for text in _TEXTS]):
-    ours = retriever.embed_queries(given, batch_tokens=64)
-    assert ours.dtype == tf.float32 and ours.shape == [len(_TEXTS), 8]
-    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
+  for container in (_TEXTS, tuple(_TEXTS), np.array(_TEXTS), tf.constant(_TEXTS),
+                    [text.encode() for text in _TEXTS]):
+    actual = retriever.embed_queries(container, batch_tokens=64)
+    assert actual.dtype == tf.float32 and actual.shape == [len(_TEXTS), 8]
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_documents_are_as_each_alone_packed_with_its_title(retriever):
@@ -77,12 +77,12 @@ def test_no_texts_are_no_vectors(retriever):
 
 def test_a_graph_takes_texts_too(retriever):
   @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-  def embed(given):
-    return retriever.embed_queries(given), retriever.embed_documents(given)
+  def embed(strings):
+    return retriever.embed_queries(strings), retriever.embed_documents(strings)
 
-  for ours, theirs in zip(embed(tf.constant(_TEXTS)), (
+  for actual, expected in zip(embed(tf.constant(_TEXTS)), (
       retriever.embed_queries(_TEXTS), retriever.embed_documents(_TEXTS))):
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_single_text_is_no_list(retriever):

@@ -46,14 +46,14 @@ def _same(a, b):
 
 
 @pytest.mark.parametrize("prefix", ["", "bert.", "realm."])
-@pytest.mark.parametrize("old", [False, True])
-def test_prefixes_and_gamma_beta(folder, prefix, old):
+@pytest.mark.parametrize("is_old", [False, True])
+def test_prefixes_and_gamma_beta(folder, prefix, is_old):
   first = _fresh(folder)
   _load(folder, first)
 
   def rename(tensors):
     spell = lambda name: (name.replace("LayerNorm.weight", "LayerNorm.gamma")
-                          .replace("LayerNorm.bias", "LayerNorm.beta")) if old else name
+                          .replace("LayerNorm.bias", "LayerNorm.beta")) if is_old else name
     return {prefix + spell(name): value for name, value in tensors.items()}
 
   _edit(folder, rename)

@@ -351,8 +351,8 @@ def test_threads_search_while_the_table_is_replaced(search):
     start.wait()
     for _ in range(20):
       answer = [part.numpy() for part in run()]
-      if not any(all(np.array_equal(*pair) for pair in zip(answer, one, strict=True))
-                 for one in expected):
+      if not any(all(np.array_equal(*pair) for pair in zip(answer, version, strict=True))
+                 for version in expected):
         wrong.append(answer)
 
   threads = [threading.Thread(target=ask) for _ in range(3)]

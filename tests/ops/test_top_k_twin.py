@@ -30,10 +30,10 @@ def _world(rows, width, dtype=tf.float32, bans=np.int32):
           tf.constant(banned))
 
 
-def _equals_the_op(found, queries, table, k, banned=None):
-  for ours, theirs in zip(found, top_k_inner_product(queries, table, k, banned)):
-    assert ours.shape == theirs.shape
-    np.testing.assert_array_equal(ours, theirs)
+def _equals_the_op(results, queries, table, k, banned=None):
+  for actual, expected in zip(results, top_k_inner_product(queries, table, k, banned)):
+    assert actual.shape == expected.shape
+    np.testing.assert_array_equal(actual, expected)
 
 
 @pytest.mark.parametrize("bans", [np.int32, np.int64])
@@ -84,16 +84,16 @@ def test_compiled_shapes_that_do_not_fit_are_errors(queries, table, k, banned):
 def test_in_a_tf1_graph(rows, k, width):
   queries, table, banned = _world(rows, width)
   values = [value.numpy() for value in (queries, table, banned)]
-  for given in (True, False):
+  for as_constants in (True, False):
     with tf.compat.v1.Graph().as_default(), tf.compat.v1.Session() as session:
-      if given:
+      if as_constants:
         inputs, feed = [tf.constant(value) for value in values] + [k], {}
       else:
         inputs = [tf.compat.v1.placeholder(value.dtype) for value in (*values, np.int32(k))]
         feed = dict(zip(inputs, (*values, k)))
       q, t, b, count = inputs
-      found = session.run(top_k_inner_product_portable(q, t, count, b), feed)
-    _equals_the_op(found, queries, table, k, banned)
+      results = session.run(top_k_inner_product_portable(q, t, count, b), feed)
+    _equals_the_op(results, queries, table, k, banned)
 
 
 @pytest.mark.parametrize("rows, k, width, compiled", [
@@ -103,19 +103,19 @@ def test_vectorized(rows, k, width, compiled):
   queries, table, banned = _world(rows, width)
 
   @tf.function(jit_compile=compiled)
-  def of_queries():
-    one = lambda given: top_k_inner_product_portable(given[0][None], table, k, given[1][None])
-    return [part[:, 0] for part in tf.vectorized_map(one, (queries, banned))]
+  def over_queries():
+    search = lambda pair: top_k_inner_product_portable(pair[0][None], table, k, pair[1][None])
+    return [part[:, 0] for part in tf.vectorized_map(search, (queries, banned))]
 
   @tf.function(jit_compile=compiled)
-  def of_tables():
-    one = lambda table: top_k_inner_product_portable(queries, table, k, banned)
-    return tf.vectorized_map(one, tf.stack([table, table[::-1]]))
+  def over_tables():
+    search = lambda table: top_k_inner_product_portable(queries, table, k, banned)
+    return tf.vectorized_map(search, tf.stack([table, table[::-1]]))
 
-  _equals_the_op(of_queries(), queries, table, k, banned)
-  found = of_tables()
+  _equals_the_op(over_queries(), queries, table, k, banned)
+  results = over_tables()
   for i, searched in enumerate((table, table[::-1])):
-    _equals_the_op([part[i] for part in found], queries, searched, k, banned)
+    _equals_the_op([part[i] for part in results], queries, searched, k, banned)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -124,8 +124,8 @@ def test_inside_of_loops(compiled):
 
   @tf.function(jit_compile=compiled)
   def mapped():
-    one = lambda given: top_k_inner_product_portable(given[0][None], table, 7, given[1][None])
-    return [part[:, 0] for part in tf.map_fn(one, (queries, banned), fn_output_signature=(
+    search = lambda pair: top_k_inner_product_portable(pair[0][None], table, 7, pair[1][None])
+    return [part[:, 0] for part in tf.map_fn(search, (queries, banned), fn_output_signature=(
         tf.TensorSpec([1, 7]), tf.TensorSpec([1, 7], tf.int32)))]
 
   @tf.function(jit_compile=compiled)
@@ -153,12 +153,12 @@ def test_a_banned_row_that_is_not_a_number_is_refused_too(search):
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("of_queries, of_rows", [
+@pytest.mark.parametrize("query_size, row_size", [
     (1e30, 1e30), (1e38, 1e38), (1e-36, 1e20), (1e-28, 1e-6), (1.0, 1e38)])
-def test_products_that_overflow_float32(of_queries, of_rows, compiled):
+def test_products_that_overflow_float32(query_size, row_size, compiled):
   rng = np.random.default_rng(3)
   queries, table = (tf.constant(np.float32(rng.uniform(-1, 1, shape) * size))
-                    for shape, size in (([4, 8], of_queries), ([60, 8], of_rows)))
+                    for shape, size in (([4, 8], query_size), ([60, 8], row_size)))
   find = tf.function(top_k_inner_product_portable, jit_compile=compiled)
   for k in (5, 60):
     rows = find(queries, table, k)[1]

@@ -35,11 +35,11 @@ def _outcome(bert: Bert, packed):
   return [hidden, *map(tf.convert_to_tensor, gradients)]
 
 
-def _difference(ours, theirs):
+def _difference(actual, expected):
   """The largest of a tensor; those that are 0 but for rounding count by the others."""
-  least = 0.01 * tf.linalg.global_norm(theirs[1:])
+  least = 0.01 * tf.linalg.global_norm(expected[1:])
   return max(float(tf.norm(a - b) / tf.maximum(tf.norm(b), least))
-             for a, b in zip(ours, theirs, strict=True))
+             for a, b in zip(actual, expected, strict=True))
 
 
 @pytest.mark.parametrize("precision, least, most", [
@@ -47,11 +47,11 @@ def _difference(ours, theirs):
 def test_both_ways_agree(precision, least, most):
   bert = _bert(precision=precision)
   packed = tiny.random_packed(np.random.default_rng(1), 5, 30)
-  ours = _outcome(bert, packed)
+  actual = _outcome(bert, packed)
   with portable():
-    theirs = _outcome(bert, packed)
+    expected = _outcome(bert, packed)
   # In bfloat16 nothing would be compared, were the two the same.
-  assert least <= _difference(ours, theirs) < most
+  assert least <= _difference(actual, expected) < most
 
 
 @pytest.mark.parametrize("way", [transformer.Fused, transformer.Portable])
@@ -73,28 +73,28 @@ def test_what_is_traced_as_portable_has_stock_ops_only():
   function = tf.function(lambda: bert(packed.ids, packed.padding_mask, packed.segments))
   with portable():
     stock = {op.type for op in function.get_concrete_function().graph.get_operations()}
-  ours = {op.type for op in tf.function(function.python_function).get_concrete_function()
-          .graph.get_operations()}
+  ops_used = {op.type for op in tf.function(function.python_function).get_concrete_function()
+              .graph.get_operations()}
   assert not any(name.startswith("Realm>") for name in stock)
-  assert "Realm>PackedAttention" in ours
+  assert "Realm>PackedAttention" in ops_used
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_recomputed_layers_have_the_same_gradient(precision):
   packed = tiny.random_packed(np.random.default_rng(4), 3, 12)
-  kept = _outcome(_bert(precision=precision), packed)
+  once = _outcome(_bert(precision=precision), packed)
   again = _outcome(_bert(precision=precision, recompute=True), packed)
-  for ours, theirs in zip(again, kept, strict=True):
-    np.testing.assert_array_equal(ours, theirs)
+  for actual, expected in zip(again, once, strict=True):
+    np.testing.assert_array_equal(actual, expected)
 
 
 def test_bad_shapes_are_named():
   rows = tf.zeros([4, 8])
   with pytest.raises(tf.errors.InvalidArgumentError, match=r"rise from 0 to N = 4"):
     transformer.Fused.attention(tf.zeros([4, 24]), tf.zeros([24]),
-                            transformer.Layout(rows > 0, splits=tf.constant([0, 3])), 2)
+                                transformer.Layout(rows > 0, splits=tf.constant([0, 3])), 2)
   with pytest.raises(tf.errors.InvalidArgumentError, match="input 1"):
     transformer.Fused.feed_forward(rows, tf.zeros([8, 9]), tf.zeros([7]), tf.zeros([9, 8]),
-                               "gelu")
+                                   "gelu")
   with pytest.raises(tf.errors.InvalidArgumentError, match="input 3"):
     transformer.Fused.norm(rows, rows, tf.zeros([8]), tf.zeros([7]), tf.zeros([8]), 1e-12)

@@ -38,20 +38,20 @@ def test_the_index_is_of_an_allowed_step_and_as_the_tower_was_then(tmp_path, wai
   data = pretraining_batches(
       corpus, np.arange(corpus.num_blocks, dtype=np.int32)[:, None], batch_size=4,
       query_length=32, max_masks=4, support=(2, 0), seed=0, first_step=0, last_step=4)
-  seen = Seen()
+  observed = Seen()
   history = model.fit(data, epochs=2, verbose=0, callbacks=[
-      RefreshIndex(2, 3, wait, is_fresh=not wait, stays_stale=not wait), seen]).history
-  assert len(seen.index_steps) == 8
-  for step, index_step in enumerate(seen.index_steps):
+      RefreshIndex(2, 3, wait, is_fresh=not wait, stays_stale=not wait), observed]).history
+  assert len(observed.index_steps) == 8
+  for step, index_step in enumerate(observed.index_steps):
     assert 0 <= step - index_step <= 3
   if wait:
-    assert seen.index_steps == [0, 0, 2, 2, 4, 4, 6, 6]
+    assert observed.index_steps == [0, 0, 2, 2, 4, 4, 6, 6]
     assert history["index_step"] == [2, 6] and history["index_staleness"] == [2, 2]
-    now = stages.embed_all(model, passages)
+    expected = stages.embed_all(model, passages)
   else:  # a refresh that is ready is swapped in before the next step, if there is one
-    now = seen.tables[int(index.step)]
-  np.testing.assert_allclose(index.rows(), now, rtol=1e-5, atol=1e-5)
-  assert np.abs(now - seen.tables[0]).max() > 1e-3 or int(index.step) == 0
+    expected = observed.tables[int(index.step)]
+  np.testing.assert_allclose(index.rows(), expected, rtol=1e-5, atol=1e-5)
+  assert np.abs(expected - observed.tables[0]).max() > 1e-3 or int(index.step) == 0
 
 
 @pytest.mark.slow

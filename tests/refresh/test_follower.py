@@ -68,10 +68,10 @@ def test_the_law_waits_for_the_job(tmp_path):
 
 
 def test_nobody_waits_when_training_was_asked_to_stop(tmp_path):
-  asked = []
-  _, follower = _follower(tmp_path, sleep=asked.append, stopping=lambda: len(asked) == 2)
+  waits = []
+  _, follower = _follower(tmp_path, sleep=waits.append, stopping=lambda: len(waits) == 2)
   assert not follower.update(30)
-  assert len(asked) == 2
+  assert len(waits) == 2
 
 
 def test_warn_goes_on(tmp_path):
@@ -149,8 +149,8 @@ def _job(tmp_path):
 
 
 def _newest(root):
-  found = stored_index.find_version(root, _ROWS)
-  return (found.origin.step, found.read()[3, 0]) if found else None
+  version = stored_index.find_version(root, _ROWS)
+  return (version.origin.step, version.read()[3, 0]) if version else None
 
 
 def test_a_job_embeds_each_newest_checkpoint_once_and_keeps_two(job):
@@ -173,13 +173,13 @@ def test_a_job_ends_with_the_training_and_not_before_its_last_checkpoint(job):
   save(3, 1.5)
   looks = []
 
-  def done():
+  def is_trained():
     looks.append(_newest(root))
     if len(looks) == 2:
       save(6, 3.0)
     return len(looks) >= 2
 
-  assert job.run(lambda: False, done, sleep=pytest.fail) == 2
+  assert job.run(lambda: False, is_trained, sleep=pytest.fail) == 2
   assert _newest(root) == (6, 3.0) and len(looks) == 3
 
 

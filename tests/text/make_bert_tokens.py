@@ -47,8 +47,8 @@ def _ids(path, texts):
 def main():
   path = pathlib.Path(sys.argv[1])
   vocabulary = path.read_text(encoding="utf-8").splitlines()
-  whole = _ids(path, TEXTS)
-  used = {i for ids in whole for i in ids} | {
+  full_ids = _ids(path, TEXTS)
+  used = {i for ids in full_ids for i in ids} | {
       vocabulary.index(token) for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")}
   # Shorter pieces of those used are there too, so that the longest has to be chosen.
   for i in list(used):
@@ -60,14 +60,14 @@ def main():
   with tempfile.TemporaryDirectory() as folder:
     cut = pathlib.Path(folder) / "vocab.txt"
     cut.write_text("\n".join(small) + "\n", encoding="utf-8")
-    ours = _ids(cut, TEXTS)
+    cut_ids = _ids(cut, TEXTS)
   cases = [{"text": text, "ids": ids, "bert_base_uncased": full}
-           for text, ids, full in zip(TEXTS, ours, whole)]
-  made = {"made_by": f"transformers {transformers.__version__}, BertTokenizer",
-          "vocabulary": small}
+           for text, ids, full in zip(TEXTS, cut_ids, full_ids)]
+  reference = {"made_by": f"transformers {transformers.__version__}, BertTokenizer",
+               "vocabulary": small}
   lines = ",\n".join(json.dumps(case) for case in cases)
   target = pathlib.Path(__file__).with_name("bert_tokens.json")
-  target.write_text(f'{json.dumps(made)[:-1]}, "cases": [\n{lines}]}}\n')
+  target.write_text(f'{json.dumps(reference)[:-1]}, "cases": [\n{lines}]}}\n')
 
 
 if __name__ == "__main__":

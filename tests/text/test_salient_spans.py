@@ -9,7 +9,7 @@ from realm_tf.text import salient_spans
 from realm_tf.text.sentences import split_sentences
 
 
-def found(text: str, tagger=salient_spans.RuleTagger()) -> list[str]:  # noqa: B008
+def spans_of(text: str, tagger=salient_spans.RuleTagger()) -> list[str]:  # noqa: B008
   spans, = tagger([text], [split_sentences(text)])
   return [text[start:end] for start, end in spans]
 
@@ -26,7 +26,7 @@ def found(text: str, tagger=salient_spans.RuleTagger()) -> list[str]:  # noqa: B
     ("He saw 3 of 4 doors in room 12.", []),
 ])
 def test_dates_and_figures(text, expected):
-  assert found(text) == expected
+  assert spans_of(text) == expected
 
 
 @pytest.mark.parametrize("text, expected", [
@@ -49,7 +49,7 @@ def test_dates_and_figures(text, expected):
     ("", []),
 ])
 def test_names(text, expected):
-  assert found(text) == expected
+  assert spans_of(text) == expected
 
 
 def test_spans_are_sorted_and_disjoint():
@@ -69,7 +69,7 @@ def test_spans_are_sorted_and_disjoint():
     "1," * 50_000 + "x", "A of of of " * 5_000, "1." * 50_000, '"' * 50_000 + "A",
     "1990-" * 20_000, "1" * 100_000])
 def test_linear_on_malicious_text(text):
-  found(text)  # quadratic time would take minutes
+  spans_of(text)  # quadratic time would take minutes
 
 
 def test_unknown_tagger():
@@ -78,7 +78,7 @@ def test_unknown_tagger():
 
 
 def test_rules_by_name():
-  assert found("She saw Rome.", salient_spans.tagger("rules")) == ["Rome"]
+  assert spans_of("She saw Rome.", salient_spans.tagger("rules")) == ["Rome"]
 
 
 def test_spacy_missing(monkeypatch):
@@ -106,7 +106,7 @@ def test_spacy_names_with_dates_by_rule(monkeypatch):
   _fake_spacy(monkeypatch, [("the Red Fort", "FAC"), ("12 May", "ORG"),
                             ("two", "CARDINAL"), ("Delhi's", "GPE")])
   text = "On 12 May 1639 two saw the Red Fort and Delhi's walls."
-  assert found(text, salient_spans.tagger("spacy")) == ["12 May 1639", "Red Fort", "Delhi"]
+  assert spans_of(text, salient_spans.tagger("spacy")) == ["12 May 1639", "Red Fort", "Delhi"]
 
 
 def test_spacy_without_a_model(monkeypatch):
@@ -117,4 +117,4 @@ def test_spacy_without_a_model(monkeypatch):
 
 def test_spacy_itself():
   pytest.importorskip("spacy")
-  assert "Napoleon" in found("In 1815 Napoleon left Elba.", salient_spans.SpacyTagger())
+  assert "Napoleon" in spans_of("In 1815 Napoleon left Elba.", salient_spans.SpacyTagger())

@@ -31,14 +31,14 @@ HARD = [
 
 
 def _clean(text: str) -> str:
-  kept = []
+  characters = []
   for char in text:
     category = unicodedata.category(char)
     if char in "\t\n\r" or category.startswith("Z"):
-      kept.append(" ")
+      characters.append(" ")
     elif category not in ("Cc", "Cf", "Co", "Cs") and char != "\ufffd":
-      kept.append(char)
-  return "".join(kept)
+      characters.append(char)
+  return "".join(characters)
 
 
 def _is_ideograph(char: str) -> bool:
@@ -87,8 +87,8 @@ def real() -> Tokenizer:
 def _check_ids(tokenizer: Tokenizer, texts: list[str]) -> None:
   vocabulary = {token: i for i, token in enumerate(tokenizer.vocabulary)}
   ids = tokenizer.tokenize(texts).to_list()
-  for text, found in zip(texts, ids, strict=True):
-    assert found == plain_tokenize(text, vocabulary), repr(text)
+  for text, text_ids in zip(texts, ids, strict=True):
+    assert text_ids == plain_tokenize(text, vocabulary), repr(text)
 
 
 def test_ids_follow_berts_rules_on_hard_text(small):
@@ -118,32 +118,32 @@ def test_known_ids_of_bert_base_uncased(real):
       0, 100, 101, 102, 103)
 
 
-@pytest.fixture(name="made", scope="module")
-def _made():
+@pytest.fixture(name="reference", scope="module")
+def _reference():
   """What Hugging Face's BertTokenizer made of hard text: see `make_bert_tokens.py`."""
   path = pathlib.Path(__file__).with_name("bert_tokens.json")
   return json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_ids_are_those_of_hugging_face(made):
-  tokenizer = Tokenizer(made["vocabulary"])
-  for case in made["cases"]:
+def test_ids_are_those_of_hugging_face(reference):
+  tokenizer = Tokenizer(reference["vocabulary"])
+  for case in reference["cases"]:
     assert tokenizer.tokenize([case["text"]]).to_list() == [case["ids"]], repr(case["text"])
-  known = [i for case in made["cases"] for i in case["ids"] if i != tokenizer.unk_id]
-  assert len(set(known)) > 200
+  known_ids = [i for case in reference["cases"] for i in case["ids"] if i != tokenizer.unk_id]
+  assert len(set(known_ids)) > 200
 
 
-def test_real_ids_are_those_of_hugging_face(made, real):
-  for case in made["cases"]:
+def test_real_ids_are_those_of_hugging_face(reference, real):
+  for case in reference["cases"]:
     assert real.tokenize([case["text"]]).to_list() == [case["bert_base_uncased"]], (
         repr(case["text"]))
 
 
-def test_offsets_cut_text_that_gives_the_same_pieces(made):
+def test_offsets_cut_text_that_gives_the_same_pieces(reference):
   """The text between first and last byte of a word, tokenised alone, is that word."""
-  tokenizer = Tokenizer(made["vocabulary"])
+  tokenizer = Tokenizer(reference["vocabulary"])
   continuation = tokenizer.continuation
-  texts = [case["text"] for case in made["cases"]]
+  texts = [case["text"] for case in reference["cases"]]
   surfaces_, expected = [], []
   for text, ids, starts, ends in zip(
       texts, *(row.to_list() for row in tokenizer.tokenize_with_offsets(texts))):

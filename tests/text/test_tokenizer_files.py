@@ -19,7 +19,7 @@ TOKENS = {f"{name.strip('[]').lower()}_token": name for name in SPECIAL_TOKENS}
 
 def _fast(**changes):
   """A tokenizer.json as Transformers writes it of BERT; `part__field` changes it."""
-  made = {
+  settings = {
       "version": "1.0", "truncation": None, "padding": None,
       "added_tokens": [{"id": VOCABULARY.index(token), "content": token, "special": True}
                        for token in SPECIAL_TOKENS],
@@ -33,8 +33,8 @@ def _fast(**changes):
                 "vocab": {token: number for number, token in enumerate(VOCABULARY)}}}
   for path, value in changes.items():
     part, _, field = path.rpartition("__")
-    (made[part] if part else made)[field] = value
-  return made
+    (settings[part] if part else settings)[field] = value
+  return settings
 
 
 def _settings(**changes):
@@ -122,9 +122,10 @@ def test_what_is_not_berts_is_refused_by_file_and_field(tmp_path, name, content,
   _folder(tmp_path, VOCABULARY, **{name.removesuffix(".json"): content})
   with pytest.raises(UserError) as refused:
     read_stated(tmp_path)
-  told = str(refused.value)
-  assert told.startswith(str(tmp_path / name)) and field.rpartition("__")[2] in told, told
-  assert "\n" not in told and len(told) < 400
+  message = str(refused.value)
+  assert message.startswith(str(tmp_path / name)), message
+  assert field.rpartition("__")[2] in message, message
+  assert "\n" not in message and len(message) < 400
 
 
 @pytest.mark.parametrize("name", ["merges.txt", "spiece.model", "bpe.codes", "vocab.json"])
@@ -152,16 +153,16 @@ def test_no_vocabulary_says_nothing_but_makes_no_tokenizer(tmp_path):
     read_tokenizer(tmp_path)
 
 
-@pytest.mark.parametrize("vocabulary, settings, told", [
+@pytest.mark.parametrize("vocabulary, settings, message", [
     ([*VOCABULARY[:-1], "Rome"], {}, f"token {len(VOCABULARY) - 1} is 'Rome', but 'Paris'"),
     (VOCABULARY[:-1], {}, f"{len(VOCABULARY) - 1} tokens"),
     ([*VOCABULARY, "Rome"], {}, f"{len(VOCABULARY) + 1} tokens"),
     (VOCABULARY, {"do_lower_case": False}, "field 'do_lower_case' is false")])
-def test_a_second_tokenizer_is_noticed(tmp_path, vocabulary, settings, told):
+def test_a_second_tokenizer_is_noticed(tmp_path, vocabulary, settings, message):
   _folder(tmp_path, vocabulary, tokenizer_config=settings)
   with pytest.raises(UserError) as noticed:
     check_tokenizer(tmp_path, Tokenizer(VOCABULARY))
-  assert told in str(noticed.value) and str(tmp_path) in str(noticed.value)
+  assert message in str(noticed.value) and str(tmp_path) in str(noticed.value)
 
 
 def test_a_copy_says_the_same(tmp_path):

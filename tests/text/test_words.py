@@ -49,15 +49,15 @@ def _stands(answer: str, text: str) -> bool:
   return bool(words(answer)) and spelled(answer) in spelled(text)
 
 
-@pytest.mark.parametrize("one, other", SAME)
-def test_same_words(one, other):
-  assert words(one) == words(other) and words(one)
-  assert _stands(one, f"x {other} y") and _stands(other, f"({one})")
+@pytest.mark.parametrize("text, other", SAME)
+def test_same_words(text, other):
+  assert words(text) == words(other) and words(text)
+  assert _stands(text, f"x {other} y") and _stands(other, f"({text})")
 
 
-@pytest.mark.parametrize("one, other", DIFFERENT)
-def test_other_words(one, other):
-  assert words(one) != words(other)
+@pytest.mark.parametrize("text, other", DIFFERENT)
+def test_other_words(text, other):
+  assert words(text) != words(other)
 
 
 @pytest.mark.parametrize("text, answer, stands", [
@@ -75,8 +75,8 @@ def test_in_ascii_a_word_is_letters_and_digits_or_one_sign(text, answer):
     # Two words of letters need a space between them, and none around either.
     pattern += r"\s+" if before.isalnum() and part.isalnum() else r"\s*"
     pattern += rf"(?<![a-z0-9]){part}(?![a-z0-9])" if part.isalnum() else re.escape(part)
-  found = bool(parts) and bool(re.search(pattern, text.lower()))
-  assert _stands(answer, text) is found
+  stands = bool(parts) and bool(re.search(pattern, text.lower()))
+  assert _stands(answer, text) is stands
 
 
 @hypothesis.given(strategies.text(max_size=12))

@@ -54,8 +54,8 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
   """
   logging.set_verbosity(logging.INFO)
   strategy = make_strategy("multi_worker")
-  own = folder.with_name(f"{folder.name}-seen-by-{process_index(strategy)}")
-  folder = own if own.exists() else folder
+  own_folder = folder.with_name(f"{folder.name}-seen-by-{process_index(strategy)}")
+  folder = own_folder if own_folder.exists() else folder
   config = tiny.make_config(world, write=False, **json.loads(changes))
   corpus = Corpus.open(world / "corpus")
   with strategy.scope():
@@ -76,9 +76,9 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
       expected = version.read(corpus.stored_rows)
       np.testing.assert_array_equal(index.rows(), expected[slice(*index.share)])
       exact.assign(expected, step)
-      for ours, theirs in zip(index.search(tf.constant(queries), 9),
-                              exact.search(tf.constant(queries), 9)):
-        np.testing.assert_array_equal(ours, theirs)
+      for result, exact_result in zip(index.search(tf.constant(queries), 9),
+                                      exact.search(tf.constant(queries), 9)):
+        np.testing.assert_array_equal(result, exact_result)
     else:
       assert _are_new(index.rows(), refreshes.expected[slice(*index.share)]).all()
     print(f"swapped {step}", flush=True)

@@ -54,8 +54,8 @@ def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
 def make_index(config, model: Realm, passages: Passages) -> RowIndex:
   """Of the kind that the config names, by the document tower as it is, as of step 0."""
   table = embed_all(model, passages)
-  own = table[rows_to_read(config, len(table), model.strategy)]
-  return build_index(config, own, 0, strategy=model.strategy,
+  rows = table[rows_to_read(config, len(table), model.strategy)]
+  return build_index(config, rows, 0, strategy=model.strategy,
                      num_rows=len(table))
 
 

@@ -18,8 +18,8 @@ def _open(folder, processes=None, size=3, **options):
   return Checkpoints(folder, {"value": value}, keep=3, **options), value
 
 
-@pytest.fixture(name="seen")
-def _seen(tmp_path):
+@pytest.fixture(name="views")
+def _views(tmp_path):
   """What each of two processes sees: checkpoints of steps 2, 4 and 6, which hold the step."""
   folders = [tmp_path / "0", tmp_path / "1"]
   checkpoints, value = _open(folders[0])
@@ -40,57 +40,57 @@ def _remove(folder, step):
     path.unlink()
 
 
-def _restored(seen, *sizes):
+def _restored(views, *sizes):
   """The step that each process goes on from, 0 for none; or what it raises."""
   def work(member):
-    checkpoints, value = _open(seen[member.number], member, *sizes[member.number:][:1])
+    checkpoints, value = _open(views[member.number], member, *sizes[member.number:][:1])
     checkpoints.restore()
     return int(value[0])
 
   return as_two_processes(work)
 
 
-def test_both_restore_the_newest(seen):
-  assert _restored(seen) == [6, 6]
+def test_both_restore_the_newest(views):
+  assert _restored(views) == [6, 6]
 
 
 @pytest.mark.parametrize("process", [0, 1])
 @pytest.mark.parametrize("harm", [_cut, _remove])
-def test_what_one_process_cannot_read_is_passed_over_by_both(seen, caplog, process, harm):
-  harm(seen[process], 6)
-  assert _restored(seen) == [4, 4]
+def test_what_one_process_cannot_read_is_passed_over_by_both(views, caplog, process, harm):
+  harm(views[process], 6)
+  assert _restored(views) == [4, 4]
   if (harm, process) != (_remove, 0):  # else the chief does not know of it
     assert "ckpt-6: cannot be read (by another process); trying the one before" in caplog.text
 
 
-def test_each_may_be_damaged_for_another(seen):
-  _cut(seen[0], 4)
-  _cut(seen[1], 6)
-  assert _restored(seen) == [2, 2]
+def test_each_may_be_damaged_for_another(views):
+  _cut(views[0], 4)
+  _cut(views[1], 6)
+  assert _restored(views) == [2, 2]
 
 
-def test_what_the_chief_does_not_see_is_not_restored(seen):
+def test_what_the_chief_does_not_see_is_not_restored(views):
   for step in (2, 4, 6):
-    _remove(seen[0], step)
-  assert _restored(seen) == [0, 0]  # both begin anew
+    _remove(views[0], step)
+  assert _restored(views) == [0, 0]  # both begin anew
 
 
-def test_nothing_to_read_for_one_is_an_error_in_both(seen):
+def test_nothing_to_read_for_one_is_an_error_in_both(views):
   for step in (2, 4, 6):
-    _remove(seen[1], step)
-  for error in _restored(seen):
+    _remove(views[1], step)
+  for error in _restored(views):
     assert isinstance(error, UserError) and "no checkpoint there can be read" in str(error)
 
 
 @pytest.mark.parametrize("sizes", [(3, 4), (4, 3)])
-def test_of_another_shape_for_one_is_an_error_in_both(seen, sizes):
+def test_of_another_shape_for_one_is_an_error_in_both(views, sizes):
   """Whole, so both have read it; but only one can restore it."""
-  for error in _restored(seen, *sizes):
+  for error in _restored(views, *sizes):
     assert isinstance(error, UserError) and "no checkpoint there can be read" in str(error)
 
 
 @pytest.mark.parametrize("agreements", [1, 2])
-def test_a_checkpoint_that_goes_while_it_is_restored(seen, agreements):
+def test_a_checkpoint_that_goes_while_it_is_restored(views, agreements):
   """After both agreed on it; or after both have read it too."""
 
   def work(member):
@@ -101,18 +101,18 @@ def test_a_checkpoint_that_goes_while_it_is_restored(seen, agreements):
         answer = agree(value)
         agreed.append(answer)
         if len(agreed) == agreements and member.number == 1:
-          _remove(seen[1], 6)
+          _remove(views[1], 6)
         return answer
       return after
 
     member.broadcast, member.all_agree = (
         watched(member.broadcast), watched(member.all_agree))
-    checkpoints, value = _open(seen[member.number], member)
+    checkpoints, value = _open(views[member.number], member)
     checkpoints.restore()
     return int(value[0]), agreed
 
-  (ours, agreed), other = as_two_processes(work)
-  assert ours == 4 and other == (ours, agreed)
+  (restored, agreed), other = as_two_processes(work)
+  assert restored == 4 and other == (restored, agreed)
   assert agreed[:agreements] == [6, True][:agreements]
   assert agreed[agreements:] == [False, 4, True, True]
 

@@ -22,16 +22,16 @@ def test_the_best_block_that_holds_the_span_is_read_then_the_best_others():
   places = _places([[4, 7], [3], [5], [8]], 10)
   batch = ClozeBatch(tf.constant([0, 1, 2, 3]), tf.ragged.constant([[1]] * 4, tf.int32),
                      tf.constant([0, 0, 0, 0]), tf.constant([4, 3, 5, 8]))
-  found = tf.constant([[1, 7, 4], [1, 2, 6], [1, 2, 6], [8, 1, 2]])
+  retrieved = tf.constant([[1, 7, 4], [1, 2, 6], [1, 2, 6], [8, 1, 2]])
   banned = tf.constant([[0, -1], [0, -1], [0, 5], [0, -1]])
-  rows, held = choose_blocks(places, batch, banned, found, 3)
+  rows, held = choose_blocks(places, batch, banned, retrieved, 3)
   assert rows.numpy().tolist() == [
       [7, 1, 4],  # found before 4, though 4 was drawn
       [3, 1, 2],  # not found
       [1, 2, 6],  # banned
       [8, 1, 2]]
   assert held.numpy().tolist() == [True, False, False, True]
-  rows, _ = choose_blocks(places, batch, banned, found, 1)
+  rows, _ = choose_blocks(places, batch, banned, retrieved, 1)
   assert rows.numpy().ravel().tolist() == [7, 3, 1, 8]
 
 

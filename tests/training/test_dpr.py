@@ -100,8 +100,8 @@ def test_contrastive_loss_is_that_of_a_softmax_without_what_is_right_too():
   right[0, [0, 3]] = right[1, 2] = True
   expected = []
   for i in range(3):
-    kept = [j for j in range(5) if j == i or not right[i, j]]
-    weights = np.exp(scores[i, kept])
+    compared = [j for j in range(5) if j == i or not right[i, j]]
+    weights = np.exp(scores[i, compared])
     expected.append(-np.log(np.exp(scores[i, i]) / weights.sum()))
   np.testing.assert_allclose(losses.contrastive_loss(tf.constant(scores), tf.constant(right)),
                              expected, rtol=1e-5)

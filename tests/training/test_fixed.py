@@ -63,15 +63,15 @@ def test_padding_changes_neither_relevance_nor_predictions(world):
   packed = padded.pack(config, passages, fixed, rows)
   assert packed.pairs.ids.shape == [4, 2, 96] and packed.documents.ids.shape == [4, 2, 64]
   reads = padded.reads(fixed, packed, passages.special)
-  ours = scores.score_reads(model.retriever, model.encoder, reads, padded=True)
+  scored = scores.score_reads(model.retriever, model.encoder, reads, padded=True)
   np.testing.assert_allclose(
-      ours.relevance, scores.relevance(model.retriever, passages, queries, rows),
+      scored.relevance, scores.relevance(model.retriever, passages, queries, rows),
       rtol=1e-4, atol=1e-4)
   expected = scores.mask_log_probs(model.encoder, passages, batch, rows, 96).numpy()
-  ours = ours.log_probs.numpy()
+  scored = scored.log_probs.numpy()
   masks = expected.shape[2]
-  np.testing.assert_allclose(ours[:, :, :masks], expected, rtol=1e-4, atol=1e-4)
-  assert not ours[:, :, masks:].any() and masks < ours.shape[2]
+  np.testing.assert_allclose(scored[:, :, :masks], expected, rtol=1e-4, atol=1e-4)
+  assert not scored[:, :, masks:].any() and masks < scored.shape[2]
 
 
 def _gradients(stage, world, folder, strategy=None, **changes):
@@ -82,11 +82,11 @@ def _gradients(stage, world, folder, strategy=None, **changes):
   return loop.log.rows[-1][1]["loss"], moments
 
 
-def _assert_close(ours, expected):
-  assert ours[0] == pytest.approx(expected[0], 2e-4)
-  assert ours[1].keys() == expected[1].keys() and len(expected[1]) > 20
+def _assert_close(actual, expected):
+  assert actual[0] == pytest.approx(expected[0], 2e-4)
+  assert actual[1].keys() == expected[1].keys() and len(expected[1]) > 20
   for name, value in expected[1].items():
-    np.testing.assert_allclose(ours[1][name], value, rtol=1e-3, atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(actual[1][name], value, rtol=1e-3, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.stress
@@ -114,9 +114,9 @@ def test_xla_compiles_all_that_runs_on_a_replica(world, tmp_path, monkeypatch, s
   monkeypatch.setattr(shares, "map_shares", lambda strategy, compute, batch:
                       tf.function(compute, jit_compile=True)(batch))
   with portable():  # as where there is a TPU
-    ours = _gradients(stage, world, tmp_path / "xla", fixed_lengths=True)
+    actual = _gradients(stage, world, tmp_path / "xla", fixed_lengths=True)
   assert compiled
-  _assert_close(ours, expected)
+  _assert_close(actual, expected)
 
 
 @pytest.mark.slow

@@ -149,11 +149,12 @@ def test_the_best_holds_no_moments(tmp_path):
   optimizer = AdamW(0.1).build([weight])
   loop = Loop("task", tmp_path, 4, {"weight": weight, "optimizer": optimizer}, 1,
               judge=Judge(lambda step: {"dev": float(step == 2)}, "dev", 2))
-  seen = []
+  weights_and_moments = []
 
   def step(_):
     optimizer.apply([tf.ones([1, 1])], [weight])
-    seen.append((float(weight[0, 0]), float(optimizer.get_slot(weight, "m")[0, 0])))
+    weights_and_moments.append((float(weight[0, 0]),
+                                float(optimizer.get_slot(weight, "m")[0, 0])))
     return {"loss": tf.constant(0.0)}
 
   loop.run(tf.data.Dataset.range(4), step)
@@ -163,7 +164,7 @@ def test_the_best_holds_no_moments(tmp_path):
   assert "optimizer" in names["checkpoints"]
   assert names["checkpoints/best"] == {
       "weight", "best_value", "save_counter", "_CHECKPOINTABLE_OBJECT_GRAPH"}
-  assert float(weight[0, 0]) == seen[1][0] != seen[3][0]
+  assert float(weight[0, 0]) == weights_and_moments[1][0] != weights_and_moments[3][0]
 
 
 def test_processes_follow_the_first_in_what_is_best(tmp_path):
@@ -172,12 +173,12 @@ def test_processes_follow_the_first_in_what_is_best(tmp_path):
     checkpoints = Checkpoints(tmp_path, {"value": value}, best="dev_score",
                               writes=member.number == 0, processes=member)
     checkpoints.restore()
-    kept = []
+    is_best = []
     for step, scores in enumerate([(0.1, 0.1), (0.3, 0.0), (0.2, 0.9)]):
       value.assign(float(step))
-      kept.append(checkpoints.save_if_best(step, {"dev_score": scores[member.number]}))
+      is_best.append(checkpoints.save_if_best(step, {"dev_score": scores[member.number]}))
     checkpoints.take_best()
-    return kept, checkpoints.best_step, float(value)
+    return is_best, checkpoints.best_step, float(value)
 
   assert as_two_processes(work) == [([True, True, False], 1, 1.0)] * 2
 

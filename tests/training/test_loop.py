@@ -52,20 +52,20 @@ def test_a_stop_saves_and_the_next_run_goes_on(tmp_path, number):
 
 
 def test_time_of_all_sessions_is_added_up(tmp_path, monkeypatch):
-  now = [1000.0]
-  monkeypatch.setattr("realm_tf.training.worked.time.monotonic", lambda: now[0])
+  clock = [1000.0]
+  monkeypatch.setattr("realm_tf.training.worked.time.monotonic", lambda: clock[0])
   for stop, seconds in ((3, 7.0), (5, 11.0)):
     task = Task(tmp_path)
 
     def count(step, stop=stop, seconds=seconds):
       if step == stop:
-        now[0] += seconds
+        clock[0] += seconds
         os.kill(os.getpid(), signal.SIGTERM)
 
     task.on_step = count
     with pytest.raises(Interrupted):
       task.run()
-    now[0] += 500.0  # in which nothing ran
+    clock[0] += 500.0  # in which nothing ran
   assert Task(tmp_path).loop.earlier_seconds == 18.0
 
 
@@ -232,8 +232,8 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
 def test_what_killed_saves_left_is_removed_and_nothing_else(tmp_path):
   Task(tmp_path, every=3, keep=2, best="loss").run()
   folder = tmp_path / "checkpoints"
-  kept = {path for path in folder.rglob("*") if "state" not in path.name}
-  assert {path.name for path in kept} >= {"ckpt-6.index", "ckpt-9.index", "best"}
+  remaining = {path for path in folder.rglob("*") if "state" not in path.name}
+  assert {path.name for path in remaining} >= {"ckpt-6.index", "ckpt-9.index", "best"}
   half = folder / "ckpt-12_temp" / "part-00000-of-00001.data-00000-of-00001"
   unknown = [folder / f"ckpt-4.{suffix}" for suffix in ("index", "data-00000-of-00001")]
   lefts = [half, folder / "ckpt-5.data-00000-of-00001", folder / "checkpoint.tmp0123abc",
@@ -247,7 +247,7 @@ def test_what_killed_saves_left_is_removed_and_nothing_else(tmp_path):
   (folder / "notes").touch()
   task = Task(tmp_path, steps=12, every=1, keep=2)
   assert not any(path.exists() for path in [*lefts, half.parent])
-  assert all(path.exists() for path in [*kept, *unknown, folder / "notes"])
+  assert all(path.exists() for path in [*remaining, *unknown, folder / "notes"])
   task.run()
   assert sorted(path.name for path in folder.glob("*.index")) == [
       "ckpt-11.index", "ckpt-12.index"]
@@ -297,10 +297,10 @@ def test_what_is_the_best_does_not_depend_on_a_stop(tmp_path, number):
         task.run()
       task = _Losses(folder, steps=15, every=5, keep=9, best="loss")
     task.run()
-  whole, stopped = (tf.train.load_checkpoint(str(folder / "checkpoints" / "ckpt-15"))
-                    for folder in folders)
+  uninterrupted, stopped = (tf.train.load_checkpoint(str(folder / "checkpoints" / "ckpt-15"))
+                            for folder in folders)
   best = "best_value/.ATTRIBUTES/VARIABLE_VALUE"
-  assert stopped.get_tensor(best) == whole.get_tensor(best) == -4
+  assert stopped.get_tensor(best) == uninterrupted.get_tensor(best) == -4
   for folder in folders:
     assert _checkpoints(folder / "checkpoints" / "best") == [15]
 

@@ -70,8 +70,8 @@ def test_updates_equal_the_formulas(way):
       norm = step([tf.constant(g, dtype) for g in grads])
       assert float(norm) == pytest.approx(np.sqrt(sum((g ** 2).sum() for g in grads)), 1e-5)
   assert optimizer.iterations.numpy() == len(gradients)
-  for ours, expected in zip(variables, _adamw(start, gradients, _BY_FORMULA)):
-    np.testing.assert_allclose(ours.numpy(), expected, rtol=2e-4, atol=1e-5)
+  for actual, expected in zip(variables, _adamw(start, gradients, _BY_FORMULA)):
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=2e-4, atol=1e-5)
 
 
 def test_a_constraint_holds_after_each_update():
@@ -123,12 +123,12 @@ def test_lower_layers_learn_more_slowly(devices, mirrored):
   tf.function(lambda: strategy.run(lambda: optimizer.apply(
       [tf.ones_like(v) for v in variables], variables)))()
   assert {_layer(v.name) for v in bert.trainable_variables} == {-1, 0, 1}
-  for variable, old in zip(variables, before):
+  for variable, earlier in zip(variables, before):
     # Adam's first update is the sign of the gradient times the rate.
     share = 0.25 if variable is head else 0.3 * 0.5 ** (2 - _layer(variable.name))
-    decay = 0.5 if old.ndim > 1 else 0.0
+    decay = 0.5 if earlier.ndim > 1 else 0.0
     for copy in strategy.experimental_local_results(variable):
-      np.testing.assert_allclose(copy, old * (1 - 0.1 * share * decay) - 0.1 * share,
+      np.testing.assert_allclose(copy, earlier * (1 - 0.1 * share * decay) - 0.1 * share,
                                  rtol=1e-4, atol=1e-6, err_msg=variable.name)
 
 
@@ -155,11 +155,11 @@ def test_each_stage_trains_its_berts_by_their_layers(tmp_path, stage):
     return {part: {v.name: v.numpy() for v in bert.variables}
             for part, bert in berts.items()}
 
-  before, whole, slower = trained("0", 0, 1.0), trained("1", 1, 1.0), trained("2", 1, 0.5)
+  before, full_rate, slower = trained("0", 0, 1.0), trained("1", 1, 1.0), trained("2", 1, 0.5)
   moved = set()
   for part, values in before.items():
     for name, value in values.items():
-      step, expected = slower[part][name] - value, whole[part][name] - value
+      step, expected = slower[part][name] - value, full_rate[part][name] - value
       np.testing.assert_allclose(step, expected * 0.5 ** (2 - _layer(name)), rtol=1e-2,
                                  atol=1e-6, err_msg=f"{part} {name}")
       if np.abs(expected).max() > 1e-4:
@@ -177,5 +177,5 @@ def test_parts_are_clipped_together_and_each_has_its_norm():
   assert {name: float(value) for name, value in norms.items()} == {"tower": 3, "head": 4}
   make_optimizer(config).apply([*gradients["tower"], *gradients["head"]],
                                [*flat["tower"], *flat["head"]])
-  for ours, expected in zip(tf.nest.flatten(parts), tf.nest.flatten(flat)):
-    np.testing.assert_array_equal(ours, expected)
+  for actual, expected in zip(tf.nest.flatten(parts), tf.nest.flatten(flat)):
+    np.testing.assert_array_equal(actual, expected)

@@ -85,23 +85,23 @@ def test_relevance_is_by_the_fresh_tower_of_each_candidate_alone(world):
   _, passages, model, batch = world
   rows = np.array([[25, 3, 4], [25, 3, 9], [25, 0, 3], [25, 1, 2]], np.int32)
   queries = model.retriever.embed_queries(batch.query)
-  ours = scores.relevance(model.retriever, passages, queries, rows).numpy()
+  actual = scores.relevance(model.retriever, passages, queries, rows).numpy()
   for b, k in np.ndindex(rows.shape):
     document = model.retriever.embed_documents(passages.documents(rows[b, k:k + 1], 64))
-    np.testing.assert_allclose(ours[b, k], np.dot(queries[b], document[0]), rtol=1e-4,
+    np.testing.assert_allclose(actual[b, k], np.dot(queries[b], document[0]), rtol=1e-4,
                                atol=1e-4)
 
 
 def test_mask_log_probs_are_those_of_each_pair_alone(world):
   _, passages, model, batch = world
   rows = np.array([[25, 3], [25, 5], [25, 0], [25, 1]], np.int32)
-  ours = scores.mask_log_probs(model.encoder, passages, batch, rows, 96).numpy()
+  actual = scores.mask_log_probs(model.encoder, passages, batch, rows, 96).numpy()
   for b, k in np.ndindex(rows.shape):
-    one = type(batch)(*(tf.nest.map_structure(lambda t, b=b: t[b:b + 1], field)
-                        for field in batch))
+    sentence = type(batch)(*(tf.nest.map_structure(lambda t, b=b: t[b:b + 1], field)
+                             for field in batch))
     pair = np.array([[25, rows[b, k]]], np.int32)
-    alone = scores.mask_log_probs(model.encoder, passages, one, pair, 96).numpy()
-    np.testing.assert_allclose(ours[b, k], alone[0, 1], rtol=1e-3, atol=1e-4)
+    alone = scores.mask_log_probs(model.encoder, passages, sentence, pair, 96).numpy()
+    np.testing.assert_allclose(actual[b, k], alone[0, 1], rtol=1e-3, atol=1e-4)
 
 
 def test_retriever_gradient_is_r_of_z_through_the_tower(world):
@@ -117,15 +117,15 @@ def test_retriever_gradient_is_r_of_z_through_the_tower(world):
   log_probs = scores.mask_log_probs(model.encoder, passages, batch, rows, 96)
   with tf.GradientTape() as tape:
     loss = losses.mean_marginal(losses.joint_loss, relevance(), log_probs, batch.weights)
-  whole = tape.gradient(loss, variables)
+  gradients = tape.gradient(loss, variables)
   answer = np.exp((log_probs * batch.weights[:, None]).numpy().sum(-1))
   prior = tf.nn.softmax(relevance()).numpy()
   r = (answer / (answer * prior).sum(1, keepdims=True) - 1) * prior
   with tf.GradientTape() as tape:
     weighted = tf.reduce_sum(-relevance() * r) / len(rows)
-  for ours, expected in zip(whole, tape.gradient(weighted, variables)):
-    ours, expected = tf.convert_to_tensor(ours), tf.convert_to_tensor(expected)
-    np.testing.assert_allclose(ours, expected, rtol=1e-2, atol=1e-4)
+  for actual, expected in zip(gradients, tape.gradient(weighted, variables)):
+    actual, expected = tf.convert_to_tensor(actual), tf.convert_to_tensor(expected)
+    np.testing.assert_allclose(actual, expected, rtol=1e-2, atol=1e-4)
 
 
 @pytest.mark.parametrize("devices, accumulate", [(1, 1), (2, 2)])

@@ -22,8 +22,9 @@ def _world(tmp_path_factory):
   tiny.write_bert(folder / "bert", hidden=16, layers=1)
   pairs = list(zip(tiny.documents()[1::2], tiny.documents()[2::2]))
   corpus = Corpus.from_documents([
-      Document(f"{number}-{i}", one.title, text) for number, (one, other) in enumerate(pairs)
-      for i, text in enumerate([one.text, other.text, "The cat sat on the old mat."])],
+      Document(f"{number}-{i}", document.title, text)
+      for number, (document, other) in enumerate(pairs)
+      for i, text in enumerate([document.text, other.text, "The cat sat on the old mat."])],
       Tokenizer(tiny.vocabulary()), 64)
   return folder, corpus
 
@@ -59,20 +60,20 @@ def test_the_loss_is_that_of_plain_numpy(world, tmp_path):
 
 
 def test_two_replicas_with_two_parts_each_are_one_device(world, mirrored, tmp_path):
-  (one, _), _ = _train(world, tmp_path / "one")
+  (single, _), _ = _train(world, tmp_path / "one")
   (two, _), _ = _train(world, tmp_path / "two", mirrored, ict__accumulate=2)
   for name in ("loss", "in_batch_accuracy", "gradient_norm"):
-    assert two.log.rows[0][1][name] == pytest.approx(one.log.rows[0][1][name], 2e-4, 1e-5)
-  expected, ours = _moments(tmp_path / "one"), _moments(tmp_path / "two")
-  assert len(expected) > 20 and ours.keys() == expected.keys()
+    assert two.log.rows[0][1][name] == pytest.approx(single.log.rows[0][1][name], 2e-4, 1e-5)
+  expected, actual = _moments(tmp_path / "one"), _moments(tmp_path / "two")
+  assert len(expected) > 20 and actual.keys() == expected.keys()
   for name, value in expected.items():
-    np.testing.assert_allclose(ours[name], value, rtol=1e-3, atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(actual[name], value, rtol=1e-3, atol=1e-6, err_msg=name)
 
 
 def test_what_it_learns_from_it_comes_to_find(world, tmp_path):
   (loop, _), _ = _train(world, tmp_path / "run", ict__steps=60, ict__learning_rate=3e-3,
                         ict__clip_norm=1.0, checkpoint_every=0)
-  loss, found = np.array([[row["loss"], row["in_batch_accuracy"]]
-                          for _, row in loop.log.rows]).T
+  loss, accuracy = np.array([[row["loss"], row["in_batch_accuracy"]]
+                             for _, row in loop.log.rows]).T
   assert loss[-10:].mean() < 0.6 * loss[:3].mean()
-  assert found[-10:].mean() > 0.5 > 2 * found[:3].mean()
+  assert accuracy[-10:].mean() > 0.5 > 2 * accuracy[:3].mean()

@@ -19,7 +19,7 @@ def _first(tmp_path, stage, **changes):
 
 @pytest.mark.parametrize("stage, part", [
     ("ict", "retriever"), *(
-        pytest.param(*both, marks=pytest.mark.stress) for both in (
+        pytest.param(*names, marks=pytest.mark.stress) for names in (
             ("finetune", "encoder"), ("finetune", "retriever"), ("reading", "encoder"),
             ("pretrain", "encoder"), ("pretrain", "retriever")))])
 def test_every_stage_drops_out_what_it_trains(tmp_path, stage, part):

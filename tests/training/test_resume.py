@@ -60,12 +60,12 @@ def _kill_after(step: int, process: subprocess.Popen, folder: pathlib.Path,
   process.communicate(timeout=300)
 
 
-def _assert_same(ours: pathlib.Path, expected: pathlib.Path) -> None:
-  ours, expected = stages.saved(ours), stages.saved(expected)
-  assert ours.keys() == expected.keys()
+def _assert_same(actual: pathlib.Path, expected: pathlib.Path) -> None:
+  actual, expected = stages.saved(actual), stages.saved(expected)
+  assert actual.keys() == expected.keys()
   for name, value in expected.items():
     if not {"best_value", "save_counter", "worked"} & set(name.split("/")):
-      np.testing.assert_array_equal(ours[name], value, err_msg=name)
+      np.testing.assert_array_equal(actual[name], value, err_msg=name)
 
 
 @pytest.mark.parametrize("stage, number, changes", [
@@ -81,9 +81,9 @@ def test_killed_and_run_again_is_never_killed_to_the_bit(
   killed = _start(stage, world, tmp_path / "killed", **changes)
   _kill_after(_EVERY, killed, tmp_path / "killed", number)
   assert 0 < _newest(tmp_path / "killed") < _STEPS  # it was not done yet
-  whole = _start(stage, world, tmp_path / "whole", **changes)
+  uninterrupted = _start(stage, world, tmp_path / "whole", **changes)
   _finish(_start(stage, world, tmp_path / "killed", **changes))
-  _finish(whole)
+  _finish(uninterrupted)
   _assert_same(tmp_path / "killed", tmp_path / "whole")
 
 
@@ -92,9 +92,9 @@ def test_killed_and_run_again_is_never_killed_to_the_bit(
     (stage, {}) for stage in stages.STAGES])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_many_times_at_random(world, tmp_path, stage, changes, number):
-  whole, folder = tmp_path / "whole", tmp_path / "killed"
+  uninterrupted, folder = tmp_path / "whole", tmp_path / "killed"
   changes = {f"{stage}__steps": 60, "checkpoint_every": 2, **changes}
-  _finish(_start(stage, world, whole, **changes))
+  _finish(_start(stage, world, uninterrupted, **changes))
   seed = secrets.randbits(32)
   print("seed", seed)  # shown where the test fails
   rng = np.random.default_rng(seed)
@@ -104,13 +104,13 @@ def test_killed_many_times_at_random(world, tmp_path, stage, changes, number):
                 later=rng.uniform(0, 0.05))
     assert process.returncode  # it was not done yet
   _finish(_start(stage, world, folder, **changes))
-  _assert_same(folder, whole)
+  _assert_same(folder, uninterrupted)
 
 
 @pytest.mark.slow
 def test_a_half_written_checkpoint_costs_steps_but_no_bit(world, tmp_path):
-  whole, folder = tmp_path / "whole", tmp_path / "killed"
-  _finish(_start("pretrain", world, whole))
+  uninterrupted, folder = tmp_path / "whole", tmp_path / "killed"
+  _finish(_start("pretrain", world, uninterrupted))
   _kill_after(2 * _EVERY, _start("pretrain", world, folder), folder,
               signal.SIGKILL)
   newest = folder / "checkpoints" / f"ckpt-{_newest(folder)}.data-00000-of-00001"
@@ -119,7 +119,7 @@ def test_a_half_written_checkpoint_costs_steps_but_no_bit(world, tmp_path):
   _, log = again.communicate(timeout=300)
   assert again.returncode == 0, log
   assert "cannot be read" in log and "trying the one before" in log
-  _assert_same(folder, whole)
+  _assert_same(folder, uninterrupted)
 
 
 def _watch(monkeypatch, owner, name, events):
@@ -147,8 +147,8 @@ def test_killed_after_the_last_step_it_has_nothing_left_to_do(
   _watch(monkeypatch, AdamW, "add_slot", events)
   loop, model = stages.train(stage, tmp_path, corpus, config)
   assert loop.first_step == 2
-  for ours, expected in zip(model.encoder.variables, trained.encoder.variables):
-    np.testing.assert_array_equal(ours, expected)
+  for actual, expected in zip(model.encoder.variables, trained.encoder.variables):
+    np.testing.assert_array_equal(actual, expected)
   # All moments are made first: to make one, processes have to meet.
   restored = events.index("restore begins")
   assert restored > 20 and events[restored:] == ["restore begins", "restore ends"]

@@ -8,8 +8,8 @@ from realm_tf.training.retrieved import as_markdown, retrieved_examples
 from tests import tiny
 
 
-@pytest.fixture(name="found")
-def _found(tmp_path):
+@pytest.fixture(name="retrieved")
+def _retrieved(tmp_path):
   corpus = tiny.make_corpus(tmp_path / "corpus")
   batch = next(iter(pretraining_batches(
       corpus, np.zeros([corpus.num_blocks, 0], np.int32), batch_size=3, query_length=32,
@@ -19,8 +19,8 @@ def _found(tmp_path):
   return corpus, batch, retrieved_examples(corpus, batch, rows, prior, prior[:, ::-1], 2)
 
 
-def test_each_sentence_has_its_candidates(found):
-  corpus, batch, examples = found
+def test_each_sentence_has_its_candidates(retrieved):
+  corpus, batch, examples = retrieved
   assert len(examples) == 2
   for i, row in enumerate([3, 5]):
     answer = batch.labels[i].numpy()[batch.weights[i].numpy() > 0]
@@ -32,8 +32,8 @@ def test_each_sentence_has_its_candidates(found):
          "prior": 0.75, "posterior": 0.25}]
 
 
-def test_table_of_candidates(found):
-  corpus, _, examples = found
+def test_table_of_candidates(retrieved):
+  corpus, _, examples = retrieved
   first, second = as_markdown(examples).split("\n\n**")
   assert f"answer: *{examples[0]['answer']}" in first and "[MASK]" in first
   assert "| 0.250 | 0.750 | (null document) |" in first

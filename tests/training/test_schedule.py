@@ -42,8 +42,9 @@ def _examples(stage, corpus, config):
     return sum(count for count in corpus.sentence_starts.lengths.tolist() if count > 1)
   if stage == "finetune":
     return len(tiny.CITIES)
-  found = salient_sentences(corpus, config.pretrain.max_masks, config.pretrain.span_blocks)
-  return len(found.row) - len(found.row) // 20
+  sentences = salient_sentences(corpus, config.pretrain.max_masks,
+                                config.pretrain.span_blocks)
+  return len(sentences.row) - len(sentences.row) // 20
 
 
 @pytest.mark.parametrize("stage", [

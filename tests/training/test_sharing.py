@@ -88,8 +88,8 @@ def test_a_shared_index_is_refreshed_and_goes_on_after_a_kill(world, tmp_path, c
     logs = _train(world, folder, changes, number, until, beside)
     swaps = [[int(step) for step in re.findall(r"^swapped (\d+)$", log, re.M)]
              for log in logs]
-    both = min(map(len, swaps))  # of those killed one may be a step behind
-    assert swaps[0][:both] == swaps[1][:both] and both > 0
+    common = min(map(len, swaps))  # of those killed one may be a step behind
+    assert swaps[0][:common] == swaps[1][:common] and common > 0
     assert until < _STEPS or swaps[0] == swaps[1]
     assert all(f"going on from step {first}" in log for log in logs) == (first > 0)
   curves = [read_curves(path / "curves.csv") for path in (folder, folder / "worker-1")]
@@ -107,16 +107,17 @@ def test_both_go_on_from_the_newest_that_both_can_read(world, tmp_path, harm):
   changes = {"index__kind": "sharded", "checkpoint_every": _EVERY, "keep_checkpoints": 3,
              "pretrain__steps": _STEPS, "refresh__mode": "sync",
              "refresh__every": _EVERY, "refresh__max_staleness": _STALEST}
-  folder, seen = tmp_path / "run", tmp_path / "run-seen-by-1"
+  folder, second_view = tmp_path / "run", tmp_path / "run-seen-by-1"
   _train(world, folder, changes, 0, until=6)
   newest = _newest(folder)
-  shutil.copytree(folder, seen)
-  path = seen / "checkpoints" / f"ckpt-{newest}.data-00000-of-00001"
+  shutil.copytree(folder, second_view)
+  path = second_view / "checkpoints" / f"ckpt-{newest}.data-00000-of-00001"
   os.truncate(path, 1000) if harm == "damaged" else path.unlink()
   logs = _train(world, folder, changes, 1)
   for log, reason in zip(logs, (r"by another process", r".*")):
     assert re.search(rf"ckpt-{newest}: cannot be read \({reason}\); trying", log), logs
     assert f"going on from step {newest - _EVERY}" in log, logs
-  curves = [dict(read_curves(path / "curves.csv")) for path in (folder, seen / "worker-1")]
+  curves = [dict(read_curves(path / "curves.csv"))
+            for path in (folder, second_view / "worker-1")]
   for step in range(newest - _EVERY + 1, _STEPS + 1):
     assert curves[0][step]["loss"] == curves[1][step]["loss"]
