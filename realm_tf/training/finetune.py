@@ -47,8 +47,7 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   `gold_passages` the id of the document that answers it, "" where none is named. With a
   `judge` the model ends as the one that it measured as the best, the start counted.
   Towers that were shared are untied where the query tower learns: the document tower stays
-  as the index knows it. How
-  many questions the reader can learn from is logged.
+  as the index knows it. How many questions the reader can learn from is logged.
 
   Raises:
     UserError: it can learn from none.
