@@ -54,6 +54,7 @@ from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
 from realm_tf.training.reading import train_reading
+from realm_tf.training.word_head import train_word_head
 
 _TOP_N = 5  # answers that an evaluation keeps of each question
 
@@ -139,14 +140,18 @@ def ict(run: Run) -> None:
 @_alone
 def pretrain(run: Run) -> None:
   started = time.monotonic()
-  if run.config.reading.steps and is_tpu(run.strategy):
-    raise UserError("--strategy=tpu: the reading warm-up (config.reading.steps) packs at "
-                    "lengths that follow the data, which a TPU cannot run; set it to 0, or "
-                    "use another strategy")
+  reading = run.config.reading
+  if (reading.steps or reading.masked_lm_steps) and is_tpu(run.strategy):
+    raise UserError("--strategy=tpu: the warm-up of the encoder (config.reading.steps, "
+                    "config.reading.masked_lm_steps) packs at lengths that follow the data, "
+                    "which a TPU cannot run; set it to 0, or use another strategy")
   check_candidates(run)
   model = run.model(run.stage_before("pretrain"))
   index = run.index(model)
   config = schedule.fitted_to_sentences(run.config, "pretrain", run.corpus)
+  if config.reading.masked_lm_steps:
+    started -= train_word_head(config, run.corpus, run.passages, model,
+                               run.path / "pretrain" / "masked_lm").earlier_seconds
   if config.reading.steps:
     started -= train_reading(config, run.corpus, run.passages, model, index, run.banned,
                              run.path / "pretrain" / "reading").earlier_seconds
