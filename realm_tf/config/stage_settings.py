@@ -102,6 +102,12 @@ class PretrainConfig(OptimizerConfig):
   null_share: float = setting(
       0.0, Range(0.0, 0.9), "p(z|x) of the null document, whatever its score; 0: by its "
       "score, as in the paper")
+  null_document: bool = setting(
+      True, None, "without it p(z|x) is over what is retrieved alone: a row of the paper's "
+      "table 2")
+  ban: bool = setting(
+      True, None, "a sentence's own block, in which it stands unmasked, is never a "
+      "candidate; without it: a row of the paper's table 2")
   window: int = setting(
       0, at_least(0, 100_000), "word pieces of a block that are read, where it matches the "
       "sentence best; 0: its beginning, as many as encoder_length has room for")

@@ -20,6 +20,9 @@ from realm_tf.text.inputs import Packed, packed_spec
 Read = Callable[[Packed, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
+_NO_SHARE = -1e9  # a score; minus infinity would make gradients NaN
+
+
 class Index(Protocol):
   """As much of an index as a step uses; see `index.interface.RowIndex`."""
 
@@ -172,6 +175,12 @@ def with_null_share(relevance: tf.Tensor, share: float) -> tf.Tensor:
   """
   others = tf.reduce_logsumexp(relevance[:, 1:], 1, keepdims=True)
   return tf.concat([others + math.log(share / (1 - share)), relevance[:, 1:]], 1)
+
+
+def without_null(relevance: tf.Tensor) -> tf.Tensor:
+  """Scores [B, K] by whose softmax the null document, the first, has no share."""
+  lowest = tf.fill([tf.shape(relevance)[0], 1], _NO_SHARE)
+  return tf.concat([lowest, relevance[:, 1:]], 1)
 
 
 def _pairs(passages: Passages, batch: PretrainingBatch, rows: tf.Tensor, length: int,

@@ -149,16 +149,16 @@ def pretrain(run: Run) -> None:
   model = run.model(run.stage_before("pretrain"))
   index = run.index(model)
   config = schedule.fitted_to_sentences(run.config, "pretrain", run.corpus)
+  banned = run.banned if config.pretrain.ban else np.full_like(run.banned[:, :1], -1)
   if config.reading.masked_lm_steps:
     started -= train_word_head(config, run.corpus, run.passages, model,
                                run.path / "pretrain" / "masked_lm").earlier_seconds
   if config.reading.steps:
-    started -= train_reading(config, run.corpus, run.passages, model, index, run.banned,
+    started -= train_reading(config, run.corpus, run.passages, model, index, banned,
                              run.path / "pretrain" / "reading").earlier_seconds
   loop, refresher = train_pretrain(
-      config, run.corpus, run.passages, model, index, run.banned, run.path / "pretrain",
-      before_step=[diagnose_by_step(config, run.corpus, run.passages, model, index,
-                                    run.banned)])
+      config, run.corpus, run.passages, model, index, banned, run.path / "pretrain",
+      before_step=[diagnose_by_step(config, run.corpus, run.passages, model, index, banned)])
   run.finish("pretrain", model, started - loop.earlier_seconds, refreshes=refresher.swaps,
              **loop.facts())
 

@@ -12,7 +12,7 @@ from realm_tf.examples.pretraining import PretrainingBatch
 from realm_tf.models.extractive import CopyingReader
 from realm_tf.models.reader import Reader
 from realm_tf.models.realm import Realm
-from realm_tf.models.scores import Read, mask_log_probs, with_null_share
+from realm_tf.models.scores import Read, mask_log_probs, with_null_share, without_null
 
 
 def configured_read(config: RealmConfig, encoder: Reader, padded: bool = False) -> Read:
@@ -44,7 +44,9 @@ def configured_log_probs(config: RealmConfig, encoder: Reader, passages: Passage
 
 
 def configured_relevance(config: RealmConfig, relevance: tf.Tensor) -> tf.Tensor:
-  """Scores [B, K] by whose softmax p(z|x) is, by `pretrain.null_share`."""
+  """Scores [B, K] by whose softmax p(z|x) is, as `pretrain` treats the null document."""
+  if not config.pretrain.null_document:
+    return without_null(relevance)
   share = config.pretrain.null_share
   return with_null_share(relevance, share) if share else relevance
 
