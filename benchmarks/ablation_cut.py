@@ -35,7 +35,8 @@ def main(_) -> None:
   draw = random.Random(0)
   pathlib.Path(_OUTPUT.value).mkdir(parents=True, exist_ok=True)
   kept = set()
-  for name, count in (("qa.train.jsonl.gz", _QUESTIONS.value), ("qa.dev.jsonl.gz", _DEV.value)):
+  for name, count in (("qa.train.jsonl.gz", _QUESTIONS.value),
+                      ("qa.dev.jsonl.gz", _DEV.value)):
     rows = _read(name)
     drawn = [rows[i] for i in sorted(draw.sample(range(len(rows)), min(count, len(rows))))]
     kept |= {row["gold_passage"] for row in drawn}

@@ -2,13 +2,12 @@
 
 A stage is known by the settings that it is made of (`config.owners.used`), so that rows
 share what they have in common: one corpus, one ICT per seed, one pre-training for all label
-budgets. Each has a run's folder of its own, with hard links to
-what came before:
+budgets. Each has a run's folder of its own, with hard links to what came before:
 
     corpus-<hash>/  ict-<hash>/  pretrain-<hash>/  finetune-<hash>/  mixed-<hash>/
 
-All are runs: `realm report --workdir=...` draws them. A stage that was killed goes on from its
-checkpoint when the same command is run again.
+All are runs: `realm report --workdir=...` draws them. A stage that was killed goes on from
+its checkpoint when the same command is run again.
 """
 
 import hashlib
