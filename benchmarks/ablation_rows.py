@@ -35,11 +35,12 @@ class Size(NamedTuple):
   ict: int  # steps of 64 sentences
   warm_up: int  # steps of 32 sentences, in the rows that have one
   pretrain: int  # steps of 32 sentences
+  refresh: int  # steps from one embedding of the corpus to the next
   finetune: int  # steps of 16 questions, at most
 
 
-SIZES = {"full": Size(2000, 600, 16_000, 2000), "short": Size(400, 200, 1000, 400),
-         "glance": Size(60, 40, 120, 60)}
+SIZES = {"full": Size(2000, 600, 16_000, 500, 2000),
+         "short": Size(400, 200, 1000, 100, 400), "glance": Size(60, 40, 120, 40, 60)}
 # Values that follow the size of the run.
 _WARM_UP = "warm-up steps"
 _THIRD = "a third of the steps"
@@ -75,7 +76,7 @@ ROWS: dict[str, Row] = {
     "windows": Row("4 times as many candidates, read in windows of 32 pieces", {
         "pretrain.candidates": _MORE, "pretrain.window": 32, "pretrain.accumulate": 2}),
     "rerank": Row("retrieved 4 times as wide, reranked fresh, never refreshed",
-                  {"refresh.mode": "rerank", "refresh.rerank_factor": 4}),
+                  {"refresh.mode": "rerank"}),
     "unscaled": Row("scores are D cosines, as published", {"retriever.score_scale": 0.0}),
     "together": Row("supporting blocks first, extractive, a share for the null document", {
         "reading.steps": _WARM_UP, "pretrain.objective": "extractive",
@@ -84,7 +85,7 @@ def base(size: str) -> config_lib.RealmConfig:
   """What all rows share."""
   if size not in SIZES:
     raise ValueError(f"'{size}': expected one of {', '.join(SIZES)}")
-  ict, warm_up, steps, finetune = SIZES[size]
+  ict, _, steps, every, finetune = SIZES[size]
   return config_lib.RealmConfig(
       name=f"ablation {size}", data="../data/wiki26k", assets=("bert-tiny",),
       assets_folder="../data", checkpoint_every=200,
@@ -102,8 +103,7 @@ def base(size: str) -> config_lib.RealmConfig:
           steps=steps, batch_size=32, candidates=8, learning_rate=3e-4,
           warmup_steps=steps // 20, query_length=48, encoder_length=160,
           span_blocks=(2, 60)),
-      refresh=config_lib.RefreshConfig(mode="sync", every=steps // 20,
-                                       max_staleness=steps // 20),
+      refresh=config_lib.RefreshConfig(mode="sync", every=every, max_staleness=every),
       finetune=config_lib.FinetuneConfig(
           questions="{data}/qa.train.jsonl.gz", steps=finetune,
           passes=10.0, batch_size=16, beam_size=500, read_blocks=5, reader_length=160,

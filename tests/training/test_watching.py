@@ -5,10 +5,19 @@ import pytest
 import tensorflow as tf
 from absl import logging
 
-from realm_tf.models.scores import Reads, Scores, with_null_share
+from realm_tf.corpus.passages import Passages
+from realm_tf.examples.pretraining import pretraining_batches
+from realm_tf.models.scores import (
+  Reads,
+  Scores,
+  with_null_share,
+  without_null,
+  without_special_tokens,
+)
 from realm_tf.text.inputs import Packed
 from realm_tf.training import watching
 from realm_tf.training.watching import Retrieved, Setup, collapses, warn_of_collapse
+from tests import tiny
 
 # [CLS] = 1, [SEP] = 2, [MASK] = 3, padding 0; piece 9 goes on with a word.
 _CONTINUATION = np.arange(20) == 9
@@ -34,6 +43,26 @@ def test_a_block_holds_the_masked_span_where_its_pieces_stand_together_as_words(
   parts = ([_pairs(*blocks)] if groups == 1 else [_pairs(blocks[0]), _pairs(*blocks[1:])])
   held = watching.holds_span(_reads(*parts), _CONTINUATION)
   assert held.numpy().tolist() == [expected]
+
+
+def test_blocks_that_hold_the_span_are_those_of_plain_loops(tmp_path):
+  corpus = tiny.make_corpus(tmp_path / "corpus")
+  count = corpus.num_blocks
+  batch = next(iter(pretraining_batches(
+      corpus, np.zeros([count, 0], np.int32), batch_size=12, query_length=32, max_masks=4,
+      support=(2, 0), seed=0, first_step=0, last_step=1)))
+  rows = tf.tile(tf.range(count + 1)[None], [12, 1])  # all blocks, the null document last
+  pairs = Passages(corpus).after(without_special_tokens(batch.query), rows, 200,
+                                 whole_questions=True)
+  held = watching.holds_span(
+      Reads(None, None, None, (pairs,), batch.positions, batch.labels, batch.weights),
+      corpus.tokenizer.continuation).numpy()
+  words = np.array(corpus.tokenizer.vocabulary)
+  for i, labels in enumerate(batch.labels.numpy()):
+    span = " ".join(words[labels[batch.weights[i].numpy() > 0]])
+    expected = [f" {span} " in f" {' '.join(words[corpus.body_ids.row(row)])} "
+                for row in range(count)]
+    assert held[i].tolist() == [*expected, False] and any(expected), span
 
 
 def test_a_single_mask_is_a_span_and_masks_apart_are_none():
@@ -130,3 +159,8 @@ def test_the_null_document_has_its_share_and_the_others_divide_the_rest_as_befor
   prior = tf.nn.softmax(with_null_share(relevance, 0.2)).numpy()
   a, b = np.exp([1.0, 2.0]) / np.exp([1.0, 2.0]).sum()
   np.testing.assert_allclose(prior, [[0.2, 0.8 * a, 0.8 * b], [0.2, 0.4, 0.4]], rtol=1e-5)
+
+
+def test_without_the_null_document_the_others_have_all():
+  prior = tf.nn.softmax(without_null(tf.constant([[90.0, 1.0, 1.0]])))
+  np.testing.assert_allclose(prior, [[0, 0.5, 0.5]])
