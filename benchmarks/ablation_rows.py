@@ -40,7 +40,7 @@ class Size(NamedTuple):
 
 
 SIZES = {"full": Size(2000, 600, 16_000, 500, 2000),
-         "short": Size(400, 200, 1000, 100, 400), "glance": Size(60, 40, 120, 40, 60)}
+         "short": Size(400, 200, 1000, 100, 400), "glance": Size(60, 30, 80, 40, 60)}
 # Values that follow the size of the run.
 _WARM_UP = "warm-up steps"
 _THIRD = "a third of the steps"
