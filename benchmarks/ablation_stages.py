@@ -19,15 +19,17 @@ from collections.abc import Sequence
 
 import ablation_rows
 import numpy as np
+from machine import processor
 
+import realm_tf
 from realm_tf import config as config_lib
 from realm_tf import files, folders
-from realm_tf.config.owners import used
+from realm_tf.config.owners import parts_of, used
 from realm_tf.config.settings import RealmConfig
 from realm_tf.datasets.questions import write_questions
 from realm_tf.errors import UserError
 from realm_tf.models.realm import Realm
-from realm_tf.run import stages
+from realm_tf.run import history, stages
 from realm_tf.run.folder import STAGES, Run
 
 Labels = int | str  # how many questions are learnt from, or "all"
@@ -49,6 +51,14 @@ class Ablations:
     return config_lib.with_changes(
         ablation_rows.config_of(row, self._base, self._warm_up), {"seed": seed})
 
+  def _before(self, part: str, row: str, seed: int) -> RealmConfig:
+    """The config of a stage that rows share: what concerns later ones is that of the base."""
+    concerned = {"corpus", "ict"} if part == "ict" else {"corpus"}
+    values = config_lib.flatten(config_lib.to_dict(self.config(row, seed)))
+    return config_lib.with_changes(self._base, {
+        field: value for field, value in values.items()
+        if concerned & set(parts_of(field)) or field == "seed"})
+
   def evaluated(self, row: str, seed: int, labels: Labels) -> tuple[Run, str]:
     """A row's run with so many labels, measured on the held-out questions, and its stage."""
     run = self._pretrained(row, seed)
@@ -58,15 +68,14 @@ class Ablations:
     stages.evaluate(run, stage)
     return run, stage
 
-  def _corpus(self, config: RealmConfig) -> Run:
-    run = self._run("corpus", config)
+  def _corpus(self, row: str, seed: int) -> Run:
+    run = self._run("corpus", self._before("corpus", row, seed))
     stages.corpus(run)
     return run
 
   def _warm(self, row: str, seed: int) -> Run:
     """After ICT."""
-    config = self.config(row, seed)
-    before = self._corpus(config)
+    config, before = self._before("ict", row, seed), self._corpus(row, seed)
     if not config.ict.steps:
       return before
     run = self._run("ict", config, before)
@@ -78,7 +87,7 @@ class Ablations:
     """After pre-training, or what stands for it: that is what questions are learnt from."""
     parts, config = ablation_rows.ROWS[row].parts, self.config(row, seed)
     if parts:
-      return self._mixed(row, config, [self._pretrained(part, seed) for part in parts])
+      return self._mixed(row, seed, [self._pretrained(part, seed) for part in parts])
     before = self._warm(row, seed)
     if not config.pretrain.steps:
       return before
@@ -87,9 +96,9 @@ class Ablations:
       stages.pretrain(run)
     return run
 
-  def _mixed(self, row: str, config: RealmConfig, parts: Sequence[Run]) -> Run:
+  def _mixed(self, row: str, seed: int, parts: Sequence[Run]) -> Run:
     """The retriever of one run with the encoder of another, as a pre-trained model."""
-    run = self._run("mixed", config, self._corpus(config), row)
+    run = self._run("mixed", self.config(row, seed), self._corpus(row, seed), row)
     if not run.is_done("pretrain"):
       begun = time.monotonic()
       first, second = (part.model(part.newest_stage()) for part in parts)
@@ -133,6 +142,18 @@ class Ablations:
         with folders.new_folder(target) as new:
           shutil.copytree(source, new, copy_function=files.link_or_copy, dirs_exist_ok=True)
     return run
+
+
+def measured_by(run: Run) -> dict[str, str]:
+  """`commit` and `machine` of when a run was first measured, which stay when it is asked
+  again later: a "+" stands behind the commit of a changed working tree."""
+  path = run.path / "measured.json"
+  if not path.exists():
+    source = history.source(pathlib.Path(realm_tf.__file__).parent)
+    files.write_json(path, {
+        "commit": f"{(source['git'] or 'unknown')[:12]}{'+' * bool(source['modified'])}",
+        "machine": processor()})
+  return files.read_json(path)
 
 
 def minutes(run: Run) -> float:

@@ -45,23 +45,20 @@ def _measure(ablations, row: str, seed: int, labels: int | str):
   """An entry of the results, and which questions are right."""
   import ablation_results  # pylint: disable=import-outside-toplevel
   import ablation_stages  # pylint: disable=import-outside-toplevel
-  from machine import processor  # pylint: disable=import-outside-toplevel
 
-  import realm_tf  # pylint: disable=import-outside-toplevel
   from realm_tf.evaluation import predictions  # pylint: disable=import-outside-toplevel
-  from realm_tf.run import evaluations, history  # pylint: disable=import-outside-toplevel
+  from realm_tf.run import evaluations  # pylint: disable=import-outside-toplevel
   run, stage = ablations.evaluated(row, seed, labels)
   records = predictions.read_predictions(evaluations.predictions_path(run.path, stage))
   columns = ablation_results.per_question(run.questions("held_out"), records)
-  source = history.source(pathlib.Path(realm_tf.__file__).parent)
   steps = ablation_stages.pretrained_steps(run)
   figures = {name: float(columns[name].mean()) if name in columns else None
              for name in ablation_results.FIGURES}
   entry = {
       "row": row, "seed": seed, "labels": labels, **figures,
       "sentences": steps * run.config.pretrain.batch_size,
-      "hours": round(ablation_stages.minutes(run) / 60, 4), "machine": processor(),
-      "commit": f"{(source['git'] or 'unknown')[:12]}{'+' * bool(source['modified'])}",
+      "hours": round(ablation_stages.minutes(run) / 60, 4),
+      **ablation_stages.measured_by(run),
       "config": f"benchmarks/ablation_rows.py:{row},{_SIZE.value}"}
   return entry, ablation_results.hits_of(columns)
 

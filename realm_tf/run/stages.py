@@ -50,11 +50,10 @@ from realm_tf.text.salient_spans import tagger
 from realm_tf.training import schedule
 from realm_tf.training.cloze import train_cloze
 from realm_tf.training.dpr import train_dpr
+from realm_tf.training.encoder_first import train_encoder_first
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
-from realm_tf.training.reading import train_reading
-from realm_tf.training.word_head import train_word_head
 
 _TOP_N = 5  # answers that an evaluation keeps of each question
 
@@ -150,12 +149,8 @@ def pretrain(run: Run) -> None:
   index = run.index(model)
   config = schedule.fitted_to_sentences(run.config, "pretrain", run.corpus)
   banned = run.banned if config.pretrain.ban else np.full_like(run.banned[:, :1], -1)
-  if config.reading.masked_lm_steps:
-    started -= train_word_head(config, run.corpus, run.passages, model,
-                               run.path / "pretrain" / "masked_lm").earlier_seconds
-  if config.reading.steps:
-    started -= train_reading(config, run.corpus, run.passages, model, index, banned,
-                             run.path / "pretrain" / "reading").earlier_seconds
+  started -= train_encoder_first(config, run.corpus, run.passages, model, index, banned,
+                                 run.path / "pretrain")
   loop, refresher = train_pretrain(
       config, run.corpus, run.passages, model, index, banned, run.path / "pretrain",
       before_step=[diagnose_by_step(config, run.corpus, run.passages, model, index, banned)])
