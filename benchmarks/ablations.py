@@ -11,6 +11,7 @@ stopped or killed. After each run results, table, picture and reproduction log a
 """
 
 import pathlib
+import sys
 
 from absl import app, flags
 
@@ -88,6 +89,7 @@ def main(_) -> None:
   import ablation_stages  # pylint: disable=import-outside-toplevel
 
   from realm_tf.errors import UserError  # pylint: disable=import-outside-toplevel
+  from realm_tf.training.loop import Interrupted  # pylint: disable=import-outside-toplevel
   folder = pathlib.Path(_WORKDIR.value).resolve()
   path = pathlib.Path(_RESULTS.value or (
       folder / "ablations.json" if _SIZE.value == "smoke"
@@ -110,6 +112,9 @@ def main(_) -> None:
     _show(results, path)
   except UserError as error:
     raise SystemExit(f"ablations: {error}") from error
+  except Interrupted as stopped:
+    print(f"ablations: {stopped}", file=sys.stderr)
+    raise SystemExit(128 + stopped.number) from stopped
 
 
 def _check(rows: list[str]) -> None:

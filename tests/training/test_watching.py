@@ -75,12 +75,22 @@ def test_a_single_mask_is_a_span_and_masks_apart_are_none():
   assert watching.holds_span(none, _CONTINUATION).numpy().tolist() == [[False]]
 
 
+def test_the_sentence_itself_holds_nothing():
+  ids = tf.constant([[1, 3, 3, 7, 8, 2, 5, 2], [1, 3, 3, 5, 2, 6, 7, 2]])
+  pairs = Packed(ids, ids > 0, tf.zeros_like(ids), tf.constant([6, 5]))
+  # [SEP] is no piece of a block, whatever is masked.
+  held = watching.holds_span(_reads(pairs, labels=(7, 2)), _CONTINUATION)
+  assert held.numpy().tolist() == [[False, False]]
+  held = watching.holds_span(_reads(pairs), _CONTINUATION)
+  assert held.numpy().tolist() == [[False, False]]
+
+
 def test_metrics_of_a_batch_by_hand():
   # The null document, then two blocks that hold the span and two that do not.
   reads = _reads(_pairs([], [7, 8], [6], [5, 7, 8], [5]))
   log_probs = tf.constant([[[-1.0, -2.0], [0, 0], [0, 0], [0, 0], [0, 0]]])
-  # By the fresh towers candidates 4 and 1 are the best: of the first half one is.
-  relevance = tf.constant([[9.0, 3.0, 1.0, 2.0, 4.0]])
+  # By the fresh towers candidates 3 and 1 are the best: of the first half one is.
+  relevance = tf.constant([[9.0, 3.0, 1.0, 4.0, 2.0]])
   measured = watching.retrieved_metrics(reads, Scores(relevance, log_probs), _CONTINUATION)
   assert {name: float(value) for name, value in measured.items()} == {
       "null_log_likelihood": -3.0, "span_in_blocks": 0.5, "span_in_any": 1.0,
