@@ -1,6 +1,6 @@
 # make test | demo | setup | test-slow | test-stress | test-sanitize | test-bazel | docs | wheel | lint |
 #      ask | clean
-# make fuzz | fuzz-python | fuzz-cc
+# make fuzz | fuzz-python | fuzz-cc | ablations-smoke
 #
 # Each of them prepares what it needs in .venv; a second call installs nothing.
 # Needs Python 3.11, 3.12 or 3.13 and a C++17 compiler.
@@ -13,7 +13,7 @@ OP := realm_tf/_realm_ops.so
 OP_SOURCES := $(wildcard ops/*/*.h ops/*/*.cc) ops/sources.bzl setup.py
 
 .PHONY: setup test test-cc test-slow test-stress test-sanitize test-bazel fuzz fuzz-python \
-  fuzz-cc demo ask docs wheel lint clean
+  fuzz-cc ablations-smoke demo ask docs wheel lint clean
 
 setup: $(OP) $(VENV)/package.stamp
 	@:
@@ -72,6 +72,12 @@ fuzz-cc: setup
 	  echo "clang++ is missing: libFuzzer comes with clang (apt-get install clang)" >&2; exit 2; }
 	@CXX=clang++ $(BIN)/python setup.py --quiet build_op_test --fuzz
 	@build/fuzz/top_k/fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=600 -len_control=0 -print_final_stats=1
+
+# A row of each kind of benchmarks/ablations.py, on a tiny world; again from the beginning.
+ablations-smoke: setup
+	@rm -rf build/ablations
+	@PYTHONPATH=. $(BIN)/python benchmarks/ablations.py --size=smoke \
+	  --rows=ict,realm,together,realm_encoder --labels=0,6 --workdir=build/ablations
 
 test-bazel: setup
 	@command -v bazel >/dev/null || { \

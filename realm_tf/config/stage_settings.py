@@ -6,7 +6,17 @@ As in `settings`, of which this is a part.
 import dataclasses
 
 from realm_tf.config import rules
-from realm_tf.config.fields import PATH, SHARE, Section, at_least, named_in, positive, setting
+from realm_tf.config.fields import (
+  PATH,
+  SHARE,
+  Range,
+  Section,
+  at_least,
+  named_in,
+  one_of,
+  positive,
+  setting,
+)
 from realm_tf.registry import LOSSES, MASKERS, WARM_STARTS
 
 LENGTH = at_least(3, 100_000)  # word pieces, [CLS] and [SEP] counted
@@ -61,6 +71,9 @@ class ReadingConfig(OptimizerConfig):
   candidates: int = setting(
       3, at_least(1, 100_000),
       "the null document and the best blocks, besides the supporting one")
+  masked_lm_steps: int = setting(
+      0, at_least(0), "before that, of a masked language model: random words of sentences "
+      "without any block, for a word head that was never trained; 0: none")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +90,27 @@ class PretrainConfig(OptimizerConfig):
   retriever_rate: float = setting(
       1.0, positive(1000.0), "the retriever's learning rate, as a share of the encoder's")
   retriever_warmup_steps: int = setting(0, at_least(0), "0: the same as warmup_steps")
+  freeze_retriever_steps: int = setting(
+      0, at_least(0), "at the start, in which the encoder alone learns; the retriever's "
+      "schedule begins after them")
+  objective: str = setting(
+      "masked_words", one_of("masked_words", "extractive"), "what p(y|z,x) is. masked_words: "
+      "of the paper; extractive: mixed with what the span head gives to the masked span "
+      "where it stands in the block")
+  span_share: float = setting(
+      0.5, Range(0.01, 0.99), '"extractive": of the span head in the mixture')
+  null_share: float = setting(
+      0.0, Range(0.0, 0.9), "p(z|x) of the null document, whatever its score; 0: by its "
+      "score, as in the paper")
+  null_document: bool = setting(
+      True, None, "without it p(z|x) is over what is retrieved alone: a row of the paper's "
+      "table 2")
+  ban: bool = setting(
+      True, None, "a sentence's own block, in which it stands unmasked, is never a "
+      "candidate; without it: a row of the paper's table 2")
+  window: int = setting(
+      0, at_least(0, 100_000), "word pieces of a block that are read, where it matches the "
+      "sentence best; 0: its beginning, as many as encoder_length has room for")
   ban_similarity: float = setting(
       0.5, SHARE, "blocks so like a sentence's own (see `corpus.duplicates`) are banned "
       "with it; 0: none")

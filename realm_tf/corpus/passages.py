@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.windows import best_windows, piece_weights
 from realm_tf.text.inputs import Packed, SpecialIds, pack_pair
 from realm_tf.text.tokenizer import CONTINUATION, Tokenizer
 from realm_tf.text.words import words
@@ -84,8 +85,15 @@ class Passages(tf.Module):
     return pack_pair(self.titles.gather(rows), self.bodies.gather(rows), max_length,
                      self.special, multiple)
 
+  @functools.cached_property
+  def _piece_weights(self) -> tf.Tensor:
+    tokenizer = self.corpus.tokenizer
+    special = (tokenizer.pad_id, tokenizer.cls_id, tokenizer.sep_id, tokenizer.mask_id)
+    with tf.init_scope():  # asked for in a graph, it belongs to none
+      return tf.constant(piece_weights(self.corpus.body_ids, tokenizer.vocab_size, special))
+
   def after(self, questions: tf.RaggedTensor, rows: tf.Tensor, max_length: int,
-            multiple: int = 8, whole_questions: bool = False) -> Packed:
+            multiple: int = 8, whole_questions: bool = False, window: int = 0) -> Packed:
     """`[CLS] x [SEP] body [SEP]`, what the encoder reads: the body has no title.
 
     Args:
@@ -95,13 +103,18 @@ class Passages(tf.Module):
       multiple: see `pack_pair`.
       whole_questions: for sentences with masks, whose places are counted: they are cut
         only where they would not fit alone.
+      window: so many pieces of each body are read, where it matches the question best (see
+        `corpus.windows`); 0: from its beginning.
 
     Returns:
       B * K packed pairs, those of the first question first.
     """
     owner = tf.repeat(tf.range(tf.shape(rows)[0]), tf.shape(rows)[1])
-    return pack_pair(tf.gather(questions, owner), self.bodies.gather(tf.reshape(rows, [-1])),
-                     max_length, self.special, multiple, whole_questions)
+    questions, bodies = tf.gather(questions, owner), self.bodies.gather(
+        tf.reshape(rows, [-1]))
+    if window:
+      bodies = best_windows(bodies, questions, self._piece_weights, window)
+    return pack_pair(questions, bodies, max_length, self.special, multiple, whole_questions)
 
   def word_edges(self, packed: Packed, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Which pieces of bodies that `after` packed begin a word, and which end one.

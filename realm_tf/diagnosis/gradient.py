@@ -32,8 +32,8 @@ from realm_tf.diagnosis.full_sum import (
 )
 from realm_tf.examples.pretraining import PretrainingBatch
 from realm_tf.models.realm import Realm
-from realm_tf.models.scores import mask_log_probs
 from realm_tf.text.batching import length_batches
+from realm_tf.training.likelihood import configured_log_probs
 
 # choose(queries [B, D], banned [B, R], K) -> candidates [B, K], the null document first.
 Choose = Callable[[tf.Tensor, tf.Tensor, int], tf.Tensor]
@@ -84,8 +84,8 @@ class Diagnosis:
     def read(batch: PretrainingBatch, owner: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
       """Sentence and block of each pair -> log probabilities [pairs, M]."""
       chosen = tf.nest.map_structure(lambda field: tf.gather(field, owner), batch)
-      log_probs = mask_log_probs(model.encoder, passages, chosen, rows[:, None],
-                                 config.pretrain.encoder_length)
+      log_probs = configured_log_probs(config, model.encoder, passages, chosen,
+                                       rows[:, None])
       return log_probs[:, 0]
 
     self._embed_queries = tf.function(embed_queries, input_signature=[spec])
@@ -211,6 +211,8 @@ class Diagnosis:
     owner, column = (place.astype(np.int32) for place in np.nonzero(is_summed))
     question = batch.query.padding_mask.numpy().sum(1)
     pieces = np.append(self._body_lengths(), 0)[rows]
+    if self._config.pretrain.window:
+      pieces = np.minimum(pieces, self._config.pretrain.window)
     lengths = np.minimum(question[owner] + pieces[column] + 1,
                          self._config.pretrain.encoder_length)
     log_probs = np.zeros([*is_summed.shape, batch.weights.shape[1]], np.float32)

@@ -45,7 +45,7 @@ def masked_words(config: RealmConfig, corpus: Corpus, passages: Passages, model:
     rows = top_candidates(index, passages, queries, batch.banned, settings.candidates)
     prior = losses.log_prior(relevance(model.retriever, passages, queries, rows))  # [B, K]
     by_block = mask_distributions(model.encoder, passages, batch, rows,
-                                  settings.encoder_length)  # [B, K, M, V]
+                                  settings.encoder_length, settings.window)  # [B, K, M, V]
     mixed = tf.reduce_logsumexp(prior[:, :, None, None] + by_block, 1)  # [B, M, V]
     return tf.stack([_right(mixed, batch), _right(by_block[:, 0], batch),
                      _gain(mixed, by_block[:, 0], batch)], 1), tf.reduce_sum(batch.weights, 1)

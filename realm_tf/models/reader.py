@@ -84,15 +84,22 @@ class Reader(Task):
     Returns:
       [P, M] float32; 0 on padding.
     """
-    real, logits = self._at_masks(packed, positions, weights)
-    nats = tf.nn.sparse_softmax_cross_entropy_with_logits(
-        tf.gather_nd(labels, real), logits)
-    return tf.scatter_nd(real, -nats, tf.shape(weights, tf.int64))
+    return self.mask_log_probs_of(self.hidden(packed), positions, labels, weights)
 
   def mask_log_probs_padded(self, packed: Packed, positions: tf.Tensor, labels: tf.Tensor,
                             weights: tf.Tensor) -> tf.Tensor:
     """As `mask_log_probs`; makes logits on padding too, so no shape depends on the data."""
-    hidden = self.bert(packed.ids, packed.padding_mask, packed.segments)
+    return self.mask_log_probs_of(self.hidden(packed), positions, labels, weights,
+                                  padded=True)
+
+  def mask_log_probs_of(self, hidden: tf.Tensor, positions: tf.Tensor, labels: tf.Tensor,
+                        weights: tf.Tensor, padded: bool = False) -> tf.Tensor:
+    """As `mask_log_probs`, or `mask_log_probs_padded`, of [P, T, H] states."""
+    if not padded:
+      real, logits = self._at_masks(hidden, positions, weights)
+      nats = tf.nn.sparse_softmax_cross_entropy_with_logits(
+          tf.gather_nd(labels, real), logits)
+      return tf.scatter_nd(real, -nats, tf.shape(weights, tf.int64))
     at_masks = tf.gather(hidden, positions, batch_dims=1)  # [P, M, H]
     logits = self.masked_lm(tf.reshape(at_masks, [-1, hidden.shape[-1]]),
                             self.bert.word_embeddings)
@@ -102,14 +109,17 @@ class Reader(Task):
   def mask_distributions(self, packed: Packed, positions: tf.Tensor, weights: tf.Tensor
                          ) -> tf.Tensor:
     """log p(. | z, x) at each mask: as `mask_log_probs`, but [P, M, V]."""
-    real, logits = self._at_masks(packed, positions, weights)
+    real, logits = self._at_masks(self.hidden(packed), positions, weights)
     shape = tf.concat([tf.shape(weights, tf.int64), tf.shape(logits, tf.int64)[1:]], 0)
     return tf.scatter_nd(real, tf.nn.log_softmax(logits), shape)
 
-  def _at_masks(self, packed: Packed, positions: tf.Tensor, weights: tf.Tensor
+  def hidden(self, packed: Packed) -> tf.Tensor:
+    """The states that all heads read: [P, T] -> [P, T, H]."""
+    return self.bert(packed.ids, packed.padding_mask, packed.segments)
+
+  def _at_masks(self, hidden: tf.Tensor, positions: tf.Tensor, weights: tf.Tensor
                 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The P masks that are no padding: row and mask [P, 2] int64, logits [P, V]."""
-    hidden = self.bert(packed.ids, packed.padding_mask, packed.segments)
     real = tf.where(weights > 0)
     row = tf.cast(real[:, :1], tf.int32)
     at_masks = tf.gather_nd(
@@ -118,7 +128,10 @@ class Reader(Task):
 
   def span_logits(self, packed: Packed) -> tf.Tensor:
     """[P, T] -> [P, T, L]: the score of each span of the passage."""
-    hidden = self.bert(packed.ids, packed.padding_mask, packed.segments)
+    return self.span_logits_of(self.hidden(packed), packed)
+
+  def span_logits_of(self, hidden: tf.Tensor, packed: Packed) -> tf.Tensor:
+    """As `span_logits`, of [P, T, H] states."""
     place = tf.range(tf.shape(packed.ids)[1])[None]
     # The last token of a packed pair is [SEP]: no answer ends there.
     end = tf.reduce_sum(tf.cast(packed.padding_mask, tf.int32), -1)[:, None] - 1

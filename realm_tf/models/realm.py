@@ -108,10 +108,11 @@ class Realm(Task):
       return open_qa.score_beam(self.retriever, self.encoder, inputs, self._read_blocks())
     return scores.score_reads(self.retriever, self.encoder, inputs)
 
-  def reads(self, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor, length: int
-            ) -> Reads:
+  def reads(self, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor, length: int,
+            window: int = 0) -> Reads:
     """What is read of masked sentences with candidates [B, K]; see `scores.pack_reads`."""
-    return scores.pack_reads(self.retriever, self.encoder, passages, batch, rows, length)
+    return scores.pack_reads(self.retriever, self.encoder, passages, batch, rows, length,
+                             window)
 
   # What `fit` does; see `Task`.
 

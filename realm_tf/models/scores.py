@@ -4,6 +4,7 @@ Guu et al. 2020, section 3.1. Shape letters: B batch, K candidates, M masks, T t
 different blocks among the candidates, V vocabulary, D projection.
 """
 
+import math
 from typing import Callable, NamedTuple, Protocol, Sequence
 
 import tensorflow as tf
@@ -13,6 +14,13 @@ from realm_tf.examples.pretraining import PretrainingBatch
 from realm_tf.models.reader import Reader
 from realm_tf.models.retriever import Retriever
 from realm_tf.text.inputs import Packed, packed_spec
+
+# Pairs [P, T] with positions, labels and weights [P, M] of their masks -> log probabilities
+# [P, M], 0 on padding.
+Read = Callable[[Packed, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+_NO_SHARE = -1e9  # a score; minus infinity would make gradients NaN
 
 
 class Index(Protocol):
@@ -50,7 +58,8 @@ class Scores(NamedTuple):
 
 
 def pack_reads(retriever: Retriever, encoder: Reader, passages: Passages,
-               batch: PretrainingBatch, rows: tf.Tensor, length: int) -> Reads:
+               batch: PretrainingBatch, rows: tf.Tensor, length: int, window: int = 0
+               ) -> Reads:
   """Packs what is read of a batch.
 
   Args:
@@ -59,23 +68,26 @@ def pack_reads(retriever: Retriever, encoder: Reader, passages: Passages,
     batch: B masked sentences.
     rows: [B, K] int32, their candidates, the first being the null document.
     length: of a packed pair, word pieces.
+    window: of each block, see `Passages.after`.
   """
   documents, place = _distinct(retriever, passages, rows)
-  pairs = tuple(_pairs(passages, batch, part, length) for part in _groups(encoder, rows))
+  pairs = tuple(_pairs(passages, batch, part, length, window)
+                for part in _groups(encoder, rows))
   return Reads(batch.query, documents, place, pairs, batch.positions, batch.labels,
                batch.weights)
 
 
-def score_reads(retriever: Retriever, encoder: Reader, reads: Reads, padded: bool = False
-                ) -> Scores:
+def score_reads(retriever: Retriever, encoder: Reader, reads: Reads, padded: bool = False,
+                read: Read | None = None) -> Scores:
   """By the weights as they are; it is a function of these and of `reads` alone.
 
-  With `padded`, logits are made on padding too, so that no shape depends on the data.
+  With `padded`, logits are made on padding too, so that no shape depends on the data. `read`
+  makes log p(y_j|z, x) of pairs; by default the encoder's masked words do.
   """
   queries, documents = retriever((reads.query, reads.documents))
-  read = encoder.mask_log_probs_padded if padded else encoder.mask_log_probs
+  read = read or (encoder.mask_log_probs_padded if padded else encoder.mask_log_probs)
   return Scores(_products(queries, documents, reads.place), tf.concat([
-      _by_candidate(read, pairs,
+      read_by_candidate(read, pairs,
                     (reads.positions, reads.labels, reads.weights))
       for pairs in reads.pairs], 1))
 
@@ -104,19 +116,25 @@ def relevance(retriever: Retriever, passages: Passages, queries: tf.Tensor, rows
 
 
 def mask_log_probs(encoder: Reader, passages: Passages, batch: PretrainingBatch,
-                   rows: tf.Tensor, length: int) -> tf.Tensor:
-  """log p(y_j | z, x) of each mask with each candidate: [B, K] rows -> [B, K, M]."""
+                   rows: tf.Tensor, length: int, window: int = 0, read: Read | None = None
+                   ) -> tf.Tensor:
+  """log p(y_j | z, x) of each mask with each candidate: [B, K] rows -> [B, K, M].
+
+  `window` and `read` as in `pack_reads` and `score_reads`.
+  """
   return tf.concat([
-      _by_candidate(encoder.mask_log_probs, _pairs(passages, batch, part, length),
+      read_by_candidate(read or encoder.mask_log_probs,
+                    _pairs(passages, batch, part, length, window),
                     (batch.positions, batch.labels, batch.weights))
       for part in _groups(encoder, rows)], 1)
 
 
 def mask_distributions(encoder: Reader, passages: Passages, batch: PretrainingBatch,
-                       rows: tf.Tensor, length: int) -> tf.Tensor:
+                       rows: tf.Tensor, length: int, window: int = 0) -> tf.Tensor:
   """log p(. | z, x) at each mask with each candidate: [B, K] rows -> [B, K, M, V]."""
   return tf.concat([
-      _by_candidate(encoder.mask_distributions, _pairs(passages, batch, part, length),
+      read_by_candidate(encoder.mask_distributions,
+                    _pairs(passages, batch, part, length, window),
                     (batch.positions, batch.weights))
       for part in _groups(encoder, rows)], 1)
 
@@ -147,14 +165,32 @@ def _groups(encoder: Reader, rows: tf.Tensor) -> list[tf.Tensor]:
   return [rows[:, :1], rows[:, 1:]]
 
 
-def _pairs(passages: Passages, batch: PretrainingBatch, rows: tf.Tensor, length: int
-           ) -> Packed:
+def with_null_share(relevance: tf.Tensor, share: float) -> tf.Tensor:
+  """Scores [B, K] by whose softmax the null document, the first, has just this share.
+
+  The others divide the rest as before. So the null document competes from the first step on,
+  however far its vector is from all queries: where what was retrieved misleads, the posterior
+  goes to it, and the retriever learns nothing of the rest instead of noise. Not in the paper,
+  where its share is by its score.
+  """
+  others = tf.reduce_logsumexp(relevance[:, 1:], 1, keepdims=True)
+  return tf.concat([others + math.log(share / (1 - share)), relevance[:, 1:]], 1)
+
+
+def without_null(relevance: tf.Tensor) -> tf.Tensor:
+  """Scores [B, K] by whose softmax the null document, the first, has no share."""
+  lowest = tf.fill([tf.shape(relevance)[0], 1], _NO_SHARE)
+  return tf.concat([lowest, relevance[:, 1:]], 1)
+
+
+def _pairs(passages: Passages, batch: PretrainingBatch, rows: tf.Tensor, length: int,
+           window: int) -> Packed:
   return passages.after(without_special_tokens(batch.query), rows, length,
-                        whole_questions=True)
+                        whole_questions=True, window=window)
 
 
-def _by_candidate(read: Callable[..., tf.Tensor], pairs: Packed,
-                  fields: Sequence[tf.Tensor]) -> tf.Tensor:
+def read_by_candidate(read: Callable[..., tf.Tensor], pairs: Packed,
+                      fields: Sequence[tf.Tensor]) -> tf.Tensor:
   """Reads B * k pairs with the fields [B, M] of the batch for each: [B, k, ...]."""
   size, rows = _rows(fields[0]), _rows(pairs.ids)
   count = rows // size

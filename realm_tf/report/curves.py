@@ -38,6 +38,12 @@ _GROUPS: dict[str, dict[str, Metric]] = {
     "Retrieval": {
         "retrieval_utility": Metric("Retrieval utility", "nats over the null document"),
         "best_retrieval_utility": Metric("Best retrieval utility", "of the K candidates"),
+        "null_log_likelihood": Metric("By the null document", "log p(y|null,x), nats"),
+        "span_in_any": Metric("Masked span found", "by one of the K candidates", True),
+        "span_in_blocks": Metric("Blocks that hold it", "of those retrieved", True),
+        "distinct_blocks_per_thousand": Metric("Different blocks",
+                                               "retrieved by a thousand queries"),
+        "most_retrieved_share": Metric("Most retrieved block", "share of queries", True),
         "null_probability": Metric("Null document", "its p(z|x)", True),
         "prior_entropy": Metric("Entropy of p(z|x)", "over the K candidates, nats"),
         "full_prior_entropy": Metric("Entropy, whole corpus", "of p(z|x), nats")},
@@ -55,6 +61,7 @@ _GROUPS: dict[str, dict[str, Metric]] = {
         "input_wait_seconds": Metric("Waiting for input", "seconds per step")}}
 _INDEX = {
     "index_churn": Metric("Churn", "of the top K, by the last swap", True),
+    "stale_order_overlap": Metric("Stale and fresh order", "better halves of K", True),
     "stale_index_recall": Metric("Recall before the swap", "new top K by the old", True),
     "retrieved_staleness": Metric("Age of what is found", "steps, mean over retrieved rows"),
     "index_rows_per_second": Metric("Embedding rate", "blocks per second"),

@@ -76,11 +76,15 @@ def stages(rows: Sequence[Stage]) -> str:
     minutes = "" if row.minutes is None else f"{row.minutes:.1f}"
     sign = ' <b class="wrong">!</b>' if row.warnings else ""
     lines.append(f"<tr><th>{escape(row.name)}{sign}</th>{cells}<td>{minutes}</td></tr>")
-  warnings = "".join(f'<li class="wrong">{escape(warning)}</li>'
-                     for row in rows for warning in row.warnings)
+  warnings = wrong([warning for row in rows for warning in row.warnings])
   return _scrolled(f"<table><thead><tr><th></th>{head}<th>minutes</th></tr></thead>"
-                   f"<tbody>{''.join(lines)}</tbody></table>") + (
-                       f"<ul>{warnings}</ul>" if warnings else "") if rows else ""
+                   f"<tbody>{''.join(lines)}</tbody></table>") + warnings if rows else ""
+
+
+def wrong(warnings: Sequence[str]) -> str:
+  """A list of warnings; "" if there are none."""
+  items = "".join(f'<li class="wrong">{escape(warning)}</li>' for warning in warnings)
+  return f"<ul>{items}</ul>" if items else ""
 
 
 def sources(figures: Mapping[str, Mapping[str, Any]]) -> str:

@@ -17,6 +17,7 @@ from realm_tf.run.mistakes import find_mistakes
 from realm_tf.run.trained_reader import has_reader
 from realm_tf.run.worth import stage_rows
 from realm_tf.training.log import read_curves, read_examples
+from realm_tf.training.watching import Setup, collapses
 
 _ANSWERS = 4  # shown of those that are right, and as many of the others
 
@@ -45,6 +46,8 @@ def make_report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
           "blocks. Below a share: its 95 % interval (bootstrap over the questions). gold@k: "
           "the question's own passage is among the first k. + BM25: both rankings fused, "
           "recall alone.")),
+      page.section("What went wrong in pre-training", page.wrong(_collapses(run)), note=(
+          "By its curves; docs/diagnosis.md says what to do about each.")),
       page.section("By source of the question", page.sources(_by_source(run)), note=(
           f"Held-out questions, after {run.newest_stage()}.")),
       page.section("Answers", page.answers(_asked(run) + _answers(run)),
@@ -74,6 +77,16 @@ def make_report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
   with files.new_file(target, "w") as file:
     file.write(page.page(f"{run.config.name}: report", parts))
   return target
+
+
+def _collapses(run: Run) -> list[str]:
+  """What the curves of pre-training say of its retrieval where it went wrong."""
+  curve = read_curves(run.path / "pretrain" / "curves.csv")
+  if not curve:
+    return []
+  setup = Setup(run.corpus.num_blocks, run.config.pretrain.candidates)
+  return [f"{collapse.kind}: step {collapse.step:,} to {collapse.until:,}: {collapse.text}"
+          for collapse in collapses(curve, setup)]
 
 
 def _mistakes(run: Run, target: pathlib.Path) -> str:
@@ -135,6 +148,7 @@ def _curve_folders(run: Run) -> dict[str, pathlib.Path]:
   folders = {}
   for stage in STAGES:
     if stage == "pretrain":
+      folders["masked_lm"] = run.path / stage / "masked_lm"
       folders["reading"] = run.path / stage / "reading"
     folders[stage] = run.path / stage
   return folders

@@ -50,10 +50,10 @@ from realm_tf.text.salient_spans import tagger
 from realm_tf.training import schedule
 from realm_tf.training.cloze import train_cloze
 from realm_tf.training.dpr import train_dpr
+from realm_tf.training.encoder_first import train_encoder_first
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
-from realm_tf.training.reading import train_reading
 
 _TOP_N = 5  # answers that an evaluation keeps of each question
 
@@ -139,21 +139,21 @@ def ict(run: Run) -> None:
 @_alone
 def pretrain(run: Run) -> None:
   started = time.monotonic()
-  if run.config.reading.steps and is_tpu(run.strategy):
-    raise UserError("--strategy=tpu: the reading warm-up (config.reading.steps) packs at "
-                    "lengths that follow the data, which a TPU cannot run; set it to 0, or "
-                    "use another strategy")
+  reading = run.config.reading
+  if (reading.steps or reading.masked_lm_steps) and is_tpu(run.strategy):
+    raise UserError("--strategy=tpu: the warm-up of the encoder (config.reading.steps, "
+                    "config.reading.masked_lm_steps) packs at lengths that follow the data, "
+                    "which a TPU cannot run; set it to 0, or use another strategy")
   check_candidates(run)
   model = run.model(run.stage_before("pretrain"))
   index = run.index(model)
   config = schedule.fitted_to_sentences(run.config, "pretrain", run.corpus)
-  if config.reading.steps:
-    started -= train_reading(config, run.corpus, run.passages, model, index, run.banned,
-                             run.path / "pretrain" / "reading").earlier_seconds
+  banned = run.banned if config.pretrain.ban else np.full_like(run.banned[:, :1], -1)
+  started -= train_encoder_first(config, run.corpus, run.passages, model, index, banned,
+                                 run.path / "pretrain")
   loop, refresher = train_pretrain(
-      config, run.corpus, run.passages, model, index, run.banned, run.path / "pretrain",
-      before_step=[diagnose_by_step(config, run.corpus, run.passages, model, index,
-                                    run.banned)])
+      config, run.corpus, run.passages, model, index, banned, run.path / "pretrain",
+      before_step=[diagnose_by_step(config, run.corpus, run.passages, model, index, banned)])
   run.finish("pretrain", model, started - loop.earlier_seconds, refreshes=refresher.swaps,
              **loop.facts())
 

@@ -38,7 +38,8 @@ def pack(config: RealmConfig, passages: Passages, batch: PretrainingBatch, rows:
 
   def pairs(rows: tf.Tensor, length: int) -> Packed:
     return by_candidate(passages.after(questions, rows, length, multiple=0,
-                                       whole_questions=True), rows)
+                                       whole_questions=True,
+                                       window=config.pretrain.window), rows)
 
   return PaddedReads(by_candidate(documents, others), pairs(rows[:, :1], shortest),
                      pairs(others, length))

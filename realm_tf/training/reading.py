@@ -24,11 +24,12 @@ from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import dropout, losses
 from realm_tf.models.realm import Realm
-from realm_tf.models.scores import mask_log_probs, top_candidates
+from realm_tf.models.scores import top_candidates
 from realm_tf.training import schedule
+from realm_tf.training.likelihood import configured_log_probs, encoder_parts
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
-from realm_tf.training.pretrain import mean_masks
+from realm_tf.training.pretrain_step import mean_masks
 
 
 def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
@@ -46,8 +47,8 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
   """
   config = schedule.fitted_to_sentences(config, "reading", corpus)
   reading, pretrain = config.reading, config.pretrain
-  variables = [*model.encoder.bert.trainable_variables,
-               *model.encoder.masked_lm.trainable_variables]
+  variables = [variable for part in encoder_parts(config, model).values()
+               for variable in part]
   strategy = model.strategy
   with strategy.scope():
     optimizer = make_optimizer(reading, [model.encoder.bert]).build(variables)
@@ -68,8 +69,8 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
     def gradients_of_part(chosen: tuple[PretrainingBatch, tf.Tensor]):
       part, rows = chosen
       with tf.GradientTape() as tape, dropout.drawn(config.seed, optimizer.iterations):
-        log_probs = mask_log_probs(model.encoder, passages, part, rows,
-                                   pretrain.encoder_length)  # [B, K + 1, M]
+        log_probs = configured_log_probs(config, model.encoder, passages, part,
+                                         rows)  # [B, K + 1, M]
         # Each by itself, not their mixture: what the encoder makes of a poor block
         # counts as much as what it makes of a good one.
         loss = -tf.reduce_sum(log_probs * part.weights[:, None]) / (

@@ -15,9 +15,10 @@ from realm_tf.examples.pretraining import PretrainingBatch
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
-from realm_tf.models.scores import mask_log_probs, relevance
+from realm_tf.models.scores import relevance
 from realm_tf.training.candidates import configured_candidates
 from realm_tf.training.held_out_sentences import Sample
+from realm_tf.training.likelihood import configured_log_probs, configured_relevance
 from realm_tf.training.log import Log
 
 _PASSAGE_CHARACTERS = 300
@@ -38,9 +39,9 @@ def show_retrieved(config: RealmConfig, model: Realm, index: RowIndex, passages:
     """Candidates [B, K] with p(z|x) and p(z|x,y)."""
     queries = model.retriever.embed_queries(batch.query)
     rows = configured_candidates(config, model, index, passages, queries, batch.banned)
-    prior = losses.log_prior(relevance(model.retriever, passages, queries, rows))
-    log_probs = mask_log_probs(model.encoder, passages, batch, rows,
-                               config.pretrain.encoder_length)
+    prior = losses.log_prior(configured_relevance(
+        config, relevance(model.retriever, passages, queries, rows)))
+    log_probs = configured_log_probs(config, model.encoder, passages, batch, rows)
     answer = tf.einsum("bkm,bm->bk", log_probs, batch.weights)
     return rows, tf.exp(prior), tf.nn.softmax(prior + answer)
 

@@ -1,0 +1,148 @@
+"""The ablations: rows that are configs, results that are added to, intervals, a tiny run."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from realm_tf import config as config_lib
+from realm_tf.evaluation import metrics
+
+_ROOT = pathlib.Path(__file__).parents[2]
+sys.path.insert(0, str(_ROOT / "benchmarks"))
+
+import ablation_results  # noqa: E402
+import ablation_rows  # noqa: E402
+
+
+def _entry(row="realm", seed=0, labels=0, **changes):
+  return {"row": row, "seed": seed, "labels": labels, "recall@5": 0.5, "recall@20": 1.0,
+          "exact_match": None, "sentences": 3840, "hours": 0.5, "machine": "2 x A",
+          "commit": "abc", "config": f"benchmarks/ablation_rows.py:{row},short", **changes}
+
+
+@pytest.mark.parametrize("size", ablation_rows.SIZES)
+def test_each_row_is_a_config_that_can_be_read(size):
+  path = _ROOT / "benchmarks" / "ablation_rows.py"
+  base = config_lib.flatten(config_lib.to_dict(ablation_rows.base(size)))
+  for row, of_row in ablation_rows.ROWS.items():
+    config = config_lib.read(f"{path}:{row},{size}")
+    values = config_lib.flatten(config_lib.to_dict(config))
+    changed = {field for field, value in values.items() if value != base[field]}
+    paths = {field for field in changed if config_lib.SETTINGS[field].is_path}
+    assert changed - paths == set(of_row.changes), row
+  assert ablation_rows.SIZES["full"].pretrain * 32 >= 500_000
+
+
+def test_rows_change_what_they_say():
+  short = ablation_rows.base("short")
+
+  def of(row):
+    return ablation_rows.config_of(row, short, 7)
+
+  assert of("stale").refresh.every == 30 * short.refresh.every
+  assert of("frozen").pretrain.freeze_retriever_steps == 333
+  assert of("reading").reading.steps == 7 and of("windows").pretrain.candidates == 32
+  assert of("ict").pretrain.steps == 0 and of("realm") == short
+
+
+def test_results_are_added_to_and_the_log_keeps_each_measurement(tmp_path):
+  path = tmp_path / "results" / "ablations.json"
+  results = ablation_results.Results(path)
+  results.add(_entry(), {"recall@5": "10"})
+  results.add(_entry(), {"recall@5": "10"})  # nothing new: no second line
+  results.add(_entry(commit="def"), {"recall@5": "01"})
+  assert json.loads(path.read_text()) == {"rows": [_entry(commit="def")]}
+  other = ablation_results.Results(tmp_path / "other.json")
+  other.add(_entry(machine="64 x B", **{"recall@5": 0.25}), {"recall@5": "1000"})
+  assert results.append(tmp_path / "other.json") == 1
+  again = ablation_results.Results(path)
+  assert [entry["machine"] for entry in again.entries.values()] == ["2 x A", "64 x B"]
+  assert list(again.hits.values()) == [{"recall@5": "01"}, {"recall@5": "1000"}]
+  lines = path.with_suffix(".log.md").read_text().splitlines()
+  measured = [line for line in lines if re.match(r"\| 20\d\d-", line)]
+  assert [line.split(" | ")[1:3] for line in measured] == [
+      ["abc", "2 x A"], ["def", "2 x A"], ["abc", "64 x B"]]
+  assert measured[2].endswith("| 25.0 | 100.0 |  |")
+
+
+def test_what_is_no_results_file_is_refused(tmp_path):
+  path = tmp_path / "ablations.json"
+  for text in ("[]", '{"rows": [{"row": "ict"}]}', '{"rows": 3}', "no JSON"):
+    path.write_text(text)
+    with pytest.raises(ablation_results.UserError, match="ablations.json: expected"):
+      ablation_results.Results(path)
+
+
+def test_a_row_is_compared_with_the_baseline_of_its_seed_and_machine(tmp_path):
+  results = ablation_results.Results(tmp_path / "ablations.json")
+  for row, seed, machine, hits in (
+      ("ict", 0, "a", "1000"), ("realm", 0, "a", "1100"), ("ict", 1, "a", "0000"),
+      ("realm", 1, "a", "1110"), ("realm", 2, "a", "1111"), ("ict", 3, "b", "0000"),
+      ("realm", 3, "a", "1111")):
+    results.add(_entry(row, seed, machine=machine), {"recall@5": hits})
+  results.add(_entry("realm", labels=128, config="benchmarks/ablation_rows.py:realm,full"),
+              {"recall@5": "1"})
+  change = ablation_results.changes(results, "short")["0"]["realm"]["recall@5"]
+  assert change.mean == pytest.approx((0.5 + 0.75 + 1 + 1) / 4)
+  assert change.gain == pytest.approx((0.25 + 0.75) / 2) and change.seeds == 4
+  assert change.low <= change.gain <= change.high
+  table = ablation_results.as_table(ablation_results.changes(results, "short"))
+  assert "| 0 | ict | 3 | 8.3 |" in table and "| 0 | realm | 4 | 81.2 (+50.0, " in table
+  assert "128" not in table
+
+
+def test_intervals_over_one_seed_are_those_over_questions_and_more_seeds_are_drawn_too():
+  rng = np.random.default_rng(0)
+  one = rng.normal(size=[1, 50])
+  assert ablation_results.interval(one, 3) == metrics.interval(one[0], 3, 10_000)
+  same = np.repeat(one, 4, 0)  # equal seeds tell nothing new
+  np.testing.assert_allclose(ablation_results.interval(same, 3),
+                             metrics.interval(one[0], 4, 10_000), atol=0.02)
+  # Seeds that differ by 2 while questions agree: of two drawn from two, none, one or both.
+  apart = np.stack([np.zeros(500), np.full(500, 2.0)])
+  assert ablation_results.interval(apart, 3) == (0.0, 2.0)
+
+
+def _ablations(*flags, **options):
+  return subprocess.run(
+      [sys.executable, "benchmarks/ablations.py", "--size=smoke", *flags], cwd=_ROOT,
+      env={**os.environ, "PYTHONPATH": str(_ROOT)}, capture_output=True, text=True,
+      check=False, timeout=1200, **options)
+
+
+def test_a_mistyped_row_is_refused_at_once(tmp_path):
+  refused = _ablations("--rows=ict,relm", f"--workdir={tmp_path}")
+  assert refused.returncode == 1
+  assert "--rows: 'relm': expected one of ict, realm" in refused.stderr
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_row_of_each_kind_runs_and_shares_what_it_can(tmp_path):
+  """As `make ablations-smoke`, then a row once more: nothing is made again."""
+  ran = _ablations("--rows=ict,realm,realm_encoder", "--labels=0,6",
+                   f"--workdir={tmp_path}")
+  assert ran.returncode == 0, ran.stderr[-3000:]
+  rows = json.loads((tmp_path / "ablations.json").read_text())["rows"]
+  assert [(row["row"], row["labels"]) for row in rows] == [
+      (row, labels) for row in ("ict", "realm", "realm_encoder") for labels in (0, 6)]
+  assert [row["sentences"] for row in rows] == [0, 0] + [24] * 4
+  for row in rows:
+    assert (row["exact_match"] is None) == (row["labels"] == 0)
+    assert 0 <= row["recall@5"] <= row["recall@20"] <= 1 and row["hours"] > 0
+  made = sorted(path.name.split("-")[0] for path in tmp_path.iterdir() if path.is_dir())
+  assert made == sorted(["bert", "corpus", "ict", "questions", "mixed", "pretrain",
+                         *["finetune"] * 3])
+  assert "| 6 | realm | 1 |" in (tmp_path / "ablations.md").read_text()
+  assert (tmp_path / "ablations.smoke.png").read_bytes()[:4] == b"\x89PNG"
+  marks = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*/done.json")}
+  again = _ablations("--rows=realm", "--labels=6", f"--workdir={tmp_path}")
+  assert again.returncode == 0, again.stderr[-3000:]
+  assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*/done.json")} == marks
+  assert json.loads((tmp_path / "ablations.json").read_text())["rows"] == rows
