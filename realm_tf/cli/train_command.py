@@ -11,6 +11,7 @@ from realm_tf.cli.opening import (
   no_more,
   open_to_train,
 )
+from realm_tf.config.owners import STAGES
 from realm_tf.errors import UserError
 
 
@@ -27,7 +28,7 @@ def train_stage(stage: str, arguments: Sequence[str]) -> None:
     if FLAGS.strategy == "multi_worker":
       from realm_tf.distribute.processes import naming_who_failed
       stack.enter_context(naming_who_failed())
-    opened = open_to_train()
+    opened = open_to_train(STAGES[:STAGES.index(stage) + 1])
     from realm_tf.run import redo, stages
     stack.enter_context(at_work(opened))
     if opened.is_done(stage):

@@ -21,7 +21,7 @@ _FOR_NOW = ("corpus", *STAGES, "index")  # what the answers of a command are mad
 
 
 def claim(config: RealmConfig, folder: pathlib.Path, redo: Collection[str] = (),
-          kept: bool = True) -> None:
+          kept: bool = True, makes: Collection[str] = ()) -> None:
   """Writes the config into the folder, or compares it with the one there.
 
   One that nothing was made with yet is replaced: a path may have been mistyped. Else what is
@@ -33,6 +33,8 @@ def claim(config: RealmConfig, folder: pathlib.Path, redo: Collection[str] = (),
     folder: of the run.
     redo: names of `owners.PARTS`.
     kept: else it counts for this process only, which makes nothing but answers.
+    makes: the parts that are about to be made: what the files hold that these were made of
+      must be as before, too.
 
   Raises:
     UserError: something that is there was made with another one, and is not to be made
@@ -49,7 +51,7 @@ def claim(config: RealmConfig, folder: pathlib.Path, redo: Collection[str] = (),
     with locks.lock(folder / ".lock", folder, "another config"):
       _write(config, path)
     return
-  changed = used.affected(config, there, folder) if different else {}
+  changed = used.affected(config, there, folder, makes) if different or makes else {}
   if not kept:
     changed = {part: fields for part, fields in changed.items() if part in _FOR_NOW}
   _check(folder, there, config, changed, redo)
@@ -90,11 +92,15 @@ def _check(folder: pathlib.Path, there: RealmConfig, config: RealmConfig,
   if not missing:
     return
   again = [part for part in PARTS if part in implied(missing) and used.is_there(folder, part)]
+  others = {part: changed[part] for part in missing}
+  adding = (f"`realm add --documents={config.corpus.source}` takes in what is new, without "
+            "training; " if "corpus.source" in others.get("corpus", ())
+            and there.corpus.source == config.corpus.source else "")
   raise UserError(
-      f"{folder}: made with another config: "
-      f"{_in_words(folder, there, config, {part: changed[part] for part in missing})}; "
-      f"--redo={','.join(_roots(missing))} makes {', '.join(again)} again, and keeps what is "
-      f"there as {again[0]}.1 or the like; or give another --workdir, or the same values")
+      f"{folder}: made with another config: {_in_words(folder, there, config, others)}; "
+      f"{adding}--redo={','.join(_roots(missing))} makes {', '.join(again)} again, and keeps "
+      f"what is there as {again[0]}.1 or the like; or give another --workdir, or the same "
+      "values")
 
 
 def _in_words(folder: pathlib.Path, there: RealmConfig, config: RealmConfig,
@@ -106,7 +112,9 @@ def _in_words(folder: pathlib.Path, there: RealmConfig, config: RealmConfig,
     recorded = used.recorded(folder, part) or {}
     for field in fields:
       was = before[field] if before[field] != now[field] else recorded.get(field)
-      told[field] = f"{field} ({was} there, {now[field]} now)"
+      is_file = config_lib.SETTINGS[field].is_path and before[field] == now[field]
+      told[field] = (f"{field} ({now[field]} holds other things than then)" if is_file else
+                     f"{field} ({was} there, {now[field]} now)")
   names = [told[field] for field in config_lib.SETTINGS if field in told]
   return ", ".join(names[:_MOST]) + (
       f" and {len(names) - _MOST} more" if len(names) > _MOST else "")

@@ -19,7 +19,7 @@ def define_flags() -> None:
 
 def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
-  opened = open_to_use()
+  opened = open_to_use(makes=["evaluate"])
   from realm_tf.report.tables import figure_table
   from realm_tf.run import redo, stages, worth
   stage = FLAGS.stage or opened.newest_stage()
