@@ -40,7 +40,7 @@ def fingerprint(path: files.PathLike, recorded: Mapping[str, Any] | None = None
 def is_same(path: files.PathLike, recorded: Mapping[str, Any]) -> bool | None:
   """Whether a path leads to what was recorded of some path; None where nobody can tell."""
   now = fingerprint(path, recorded)
-  return now and now["sha256"] == recorded["sha256"]
+  return None if now is None else now["sha256"] == recorded["sha256"]
 
 
 def _inner_files(path: files.PathLike) -> Iterator[tuple[str, pathlib.Path]]:

@@ -63,6 +63,11 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     self._shares = {copy.ref(): rate for variable, rate in layer_rates
                     for copy in (variable, *getattr(variable, "values", ()))}
 
+  def rate_at(self, step: int) -> float:
+    """The learning rate of a step, of variables that have the whole of it."""
+    rate = self._get_hyper("learning_rate")
+    return float(rate(step) if callable(rate) else rate)
+
   def build(self, variables: Sequence[tf.Variable]) -> "AdamW":
     """Makes the moments of these variables now, in the scope of their strategy.
 

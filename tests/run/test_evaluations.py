@@ -15,6 +15,7 @@ from realm_tf.run.make_report import make_report
 from realm_tf.run.mistakes import find_mistakes
 from tests import tiny
 from tests.command import realm
+from tests.events import read_events
 
 _CITIES = list(tiny.CITIES.items())
 
@@ -60,6 +61,17 @@ def _run(tmp_path_factory):
 def _read(run, name):
   return (json.loads(evaluations.metrics_path(run.path, name).read_text()),
           predictions.read_predictions(evaluations.predictions_path(run.path, name)))
+
+
+def test_tensorboard_has_what_was_held_out_before_and_after(run):
+  scalars, settings = read_events(run.path / "ict" / "tensorboard")
+  for name in ("recall@1", "recall@5", "exact_match", "f1"):
+    points = {step: figures[name] for step, figures in (
+        (0, _read(run, WARM_START)[0]), (2, _read(run, "ict")[0])) if name in figures}
+    assert points and scalars[f"held_out/{name}"] == pytest.approx(points)
+  assert not [name for name in scalars if name.endswith(("_low", "_high"))]
+  assert settings["ict.steps"] == 2 and settings["retriever.pooling"] == "mean"
+  assert sorted(scalars["learning_rate"]) == [1, 2]
 
 
 def test_recall_by_gold_passage_is_that_of_the_documents_own_blocks(run):
