@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from realm_tf import config as config_lib
 from realm_tf.errors import UserError
 from realm_tf.evaluation import predictions
 from realm_tf.run import baselines, evaluations, stages, worth
@@ -178,6 +179,30 @@ def test_a_stage_that_lost_is_warned_of(run, tmp_path, caplog):
   path = evaluations.metrics_path(run.path, WARM_START)
   path.write_text(json.dumps(json.loads(path.read_text()) | {"corpus": "another"}))
   assert all("BM25" in warning for warning in worth.warnings(run, "ict"))
+
+
+def test_what_to_do_is_told_where_no_dev_questions_chose_the_model(run, tmp_path, caplog):
+  run = _copy(run, tmp_path)
+  for path in (run.path / "evaluation").glob("ict.*"):
+    shutil.copy(path, path.with_name(path.name.replace("ict", "dpr")))
+  worth.warn(run, "ict")
+  assert "leaves it out" not in caplog.text  # it is never judged
+  _answered(run, WARM_START, range(12), [0] * 12)
+  _answered(run, "dpr", {0}, [0] * 12)
+  worth.warn(run, "dpr")
+  assert (f"`realm run --workdir={run.path} --config.dpr.steps=0 --redo=dpr` leaves it out"
+          in caplog.text)
+  assert worth.unjudged(run).startswith("no dev questions (100 or more to train on give some")
+  caplog.clear()
+  _answered(run, "dpr", range(12), [0] * 12)
+  worth.warn(run, "dpr")
+  assert "leaves it out" not in caplog.text  # it lost nothing
+  run.config = config_lib.with_changes(
+      run.config, {"dev.questions": run.config.evaluate.questions})
+  _answered(run, "dpr", {0}, [0] * 12)
+  worth.warn(run, "dpr")
+  assert "exact match" in caplog.text and "leaves it out" not in caplog.text
+  assert not worth.unjudged(run)
 
 
 def test_an_evaluation_is_made_anew_when_the_questions_change(run, tmp_path):
