@@ -5,7 +5,6 @@ import functools
 import hashlib
 import json
 import os
-import pathlib
 import stat
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,8 +25,8 @@ def fingerprint(path: files.PathLike, recorded: Mapping[str, Any] | None = None
     None where nothing can be compared: there is nothing, or a pipe.
   """
   try:
-    listed = [(name, os.path.getsize(file), os.stat(file).st_mtime_ns)
-              for name, file in _inner_files(path)]
+    listed = [(name, status.st_size, status.st_mtime_ns)
+              for name, _, status in _inner_files(path)]
     stamp = _digest(listed)
     if recorded and recorded["stamp"] == stamp:
       return dict(recorded)
@@ -43,22 +42,22 @@ def is_same(path: files.PathLike, recorded: Mapping[str, Any]) -> bool | None:
   return None if now is None else now["sha256"] == recorded["sha256"]
 
 
-def _inner_files(path: files.PathLike) -> Iterator[tuple[str, pathlib.Path]]:
-  """The regular files, in an order of their own, each with its name below `path`."""
-  top = pathlib.Path(path)
+def _inner_files(path: files.PathLike) -> Iterator[tuple[str, str, os.stat_result]]:
+  """The regular files in an order of their own: name below `path`, path, status."""
+  top = os.fspath(path)
   if stat.S_ISREG(os.stat(top).st_mode):
-    yield "", top
+    yield "", top, os.stat(top)
   for folder, inner, names in os.walk(top):
     inner[:] = sorted(name for name in inner if not name.startswith("."))
-    for file in (pathlib.Path(folder, name) for name in sorted(names)):
-      if not file.name.startswith(".") and file.is_file():
-        yield file.relative_to(top).as_posix(), file
+    for file in (os.path.join(folder, name) for name in sorted(names) if name[0] != "."):
+      if os.path.isfile(file):  # and no link that leads nowhere
+        yield os.path.relpath(file, top), file, os.stat(file)
 
 
 @functools.lru_cache
 def _contents(path: str, stamp: str) -> str:
   del stamp  # by which it is known again
-  return _digest([(name, files.sha256(file)) for name, file in _inner_files(path)])
+  return _digest([(name, files.sha256(file)) for name, file, _ in _inner_files(path)])
 
 
 def _digest(value: Any) -> str:

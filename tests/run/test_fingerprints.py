@@ -33,6 +33,7 @@ def test_a_file_under_any_name_is_the_same(folder, tmp_path):
     (lambda folder: (folder / "one.txt").unlink(), False),
     (lambda folder: (folder / "one.txt").rename(folder / "1.txt"), False),
     (lambda folder: (folder / ".hidden").write_text("hidden"), True),
+    (lambda folder: (folder / "nowhere").symlink_to("missing"), True),
     (lambda folder: os.utime(folder / "one.txt"), True),
     (lambda folder: shutil.copytree(folder, folder.parent / "copy"), True)])
 def test_a_folder_is_what_lies_in_it_under_which_names(folder, change, same):
