@@ -50,8 +50,9 @@ def test_the_tutorial(site, tmp_path):
   assert "1 documents added" in told["realm add --workdir=runs/asked --documents=news"]
   assert "no reader is trained yet" in played.stderr
   runs = tmp_path / "here" / "runs"
-  assert {"finetune.1", "export.1", "evaluation.1", "report.html"} <= set(
+  assert {"finetune.1", "export.1", "evaluation.1", "export"} <= set(
       os.listdir(runs / "asked"))
+  assert (runs / "asked" / "evaluation.1" / "report.html").exists()
   assert str(_ROOT) not in (runs / "asked" / "commands").joinpath(
       sorted(os.listdir(runs / "asked" / "commands"))[0]).read_text()
 
