@@ -124,7 +124,7 @@ def affected(config: RealmConfig, before: RealmConfig, run: pathlib.Path,
     run: its folder.
     makes: the parts that are about to be made, or gone on with.
   """
-  found, tree, old = {}, portable_paths(config, run), portable_paths(before, run)
+  parts, tree, old = {}, portable_paths(config, run), portable_paths(before, run)
   for part in PARTS:
     if is_there(run, part):
       half_done = part in STAGES and not is_done(run, part)
@@ -135,8 +135,8 @@ def affected(config: RealmConfig, before: RealmConfig, run: pathlib.Path,
         fields = [field for field in fields if field.startswith(("retriever.", "encoder."))
                   and not field.endswith(".weights")]
       if fields:
-        found[part] = fields
-  return found
+        parts[part] = fields
+  return parts
 
 
 def _by_contents(config: RealmConfig, run: pathlib.Path, part: str, fields: Collection[str],
