@@ -184,10 +184,11 @@ def test_a_stage_that_lost_is_warned_of(run, tmp_path, caplog):
 def test_what_to_do_is_told_where_no_dev_questions_chose_the_model(run, tmp_path, caplog):
   run = _copy(run, tmp_path)
   for path in (run.path / "evaluation").glob("ict.*"):
-    shutil.copy(path, path.with_name(path.name.replace("ict", "dpr")))
+    shutil.copy(path, path.with_name(f"dpr{path.name.removeprefix('ict')}"))
   worth.warn(run, "ict")
   assert "leaves it out" not in caplog.text  # it is never judged
-  _answered(run, WARM_START, range(12), [0] * 12)
+  for name in ("BM25", "ict"):
+    _answered(run, name, range(12), [0] * 12)
   _answered(run, "dpr", {0}, [0] * 12)
   worth.warn(run, "dpr")
   assert (f"`realm run --workdir={run.path} --config.dpr.steps=0 --redo=dpr` leaves it out"
