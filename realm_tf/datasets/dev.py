@@ -10,9 +10,11 @@ from typing import Sequence
 
 from realm_tf.datasets.questions import Question
 
+FEWEST = 100  # a tenth of less says little
+
 
 def take_out(questions: Sequence[Question], groups: Sequence[str], share: float, most: int,
-             salt: str = "", fewest: int = 100) -> tuple[list[Question], list[Question]]:
+             salt: str = "", fewest: int = FEWEST) -> tuple[list[Question], list[Question]]:
   """Those to train on, and those that are taken out.
 
   Args:
@@ -23,7 +25,7 @@ def take_out(questions: Sequence[Question], groups: Sequence[str], share: float,
     most: dev questions. Where there are more, the first groups of the file are taken; what
       the last of them has beyond is neither trained on nor asked.
     salt: another one takes others, whichever the first took.
-    fewest: of fewer questions none are taken; a tenth of less than 100 says little.
+    fewest: of fewer questions none are taken.
   """
   if len(questions) < fewest:
     return list(questions), []

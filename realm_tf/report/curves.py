@@ -29,7 +29,8 @@ _GROUPS: dict[str, dict[str, Metric]] = {
         "exact_span": Metric("Correct span", "best span is a right one", True),
         "beam_has_answer": Metric("Recall of the beam", "it holds the answer", True),
         "read_has_answer": Metric("Recall of read blocks", "they hold the answer", True),
-        "mask_log_prob_null": Metric("Without any block", "log p of a masked word piece")},
+        "mask_log_prob_null": Metric("Without any block", "log p of a masked word piece"),
+        "learning_rate": Metric("Learning rate", "of each step")},
     "Dev questions": {
         "dev_score": Metric("Score", "mean of exact match and F1: chooses the best", True),
         "dev_exact_match": Metric("Exact match", "of the best span", True),

@@ -21,7 +21,7 @@ _FOR_NOW = ("corpus", *STAGES, "index")  # what the answers of a command are mad
 
 
 def claim(config: RealmConfig, folder: pathlib.Path, redo: Collection[str] = (),
-          kept: bool = True) -> None:
+          kept: bool = True, makes: Collection[str] = ()) -> None:
   """Writes the config into the folder, or compares it with the one there.
 
   One that nothing was made with yet is replaced: a path may have been mistyped. Else what is
@@ -33,6 +33,8 @@ def claim(config: RealmConfig, folder: pathlib.Path, redo: Collection[str] = (),
     folder: of the run.
     redo: names of `owners.PARTS`.
     kept: else it counts for this process only, which makes nothing but answers.
+    makes: the parts that are about to be made: what the files hold that these were made of
+      must be as before, too.
 
   Raises:
     UserError: something that is there was made with another one, and is not to be made
@@ -43,27 +45,27 @@ def claim(config: RealmConfig, folder: pathlib.Path, redo: Collection[str] = (),
   if not path.exists():
     _write(config, path)
     return
-  there = config_lib.read(path)
-  different = _different(there, config)
+  previous = config_lib.read(path)
+  different = _different(previous, config)
   if different and not config_lib.has_begun(folder):
     with locks.lock(folder / ".lock", folder, "another config"):
       _write(config, path)
     return
-  changed = used.affected(config, there, folder) if different else {}
+  changed = used.affected(config, previous, folder, makes) if different or makes else {}
   if not kept:
     changed = {part: fields for part, fields in changed.items() if part in _FOR_NOW}
-  _check(folder, there, config, changed, redo)
+  _check(folder, previous, config, changed, redo)
   if kept and (different or redo):
     with locks.lock(folder / ".lock", folder, "another config"):
-      _change(folder, there, config, redo, changed)
+      _change(folder, previous, config, redo, changed)
 
 
-def _change(folder: pathlib.Path, there: RealmConfig, config: RealmConfig,
+def _change(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,
             redo: Collection[str], changed: Mapping[str, Any]) -> None:
-  used.record_all(there, folder)
+  used.record_all(previous, folder)
   if not any(used.is_done(folder, stage) for stage in STAGES):
     _check_weights(config)
-  for field, (before, now) in _different(there, config).items():
+  for field, (before, now) in _different(previous, config).items():
     logging.info("config.%s: %s from now on, was %s", field, now, before)
   if not redo:
     files.write_json(folder / OF_RUN, config_lib.portable_paths(config, folder))
@@ -73,13 +75,13 @@ def _change(folder: pathlib.Path, there: RealmConfig, config: RealmConfig,
     logging.info("%s: what was there is kept: %s", folder, ", ".join(moved))
 
 
-def _different(there: RealmConfig, ours: RealmConfig) -> dict[str, tuple[Any, Any]]:
+def _different(previous: RealmConfig, ours: RealmConfig) -> dict[str, tuple[Any, Any]]:
   """The fields that differ, with both values."""
-  before, now = (config_lib.flatten(config_lib.to_dict(config)) for config in (there, ours))
+  before, now = (config_lib.flatten(config_lib.to_dict(one)) for one in (previous, ours))
   return {field: (before[field], now[field]) for field in now if before[field] != now[field]}
 
 
-def _check(folder: pathlib.Path, there: RealmConfig, config: RealmConfig,
+def _check(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,
            changed: Mapping[str, Sequence[str]], redo: Collection[str]) -> None:
   brought = [part for part in PARTS if part in {*changed, *redo} & set(STAGES)
              and used.brought_from(folder, part)]
@@ -90,35 +92,42 @@ def _check(folder: pathlib.Path, there: RealmConfig, config: RealmConfig,
   if not missing:
     return
   again = [part for part in PARTS if part in implied(missing) and used.is_there(folder, part)]
+  others = {part: changed[part] for part in missing}
+  adding = (f"`realm add --documents={config.corpus.source}` takes in what is new, without "
+            "training; " if "corpus.source" in others.get("corpus", ())
+            and previous.corpus.source == config.corpus.source else "")
   raise UserError(
-      f"{folder}: made with another config: "
-      f"{_in_words(folder, there, config, {part: changed[part] for part in missing})}; "
-      f"--redo={','.join(_roots(missing))} makes {', '.join(again)} again, and keeps what is "
-      f"there as {again[0]}.1 or the like; or give another --workdir, or the same values")
+      f"{folder}: made with another config: {_in_words(folder, previous, config, others)}; "
+      f"{adding}--redo={','.join(_roots(missing))} makes {', '.join(again)} again, and keeps "
+      f"what is there as {again[0]}.1 or the like; or give another --workdir, or the same "
+      "values")
 
 
-def _in_words(folder: pathlib.Path, there: RealmConfig, config: RealmConfig,
+def _in_words(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,
               changed: Mapping[str, Sequence[str]]) -> str:
   """Fields with the value that each was made of and that of now."""
-  before, now = (config_lib.flatten(config_lib.to_dict(one)) for one in (there, config))
-  told = {}
+  before, now = (config_lib.flatten(config_lib.to_dict(one)) for one in (previous, config))
+  described = {}
   for part, fields in changed.items():
     recorded = used.recorded(folder, part) or {}
     for field in fields:
       was = before[field] if before[field] != now[field] else recorded.get(field)
-      told[field] = f"{field} ({was} there, {now[field]} now)"
-  names = [told[field] for field in config_lib.SETTINGS if field in told]
+      is_file = config_lib.SETTINGS[field].is_path and before[field] == now[field]
+      described[field] = f"{field} " + (
+          f"({now[field]} holds other things than then)" if is_file else
+          f"({was} there, {now[field]} now)")
+  names = [described[field] for field in config_lib.SETTINGS if field in described]
   return ", ".join(names[:_MOST]) + (
       f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
 
 
 def _roots(parts: Collection[str]) -> list[str]:
   """The fewest of them of which all others are made."""
-  found: list[str] = []
+  roots: list[str] = []
   for part in PARTS:
-    if part in parts and part not in implied(set(found)):
-      found.append(part)
-  return found
+    if part in parts and part not in implied(set(roots)):
+      roots.append(part)
+  return roots
 
 
 def _write(config: RealmConfig, path: pathlib.Path) -> None:

@@ -18,6 +18,7 @@ from realm_tf.errors import UserError
 from realm_tf.index import stored_index
 from realm_tf.index.index_writer import IndexWriter, remove_all_but, write_lock
 from realm_tf.index.stored_index import Origin, StoredIndex
+from realm_tf.run import used
 from realm_tf.run.document_import import reading_documents
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.text.salient_spans import tagger
@@ -46,6 +47,7 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
     written = {name for name, row in zip(run.corpus.document_ids, run.corpus.stored_rows)
                if row >= rows}
     before = set(corpus.document_ids)
+    _note_own_source(run, source)
     replaced, unchanged = len(written & before), len(set(seen) - written)
     done = (f"{len(written - before)} documents added, {replaced} replaced"
             + (f", {unchanged} unchanged" if unchanged else ""))
@@ -64,6 +66,8 @@ def delete(run: Run, ids: Collection[str], source: str | None = None) -> str:
   with _changing(run, "delete") as folder:
     gone = set(ids) | (documents_from(folder, source) if source else set())
     change_store(folder, delete=gone)
+    if source:
+      _note_own_source(run, source)
     done = f"{len(gone)} documents deleted"
     _renew(run, done)
   return f"{done}; {_count(run)}"
@@ -114,6 +118,14 @@ def _changing(run: Run, command: str) -> Iterator[pathlib.Path]:
   with run.at_work(command):
     run.forget_corpus()
     yield folder
+
+
+def _note_own_source(run: Run, path: files.PathLike) -> None:
+  """Of what the run was read from, or a part of it, it now has what people want of it: that
+  its files are others than when they were read is no news any more."""
+  own = run.config.corpus.source
+  if own and pathlib.PurePath(os.path.realpath(path)).is_relative_to(os.path.realpath(own)):
+    used.record_used(run.config, run.path, "corpus")
 
 
 def _renew(run: Run, done: str) -> None:

@@ -6,7 +6,7 @@ import pathlib
 from absl import logging
 
 from realm_tf import files
-from realm_tf.config import IndexConfig, owners, portable_paths
+from realm_tf.config import IndexConfig
 from realm_tf.errors import UserError
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.interface import RowIndex
@@ -37,8 +37,7 @@ def export_run(run: Run, flavour: str = "portable", output: str | None = None
     answerer = run.answerer(stage, exact=True)
     answerer.index = _served(answerer.index, flavour, run.config.index)
     if is_own:
-      files.write_json(new / used.RECORD, {
-          "used": owners.used(portable_paths(run.config, run.path), "export")})
+      files.write_json(new / used.RECORD, used.record(run.config, run.path, "export"))
     serving.write_model(answerer, new, flavour, _questions(run), config=run.config.name,
                               stage=stage, checkpoint=run.checkpoint)
   return version

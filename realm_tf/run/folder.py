@@ -77,7 +77,7 @@ class Run:
   """One run: its config, of which see `claim`, and what its stages have made so far."""
 
   def __init__(self, config: RealmConfig, folder: files.PathLike,
-               redo: Collection[str] = (), kept: bool = True):
+               redo: Collection[str] = (), kept: bool = True, makes: Collection[str] = ()):
     self.config, self.path = config_lib.resolved(config, "."), pathlib.Path(folder)
     # By which models are trained; what they learn does not depend on it.
     self.strategy = tf.distribute.get_strategy()
@@ -88,7 +88,7 @@ class Run:
       tf.config.experimental.enable_op_determinism()
     for part in ("corpus", "export", *(f"{stage}/model" for stage in STAGES)):
       folders.recover(self.path / part)
-    claim(self.config, self.path, redo, kept)
+    claim(self.config, self.path, redo, kept, makes)
 
   @classmethod
   def existing(cls, folder: files.PathLike) -> "Run":

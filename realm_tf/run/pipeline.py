@@ -13,7 +13,7 @@ from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.held_out_questions import checked_questions
 from realm_tf.run.make_report import make_report
 from realm_tf.run.question_splits import NoneHeldOut
-from realm_tf.run.worth import stage_rows, warn
+from realm_tf.run.worth import stage_rows, unjudged, warn
 from realm_tf.serving import numbered
 
 
@@ -58,6 +58,8 @@ def _count(run: Run) -> bool:
     counts.append("too few to hold some out: nothing is measured")
     measured = False
   print(", ".join(counts))
+  if train and unjudged(run):
+    print(unjudged(run))
   return measured
 
 

@@ -37,6 +37,7 @@ from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations, used
 from realm_tf.run.document_import import reading_documents
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
+from realm_tf.run.held_out_events import write_events
 from realm_tf.run.held_out_questions import (
   checked_questions,
   distant_questions,
@@ -265,6 +266,7 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
     metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
                                 answerer.index, run.banned))
   used.record_used(run.config, run.path, "evaluate")
+  write_events(run, f"{stage}{which}", metrics)
   predictions.write_predictions(evaluations.predictions_path(run.path, f"{stage}{which}"),
                                 records)
   files.write_json(path, metrics)

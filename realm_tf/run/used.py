@@ -1,14 +1,17 @@
-"""What the parts of a run were made of: the settings, in a file in the folder of each."""
+"""What the parts of a run were made of: the settings, and what the files hold that they name,
+in a file in the folder of each."""
 
 import contextlib
 import pathlib
+from collections.abc import Collection, Mapping
 from typing import Any, Iterator
 
 from realm_tf import files
-from realm_tf.config import RealmConfig, portable_paths
+from realm_tf.config import SETTINGS, RealmConfig, flatten, portable_paths, to_dict
 from realm_tf.config.owners import PARTS, STAGES, differences, used
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.files import PathLike
+from realm_tf.run.fingerprints import fingerprint, is_same
 from realm_tf.serving import numbered
 
 RECORD = "settings.json"
@@ -20,15 +23,41 @@ _NOTES = (RECORD, "tensorboard", "curves.csv", "checkpoints")  # of a stage of n
 
 def record_used(config: RealmConfig, run: pathlib.Path, part: str) -> None:
   """Writes down what a part is made of; of a half-done stage, also what that was before."""
-  path, now = record_path(run, part), used(portable_paths(config, run), part)
+  path = record_path(run, part)
   before = files.read_json(path) if path.exists() and is_there(run, part) else {"used": {}}
-  if before["used"] == now:
-    return
+  now = record(config, run, part, before)
   changed = dict(before.get("changed_midway", {}))
   for field, value in before["used"].items():
-    if field in now and now[field] != value:
+    if now["used"].get(field, value) != value and not _only_moved(before, now, field):
       changed[field] = [*changed.get(field, []), value]
-  files.write_json(path, {"used": now, **({"changed_midway": changed} if changed else {})})
+  now |= {"changed_midway": changed} if changed else {}
+  if now != before:
+    files.write_json(path, now)
+
+
+def record(config: RealmConfig, run: pathlib.Path, part: str,
+           before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+  """The settings that a part is made of, and fingerprints of the files that they name.
+
+  `before` is a record of the part: where a file is as it was then, it is not read again.
+  """
+  settings = used(portable_paths(config, run), part)
+  known = (before or {}).get("files", {})
+  prints = {field: fingerprint(path, known.get(field))
+            for field, path in _named_files(config, settings).items()}
+  return {"used": settings, "files": {field: one for field, one in prints.items() if one}}
+
+
+def _named_files(config: RealmConfig, settings: Mapping[str, Any]) -> dict[str, str]:
+  """The absolute paths of the files and folders that some settings name."""
+  values = flatten(to_dict(config))
+  return {field: values[field] for field, value in settings.items()
+          if SETTINGS[field].is_path and value and isinstance(value, str)}
+
+
+def _only_moved(before: Mapping[str, Any], now: Mapping[str, Any], field: str) -> bool:
+  prints = [one.get("files", {}).get(field, {}).get("sha256") for one in (before, now)]
+  return prints[0] is not None and prints[0] == prints[1]
 
 
 @contextlib.contextmanager
@@ -82,26 +111,46 @@ def brought_from(run: pathlib.Path, stage: str) -> str | None:
           else None)
 
 
-def affected(config: RealmConfig, before: RealmConfig, run: pathlib.Path
-             ) -> dict[str, list[str]]:
+def affected(config: RealmConfig, before: RealmConfig, run: pathlib.Path,
+             makes: Collection[str] = ()) -> dict[str, list[str]]:
   """The parts that are there and were made of other settings, each with the fields.
+
+  A file that only moved is no other; one whose contents changed is, for the parts of `makes`.
 
   Args:
     config: of now.
     before: that of the run so far, of which parts without a record were made.
     run: its folder.
+    makes: the parts that are about to be made, or gone on with.
   """
-  found, tree, old = {}, portable_paths(config, run), portable_paths(before, run)
+  parts, tree, old = {}, portable_paths(config, run), portable_paths(before, run)
   for part in PARTS:
     if is_there(run, part):
       half_done = part in STAGES and not is_done(run, part)
       then = recorded(run, part)
       fields = differences(tree, part, used(old, part) if then is None else then, half_done)
+      fields = _by_contents(config, run, part, fields, part in makes)
       if part in STAGES and brought_from(run, part):  # only its shape is of this run
-        fields = [field for field in fields if field.startswith(("retriever.", "encoder."))]
+        fields = [field for field in fields if field.startswith(("retriever.", "encoder."))
+                  and not field.endswith(".weights")]
       if fields:
-        found[part] = fields
-  return found
+        parts[part] = fields
+  return parts
+
+
+def _by_contents(config: RealmConfig, run: pathlib.Path, part: str, fields: Collection[str],
+                 made: bool) -> list[str]:
+  """These fields, without files that only moved; where it is `made`, with changed ones."""
+  path = record_path(run, part)
+  prints = files.read_json(path).get("files", {}) if path.exists() else {}
+  places = _named_files(config, used(portable_paths(config, run), part))
+  kept = []
+  for field in [*fields, *(field for field in places if made and field not in fields)]:
+    comparable = field in prints and field in places
+    same = is_same(places[field], prints[field]) if comparable else None
+    if same is False or (same is None and field in fields):
+      kept.append(field)
+  return kept
 
 
 def record_all(before: RealmConfig, run: PathLike) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from absl import logging
 
 from realm_tf import files
+from realm_tf.datasets import dev
 from realm_tf.evaluation import compare, figures, predictions
 from realm_tf.evaluation.compare import Difference
 from realm_tf.report.tables import Stage
@@ -14,6 +15,7 @@ from realm_tf.run.baselines import BM25, hybrid_name
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.held_out_questions import same_measure
 
+CHOSEN = ("dpr", "finetune")  # stages that end as the best that they were, by dev questions
 _DEPTHS = (1, 5)  # of the recall that a stage must not lose
 
 
@@ -30,9 +32,24 @@ def stage_rows(run: Run) -> list[Stage]:
 
 
 def warn(run: Run, stage: str) -> None:
-  """Logs where a stage lost, a line for each figure."""
-  for warning in warnings(run, stage):
+  """Logs where a stage lost, a line for each figure, and what is to be done where nothing
+  but its last step could be its model."""
+  lost = list(warnings(run, stage))
+  for warning in lost:
     logging.warning("%s", warning)
+  if lost and stage in CHOSEN and not run.questions("dev"):
+    logging.warning(
+        "%s: no dev questions chose its best model; `realm run --workdir=%s "
+        "--config.%s.steps=0 --redo=%s` leaves it out", stage, run.path, stage, stage)
+
+
+def unjudged(run: Run) -> str:
+  """Says where no dev questions are there to choose the best model of a stage by."""
+  if not run.config.dev.share or run.questions("dev"):
+    return ""
+  return (f"no dev questions ({dev.FEWEST} or more to train on give some, or "
+          "config.dev.questions): nothing chooses the best model, and "
+          f"{' and '.join(CHOSEN)} end with their last step, be it better or not")
 
 
 def warnings(run: Run, stage: str) -> Iterator[str]:

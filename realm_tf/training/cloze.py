@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from realm_tf.config import RealmConfig
+from realm_tf.config import RealmConfig, to_dict
+from realm_tf.config.owners import used
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
@@ -71,7 +72,8 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
     optimizer = make_optimizer(cloze, [model.encoder.bert]).build(variables)
   loop = Loop("cloze", folder, cloze.steps, {"model": model, "optimizer": optimizer},
               config.checkpoint_every, keep=config.keep_checkpoints,
-              best=config.best_metric, strategy=strategy)
+              best=config.best_metric,
+              settings=used(to_dict(config), "cloze"), strategy=strategy)
   batches = cloze_batches(config, corpus, clozes, loop.first_step)
   share = cloze.batch_size // strategy.num_replicas_in_sync
   multiple = 0 if config.fixed_lengths else 8

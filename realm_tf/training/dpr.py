@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Sequence
 
 import tensorflow as tf
 
-from realm_tf.config import RealmConfig
+from realm_tf.config import RealmConfig, to_dict
+from realm_tf.config.owners import used
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.questions import Question
@@ -77,7 +78,7 @@ def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Re
         variables)
   loop = Loop("dpr", folder, dpr.steps, {"retriever": retriever, "optimizer": optimizer},
               config.checkpoint_every, keep=config.keep_checkpoints,
-              best=config.best_metric, strategy=strategy,
+              best=config.best_metric, settings=used(to_dict(config), "dpr"), strategy=strategy,
               judge=make_retrieval_judge(config, search, LabelledQuestions.of(dev, corpus)))
   search.stopping = loop.stopping
   mined = MinedTables(config, search, labelled, folder / "mined")

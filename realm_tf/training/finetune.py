@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from realm_tf.config import RealmConfig
+from realm_tf.config import RealmConfig, to_dict
+from realm_tf.config.owners import used
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.matching import Occurrences, find_occurrences
@@ -70,7 +71,8 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
                         in model.retriever.query_tower.trainable_variables]).build(variables)
   loop = Loop("finetune", folder, finetune.steps, {"model": model, "optimizer": optimizer},
               config.checkpoint_every, keep=config.keep_checkpoints,
-              best=config.best_metric, strategy=strategy, judge=judge)
+              best=config.best_metric,
+              settings=used(to_dict(config), "finetune"), strategy=strategy, judge=judge)
   batches = qa_batches(
       questions, usable, corpus.tokenizer, batch_size=finetune.batch_size,
       seed=config.seed, first_step=loop.first_step, last_step=finetune.steps)

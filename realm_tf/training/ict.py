@@ -4,7 +4,8 @@ import pathlib
 
 import tensorflow as tf
 
-from realm_tf.config import RealmConfig
+from realm_tf.config import RealmConfig, to_dict
+from realm_tf.config.owners import used
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
@@ -29,7 +30,8 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
         variables)
   loop = Loop("ict", folder, ict.steps, {"retriever": retriever, "optimizer": optimizer},
               config.checkpoint_every, keep=config.keep_checkpoints,
-              best=config.best_metric, strategy=strategy)
+              best=config.best_metric,
+              settings=used(to_dict(config), "ict"), strategy=strategy)
   batches = WARM_STARTS[ict.objective](
       corpus, batch_size=ict.batch_size, removal_rate=ict.removal_rate,
       query_length=config.retriever.query_length,

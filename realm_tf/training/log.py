@@ -3,9 +3,11 @@
 import csv
 import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
 
 from realm_tf.files import new_file
 from realm_tf.jsonl import read_rows
@@ -45,10 +47,12 @@ class Log:
 
   Examples go to `examples.jsonl`. A resumed run drops the records and examples past its
   checkpoint, so that no step is there twice, and goes on with the windows that it held.
+  What it trains with, `settings`, are TensorBoard's hyper-parameters.
   """
 
   def __init__(self, folder: pathlib.Path, first_step: int,
-               since_record: Window | None = None, since_checkpoint: Window | None = None):
+               since_record: Window | None = None, since_checkpoint: Window | None = None,
+               settings: Mapping[str, Any] | None = None):
     # TensorFlow would make its own, but with permissions of its own.
     (folder / "tensorboard").mkdir(parents=True, exist_ok=True)
     self._path = folder / "curves.csv"
@@ -57,6 +61,10 @@ class Log:
     self._examples = [example for example in read_examples(self._examples_path)
                       if example["step"] <= first_step]
     self._writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+    if settings:
+      with self._writer.as_default(step=first_step):
+        hparams.hparams({name: value if isinstance(value, int | float | str) else str(value)
+                         for name, value in settings.items()})
     self._since_record = since_record or Window()
     self._since_checkpoint = since_checkpoint or Window()
 
@@ -65,9 +73,9 @@ class Log:
     self._since_record.add(metrics)
     self._since_checkpoint.add(metrics)
 
-  def record(self, step: int) -> dict[str, float]:
-    """Writes the means since the last record, and returns them."""
-    means = self._since_record.take()
+  def record(self, step: int, values: Mapping[str, float]) -> dict[str, float]:
+    """Writes the means since the last record, and values of the step; returns both."""
+    means = {**self._since_record.take(), **values}
     self.rows.append((step, means))
     self._write_events(step, means)
     self._write_csv()

@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 import signal
 import time
+from collections.abc import Mapping
 from typing import Any, Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ from realm_tf.progress import progress
 from realm_tf.training.checkpoints import Checkpoints
 from realm_tf.training.judging import Judge
 from realm_tf.training.log import Log, Window
+from realm_tf.training.optimizer import AdamW
 from realm_tf.training.worked import Worked
 
 _RECORDS = 50  # points in a stage's curves, at least
@@ -70,6 +72,7 @@ class Loop:
     judge: by which the model is measured as it goes on. Where its metric says what is best,
       `run` ends with the best model, that of the start counted, in the place of the last;
       any metric whose name begins with "dev_" is taken for one of the judge's.
+    settings: that the stage trains with, for TensorBoard.
     strategy: by which the steps run. Where it has several processes, worker 0 alone
       writes checkpoints, and the others their curves into folders of their own.
   """
@@ -77,7 +80,7 @@ class Loop:
   def __init__(self, name: str, folder: pathlib.Path, steps: int,
                tracked: dict[str, Any], checkpoint_every: int, *, keep: int = 2,
                best: str = "", strategy: tf.distribute.Strategy | None = None,
-               judge: Judge | None = None):
+               judge: Judge | None = None, settings: Mapping[str, Any] | None = None):
     self._name, self._steps, self._every = name, steps, checkpoint_every
     self._judge, self._period = judge, judge.period(steps) if judge else 0
     self._metric = best or (judge.metric if judge else "")
@@ -101,7 +104,9 @@ class Loop:
     if self.first_step:
       logging.info("%s: going on from step %d", name, self.first_step)
     self._folder = folder if chief else folder / f"worker-{process_index(strategy)}"
-    self.log = Log(self._folder, self.first_step, since_record, since_checkpoint)
+    self._optimizers = {name.removesuffix("optimizer").rstrip("_"): value
+                        for name, value in tracked.items() if isinstance(value, AdamW)}
+    self.log = Log(self._folder, self.first_step, since_record, since_checkpoint, settings)
 
   @property
   def first_step(self) -> int:
@@ -162,7 +167,7 @@ class Loop:
           observer(step + 1, metrics)
         bar.update()
         if self._is_recorded(step + 1):
-          means = self.log.record(step + 1)
+          means = self.log.record(step + 1, self._learning_rates(step))
           bar.postfix(loss=f"{means['loss']:.3f}")
           on_record(step + 1)
         self._measure(step + 1)
@@ -179,6 +184,10 @@ class Loop:
     so that the first one may be longer than the others."""
     period = max(1, self._steps // _RECORDS)
     return step == self._steps or (self._steps - step) % period == 0 and step >= period
+
+  def _learning_rates(self, step: int) -> dict[str, float]:
+    return {f"learning_rate@{name}" if name else "learning_rate": optimizer.rate_at(step)
+            for name, optimizer in self._optimizers.items()}
 
   def facts(self) -> dict[str, Any]:
     """What is worth knowing of a stage that is done."""

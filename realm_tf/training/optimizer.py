@@ -66,6 +66,11 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
       for copy in (variable, *getattr(variable, "values", ())):
         self._shares[copy.ref()] = rate * self._shares.get(copy.ref(), 1.0)
 
+  def rate_at(self, step: int) -> float:
+    """The learning rate of a step, of variables that have the whole of it."""
+    rate = self._get_hyper("learning_rate")
+    return float(rate(step) if callable(rate) else rate)
+
   def build(self, variables: Sequence[tf.Variable]) -> "AdamW":
     """Makes the moments of these variables now, in the scope of their strategy.
 

@@ -14,7 +14,8 @@ from typing import Sequence
 import numpy as np
 from absl import logging
 
-from realm_tf.config import RealmConfig
+from realm_tf.config import RealmConfig, to_dict
+from realm_tf.config.owners import used
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.pretraining import pretraining_batches
@@ -59,7 +60,8 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   # A refresh job embeds what it finds in checkpoints.
   every = config.refresh.every if config.refresh.mode == "job" else config.checkpoint_every
   loop = Loop("pretrain", folder, pretrain.steps, tracked, every,
-              keep=config.keep_checkpoints, best=config.best_metric, strategy=strategy)
+              keep=config.keep_checkpoints, best=config.best_metric,
+              settings=used(to_dict(config), "pretrain"), strategy=strategy)
   if loop.first_step:
     index.restored()
   batches = pretraining_batches(

@@ -16,7 +16,8 @@ import pathlib
 
 import tensorflow as tf
 
-from realm_tf.config import RealmConfig
+from realm_tf.config import RealmConfig, to_dict
+from realm_tf.config.owners import used
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
@@ -54,7 +55,8 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
     optimizer = make_optimizer(reading, [model.encoder.bert]).build(variables)
   loop = Loop("reading", folder, reading.steps,
               {"encoder": model.encoder, "optimizer": optimizer}, config.checkpoint_every,
-              keep=config.keep_checkpoints, best=config.best_metric, strategy=strategy)
+              keep=config.keep_checkpoints, best=config.best_metric,
+              settings=used(to_dict(config), "pretrain"), strategy=strategy)
   batches = pretraining_batches(
       corpus, banned, batch_size=reading.batch_size,
       query_length=pretrain.query_length, max_masks=pretrain.max_masks,

@@ -144,6 +144,7 @@ def test_few_questions_are_all_trained_on(init, world, tmp_path, capsys):
   whole_run(run)
   told = _said(capsys)
   assert "12 questions to train on, too few to hold some out: nothing is measured" in told
+  assert "no dev questions (100 or more" in told
   assert run.steps("dpr") == 2 and run.steps("finetune") == 6  # 6 passes over a batch
   assert not (run.path / "evaluation").exists()
 

@@ -8,7 +8,7 @@ import pytest
 
 from realm_tf import config as config_lib
 from realm_tf import files
-from realm_tf.config.owners import STAGES
+from realm_tf.config.owners import PARTS, STAGES
 from realm_tf.errors import UserError
 from realm_tf.run import redo, stages, used
 from realm_tf.run.folder import Run
@@ -132,6 +132,79 @@ def test_a_run_of_before_was_made_of_its_config(run, capsys):
   # That stays so when another setting has changed.
   assert realm("corpus", f"--workdir={run}", "--config.name=other") == 0
   assert used.recorded(run, "finetune")["finetune.steps"] == 2
+
+
+@pytest.fixture(name="own")
+def _own(made, tmp_path):
+  """A run with documents, questions and weights of its own, beside which it lies."""
+  for name in ("documents.jsonl", "questions.jsonl", "asked.jsonl", "bert", "config.json"):
+    source = made.parent / name
+    copy = shutil.copytree if source.is_dir() else shutil.copy
+    copy(source, tmp_path / name)
+  config = (tmp_path / "config.json").read_text().replace(str(made.parent), str(tmp_path))
+  (tmp_path / "config.json").write_text(config)
+  run = shutil.copytree(made, tmp_path / "own")
+  files.write_json(run / "config.json", config_lib.portable_paths(
+      config_lib.read(tmp_path / "config.json"), run))
+  for part in ("corpus", "ict", "finetune", "evaluate", "export"):
+    used.record_used(Run.existing(run).config, run, part)
+  return run
+
+
+_FILES = {"corpus.source": "documents.jsonl", "finetune.questions": "questions.jsonl",
+          "evaluate.questions": "asked.jsonl", "retriever.weights": "bert",
+          "encoder.weights": "bert"}
+
+
+@pytest.mark.parametrize("field", _FILES)
+def test_what_only_moved_is_no_other(own, tmp_path, field, capsys):
+  (tmp_path / "moved").mkdir()
+  moved = (tmp_path / _FILES[field]).rename(tmp_path / "moved" / "elsewhere")
+  both = [one for one in _FILES if _FILES[one] == _FILES[field]]
+  assert realm("config", "name", f"--workdir={own}",
+               *(f"--config.{one}={moved}" for one in both)) == 0, capsys.readouterr().err
+  config = Run.existing(own).config
+  assert config_lib.flatten(config_lib.to_dict(config))[field] == str(moved)
+  before = used.recorded(own, "finetune")
+  used.record_used(config, own, "finetune")  # as if it went on
+  assert "changed_midway" not in _read(own / "finetune" / "settings.json")
+  if _FILES[field] in ("bert", "questions.jsonl"):
+    assert used.recorded(own, "finetune") != before
+
+
+@pytest.mark.parametrize("field, words, again", [
+    ("corpus.source", ["run"], "corpus"), ("corpus.source", ["corpus"], "corpus"),
+    ("finetune.questions", ["run"], "finetune"),
+    ("finetune.questions", ["finetune"], "finetune"),
+    ("evaluate.questions", ["evaluate"], "evaluate"),
+    ("retriever.weights", ["ict"], "ict")])
+def test_a_file_of_other_contents_asks(own, tmp_path, capsys, field, words, again):
+  path = tmp_path / _FILES[field]
+  path = path / "vocab.txt" if path.is_dir() else path
+  os.utime(path)  # nothing has changed by that
+  Run(Run.existing(own).config, own, makes=PARTS)
+  path.write_text(path.read_text() + "\n")
+  assert realm(*words, f"--workdir={own}") == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert f"{field} ({tmp_path / _FILES[field]} holds other things than then)" in line
+  assert f"--redo={again} makes " in line
+  assert ("`realm add --documents=" in line) is (field == "corpus.source")
+  # What makes nothing of it goes on.
+  assert realm("config", "name", f"--workdir={own}", "--config.name=other") == 0
+  (tmp_path / _FILES[field]).rename(tmp_path / "away")  # nor is it needed any more
+  Run(Run.existing(own).config, own, makes=PARTS)
+
+
+def test_documents_that_were_added_are_no_news_any_more(own, tmp_path, capsys):
+  path = tmp_path / "documents.jsonl"
+  path.write_text(path.read_text() + '{"id": "new", "title": "New", "text": "It is new."}\n')
+  for stage in ("ict", "finetune"):
+    shutil.rmtree(own / stage)  # a stand-in cannot embed
+  assert realm("corpus", f"--workdir={own}") == 2
+  capsys.readouterr()
+  assert realm("add", f"--workdir={own}", f"--documents={path}") == 0
+  assert "1 documents added, 0 replaced, 25 unchanged" in capsys.readouterr().out
+  assert realm("corpus", f"--workdir={own}") == 0
 
 
 class _Killed(BaseException):

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from realm_tf import config as config_lib
 from realm_tf.errors import UserError
 from realm_tf.evaluation import predictions
 from realm_tf.run import baselines, evaluations, stages, worth
@@ -15,6 +16,7 @@ from realm_tf.run.make_report import make_report
 from realm_tf.run.mistakes import find_mistakes
 from tests import tiny
 from tests.command import realm
+from tests.events import read_events
 
 _CITIES = list(tiny.CITIES.items())
 
@@ -60,6 +62,17 @@ def _run(tmp_path_factory):
 def _read(run, name):
   return (json.loads(evaluations.metrics_path(run.path, name).read_text()),
           predictions.read_predictions(evaluations.predictions_path(run.path, name)))
+
+
+def test_tensorboard_has_what_was_held_out_before_and_after(run):
+  scalars, settings = read_events(run.path / "ict" / "tensorboard")
+  for name in ("recall@1", "recall@5", "exact_match", "f1"):
+    points = {step: figures[name] for step, figures in (
+        (0, _read(run, WARM_START)[0]), (2, _read(run, "ict")[0])) if name in figures}
+    assert points and scalars[f"held_out/{name}"] == pytest.approx(points)
+  assert not [name for name in scalars if name.endswith(("_low", "_high"))]
+  assert settings["ict.steps"] == 2 and settings["retriever.pooling"] == "mean"
+  assert sorted(scalars["learning_rate"]) == [1, 2]
 
 
 def test_recall_by_gold_passage_is_that_of_the_documents_own_blocks(run):
@@ -166,6 +179,31 @@ def test_a_stage_that_lost_is_warned_of(run, tmp_path, caplog):
   path = evaluations.metrics_path(run.path, WARM_START)
   path.write_text(json.dumps(json.loads(path.read_text()) | {"corpus": "another"}))
   assert all("BM25" in warning for warning in worth.warnings(run, "ict"))
+
+
+def test_what_to_do_is_told_where_no_dev_questions_chose_the_model(run, tmp_path, caplog):
+  run = _copy(run, tmp_path)
+  for path in (run.path / "evaluation").glob("ict.*"):
+    shutil.copy(path, path.with_name(f"dpr{path.name.removeprefix('ict')}"))
+  worth.warn(run, "ict")
+  assert "leaves it out" not in caplog.text  # it is never judged
+  for name in ("BM25", "ict"):
+    _answered(run, name, range(12), [0] * 12)
+  _answered(run, "dpr", {0}, [0] * 12)
+  worth.warn(run, "dpr")
+  assert (f"`realm run --workdir={run.path} --config.dpr.steps=0 --redo=dpr` leaves it out"
+          in caplog.text)
+  assert worth.unjudged(run).startswith("no dev questions (100 or more to train on give some")
+  caplog.clear()
+  _answered(run, "dpr", range(12), [0] * 12)
+  worth.warn(run, "dpr")
+  assert "leaves it out" not in caplog.text  # it lost nothing
+  run.config = config_lib.with_changes(
+      run.config, {"dev.questions": run.config.evaluate.questions})
+  _answered(run, "dpr", {0}, [0] * 12)
+  worth.warn(run, "dpr")
+  assert "exact match" in caplog.text and "leaves it out" not in caplog.text
+  assert not worth.unjudged(run)
 
 
 def test_an_evaluation_is_made_anew_when_the_questions_change(run, tmp_path):

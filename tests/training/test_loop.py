@@ -14,6 +14,8 @@ import tensorflow as tf
 from realm_tf.errors import UserError
 from realm_tf.training.log import Log, read_curves, read_examples
 from realm_tf.training.loop import Interrupted, Loop
+from realm_tf.training.optimizer import AdamW, WarmupLinearDecay
+from tests.events import read_events
 
 
 class Task:
@@ -49,6 +51,22 @@ def test_a_stop_saves_and_the_next_run_goes_on(tmp_path, number):
   assert int(again.total) == sum(range(10))
   steps = [step for step, _ in read_curves(tmp_path / "curves.csv")]
   assert steps == sorted(set(steps)) and steps[-1] == 10
+
+
+def test_events_have_learning_rates_and_settings(tmp_path):
+  variable = tf.Variable([[1.0]])
+  optimizers = {f"{part}optimizer": AdamW(WarmupLinearDecay(peak, 2, 10)).build([variable])
+                for part, peak in (("one_", 0.1), ("", 0.01))}
+  loop = Loop("task", tmp_path, 10, optimizers, 0,
+              settings={"steps": 10, "way": "own", "depths": [1, 5], "exact": True})
+  loop.run(tf.data.Dataset.range(10), lambda batch: {"loss": tf.cast(batch, tf.float32)})
+  scalars, settings = read_events(tmp_path / "tensorboard")
+  assert settings == {"steps": 10, "way": "own", "depths": "[1, 5]", "exact": True}
+  for name, peak in (("learning_rate@one", 0.1), ("learning_rate", 0.01)):
+    # Of the step that was just done: it rises for two, and falls to 0 after the tenth.
+    expected = {step: peak * min(step / 2, (11 - step) / 8, 1) for step in range(1, 11)}
+    assert scalars[name] == pytest.approx(expected)
+    assert dict(read_curves(tmp_path / "curves.csv"))[10][name] == pytest.approx(peak / 8)
 
 
 def test_time_of_all_sessions_is_added_up(tmp_path, monkeypatch):

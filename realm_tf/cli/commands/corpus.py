@@ -22,7 +22,7 @@ def define_flags() -> None:
 
 def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
-  opened = open_run(writes=False)
+  opened = open_run(writes=False, makes=["corpus"])
   from realm_tf.run import redo, stages
   with at_work(opened):
     stages.corpus(opened, FLAGS.strict)

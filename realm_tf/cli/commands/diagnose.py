@@ -7,7 +7,7 @@ from absl import flags
 from realm_tf.cli.opening import FLAGS, no_more, open_run
 
 SUMMARY = "Measure the gradient of a truncated and stale retrieval against the full sum."
-EXAMPLE = "realm diagnose --workdir=runs/demo --stage=pretrain --blocks=0"
+EXAMPLE = "realm diagnose --workdir=runs/demo --blocks=0"
 
 
 def define_flags() -> None:

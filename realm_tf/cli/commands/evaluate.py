@@ -7,11 +7,11 @@ from absl import flags
 from realm_tf.cli.opening import FLAGS, define_checkpoint, define_redo, no_more, open_to_use
 
 SUMMARY = "Measure recall, exact match and F1 on the held-out questions."
-EXAMPLE = "realm evaluate --workdir=runs/demo --stage=pretrain"
+EXAMPLE = "realm evaluate --workdir=runs/demo --stage=finetune"
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("stage", None, "ict, pretrain, cloze or finetune; the newest by "
+  flags.DEFINE_string("stage", None, "ict, pretrain, dpr, cloze or finetune; the newest by "
                       "default.")
   define_checkpoint()
   define_redo("evaluate")
@@ -19,7 +19,7 @@ def define_flags() -> None:
 
 def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
-  opened = open_to_use()
+  opened = open_to_use(makes=["evaluate"])
   from realm_tf.report.tables import figure_table
   from realm_tf.run import redo, stages, worth
   stage = FLAGS.stage or opened.newest_stage()

@@ -7,7 +7,7 @@ from absl import flags
 from realm_tf.cli.opening import FLAGS, no_more, open_run
 
 SUMMARY = "Re-embed the corpus by each checkpoint of a pre-training with refresh=job."
-EXAMPLE = "realm refresh --workdir=runs/demo"
+EXAMPLE = "realm refresh --workdir=runs/demo --config.refresh.mode=job"
 
 
 def define_flags() -> None:

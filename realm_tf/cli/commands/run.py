@@ -12,6 +12,7 @@ from realm_tf.cli.opening import (
   no_more,
   open_to_train,
 )
+from realm_tf.config.owners import PARTS
 
 SUMMARY = "Run all stages of a config in order; what is there already is not made again."
 EXAMPLE = f"realm run {DEMO}"
@@ -25,7 +26,7 @@ def define_flags() -> None:
 
 def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
-  opened = open_to_train(one_process=True)
+  opened = open_to_train(PARTS, one_process=True)
   from realm_tf.run import redo
   from realm_tf.run.pipeline import whole_run
   with at_work(opened):
