@@ -50,9 +50,8 @@ from realm_tf.index.embed import (
   OnRows,
   collect_rows,
   encoder_hash,
-  store_embeddings,
+  find_or_store,
 )
-from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.stored_index import StoredIndex
 from realm_tf.models import limits
@@ -208,36 +207,21 @@ class Run:
 
     `on_rows` is told how many blocks are done; it may raise to stop.
     """
-    encoder = encoder_hash(model.retriever.document_tower)
-    found = self._find_index(encoder)
-    if found and found.num_rows == self.corpus.num_stored_rows:
-      return found
-    with write_lock(self.index_root, wait=True):
-      found = self._find_index(encoder)  # another process may have made it meanwhile
-      if found and found.num_rows == self.corpus.num_stored_rows:
-        return found
-      return self._make_index(model, encoder, found, on_rows)
+    with contextlib.ExitStack() as context:
+      def make_embedder() -> CorpusEmbedder:
+        embedder = self.embedder(model)
+        embedder.snapshot(model.retriever.document_tower)
+        bars.append(context.enter_context(progress(embedder.num_rows, "embed", "block")))
+        return embedder
 
-  def _find_index(self, encoder: str) -> StoredIndex | None:
-    return stored_index.find_version(self.index_root, self.corpus.rows_by_hash,
-                                     encoder_hash=encoder)
-
-  def _make_index(self, model: Realm, encoder: str, base: StoredIndex | None,
-                  on_rows: OnRows) -> StoredIndex:
-    embedder = self.embedder(model)
-    embedder.snapshot(model.retriever.document_tower)
-    with progress(embedder.num_rows, "embed", "block") as bar:
       def tell(count: int) -> None:
-        bar.update(count)
+        bars[0].update(count)
         on_rows(count)
 
-      made = store_embeddings(
-          self.index_root, f"{encoder[:16]}-{self.corpus.rows_hash[:8]}", self.corpus,
-          embedder, step=0, dtype=self.config.embedding_dtype, base=base,
-          on_rows=tell)
-    remove_all_but(self.index_root, lambda other: (
-        other.folder == made.folder or other.origin.encoder_hash != encoder))
-    return made
+      bars: list[Any] = []
+      return find_or_store(self.index_root, self.corpus,
+                           encoder_hash(model.retriever.document_tower), make_embedder,
+                           self.config.embedding_dtype, tell)
 
   def embeddings(self, model: Realm, rows: np.ndarray,
                  on_rows: OnRows = lambda count: None) -> np.ndarray:
