@@ -7,12 +7,19 @@ seconds for some ten thousand blocks; not meant for millions. Shape letters: N b
 
 import numpy as np
 
+from realm_tf.corpus.derived import derived
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.store import Corpus
 
 _WIDTH = 5  # word pieces of a shingle
 _BANDS, _ROWS = 32, 3  # finds a pair of similarity 0.5 with probability 0.986
 _CHUNK = 1 << 16  # blocks at a time, for memory
+
+
+def stored_banned_rows(corpus: Corpus, similarity: float) -> np.ndarray:
+  """As `banned_rows`, made once for a store and kept beside it."""
+  return derived(corpus, "near_duplicates", {"version": 1, "similarity": similarity},
+                 lambda new: new.append(rows=banned_rows(corpus, similarity)))["rows"]
 
 
 def banned_rows(corpus: Corpus, similarity: float, most: int = 7) -> np.ndarray:

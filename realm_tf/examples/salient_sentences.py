@@ -8,8 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.corpus.derived import Writer, derived
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.corpus_sentences import SHORTEST
+
+_ELSEWHERE = ("support", "support_rows")  # fields that are kept by themselves
 
 
 class Support(NamedTuple):
@@ -47,6 +50,12 @@ class SalientSentences(NamedTuple):
 
 
 def supporting_blocks(corpus: Corpus) -> Support:
+  """For each salient span of the corpus; made once for a store and kept beside it."""
+  return Support(**derived(corpus, "salient_spans", {"version": 1}, lambda new: new.append(
+      **_supporting_blocks(corpus)._asdict())))
+
+
+def _supporting_blocks(corpus: Corpus) -> Support:
   row_of = np.repeat(np.arange(corpus.num_blocks), corpus.span_starts.lengths)
   first = corpus.body_ids.splits[row_of]
   start, end = first + corpus.span_starts.values, first + corpus.span_ends.values
@@ -65,7 +74,7 @@ def supporting_blocks(corpus: Corpus) -> Support:
 
 def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] = (1, 0)
                       ) -> SalientSentences:
-  """Finds the sentences of the corpus that can be masked.
+  """Finds the sentences of the corpus that can be masked; kept beside a store.
 
   Args:
     corpus: with salient spans.
@@ -75,6 +84,23 @@ def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
       predicted from what is retrieved, since the own block is banned; one that is
       everywhere can be guessed.
   """
+  def make(new: Writer) -> None:
+    found = _salient_sentences(corpus, max_masks, support)
+    # Blocks of all spans are kept already.
+    fields = found._asdict() | {f"support_{name}": value for name, value in
+                                found.support._asdict().items()}
+    new.append(**{name: fields[name] for name in fields if name not in _ELSEWHERE})
+
+  fields = derived(corpus, "salient_sentences", {
+      "version": 1, "max_masks": max_masks, "support": list(support)}, make)
+  blocks = supporting_blocks(corpus).rows
+  of_spans = {name: fields[f"support_{name}"] for name in Support._fields[1:]}
+  return SalientSentences(*(fields[name] for name in SalientSentences._fields[:-1]),
+                          Support(blocks, **of_spans))
+
+
+def _salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int]
+                       ) -> SalientSentences:
   starts = corpus.sentence_starts
   first = corpus.body_ids.splits[:-1]
   # One number line for the whole corpus: the place of a token among all tokens.

@@ -34,7 +34,7 @@ from realm_tf import config as config_lib
 from realm_tf import files, folders, locks
 from realm_tf.config import RealmConfig
 from realm_tf.config.owners import STAGES
-from realm_tf.corpus.duplicates import banned_rows
+from realm_tf.corpus.duplicates import stored_banned_rows
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.questions import Question
@@ -131,7 +131,7 @@ class Run:
   @functools.cached_property
   def banned(self) -> np.ndarray:
     """[N, R] int32: the blocks from which those of a sentence must not be predicted."""
-    return banned_rows(self.corpus, self.config.pretrain.ban_similarity)
+    return stored_banned_rows(self.corpus, self.config.pretrain.ban_similarity)
 
   def questions(self, part: str) -> list[Question]:
     """The questions of `part`, "train", "dev" or "held_out"; see `run.question_splits`."""

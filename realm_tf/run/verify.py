@@ -4,6 +4,7 @@ import functools
 import pathlib
 from typing import Callable
 
+from realm_tf.corpus.derived import check_derived
 from realm_tf.errors import UserError
 from realm_tf.index import stored_index
 from realm_tf.index.embed import encoder_hash, recompute_error
@@ -36,6 +37,7 @@ def verify(run: Run, sample: int) -> list[str]:
       damages.append(str(error))
 
   check("corpus", lambda: f"{run.corpus.num_blocks} blocks, ok")  # opening it verifies
+  check("corpus.derived", lambda: f"{check_derived(run.path / 'corpus')} parts, ok")
   towers: dict[str, Realm] = {}
   for stage in filter(run.is_done, [] if damages else STAGES):
     check(f"{stage}/model", functools.partial(_model, run, stage, towers))
