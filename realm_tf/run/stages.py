@@ -13,9 +13,8 @@ from absl import logging
 
 from realm_tf import assets, files, folders
 from realm_tf.config import cache
-from realm_tf.corpus.blocks import split_blocks
+from realm_tf.corpus.making import SourceChanged, make_store
 from realm_tf.corpus.manifest import MANIFEST
-from realm_tf.corpus.store_writer import write_store
 from realm_tf.datasets import trivia
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question, write_questions
@@ -46,7 +45,6 @@ from realm_tf.run.held_out_questions import (
 from realm_tf.run.judge import make_judge
 from realm_tf.run.trained_reader import has_reader
 from realm_tf.text import tokenizer_files
-from realm_tf.text.salient_spans import tagger
 from realm_tf.training import schedule
 from realm_tf.training.cloze import train_cloze
 from realm_tf.training.dpr import train_dpr
@@ -87,11 +85,17 @@ def corpus(run: Run, strict: bool = False) -> None:
     limits.check_weights(config)
     tokenizer = tokenizer_files.read_tokenizer(config.retriever.weights)
     tokenizer_files.check_tokenizer(config.encoder.weights, tokenizer)
-    with reading_documents(run, "corpus", config.corpus.source, strict) as documents:
-      blocks = split_blocks(documents, tokenizer, config.corpus.max_block_tokens,
-                            tagger(config.corpus.tagger))
-      write_store(run.path / "corpus", blocks, tokenizer=tokenizer,
-                  max_tokens=config.corpus.max_block_tokens, source=config.corpus.source)
+
+    def make() -> None:
+      with reading_documents(run, "corpus", config.corpus.source, strict) as documents:
+        make_store(run.path / "corpus", documents, tokenizer=tokenizer,
+                   max_tokens=config.corpus.max_block_tokens, source=config.corpus.source,
+                   tagger=config.corpus.tagger)
+
+    try:
+      make()
+    except SourceChanged:  # since a process that was making it was killed
+      make()
     used.record_used(config, run.path, "corpus")
   if config.trivia and not (run.path / "questions").exists():
     _write_trivia(run)
