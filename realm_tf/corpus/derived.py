@@ -9,13 +9,15 @@ where there is a file in it that is not known here, nothing is replaced, and wha
 kept in memory. So it is where the disk cannot be written.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
 import pathlib
 import shutil
-from typing import Any, Callable, Mapping, Protocol
+import tempfile
+from typing import Any, Callable, Iterator, Mapping, Protocol
 
 import numpy as np
 from absl import logging
@@ -29,13 +31,18 @@ Arrays = dict[str, np.ndarray]
 _MANIFEST = "manifest.json"
 _KIND = folders.FolderKind("what is derived from a corpus", _MANIFEST, lambda manifest: [
     f"{name}.bin" for name in manifest["arrays"]])
+_COPIED = 1 << 20  # values at a time
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class Source(Protocol):
   """What is derived from: a `realm_tf.corpus.store.Corpus`."""
-  folder: pathlib.Path | None
-  hash: str
+
+  @property
+  def folder(self) -> pathlib.Path | None: ...
+
+  @property
+  def hash(self) -> str: ...
 
 
 class Writer:
@@ -49,7 +56,10 @@ class Writer:
     self._lengths: dict[str, int] = {}
 
   def append(self, **arrays: np.ndarray) -> None:
-    """Adds a part to each; the first tells type and inner shape, and may be of no rows."""
+    """Adds a part to each; the first tells the inner shape, and may be of no rows.
+
+    An array has the widest type of its parts.
+    """
     for name, part in arrays.items():
       part = np.ascontiguousarray(part)
       parts = self._parts.setdefault(name, [part[:0]])
@@ -57,13 +67,39 @@ class Writer:
       if self._folder is None:
         parts.append(part)
         continue
-      if name not in self._files:
-        # pylint: disable-next=consider-using-with
-        self._files[name] = open(self._folder / f"{name}.bin", "wb")
-        self._digests[name] = hashlib.sha256()
-      data = part.astype(parts[0].dtype, copy=False).reshape(-1).view(np.uint8)
-      self._files[name].write(data)
-      self._digests[name].update(data)
+      dtype = np.promote_types(parts[0].dtype, part.dtype)
+      if name not in self._files or dtype != parts[0].dtype:
+        self._widen(self._folder / f"{name}.bin", name, dtype)
+      self._write(name, part.astype(dtype, copy=False))
+
+  def _write(self, name: str, part: np.ndarray) -> None:
+    data = part.reshape(-1).view(np.uint8)
+    self._files[name].write(data)
+    self._digests[name].update(data)
+
+  def _widen(self, path: pathlib.Path, name: str, dtype: np.dtype) -> None:
+    """Begins a file, or begins it again in a wider type with what it holds."""
+    before = self._files.get(name)
+    narrow = path.with_suffix(".narrow")
+    if before:
+      before.close()
+      path.rename(narrow)
+    self._files[name] = open(path, "wb")  # pylint: disable=consider-using-with
+    self._digests[name] = hashlib.sha256()
+    parts = self._parts[name]
+    if before:
+      size = narrow.stat().st_size
+      values = np.memmap(narrow, parts[0].dtype, "r") if size else parts[0]
+      for first in range(0, len(values), _COPIED):
+        self._write(name, values[first:first + _COPIED].astype(dtype))
+      narrow.unlink()
+    parts[0] = parts[0].astype(dtype)
+
+  @contextlib.contextmanager
+  def scratch(self) -> Iterator[pathlib.Path]:
+    """A folder for what is needed meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="scratch.", dir=self._folder) as folder:
+      yield pathlib.Path(folder)
 
   def close(self) -> None:
     """Ends the files; may be called again."""

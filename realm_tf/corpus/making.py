@@ -116,6 +116,7 @@ class _Part:
     self.folder = target.with_name(f".{target.name}.part")
     self._settings, self._per_shard = settings, settings["blocks_per_shard"]
     self._file: Any = None
+    self._blocks, self._digest = 0, hashlib.sha256()  # of the shard that is being written
     self._shards = self._resumed()
     if not self._shards:
       self.remove()

@@ -5,6 +5,7 @@ import pathlib
 from typing import Callable
 
 from realm_tf.corpus.derived import check_derived
+from realm_tf.corpus.manifest import check_store
 from realm_tf.errors import UserError
 from realm_tf.index import stored_index
 from realm_tf.index.embed import encoder_hash, recompute_error
@@ -36,7 +37,7 @@ def verify(run: Run, sample: int) -> list[str]:
     except UserError as error:
       damages.append(str(error))
 
-  check("corpus", lambda: f"{run.corpus.num_blocks} blocks, ok")  # opening it verifies
+  check("corpus", lambda: _corpus(run))
   check("corpus.derived", lambda: f"{check_derived(run.path / 'corpus')} parts, ok")
   towers: dict[str, Realm] = {}
   for stage in filter(run.is_done, [] if damages else STAGES):
@@ -50,6 +51,11 @@ def verify(run: Run, sample: int) -> list[str]:
   if damages:
     raise UserError("; ".join(damages))
   return lines
+
+
+def _corpus(run: Run) -> str:
+  check_store(run.path / "corpus")
+  return f"{run.corpus.num_blocks} blocks, ok"
 
 
 def _exports(base: pathlib.Path) -> list[pathlib.Path]:
