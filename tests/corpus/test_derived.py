@@ -13,7 +13,7 @@ import pytest
 
 from realm_tf.corpus.changes import change_store
 from realm_tf.corpus.derived import check_derived, derived, derived_root
-from realm_tf.corpus.duplicates import banned_rows, stored_banned_rows
+from realm_tf.corpus.duplicates import banned_rows, stored_bans
 from realm_tf.corpus.mapped import as_tensor
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.matching import find_occurrences, stored_occurrences
@@ -147,7 +147,7 @@ def test_what_is_kept_is_what_would_be_made(tmp_path):
   corpus = tiny.make_corpus(tmp_path / "store")
   answers = [[city] for city in tiny.CITIES]
   for _ in range(2):
-    np.testing.assert_array_equal(stored_banned_rows(corpus, 0.5), banned_rows(corpus, 0.5))
+    np.testing.assert_array_equal(stored_bans(corpus, 0.5), banned_rows(corpus, 0.5))
     for ours, expected in zip(
         vars(stored_occurrences(answers, corpus, corpus.tokenizer)).values(),
         vars(find_occurrences(answers, corpus, corpus.tokenizer)).values()):
@@ -161,5 +161,5 @@ def test_what_is_kept_is_what_would_be_made(tmp_path):
            for path in derived_root(corpus.folder).iterdir()}
   assert names == {corpus.hash}
   change_store(corpus.folder, delete=["odd"])
-  assert len(stored_banned_rows(Corpus.open(corpus.folder), 0.5)) == len(
+  assert len(stored_bans(Corpus.open(corpus.folder), 0.5)) == len(
       Corpus.open(corpus.folder).texts)
