@@ -34,7 +34,7 @@ from realm_tf import config as config_lib
 from realm_tf import files, folders, locks
 from realm_tf.config import RealmConfig
 from realm_tf.config.owners import STAGES
-from realm_tf.corpus.duplicates import stored_banned_rows
+from realm_tf.corpus.duplicates import stored_bans
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.questions import Question
@@ -63,6 +63,7 @@ from realm_tf.run.model import initial_model, saved_model
 from realm_tf.run.question_splits import questions
 from realm_tf.run.redo import recover_redo
 from realm_tf.run.retrieval import retrieve_passages
+from realm_tf.run.sentence_corpus import open_sentences
 from realm_tf.text import tokenizer_files
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.checkpoints import restore_best
@@ -121,7 +122,7 @@ class Run:
 
   def forget_corpus(self) -> None:
     """Lets the next use read it again, after a change."""
-    for name in ("corpus", "passages", "banned"):
+    for name in ("corpus", "passages", "banned", "sentences", "sentence_bans"):
       self.__dict__.pop(name, None)
 
   @functools.cached_property
@@ -131,7 +132,19 @@ class Run:
   @functools.cached_property
   def banned(self) -> np.ndarray:
     """[N, R] int32: the blocks from which those of a sentence must not be predicted."""
-    return stored_banned_rows(self.corpus, self.config.pretrain.ban_similarity)
+    return stored_bans(self.corpus, self.config.pretrain.ban_similarity)
+
+  @functools.cached_property
+  def sentences(self) -> Corpus:
+    """What is masked in pre-training: see `sentence_corpus.open_sentences`."""
+    return open_sentences(self.config, self.path, self.corpus)
+
+  @functools.cached_property
+  def sentence_bans(self) -> np.ndarray:
+    """[N, R] int32, as `banned` of the blocks of `sentences`."""
+    if self.sentences is self.corpus:
+      return self.banned
+    return stored_bans(self.sentences, self.config.pretrain.ban_similarity)
 
   def questions(self, part: str) -> list[Question]:
     """The questions of `part`, "train", "dev" or "held_out"; see `run.question_splits`."""

@@ -13,7 +13,6 @@ from absl import logging
 
 from realm_tf import assets, files, folders
 from realm_tf.config import cache
-from realm_tf.corpus.making import SourceChanged, make_store
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.datasets import trivia
 from realm_tf.datasets.matching import find_occurrences
@@ -34,7 +33,7 @@ from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations, used
-from realm_tf.run.document_import import reading_documents
+from realm_tf.run.document_import import make_corpus, make_sentences
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
 from realm_tf.run.held_out_questions import (
   checked_questions,
@@ -85,17 +84,7 @@ def corpus(run: Run, strict: bool = False) -> None:
     limits.check_weights(config)
     tokenizer = tokenizer_files.read_tokenizer(config.retriever.weights)
     tokenizer_files.check_tokenizer(config.encoder.weights, tokenizer)
-
-    def make() -> None:
-      with reading_documents(run, "corpus", config.corpus.source, strict) as documents:
-        make_store(run.path / "corpus", documents, tokenizer=tokenizer,
-                   max_tokens=config.corpus.max_block_tokens, source=config.corpus.source,
-                   tagger=config.corpus.tagger)
-
-    try:
-      make()
-    except SourceChanged:  # since a process that was making it was killed
-      make()
+    make_corpus(run, tokenizer, strict)
     used.record_used(config, run.path, "corpus")
   if config.trivia and not (run.path / "questions").exists():
     _write_trivia(run)
@@ -118,8 +107,9 @@ def _write_trivia(run: Run) -> None:
 
 def check_candidates(run: Run) -> None:
   """Refuses to look for more candidates than the corpus has, those of reading too."""
+  make_sentences(run)
   config, blocks = run.config, run.corpus.num_blocks
-  most = blocks + 1 - run.banned.shape[1]  # with the null document
+  most = blocks + 1 - run.sentence_bans.shape[1]  # with the null document
   if most < 2:
     raise UserError(f"config.corpus.source: {blocks} blocks, of which a sentence's own and "
                     "those like it are banned, are too few for masked sentences: give "
@@ -149,15 +139,15 @@ def pretrain(run: Run) -> None:
                     "use another strategy")
   check_candidates(run)
   model = run.model(run.stage_before("pretrain"))
-  index = run.index(model)
-  config = schedule.fitted_to_sentences(run.config, "pretrain", run.corpus)
+  index, sentences, bans = run.index(model), run.sentences, run.sentence_bans
+  config = schedule.fitted_to_sentences(run.config, "pretrain", sentences)
   if config.reading.steps:
-    started -= train_reading(config, run.corpus, run.passages, model, index, run.banned,
+    started -= train_reading(config, sentences, run.passages, model, index, bans,
                              run.path / "pretrain" / "reading").earlier_seconds
   loop, refresher = train_pretrain(
-      config, run.corpus, run.passages, model, index, run.banned, run.path / "pretrain",
-      before_step=[diagnose_by_step(config, run.corpus, run.passages, model, index,
-                                    run.banned)])
+      config, run.corpus, run.passages, model, index, bans, run.path / "pretrain",
+      before_step=[diagnose_by_step(config, sentences, run.passages, model, index, bans)],
+      sentences=sentences)
   run.finish("pretrain", model, started - loop.earlier_seconds, refreshes=refresher.swaps,
              **loop.facts())
 
@@ -266,8 +256,8 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   if not answerer.index.is_exact():
     metrics |= answerer.index.facts() | _lost_by_index(run, stage, questions, metrics)
   if with_words:
-    metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
-                                answerer.index, run.banned))
+    metrics.update(masked_words(run.config, run.sentences, run.passages, answerer.model,
+                                answerer.index, run.sentence_bans))
   used.record_used(run.config, run.path, "evaluate")
   predictions.write_predictions(evaluations.predictions_path(run.path, f"{stage}{which}"),
                                 records)
