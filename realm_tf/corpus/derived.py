@@ -6,7 +6,7 @@
 
 Each is whole or absent. One of another corpus is made again, and takes the place of the old;
 where there is a file in it that is not known here, nothing is replaced, and what was made is
-kept in memory. So it is where the disk cannot be written.
+kept in memory. So it is where the disk cannot be written, or is full.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ _MANIFEST = "manifest.json"
 _KIND = folders.FolderKind("what is derived from a corpus", _MANIFEST, lambda manifest: [
     f"{name}.bin" for name in manifest["arrays"]])
 _COPIED = 1 << 20  # values at a time
-_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+_NO_DISK = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Source(Protocol):
@@ -127,9 +127,6 @@ def derived(corpus: Source, name: str, settings: Mapping[str, Any],
     settings: all that it depends on besides the corpus, and a number that changes when
       `make` changes; JSON can hold them.
     make: appends the same arrays for the same corpus and settings.
-
-  Raises:
-    UserError: the disk is full.
   """
   if corpus.folder is None:
     return _in_memory(make)
@@ -146,12 +143,14 @@ def derived(corpus: Source, name: str, settings: Mapping[str, Any],
         _remove_stale(folder, corpus.hash)
         arrays = _make(folder, corpus, dict(settings), make)
       return arrays
-  except OSError as error:
-    if error.errno not in _READ_ONLY:
+  except (OSError, UserError) as error:
+    # `new_folder` says in a line of its own what the system said.
+    reason = error if isinstance(error, OSError) else error.__cause__
+    if not isinstance(reason, OSError) or reason.errno not in _NO_DISK:
       raise
     logging.log_first_n(logging.WARNING, "%s: cannot be written (%s): what is derived from "
                         "the corpus is made for this command alone", 1, folder.parent,
-                        error.strerror)
+                        reason.strerror)
   return _in_memory(make)
 
 

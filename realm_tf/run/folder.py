@@ -3,13 +3,15 @@
     config.json            the config; `run.claim` says when it may change
     commands/              who wrote here: command, versions, source, machine
     corpus/                the block store
+    corpus.derived/        what follows from it: columns, near duplicates, salient sentences
     documents/             corpus.json, add.json: what was left out when documents were
                            read, and why; *.skipped.jsonl: each of them by name
     questions/             train.jsonl, held_out.jsonl
     ict/ pretrain/ ...     of a stage: model/, curves, checkpoints, settings.json, done.json
     finetune.1/ ...        what `--redo` has set aside: see `run.redo`
     index/<encoder>-<corpus>/  embeddings by one document tower
-    pretrain/index/step-*/ those that a `realm refresh` made while it trained
+    pretrain/index/*/      those that were made while it trained
+    pretrain/sentences/    the store of pretrain.corpus, where sentences are of another one
     evaluation/            <stage>.json, <stage>.predictions.jsonl, calibration.json;
                            <stage>-best.* of the best checkpoint; bm25.*, <stage>+bm25.*
     diagnosis/             <stage>.json, <stage>.html
