@@ -5,7 +5,9 @@
 Documents are made up: words of a Zipf distribution, names and years among them, one document
 in twenty a copy of an earlier one with a few words changed. Each measurement is a process of
 its own, so that its memory is its own: `peak` is the most that it had resident, less what it
-had once TensorFlow was there; mapped files count as far as their pages were touched.
+had once TensorFlow was there; mapped files count as far as their pages were touched. `cpu` is the
+processor time of the whole process and its children, imports too: what to go by on a machine
+that others use.
 """
 
 import argparse
@@ -116,7 +118,8 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
 def _measured(seconds: float, before: int) -> dict:
   return {"seconds": round(seconds, 4), "before": before,
           "peak": max(0, _peak(resource.RUSAGE_SELF) - before),
-          "children": _peak(resource.RUSAGE_CHILDREN)}
+          "children": _peak(resource.RUSAGE_CHILDREN),
+          "cpu": round(sum(os.times()[:4]), 2)}
 
 
 def _size(folder: pathlib.Path) -> int:
