@@ -5,8 +5,8 @@
 Documents are made up: words of a Zipf distribution, names and years among them, one document
 in twenty a copy of an earlier one with a few words changed. Each measurement is a process of
 its own, so that its memory is its own: `peak` is the most that it had resident, less what it
-had once TensorFlow was there; mapped files count as far as their pages were touched. `cpu` is the
-processor time of the whole process and its children, imports too: what to go by on a machine
+had once TensorFlow was there; mapped files count as far as their pages were touched. `cpu` is
+the processor time of the process and its children, imports too: what to go by on a machine
 that others use.
 """
 
