@@ -31,9 +31,9 @@ def _documents(count=30):
           for i in range(count)]
 
 
-def _make(folder, documents, **more):
+def _make(folder, documents, workers=0):
   make_store(folder, documents, tokenizer=_TOKENIZER, max_tokens=64, source="toy",
-             blocks_per_shard=_SHARD, **more)
+             blocks_per_shard=_SHARD, workers=workers)
 
 
 def _bytes(folder):
@@ -43,7 +43,6 @@ def _bytes(folder):
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
   monkeypatch.setattr(making, "_DOCUMENTS", 4)
-  monkeypatch.setattr(making, "_FEW", 2)
 
 
 @pytest.fixture(name="whole", scope="module")
@@ -76,7 +75,7 @@ def dying(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
   add(*arguments)
 making._Part.add = dying
-test._make(pathlib.Path(sys.argv[1]) / "store", test._documents(), workers=0)
+test._make(pathlib.Path(sys.argv[1]) / "store", test._documents())
 """
 
 
@@ -146,7 +145,7 @@ def test_documents_that_changed_since_are_cut_anew(tmp_path, whole):
 def test_other_settings_or_a_damaged_shard_cost_the_work(tmp_path, whole):
   _stop_after(tmp_path, 24)
   make_store(tmp_path / "store", iter(_documents()), tokenizer=_TOKENIZER, max_tokens=32,
-             source="toy", blocks_per_shard=_SHARD)
+             source="toy", blocks_per_shard=_SHARD, workers=0)
   assert Corpus.open(tmp_path / "store").max_tokens == 32
   _stop_after(tmp_path, 24)
   part = tmp_path / ".store.part" / "blocks-00001.tfrecord"
