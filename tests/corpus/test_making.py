@@ -43,6 +43,7 @@ def _bytes(folder):
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
   monkeypatch.setattr(making, "_DOCUMENTS", 4)
+  monkeypatch.setattr(making, "_FEW", 2)
 
 
 @pytest.fixture(name="whole", scope="module")
