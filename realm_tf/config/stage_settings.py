@@ -80,6 +80,9 @@ class ReadingConfig(OptimizerConfig):
 class PretrainConfig(OptimizerConfig):
   """REALM pre-training on salient spans."""
   candidates: int = setting(8, CANDIDATES, "K, the null document counted")
+  corpus: str = setting(
+      "", PATH, "documents whose sentences are masked, where they are others than those that "
+      "are retrieved: a file or folder as corpus.source")
   query_length: int = setting(96, LENGTH, "word pieces of the masked sentence")
   encoder_length: int = setting(
       384, _PAIR_LENGTH, "word pieces of sentence and block together")

@@ -24,6 +24,7 @@ NUM_SPECIAL_TOKENS = 3  # [CLS] title [SEP] body [SEP]
 STRINGS = ("document_id", "title", "text")
 INTEGERS = ("title_ids", "body_ids", "body_starts", "body_ends", "sentence_starts",
             "span_starts", "span_ends")
+CUT_VERSION = 1  # changes where the same documents would give other blocks
 _MIN_TOKENS = 8
 _DOCUMENTS_PER_CALL = 2048
 

@@ -1,21 +1,48 @@
 """Blocks that say nearly the same in nearly the same words.
 
 A masked sentence must not be predicted from the block it stands in; nor from a copy of
-that block, which would teach the retriever to find copies. In memory and on one core, in
-seconds for some ten thousand blocks; not meant for millions. Shape letters: N blocks.
+that block, which would teach the retriever to find copies. Blocks are compared where a band
+of their MinHashes is the same (Broder 1997). Bands are sorted on the disk, by the bucket, so
+memory does not grow with the corpus. Shape letters: N blocks, n some of them, P pairs.
 """
 
-import numpy as np
+import pathlib
+from typing import Iterator
 
+import numpy as np
+from absl import logging
+
+from realm_tf.corpus.buckets import Buckets
+from realm_tf.corpus.derived import Writer, derived
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.store import Corpus
 
 _WIDTH = 5  # word pieces of a shingle
 _BANDS, _ROWS = 32, 3  # finds a pair of similarity 0.5 with probability 0.986
-_CHUNK = 1 << 16  # blocks at a time, for memory
+_MOST = 7  # near duplicates of a block, the most similar ones
+_CHUNK = 1 << 11  # blocks at a time, so that their hashes stay in the processor's cache
+_IN_BUCKET = 1 << 21  # hashes of a bucket, about; and blocks, whose pairs are one
+_COMPARED = 1 << 12  # pairs at a time
+
+_HASHED = np.dtype([("key", np.uint64), ("row", np.uint32)])
+_PAIR = np.dtype([("first", np.uint32), ("second", np.uint32)])
+_ALIKE = np.dtype([("block", np.uint32), ("other", np.uint32), ("alike", np.float64)])
 
 
-def banned_rows(corpus: Corpus, similarity: float, most: int = 7) -> np.ndarray:
+def stored_bans(corpus: Corpus, similarity: float) -> np.ndarray:
+  """As `banned_rows`, made once for a store and kept beside it; logs how many there are."""
+  knowledge = corpus.knowledge
+  settings = {"version": 2, "similarity": similarity,
+              "knowledge": knowledge.hash if knowledge else ""}
+  table = derived(corpus, "near_duplicates", settings,
+                  lambda new: _write(corpus, similarity, _MOST, new))
+  with_some, pairs = table["counts"].tolist()
+  logging.info("near duplicates (similarity %.2f): %.2f %% of %d blocks have some; %d bans",
+               similarity, 100 * with_some / corpus.num_blocks, corpus.num_blocks, pairs)
+  return table["rows"]
+
+
+def banned_rows(corpus: Corpus, similarity: float, most: int = _MOST) -> np.ndarray:
   """For each block the rows that its sentences must not be predicted from.
 
   Args:
@@ -26,26 +53,135 @@ def banned_rows(corpus: Corpus, similarity: float, most: int = 7) -> np.ndarray:
 
   Returns:
     [N, R] int32: the own row, then near duplicates, -1 for none; R is as large as it
-    must be.
+    must be. Where `corpus.knowledge` is retrieved, near duplicates there alone.
   """
-  own = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
-  if not similarity:
-    return own
-  shingles = _shingles(corpus.body_ids)
-  first, second = _similar_pairs(shingles, most)
-  alike = np.array([_jaccard(shingles, a, b) for a, b in zip(first, second)])
-  near = np.flatnonzero(alike >= similarity) if len(alike) else np.zeros(0, int)
-  # Both ways, by block, the most similar first.
-  block = np.concatenate([first[near], second[near]])
-  other = np.concatenate([second[near], first[near]])
-  order = np.lexsort([other, -np.tile(alike[near], 2), block])
-  block, other = block[order], other[order]
-  rank = np.arange(len(block)) - np.searchsorted(block, block)
-  kept = rank < most
-  table = np.full([corpus.num_blocks, 1 + rank[kept].max(initial=-1) + 1], -1, np.int32)
-  table[:, :1] = own
-  table[block[kept], 1 + rank[kept]] = other[kept]
-  return table
+  new = Writer(None)
+  _write(corpus, similarity, most, new)
+  return new.in_memory()["rows"]
+
+
+class _Joined:
+  """The rows of one corpus, and then those of another."""
+
+  def __init__(self, first: Ragged, second: Ragged):
+    self._first, self._second = first, second
+
+  def __len__(self) -> int:
+    return len(self._first) + len(self._second)
+
+  def row(self, i: int) -> np.ndarray:
+    return self._first.row(i) if i < len(self._first) else self._second.row(
+        i - len(self._first))
+
+
+def _write(corpus: Corpus, similarity: float, most: int, new: Writer) -> None:
+  """Writes `rows`, and `counts`: blocks with near duplicates, and these of all blocks."""
+  knowledge = getattr(corpus, "knowledge", None)
+  ids = _Joined(knowledge.body_ids, corpus.body_ids) if knowledge else corpus.body_ids
+  before, own = (knowledge.num_blocks, 0) if knowledge else (0, 1)
+  counts = np.zeros(2, np.int64)
+  with new.scratch() as folder:
+    alike = Buckets(_folder(folder, "alike"), -(-len(ids) // _IN_BUCKET), _ALIKE)
+    if similarity:
+      _find_alike(ids, similarity, most, folder, alike, before)
+    width = max(1, own + 1 + max(
+        int(rank.max(initial=-1)) for *_, rank in _ranked(alike, most, before)))
+    for number, (block, other, rank) in enumerate(_ranked(alike, most, before)):
+      first = max(number * _IN_BUCKET, before)
+      end = max(first, min((number + 1) * _IN_BUCKET, len(ids)))
+      table = np.full([end - first, width], -1, np.int32)
+      if own:
+        table[:, 0] = np.arange(first, end)
+      table[block - first, own + rank] = other
+      new.append(rows=table)
+      counts += (rank == 0).sum(), len(rank)
+  new.append(counts=counts)
+
+
+def _find_alike(ids: Ragged | _Joined, similarity: float, most: int, folder: pathlib.Path,
+                alike: Buckets, before: int) -> None:
+  """Puts all pairs that are similar into `alike`, both ways, by the block."""
+  pairs = Buckets(_folder(folder, "pairs"), -(-len(ids) // _IN_BUCKET), _PAIR)
+  for found in _pairs(_bands(ids, _folder(folder, "bands")), most, before):
+    pairs.append(found["first"] // _IN_BUCKET, found)
+  for found in pairs:
+    unique = np.unique(found)
+    for first in range(0, len(unique), _COMPARED):
+      both = _compared(ids, unique[first:first + _COMPARED], similarity)
+      alike.append(both["block"] // _IN_BUCKET, both)
+
+
+def _ranked(alike: Buckets, most: int, before: int
+            ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+  """Yields [P] blocks from `before` on, near duplicates, and how many are more similar."""
+  for both in alike:
+    both = both[both["block"] >= before]
+    both = both[np.lexsort([both["other"], -both["alike"], both["block"]])]
+    rank = np.arange(len(both)) - np.searchsorted(both["block"], both["block"])
+    kept = rank < most
+    yield both["block"][kept].astype(int), both["other"][kept].astype(int), rank[kept]
+
+
+def _folder(parent: pathlib.Path, name: str) -> pathlib.Path:
+  (parent / name).mkdir()
+  return parent / name
+
+
+def _bands(ids: Ragged | _Joined, folder: pathlib.Path) -> Buckets:
+  """The bands of all rows, by the first bits of their hashes."""
+  count = max(1, len(ids) * _BANDS // _IN_BUCKET)
+  bands = Buckets(folder, count, _HASHED)
+  seeds = _mix(np.arange(1, _BANDS * _ROWS + 1, dtype=np.uint64))
+  for first in range(0, len(ids), _CHUNK):
+    end = min(first + _CHUNK, len(ids))
+    shingles = _shingles(Ragged.from_rows([ids.row(row) for row in range(first, end)]))
+    rows = np.flatnonzero(shingles.lengths)
+    hashed = np.empty([_BANDS, len(rows)], _HASHED)
+    hashed["row"] = first + rows
+    for band in range(_BANDS):
+      key = np.full(len(rows), band, np.uint64)  # so that bands are not taken for each other
+      for seed in seeds[band * _ROWS:(band + 1) * _ROWS]:
+        key = _mix(key * np.uint64(31) + _least(shingles, rows, seed))
+      hashed["key"][band] = key
+    keys = hashed["key"].ravel() >> np.uint64(32)
+    bands.append(keys * np.uint64(count) >> np.uint64(32), hashed.ravel())
+  return bands
+
+
+def _pairs(bands: Buckets, most: int, before: int) -> Iterator[np.ndarray]:
+  """Yields pairs [P] of rows with a band in common that are close in its order.
+
+  Where there are rows `before` those of a corpus, each of its rows and the last of these.
+  """
+  for hashed in bands:
+    hashed = hashed[np.argsort(hashed["key"], kind="stable")]
+    key, row = hashed["key"], hashed["row"]
+    place = np.arange(len(key))
+    one = place[row >= before]
+    # Rows of the same key are in order: those before come first.
+    other = np.maximum.accumulate(np.where(row < before, place, -1))[one] if before else one
+    for distance in range(most) if before else range(-1, -most - 1, -1):
+      at = other - distance
+      kept = (at >= 0) & (at < len(key))
+      kept[kept] = key[at[kept]] == key[one[kept]]
+      found = np.empty(int(kept.sum()), _PAIR)
+      found["first"], found["second"] = row[one[kept]], row[at[kept]]
+      yield np.unique(found)
+
+
+def _compared(ids: Ragged | _Joined, pairs: np.ndarray, similarity: float) -> np.ndarray:
+  """Those of the pairs that are similar, both ways."""
+  rows = np.unique(np.concatenate([pairs["first"], pairs["second"]])).astype(int)
+  shingles = _shingles(Ragged.from_rows([ids.row(row) for row in rows]))
+  places = (np.searchsorted(rows, pairs[side]) for side in ("first", "second"))
+  alike = np.array([_jaccard(shingles, *pair) for pair in zip(*places)])
+  kept = alike >= similarity
+  both = np.empty([2, int(kept.sum())], _ALIKE)
+  both["block"], both["other"] = (
+      [pairs[kept][side] for side in sides] for sides in (("first", "second"),
+                                                          ("second", "first")))
+  both["alike"] = alike[kept]
+  return both.ravel()
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
@@ -71,33 +207,11 @@ def _shingles(ids: Ragged) -> Ragged:
   return Ragged(hashes[whole], np.concatenate([[0], np.cumsum(counts)]))
 
 
-def _similar_pairs(shingles: Ragged, most: int) -> tuple[np.ndarray, np.ndarray]:
-  """Pairs of rows worth comparing (Broder 1997, MinHash; banded)."""
-  seeds = _mix(np.arange(1, _BANDS * _ROWS + 1, dtype=np.uint64))
-  rows = np.flatnonzero(shingles.lengths)
-  pairs = []
-  for band in range(_BANDS):
-    key = np.zeros(len(rows), np.uint64)
-    for seed in seeds[band * _ROWS:(band + 1) * _ROWS]:
-      key = _mix(key * np.uint64(31) + _least(shingles, rows, seed))
-    order = np.argsort(key, kind="stable")
-    for distance in range(1, most + 1):
-      same = np.flatnonzero(key[order[distance:]] == key[order[:-distance]])
-      pairs.append(np.stack([rows[order[same]], rows[order[same + distance]]]))
-  if not pairs:
-    return np.zeros(0, int), np.zeros(0, int)
-  return tuple(np.unique(np.concatenate(pairs, 1), axis=1))
-
-
 def _least(shingles: Ragged, rows: np.ndarray, seed: np.uint64) -> np.ndarray:
   """[rows] uint64: the least of each row's hashes, under the hash function `seed`."""
-  parts = []
-  for begin in range(0, len(rows), _CHUNK):
-    chunk = rows[begin:begin + _CHUNK]
-    low, high = shingles.splits[chunk[0]], shingles.splits[chunk[-1] + 1]
-    parts.append(np.minimum.reduceat(_mix(shingles.values[low:high] ^ seed),
-                                     shingles.splits[chunk] - low))
-  return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+  if not len(rows):
+    return np.zeros(0, np.uint64)
+  return np.minimum.reduceat(_mix(shingles.values ^ seed), shingles.splits[rows])
 
 
 def _jaccard(shingles: Ragged, first: int, second: int) -> float:

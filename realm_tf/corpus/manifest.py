@@ -85,14 +85,25 @@ def _verify(folder: pathlib.Path, name: str, expected: str) -> None:
                     f"{MANIFEST}; copy it again or write the store again")
 
 
-def check_files(folder: pathlib.Path, manifest: dict[str, Any], verify: bool) -> None:
-  files = {shard["name"]: shard["sha256"] for shard in manifest["shards"]}
-  files[VOCABULARY] = manifest["tokenizer"]["vocabulary_sha256"]
-  for name, expected in files.items():
+def check_shard(folder: pathlib.Path, shard: dict[str, Any]) -> None:
+  """Compares a shard with its SHA-256; raises `UserError` where it differs."""
+  _verify(folder, shard["name"], shard["sha256"])
+
+
+def check_store(folder: pathlib.Path) -> None:
+  """Compares every file of a store with its SHA-256; raises `UserError`."""
+  manifest = read_store_manifest(folder)
+  check_files(folder, manifest)
+  for shard in manifest["shards"]:
+    check_shard(folder, shard)
+
+
+def check_files(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
+  """Looks whether all that is listed is there; raises `UserError`."""
+  for name in (VOCABULARY, *(shard["name"] for shard in manifest["shards"])):
     if not (folder / name).exists():
       raise UserError(f"{folder / name}: missing; {MANIFEST} lists it")
-    if verify:
-      _verify(folder, name, expected)
+  _verify(folder, VOCABULARY, manifest["tokenizer"]["vocabulary_sha256"])
   if manifest["corpus_hash"] != corpus_hash(
       manifest["tokenizer"]["hash"], manifest["shards"], manifest.get("deleted", [])):
     raise UserError(f"{folder / MANIFEST}: field 'corpus_hash' does not follow from "

@@ -9,7 +9,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.corpus.ragged import Ragged
+from realm_tf.corpus.mapped import as_tensor
+from realm_tf.corpus.ragged import Ragged, gather_rows
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.windows import best_windows, piece_weights
 from realm_tf.text.inputs import Packed, SpecialIds, pack_pair
@@ -18,25 +19,24 @@ from realm_tf.text.words import words
 
 
 class Table(tf.Module):
-  """Ragged rows kept in variables: [N, (T)] int32."""
+  """Ragged rows kept in variables, which share the memory of `rows`: [N, (T)]."""
 
   def __init__(self, rows: Ragged, name: str):
     super().__init__(name=name)
     values = rows.values if len(rows.values) else np.zeros([1], np.int32)  # for `at`
     with tf.device("CPU"):
-      self.values = tf.Variable(values, trainable=False, name="values")
-      self.splits = tf.Variable(rows.splits, trainable=False, name="splits")
+      self.values = tf.Variable(as_tensor(values), trainable=False, name="values")
+      self.splits = tf.Variable(as_tensor(rows.splits), trainable=False, name="splits")
 
   def gather(self, rows: tf.Tensor) -> tf.RaggedTensor:
     """rows: [B] int32 -> [B, (T)] int32."""
-    table = tf.RaggedTensor.from_row_splits(self.values, self.splits, validate=False)
-    return tf.gather(table, rows)
+    return gather_rows(self.values, self.splits, rows)
 
   def at(self, rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
     """The value at one position of each row: [B], [B] -> [B] int32; anything if outside."""
     index = tf.gather(self.splits, rows) + tf.cast(positions, tf.int64)
     last = tf.size(self.values, tf.int64) - 1
-    return tf.gather(self.values, tf.clip_by_value(index, 0, last))
+    return tf.cast(tf.gather(self.values, tf.clip_by_value(index, 0, last)), tf.int32)
 
   def lengths(self, rows: tf.Tensor) -> tf.Tensor:
     """[B] int32 -> [B] int32."""
@@ -59,10 +59,6 @@ def _word_edges(tokenizer: Tokenizer) -> tuple[np.ndarray, np.ndarray]:
   return begins | ~tokenizer.continuation, ends
 
 
-def _with_empty_row(rows: Ragged) -> Ragged:
-  return Ragged(rows.values, np.append(rows.splits, rows.splits[-1]))
-
-
 class Passages(tf.Module):
   """Titles and bodies of all blocks, and of the null document."""
 
@@ -71,8 +67,8 @@ class Passages(tf.Module):
     self.corpus = corpus
     self.num_blocks = corpus.num_blocks
     self.special: SpecialIds = corpus.tokenizer
-    self.titles = Table(_with_empty_row(corpus.title_ids), "titles")
-    self.bodies = Table(_with_empty_row(corpus.body_ids), "bodies")
+    self.titles = Table(corpus.title_ids.with_empty_row(), "titles")
+    self.bodies = Table(corpus.body_ids.with_empty_row(), "bodies")
     self._begins_word, self._ends_word = map(tf.constant, _word_edges(corpus.tokenizer))
     self.document_lengths = corpus.title_ids.lengths + corpus.body_ids.lengths + 3  # [N]
 

@@ -1,4 +1,4 @@
-"""Rows of different lengths as two arrays."""
+"""Rows of different lengths as two arrays, which may lie in mapped files."""
 
 import dataclasses
 from typing import Sequence
@@ -6,17 +6,21 @@ from typing import Sequence
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.corpus.mapped import as_tensor
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Ragged:
   """N rows of different lengths, end to end.
 
   Attributes:
-    values: int32, all rows.
+    values: all rows, int32; uint16 where they lie in a file and fit.
     splits: `[N + 1]` int64; row i is `values[splits[i]:splits[i + 1]]`.
+    longer: `[N + 2]` int64, `splits` with an empty row more, where a file has it.
   """
   values: np.ndarray
   splits: np.ndarray
+  longer: np.ndarray | None = None
 
   def __len__(self) -> int:
     return len(self.splits) - 1
@@ -27,17 +31,27 @@ class Ragged:
     return np.diff(self.splits)
 
   def row(self, i: int) -> np.ndarray:
-    """Row i, a view."""
-    return self.values[self.splits[i]:self.splits[i + 1]]
+    """Row i, int32."""
+    return self.values[self.splits[i]:self.splits[i + 1]].astype(np.int32, copy=False)
+
+  def part(self, first: int, end: int) -> np.ndarray:
+    """The values of rows [first, end), int32."""
+    return self.values[self.splits[first]:self.splits[end]].astype(np.int32, copy=False)
 
   def to_tensor(self) -> tf.RaggedTensor:
-    """`[N, (T)]` int32."""
-    return tf.RaggedTensor.from_row_splits(self.values, self.splits, validate=False)
+    """`[N, (T)]` int32, a copy."""
+    return tf.RaggedTensor.from_row_splits(self.values.astype(np.int32, copy=False),
+                                           self.splits, validate=False)
 
   def take(self, kept: np.ndarray) -> "Ragged":
     """The rows that `[N]` bool marks."""
     values = self.values[np.repeat(kept, self.lengths)]
     return Ragged(values, np.concatenate([[0], np.cumsum(self.lengths[kept])]))
+
+  def with_empty_row(self) -> "Ragged":
+    """The same rows, and an empty one behind them."""
+    return Ragged(self.values, np.append(self.splits, self.splits[-1])
+                  if self.longer is None else self.longer)
 
   @classmethod
   def concatenate(cls, parts: Sequence["Ragged"]) -> "Ragged":
@@ -50,3 +64,20 @@ class Ragged:
     lengths = [len(row) for row in rows]
     return cls(np.concatenate([*rows, np.zeros([0], np.int32)]).astype(np.int32),
                np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+
+class RaggedLookup:
+  """Rows that a graph looks up, without a copy of all of them."""
+
+  def __init__(self, rows: Ragged):
+    self.values, self.splits = as_tensor(rows.values), as_tensor(rows.splits)
+
+  def gather(self, rows: tf.Tensor) -> tf.RaggedTensor:
+    """rows: [B] int -> [B, (T)] int32."""
+    return gather_rows(self.values, self.splits, rows)
+
+
+def gather_rows(values: tf.Tensor, splits: tf.Tensor, rows: tf.Tensor) -> tf.RaggedTensor:
+  """Rows [B] of [N, (T)] of any integer type: [B, (T)] int32."""
+  table = tf.RaggedTensor.from_row_splits(values, splits, validate=False)
+  return tf.cast(tf.gather(table, rows), tf.int32)

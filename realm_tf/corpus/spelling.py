@@ -68,11 +68,11 @@ class Units:
 
   def __init__(self, corpus: Corpus, first: int, end: int, spelling: Spelling):
     splits = corpus.body_ids.splits[first:end + 1]
-    part = slice(splits[0], splits[-1])
     self._splits = splits - splits[0]
     self._texts: list[bytes] = corpus.texts[first:end].tolist()
-    self._tokens = corpus.body_ids.values[part]
-    self._starts, self._ends = corpus.body_starts.values[part], corpus.body_ends.values[part]
+    self._tokens, self._starts, self._ends = (
+        column.part(first, end)
+        for column in (corpus.body_ids, corpus.body_starts, corpus.body_ends))
     self._odd = self._odd_words(spelling)
     self._respell(spelling)
     lengths = np.diff(np.searchsorted(self._token, self._splits))

@@ -2,7 +2,7 @@
 
 import itertools
 import pathlib
-from typing import Any, Iterable
+from typing import Any, Iterable, Sequence
 
 import tensorflow as tf
 
@@ -50,12 +50,18 @@ def write_store(folder: PathLike, blocks: Iterable[Block], *, tokenizer: Tokeniz
     write_shards(new, shards, map(serialize, blocks), blocks_per_shard)
     if not shards:
       raise UserError(f"{folder}: an empty corpus; expected at least one block")
-    vocabulary = "".join(f"{token}\n" for token in tokenizer.vocabulary)
-    (new / VOCABULARY).write_bytes(vocabulary.encode("utf-8"))
-    made_with = {"hash": tokenizer.hash, "lower_case": tokenizer.lower_case,
-                 "vocabulary_sha256": sha256(new / VOCABULARY)}
-    write_store_manifest(new, source=source, max_tokens=max_tokens, tokenizer=made_with,
-                         shards=shards)
+    finish_store(new, shards, tokenizer, max_tokens, source)
+
+
+def finish_store(folder: pathlib.Path, shards: Sequence[dict[str, Any]],
+                 tokenizer: Tokenizer, max_tokens: int, source: str) -> None:
+  """Writes what a store has besides its shards; arguments as of `write_store`."""
+  vocabulary = "".join(f"{token}\n" for token in tokenizer.vocabulary)
+  (folder / VOCABULARY).write_bytes(vocabulary.encode("utf-8"))
+  made_with = {"hash": tokenizer.hash, "lower_case": tokenizer.lower_case,
+               "vocabulary_sha256": sha256(folder / VOCABULARY)}
+  write_store_manifest(folder, source=source, max_tokens=max_tokens, tokenizer=made_with,
+                       shards=shards)
 
 
 def write_shards(folder: pathlib.Path, shards: list[dict[str, Any]],

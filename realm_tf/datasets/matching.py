@@ -8,11 +8,14 @@ of the corpus, F places found.
 """
 
 import dataclasses
+import hashlib
+import json
 import typing
 from typing import Iterator, Sequence
 
 import numpy as np
 
+from realm_tf.corpus.derived import derived
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.spelling import Spelling, Units
 from realm_tf.corpus.store import Corpus
@@ -213,6 +216,16 @@ def _sorted(places: np.ndarray, num_rows: int) -> np.ndarray:
   places = np.stack([question, row, np.where(has_pieces, start, -1),
                      np.where(has_pieces, end, -1)], 1)
   return places[has_pieces | first]
+
+
+def stored_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,
+                       tokenizer: Tokenizer, regex: Sequence[bool] | None = None
+                       ) -> Occurrences:
+  """As `find_occurrences`, found once for a store and kept beside it."""
+  asked = json.dumps([[list(group) for group in answers], regex and list(map(bool, regex))])
+  settings = {"version": 1, "answers": hashlib.sha256(asked.encode()).hexdigest()}
+  return Occurrences(**derived(corpus, "places_of_answers", settings, lambda new: new.append(
+      **vars(find_occurrences(answers, corpus, tokenizer, regex)))))
 
 
 def find_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,

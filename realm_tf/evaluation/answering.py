@@ -83,7 +83,7 @@ class QuestionAnswerer(tf.Module):
     self.read_blocks = min(read_blocks, corpus.num_blocks)
     with tf.device("CPU"):
       self._ids, self._titles, self._texts = (
-          tf.Variable(values, trainable=False, dtype=tf.string, name=name)
+          tf.Variable(values.tolist(), trainable=False, dtype=tf.string, name=name)
           for values, name in ((corpus.document_ids, "ids"), (corpus.titles, "titles"),
                                (corpus.texts, "texts")))
     self._starts = Table(corpus.body_starts, "starts")

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.config import RealmConfig
+from realm_tf.corpus.ragged import RaggedLookup
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.matching import Occurrences, find_occurrences
 from realm_tf.errors import UserError
@@ -86,7 +87,7 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
   """Yields a `ClozeBatch` per step, to the last; (seed, step) decides it."""
   cloze, size = config.cloze, config.cloze.batch_size
   table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), clozes[:3])
-  bodies, windows = corpus.body_ids.to_tensor(), Windows(corpus)
+  bodies, windows = RaggedLookup(corpus.body_ids), Windows(corpus)
   mask = tf.RaggedTensor.from_tensor(tf.fill([size, 1], corpus.tokenizer.mask_id))
 
   def batch(step: tf.Tensor, chosen: tf.Tensor) -> ClozeBatch:
@@ -96,7 +97,7 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
     low, high = (tf.gather(side, chosen) for side in sentence)
     first, last = windows.draw(row, low, high, start, end,
                                tf.fill([size], cloze.question_length), draws[0])
-    body = tf.gather(bodies, row)
+    body = bodies.gather(row)
     before, after = (cut(body, *part, keep_inside=True) for part in ((first, start),
                                                                      (end, last)))
     question = tf.concat([before, mask, after], 1)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from realm_tf.config import ICTConfig
+from realm_tf.corpus.ragged import RaggedLookup
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.examples import order
@@ -73,17 +74,17 @@ def ict_batches(corpus: Corpus, *, batch_size: int, removal_rate: float,
     raise UserError("ICT: no block of the corpus has two sentences; "
                     "give longer documents or set --config.ict.steps=0")
   table = Sentences(*(tf.constant(field, tf.int32) for field in sentences))
-  titles, bodies = corpus.title_ids.to_tensor(), corpus.body_ids.to_tensor()
+  titles, bodies = RaggedLookup(corpus.title_ids), RaggedLookup(corpus.body_ids)
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
 
   def batch(step: tf.Tensor, chosen: tf.Tensor) -> ICTBatch:
     row, start, end = (tf.gather(field, chosen) for field in table)
-    body = tf.gather(bodies, row)
+    body = bodies.gather(row)
     query = pack_single(cut(body, start, end, keep_inside=True), query_length, special,
                         multiple)
     removed = order.uniform(step, seed, batch_size) < removal_rate
     context = cut(body, start, tf.where(removed, end, start), keep_inside=False)
-    document = pack_pair(tf.gather(titles, row), context, document_length, special, multiple)
+    document = pack_pair(titles.gather(row), context, document_length, special, multiple)
     return order.fix_batch_size(ICTBatch(query, document, row), batch_size)
 
   return order.shuffled_batches(

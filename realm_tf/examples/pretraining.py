@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.corpus.mapped import as_tensor
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.examples import order
@@ -99,13 +100,13 @@ class _Bodies:
   """The tokens of all blocks, looked up in the graph of a tf.data pipeline."""
 
   def __init__(self, corpus: Corpus):
-    self._values = tf.constant(corpus.body_ids.values)
-    self._splits = tf.constant(corpus.body_ids.splits)
+    self._values = as_tensor(corpus.body_ids.values)
+    self._splits = as_tensor(corpus.body_ids.splits)
 
   def at(self, row: tf.Tensor, positions: tf.RaggedTensor) -> tf.RaggedTensor:
     """The tokens at positions [B, (M)] of the bodies of blocks [B]."""
-    places = positions + tf.cast(tf.gather(self._splits, row), tf.int32)[:, None]
-    return places.with_values(tf.gather(self._values, places.values))
+    places = tf.cast(positions, tf.int64) + tf.gather(self._splits, row)[:, None]
+    return places.with_values(tf.cast(tf.gather(self._values, places.values), tf.int32))
 
   def masked(self, row: tf.Tensor, start: tf.Tensor, end: tf.Tensor,
              positions: tf.RaggedTensor, mask_id: int) -> tf.RaggedTensor:

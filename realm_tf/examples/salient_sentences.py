@@ -3,13 +3,16 @@
 Shape letters: X sentences.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.corpus.derived import Writer, derived
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.corpus_sentences import SHORTEST
+
+_ELSEWHERE = ("support", "support_rows")  # fields that are kept by themselves
 
 
 class Support(NamedTuple):
@@ -47,25 +50,54 @@ class SalientSentences(NamedTuple):
 
 
 def supporting_blocks(corpus: Corpus) -> Support:
-  row_of = np.repeat(np.arange(corpus.num_blocks), corpus.span_starts.lengths)
-  first = corpus.body_ids.splits[row_of]
-  start, end = first + corpus.span_starts.values, first + corpus.span_ends.values
-  name = np.zeros(len(row_of), np.int64)
-  for width in np.unique(end - start):
-    chosen = np.flatnonzero(end - start == width)
-    pieces = corpus.body_ids.values[start[chosen, None] + np.arange(width)]
-    _, number = np.unique(pieces, axis=0, return_inverse=True)
-    name[chosen] = number.ravel() + name.max() + 1
-  keys = name * corpus.num_blocks + row_of
+  """For each salient span of the corpus; made once for a store and kept beside it.
+
+  The blocks are those of `corpus.knowledge`, if there is one: then none is the span's own.
+  """
+  return Support(**derived(corpus, "salient_spans", _settings(corpus), lambda new: new.append(
+      **_supporting_blocks(corpus)._asdict())))
+
+
+def _settings(corpus: Corpus) -> dict[str, Any]:
+  return {"version": 1, "knowledge": corpus.knowledge.hash if corpus.knowledge else ""}
+
+
+def _supporting_blocks(corpus: Corpus) -> Support:
+  knowledge = corpus.knowledge or corpus
+  names = _span_names([knowledge] if corpus is knowledge else [knowledge, corpus])
+  count, name = knowledge.num_blocks, names[-1]
+  keys = names[0] * count + np.repeat(np.arange(count), knowledge.span_starts.lengths)
   pairs, place = np.unique(keys, return_inverse=True)
-  begin = np.searchsorted(pairs, name * corpus.num_blocks)
-  count = np.searchsorted(pairs, (name + 1) * corpus.num_blocks) - begin
-  return Support(pairs % corpus.num_blocks, begin, count, place.ravel() - begin)
+  begin = np.searchsorted(pairs, name * count)
+  blocks = np.searchsorted(pairs, (name + 1) * count) - begin
+  own = place.ravel() - begin if corpus is knowledge else np.full_like(begin, -1)
+  return Support(pairs % count, begin, blocks, own)
+
+
+def _span_names(corpora: Sequence[Corpus]) -> list[np.ndarray]:
+  """A number for each salient span of each corpus, the same for the same pieces."""
+  bounds = []
+  for corpus in corpora:
+    first = np.repeat(corpus.body_ids.splits[:-1], corpus.span_starts.lengths)
+    bounds.append((first + corpus.span_starts.values, first + corpus.span_ends.values))
+  names = [np.zeros(len(start), np.int64) for start, _ in bounds]
+  used = 0
+  for width in np.unique(np.concatenate([end - start for start, end in bounds])):
+    chosen = [np.flatnonzero(end - start == width) for start, end in bounds]
+    pieces = np.concatenate([
+        corpus.body_ids.values[start[here, None] + np.arange(width)]
+        for corpus, (start, _), here in zip(corpora, bounds, chosen)])
+    number = np.unique(pieces, axis=0, return_inverse=True)[1].ravel() + used + 1
+    used = int(number.max())
+    for name, here, part in zip(names, chosen, np.split(
+        number, np.cumsum([len(here) for here in chosen])[:-1])):
+      name[here] = part
+  return names
 
 
 def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] = (1, 0)
                       ) -> SalientSentences:
-  """Finds the sentences of the corpus that can be masked.
+  """Finds the sentences of the corpus that can be masked; kept beside a store.
 
   Args:
     corpus: with salient spans.
@@ -73,8 +105,27 @@ def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
     support: the fewest and the most blocks in which a span may be salient, its own
       counted; 0 for no upper limit. A span that is in no other block cannot be
       predicted from what is retrieved, since the own block is banned; one that is
-      everywhere can be guessed.
+      everywhere can be guessed. Where `corpus.knowledge` is retrieved, the others are of
+      that, and there is one at least.
   """
+  def make(new: Writer) -> None:
+    found = _salient_sentences(corpus, max_masks, support)
+    # Blocks of all spans are kept already.
+    fields = found._asdict() | {f"support_{name}": value for name, value in
+                                found.support._asdict().items()}
+    new.append(**{name: fields[name] for name in fields if name not in _ELSEWHERE})
+
+  fields = derived(corpus, "salient_sentences", {
+      **_settings(corpus), "max_masks": max_masks, "support": list(support)}, make)
+  blocks = supporting_blocks(corpus).rows
+  of_spans = {name: fields[f"support_{name}"] for name in Support._fields[1:]}
+  return SalientSentences(
+      **{name: fields[name] for name in SalientSentences._fields[:-1]},
+      support=Support(blocks, **of_spans))
+
+
+def _salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int]
+                       ) -> SalientSentences:
   starts = corpus.sentence_starts
   first = corpus.body_ids.splits[:-1]
   # One number line for the whole corpus: the place of a token among all tokens.
@@ -86,7 +137,10 @@ def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
   fits = span_end - span_start <= max_masks
   support_of = supporting_blocks(corpus)
   fewest, most = support
-  fits &= (support_of.blocks >= fewest) & (support_of.blocks <= (most or corpus.num_blocks))
+  held = support_of.blocks + (1 if corpus.knowledge else 0)  # the own one counted
+  fits &= (held >= fewest) & (held <= (most or held.max(initial=0)))
+  if corpus.knowledge:
+    fits &= support_of.blocks > 0
   span_start, span_end = span_start[fits], span_end[fits]
   splits = np.searchsorted(span_start, np.append(sentence_at, ends[-1:]))
   is_chosen = (np.diff(splits) > 0) & (ends - sentence_at >= SHORTEST)

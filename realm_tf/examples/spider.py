@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.config import ICTConfig
+from realm_tf.corpus.ragged import RaggedLookup
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.examples import order
@@ -49,7 +50,7 @@ def recurring_span_batches(
                     f"as config.ict.span_blocks={settings.span_blocks} says); set "
                     "--config.ict.objective=ict, or --config.ict.steps=0")
   table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), spans)
-  titles, bodies = corpus.title_ids.to_tensor(), corpus.body_ids.to_tensor()
+  titles, bodies = RaggedLookup(corpus.title_ids), RaggedLookup(corpus.body_ids)
   windows = Windows(corpus)
   negatives = _Negatives(corpus) if settings.hard_negatives else None
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
@@ -57,14 +58,14 @@ def recurring_span_batches(
   removal = settings.span_removal_rate
 
   def document(rows: tf.Tensor):
-    return pack_pair(tf.gather(titles, rows), tf.gather(bodies, rows), document_length,
-                     special, multiple)
+    return pack_pair(titles.gather(rows), bodies.gather(rows), document_length, special,
+                     multiple)
 
   def batch(step: tf.Tensor, chosen: tf.Tensor) -> ICTBatch:
     row, start, end, name = (tf.gather(field, chosen) for field in table[:4])
     draws = tf.reshape(order.uniform(step, seed, (4 + _DRAWS) * batch_size),
                        [4 + _DRAWS, batch_size])
-    body = tf.gather(bodies, row)
+    body = bodies.gather(row)
     body_end = tf.cast(body.row_lengths(), tf.int32)
     length = shortest + tf.cast(draws[0] * (longest - shortest + 1), tf.int32)
     first, last = windows.draw(row, tf.zeros_like(start), body_end, start, end, length,

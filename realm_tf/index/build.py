@@ -5,27 +5,13 @@ Shape letters: N rows, D projection, Q queries.
 
 from typing import Callable
 
-import ml_dtypes
 import numpy as np
 import tensorflow as tf
 
 from realm_tf.config import RealmConfig
+from realm_tf.corpus.mapped import as_tensor
 from realm_tf.index.interface import RowIndex
 from realm_tf.registry import INDEXES
-
-_ALIGNMENT = 64  # bytes, of a tensor's memory
-
-
-def as_tensor(table: np.ndarray) -> tf.Tensor:
-  """A tensor in the memory of `table`, which nobody may change any more.
-
-  Only where TensorFlow can use it there, as it can what `StoredIndex.read` gives.
-  """
-  if table.ctypes.data % _ALIGNMENT or not table.flags.c_contiguous:
-    return tf.constant(table)
-  if table.dtype == ml_dtypes.bfloat16:
-    return tf.bitcast(as_tensor(table.view(np.uint16)), tf.bfloat16)
-  return tf.experimental.dlpack.from_dlpack(table.__dlpack__())
 
 
 def rows_to_read(config: RealmConfig, num_rows: int, strategy: tf.distribute.Strategy

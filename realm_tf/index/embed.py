@@ -15,8 +15,8 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.files import PathLike
 from realm_tf.index.exact import ExactIndex
-from realm_tf.index.index_writer import IndexWriter
-from realm_tf.index.stored_index import NotFinite, Origin, StoredIndex
+from realm_tf.index.index_writer import IndexWriter, remove_all_but, write_lock
+from realm_tf.index.stored_index import NotFinite, Origin, StoredIndex, find_version
 from realm_tf.models.retriever import Retriever, Tower
 from realm_tf.text.batching import length_batches
 
@@ -160,7 +160,8 @@ def store_embeddings(root: PathLike, name: str, corpus: Corpus, embedder: Corpus
   """
   begun, embedded = time.monotonic(), 0
   origin = Origin(corpus.rows_hash, embedder.encoder_hash, step, dtype)
-  writer = IndexWriter(root, name, origin, (corpus.num_stored_rows, embedder.size), base)
+  writer = IndexWriter(root, name, origin, (corpus.num_stored_rows, embedder.size), base,
+                       corpus_rows=corpus.rows_by_hash)
   on_rows(int(np.searchsorted(corpus.stored_rows, writer.num_written)))
   for first, end in writer.missing():
     rows, count = stored_rows(corpus, embedder, first, end, on_rows)
@@ -168,6 +169,38 @@ def store_embeddings(root: PathLike, name: str, corpus: Corpus, embedder: Corpus
     writer.write(rows)
   rate = embedded / max(1e-9, time.monotonic() - begun)
   return writer.commit(rows_per_second=rate, **facts)
+
+
+def find_or_store(root: PathLike, corpus: Corpus, encoder: str,
+                  make_embedder: Callable[[], CorpusEmbedder], dtype: str,
+                  on_rows: OnRows = lambda count: None) -> StoredIndex:
+  """A tower's embeddings: as they lie there, with new blocks added, or made now.
+
+  Args:
+    root: where versions lie; of this tower the newest stays alone.
+    corpus: what is embedded.
+    encoder: the hash of the tower's weights.
+    make_embedder: gives the embedder, with these weights; called where there is work.
+    dtype: of the stored rows.
+    on_rows: see `store_embeddings`.
+  """
+  def find() -> tuple[StoredIndex | None, bool]:
+    found = find_version(root, corpus.rows_by_hash, encoder_hash=encoder)
+    return found, found is not None and found.num_rows == corpus.num_stored_rows
+
+  found, is_whole = find()
+  if found and is_whole:
+    return found
+  with write_lock(root, wait=True):
+    found, is_whole = find()  # another process may have made it meanwhile
+    if found and is_whole:
+      return found
+    made = store_embeddings(
+        root, f"{encoder[:16]}-{corpus.rows_hash[:8]}", corpus, make_embedder(), step=0,
+        dtype=dtype, base=found, on_rows=on_rows)
+    remove_all_but(root, lambda other: (
+        other.folder == made.folder or other.origin.encoder_hash != encoder))
+    return made
 
 
 def recompute_error(stored: StoredIndex, corpus: Corpus, embedder: CorpusEmbedder,

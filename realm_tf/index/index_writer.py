@@ -9,7 +9,7 @@ import hashlib
 import os
 import pathlib
 import shutil
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -27,7 +27,8 @@ from realm_tf.index.stored_index import (
   index_versions,
 )
 
-ROWS_PER_SHARD = 65536
+# A shard is what a kill may cost: of a small corpus some minutes, of a large one 1/256.
+_ROWS_PER_SHARD, _SHARDS = (1024, 65536), 256
 _JOURNAL = "written.json"  # of a version that is being made: its shards so far
 
 
@@ -50,20 +51,24 @@ class IndexWriter:
     origin: what it is made from.
     shape: (N, D).
     base: a version whose rows are the first of this one; they are shared with it.
-    rows_per_shard: of new shards.
+    rows_per_shard: of new shards; by default it follows from N.
+    corpus_rows: of the same corpus as it was before documents were added: see
+      `Corpus.rows_by_hash`. What was begun of it is gone on with, too.
   """
 
   def __init__(self, root: PathLike, name: str, origin: Origin, shape: tuple[int, int],
-               base: StoredIndex | None = None, rows_per_shard: int = ROWS_PER_SHARD):
+               base: StoredIndex | None = None, rows_per_shard: int | None = None,
+               corpus_rows: Mapping[str, int] | None = None):
     self._final = pathlib.Path(root) / name
     self._folder = pathlib.Path(root) / f".{name}.part"
     self._origin, self._shape = origin, shape
-    self._remove_other_parts()
+    self._rows_per_shard = rows_per_shard or _shard_size(shape[0])
     self._shards: list[dict[str, Any]] = []
+    self._take_over(corpus_rows or {}, base.num_rows if base else 0)
+    self._remove_other_parts()
     if not self._resume():
       shutil.rmtree(self._folder, ignore_errors=True)
       self._begin(base)  # without one, the first shard makes the folder
-    self._rows_per_shard = rows_per_shard
 
   @property
   def num_written(self) -> int:
@@ -131,13 +136,30 @@ class IndexWriter:
         "origin": dataclasses.asdict(self._origin), "shape": list(self._shape),
         "shards": self._shards})
 
+  def _take_over(self, corpus_rows: Mapping[str, int], more_than: int) -> None:
+    """Makes what was begun of an earlier corpus, and has more rows, the part of this one."""
+    if self._folder.exists():
+      return
+    for folder in self._final.parent.glob(".*.part"):
+      journal = _journal(folder)
+      if journal is None or sum(s["rows"] for s in journal["shards"]) <= more_than:
+        continue
+      origin = Origin(**journal["origin"])
+      if (corpus_rows.get(origin.corpus_hash) == journal["shape"][0]
+          and journal["shape"][1] == self._shape[1]
+          and dataclasses.replace(origin, corpus_hash=self._origin.corpus_hash)
+          == self._origin):
+        os.rename(folder, self._folder)
+        self._shards = journal["shards"]
+        self._write_journal()
+        self._shards = []
+        return
+
   def _resume(self) -> bool:
     """Takes over whole shards of the same making; false if there are none."""
-    try:
-      journal = files.read_manifest(self._folder / _JOURNAL)
-    except UserError:  # missing, damaged: begin anew
-      return False
-    if (Origin(**journal["origin"]), tuple(journal["shape"])) != (self._origin, self._shape):
+    journal = _journal(self._folder)
+    if journal is None or (Origin(**journal["origin"]), tuple(journal["shape"])) != (
+        self._origin, self._shape):
       return False
     for shard in journal["shards"]:
       path = self._folder / shard["name"]
@@ -148,11 +170,33 @@ class IndexWriter:
     return True
 
   def _remove_other_parts(self) -> None:
-    """What writers of other versions left, and removals that were cut short."""
+    """What writers of other versions left, and removals that were cut short.
+
+    Of another tower of the same step the newest stays: who was killed while he made it comes
+    again, maybe after a version of another.
+    """
     root = self._final.parent
-    for path in (*root.glob(".*.part"), *root.glob(".*.removed")):
-      if path != self._folder:
+    parts = [path for path in root.glob(".*.part") if path != self._folder]
+    journals = {path: journal for path in parts
+                if (journal := _journal(path)) and journal["origin"]["step"]
+                == self._origin.step}
+    kept = max(journals, key=lambda path: (path / _JOURNAL).stat().st_mtime_ns, default=None)
+    for path in (*parts, *root.glob(".*.removed")):
+      if path != kept:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _shard_size(num_rows: int) -> int:
+  least, most = _ROWS_PER_SHARD
+  return min(max(least, -(-num_rows // _SHARDS)), most)
+
+
+def _journal(part: pathlib.Path) -> dict[str, Any] | None:
+  """What a part says of itself; None where that is missing or damaged."""
+  try:
+    return files.read_manifest(part / _JOURNAL)
+  except UserError:
+    return None
 
 
 def write_shard(path: pathlib.Path, rows: np.ndarray, dtype: str, first: int) -> str:

@@ -8,7 +8,8 @@ import numpy as np
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute.processes import SINGLE_PROCESS, process_group
-from realm_tf.index.embed import CorpusEmbedder, collect_rows
+from realm_tf.index.embed import CorpusEmbedder, collect_rows, find_or_store
+from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.refresh.follower import Follower
@@ -30,7 +31,7 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
     model: whose document tower is trained.
     corpus: what is embedded.
     embedder: of the corpus, by a copy of the tower.
-    root: where a refresh job's versions are.
+    root: where versions are, a refresh job's or its own.
     monitor: measures each swap.
     stopping: whether training has been asked to stop.
   """
@@ -51,7 +52,15 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
     index.measure_with(monitor.queries())
 
   def embed(check: Callable[[int], None]) -> np.ndarray:
-    return collect_rows(embedder.batches(first, end), end - first, check, first)
+    if index.share:
+      return collect_rows(embedder.batches(first, end), end - first, check, first)
+    # On disk, so that training which is killed meanwhile goes on with the shards that it has.
+    encoder = embedder.encoder_hash
+    stored = find_or_store(root, corpus, encoder, lambda: embedder, config.embedding_dtype,
+                           check)
+    with write_lock(root, wait=True):
+      remove_all_but(root, lambda other: other.folder == stored.folder)
+    return stored.read(corpus.stored_rows)
 
   return Refresher(index, snapshot, embed, refresh_every=settings.every,
                    wait=settings.mode == "sync", throttle=Throttle(settings.share), **options)

@@ -33,7 +33,7 @@ def diagnose(run: Run, stage: str, sentences: int | None, blocks: int | None
                     "pretrain")
   settings, model = run.config.diagnosis, run.model(stage)
   sentences = settings.sentences if sentences is None else sentences
-  sample = held_out_sentences(run.config, run.corpus, run.banned, sentences)
+  sample = held_out_sentences(run.config, run.sentences, run.sentence_bans, sentences)
   diagnosis = make_diagnosis(
       run.config, run.passages, model, sample,
       functools.partial(mean_marginal, LOSSES[run.config.pretrain.loss]), sentences,

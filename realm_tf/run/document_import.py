@@ -5,18 +5,58 @@
 """
 
 import contextlib
+import pathlib
 from typing import Generator, Iterator
 
 from realm_tf import files
+from realm_tf.corpus.making import SourceChanged, make_store
 from realm_tf.corpus.readers import Document, ReadingReport, read_documents
+from realm_tf.distribute.processes import num_processes
+from realm_tf.errors import UserError
 from realm_tf.run.folder import Run
+from realm_tf.run.sentence_corpus import is_there, sentences_path
+from realm_tf.text.tokenizer import Tokenizer
 
 FOLDER = "documents"
 
 
+def make_corpus(run: Run, tokenizer: Tokenizer, strict: bool) -> None:
+  """Writes the store of the documents that the run's config names."""
+  _make(run, run.path / "corpus", "corpus", run.config.corpus.source,
+        run.config.corpus.format, tokenizer, strict)
+
+
+def make_sentences(run: Run) -> None:
+  """Writes the store of those whose sentences are masked, if they are others."""
+  source = run.config.pretrain.corpus
+  if not source or is_there(run.path):
+    return
+  if run.config.reading.steps and run.config.pretrain.masker != "salient":
+    raise UserError("config.reading.steps: the reading warm-up needs a block that holds what "
+                    "is masked; of another corpus's sentences (config.pretrain.corpus) "
+                    "only the masker 'salient' knows; set it to 0")
+  if num_processes(run.strategy) > 1:
+    raise UserError(f"config.pretrain.corpus: {source} is not cut into blocks yet, which one "
+                    "process must do: run `realm pretrain` without --strategy first, and end "
+                    "it when it trains")
+  _make(run, sentences_path(run.path), "pretrain", source, "auto", run.corpus.tokenizer,
+        strict=False)
+
+
+def _make(run: Run, folder: pathlib.Path, command: str, source: str, format: str,
+          tokenizer: Tokenizer, strict: bool) -> None:
+  try:
+    with reading_documents(run, command, source, strict, format) as documents:
+      make_store(folder, documents, tokenizer=tokenizer,
+                 max_tokens=run.config.corpus.max_block_tokens, source=source,
+                 tagger=run.config.corpus.tagger)
+  except SourceChanged:  # since a process was killed that was making it: now from the first
+    _make(run, folder, command, source, format, tokenizer, strict)
+
+
 @contextlib.contextmanager
-def reading_documents(run: Run, command: str, source: files.PathLike, strict: bool
-                      ) -> Iterator[Iterator[Document]]:
+def reading_documents(run: Run, command: str, source: files.PathLike, strict: bool,
+                      format: str = "") -> Iterator[Iterator[Document]]:
   """Documents as `read_documents` reads them; then a report of what was left out.
 
   Raises:
@@ -26,7 +66,8 @@ def reading_documents(run: Run, command: str, source: files.PathLike, strict: bo
 
   def counted() -> Generator[Document, None, None]:
     nonlocal count
-    for document in read_documents(source, strict, run.config.corpus.format, report):
+    for document in read_documents(source, strict, format or run.config.corpus.format,
+                                   report):
       count += 1
       yield document
 

@@ -3,14 +3,14 @@
 import contextlib
 import os
 import pathlib
-from typing import Collection, Iterable, Iterator
+from typing import Any, Collection, Iterable, Iterator
 
 import numpy as np
 
 from realm_tf import files, folders
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.changes import change_store, changed, compact_store
-from realm_tf.corpus.manifest import STORE
+from realm_tf.corpus.manifest import STORE, read_store_manifest
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.sources import documents_from
 from realm_tf.corpus.store import Corpus
@@ -83,23 +83,24 @@ def compact(run: Run) -> str:
     old = run.corpus
     with folders.new_folder(folder, STORE) as compacted:
       compact_store(folder, compacted)
-      new = Corpus.open(compacted)
+      new = read_store_manifest(compacted)
       stored = map(StoredIndex.open, stored_index.index_versions(run.index_root))
       fitting = [index for index in stored if index.origin.corpus_hash == old.rows_hash]
       kept = {_compact_index(run.index_root, index, old, new).folder for index in fitting}
     remove_all_but(run.index_root, lambda index: index.folder in kept)
     run.forget_corpus()
-  return f"{old.num_stored_rows - new.num_blocks} deleted blocks dropped; {_count(run)}"
+  return f"{old.num_stored_rows - new['num_blocks']} deleted blocks dropped; {_count(run)}"
 
 
-def _compact_index(root: pathlib.Path, index: StoredIndex, old: Corpus, new: Corpus
-                   ) -> StoredIndex:
-  origin = Origin(new.rows_hash, index.origin.encoder_hash, index.origin.step,
+def _compact_index(root: pathlib.Path, index: StoredIndex, old: Corpus,
+                   new: dict[str, Any]) -> StoredIndex:
+  """`new` is the manifest of the compacted store."""
+  origin = Origin(new["corpus_hash"], index.origin.encoder_hash, index.origin.step,
                   index.origin.dtype)
   if origin == index.origin:
     return index
-  writer = IndexWriter(root, f"{origin.encoder_hash[:16]}-{new.rows_hash[:8]}", origin,
-                       (new.num_blocks, index.shape[1]))
+  writer = IndexWriter(root, f"{origin.encoder_hash[:16]}-{new['corpus_hash'][:8]}", origin,
+                       (new["num_blocks"], index.shape[1]))
   for first, end in writer.missing():
     writer.write(index.rows(old.stored_rows[first:end]))
   return writer.commit()

@@ -3,13 +3,15 @@
     config.json            the config; `run.claim` says when it may change
     commands/              who wrote here: command, versions, source, machine
     corpus/                the block store
+    corpus.derived/        what follows from it: columns, near duplicates, salient sentences
     documents/             corpus.json, add.json: what was left out when documents were
                            read, and why; *.skipped.jsonl: each of them by name
     questions/             train.jsonl, held_out.jsonl
     ict/ pretrain/ ...     of a stage: model/, curves, checkpoints, settings.json, done.json
     finetune.1/ ...        what `--redo` has set aside: see `run.redo`
     index/<encoder>-<corpus>/  embeddings by one document tower
-    pretrain/index/step-*/ those that a `realm refresh` made while it trained
+    pretrain/index/*/      those that were made while it trained
+    pretrain/sentences/    the store of pretrain.corpus, where sentences are of another one
     evaluation/            <stage>.json, <stage>.predictions.jsonl, calibration.json;
                            <stage>-best.* of the best checkpoint; bm25.*, <stage>+bm25.*
     diagnosis/             <stage>.json, <stage>.html
@@ -34,7 +36,7 @@ from realm_tf import config as config_lib
 from realm_tf import files, folders, locks
 from realm_tf.config import RealmConfig
 from realm_tf.config.owners import STAGES
-from realm_tf.corpus.duplicates import banned_rows
+from realm_tf.corpus.duplicates import stored_bans
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.questions import Question
@@ -50,9 +52,8 @@ from realm_tf.index.embed import (
   OnRows,
   collect_rows,
   encoder_hash,
-  store_embeddings,
+  find_or_store,
 )
-from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.stored_index import StoredIndex
 from realm_tf.models import limits
@@ -64,6 +65,7 @@ from realm_tf.run.model import initial_model, saved_model
 from realm_tf.run.question_splits import questions
 from realm_tf.run.redo import recover_redo
 from realm_tf.run.retrieval import retrieve_passages
+from realm_tf.run.sentence_corpus import open_sentences
 from realm_tf.text import tokenizer_files
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.checkpoints import restore_best
@@ -122,7 +124,7 @@ class Run:
 
   def forget_corpus(self) -> None:
     """Lets the next use read it again, after a change."""
-    for name in ("corpus", "passages", "banned"):
+    for name in ("corpus", "passages", "banned", "sentences", "sentence_bans"):
       self.__dict__.pop(name, None)
 
   @functools.cached_property
@@ -132,7 +134,19 @@ class Run:
   @functools.cached_property
   def banned(self) -> np.ndarray:
     """[N, R] int32: the blocks from which those of a sentence must not be predicted."""
-    return banned_rows(self.corpus, self.config.pretrain.ban_similarity)
+    return stored_bans(self.corpus, self.config.pretrain.ban_similarity)
+
+  @functools.cached_property
+  def sentences(self) -> Corpus:
+    """What is masked in pre-training: see `sentence_corpus.open_sentences`."""
+    return open_sentences(self.config, self.path, self.corpus)
+
+  @functools.cached_property
+  def sentence_bans(self) -> np.ndarray:
+    """[N, R] int32, as `banned` of the blocks of `sentences`."""
+    if self.sentences is self.corpus:
+      return self.banned
+    return stored_bans(self.sentences, self.config.pretrain.ban_similarity)
 
   def questions(self, part: str) -> list[Question]:
     """The questions of `part`, "train", "dev" or "held_out"; see `run.question_splits`."""
@@ -208,36 +222,21 @@ class Run:
 
     `on_rows` is told how many blocks are done; it may raise to stop.
     """
-    encoder = encoder_hash(model.retriever.document_tower)
-    found = self._find_index(encoder)
-    if found and found.num_rows == self.corpus.num_stored_rows:
-      return found
-    with write_lock(self.index_root, wait=True):
-      found = self._find_index(encoder)  # another process may have made it meanwhile
-      if found and found.num_rows == self.corpus.num_stored_rows:
-        return found
-      return self._make_index(model, encoder, found, on_rows)
+    with contextlib.ExitStack() as context:
+      def make_embedder() -> CorpusEmbedder:
+        embedder = self.embedder(model)
+        embedder.snapshot(model.retriever.document_tower)
+        bars.append(context.enter_context(progress(embedder.num_rows, "embed", "block")))
+        return embedder
 
-  def _find_index(self, encoder: str) -> StoredIndex | None:
-    return stored_index.find_version(self.index_root, self.corpus.rows_by_hash,
-                                     encoder_hash=encoder)
-
-  def _make_index(self, model: Realm, encoder: str, base: StoredIndex | None,
-                  on_rows: OnRows) -> StoredIndex:
-    embedder = self.embedder(model)
-    embedder.snapshot(model.retriever.document_tower)
-    with progress(embedder.num_rows, "embed", "block") as bar:
       def tell(count: int) -> None:
-        bar.update(count)
+        bars[0].update(count)
         on_rows(count)
 
-      made = store_embeddings(
-          self.index_root, f"{encoder[:16]}-{self.corpus.rows_hash[:8]}", self.corpus,
-          embedder, step=0, dtype=self.config.embedding_dtype, base=base,
-          on_rows=tell)
-    remove_all_but(self.index_root, lambda other: (
-        other.folder == made.folder or other.origin.encoder_hash != encoder))
-    return made
+      bars: list[Any] = []
+      return find_or_store(self.index_root, self.corpus,
+                           encoder_hash(model.retriever.document_tower), make_embedder,
+                           self.config.embedding_dtype, tell)
 
   def embeddings(self, model: Realm, rows: np.ndarray,
                  on_rows: OnRows = lambda count: None) -> np.ndarray:

@@ -13,9 +13,7 @@ from absl import logging
 
 from realm_tf import assets, files, folders
 from realm_tf.config import cache
-from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.manifest import MANIFEST
-from realm_tf.corpus.store_writer import write_store
 from realm_tf.datasets import trivia
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question, write_questions
@@ -35,7 +33,7 @@ from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations, used
-from realm_tf.run.document_import import reading_documents
+from realm_tf.run.document_import import make_corpus, make_sentences
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
 from realm_tf.run.held_out_events import write_events
 from realm_tf.run.held_out_questions import (
@@ -47,7 +45,6 @@ from realm_tf.run.held_out_questions import (
 from realm_tf.run.judge import make_judge
 from realm_tf.run.trained_reader import has_reader
 from realm_tf.text import tokenizer_files
-from realm_tf.text.salient_spans import tagger
 from realm_tf.training import schedule
 from realm_tf.training.cloze import train_cloze
 from realm_tf.training.dpr import train_dpr
@@ -88,11 +85,7 @@ def corpus(run: Run, strict: bool = False) -> None:
     limits.check_weights(config)
     tokenizer = tokenizer_files.read_tokenizer(config.retriever.weights)
     tokenizer_files.check_tokenizer(config.encoder.weights, tokenizer)
-    with reading_documents(run, "corpus", config.corpus.source, strict) as documents:
-      blocks = split_blocks(documents, tokenizer, config.corpus.max_block_tokens,
-                            tagger(config.corpus.tagger))
-      write_store(run.path / "corpus", blocks, tokenizer=tokenizer,
-                  max_tokens=config.corpus.max_block_tokens, source=config.corpus.source)
+    make_corpus(run, tokenizer, strict)
     used.record_used(config, run.path, "corpus")
   if config.trivia and not (run.path / "questions").exists():
     _write_trivia(run)
@@ -115,8 +108,9 @@ def _write_trivia(run: Run) -> None:
 
 def check_candidates(run: Run) -> None:
   """Refuses to look for more candidates than the corpus has, those of reading too."""
+  make_sentences(run)
   config, blocks = run.config, run.corpus.num_blocks
-  most = blocks + 1 - run.banned.shape[1]  # with the null document
+  most = blocks + 1 - run.sentence_bans.shape[1]  # with the null document
   if most < 2:
     raise UserError(f"config.corpus.source: {blocks} blocks, of which a sentence's own and "
                     "those like it are banned, are too few for masked sentences: give "
@@ -147,14 +141,16 @@ def pretrain(run: Run) -> None:
                     "which a TPU cannot run; set it to 0, or use another strategy")
   check_candidates(run)
   model = run.model(run.stage_before("pretrain"))
-  index = run.index(model)
-  config = schedule.fitted_to_sentences(run.config, "pretrain", run.corpus)
-  banned = run.banned if config.pretrain.ban else np.full_like(run.banned[:, :1], -1)
-  started -= train_encoder_first(config, run.corpus, run.passages, model, index, banned,
+  index, sentences, bans = run.index(model), run.sentences, run.sentence_bans
+  config = schedule.fitted_to_sentences(run.config, "pretrain", sentences)
+  if not config.pretrain.ban:
+    bans = np.full_like(bans[:, :1], -1)
+  started -= train_encoder_first(config, sentences, run.passages, model, index, bans,
                                  run.path / "pretrain")
   loop, refresher = train_pretrain(
-      config, run.corpus, run.passages, model, index, banned, run.path / "pretrain",
-      before_step=[diagnose_by_step(config, run.corpus, run.passages, model, index, banned)])
+      config, run.corpus, run.passages, model, index, bans, run.path / "pretrain",
+      before_step=[diagnose_by_step(config, sentences, run.passages, model, index, bans)],
+      sentences=sentences)
   run.finish("pretrain", model, started - loop.earlier_seconds, refreshes=refresher.swaps,
              **loop.facts())
 
@@ -263,8 +259,8 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   if not answerer.index.is_exact():
     metrics |= answerer.index.facts() | _lost_by_index(run, stage, questions, metrics)
   if with_words:
-    metrics.update(masked_words(run.config, run.corpus, run.passages, answerer.model,
-                                answerer.index, run.banned))
+    metrics.update(masked_words(run.config, run.sentences, run.passages, answerer.model,
+                                answerer.index, run.sentence_bans))
   used.record_used(run.config, run.path, "evaluate")
   write_events(run, f"{stage}{which}", metrics)
   predictions.write_predictions(evaluations.predictions_path(run.path, f"{stage}{which}"),

@@ -4,11 +4,15 @@ import functools
 import pathlib
 from typing import Callable
 
+from realm_tf.corpus.derived import check_derived
+from realm_tf.corpus.manifest import check_store
+from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.index import stored_index
 from realm_tf.index.embed import encoder_hash, recompute_error
 from realm_tf.index.stored_index import StoredIndex
 from realm_tf.models.realm import Realm
+from realm_tf.run import sentence_corpus
 from realm_tf.run.folder import STAGES, Run
 from realm_tf.serving import numbered, record
 
@@ -35,7 +39,10 @@ def verify(run: Run, sample: int) -> list[str]:
     except UserError as error:
       damages.append(str(error))
 
-  check("corpus", lambda: f"{run.corpus.num_blocks} blocks, ok")  # opening it verifies
+  check("corpus", lambda: _store(run.path / "corpus", lambda: run.corpus))
+  if sentence_corpus.is_there(run.path):
+    check("pretrain/sentences",
+          lambda: _store(sentence_corpus.sentences_path(run.path), lambda: run.sentences))
   towers: dict[str, Realm] = {}
   for stage in filter(run.is_done, [] if damages else STAGES):
     check(f"{stage}/model", functools.partial(_model, run, stage, towers))
@@ -48,6 +55,13 @@ def verify(run: Run, sample: int) -> list[str]:
   if damages:
     raise UserError("; ".join(damages))
   return lines
+
+
+def _store(folder: pathlib.Path, opened: Callable[[], Corpus]) -> str:
+  """Checks a store, and what is derived from it."""
+  check_store(folder)
+  num_blocks = opened().num_blocks
+  return f"{num_blocks} blocks, {check_derived(folder)} parts derived, ok"
 
 
 def _exports(base: pathlib.Path) -> list[pathlib.Path]:

@@ -64,7 +64,8 @@ _FIGURES = re.compile(
     )""", re.VERBOSE)
 
 _WORD = re.compile(r"[^\W_]+(?:[’'&./-][^\W_]+)*")
-_POSSESSIVE = re.compile(r"[’']s$")
+_POSSESSIVE, _POSSESSIVES = re.compile(r"[’']s$"), ("'s", "’s")
+_OPENERS = "\"'“‘«([¿¡"
 _CONNECTORS = frozenset(
     "of the for de la le las los del della di da do dos du des van von der den ter ten "
     "zu al el bin ibn".split())
@@ -112,15 +113,17 @@ class _Words:
     ahead = iter([*taken, (len(text), len(text))])
     busy = next(ahead)
     for match in _WORD.finditer(text):
-      start, end = match.start(), match.end()
-      end -= len(match.group()) - len(_POSSESSIVE.sub("", match.group()))
+      start, end = match.span()
+      if text.endswith(_POSSESSIVES, start, end):
+        end -= 2
       while busy[1] <= start:
         busy = next(ahead)
       if end <= busy[0]:
         self.spans.append((start, end))
     self.words = [text[start:end] for start, end in self.spans]
     firsts = {start for start, _ in sentences}
-    self.initial = [self._begins(start, firsts) for start, _ in self.spans]
+    self.initial = [start in firsts or text[start - 1:start] in _OPENERS
+                    and self._begins(start, firsts) for start, _ in self.spans]
     self.capital = [word[0].isupper() and word != "I" for word in self.words]
     self.seen = {
         word for word, capital, initial in zip(self.words, self.capital, self.initial)
@@ -128,7 +131,7 @@ class _Words:
 
   def _begins(self, start: int, firsts: set[int]) -> bool:
     # An opening quote or bracket may stand between the sentence's start and its word.
-    while start > 0 and start not in firsts and self.text[start - 1] in "\"'“‘«([¿¡":
+    while start > 0 and start not in firsts and self.text[start - 1] in _OPENERS:
       start -= 1
     return start in firsts
 

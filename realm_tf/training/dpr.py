@@ -78,7 +78,8 @@ def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Re
         variables)
   loop = Loop("dpr", folder, dpr.steps, {"retriever": retriever, "optimizer": optimizer},
               config.checkpoint_every, keep=config.keep_checkpoints,
-              best=config.best_metric, settings=used(to_dict(config), "dpr"), strategy=strategy,
+              best=config.best_metric, settings=used(to_dict(config), "dpr"),
+              strategy=strategy,
               judge=make_retrieval_judge(config, search, LabelledQuestions.of(dev, corpus)))
   search.stopping = loop.stopping
   mined = MinedTables(config, search, labelled, folder / "mined")

@@ -18,7 +18,7 @@ from realm_tf.config import RealmConfig, to_dict
 from realm_tf.config.owners import used
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
-from realm_tf.datasets.matching import Occurrences, find_occurrences
+from realm_tf.datasets.matching import Occurrences, stored_occurrences
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
@@ -54,7 +54,7 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     UserError: it can learn from none.
   """
   strategy = model.strategy
-  occurrences = find_occurrences(answers, corpus, corpus.tokenizer, regex)
+  occurrences = stored_occurrences(answers, corpus, corpus.tokenizer, regex)
   _count_learnable(config, corpus, questions, occurrences)
   if config.finetune.retriever_rate:
     with strategy.scope():

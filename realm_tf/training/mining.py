@@ -12,7 +12,7 @@ from absl import logging
 
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.store import Corpus
-from realm_tf.datasets.matching import Occurrences, find_occurrences
+from realm_tf.datasets.matching import Occurrences, stored_occurrences
 from realm_tf.datasets.questions import Question
 from realm_tf.examples.mined import gold_rows, mine
 from realm_tf.files import new_file
@@ -40,8 +40,8 @@ class LabelledQuestions(NamedTuple):
 
   @classmethod
   def of(cls, questions: Sequence[Question], corpus: Corpus) -> "LabelledQuestions":
-    occurrences = find_occurrences([q.answers for q in questions], corpus, corpus.tokenizer,
-                                   [q.regex for q in questions])
+    occurrences = stored_occurrences([q.answers for q in questions], corpus,
+                                     corpus.tokenizer, [q.regex for q in questions])
     return cls([q.question for q in questions], occurrences,
                gold_rows([q.gold_passage for q in questions], occurrences, corpus))
 

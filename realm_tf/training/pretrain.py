@@ -35,21 +35,23 @@ from realm_tf.training.watching import Retrieved, Setup, warn_of_collapse
 
 def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
                    index: RowIndex, banned: np.ndarray, folder: pathlib.Path,
-                   before_step: Sequence[BeforeStep] = (), on_step: Sequence[OnStep] = ()
-                   ) -> tuple[Loop, Refresh]:
+                   before_step: Sequence[BeforeStep] = (), on_step: Sequence[OnStep] = (),
+                   sentences: Corpus | None = None) -> tuple[Loop, Refresh]:
   """Trains retriever and encoder in place.
 
   Args:
     config: of the run.
-    corpus: where sentences come from, and what is retrieved.
+    corpus: what is retrieved.
     passages: the same corpus in the graph.
     model: trained in place.
     index: made by this model's document tower; refreshed in place.
     banned: [N, E] int32, see `pretraining_batches`.
     folder: for checkpoints and curves; a refresh job's versions are in its `index`.
     before_step, on_step: see `Loop.run`.
+    sentences: where the sentences come from, if not of `corpus`, its `knowledge`.
   """
-  config = schedule.fitted_to_sentences(config, "pretrain", corpus)
+  sentences = sentences or corpus
+  config = schedule.fitted_to_sentences(config, "pretrain", sentences)
   pretrain, strategy = config.pretrain, model.strategy
   fixed_lengths = has_fixed_lengths(config, strategy)
   optimizers, retrieved = make_optimizers(config, model), Retrieved()
@@ -65,11 +67,11 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   if loop.first_step:
     index.restored()
   batches = pretraining_batches(
-      corpus, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
+      sentences, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
       max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
       first_step=loop.first_step, last_step=pretrain.steps, fixed_lengths=fixed_lengths,
       masker=pretrain.masker)
-  sample = held_out_sentences(config, corpus, banned, config.refresh.sample)
+  sample = held_out_sentences(config, sentences, banned, config.refresh.sample)
   refresher, refresh = _refresher(config, corpus, passages, model, index, sample, folder,
                                   loop)
   show = show_retrieved(config, model, index, passages, corpus, sample, loop.log)

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from realm_tf.corpus import duplicates
 from realm_tf.corpus.duplicates import banned_rows
 from realm_tf.corpus.ragged import Ragged
 
@@ -58,6 +59,15 @@ def test_the_most_similar_are_kept_where_there_are_many():
   base = np.arange(40)
   rows = [base.tolist()] + [np.where(base == k, 99, base).tolist() for k in (39, 20, 38)]
   assert banned_rows(_Corpus(rows), 0.5, most=2)[0].tolist() == [0, 1, 3]
+
+
+def test_buckets_change_nothing(monkeypatch):
+  rows = _rows(np.random.default_rng(1)) * 2
+  expected = banned_rows(_Corpus(rows), 0.5)
+  monkeypatch.setattr(duplicates, "_IN_BUCKET", 64)
+  monkeypatch.setattr(duplicates, "_CHUNK", 7)
+  monkeypatch.setattr(duplicates, "_COMPARED", 50)
+  np.testing.assert_array_equal(banned_rows(_Corpus(rows), 0.5), expected)
 
 
 @pytest.mark.parametrize("similarity", [0.0, 0.9])

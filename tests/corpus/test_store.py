@@ -5,10 +5,14 @@ import textwrap
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import realm_tf  # noqa: F401
+from realm_tf.corpus import columns
 from realm_tf.corpus.blocks import split_blocks
-from realm_tf.corpus.ragged import Ragged
+from realm_tf.corpus.manifest import check_store, read_store_manifest
+from realm_tf.corpus.passages import Table
+from realm_tf.corpus.ragged import Ragged, RaggedLookup
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.store_writer import write_store
@@ -99,6 +103,10 @@ def test_an_empty_corpus_leaves_what_was_there(store, tokenizer):
   assert [path.name for path in store.parent.iterdir()] == ["store"]
 
 
+def _without_derived(folder):
+  return [path.name for path in folder.iterdir() if path.name != "store.derived"]
+
+
 def test_blocks_that_fail_half_way_leave_what_was_there(store, blocks, tokenizer):
   def failing():
     yield from blocks[:20]
@@ -107,7 +115,7 @@ def test_blocks_that_fail_half_way_leave_what_was_there(store, blocks, tokenizer
   with pytest.raises(UserError, match="a.jsonl:21"):
     _write(store, failing(), tokenizer)
   assert Corpus.open(store).num_blocks == len(blocks)
-  assert [path.name for path in store.parent.iterdir()] == ["store"]
+  assert _without_derived(store.parent) == ["store"]
 
 
 @pytest.mark.parametrize("name", ["blocks-00001.tfrecord", "vocab.txt"])
@@ -122,15 +130,62 @@ def test_a_damaged_file_is_named(store, name):
 def test_a_truncated_shard_is_named_even_unverified(store):
   path = store / "blocks-00001.tfrecord"
   path.write_bytes(path.read_bytes()[:-7])
-  for verify in (True, False):
-    with pytest.raises(UserError, match="blocks-00001.tfrecord: damaged"):
-      Corpus.open(store, verify=verify)
+  shard = read_store_manifest(store)["shards"][1]
+  with pytest.raises(UserError, match="blocks-00001.tfrecord: damaged"):
+    list(columns._parse(store, shard))
+  with pytest.raises(UserError, match="blocks-00001.tfrecord: damaged"):
+    Corpus.open(store)
 
 
 def test_a_shard_cut_between_records_is_named_even_unverified(store):
   (store / "blocks-00001.tfrecord").write_bytes(b"")
   with pytest.raises(UserError, match="blocks-00001.tfrecord: 0 blocks; manifest.json"):
-    Corpus.open(store, verify=False)
+    list(columns._parse(store, read_store_manifest(store)["shards"][1]))
+
+
+def test_a_shard_is_read_once_and_checked_by_verify(store):
+  opened = Corpus.open(store)
+  (store / "blocks-00001.tfrecord").write_bytes(b"")
+  again = Corpus.open(store)
+  assert again.texts == opened.texts and again.num_blocks == len(opened.texts)
+  with pytest.raises(UserError, match="blocks-00001.tfrecord: damaged: its SHA-256"):
+    check_store(store)
+
+
+def test_tokens_are_narrow_where_they_fit(tmp_path, tokenizer):
+  """Offsets do not in a block of a word that is a text of its own."""
+  documents = [Document("a", "", "the cat sat."), Document("b", "", "q" * 70_000),
+               Document("c", "", "on the mat.")]
+  corpus = Corpus.open(_write(tmp_path / "store", split_blocks(documents, tokenizer, 48),
+                              tokenizer))
+  assert corpus.body_ids.values.dtype == corpus.title_ids.values.dtype == np.uint16
+  assert corpus.body_ends.row(1).tolist() == [70_000]
+  assert corpus.body_ends.row(0).tolist() == [3, 7, 11, 12]
+  assert corpus.body_ends.row(2).tolist()[0] == 2
+  in_memory = Corpus.from_blocks(split_blocks(documents, tokenizer, 48), tokenizer, 48)
+  for rows in (corpus.body_ids, corpus.body_ends, in_memory.body_ids):
+    lookup, table = RaggedLookup(rows), Table(rows.with_empty_row(), "table")
+    for row in range(3):
+      expected = [rows.row(row).tolist(), rows.row(0).tolist()]
+      assert lookup.gather(tf.constant([row, 0])).to_list() == expected
+      assert table.gather(tf.constant([row, 0, 3])).to_list() == [*expected, []]
+      assert table.at(tf.constant([row]), tf.constant([0])).numpy() == expected[0][0]
+
+
+def test_strings_are_looked_up_where_they_lie(store, blocks):
+  texts, ids = Corpus.open(store).texts, Corpus.open(store).document_ids
+  expected = [block.text.encode() for block in blocks]
+  assert list(texts) == texts.tolist() == expected and len(texts) == len(blocks)
+  assert texts[-1] == expected[-1] and texts[np.int64(3)] == expected[3]
+  assert texts[3:30:4].tolist() == expected[3:30:4]
+  assert texts[np.array([5, 0, 5])].tolist() == [expected[5], expected[0], expected[5]]
+  assert texts[np.array([], int)].tolist() == texts[:0].tolist() == []
+  assert tf.constant(texts[:2]).numpy().tolist() == expected[:2]
+  assert ids.index("d3") == [block.document_id for block in blocks].index("d3")
+  assert "d3" in ids and "none" not in ids and ids != texts
+  for row in (len(blocks), -len(blocks) - 1):
+    with pytest.raises(IndexError):
+      texts[row]
 
 
 def test_a_missing_shard_is_named(store):
@@ -206,4 +261,4 @@ def test_a_full_disk_leaves_the_earlier_store(store, blocks):
   assert "what was there before is unchanged" in run.stdout
   assert run.stdout.count("\n") == 1
   assert Corpus.open(store).num_blocks == len(blocks)
-  assert [path.name for path in store.parent.iterdir()] == ["store"]
+  assert _without_derived(store.parent) == ["store"]

@@ -30,7 +30,7 @@ def test_more_candidates_than_blocks(tmp_path, changes, field):
     with pytest.raises(UserError, match=f"^config.{field}.candidates: 26 .*; give 25 or f"):
       command(run)
   assert {path.name for path in run.path.iterdir()} == {
-      "config.json", "corpus", "documents"}
+      "config.json", "corpus", "corpus.derived", "documents"}
 
 
 def test_as_many_candidates_as_there_are(tmp_path):

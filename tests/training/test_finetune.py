@@ -45,7 +45,7 @@ def _batch_sizes(monkeypatch):
     with monkeypatch.context() as patch:
       patch.setattr(Tokenizer, "tokenize", no_text)
       patch.setattr(Tokenizer, "tokenize_with_offsets", no_text)
-      patch.setattr(finetune, "find_occurrences", no_text)
+      patch.setattr(finetune, "stored_occurrences", no_text)
       sizes.extend(batch.number.shape[0] for batch in batches.take(3))
       really_run(self, batches, step, **more)
 

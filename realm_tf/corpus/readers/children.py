@@ -108,13 +108,13 @@ class Children:
     return value
 
 
-def in_order(function: Callable[[Item], Result], items: Iterable[Item]
-             ) -> Generator[Result, None, None]:
-  """`map` by as many threads as there are cores, a few items ahead.
+def in_order(function: Callable[[Item], Result], items: Iterable[Item],
+             workers: int | None = None) -> Generator[Result, None, None]:
+  """`map` by as many threads as there are cores, or as are asked for, a few items ahead.
 
   Once it is closed, none of them is at work.
   """
-  workers = len(os.sched_getaffinity(0))
+  workers = workers or len(os.sched_getaffinity(0))
   waiting: collections.deque[concurrent.futures.Future[Result]] = collections.deque()
   with concurrent.futures.ThreadPoolExecutor(workers) as pool:
     try:

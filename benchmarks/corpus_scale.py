@@ -1,0 +1,156 @@
+"""What a corpus of a given size costs: making, opening, what is derived, a batch, disk.
+
+    python benchmarks/corpus_scale.py --blocks=100000 --folder=/tmp/scale
+
+Documents are made up: words of a Zipf distribution, names and years among them, one document
+in twenty a copy of an earlier one with a few words changed. Each measurement is a process of
+its own, so that its memory is its own: `peak` is the most that it had resident, less what it
+had once TensorFlow was there; mapped files count as far as their pages were touched. `cpu` is
+the processor time of the process and its children, imports too: what to go by on a machine
+that others use.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+_STAGES = ("make", "open_first", "open", "near_duplicates", "sentences", "answers", "batches")
+_BATCHES, _BATCH, _CANDIDATES = 20, 16, 8
+_SENTENCES, _WORDS = 6, 16  # of a document, of a sentence
+
+
+def _documents(count: int):
+  from realm_tf.corpus.readers import Document
+  rng = np.random.default_rng(0)
+  letters = np.array(list("etaoinshrdlucmfwypvbgk"))
+  words = ["".join(rng.choice(letters[:12 + i % 10], 2 + i % 7)) for i in range(20_000)]
+  names = [word.capitalize() for word in words[2000:6000]]
+  shares = np.cumsum(1.0 / np.arange(1, len(words) + 1))
+  earlier: list[list[str]] = []
+  for number in range(count):
+    if number % 20 == 19:
+      chosen = list(earlier[int(rng.integers(len(earlier)))])
+      for place in rng.integers(len(chosen), size=3):
+        chosen[place] = words[int(rng.integers(len(words)))]
+    else:
+      drawn = rng.uniform(0, shares[-1], _SENTENCES * _WORDS)
+      chosen = [words[i] for i in np.searchsorted(shares, drawn)]
+      for place in range(3, len(chosen), 11):
+        chosen[place] = names[int(rng.integers(len(names)))]
+      chosen[5] = str(int(rng.integers(1800, 2000)))
+      earlier = earlier[-4999:] + [chosen]
+    text = " ".join(" ".join(chosen[i:i + _WORDS]).strip().capitalize() + "."
+                    for i in range(0, len(chosen), _WORDS))
+    yield Document(f"d{number}", f"{names[number % len(names)]} {number}", text)
+
+
+def _memory() -> int:
+  """Bytes that are resident now."""
+  return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def _peak(who: int) -> int:
+  return resource.getrusage(who).ru_maxrss * 1024
+
+
+def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict:
+  """One measurement, in this process."""
+  from realm_tf.corpus.duplicates import stored_bans
+  from realm_tf.corpus.making import make_store
+  from realm_tf.corpus.passages import Passages
+  from realm_tf.corpus.store import Corpus
+  from realm_tf.datasets.matching import stored_occurrences
+  from realm_tf.examples.pretraining import pretraining_batches
+  from realm_tf.examples.salient_sentences import salient_sentences
+  from realm_tf.text.tokenizer import Tokenizer
+  store = folder / "corpus"
+  if stage == "make":
+    tokenizer = Tokenizer.from_file(vocabulary)
+    tokenizer.tokenize(["once"])
+  else:
+    before, begun = _memory(), time.monotonic()
+    corpus = Corpus.open(store)
+    opened = time.monotonic() - begun
+  if stage in ("make", "open_first", "open"):
+    before = _memory() if stage == "make" else before
+    begun = time.monotonic()
+    if stage == "make":
+      make_store(store, _documents(blocks), tokenizer=tokenizer, max_tokens=288,
+                 source="made up")
+    seconds = time.monotonic() - begun if stage == "make" else opened
+    return _measured(seconds, before)
+  banned = (stored_bans(corpus, 0.5) if stage == "batches" else
+            np.arange(corpus.num_blocks, dtype=np.int32)[:, None])
+  before, begun = _memory(), time.monotonic()
+  if stage == "near_duplicates":
+    table = stored_bans(corpus, 0.5)
+    return _measured(time.monotonic() - begun, before) | {
+        "with_some": float((table[:, 1:2] >= 0).mean()) if table.shape[1] > 1 else 0.0}
+  if stage == "sentences":
+    return {"sentences": len(salient_sentences(corpus, 10, (2, 0)).row),
+            **_measured(time.monotonic() - begun, before)}
+  if stage == "answers":
+    words = [[text.decode().split()[3]] for text in corpus.texts[:1000]]
+    found = stored_occurrences(words, corpus, corpus.tokenizer)
+    return {"places": len(found.rows), **_measured(time.monotonic() - begun, before)}
+  passages = Passages(corpus)
+  batches = iter(pretraining_batches(
+      corpus, banned, batch_size=_BATCH, query_length=96, max_masks=10, support=(2, 0),
+      seed=0, first_step=0, last_step=_BATCHES + 1))
+  next(batches)
+  ready = time.monotonic() - begun
+  rng, begun = np.random.default_rng(0), time.monotonic()
+  for _ in batches:
+    rows = rng.integers(corpus.num_blocks, size=_BATCH * _CANDIDATES).astype(np.int32)
+    passages.documents(rows, 288)
+    passages.bodies.gather(rows)
+  return {"ready_seconds": ready, **_measured((time.monotonic() - begun) / _BATCHES, before)}
+
+
+def _measured(seconds: float, before: int) -> dict:
+  return {"seconds": round(seconds, 4), "before": before,
+          "peak": max(0, _peak(resource.RUSAGE_SELF) - before),
+          "children": _peak(resource.RUSAGE_CHILDREN),
+          "cpu": round(sum(os.times()[:4]), 2)}
+
+
+def _size(folder: pathlib.Path) -> int:
+  return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--blocks", type=int, default=10_000)
+  parser.add_argument("--folder", default="/tmp/corpus_scale")
+  parser.add_argument("--vocabulary", default="data/weights/minilm/vocab.txt")
+  parser.add_argument("--stage", help="measure this alone, in a folder that is there")
+  flags = parser.parse_args()
+  folder = pathlib.Path(flags.folder)
+  if flags.stage:
+    print("RESULT " + json.dumps(_run(flags.stage, folder, flags.blocks, flags.vocabulary)))
+    return
+  shutil.rmtree(folder, ignore_errors=True)
+  folder.mkdir(parents=True)
+  root = str(pathlib.Path(__file__).parents[1])
+  for stage in _STAGES:
+    done = subprocess.run(
+        [sys.executable, __file__, f"--stage={stage}", f"--blocks={flags.blocks}",
+         f"--folder={folder}", f"--vocabulary={flags.vocabulary}"],
+        env={**os.environ, "PYTHONPATH": root}, stdout=subprocess.PIPE, text=True, check=True)
+    result = json.loads(done.stdout.partition("RESULT ")[2])
+    disk = {"disk": {path.name: _size(path) for path in sorted(folder.rglob("*"))
+                     if path.is_dir()}}
+    print(json.dumps({"stage": stage, "blocks": flags.blocks, **result,
+                      **(disk if stage == _STAGES[-1] else {})}), flush=True)
+
+
+if __name__ == "__main__":
+  main()
