@@ -45,6 +45,7 @@ class Toys(tf.Module):
 
 
 class Loaded:
+  reads = True
 
   def __init__(self, found):
     self.number, self.mark = found.number, found.mark

@@ -4,7 +4,9 @@ import math
 from typing import Any, Sequence
 
 import tensorflow as tf
+from absl import logging
 
+from realm_tf.report.answers import NO_READER
 from realm_tf.server.signature_calls import Arrays, Signature, read_signatures
 from realm_tf.server.source import Found
 from realm_tf.serving.loaded import ExportedModel
@@ -22,6 +24,7 @@ class Served:
     number: of the version.
     mark: of its files, when it was loaded.
     signatures: by name.
+    reads: whether it answers; else it only searches.
     most_passages: that can be listed: as many as there are, `MOST_PASSAGES` at most.
   """
 
@@ -36,8 +39,13 @@ class Served:
     self._model = ExportedModel(found.folder)
     self.signatures: dict[str, Signature] = read_signatures(
         found.folder, self._model.signatures)
+    self.reads = self._model.reads
     self.most_passages = self._count_passages()
-    self.answer([_QUESTION], min(1, self.most_passages))  # warm, whatever came with it
+    if self.reads:
+      self.answer([_QUESTION], min(1, self.most_passages))  # warm, whatever came with it
+    else:
+      logging.warning("version %d: %s; it searches, and answers nothing", self.number,
+                      NO_READER)
     self._model.check()
 
   def answer(self, questions: Sequence[str], passages: int, **wanted: Any) -> Records:
@@ -75,6 +83,7 @@ class Served:
         too_many = trial
       trial = (known + too_many) // 2
     return known
+
 
 def _add_probabilities(passages: Records) -> None:
   best = max((passage["score"] for passage in passages), default=0.0)

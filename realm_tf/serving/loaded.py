@@ -5,10 +5,12 @@ from typing import Any, Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.errors import UserError
 from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.files import PathLike
+from realm_tf.report.answers import NO_READER
 from realm_tf.serving import numbered, record, warmup
-from realm_tf.serving.response import answer_records
+from realm_tf.serving.response import answer_records, passage_records
 from realm_tf.serving.saved_model import load_calibration, load_saved_model
 
 Questions = str | Sequence[str]
@@ -37,6 +39,11 @@ class ExportedModel:
     """Those of the SavedModel, by name: inputs by keyword, outputs by name."""
     return self._model.signatures
 
+  @property
+  def reads(self) -> bool:
+    """Whether it answers: its reader was trained."""
+    return "answer" in self.signatures
+
   def answer(self, questions: Questions, top_n: int = 1, threshold: float | None = None,
              precision: float | None = None, read_blocks: int | None = None
              ) -> list[dict[str, Any]]:
@@ -58,9 +65,12 @@ class ExportedModel:
       given or not.
 
     Raises:
-      UserError: threshold or precision is out of range, or the precision is not reached.
+      UserError: threshold or precision is out of range, or the precision is not reached;
+        or it cannot read.
       tf.errors.InvalidArgumentError: `top_n` or `read_blocks` is out of range.
     """
+    if not self.reads:
+      raise UserError(f"{self.folder}: {NO_READER}; `retrieve` finds passages")
     least = wanted_threshold(self._calibration, threshold, precision)
     wanted = {} if read_blocks is None else {
         "read_blocks": tf.constant([read_blocks], tf.int32)}
@@ -77,9 +87,8 @@ class ExportedModel:
     Raises:
       tf.errors.InvalidArgumentError: k is negative, or more than there are.
     """
-    found = self._model.retrieve(_tensor(questions), tf.constant([k], tf.int32))
-    return [answer_records({name: column[i] for name, column in found.items()})
-            for i in range(len(found["row"]))]
+    return passage_records(self._model.retrieve(
+        _tensor(questions), tf.constant([k], tf.int32)))
 
   def embed(self, questions: Questions) -> np.ndarray:
     """[B, D] float32, as the query tower sees them."""
@@ -95,7 +104,9 @@ class ExportedModel:
 
   def check(self) -> None:
     """Raises `UserError` where it does not answer as when it was written."""
-    warmup.check_warmup(self.folder, self.answer)
+    most = self.facts.get("corpus", {}).get("blocks", warmup.TOP_N)
+    warmup.check_warmup(self.folder, self.answer,
+                        lambda questions, k: self.retrieve(questions, min(k, most)))
 
 
 def load(path: PathLike) -> ExportedModel:

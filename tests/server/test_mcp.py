@@ -5,9 +5,7 @@ import contextlib
 import hashlib
 import os
 import pathlib
-import socket
 import sys
-import threading
 
 import httpx2
 import pytest
@@ -19,9 +17,10 @@ pytest.importorskip("mcp")
 from mcp import Client, StdioServerParameters  # pylint: disable=wrong-import-position
 from mcp.client.streamable_http import streamable_http_client
 
-from realm_tf.server.process import Address, http_server, running
+from realm_tf.server.process import Address, running
 from realm_tf.server.server_settings import Batching, Limits
 from realm_tf.server.source import FolderSource
+from tests.server.conftest import listening
 
 pytestmark = pytest.mark.slow
 
@@ -36,13 +35,13 @@ def _address(exported):
   keys = (hashlib.sha256(_KEY.encode()).digest(),)
   with (running(FolderSource(exported), str(exported), Address(poll_seconds=3600),
                 Batching(), Limits(max_body_bytes=5000), keys) as app,
-        socket.create_server(("127.0.0.1", 0)) as listener):
-    server = http_server(app, 30)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
-    server.should_exit = True
-    thread.join()
+        listening(app) as port):
+    yield f"http://127.0.0.1:{port}/mcp"
+
+
+@pytest.fixture(name="model", scope="module")
+def _model(exported):
+  return realm_tf.load(exported)
 
 
 @contextlib.asynccontextmanager
@@ -92,17 +91,17 @@ async def _check_tools(client, model):
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-def test_over_http(exported, address, mode):
+def test_over_http(model, address, mode):
   async def ask():
     async with _over_http(address, mode=mode) as client:
-      await _check_tools(client, realm_tf.load(exported))
+      await _check_tools(client, model)
   asyncio.run(ask())
 
 
-def test_over_pipes(exported):
+def test_over_pipes(exported, model):
   async def ask():
     async with _over_pipes(exported) as client:
-      await _check_tools(client, realm_tf.load(exported))
+      await _check_tools(client, model)
   asyncio.run(ask())
 
 
