@@ -28,15 +28,17 @@ class Served:
     most_passages: that can be listed: as many as there are, `MOST_PASSAGES` at most.
   """
 
-  def __init__(self, found: Found):
+  def __init__(self, found: Found, old: "Served | None" = None):
     """Loads it, has it answer, and compares with the answers that came with it.
+
+    What it has in common with the old one is in memory once.
 
     Raises:
       UserError: it is no export, or does not answer as it should.
       Exception: whatever TensorFlow says of a damaged one.
     """
     self.number, self.mark = found.number, found.mark
-    self._model = ExportedModel(found.folder)
+    self._model = ExportedModel(found.folder, old._model if old else None)
     self.signatures: dict[str, Signature] = read_signatures(
         found.folder, self._model.signatures)
     self.reads = self._model.reads

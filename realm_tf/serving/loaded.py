@@ -11,7 +11,7 @@ from realm_tf.files import PathLike
 from realm_tf.report.answers import NO_READER
 from realm_tf.serving import numbered, record, warmup
 from realm_tf.serving.response import answer_records, passage_records
-from realm_tf.serving.saved_model import load_calibration, load_saved_model
+from realm_tf.serving.saved_model import load_calibration, load_sharing
 
 Questions = str | Sequence[str]
 
@@ -23,15 +23,19 @@ class ExportedModel:
   questions, D projection.
   """
 
-  def __init__(self, path: PathLike):
+  def __init__(self, path: PathLike, beside: "ExportedModel | None" = None):
     """Loads a version, or the newest in a folder of versions, with the ops that it needs.
+
+    What it has in common with the one `beside` it, such as the table of an index that is the
+    same, is in memory once.
 
     Raises:
       UserError: there is no export.
     """
     self.folder = numbered.find(path)
     self.facts = record.read_record(self.folder)
-    self._model = load_saved_model(self.folder)
+    self._model, self._variables = load_sharing(
+        self.folder, beside._variables if beside else {})
     self._calibration = load_calibration(self.folder)
 
   @property

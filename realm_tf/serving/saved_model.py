@@ -14,7 +14,7 @@ import contextlib
 import importlib
 import os
 import pathlib
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -22,7 +22,7 @@ from realm_tf.evaluation import calibration
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.files import PathLike
 from realm_tf.ops import portable
-from realm_tf.serving import numbered, record, warmup
+from realm_tf.serving import numbered, record, variables, warmup
 from realm_tf.serving.response import answer_records, passage_records
 from realm_tf.serving.signatures import Signatures
 
@@ -79,7 +79,8 @@ def write_model(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str =
     if not os.listdir(part):
       part.rmdir()
   calibration.write_calibration(folder / _CALIBRATION, answerer.calibration)
-  record.write_record(folder, answerer, flavour, **model)
+  record.write_record(folder, answerer, flavour,
+                      variables.hashes(getattr(served, variables.ATTRIBUTE)), **model)
 
 
 def _beginnings(answerer: QuestionAnswerer) -> list[str]:
@@ -97,11 +98,23 @@ def load_saved_model(path: PathLike):
   Raises:
     UserError: there is no export.
   """
+  return load_sharing(path, {})[0]
+
+
+def load_sharing(path: PathLike, known: Mapping[str, tf.Variable]
+                 ) -> tuple[Any, variables.Hashed]:
+  """The same, with its variables by their hashes; those that are known are not read again.
+
+  Of an export that is older than these hashes, no variables are named.
+  """
   folder = numbered.find(path)
-  flavour = record.read_record(folder).get("flavour", "")
-  for module in ("tensorflow_text", *_OPS.get(flavour, sum(_OPS.values(), ()))):
+  facts = record.read_record(folder)
+  for module in ("tensorflow_text",
+                 *_OPS.get(facts.get("flavour", ""), sum(_OPS.values(), ()))):
     importlib.import_module(module)
-  return tf.saved_model.load(str(folder))
+  if "variables" not in facts:
+    return tf.saved_model.load(str(folder)), {}
+  return variables.load(folder, facts["variables"], known)
 
 
 def load_calibration(path: PathLike) -> calibration.Calibration:

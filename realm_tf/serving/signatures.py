@@ -18,6 +18,7 @@ projection.
 import tensorflow as tf
 
 from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.serving import variables
 from realm_tf.serving.response import respond
 
 _ANSWERS = 5  # to a question that does not say how many
@@ -36,7 +37,7 @@ class Signatures(tf.Module):
     self.embed, self.embed_documents = _embedding(answerer)
     # Those that are read, and not the models themselves: of these Keras would trace each
     # layer, which nobody calls, and save what no signature reads.
-    self._read_variables = _read(self.functions, answerer)
+    setattr(self, variables.ATTRIBUTE, _read(self.functions, answerer))
 
   @property
   def functions(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:

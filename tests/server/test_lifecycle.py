@@ -5,6 +5,7 @@ import json
 import shutil
 import weakref
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -13,12 +14,14 @@ from realm_tf.server.lifecycle import Lifecycle, Phase
 from realm_tf.server.served import Served
 from realm_tf.server.source import FolderSource
 from realm_tf.server.statuses import Refused
+from realm_tf.serving import saved_model as serving
 from realm_tf.serving import warmup
 
 
 class _Loaded:
 
-  def __init__(self, found):
+  def __init__(self, found, old):
+    del old
     self.number, self.mark = found.number, found.mark
     text = (found.folder / "saved_model.pb").read_text()
     if text.startswith("bad"):
@@ -193,3 +196,49 @@ def test_a_damaged_export_is_refused(exported, tmp_path, name, damage):
   path.write_bytes(damage(content))
   with pytest.raises(UserError, match="DIR: .+"):
     Lifecycle(FolderSource(tmp_path), Served, "DIR").start()
+
+
+def _buffers(served):
+  """Where the numbers of each variable are, by hash; texts cannot be seen from here."""
+  return {name: np.frombuffer(memoryview(variable.read_value()), np.uint8).ctypes.data
+          for name, variable in served._model._variables.items()  # pylint: disable=protected-access
+          if variable.dtype != tf.string}
+
+
+@pytest.mark.slow
+def test_what_two_versions_have_in_common_is_in_memory_once(answerer, exported, tmp_path):
+  shutil.copytree(exported, tmp_path / "1")
+  lifecycle = Lifecycle(FolderSource(tmp_path), Served, "DIR")
+  lifecycle.start()
+  first = lifecycle.current
+  table = answerer.index.rows()
+  before, answers = _buffers(first), first.answer(["who?"], 0)
+  variables = first._model._variables  # pylint: disable=protected-access
+  named = [name for name, variable in variables.items()
+           if variable.shape == table.shape and (variable.numpy() == table).all()]
+  assert len(named) == 1 and len(before) > 10
+  _with_another_reader(answerer, tmp_path / "other").rename(tmp_path / "2")
+  assert _look(lifecycle) == [False, True]
+  second = _buffers(lifecycle.current)
+  assert second[named[0]] == before[named[0]]
+  changed = [name for name in second if name not in before]
+  assert len(changed) == 1 and {name for name in second if name in before} == {
+      name for name in before if second.get(name) == before[name]}
+  passages = lifecycle.current.search(["who?"], 3)
+  del first, variables
+  assert not _look(lifecycle)[0] and lifecycle.current.search(["who?"], 3) == passages
+  shutil.copytree(exported, tmp_path / "3")
+  assert _look(lifecycle) == [False, True] and _buffers(lifecycle.current)[
+      named[0]] == before[named[0]]
+  assert lifecycle.current.answer(["who?"], 0) == answers
+
+
+def _with_another_reader(answerer, folder):
+  """An export that differs in one variable, which is read and not searched by."""
+  changed = answerer.model.encoder.span_head.variables[0]
+  value = changed.numpy()
+  try:
+    changed.assign(value + 1)
+    return serving.export(answerer, folder)
+  finally:
+    changed.assign(value)
