@@ -38,7 +38,7 @@ class Served:
       Exception: whatever TensorFlow says of a damaged one.
     """
     self.number, self.mark = found.number, found.mark
-    self._model = ExportedModel(found.folder, old._model if old else None)
+    self._model: ExportedModel = ExportedModel(found.folder, old._model if old else None)
     self.signatures: dict[str, Signature] = read_signatures(
         found.folder, self._model.signatures)
     self.reads = self._model.reads

@@ -12,6 +12,7 @@ from realm_tf.report.answers import NO_READER
 from realm_tf.serving import numbered, record, warmup
 from realm_tf.serving.response import answer_records, passage_records
 from realm_tf.serving.saved_model import load_calibration, load_sharing
+from realm_tf.serving.variables import Hashed
 
 Questions = str | Sequence[str]
 
@@ -34,6 +35,7 @@ class ExportedModel:
     """
     self.folder = numbered.find(path)
     self.facts = record.read_record(self.folder)
+    self._variables: Hashed
     self._model, self._variables = load_sharing(
         self.folder, beside._variables if beside else {})
     self._calibration = load_calibration(self.folder)

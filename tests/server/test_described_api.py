@@ -29,7 +29,7 @@ def _address(exported):
     yield f"http://127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("mode", schemathesis.GenerationMode.all())
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
 def test_no_request_is_a_500(address, mode):
   api = schemathesis.openapi.from_url(f"{address}/openapi.json")
   operations = [operation.ok() for operation in api.get_all_operations()]
@@ -43,7 +43,7 @@ def test_no_request_is_a_500(address, mode):
     _send(cases, statuses.setdefault(operation.path, set()))
   for path in ("/answer", "/search"):
     assert statuses[path] <= {200, 400, 405, 406, 413, 415}, statuses
-    assert 200 in statuses[path] or mode.is_negative
+    assert 200 in statuses[path] or mode is schemathesis.GenerationMode.NEGATIVE
 
 
 def _send(cases, statuses):
