@@ -1,9 +1,11 @@
 """The variables of an export: told apart when it is written, loaded one by one, and shared.
 
-Who loads a version beside another one need not read what is in memory already: a variable
-that has the hash of one there gets its buffer. Nothing writes to the variables of an export,
-so both may have it, and it is freed with the last of them. Nor are there ever two copies of
-what is read: a tensor comes from the file into the variable that keeps it.
+Who loads a version beside another one need not read what is in memory already: where a
+variable has the hash of one there, that one takes its place. Nothing writes to the
+variables of an export, so both may read it, and it is freed with the last of them. (To
+share no more than a buffer is not enough: `tf.gather` of a variable copies a buffer that
+another one has too.) Nor are there two copies of what is read: a tensor goes from the file
+into its variable.
 """
 
 import hashlib
@@ -44,19 +46,22 @@ def load(folder: pathlib.Path, expected: Sequence[str], known: Mapping[str, tf.V
   Args:
     folder: of a version.
     expected: the hashes of its variables, in their order.
-    known: variables in memory, whose buffers it shares where a hash is the same.
+    known: variables in memory, which it shares where a hash is the same.
 
   Raises:
     UserError: the SavedModel has not as many variables.
   """
-  model = tf.saved_model.load(str(folder), options=tf.saved_model.LoadOptions(
-      experimental_skip_checkpoint=True))
+  shared = {f"root.{ATTRIBUTE}.{number}": known[own_hash]
+            for number, own_hash in enumerate(expected) if own_hash in known}
+  model = tf.__internal__.saved_model.load_partial(
+      str(folder), {"root": None, **shared},
+      options=tf.saved_model.LoadOptions(experimental_skip_checkpoint=True))["root"]
   variables = getattr(model, ATTRIBUTE, ())
   if len(variables) != len(expected):
     raise UserError(f"{folder}: {len(variables)} variables; its record says {len(expected)}")
-  for number, (variable, expected_hash) in enumerate(zip(variables, expected, strict=True)):
-    variable.assign(known[expected_hash].read_value() if expected_hash in known
-                    else _read(folder, number, variable.dtype), read_value=False)
+  for number, (variable, own_hash) in enumerate(zip(variables, expected, strict=True)):
+    if own_hash not in known:
+      variable.assign(_read(folder, number, variable.dtype), read_value=False)
   return model, dict(zip(expected, variables, strict=True))
 
 

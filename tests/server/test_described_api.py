@@ -4,11 +4,13 @@ schemathesis makes the requests, of its own accord and by Hypothesis: FUZZ_EXAMP
 kind for each endpoint, few by default (`make fuzz-api`: many).
 """
 
+import contextlib
 import os
 
 import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
 
 from realm_tf.server.process import Address, running
 from realm_tf.server.server_settings import Batching, Limits
@@ -36,11 +38,10 @@ def test_no_request_is_a_500(address, mode):
   assert {operation.path for operation in operations} >= {"/answer", "/search"}
   statuses: dict[str, set[int]] = {}
   for operation in operations:
-    try:
-      cases = operation.as_strategy(generation_mode=mode)
-    except schemathesis.errors.SchemathesisError:
-      continue  # nothing can be wrong about it
-    _send(cases, statuses.setdefault(operation.path, set()))
+    # Of some there is nothing that could be wrong.
+    with contextlib.suppress(Unsatisfiable):
+      _send(operation.as_strategy(generation_mode=mode),
+            statuses.setdefault(operation.path, set()))
   for path in ("/answer", "/search"):
     assert statuses[path] <= {200, 400, 405, 406, 413, 415}, statuses
     assert 200 in statuses[path] or mode is schemathesis.GenerationMode.NEGATIVE
@@ -53,7 +54,7 @@ def _send(cases, statuses):
             suppress_health_check=list(HealthCheck))
   @given(case=cases)
   def send(case):
-    response = case.call(session=session)
+    response = case.call(session=session, timeout=120)
     statuses.add(response.status_code)
     case.validate_response(response, checks=[
         schemathesis.checks.not_a_server_error])
