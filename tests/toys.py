@@ -45,8 +45,10 @@ class Toys(tf.Module):
 
 
 class Loaded:
+  reads = True
 
-  def __init__(self, found):
+  def __init__(self, found, old):
+    del old
     self.number, self.mark = found.number, found.mark
     self._saved = tf.saved_model.load(str(found.folder))
     self.signatures = read_signatures(found.folder, self._saved.signatures)

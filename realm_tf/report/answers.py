@@ -1,10 +1,14 @@
-"""An answer in words, for a terminal: what `realm ask` prints."""
+"""An answer, or what was found, in words for a terminal: what `realm ask` prints."""
 
 import os
 import sys
-from typing import Any, Mapping
+import textwrap
+from typing import Any, Mapping, Sequence
 
 from realm_tf.report.terminal import in_line, mark_answer
+
+NO_READER = "no reader is trained yet: `realm run`, or a stage cloze or finetune, trains one"
+_WIDTH = 88
 
 
 def in_words(record: Mapping[str, Any], threshold: float | None) -> str:
@@ -29,3 +33,20 @@ def in_words(record: Mapping[str, Any], threshold: float | None) -> str:
             f"(from \"{in_line(one['title'])}\")"
             for one in record["answers"][first:] if len(record["answers"]) > 1]
   return "\n".join(lines)
+
+
+def passages_in_words(question: str, passages: Sequence[Mapping[str, Any]]) -> str:
+  """The passages that were found, best first; each has `title`, `score`, `id`, `text`."""
+  lines = [f"\nQ: {in_line(question)}"]
+  for place, passage in enumerate(passages, 1):
+    lines += [f"{place}. {in_line(passage['title'])}   (score {passage['score']:.2f}, "
+              f"document {in_line(passage['id'])})",
+              textwrap.fill(in_line(passage["text"]), _WIDTH, initial_indent="   ",
+                            subsequent_indent="   ", break_on_hyphens=False)]
+  return "\n".join(lines)
+
+
+def as_searched(passage: Mapping[str, Any]) -> dict[str, Any]:
+  """A passage of an export or a server by the names that `realm search` gives it."""
+  return {"id": passage["passage_id"], "title": passage["title"], "text": passage["passage"],
+          "score": passage["score"]}

@@ -11,13 +11,13 @@ from realm_tf import files
 from realm_tf.datasets.questions import checked_question, read_questions
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation.calibration import wanted_threshold
-from realm_tf.report.answers import in_words
+from realm_tf.report.answers import NO_READER, as_searched, in_words
 from realm_tf.run import search
 from realm_tf.run.folder import Run
 from realm_tf.run.retrieval import retrieve_passages
 from realm_tf.run.trained_reader import has_reader
 from realm_tf.serving import saved_model as serving
-from realm_tf.serving.response import answer_records, respond
+from realm_tf.serving.response import answer_records, passage_records, respond
 
 
 class Wanted(NamedTuple):
@@ -51,7 +51,7 @@ def predict_file(run: Run, source: files.PathLike, target: files.PathLike,
   threshold = wanted_threshold(run.calibration(stage), *wanted[1:])
   if not has_reader(run):
     logging.warning("predict: %s; the passages in the file are of use, its answers are not",
-                    search.NO_READER)
+                    NO_READER)
   answerer = run.answerer(stage)
   listed = min(passages or answerer.read_blocks, run.corpus.num_blocks)
   found = evaluation.predict_records(
@@ -79,14 +79,8 @@ def by_run(run: Run, as_json: bool, wanted: Wanted = ONE_ANSWER) -> Tell:
   search.make_corpus(run)
   answerer = run.answerer(stage)
   if not has_reader(run):
-    print(f"realm: {search.NO_READER}; these are the passages that it would read",
-          file=sys.stderr, flush=True)
-
-    def passages(questions: Sequence[str]) -> None:
-      _check(questions)
-      search.show(questions, retrieve_passages(answerer, questions, answerer.read_blocks),
-                  as_json, answer="", answerable=False, answers=[])
-    return passages
+    return _passages(lambda questions: retrieve_passages(
+        answerer, questions, answerer.read_blocks), as_json)
 
   def answers(questions: Sequence[str]) -> list[dict[str, Any]]:
     _check(questions)
@@ -99,6 +93,11 @@ def by_export(folder: files.PathLike, as_json: bool, wanted: Wanted = ONE_ANSWER
   """Answers by an exported SavedModel; what is given back is what is printed."""
   threshold = wanted_threshold(serving.load_calibration(folder), *wanted[1:])
   model = serving.load_saved_model(folder)  # held: its functions do not keep its variables
+  if "answer" not in model.signatures:
+    return _passages(lambda questions: [
+        [as_searched(passage) for passage in passages] for passages in passage_records(
+            model.signatures["serving_default"](questions=tf.constant(list(questions))))],
+                     as_json)
 
   def answers(questions: Sequence[str]) -> list[dict[str, Any]]:
     _check(questions)
@@ -106,6 +105,18 @@ def by_export(folder: files.PathLike, as_json: bool, wanted: Wanted = ONE_ANSWER
         tf.constant(list(questions)), top_n=tf.constant([wanted.top_n]),
         threshold=tf.constant([threshold], tf.float32)), threshold, as_json)
   return answers
+
+
+def _passages(found: Callable[[Sequence[str]], Sequence[Sequence[dict[str, Any]]]],
+              as_json: bool) -> Tell:
+  """Says that nothing can be read, and tells what would be."""
+  print(f"realm: {NO_READER}; these are the passages that it would read", file=sys.stderr,
+        flush=True)
+
+  def tell(questions: Sequence[str]) -> None:
+    _check(questions)
+    search.show(questions, found(questions), as_json, answer="", answerable=False, answers=[])
+  return tell
 
 
 def _check(questions: Sequence[str]) -> None:

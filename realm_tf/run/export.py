@@ -11,7 +11,8 @@ from realm_tf.errors import UserError
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.interface import RowIndex
 from realm_tf.index.scann import ScannInGraph
-from realm_tf.run import outputs, search, used
+from realm_tf.report.answers import NO_READER
+from realm_tf.run import outputs, used
 from realm_tf.run.folder import Run
 from realm_tf.run.trained_reader import has_reader
 from realm_tf.serving import numbered
@@ -29,17 +30,17 @@ def export_run(run: Run, flavour: str = "portable", output: str | None = None
   is_own = os.path.realpath(base) == os.path.realpath(own)
   if not is_own:
     outputs.check_output(base)
-  if not has_reader(run):
-    logging.warning("export: %s; `retrieve` and `embed` of this export are of use, its "
-                    "answers are not", search.NO_READER)
+  reads = has_reader(run)
+  if not reads:
+    logging.warning("export: %s; this export finds passages, and answers nothing", NO_READER)
   with numbered.next_version(base) as (new, version):
     stage = run.newest_stage()
     answerer = run.answerer(stage, exact=True)
     answerer.index = _served(answerer.index, flavour, run.config.index)
     if is_own:
       files.write_json(new / used.RECORD, used.record(run.config, run.path, "export"))
-    serving.write_model(answerer, new, flavour, _questions(run), config=run.config.name,
-                              stage=stage, checkpoint=run.checkpoint)
+    serving.write_model(answerer, new, flavour, _questions(run), reads,
+                        config=run.config.name, stage=stage, checkpoint=run.checkpoint)
   return version
 
 

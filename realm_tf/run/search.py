@@ -1,19 +1,15 @@
 """Searching a run from the command line, and what is shown where nothing can be read yet."""
 
 import json
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.datasets.questions import checked_question
-from realm_tf.report.terminal import in_line
+from realm_tf.report.answers import passages_in_words
 from realm_tf.run import stages
 from realm_tf.run.folder import Run
 from realm_tf.run.retrieval import retrieve_passages
-
-NO_READER = "no reader is trained yet: `realm run`, or a stage cloze or finetune, trains one"
-_WIDTH = 88
 
 
 def make_corpus(run: Run) -> None:
@@ -38,13 +34,6 @@ def show(questions: Sequence[str], retrieved: Sequence[Sequence[dict[str, Any]]]
          as_json: bool, **facts: Any) -> None:
   """Prints the passages of each question; as JSON an object of each, with these facts."""
   for question, passages in zip(questions, retrieved, strict=True):
-    if as_json:
-      print(json.dumps({"question": question, **facts, "passages": passages},
-                       ensure_ascii=False))
-      continue
-    print(f"\nQ: {question}")
-    for place, passage in enumerate(passages, 1):
-      print(f"{place}. {in_line(passage['title'])}   (score {passage['score']:.2f}, document "
-            f"{in_line(passage['id'])})")
-      print(textwrap.fill(in_line(passage["text"]), _WIDTH, initial_indent="   ",
-                          subsequent_indent="   ", break_on_hyphens=False))
+    print(json.dumps({"question": question, **facts, "passages": passages},
+                     ensure_ascii=False) if as_json
+          else passages_in_words(question, passages))

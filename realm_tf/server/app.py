@@ -1,7 +1,9 @@
 """All endpoints as one ASGI application."""
 
+import contextlib
+import importlib.util
 import re
-from typing import Awaitable, Callable, Collection
+from typing import Any, AsyncIterator, Awaitable, Callable, Collection
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,6 +30,7 @@ def make_app(service: Service, metrics: Gauges, keys: tuple[bytes, ...] = (),
   """The application, behind its guard; see there for keys and hosts."""
   rest = Rest(service)
   questions, kserve = QuestionRequest(service), KServe(service)
+  tools, lifespan = _mcp(questions, service)
 
   async def told(request: Request) -> Response:
     del request
@@ -45,14 +48,33 @@ def make_app(service: Service, metrics: Gauges, keys: tuple[bytes, ...] = (),
           *pages.page_routes(), *openapi.openapi_routes(service),
           Route("/answer", _named("answer", questions.answer), methods=["POST"]),
           Route("/search", _named("search", questions.search), methods=["POST"]),
+          Route("/mcp", tools, methods=["POST"]),
           Route("/monitoring/prometheus/metrics", _named("metrics", told)),
           *(Route(path, _named("v2", handler), methods=[verb])
             for path, verb, handler in kserve.handlers())],
       exception_handlers={Exception: _refused, Refused: _refused, UserError: _refused,
-                          HTTPException: _http_error})
+                          HTTPException: _http_error}, lifespan=lifespan)
   app.router.redirect_slashes = False
   app.router.default = others
   return Guard(app, keys, hosts, metrics.request)
+
+
+def _mcp(questions: QuestionRequest, service: Service) -> tuple[Any, Any]:
+  """The endpoint of the tools for assistants, and the lifespan of its application."""
+  if importlib.util.find_spec("mcp") is None:
+    async def missing(request: Request) -> Response:
+      del request
+      raise Refused("UNIMPLEMENTED", "/mcp needs the extra mcp: pip install 'realm_tf[mcp]'")
+    return _named("mcp", missing), None
+  from realm_tf.server.mcp_tools import Endpoint  # an extra
+  endpoint = Endpoint(questions, service.name, service.limits)
+
+  @contextlib.asynccontextmanager
+  async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    del app
+    async with endpoint.run():
+      yield
+  return endpoint, lifespan
 
 
 def _named(endpoint: str, handler: Handler) -> Handler:

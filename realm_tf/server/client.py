@@ -3,13 +3,14 @@
 import http.client
 import json
 import os
+import sys
 import urllib.error
 import urllib.request
 from typing import Any, Iterable
 
 from realm_tf.datasets.questions import checked_question
 from realm_tf.errors import UserError
-from realm_tf.report.answers import in_words
+from realm_tf.report.answers import as_searched, in_words, passages_in_words
 
 KEY = "REALM_API_KEY"  # of the environment: what is in a command line is no secret
 _SECONDS = 60.0
@@ -18,6 +19,8 @@ _MOST_BYTES = 64 << 20  # of an answer
 
 def ask_server(url: str, questions: Iterable[str], as_json: bool, **wanted: Any) -> None:
   """Prints the server's answer to each question as it comes; see /answer for `wanted`.
+
+  Where its model cannot read, says so and prints the passages, as `realm ask` of a run does.
 
   Raises:
     UserError: what is wrong with the question, or between here and there.
@@ -30,13 +33,32 @@ def ask_server(url: str, questions: Iterable[str], as_json: bool, **wanted: Any)
   threshold = None if "precision" in wanted else wanted.get("threshold", 0.0)
   for number, question in enumerate(questions, 1):
     asked = {"question": checked_question(question, f"question {number}"), **wanted}
-    found = _post(url.rstrip("/") + "/answer", asked)
     try:
-      told = (json.dumps(found, ensure_ascii=False) if as_json
-              else in_words(found, threshold))
+      told = _told(url.rstrip("/"), asked, threshold, as_json)
     except (LookupError, TypeError, ValueError):
       raise UserError(f"{url}: its answer is none of realm serve's") from None
     print(told, flush=True)
+
+
+def _told(url: str, asked: dict[str, Any], threshold: float | None, as_json: bool) -> str:
+  try:
+    found = _post(url + "/answer", asked)
+  except _NoReader as reason:
+    print(f"realm: {reason}", file=sys.stderr, flush=True)
+    return _passages(url + "/search", asked["question"], as_json)
+  return json.dumps(found, ensure_ascii=False) if as_json else in_words(found, threshold)
+
+
+class _NoReader(Exception):
+  """The server cannot answer, only search."""
+
+
+def _passages(address: str, question: str, as_json: bool) -> str:
+  found = _post(address, {"question": question})
+  passages = [as_searched(passage) for passage in found["passages"]]
+  return (json.dumps({"question": question, "answer": "", "answerable": False, "answers": [],
+                      "passages": passages}, ensure_ascii=False) if as_json
+          else passages_in_words(question, passages))
 
 
 def _post(address: str, value: dict[str, Any]) -> dict[str, Any]:
@@ -49,6 +71,8 @@ def _post(address: str, value: dict[str, Any]) -> dict[str, Any]:
       return _object(response.read(_MOST_BYTES), address)
   except urllib.error.HTTPError as error:
     said = _object(error.read(_MOST_BYTES), address).get("error", error.reason)
+    if error.code == 409:
+      raise _NoReader(said) from None
     remedy = f"; set {KEY} to one" if error.code == 401 else ""
     raise UserError(f"{address}: {error.code}: {said}{remedy}") from None
   except (OSError, http.client.HTTPException, ValueError) as error:

@@ -68,8 +68,8 @@ class Guard:
 
   def _admit(self, scope: Scope) -> None:
     headers = Headers(scope=scope)
-    host = _name(headers.get("host", ""))
-    if self._hosts and host not in self._hosts and not _is_loopback(host):
+    host = name_of_host(headers.get("host", ""))
+    if self._hosts and host not in self._hosts and not is_loopback(host):
       raise Refused("PERMISSION_DENIED", "This server answers to another host name; it was "
                     "told none but its own (--allowed_hosts)")
     if not self._keys or scope["path"] in OPEN:
@@ -80,14 +80,14 @@ class Guard:
                     "or 'X-API-Key: KEY'", headers={"www-authenticate": "Bearer"})
 
 
-def _name(host: str) -> str:
+def name_of_host(host: str) -> str:
   """Of a Host header, without the port."""
   if host.startswith("["):
     return host[1:].partition("]")[0].lower()
   return host.partition(":")[0].lower()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
   try:
     return host == "localhost" or ipaddress.ip_address(host).is_loopback
   except ValueError:

@@ -68,10 +68,10 @@ class KServe:
     served = self._served(request)
     parameters = asked.get("parameters", {})
     name = parameters.get("signature_name", DEFAULT) if isinstance(parameters, dict) else None
-    if not isinstance(name, str) or name not in served.signatures:
+    if not isinstance(name, str):
       raise invalid("'parameters': expected an object, its signature_name one of "
                     f"{', '.join(served.signatures)}")
-    signature = served.signatures[name]
+    signature = self._service.signature(served, name)
     outputs = await self._service.predict(served, name, _inputs(asked, signature))
     told = {"model_name": self._service.name, "model_version": str(served.number),
             "outputs": [_output(one, outputs[one], signature.outputs[one])

@@ -34,13 +34,13 @@ class Lifecycle:
 
   Args:
     source: where versions appear.
-    load: makes one of them ready, or raises.
+    load: makes one of them ready, or raises; is given the one that answers, or None.
     where: for people.
     on_swap: is told the number of each that takes over.
     on_refused: is told the number of each that is refused.
   """
 
-  def __init__(self, source: Source, load: Callable[[Found], Any], where: str,
+  def __init__(self, source: Source, load: Callable[[Found, Any], Any], where: str,
                on_swap: Callable[[int], None] = lambda number: None,
                on_refused: Callable[[int], None] = lambda number: None):
     self._source, self._load, self._where = source, load, where
@@ -117,7 +117,7 @@ class Lifecycle:
     with self._lock:
       self._loading = version.number
     try:
-      loaded = self._load(version)
+      loaded = self._load(version, self._current)
     except Exception as error:  # pylint: disable=broad-except
       self._refuse(version, _reason(error))
       return False

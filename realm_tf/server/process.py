@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import gc
-import ipaddress
 import socket
 from typing import Iterator
 
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp
 from realm_tf.errors import UserError
 from realm_tf.server.app import make_app
 from realm_tf.server.batching import Batcher
+from realm_tf.server.guard import is_loopback
 from realm_tf.server.keys import read_keys
 from realm_tf.server.lifecycle import Lifecycle, Source, Watcher
 from realm_tf.server.prometheus import Gauges
@@ -61,33 +61,48 @@ def serve(source: Source, where: str, place: Address, batching: Batching, limits
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"realm: {place.name} answers at http://{shown}:{port}", flush=True)
-    if not keys and not _is_loopback(host):
+    if not keys and not is_loopback(host):
       logging.warning("%s can be reached from other machines, and asks for no API key "
                       "(--api_keys)", shown)
-    server = uvicorn.Server(uvicorn.Config(
-        app, http="httptools", ws="none", loop="asyncio", lifespan="off", log_config=None,
-        access_log=False, proxy_headers=False, server_header=False,
-        limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=place.graceful_seconds))
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises its signal again
-      server.run(sockets=[listener])
+      http_server(app, place.graceful_seconds).run(sockets=[listener])
   print("realm: stopped", flush=True)
+
+
+def http_server(app: ASGIApp, graceful_seconds: int) -> uvicorn.Server:
+  """What speaks HTTP for an application."""
+  return uvicorn.Server(uvicorn.Config(
+      app, http="httptools", ws="none", loop="asyncio", lifespan="on", log_config=None,
+      access_log=False, proxy_headers=False, server_header=False,
+      limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=graceful_seconds))
 
 
 @contextlib.contextmanager
 def running(source: Source, where: str, place: Address, batching: Batching, limits: Limits,
             keys: tuple[bytes, ...] = ()) -> Iterator[ASGIApp]:
   """The application over a model that is loaded and watched."""
+  metrics = Gauges()
+  hosts = {place.host, *place.allowed_hosts} if is_loopback(place.host) else set()
+  with loaded(source, where, place, batching, limits, metrics) as service:
+    yield make_app(service, metrics, keys, hosts)
+
+
+@contextlib.contextmanager
+def loaded(source: Source, where: str, place: Address, batching: Batching, limits: Limits,
+           metrics: Gauges) -> Iterator[Service]:
+  """A model that is loaded and watched; at the end what was accepted is finished.
+
+  Raises:
+    UserError: no version can be loaded.
+  """
   gc.collect()
   gc.freeze()  # what is there before a model stays: later collections need not look at it
-  metrics = Gauges()
   lifecycle = Lifecycle(source, Served, where, metrics.swap, metrics.refused)
   lifecycle.start()
   batcher = Batcher(batching, metrics.batch)
   watcher = Watcher(lifecycle.look, place.poll_seconds)
-  hosts = {place.host, *place.allowed_hosts} if _is_loopback(place.host) else set()
   try:
-    yield make_app(Service(place.name, lifecycle, batcher, limits, place.labels), metrics,
-                   keys, hosts)
+    yield Service(place.name, lifecycle, batcher, limits, place.labels)
   finally:
     watcher.stop()
     batcher.close()
@@ -103,10 +118,3 @@ def _listening(place: Address) -> Iterator[socket.socket]:
                     f"({getattr(error, 'strerror', None) or error})") from None
   with contextlib.closing(listener):
     yield listener
-
-
-def _is_loopback(host: str) -> bool:
-  try:
-    return host == "localhost" or ipaddress.ip_address(host).is_loopback
-  except ValueError:
-    return False

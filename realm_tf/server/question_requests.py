@@ -21,29 +21,44 @@ class QuestionRequest:
     self._service = service
 
   async def answer(self, request: Request) -> Response:
-    """A question -> its answer; several -> a list of them."""
     asked = await body.read_object(request, self._service.limits)
+    return body.answer(await self.answer_object(asked))
+
+  async def search(self, request: Request) -> Response:
+    asked = await body.read_object(request, self._service.limits)
+    return body.answer(await self.search_object(asked))
+
+  async def answer_object(self, asked: dict[str, Any]) -> dict[str, Any]:
+    """A question -> its answer; several -> a list of them.
+
+    Raises:
+      Refused, UserError: what cannot be asked, or be answered.
+    """
     _only(asked, "question", "questions", "top_n", "threshold", "precision", "passages")
     questions, alone = _questions(asked)
     threshold, precision = _share(asked, "threshold"), _share(asked, "precision")
     check_wanted(threshold, precision)
-    version, found = await self._service.answer(
+    version, answers = await self._service.answer(
         questions, _count(asked, "passages", 0, 0, MOST_PASSAGES),
         top_n=_count(asked, "top_n", 1, 1, MOST_ANSWERS), threshold=threshold,
         precision=precision)
-    results = [{"question": question, **one} for question, one in zip(questions, found)]
-    return body.answer(_told(results, alone, version))
+    results = [{"question": question, **answer}
+               for question, answer in zip(questions, answers)]
+    return _told(results, alone, version)
 
-  async def search(self, request: Request) -> Response:
-    """A question -> the passages for it; several -> a list of them."""
-    asked = await body.read_object(request, self._service.limits)
+  async def search_object(self, asked: dict[str, Any]) -> dict[str, Any]:
+    """A question -> the passages for it; several -> a list of them.
+
+    Raises:
+      Refused, UserError: what cannot be asked.
+    """
     _only(asked, "question", "questions", "k")
     questions, alone = _questions(asked)
     version, found = await self._service.search(
         questions, _count(asked, "k", 5, 1, MOST_PASSAGES))
     results = [{"question": question, "passages": passages}
                for question, passages in zip(questions, found)]
-    return body.answer(_told(results, alone, version))
+    return _told(results, alone, version)
 
 
 def _told(results: list[dict[str, Any]], alone: bool, version: int) -> dict[str, Any]:

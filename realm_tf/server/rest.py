@@ -56,9 +56,7 @@ class Rest:
                     "key must be a string value.")
     name = name or DEFAULT
     served = self._service.version(*which)
-    signature = served.signatures.get(name)
-    if signature is None:
-      raise invalid(f'Serving signature name: "{name}" not found in signature def')
+    signature = self._service.signature(served, name)
     inputs, by_row = inputs_of(body, signature)
     outputs = await self._service.predict(served, name, inputs)
     return answer(outputs_as(outputs, by_row), lenient=True)

@@ -17,6 +17,7 @@ from typing import Iterator
 
 from absl import logging
 
+from realm_tf import locks
 from realm_tf.errors import UserError
 from realm_tf.server.source import FolderSource, Found
 from realm_tf.serving import numbered
@@ -26,6 +27,7 @@ _PARTS = ("config.json", "corpus/manifest.json", "*/done.json",
           "evaluation/calibration*.json")
 _RETRY_SECONDS = 30.0
 _NICE = 10
+_PREFIX, _LOCK = "realm-serve-", "lock"  # of a temporary folder, and in it
 _KEPT = 2  # exports: the one that answers and the one that takes over
 
 State = tuple[tuple[str, int, int, int], ...]
@@ -33,8 +35,11 @@ State = tuple[tuple[str, int, int, int], ...]
 
 @contextlib.contextmanager
 def run_source(run: str | os.PathLike, checkpoint: str = "last") -> Iterator["RunSource"]:
-  """A source of a run's versions; their files are removed at the end."""
-  with tempfile.TemporaryDirectory(prefix="realm-serve-") as folder:
+  """A source of a run's versions; their files are removed at the end, and those that a
+  server left which was killed."""
+  _remove_left()
+  with (tempfile.TemporaryDirectory(prefix=_PREFIX) as folder,
+        locks.lock(pathlib.Path(folder, _LOCK), folder, "`realm serve`")):
     source = RunSource(pathlib.Path(run), pathlib.Path(folder) / "export", [
         sys.executable, "-m", "realm_tf.cli.main", "export", f"--workdir={run}",
         "--flavour=native", f"--checkpoint={checkpoint}"])
@@ -42,6 +47,12 @@ def run_source(run: str | os.PathLike, checkpoint: str = "last") -> Iterator["Ru
       yield source
     finally:
       source.close()
+
+
+def _remove_left() -> None:
+  for lock in pathlib.Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
+    with contextlib.suppress(UserError, OSError), locks.lock(lock, lock.parent):
+      shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 class RunSource:

@@ -4,7 +4,9 @@ import math
 from typing import Any, Sequence
 
 import tensorflow as tf
+from absl import logging
 
+from realm_tf.report.answers import NO_READER
 from realm_tf.server.signature_calls import Arrays, Signature, read_signatures
 from realm_tf.server.source import Found
 from realm_tf.serving.loaded import ExportedModel
@@ -22,22 +24,30 @@ class Served:
     number: of the version.
     mark: of its files, when it was loaded.
     signatures: by name.
+    reads: whether it answers; else it only searches.
     most_passages: that can be listed: as many as there are, `MOST_PASSAGES` at most.
   """
 
-  def __init__(self, found: Found):
+  def __init__(self, found: Found, old: "Served | None" = None):
     """Loads it, has it answer, and compares with the answers that came with it.
+
+    What it has in common with the old one is in memory once.
 
     Raises:
       UserError: it is no export, or does not answer as it should.
       Exception: whatever TensorFlow says of a damaged one.
     """
     self.number, self.mark = found.number, found.mark
-    self._model = ExportedModel(found.folder)
+    self._model: ExportedModel = ExportedModel(found.folder, old._model if old else None)
     self.signatures: dict[str, Signature] = read_signatures(
         found.folder, self._model.signatures)
+    self.reads = self._model.reads
     self.most_passages = self._count_passages()
-    self.answer([_QUESTION], min(1, self.most_passages))  # warm, whatever came with it
+    if self.reads:
+      self.answer([_QUESTION], min(1, self.most_passages))  # warm, whatever came with it
+    else:
+      logging.warning("version %d: %s; it searches, and answers nothing", self.number,
+                      NO_READER)
     self._model.check()
 
   def answer(self, questions: Sequence[str], passages: int, **wanted: Any) -> Records:
@@ -75,6 +85,7 @@ class Served:
         too_many = trial
       trial = (known + too_many) // 2
     return known
+
 
 def _add_probabilities(passages: Records) -> None:
   best = max((passage["score"] for passage in passages), default=0.0)

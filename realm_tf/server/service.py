@@ -7,6 +7,7 @@ from typing import Any, Callable, Collection, Hashable, Sequence
 import numpy as np
 
 from realm_tf.datasets.questions import checked_question
+from realm_tf.report.answers import NO_READER
 from realm_tf.server.batching import Batcher, RunAll
 from realm_tf.server.lifecycle import Lifecycle
 from realm_tf.server.server_settings import Limits
@@ -48,11 +49,30 @@ class Service:
       raise Refused("NOT_FOUND", f"Servable not found for request: {which}")
     return served
 
+  def signature(self, served: Any, name: str) -> Any:
+    """A signature of a version.
+
+    Raises:
+      Refused: in TensorFlow Serving's words: it is not there.
+    """
+    signature = served.signatures.get(name)
+    if signature is None:
+      raise invalid(f'Serving signature name: "{name}" not found in signature def'
+                    + ("" if served.reads or name != "answer" else f": {NO_READER}"))
+    return signature
+
   async def answer(self, questions: Sequence[str], passages: int, **wanted: Any
                    ) -> tuple[int, list[dict[str, Any]]]:
-    """The version that answered, and what `Served.answer` says."""
+    """The version that answered, and what `Served.answer` says.
+
+    Raises:
+      Refused: what cannot be asked; the version has no reader.
+    """
     self._check_questions(questions, passages)
     served = self.lifecycle.current
+    if not served.reads:
+      raise Refused("FAILED_PRECONDITION", f"{NO_READER}; this server finds passages "
+                    "(search), and answers nothing", 409)
     key = (id(served), "answer", passages, *sorted(wanted.items()))
     return served.number, await self._run(key, len(questions), questions, _joined(
         lambda asked: served.answer(asked, passages, **wanted)))
@@ -72,9 +92,7 @@ class Service:
     Raises:
       Refused: it is not there, or these are not its inputs.
     """
-    signature = served.signatures.get(name)
-    if signature is None:
-      raise invalid(f'Serving signature name: "{name}" not found in signature def')
+    signature = self.signature(served, name)
     whole = signature.complete(inputs)
     rows = max((len(value) for value in whole.values() if value.ndim), default=1)
     self._check_inputs(whole, rows)

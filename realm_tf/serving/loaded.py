@@ -5,11 +5,14 @@ from typing import Any, Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.errors import UserError
 from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.files import PathLike
+from realm_tf.report.answers import NO_READER
 from realm_tf.serving import numbered, record, warmup
-from realm_tf.serving.response import answer_records
-from realm_tf.serving.saved_model import load_calibration, load_saved_model
+from realm_tf.serving.response import answer_records, passage_records
+from realm_tf.serving.saved_model import load_calibration, load_sharing
+from realm_tf.serving.variables import Hashed
 
 Questions = str | Sequence[str]
 
@@ -21,21 +24,31 @@ class ExportedModel:
   questions, D projection.
   """
 
-  def __init__(self, path: PathLike):
+  def __init__(self, path: PathLike, beside: "ExportedModel | None" = None):
     """Loads a version, or the newest in a folder of versions, with the ops that it needs.
+
+    What it has in common with the one `beside` it, such as the table of an index that is the
+    same, is in memory once.
 
     Raises:
       UserError: there is no export.
     """
     self.folder = numbered.find(path)
     self.facts = record.read_record(self.folder)
-    self._model = load_saved_model(self.folder)
+    self._variables: Hashed
+    self._model, self._variables = load_sharing(
+        self.folder, beside._variables if beside else {})
     self._calibration = load_calibration(self.folder)
 
   @property
   def signatures(self) -> Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]:
     """Those of the SavedModel, by name: inputs by keyword, outputs by name."""
     return self._model.signatures
+
+  @property
+  def reads(self) -> bool:
+    """Whether it answers: its reader was trained."""
+    return "answer" in self.signatures
 
   def answer(self, questions: Questions, top_n: int = 1, threshold: float | None = None,
              precision: float | None = None, read_blocks: int | None = None
@@ -58,9 +71,12 @@ class ExportedModel:
       given or not.
 
     Raises:
-      UserError: threshold or precision is out of range, or the precision is not reached.
+      UserError: threshold or precision is out of range, or the precision is not reached;
+        or it cannot read.
       tf.errors.InvalidArgumentError: `top_n` or `read_blocks` is out of range.
     """
+    if not self.reads:
+      raise UserError(f"{self.folder}: {NO_READER}; `retrieve` finds passages")
     least = wanted_threshold(self._calibration, threshold, precision)
     wanted = {} if read_blocks is None else {
         "read_blocks": tf.constant([read_blocks], tf.int32)}
@@ -77,9 +93,8 @@ class ExportedModel:
     Raises:
       tf.errors.InvalidArgumentError: k is negative, or more than there are.
     """
-    found = self._model.retrieve(_tensor(questions), tf.constant([k], tf.int32))
-    return [answer_records({name: column[i] for name, column in found.items()})
-            for i in range(len(found["row"]))]
+    return passage_records(self._model.retrieve(
+        _tensor(questions), tf.constant([k], tf.int32)))
 
   def embed(self, questions: Questions) -> np.ndarray:
     """[B, D] float32, as the query tower sees them."""
@@ -95,7 +110,9 @@ class ExportedModel:
 
   def check(self) -> None:
     """Raises `UserError` where it does not answer as when it was written."""
-    warmup.check_warmup(self.folder, self.answer)
+    most = self.facts.get("corpus", {}).get("blocks", warmup.TOP_N)
+    warmup.check_warmup(self.folder, self.answer,
+                        lambda questions, k: self.retrieve(questions, min(k, most)))
 
 
 def load(path: PathLike) -> ExportedModel:

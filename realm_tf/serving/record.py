@@ -5,6 +5,7 @@
     corpus      hash, blocks, documents
     model       hash (SHA-256 of all weights), and of a run: config, stage, checkpoint
     index       kind, hash (of the table), dtype
+    variables   SHA-256 of each, see `serving.variables`
     calibration what answers depend on, in a line
     signatures  by name: inputs and outputs, each with dtype, shape (-1: any) and default
     files       SHA-256 of every other file, by name
@@ -12,7 +13,7 @@
 
 import hashlib
 import pathlib
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -30,13 +31,14 @@ _PACKAGES = ("realm_tf", "tensorflow", "tensorflow-text")
 
 
 def write_record(folder: pathlib.Path, answerer: QuestionAnswerer, flavour: str,
-                 **model: str) -> None:
+                 variables: Sequence[str], **model: str) -> None:
   """Writes the record of what is in the folder, the last of its files.
 
   Args:
     folder: of a SavedModel.
     answerer: of which it was made.
     flavour: see `serving.saved_model`.
+    variables: hashes of those that were saved.
     **model: what is known of where the model is from.
   """
   corpus, index = answerer.corpus, answerer.index
@@ -52,6 +54,7 @@ def write_record(folder: pathlib.Path, answerer: QuestionAnswerer, flavour: str,
       "model": {"hash": _hash(v.numpy() for v in answerer.model.variables), **model},
       "index": {"kind": "exact" if index.is_exact() else "scann",
                 "hash": _hash([index.rows()]), "dtype": index.row_dtype.name},
+      "variables": list(variables),
       "calibration": answerer.calibration.rule, "signatures": signatures(folder),
       "files": {name: files.sha256(folder / name) for name in names}})
 

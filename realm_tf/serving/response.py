@@ -58,5 +58,11 @@ def answer_records(columns: Mapping[str, tf.Tensor]) -> list[dict[str, Any]]:
   return found
 
 
+def passage_records(columns: Mapping[str, tf.Tensor]) -> list[list[dict[str, Any]]]:
+  """[B, K] columns as B lists of K objects."""
+  return [answer_records({name: column[i] for name, column in columns.items()})
+          for i in range(len(columns["row"]))]
+
+
 def _plain(value: Any) -> Any:
   return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

@@ -14,7 +14,7 @@ import contextlib
 import importlib
 import os
 import pathlib
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -22,8 +22,8 @@ from realm_tf.evaluation import calibration
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.files import PathLike
 from realm_tf.ops import portable
-from realm_tf.serving import numbered, record, warmup
-from realm_tf.serving.response import answer_records
+from realm_tf.serving import numbered, record, variables, warmup
+from realm_tf.serving.response import answer_records, passage_records
 from realm_tf.serving.signatures import Signatures
 
 _CALIBRATION = "calibration.json"
@@ -34,7 +34,7 @@ _OPS: dict[str, tuple[str, ...]] = {
 
 
 def export(answerer: QuestionAnswerer, base: PathLike, flavour: str = "portable",
-           questions: Sequence[str] = ()) -> pathlib.Path:
+           questions: Sequence[str] = (), reads: bool = True) -> pathlib.Path:
   """Writes the next version in `base`, whole or not at all; returns its folder.
 
   Args:
@@ -42,18 +42,19 @@ def export(answerer: QuestionAnswerer, base: PathLike, flavour: str = "portable"
     base: see `numbered.next_version`.
     flavour: is recorded. With "native" it computes and searches by our ops.
     questions: to warm up by; by default beginnings of the corpus's texts.
+    reads: whether the model's reader was trained; without one it only finds passages.
   """
   with numbered.next_version(base) as (new, version):
-    write_model(answerer, new, flavour, questions)
+    write_model(answerer, new, flavour, questions, reads)
   return version
 
 
 def write_model(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str = "portable",
-                      questions: Sequence[str] = (), **model: str) -> None:
+                questions: Sequence[str] = (), reads: bool = True, **model: str) -> None:
   """Writes a SavedModel and what belongs to it into an empty folder.
 
   Args:
-    answerer, flavour, questions: see `export`.
+    answerer, flavour, questions, reads: see `export`.
     folder: the empty one.
     **model: see `record.write_record`.
   """
@@ -61,19 +62,25 @@ def write_model(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str =
   for part in parts:
     part.mkdir()  # TensorFlow would, but with permissions of its own
   with contextlib.nullcontext() if flavour == "native" else portable():
-    served = Signatures(answerer)
+    served = Signatures(answerer, reads)
     tf.saved_model.save(served, str(folder), signatures=served.functions)
 
     def answer(asked: Sequence[str], top_n: int) -> list[dict[str, Any]]:
       return answer_records(
           served.answer(tf.constant(asked, tf.string), tf.constant([top_n])))
 
-    warmup.write_warmup(folder, served.functions, questions or _beginnings(answerer), answer)
+    def retrieve(asked: Sequence[str], k: int) -> list[list[dict[str, Any]]]:
+      return passage_records(served.retrieve(
+          tf.constant(asked, tf.string), tf.constant([min(k, answerer.num_blocks)])))
+
+    warmup.write_warmup(folder, served.functions, questions or _beginnings(answerer),
+                        answer if reads else None, retrieve)
   for part in parts:
     if not os.listdir(part):
       part.rmdir()
   calibration.write_calibration(folder / _CALIBRATION, answerer.calibration)
-  record.write_record(folder, answerer, flavour, **model)
+  record.write_record(folder, answerer, flavour,
+                      variables.hashes(getattr(served, variables.ATTRIBUTE)), **model)
 
 
 def _beginnings(answerer: QuestionAnswerer) -> list[str]:
@@ -91,11 +98,23 @@ def load_saved_model(path: PathLike):
   Raises:
     UserError: there is no export.
   """
+  return load_sharing(path, {})[0]
+
+
+def load_sharing(path: PathLike, known: Mapping[str, tf.Variable]
+                 ) -> tuple[Any, variables.Hashed]:
+  """The same, with its variables by their hashes; those that are known are not read again.
+
+  Of an export that is older than these hashes, no variables are named.
+  """
   folder = numbered.find(path)
-  flavour = record.read_record(folder).get("flavour", "")
-  for module in ("tensorflow_text", *_OPS.get(flavour, sum(_OPS.values(), ()))):
+  facts = record.read_record(folder)
+  for module in ("tensorflow_text",
+                 *_OPS.get(facts.get("flavour", ""), sum(_OPS.values(), ()))):
     importlib.import_module(module)
-  return tf.saved_model.load(str(folder))
+  if "variables" not in facts:
+    return tf.saved_model.load(str(folder)), {}
+  return variables.load(folder, facts["variables"], known)
 
 
 def load_calibration(path: PathLike) -> calibration.Calibration:

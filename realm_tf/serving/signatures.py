@@ -8,14 +8,17 @@
 | `embed` | `questions` | `embedding` [B, D] |
 | `embed_documents` | `texts`, `titles` | `embedding` [B, D] |
 
-Texts are [B] string, bytes of UTF-8. All but `questions` and `texts` may be left out, where
-the caller knows of `SignatureDef.defaults` (TensorFlow Serving by gRPC does), and have [B]
-values or one for all, [1]. B may be 0. Shape letters: B questions, D projection.
+Of a model whose reader was not trained there is no `answer`, and `serving_default` gives the
+columns of `retrieve`. Texts are [B] string, bytes of UTF-8. All but `questions` and `texts`
+may be left out, where the caller knows of `SignatureDef.defaults` (TensorFlow Serving by gRPC
+does), and have [B] values or one for all, [1]. B may be 0. Shape letters: B questions, D
+projection.
 """
 
 import tensorflow as tf
 
 from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.serving import variables
 from realm_tf.serving.response import respond
 
 _ANSWERS = 5  # to a question that does not say how many
@@ -25,20 +28,23 @@ _PASSAGES = 5
 class Signatures(tf.Module):
   """Functions of tensors around an answerer; the module that is saved."""
 
-  def __init__(self, answerer: QuestionAnswerer):
+  def __init__(self, answerer: QuestionAnswerer, reads: bool = True):
+    """Without `answer` where the model cannot read."""
     super().__init__(name="realm_export")
-    self.serving_default, self.answer = _answering(answerer)
-    self.retrieve = _retrieving(answerer)
+    self.serving_default, self.retrieve = _retrieving(answerer)
+    if reads:
+      self.serving_default, self.answer = _answering(answerer)
     self.embed, self.embed_documents = _embedding(answerer)
     # Those that are read, and not the models themselves: of these Keras would trace each
     # layer, which nobody calls, and save what no signature reads.
-    self._read_variables = _read(self.functions, answerer)
+    setattr(self, variables.ATTRIBUTE, _read(self.functions, answerer))
 
   @property
   def functions(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
     """By the names of their signatures."""
     return {name: getattr(self, name) for name in (
-        "serving_default", "answer", "retrieve", "embed", "embed_documents")}
+        "serving_default", "answer", "retrieve", "embed", "embed_documents")
+            if hasattr(self, name)}
 
 
 def _texts(name: str) -> tf.TensorSpec:
@@ -70,7 +76,11 @@ def _retrieving(answerer: QuestionAnswerer):
   def retrieve(questions, k=default):
     return answerer.retrieve(questions, k)._asdict()
 
-  return retrieve
+  @tf.function(input_signature=[_texts("questions")])
+  def serving_default(questions):
+    return retrieve(questions)
+
+  return serving_default, retrieve
 
 
 def _embedding(answerer: QuestionAnswerer):

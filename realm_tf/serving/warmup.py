@@ -4,7 +4,9 @@
                                               asks these before it serves
     assets.extra/realm_warmup.json            {"questions": [...], "answers": [[{"answer",
                                               "probability"}, ...], ...]}: who loads a
-                                              version can check that it answers as it did
+                                              version can check that it answers as it did.
+                                              Where it cannot read: {"questions",
+                                              "passages": [[row, ...], ...]}
 
 Each request is of one question, which any batching allows.
 """
@@ -25,34 +27,43 @@ TOP_N = 3
 _TOLERANCE = 0.05
 
 _Functions = Mapping[str, Any]  # of functions of TensorFlow
-_Answer = Callable[..., list[dict[str, Any]]]
+# Questions, and how many -> what `ExportedModel.answer` or `retrieve` returns.
+_Answer = Callable[[Sequence[str], int], list[dict[str, Any]]]
+_Retrieve = Callable[[Sequence[str], int], list[list[dict[str, Any]]]]
 
 
 def write_warmup(folder: pathlib.Path, functions: _Functions, questions: Sequence[str],
-                 answer: _Answer) -> None:
+                 answer: _Answer | None, retrieve: _Retrieve) -> None:
   """Writes both files.
 
   Args:
     folder: of a SavedModel.
     functions: those of its signatures, by name.
     questions: to ask; the first `MOST_QUESTIONS` count.
-    answer: questions, top_n -> what `ExportedModel.answer` returns.
+    answer: answers them; None where the model cannot read.
+    retrieve: finds their passages.
   """
   questions = list(questions[:MOST_QUESTIONS])
   (folder / REQUESTS).parent.mkdir()
   with tf.io.TFRecordWriter(str(folder / REQUESTS)) as file:
     for name, inputs in _requests(functions, questions):
       file.write(_log(name, inputs))
-  files.write_json(folder / ANSWERS, {"questions": questions, "answers": [
-      [{name: one[name] for name in ("answer", "probability")} for one in found["answers"]]
-      for found in answer(questions, TOP_N)]})
+  files.write_json(folder / ANSWERS, {"questions": questions, **(
+      {"passages": _rows(retrieve, questions)} if answer is None else {"answers": [
+          [{name: one[name] for name in ("answer", "probability")}
+           for one in record["answers"]] for record in answer(questions, TOP_N)]})})
 
 
-def check_warmup(folder: pathlib.Path, answer: _Answer) -> None:
+def _rows(retrieve: _Retrieve, questions: Sequence[str]) -> list[list[int]]:
+  return [[passage["row"] for passage in passages]
+          for passages in retrieve(questions, TOP_N)]
+
+
+def check_warmup(folder: pathlib.Path, answer: _Answer, retrieve: _Retrieve) -> None:
   """Asks a loaded version its warm-up questions.
 
   The best answer must be among those that were best when the version was written, and
-  about as probable.
+  about as probable; where it cannot read, the best passage among the best.
 
   Raises:
     UserError: it answers otherwise; names the first question.
@@ -60,6 +71,9 @@ def check_warmup(folder: pathlib.Path, answer: _Answer) -> None:
   if not (folder / ANSWERS).exists():
     return
   asked = files.read_json(folder / ANSWERS)
+  if "passages" in asked:
+    _check_passages(folder, asked, retrieve)
+    return
   for question, before, now in zip(
       asked["questions"], asked["answers"], answer(asked["questions"], TOP_N), strict=True):
     known = {one["answer"]: one["probability"] for one in before}
@@ -69,6 +83,15 @@ def check_warmup(folder: pathlib.Path, answer: _Answer) -> None:
       raise UserError(
           f"{folder}: does not answer as when it was written: to '{question}' it says "
           f"{_said([best] if best else [])} instead of {_said(before)}")
+
+
+def _check_passages(folder: pathlib.Path, asked: Mapping[str, Any], retrieve: _Retrieve
+                    ) -> None:
+  for question, before, now in zip(asked["questions"], asked["passages"],
+                                   _rows(retrieve, asked["questions"]), strict=True):
+    if now[:1] and now[0] not in before:
+      raise UserError(f"{folder}: does not find what it found when it was written: for "
+                      f"'{question}' block {now[0]} instead of {before}")
 
 
 def _said(answers: Sequence[Mapping[str, Any]]) -> str:

@@ -138,7 +138,7 @@ def test_versions_of_an_export_through_a_link_stand_where_the_link_leads(
   assert "export/2: saved_model.pb: not what was" in capsys.readouterr().err
   model = realm_tf.load(tmp_path / "run" / "export" / "1")
   model.check()
-  assert model.answer("what is the capital of france?")[0]["answer"]
+  assert model.retrieve("what is the capital of france?")[0][0]["passage"]
 
 
 @pytest.mark.slow

@@ -1,9 +1,13 @@
 """Who may ask, how much, and what nobody is told."""
 
 import asyncio
+import concurrent.futures
+import contextlib
 import re
+import socket
 import threading
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
@@ -12,6 +16,7 @@ from realm_tf.server.app import make_app
 from realm_tf.server.batching import Batcher
 from realm_tf.server.guard import HEADERS, OPEN
 from realm_tf.server.keys import read_keys
+from realm_tf.server.process import http_server
 from realm_tf.server.prometheus import Gauges
 from realm_tf.server.server_settings import Batching, Limits
 from realm_tf.server.service import Service
@@ -22,7 +27,7 @@ _PASSAGE = {"row": 0, "score": 1.0, "title": "<b>", "passage": "<script>", "pass
 
 class _Model:
   """Stands for a loaded version: echoes, fails or waits, as the question says."""
-  number, signatures, mark = 1, {}, ()
+  number, signatures, mark, reads = 1, {}, (), True
 
   def __init__(self):
     self.reached, self.opened = threading.Semaphore(0), threading.Event()
@@ -218,3 +223,23 @@ def test_limits_of_questions_and_passages(make):
   assert much.status_code == 400 and "12 passages" in much.json()["error"]
   assert client.post("/answer", json={"questions": ["a"] * 2, "passages": 5}
                      ).status_code == 200
+
+
+def test_a_server_that_is_stopped_finishes_what_it_accepted(make):
+  client = make()
+  with (socket.create_server(("127.0.0.1", 0)) as listener,
+        concurrent.futures.ThreadPoolExecutor(2) as pool):
+    address = listener.getsockname()
+    server = http_server(client.app, 30)
+    running = pool.submit(server.run, sockets=[listener])
+    asked = pool.submit(httpx2.post, f"http://127.0.0.1:{address[1]}/answer",
+                        json={"question": "wait"}, timeout=60)
+    assert client.model.reached.acquire(timeout=60)
+    server.should_exit = True  # as SIGTERM says
+    with contextlib.suppress(ConnectionError):
+      while True:  # until nothing new is accepted
+        socket.create_connection(address, 1).close()
+    assert not asked.done() and not running.done()
+    client.model.opened.set()
+    assert asked.result(60).json()["answer"] == "wait"
+    running.result(60)

@@ -13,12 +13,14 @@ from realm_tf.server.lifecycle import Lifecycle, Phase
 from realm_tf.server.served import Served
 from realm_tf.server.source import FolderSource
 from realm_tf.server.statuses import Refused
-from realm_tf.serving import warmup
+from realm_tf.serving import numbered, warmup
+from realm_tf.serving import saved_model as serving
 
 
 class _Loaded:
 
-  def __init__(self, found):
+  def __init__(self, found, old):
+    del old
     self.number, self.mark = found.number, found.mark
     text = (found.folder / "saved_model.pb").read_text()
     if text.startswith("bad"):
@@ -175,7 +177,10 @@ def test_the_memory_of_an_old_version_is_freed(exported, tmp_path):
   lifecycle.start()
   own = [weakref.ref(variable) for variable in _tables() if id(variable) not in others]
   assert own
-  shutil.copytree(exported, tmp_path / "2")
+  record = shutil.copytree(exported, tmp_path / "2") / numbered.MARKER
+  facts = json.loads(record.read_text())
+  facts["variables"] = [own_hash[::-1] for own_hash in facts["variables"]]  # of another model
+  record.write_text(json.dumps(facts))
   assert _look(lifecycle) == [False, True] and lifecycle.states()
   lifecycle.look()
   assert [found for found in own if found() is not None] == []
@@ -193,3 +198,43 @@ def test_a_damaged_export_is_refused(exported, tmp_path, name, damage):
   path.write_bytes(damage(content))
   with pytest.raises(UserError, match="DIR: .+"):
     Lifecycle(FolderSource(tmp_path), Served, "DIR").start()
+
+
+def _variables(served):
+  return served._model._variables  # pylint: disable=protected-access
+
+
+@pytest.mark.slow
+def test_what_two_versions_have_in_common_is_in_memory_once(answerer, exported, tmp_path):
+  shutil.copytree(exported, tmp_path / "1")
+  lifecycle = Lifecycle(FolderSource(tmp_path), Served, "DIR")
+  lifecycle.start()
+  first, before = lifecycle.current, _variables(lifecycle.current)
+  answers, passages = first.answer(["who?"], 0), first.search(["who?"], 3)
+  _with_another_reader(answerer, tmp_path / "other").rename(tmp_path / "2")
+  assert _look(lifecycle) == [False, True]
+  second = _variables(lifecycle.current)
+  assert len(before) > 10 and len(second.keys() - before.keys()) == 1
+  for name in second.keys() & before.keys():
+    assert second[name] is before[name]
+  table = answerer.index.rows()
+  assert 1 == sum(variable.shape == table.shape and bool((variable.numpy() == table).all())
+                  for variable in second.values())
+  assert any("texts" in variable.name for variable in second.values())
+  del first, before
+  assert not _look(lifecycle)[0] and lifecycle.current.search(["who?"], 3) == passages
+  assert lifecycle.current.answer(["who?"], 0) != answers
+  shutil.copytree(exported, tmp_path / "3")
+  assert _look(lifecycle) == [False, True]
+  assert lifecycle.current.answer(["who?"], 0) == answers
+
+
+def _with_another_reader(answerer, folder):
+  """An export that differs in one variable, which is read and not searched by."""
+  changed = answerer.model.encoder.span_head.variables[0]
+  value = changed.numpy()
+  try:
+    changed.assign(value + 1)
+    return serving.export(answerer, folder)
+  finally:
+    changed.assign(value)

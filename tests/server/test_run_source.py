@@ -1,7 +1,12 @@
 """A run is exported when it has changed, and not otherwise."""
 
+import contextlib
+import os
+import pathlib
 import signal
+import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 
@@ -93,3 +98,30 @@ def test_closing_ends_an_export(run, source):
   source.close()
   looking.join(60)
   assert not looking.is_alive() and process.returncode == -signal.SIGTERM
+
+
+_HOLD = """
+import sys
+from realm_tf.server.run_source import run_source
+with run_source(sys.argv[1]) as source:
+  print(source._exports.parent, flush=True)
+  sys.stdin.read()
+"""
+
+
+def test_what_a_killed_server_left_is_removed(run, tmp_path, monkeypatch):
+  monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+  with contextlib.ExitStack() as stack:
+    killed, alive = (stack.enter_context(subprocess.Popen(
+        [sys.executable, "-c", _HOLD, run], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True, env={**os.environ, "TMPDIR": str(tmp_path)})) for _ in range(2))
+    left, kept = (pathlib.Path(one.stdout.readline().strip()) for one in (killed, alive))
+    killed.kill()
+    killed.wait(60)
+    assert left.is_dir() and kept.is_dir()
+    with run_source.run_source(run) as source:
+      own = source._exports.parent  # pylint: disable=protected-access
+      assert own.is_dir() and kept.is_dir() and not left.exists()
+    assert not own.exists()
+    alive.stdin.close()
+    assert alive.wait(60) == 0 and not kept.exists()

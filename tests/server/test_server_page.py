@@ -37,7 +37,7 @@ def _span(answer, probability, row, passage, title):
 
 
 class _Model:
-  number, signatures, mark = 1, {}, ()
+  number, signatures, mark, reads = 1, {}, (), True
 
   def answer(self, questions, passages, top_n, threshold, precision):
     answers = [_span("William Shakespeare", 0.83, 1, _TEXT, "Hamlet"),
@@ -49,6 +49,10 @@ class _Model:
                                               "score")}, "probability": share}
              for one, share in zip(answers, (0.75, 0.25))]
     return [best | {"passages": found[:passages]} for _ in questions]
+
+  def search(self, questions, k):
+    del k
+    return [self.answer(questions, 2, 1, 0, None)[0]["passages"] for _ in questions]
 
 
 class _Lifecycle:
@@ -114,6 +118,16 @@ def test_no_answer_is_said_clearly(page, address):
   assert "“William Shakespeare”, at 83 %" in _text(page, ".none")
   assert page.look("document.querySelectorAll('mark').length") == 0
   assert page.look("document.querySelector('#options').open")
+
+
+def test_without_a_reader_there_are_passages_and_no_answers(page, address, monkeypatch):
+  monkeypatch.setattr(_Model, "reads", False)
+  _ask(page, address)
+  assert _text(page, ".none .answer") == "No reader"
+  assert page.look("document.querySelectorAll('mark, .percent').length") == 0
+  found = page.look("document.querySelector('#result').lastChild.innerText")
+  assert "Hamlet · p(z|x) 75 %" in found and _OTHER in found
+  assert page.look("document.querySelector('#error').hidden")
 
 
 def test_the_keyboard_and_the_address(page, address):

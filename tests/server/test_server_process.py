@@ -144,6 +144,16 @@ def test_the_terminal(exported, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_killed_server_starts_again_at_its_port(exported):
+  with _serving(f"--model={exported}") as (process, address):
+    port, answer = address.rpartition(":")[2], _post(address)
+    process.kill()
+    process.wait(60)
+  with _serving(f"--model={exported}", f"--port={port}") as (_, again):
+    assert again == address and _post(again) == answer
+
+
+@pytest.mark.slow
 def test_what_cannot_be_served_is_one_line(exported, tmp_path, capsys):
   (tmp_path / "keys").write_text("short\n")
   with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -213,6 +213,7 @@ def test_what_no_signature_reads_is_not_in_an_export(world):
             for variable in part.variables] + [answerer.index.step]
   read = len(answerer.variables) - len(unread)
   assert len(unread) == 8 and len(saved) == read
+  assert len(record.read_record(version)["variables"]) == read
   graph = (version / "saved_model.pb").read_bytes()
   texts = (version / "variables" / "variables.data-00000-of-00001").read_bytes()
   assert world.corpus.texts[3] in texts and world.corpus.texts[3] not in graph

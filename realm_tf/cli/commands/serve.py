@@ -4,7 +4,8 @@ from typing import Sequence
 
 from absl import flags
 
-from realm_tf.cli.opening import FLAGS, define_checkpoint, no_more
+from realm_tf.cli.opening import FLAGS, no_more
+from realm_tf.cli.served_model import check_model, define_model, model_source
 from realm_tf.errors import UserError
 from realm_tf.extras import require
 
@@ -14,8 +15,7 @@ _LIBRARIES = ("starlette", "uvicorn", "httptools", "prometheus_client")
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("model", None, "Folder of an export, or of numbered ones; the newest "
-                      "answers, and newer ones take over while it runs.")
+  define_model()
   flags.DEFINE_string("host", "127.0.0.1", "Address to listen at: this machine alone by "
                       "default.")
   flags.DEFINE_integer("port", 8501, "Port; 0 for any that is free.", lower_bound=0,
@@ -43,37 +43,24 @@ def define_flags() -> None:
                        lower_bound=1)
   flags.DEFINE_integer("max_passages", 10_000, "That a request may have found or read, over "
                        "all of its questions.", lower_bound=1)
-  flags.DEFINE_float("poll_seconds", 1.0, "Between two looks for newer versions.",
-                     lower_bound=0.01)
   flags.DEFINE_integer("graceful_timeout", 30, "Seconds that accepted requests have when the "
                        "server is stopped.", lower_bound=0)
-  define_checkpoint()
 
 
 def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
-  if not FLAGS.model and not FLAGS.workdir:
-    raise UserError("--model is missing: name the folder of an export, or a run by --workdir")
-  if FLAGS.model and FLAGS.workdir:
-    raise UserError("--model and --workdir: give one of both")
-  if FLAGS.model and FLAGS.checkpoint != "last":
-    raise UserError("--checkpoint: an export has one model only; give it to `realm export`")
+  check_model()
   if not FLAGS.name or set(FLAGS.name) & set("/:?#% "):
     raise UserError(f"--name={FLAGS.name}: expected a name without '/', ':', '?', '#', '%' "
                     "and spaces")
   require(_LIBRARIES, "realm serve", "serve")
   from realm_tf.server.process import Address, serve
   from realm_tf.server.server_settings import Batching, Limits
-  from realm_tf.server.source import FolderSource
   place = Address(FLAGS.host, FLAGS.port, FLAGS.name, tuple(FLAGS.labels), FLAGS.api_keys,
                   tuple(FLAGS.allowed_hosts), FLAGS.poll_seconds, FLAGS.graceful_timeout)
   batching = Batching(FLAGS.max_batch_size, FLAGS.batch_timeout_micros,
                       FLAGS.max_enqueued_batches, FLAGS.num_batch_threads)
   limits = Limits(FLAGS.request_timeout, FLAGS.max_body_bytes, FLAGS.max_questions,
                   FLAGS.max_question_bytes, FLAGS.max_passages)
-  if FLAGS.model:
-    serve(FolderSource(FLAGS.model), FLAGS.model, place, batching, limits)
-    return
-  from realm_tf.server.run_source import run_source
-  with run_source(FLAGS.workdir, FLAGS.checkpoint) as source:
-    serve(source, FLAGS.workdir, place, batching, limits)
+  with model_source() as (source, where):
+    serve(source, where, place, batching, limits)

@@ -47,6 +47,12 @@ function source(one) {
 }
 
 function best(found) {
+  if (!found.answers) {
+    return element('section', 'card none', element('h2', '', 'Answer'),
+      element('p', 'answer', 'No reader'),
+      element('p', '', 'This model has not been trained to read answers out of passages: '
+        + 'it only finds passages.'));
+  }
   if (found.answerable) {
     return element('section', 'card', element('h2', '', 'Answer'),
       element('p', 'answer', found.answer),
@@ -63,7 +69,7 @@ function best(found) {
 }
 
 function others(found) {
-  const rest = found.answers.slice(found.answerable ? 1 : 0);
+  const rest = (found.answers || []).slice(found.answerable ? 1 : 0);
   if (!rest.length) return null;
   const items = rest.map((one) => element('li', '',
     element('span', 'percent', percent(one.probability)),
@@ -95,7 +101,8 @@ function show(found) {
   at('result').hidden = false;
   at('status').className = 'heard';  // what it says is to be seen below
   at('status').textContent = found.answerable
-    ? `Answer: ${found.answer}, ${percent(found.probability)} sure.` : 'No answer.';
+    ? `Answer: ${found.answer}, ${percent(found.probability)} sure.`
+    : found.answers ? 'No answer.' : 'No reader; these passages were found.';
 }
 
 function fail(message) {
@@ -109,10 +116,12 @@ async function request(question, threshold, signal) {
   const headers = {'Content-Type': 'application/json'};
   const key = at('key').value || sessionStorage.getItem('key');
   if (key) headers['X-API-Key'] = key;
-  const body = {question, top_n: ANSWERS, passages: PASSAGES};
-  if (threshold) body.threshold = Number(threshold);
-  const response = await fetch('/answer', {
+  const post = (path, body) => fetch(path, {
     method: 'POST', headers, body: JSON.stringify(body), signal});
+  const wanted = {question, top_n: ANSWERS, passages: PASSAGES};
+  if (threshold) wanted.threshold = Number(threshold);
+  let response = await post('/answer', wanted);
+  if (response.status === 409) response = await post('/search', {question, k: PASSAGES});
   const found = await response.json();
   if (response.status === 401) {
     at('locked').hidden = false;

@@ -1,0 +1,73 @@
+"""The variables of an export: told apart when it is written, loaded one by one, and shared.
+
+Who loads a version beside another one need not read what is in memory already: where a
+variable has the hash of one there, that one takes its place. Nothing writes to the
+variables of an export, so both may read it, and it is freed with the last of them. (To
+share no more than a buffer is not enough: `tf.gather` of a variable copies a buffer that
+another one has too.) Nor are there two copies of what is read: a tensor goes from the file
+into its variable.
+"""
+
+import hashlib
+import pathlib
+from typing import Any, Iterable, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from realm_tf.errors import UserError
+
+ATTRIBUTE = "_read_variables"  # of the module that is saved: all of its variables, a list
+_PREFIX = pathlib.PurePath("variables", "variables")
+
+Hashed = dict[str, tf.Variable]  # by hash
+
+
+def hashes(variables: Iterable[tf.Variable]) -> list[str]:
+  """The SHA-256 of each: of its dtype, shape and values."""
+  return [_hash(variable.numpy()) for variable in variables]
+
+
+def _hash(values: np.ndarray) -> str:
+  digest = hashlib.sha256(f"{values.dtype} {values.shape} ".encode())
+  if values.dtype != object:
+    digest.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+  for text in values.ravel():
+    digest.update(b"%d " % len(text))
+    digest.update(text)
+  return digest.hexdigest()
+
+
+def load(folder: pathlib.Path, expected: Sequence[str], known: Mapping[str, tf.Variable]
+         ) -> tuple[Any, Hashed]:
+  """A SavedModel and its variables.
+
+  Args:
+    folder: of a version.
+    expected: the hashes of its variables, in their order.
+    known: variables in memory, which it shares where a hash is the same.
+
+  Raises:
+    UserError: the SavedModel has not as many variables.
+  """
+  shared = {f"root.{ATTRIBUTE}.{number}": known[own_hash]
+            for number, own_hash in enumerate(expected) if own_hash in known}
+  model = tf.__internal__.saved_model.load_partial(
+      str(folder), {"root": None, **shared},
+      options=tf.saved_model.LoadOptions(experimental_skip_checkpoint=True))["root"]
+  variables = getattr(model, ATTRIBUTE, ())
+  if len(variables) != len(expected):
+    raise UserError(f"{folder}: {len(variables)} variables; its record says {len(expected)}")
+  for number, (variable, own_hash) in enumerate(zip(variables, expected, strict=True)):
+    if own_hash not in known:
+      variable.assign(_read(folder, number, variable.dtype), read_value=False)
+  return model, dict(zip(expected, variables, strict=True))
+
+
+def _read(folder: pathlib.Path, number: int, dtype: tf.DType) -> tf.Tensor:
+  name = f"{ATTRIBUTE}/{number}/.ATTRIBUTES/VARIABLE_VALUE"
+  with tf.device("CPU"):
+    value, = tf.raw_ops.RestoreV2(prefix=str(folder / _PREFIX), tensor_names=[name],
+                                  shape_and_slices=[""], dtypes=[dtype])
+  return value
