@@ -39,8 +39,9 @@ def export_run(run: Run, flavour: str = "portable", output: str | None = None
     if is_own:
       files.write_json(new / used.RECORD, {
           "used": owners.used(portable_paths(run.config, run.path), "export")})
-    serving.write_model(answerer, new, flavour, _questions(run), config=run.config.name,
-                              stage=stage, checkpoint=run.checkpoint)
+    serving.write_model(answerer, new, flavour, _questions(run),
+                        run.config.export.precision, config=run.config.name, stage=stage,
+                        checkpoint=run.checkpoint)
   return version
 
 

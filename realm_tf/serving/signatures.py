@@ -13,6 +13,8 @@ the caller knows of `SignatureDef.defaults` (TensorFlow Serving by gRPC does), a
 values or one for all, [1]. B may be 0. Shape letters: B questions, D projection.
 """
 
+from typing import Sequence
+
 import tensorflow as tf
 
 from realm_tf.evaluation.answering import QuestionAnswerer
@@ -23,16 +25,21 @@ _PASSAGES = 5
 
 
 class Signatures(tf.Module):
-  """Functions of tensors around an answerer; the module that is saved."""
+  """Functions of tensors around an answerer; the module that is saved.
 
-  def __init__(self, answerer: QuestionAnswerer):
+  Args:
+    answerer: what is asked.
+    packed: what it computes by besides its own variables.
+  """
+
+  def __init__(self, answerer: QuestionAnswerer, packed: Sequence[tf.Module] = ()):
     super().__init__(name="realm_export")
     self.serving_default, self.answer = _answering(answerer)
     self.retrieve = _retrieving(answerer)
     self.embed, self.embed_documents = _embedding(answerer)
     # Those that are read, and not the models themselves: of these Keras would trace each
     # layer, which nobody calls, and save what no signature reads.
-    self._read_variables = _read(self.functions, answerer)
+    self._read_variables = _read(self.functions, [answerer, *packed])
 
   @property
   def functions(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
@@ -88,8 +95,10 @@ def _embedding(answerer: QuestionAnswerer):
   return embed, embed_documents
 
 
-def _read(functions, answerer: QuestionAnswerer) -> list[tf.Variable]:
-  """The variables that the functions read."""
+def _read(functions, modules: Sequence[tf.Module]) -> list[tf.Variable]:
+  """The variables of the modules that the functions read, each once."""
   captured = {id(tensor) for function in functions.values()
               for tensor in function.get_concrete_function().captured_inputs}
-  return [variable for variable in answerer.variables if id(variable.handle) in captured]
+  variables = {id(variable.handle): variable
+               for module in modules for variable in module.variables}
+  return [variable for handle, variable in variables.items() if handle in captured]
