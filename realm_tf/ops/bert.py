@@ -113,4 +113,4 @@ def computing(packed_berts: Mapping[int, PackedBert]) -> Iterator[None]:
 
 def packed_of(bert: object) -> PackedBert | None:
   """What was packed of it, where it computes by that now."""
-  return None if library.is_portable() else _packed.get(id(bert))
+  return _packed.get(id(bert)) if library.can_compute(tf.float32) else None

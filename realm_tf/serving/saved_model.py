@@ -64,6 +64,8 @@ def write_model(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str =
   for part in parts:
     part.mkdir()  # TensorFlow would, but with permissions of its own
   packed = _packed(answerer, precision) if flavour == "native" else {}
+  if packed and precision:
+    model["precision"] = precision
   with computing(packed) if flavour == "native" else portable():
     served = Signatures(answerer, list(packed.values()))
     tf.saved_model.save(served, str(folder), signatures=served.functions)
@@ -86,7 +88,7 @@ def _packed(answerer: QuestionAnswerer, precision: str) -> dict[int, PackedBert]
   berts = [*(tower.bert for tower in model.retriever.towers), model.encoder.bert]
   wanted = {id(bert): (bert, precision or bert.precision) for bert in berts}
   return {key: bert.pack(chosen) for key, (bert, chosen) in wanted.items()
-          if chosen in PRECISIONS}
+          if chosen in PRECISIONS and bert.word_embeddings.dtype == tf.float32}
 
 
 def _beginnings(answerer: QuestionAnswerer) -> list[str]:
