@@ -23,7 +23,7 @@ class Team {
  public:
   using Task = std::function<void(int64_t)>;
 
-  // With `helpers` that `start` starts. They keep the team; it is over when its owner says so.
+  // With `helpers` that `start` starts. They keep the team; its owner says when it is over.
   static std::shared_ptr<Team> With(int64_t helpers, const Start& start) {
     auto team = std::make_shared<Team>();
     for (int64_t i = 0; i < helpers; ++i) start([team] { team->Help(); });

@@ -37,7 +37,8 @@ void TestLateHelpers() {
   std::vector<std::function<void()>> late;
   int done = 0;
   {
-    const auto team = Team::With(2, [&](std::function<void()> help) { late.push_back(help); });
+    const auto team = Team::With(
+        2, [&](std::function<void()> help) { late.push_back(std::move(help)); });
     team->Do(5, [&](int64_t) { ++done; });
     team->End();
   }

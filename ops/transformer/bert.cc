@@ -85,7 +85,8 @@ class Tower {
     Multiply(context_, hidden, w.attention_output, layer, hidden, nullptr, delta_, parallel);
     AddAndNormalise(w.attention_bias + layer * hidden, w.attention_gamma + layer * hidden,
                     w.attention_beta + layer * hidden, parallel);
-    Multiply(x_, hidden, w.inner, layer, inner, w.inner_bias + layer * inner, wide_, parallel);
+    Multiply(x_, hidden, w.inner, layer, inner, w.inner_bias + layer * inner, wide_,
+             parallel);
     Multiply(wide_, inner, w.output, layer, hidden, nullptr, delta_, parallel);
     AddAndNormalise(w.output_bias + layer * hidden, w.output_gamma + layer * hidden,
                     w.output_beta + layer * hidden, parallel);
@@ -107,11 +108,11 @@ class Tower {
       product.kernel = static_cast<const float*>(kernels.kernel) + layer * columns * depth;
     }
     // Rows are shared out where they are many, columns too where they are few.
-    const int64_t blocks = threads_ * ((count_ + threads_ * kRowBlock - 1) /
-                                       (threads_ * kRowBlock));
-    const int64_t by_rows = count_ < threads_ * kRowBlock / 2 ? 1 : blocks;
-    const int64_t by_columns =
-        std::min(panels, threads_ == 1 || by_rows > 2 * threads_ ? 1 : 4 * threads_ / by_rows);
+    const int64_t at_once = threads_ * kRowBlock;
+    const int64_t by_rows =
+        count_ < at_once / 2 ? 1 : threads_ * ((count_ + at_once - 1) / at_once);
+    const bool rows_do = threads_ == 1 || by_rows > 2 * threads_;
+    const int64_t by_columns = rows_do ? 1 : std::min(panels, 4 * threads_ / by_rows);
     parallel(by_rows * by_columns, [&](int64_t task) {
       const int64_t row = task / by_columns, column = task % by_columns;
       kernel_.multiply(product, {count_ * row / by_rows, count_ * (row + 1) / by_rows,

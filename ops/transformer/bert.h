@@ -1,7 +1,7 @@
 // Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
 //
-// A whole BERT (Devlin et al. 2019) at once, forward only: from token ids to states, on packed
-// rows, by weights that were packed once. See packed_products.h for how these lie.
+// A whole BERT (Devlin et al. 2019) at once, forward only: from token ids to states, on
+// packed rows, by weights that were packed once. See packed_products.h for how these lie.
 //
 // Shape letters: N tokens of all sequences, L layers, H hidden, F width between the two
 // products of a feed-forward layer, P(n) panels of 16 columns that n columns take. Results do

@@ -29,7 +29,8 @@ using ::tensorflow::TensorShape;
 // More threads than this have nothing to do for so many multiplications.
 constexpr int64_t kProductsPerThread = 1 << 24;
 
-absl::Status Expect(const std::string& name, const Tensor& tensor, const TensorShape& wanted) {
+absl::Status Expect(const std::string& name, const Tensor& tensor,
+                    const TensorShape& wanted) {
   if (tensor.shape() == wanted) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("Realm>Bert: ", name, " must be ", wanted.DebugString(), ", but it is ",
@@ -71,6 +72,11 @@ class Inputs {
 
  private:
   absl::Status Check() {
+    if (embeddings_.size() != 3 || embedding_norm_.size() != 2 || kernels_.size() != 4 ||
+        vectors_.size() != 8) {
+      return absl::InvalidArgumentError(
+          "Realm>Bert: takes 3 embeddings, 2 of their norm, 4 kernels and 8 vectors");
+    }
     for (int i = 0; i < 3; ++i) {
       if (embeddings_[i].dims() != 2) {
         return absl::InvalidArgumentError("Realm>Bert: embeddings must be [.., H]");
@@ -150,8 +156,9 @@ struct Tokens {
 absl::Status ExpectWithin(const char* what, const std::vector<int32_t>& rows, int64_t count) {
   for (int32_t row : rows) {
     if (row < 0 || row >= count) {
-      return absl::InvalidArgumentError(absl::StrCat("Realm>Bert: ", what, " must be from 0 to ",
-                                                     count - 1, ", but one is ", row));
+      return absl::InvalidArgumentError(
+          absl::StrCat("Realm>Bert: ", what, " must be from 0 to ", count - 1,
+                       ", but one is ", row));
     }
   }
   return absl::OkStatus();
@@ -177,7 +184,8 @@ class BertOp : public OpKernel {
     const Inputs inputs(c, &sizes);
     OP_REQUIRES_OK(c, inputs.status());
     const Tensor &ids = c->input(0), &mask = c->input(1), &segments = c->input(2);
-    OP_REQUIRES(c, ids.dims() == 2, absl::InvalidArgumentError("Realm>Bert: ids must be [B, T]"));
+    OP_REQUIRES(c, ids.dims() == 2,
+                absl::InvalidArgumentError("Realm>Bert: ids must be [B, T]"));
     OP_REQUIRES_OK(c, Expect("mask", mask, ids.shape()));
     OP_REQUIRES_OK(c, Expect("segments", segments, ids.shape()));
     const Tokens tokens(ids, mask, segments);

@@ -25,17 +25,21 @@ REGISTER_OP("Realm>Bert")
     .Input("ids: int32")
     .Input("mask: bool")
     .Input("segments: int32")
-    .Input("embeddings: 3 * float")
-    .Input("embedding_norm: 2 * float")
-    .Input("kernels: 4 * T")
+    .Input("embeddings: num_embeddings * float")
+    .Input("embedding_norm: num_norms * float")
+    .Input("kernels: num_kernels * T")
     .Input("scales: num_scales * float")
-    .Input("vectors: 8 * float")
+    .Input("vectors: num_vectors * float")
     .Output("states: float")
     .Attr("heads: int >= 1")
     .Attr("activation: {'gelu', 'gelu_tanh', 'relu'}")
     .Attr("epsilon: float")
     .Attr("T: {float, int8}")
+    .Attr("num_embeddings: int >= 1")
+    .Attr("num_norms: int >= 1")
+    .Attr("num_kernels: int >= 1")
     .Attr("num_scales: int >= 0")
+    .Attr("num_vectors: int >= 1")
     .SetShapeFn(StatesShape)
     .Doc(R"doc(
 The states of a BERT (Devlin et al. 2019) of L layers, without a gradient.
@@ -47,12 +51,12 @@ rounded to at most 16 bits, each with a scale of its own; sums of products are e
 
 ids, segments: [B, T].
 mask: [B, T], false on padding.
-embeddings: [.., H] of words, positions and segments.
-embedding_norm: [H], gamma and beta.
-kernels: of queries, keys and values [H, 3 H], of attention's output [H, H], and of the
+embeddings: three, [.., H], of words, positions and segments.
+embedding_norm: two, [H], gamma and beta.
+kernels: four, of queries, keys and values [H, 3 H], of attention's output [H, H], and of the
   feed-forward layer [H, F] and [F, H].
-scales: [L, 16 ceil(M / 16)] of each kernel of int8; none of float.
-vectors: bias [L, 3 H] of queries, keys and values; bias, gamma and beta [L, H] of
+scales: four, [L, 16 ceil(M / 16)], of kernels of int8; none of float.
+vectors: eight, bias [L, 3 H] of queries, keys and values; bias, gamma and beta [L, H] of
   attention's output; bias [L, F]; bias, gamma and beta [L, H] of the layer's output.
 states: [B, T, H], 0 on padding.
 )doc");

@@ -132,7 +132,9 @@ Matrix Times(const Matrix& x, const Matrix& kernel) {
 Matrix Attended(const Matrix& qkv, const double* bias, int64_t heads) {
   const int64_t hidden = qkv.columns / 3, size = hidden / heads;
   Matrix context(qkv.rows, hidden);
-  const auto at = [&](int64_t row, int64_t column) { return qkv.at(row, column) + bias[column]; };
+  const auto at = [&](int64_t row, int64_t column) {
+    return qkv.at(row, column) + bias[column];
+  };
   for (int64_t head = 0; head < heads; ++head) {
     for (int64_t i = 0; i < qkv.rows; ++i) {
       Doubles weights(qkv.rows);
@@ -180,11 +182,13 @@ Matrix Expected(const Model& m, const Sequence& sequence) {
   }
   AddAndNormalise(&x, delta, nullptr, &m.norm.values[0], &m.norm.values[hidden], epsilon);
   for (int64_t layer = 0; layer < m.sizes.layers; ++layer) {
-    const auto vector = [&](int i) { return &m.vectors[i].values[layer * m.vectors[i].columns]; };
+    const auto vector = [&](int i) {
+      return &m.vectors[i].values[layer * m.vectors[i].columns];
+    };
     const Matrix context =
         Attended(Times(x, m.qkv.layers[layer]), vector(0), m.sizes.heads);
-    AddAndNormalise(&x, Times(context, m.attention_output.layers[layer]), vector(1), vector(2),
-                    vector(3), epsilon);
+    AddAndNormalise(&x, Times(context, m.attention_output.layers[layer]), vector(1),
+                    vector(2), vector(3), epsilon);
     Matrix wide = Times(x, m.inner.layers[layer]);
     for (int64_t i = 0; i < static_cast<int64_t>(wide.values.size()); ++i) {
       wide.values[i] = Activated(m.sizes.activation,
@@ -233,7 +237,8 @@ std::vector<float> Found(const Model& m, const std::vector<Sequence>& sequences,
   for (int i = 0; i < 8; ++i) v[i] = keep(m.vectors[i].values);
   const BertWeights weights{words, places_of, types, norm, norm + m.sizes.hidden,
                             m.qkv.packed(), m.attention_output.packed(), m.inner.packed(),
-                            m.output.packed(), v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]};
+                            m.output.packed(), v[0], v[1], v[2], v[3], v[4], v[5], v[6],
+                            v[7]};
   const BertRows rows{static_cast<int64_t>(sequences.size()), splits.data(), ids.data(),
                       positions.data(), segments.data(), places.data(), states.data()};
   std::vector<std::thread> helpers;
@@ -258,7 +263,8 @@ void TestModel(const BertSizes& sizes, bool rounded, const std::vector<int64_t>&
     const int64_t size = sequences[s].ids.size() * hidden;
     end -= size;
     for (int64_t i = 0; i < size; ++i) {
-      in_order[end + (size / hidden - 1 - i / hidden) * hidden + i % hidden] = wanted[end + i];
+      const int64_t row = size / hidden - 1 - i / hidden;
+      in_order[end + row * hidden + i % hidden] = wanted[end + i];
     }
   }
   for (const TransformerKernel& kernel : TransformerKernels()) {
@@ -267,13 +273,28 @@ void TestModel(const BertSizes& sizes, bool rounded, const std::vector<int64_t>&
     ExpectNear(which, Wide(alone), in_order, rounded ? 2e-3 : 1e-4);
     for (int64_t threads : {2, 5}) {
       if (Found(model, sequences, kernel, threads) == alone) continue;
-      std::printf("%s: %d threads change the result\n", which.c_str(), static_cast<int>(threads));
+      std::printf("%s: %d threads change the result\n", which.c_str(),
+                  static_cast<int>(threads));
       ++failures;
     }
   }
 }
 
+// A row of next to nothing is rounded to nothing, and not to what is not a number.
+void TestTinyRows() {
+  for (const TransformerKernel& kernel : TransformerKernels()) {
+    const std::vector<float> rows = {0, 0, 0, 1e-40f, -3e-39f, 0, 2, -1, .5f};
+    std::vector<int16_t> rounded(12, 7);
+    std::vector<float> scales(3);
+    kernel.round({3, 1000, rows.data(), rounded.data(), scales.data()}, 0, 3);
+    if (rounded == std::vector<int16_t>{0, 0, 0, 0, 0, 0, 0, 0, 1000, -500, 250, 0}) continue;
+    std::printf("%s rounds tiny rows otherwise\n", kernel.name);
+    ++failures;
+  }
+}
+
 void TestAll() {
+  TestTinyRows();
   for (bool rounded : {false, true}) {
     const std::string name = rounded ? "int8" : "float32";
     const BertSizes small{2, 32, 64, 2, Activation::kGelu, 1e-12f};
@@ -284,10 +305,12 @@ void TestAll() {
     TestModel(small, rounded, {5, 0, 37, 1}, name + " of some");
     TestModel(small, rounded, {257}, name + " of a long one");
     TestModel(small, rounded, std::vector<int64_t>(60, 70), name + " of many");
-    TestModel({1, 10, 7, 2, Activation::kRelu, 1e-6f}, rounded, {9, 2}, name + " of odd sizes");
+    TestModel({1, 10, 7, 2, Activation::kRelu, 1e-6f}, rounded, {9, 2},
+              name + " of odd sizes");
     TestModel({1, 15, 33, 3, Activation::kGeluTanh, 1e-6f}, rounded, {3, 20},
               name + " of odd hidden states");
-    TestModel({1, 128, 512, 2, Activation::kGelu, 1e-12f}, rounded, {7, 30}, name + " of 128");
+    TestModel({1, 128, 512, 2, Activation::kGelu, 1e-12f}, rounded, {7, 30},
+              name + " of 128");
     TestModel({1, 768, 3072, 12, Activation::kGelu, 1e-12f}, rounded, {5}, name + " of 768");
   }
 }

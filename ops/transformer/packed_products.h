@@ -7,8 +7,8 @@
 // [N / 16, K / 2, 16, 2], two depths side by side; what is beyond K or N is 0. Every
 // instruction set has the same panels, so an export does not depend on the processor.
 //
-// Rounded rows are of int16: no instruction of AVX2 multiplies more int8 in a cycle without
-// overflow, and the sums are exact. Each has its scale, and so has each column of a kernel.
+// Rounded rows are of int16, whose sums are exact: AVX2 multiplies a quarter more int8 in a
+// cycle, but those overflow. Each row has its scale, and so has each column of a kernel.
 
 #ifndef REALM_OPS_TRANSFORMER_PACKED_PRODUCTS_H_
 #define REALM_OPS_TRANSFORMER_PACKED_PRODUCTS_H_
@@ -52,7 +52,9 @@ inline Ints AddProducts(Ints sums, Shorts a, Shorts b) {
 #elif defined(__AVX2__)
   return sums + BitCast<Ints>(_mm256_madd_epi16(BitCast<__m256i>(a), BitCast<__m256i>(b)));
 #else
-  for (int i = 0; i < kLanes; ++i) sums[i] += a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1];
+  for (int i = 0; i < kLanes; ++i) {
+    sums[i] += a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1];
+  }
   return sums;
 #endif
 }
@@ -175,16 +177,18 @@ void MultiplyPacked(const PackedProduct& in, const Part& part) {
                         : MultiplyAndFinish<RoundedSums>(in, part);
 }
 
-// Rows to whole numbers from -most to most, each by its own scale.
+// Rows to whole numbers from -most to most, each by its own scale; of next to nothing to 0.
 void RoundRows(const RowsToRound& in, int64_t begin, int64_t end) {
   constexpr float kRounder = 12582912.f;  // 1.5 * 2^23: adding it rounds to whole numbers
   for (int64_t row = begin; row < end; ++row) {
     const float* x = in.x + row * in.width;
     int16_t* to = in.rounded + row * RoundUp(in.width, 2);
     Lanes largest{};
-    ForLanes(in.width, [&](int64_t i, int64_t n) { largest = Max(largest, Abs(Load(x + i, n))); });
+    ForLanes(in.width, [&](int64_t i, int64_t n) {
+      largest = Max(largest, Abs(Load(x + i, n)));
+    });
     const float most = Max(largest);
-    const float scale = most > 0 ? in.most / most : 0;
+    const float scale = most > 1e-30f ? in.most / most : 0;  // finite
     ForLanes(in.width, [&](int64_t i, int64_t n) {
       const Lanes shifted = Load(x + i, n) * scale + kRounder;
       const Bits whole = BitCast<Bits>(shifted) - BitCast<Bits>(All(kRounder));
