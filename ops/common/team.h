@@ -1,12 +1,15 @@
 // Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
 //
 // Threads that do short pieces of work one after the other, with no wait for a scheduler in
-// between: waking a thread takes as long as a layer of a BERT on one question.
+// between: waking a thread takes as long as a layer of a BERT on one question. Where more
+// threads want to run than there are processors, one that waits awake is in the way of those
+// that work: so nobody waits so for long, and a team that was slow once works no more.
 
 #ifndef REALM_OPS_COMMON_TEAM_H_
 #define REALM_OPS_COMMON_TEAM_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -32,22 +35,41 @@ class Team {
 
   // Calls task(0) ... task(tasks - 1), at most 2^32 - 1 of them, in any order, and waits.
   void Do(int64_t tasks, const Task& task) {
+    if (over_.load(std::memory_order_relaxed) || tasks == 1) {
+      for (int64_t i = 0; i < tasks; ++i) task(i);
+      return;
+    }
     if (tasks == 0) return;
     task_.store(&task, std::memory_order_relaxed);
     left_.store(tasks, std::memory_order_relaxed);
     phase_ += uint64_t{1} << 32;
     open_.store(phase_ | tasks, std::memory_order_release);
-    while (TakeOne()) continue;
-    for (int turn = 0; left_.load(std::memory_order_acquire) > 0; ++turn) Pause(turn);
+    const auto begun = Clock::now();
+    int64_t own = 0;
+    while (TakeOne()) ++own;
+    if (left_.load(std::memory_order_acquire) == 0) return;
+    // As long as a task takes, and longer by what a processor's other work explains.
+    const auto worked = Clock::now();
+    const auto enough = worked + kPatience + 2 * (worked - begun) / (own + 1);
+    for (int turn = 0; left_.load(std::memory_order_acquire) > 0; ++turn) {
+      if (turn % 64 == 0 && Clock::now() > enough) End();
+      Pause(turn);
+    }
   }
 
   void End() { over_.store(true, std::memory_order_release); }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::microseconds kPatience{300};
+
   void Help() {
+    auto enough = Clock::now() + kPatience;
     for (int turn = 0; !over_.load(std::memory_order_acquire); ++turn) {
-      while (TakeOne()) turn = 0;
-      Pause(turn);
+      const bool worked = TakeOne();
+      if (worked) enough = Clock::now() + kPatience;
+      if (turn % 64 == 0 && Clock::now() > enough) return;
+      if (!worked) Pause(turn);
     }
   }
 

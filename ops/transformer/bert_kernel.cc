@@ -1,6 +1,7 @@
 // Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -130,6 +131,18 @@ class Inputs {
   OpInputList embeddings_, embedding_norm_, kernels_, scales_, vectors_;
 };
 
+// Counts the calls that are at work in this process: they share its threads.
+class AtWork {
+ public:
+  AtWork() : others_(count_.fetch_add(1)) {}
+  ~AtWork() { count_.fetch_sub(1); }
+  int64_t others() const { return others_; }
+
+ private:
+  static inline std::atomic<int64_t> count_{0};
+  const int64_t others_;
+};
+
 // The tokens that are no padding.
 struct Tokens {
   std::vector<int32_t> splits = {0}, ids, positions, segments;
@@ -206,8 +219,10 @@ class BertOp : public OpKernel {
     auto* const pool = PoolOf(c);
     const int64_t products = static_cast<int64_t>(tokens.ids.size()) * sizes.layers *
                              sizes.hidden * (4 * sizes.hidden + 2 * sizes.inner);
-    const int64_t threads = std::min<int64_t>(pool->NumThreads(),
-                                              1 + products / kProductsPerThread);
+    const AtWork at_work;
+    const int64_t threads =
+        std::max<int64_t>(1, std::min<int64_t>(pool->NumThreads() - at_work.others(),
+                                               1 + products / kProductsPerThread));
     const BertRows rows{static_cast<int64_t>(tokens.splits.size()) - 1, tokens.splits.data(),
                         tokens.ids.data(), tokens.positions.data(), tokens.segments.data(),
                         tokens.places.data(), states};

@@ -159,8 +159,8 @@ class TransformerLayer(tf_keras.layers.Layer):
     norms = [(norm.gamma, norm.beta) for norm in (self.attention_norm, self.output_norm)]
     return LayerWeights(
         np.concatenate([part.kernel.numpy() for part in heads], 1),
-        *(part.kernel.numpy()
-          for part in (self.attention_output, self.intermediate, self.output_dense)),
+        self.attention_output.kernel.numpy(), self.intermediate.kernel.numpy(),
+        self.output_dense.kernel.numpy(),
         [np.concatenate([part.bias.numpy() for part in heads]),
          *(vector.numpy() for vector in (
              self.attention_output.bias, *norms[0], self.intermediate.bias,
