@@ -227,9 +227,10 @@ class Bert(tf_keras.layers.Layer):
 
   def pack(self, precision: str = "float32") -> PackedBert:
     """What infers faster, by the weights that it has now; see `ops.bert`."""
+    norm, tables = self.embedding_norm, (
+        self.word_embeddings, self.position_embeddings, self.token_type_embeddings)
     return PackedBert(
-        [self.word_embeddings, self.position_embeddings, self.token_type_embeddings],
-        [self.embedding_norm.gamma, self.embedding_norm.beta],
+        [table.numpy() for table in tables], [norm.gamma.numpy(), norm.beta.numpy()],
         [layer.weights_to_pack() for layer in self.layers], self.config.num_attention_heads,
         transformer.activation_name(self.config.hidden_act), self.config.layer_norm_eps,
         precision)

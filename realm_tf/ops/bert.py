@@ -32,19 +32,22 @@ class PackedBert(tf.Module):
   """The weights of a BERT, packed, and the op that computes by them.
 
   Args:
-    embeddings: variables [.., H] of words, positions and segments, which are shared.
-    embedding_norm: gamma and beta, variables [H].
+    embeddings: [.., H] of words, positions and segments.
+    embedding_norm: gamma and beta, [H].
     layers: their weights.
     heads, activation, epsilon: see `ops.transformer`.
     precision: "float32", or "int8": kernels are rounded to eight bits, each column by a scale
       of its own, and rows to sixteen when they are multiplied; four times less to read.
   """
 
-  def __init__(self, embeddings: Sequence[tf.Variable], embedding_norm: Sequence[tf.Variable],
+  def __init__(self, embeddings: Sequence[np.ndarray], embedding_norm: Sequence[np.ndarray],
                layers: Sequence[LayerWeights], heads: int, activation: str, epsilon: float,
                precision: str = "float32"):
     super().__init__(name="packed_bert")
-    self._embeddings, self._embedding_norm = list(embeddings), list(embedding_norm)
+    # Copies: a variable that was ever gathered from is copied whenever it is read.
+    self._embeddings, self._embedding_norm = (
+        [_frozen(values, "embeddings") for values in part]
+        for part in (embeddings, embedding_norm))
     self._attributes = dict(heads=heads, activation=activation, epsilon=epsilon)
     self._kernels, self._scales = [], []
     for part in zip(*(layer[:4] for layer in layers), strict=True):
