@@ -1,4 +1,4 @@
-"""Runs ours and Hugging Face's side by side: processes of their own, taking turns."""
+"""Runs ours and others' side by side: processes of their own, taking turns."""
 
 import json
 import pathlib
@@ -8,25 +8,33 @@ import sys
 from typing import Any
 
 _HERE = pathlib.Path(__file__).parent
-_REQUIREMENTS = _HERE / "hugging_face" / "requirements.txt"
-_PLACE = _HERE.parent / "build" / "hugging_face"
 
 
 def hugging_face_python() -> str:
   """An interpreter with what `hugging_face/requirements.txt` names; made where missing."""
-  python, made = _PLACE / "bin" / "python", _PLACE / "made_from.txt"
-  wanted = _REQUIREMENTS.read_text()
+  return _python_with("hugging_face")
+
+
+def deployed_python() -> str:
+  """The same of `deployed/requirements.txt`."""
+  return _python_with("deployed")
+
+
+def _python_with(folder: str) -> str:
+  requirements, place = _HERE / folder / "requirements.txt", _HERE.parent / "build" / folder
+  python, made = place / "bin" / "python", place / "made_from.txt"
+  wanted = requirements.read_text()
   if not made.exists() or made.read_text() != wanted:
-    print(f"making {_PLACE} (once, some minutes) ...", file=sys.stderr)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(_PLACE)], check=True)
+    print(f"making {place} (once, some minutes) ...", file=sys.stderr)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
     subprocess.run([str(python), "-m", "pip", "install", "-qq",
-                    "--disable-pip-version-check", "-r", str(_REQUIREMENTS)], check=True)
+                    "--disable-pip-version-check", "-r", str(requirements)], check=True)
     made.write_text(wanted)
   return str(python)
 
 
-def peer_script(name: str) -> str:
-  return str(_HERE / "hugging_face" / name)
+def peer_script(name: str, folder: str = "hugging_face") -> str:
+  return str(_HERE / folder / name)
 
 
 def take_turns(commands: dict[str, list[str]], rounds: int

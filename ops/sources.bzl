@@ -27,6 +27,7 @@ ALGORITHM = [
     "top_k/scan_portable.cc",
     "top_k/shadow.cc",
     "top_k/worker.cc",
+    "transformer/bert.cc",
     "transformer/portable.cc",
     "transformer/transformer.cc",
 ]
@@ -58,16 +59,20 @@ X86_KERNELS = {
 TENSORFLOW = [
     "top_k/inner_product_kernel.cc",
     "top_k/inner_product_op.cc",
+    "transformer/bert_kernel.cc",
+    "transformer/bert_op.cc",
     "transformer/kernel.cc",
     "transformer/op.cc",
 ]
 
 # A program each.
 TESTS = [
+    "common/team_test.cc",
     "top_k/extremes_test.cc",
     "top_k/inner_product_test.cc",
     "top_k/shadow_test.cc",
     "transformer/attention_test.cc",
+    "transformer/bert_test.cc",
     "transformer/rows_test.cc",
 ]
 FUZZERS = [

@@ -8,6 +8,7 @@
 #include "ops/transformer/attention.h"
 #include "ops/transformer/attention_grad.h"
 #include "ops/transformer/float_products.h"
+#include "ops/transformer/packed_products.h"
 #include "ops/transformer/rows.h"
 
 namespace realm {
@@ -30,7 +31,9 @@ constexpr TransformerKernel KernelBy(const char* name) {
           AttendHeads<Products>,
           AttendHeadsGrad<Products>,
           UpdateByAdamW,
-          AttentionScratch};
+          AttentionScratch,
+          MultiplyPacked,
+          RoundRows};
 }
 
 }  // namespace

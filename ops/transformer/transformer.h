@@ -108,6 +108,10 @@ struct AdamW {
   float *value, *m, *v;
 };
 
+struct PackedProduct;  // see bert.h
+struct Part;
+struct RowsToRound;
+
 // What one instruction set offers: parts of the work above. Sums over tokens go to
 // `sums`, one after the other: dbias, dgamma, dbeta.
 struct TransformerKernel {
@@ -126,6 +130,8 @@ struct TransformerKernel {
                          void* scratch, float* sums);
   void (*adamw)(const AdamW&, int64_t begin, int64_t end);
   int64_t (*attention_scratch)(int64_t length, int64_t size, int64_t heads);
+  void (*multiply)(const PackedProduct&, const Part&);
+  void (*round)(const RowsToRound&, int64_t begin, int64_t end);
 };
 
 // The kernels that this processor has, the fastest first; the last is "portable".

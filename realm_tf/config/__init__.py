@@ -18,6 +18,7 @@ from realm_tf.config.settings import (
   DiagnosisConfig,
   EncoderConfig,
   EvaluateConfig,
+  ExportConfig,
   IndexConfig,
   RealmConfig,
   RefreshConfig,
@@ -46,8 +47,9 @@ from realm_tf.config.tree import (
 
 __all__ = [
     "ClozeConfig", "CorpusConfig", "DPRConfig", "DevConfig", "DiagnosisConfig",
-    "EncoderConfig", "EvaluateConfig", "FinetuneConfig", "ICTConfig", "IndexConfig",
-    "OptimizerConfig", "PretrainConfig", "RENAMED", "ReadingConfig", "RealmConfig",
-    "RefreshConfig", "RetrieverConfig", "SETTINGS", "absolute", "as_config_dict", "cache",
-    "flatten", "from_dict", "has_begun", "no_such_field", "portable_paths", "read",
-    "read_folder", "resolved", "set_field", "to_dict", "with_changes"]
+    "EncoderConfig", "EvaluateConfig", "ExportConfig", "FinetuneConfig", "ICTConfig",
+    "IndexConfig", "OptimizerConfig", "PretrainConfig", "RENAMED", "ReadingConfig",
+    "RealmConfig", "RefreshConfig", "RetrieverConfig", "SETTINGS", "absolute",
+    "as_config_dict", "cache", "flatten", "from_dict", "has_begun", "no_such_field",
+    "portable_paths", "read", "read_folder", "resolved", "set_field", "to_dict",
+    "with_changes"]

@@ -42,6 +42,7 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "dev": _ASKED,
     "evaluate": ("evaluate",), "evaluate.questions": (*_ASKED, "evaluate"),
     "evaluate.share": (*_ASKED, "evaluate"), "evaluate.read_blocks": ("evaluate", "export"),
+    "export": ("export",),
     # What is trained does not hang on how the corpus is searched: an approximate index finds
     # what the exact one does, or says how much it misses.
     "index": ("evaluate",), "index.shadow": ("export",), "index.devices": FREE,

@@ -108,6 +108,14 @@ class IndexConfig(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class ExportConfig(Section):
+  """How what is exported computes; see docs/serving.md."""
+  precision: str = setting(
+      "", one_of("", "float32", "int8"),
+      'of the BERTs of a native export, "int8" is the faster; \'\': as they are')
+
+
+@dataclasses.dataclass(frozen=True)
 class RefreshConfig(Section):
   """How the index is kept fresh while pre-training goes on; see docs/index.md."""
   mode: str = setting(
@@ -217,6 +225,7 @@ class RealmConfig(Section):
   dev: DevConfig = DevConfig()
   evaluate: EvaluateConfig = EvaluateConfig()
   index: IndexConfig = IndexConfig()
+  export: ExportConfig = ExportConfig()
   demo_questions: tuple[str, ...] = setting(
       (), TEXT, "asked of the export at the end of a run")
 

@@ -40,7 +40,8 @@ def export_run(run: Run, flavour: str = "portable", output: str | None = None
     if is_own:
       files.write_json(new / used.RECORD, used.record(run.config, run.path, "export"))
     serving.write_model(answerer, new, flavour, _questions(run), reads,
-                        config=run.config.name, stage=stage, checkpoint=run.checkpoint)
+                        run.config.export.precision, config=run.config.name, stage=stage,
+                        checkpoint=run.checkpoint)
   return version
 
 

@@ -6,11 +6,11 @@ is no Python in it. Texts and tables are in its variables, so the graph stays sm
 calibration is in the graph too, and beside it as `calibration.json`. Three flavours:
 
 * `portable`: stock TensorFlow and TF Text ops only;
-* `native`: searches and reads by our ops, which the server must have loaded;
+* `native`: searches and reads by our ops, which the server must have loaded; the weights
+  of its BERTs are packed for them (`ops.bert`), in float32 or eight bits;
 * `scann`: searches by ScaNN's, and scores as the others do; approximate.
 """
 
-import contextlib
 import importlib
 import os
 import pathlib
@@ -22,6 +22,7 @@ from realm_tf.evaluation import calibration
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.files import PathLike
 from realm_tf.ops import portable
+from realm_tf.ops.bert import PRECISIONS, PackedBert, computing
 from realm_tf.serving import numbered, record, variables, warmup
 from realm_tf.serving.response import answer_records, passage_records
 from realm_tf.serving.signatures import Signatures
@@ -34,7 +35,8 @@ _OPS: dict[str, tuple[str, ...]] = {
 
 
 def export(answerer: QuestionAnswerer, base: PathLike, flavour: str = "portable",
-           questions: Sequence[str] = (), reads: bool = True) -> pathlib.Path:
+           questions: Sequence[str] = (), reads: bool = True, precision: str = ""
+           ) -> pathlib.Path:
   """Writes the next version in `base`, whole or not at all; returns its folder.
 
   Args:
@@ -43,26 +45,32 @@ def export(answerer: QuestionAnswerer, base: PathLike, flavour: str = "portable"
     flavour: is recorded. With "native" it computes and searches by our ops.
     questions: to warm up by; by default beginnings of the corpus's texts.
     reads: whether the model's reader was trained; without one it only finds passages.
+    precision: "float32" or "int8", of the BERTs of the flavour "native"; by default that of
+      each, where "bfloat16" is not packed.
   """
   with numbered.next_version(base) as (new, version):
-    write_model(answerer, new, flavour, questions, reads)
+    write_model(answerer, new, flavour, questions, reads, precision)
   return version
 
 
 def write_model(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str = "portable",
-                questions: Sequence[str] = (), reads: bool = True, **model: str) -> None:
+                questions: Sequence[str] = (), reads: bool = True, precision: str = "",
+                **model: str) -> None:
   """Writes a SavedModel and what belongs to it into an empty folder.
 
   Args:
-    answerer, flavour, questions, reads: see `export`.
+    answerer, flavour, questions, reads, precision: see `export`.
     folder: the empty one.
     **model: see `record.write_record`.
   """
   parts = [folder / "variables", folder / "assets"]
   for part in parts:
     part.mkdir()  # TensorFlow would, but with permissions of its own
-  with contextlib.nullcontext() if flavour == "native" else portable():
-    served = Signatures(answerer, reads)
+  packed = _packed(answerer, precision) if flavour == "native" else {}
+  if packed and precision:
+    model["precision"] = precision
+  with computing(packed) if flavour == "native" else portable():
+    served = Signatures(answerer, list(packed.values()), reads)
     tf.saved_model.save(served, str(folder), signatures=served.functions)
 
     def answer(asked: Sequence[str], top_n: int) -> list[dict[str, Any]]:
@@ -81,6 +89,15 @@ def write_model(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str =
   calibration.write_calibration(folder / _CALIBRATION, answerer.calibration)
   record.write_record(folder, answerer, flavour,
                       variables.hashes(getattr(served, variables.ATTRIBUTE)), **model)
+
+
+def _packed(answerer: QuestionAnswerer, precision: str) -> dict[int, PackedBert]:
+  """By the id of each BERT what is packed of it."""
+  model = answerer.model
+  berts = [*(tower.bert for tower in model.retriever.towers), model.encoder.bert]
+  wanted = {id(bert): (bert, precision or bert.precision) for bert in berts}
+  return {key: bert.pack(chosen) for key, (bert, chosen) in wanted.items()
+          if chosen in PRECISIONS and bert.word_embeddings.dtype == tf.float32}
 
 
 def _beginnings(answerer: QuestionAnswerer) -> list[str]:

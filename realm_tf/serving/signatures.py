@@ -15,6 +15,8 @@ does), and have [B] values or one for all, [1]. B may be 0. Shape letters: B que
 projection.
 """
 
+from typing import Sequence
+
 import tensorflow as tf
 
 from realm_tf.evaluation.answering import QuestionAnswerer
@@ -26,10 +28,16 @@ _PASSAGES = 5
 
 
 class Signatures(tf.Module):
-  """Functions of tensors around an answerer; the module that is saved."""
+  """Functions of tensors around an answerer; the module that is saved.
 
-  def __init__(self, answerer: QuestionAnswerer, reads: bool = True):
-    """Without `answer` where the model cannot read."""
+  Args:
+    answerer: what is asked.
+    packed: what it computes by besides its own variables.
+    reads: whether the model can; else there is no `answer`.
+  """
+
+  def __init__(self, answerer: QuestionAnswerer, packed: Sequence[tf.Module] = (),
+               reads: bool = True):
     super().__init__(name="realm_export")
     self.serving_default, self.retrieve = _retrieving(answerer)
     if reads:
@@ -37,7 +45,7 @@ class Signatures(tf.Module):
     self.embed, self.embed_documents = _embedding(answerer)
     # Those that are read, and not the models themselves: of these Keras would trace each
     # layer, which nobody calls, and save what no signature reads.
-    setattr(self, variables.ATTRIBUTE, _read(self.functions, answerer))
+    setattr(self, variables.ATTRIBUTE, _read(self.functions, [answerer, *packed]))
 
   @property
   def functions(self) -> dict[str, tf.types.experimental.PolymorphicFunction]:
@@ -98,8 +106,10 @@ def _embedding(answerer: QuestionAnswerer):
   return embed, embed_documents
 
 
-def _read(functions, answerer: QuestionAnswerer) -> list[tf.Variable]:
-  """The variables that the functions read."""
+def _read(functions, modules: Sequence[tf.Module]) -> list[tf.Variable]:
+  """The variables of the modules that the functions read, each once."""
   captured = {id(tensor) for function in functions.values()
               for tensor in function.get_concrete_function().captured_inputs}
-  return [variable for variable in answerer.variables if id(variable.handle) in captured]
+  variables = {id(variable.handle): variable
+               for module in modules for variable in module.variables}
+  return [variable for handle, variable in variables.items() if handle in captured]
