@@ -99,7 +99,7 @@ def test_metrics_of_a_batch_by_hand():
       reads, Scores(relevance, log_probs), _CONTINUATION, of_spans=False)
 
 
-def test_what_a_thousand_queries_retrieve():
+def test_what_a_thousand_queries_retrieve(tmp_path):
   retrieved = Retrieved()
   # 90 is the null document. Block 1 is retrieved for all four, 5 different ones in all.
   first = retrieved.add(np.array([[90, 1, 2], [90, 1, 3], [90, 4, 1], [90, 5, 1]]))
@@ -110,7 +110,8 @@ def test_what_a_thousand_queries_retrieve():
   assert halves[0]["most_retrieved_share"] == 500 / 504
   assert halves[1] == {"distinct_blocks_per_thousand": 502, "most_retrieved_share": 1.0}
   again = Retrieved()
-  again.deserialize(retrieved.serialize().encode())
+  path = tf.train.Checkpoint(retrieved=retrieved).save(str(tmp_path / "saved"))
+  tf.train.Checkpoint(retrieved=again).restore(path)
   more = np.array([[90, 8, 7]])
   assert again.add(more) == retrieved.add(more) == {
       "distinct_blocks_per_thousand": 503, "most_retrieved_share": 0.999}
