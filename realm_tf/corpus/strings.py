@@ -9,7 +9,7 @@ import numpy as np
 class Strings(collections.abc.Sequence):
   """N strings end to end, as `bytes` or, decoded from UTF-8, as `str`.
 
-  An index gives one, a slice or an array of rows an array of objects.
+  An index gives one; a slice, or an array of rows of any shape, an array of objects.
 
   Args:
     data: [bytes] uint8.
@@ -32,9 +32,12 @@ class Strings(collections.abc.Sequence):
 
   def __getitem__(self, rows: Any) -> Any:
     if not isinstance(rows, (int, np.integer)):
-      chosen = np.arange(len(self))[rows]
-      strings = np.empty(len(chosen), object)
-      strings[:] = [self[int(row)] for row in chosen]
+      chosen = (np.arange(*rows.indices(len(self))) if isinstance(rows, slice)
+                else np.asarray(rows))
+      if chosen.dtype == bool:
+        chosen = np.flatnonzero(chosen)
+      strings = np.empty(chosen.shape, object)
+      strings.reshape(-1)[:] = [self[int(row)] for row in chosen.ravel()]
       return strings
     if not -len(self) <= rows < len(self):
       raise IndexError(rows)
