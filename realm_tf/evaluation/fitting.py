@@ -36,14 +36,14 @@ _ONE = int(np.flatnonzero(_WEIGHTS == 1)[0])
 _COARSE = 4  # of so many places one is tried at first
 
 
-class Strings(NamedTuple):
+class AnswerStrings(NamedTuple):
   """Answer strings of all questions; strings of one normal form are one, in a question."""
   string_of_span: np.ndarray  # [Q, R * S] int: the number of a span's string, in [0, A)
   owner: np.ndarray  # [A] int: its question, ascending
   right: np.ndarray  # [A] bool
 
 
-def strings(questions: Sequence[Question], texts: Iterable[Iterable[bytes]]) -> Strings:
+def strings(questions: Sequence[Question], texts: Iterable[Iterable[bytes]]) -> AnswerStrings:
   """Tells the answers of [Q, R * S] spans apart, and which of them are right."""
   string_of_span: list[list[int]] = []
   owner: list[int] = []
@@ -60,7 +60,7 @@ def strings(questions: Sequence[Question], texts: Iterable[Iterable[bytes]]) -> 
         right.append(is_right(text))
       places.append(number_of[form])
     string_of_span.append(places)
-  return Strings(np.array(string_of_span), np.array(owner), np.array(right, bool))
+  return AnswerStrings(np.array(string_of_span), np.array(owner), np.array(right, bool))
 
 
 def _judge(question: Question) -> Callable[[str], bool]:
@@ -79,7 +79,7 @@ class Dev:
   """What was read for dev questions: what any calibration would have answered."""
 
   def __init__(self, logit: np.ndarray, total: np.ndarray, score: np.ndarray,
-               answer_strings: Strings):
+               answer_strings: AnswerStrings):
     """logit [Q, R, S], total [Q, R, Y], score [Q, R]: see `answer_spans.Evidence`."""
     self._logit, self._score = (value.astype(np.float64) for value in (logit, score))
     self._total, self._strings = total.astype(np.float64), answer_strings

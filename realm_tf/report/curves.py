@@ -6,7 +6,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 
 from realm_tf.report.charts import figure, line_chart, number, percent
 
-Curve = Sequence[tuple[int, Mapping[str, float]]]  # (step, values by metric), ascending
+MetricCurve = Sequence[tuple[int, Mapping[str, float]]]  # (step, values by metric), ascending
 
 
 class Metric(NamedTuple):
@@ -72,7 +72,7 @@ _OWN_CHART = ("index_staleness", "index_step", "index_swaps")
 _FEW = 6  # charts of a stage that need no headings
 
 
-def curves(stage: str, curve: Curve) -> str:
+def curves(stage: str, curve: MetricCurve) -> str:
   """Small charts of all metrics of a stage but the index's, group by group."""
   series = _series(curve)
   groups = {group: _charts(metrics, series) for group, metrics in (
@@ -93,7 +93,7 @@ def _charts(metrics: Mapping[str, Metric], series: Mapping[str, Any]) -> list[st
   return [chart for chart in charts if chart]
 
 
-def _series(curve: Curve) -> dict[str, list[tuple[float, float]]]:
+def _series(curve: MetricCurve) -> dict[str, list[tuple[float, float]]]:
   series: dict[str, list[tuple[float, float]]] = {}
   for step, values in curve:
     for name, value in values.items():
@@ -123,7 +123,7 @@ def _chart(metric: Metric, series: Mapping[str, list[tuple[float, float]]],
   return figure(metric.title, metric.meaning, drawn, last)
 
 
-def index_age(curve: Curve, max_staleness: int) -> str:
+def index_age(curve: MetricCurve, max_staleness: int) -> str:
   """The index's age over the steps, with its swaps as ticks on the axis; what it cost."""
   series = _series(curve)
   if "index_staleness" not in series:

@@ -9,7 +9,7 @@ from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import confidence, fitting, unanswerable
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import Calibration
-from realm_tf.evaluation.fitting import Dev, Strings
+from realm_tf.evaluation.fitting import AnswerStrings, Dev
 from realm_tf.index.exact import ExactIndex
 from realm_tf.run.model import initial_model
 from tests import tiny
@@ -37,7 +37,7 @@ def _made_up(questions, weight, temperature, seed, strings=12):
     owner += [i] * len(names)
     right += [name == right_text[i] for name in names]
   total = np.log(np.exp(logit[..., None] / fitting._TEMPERATURES).sum(2))
-  return logit, score, total, Strings(np.array(string_of_span), np.array(owner),
+  return logit, score, total, AnswerStrings(np.array(string_of_span), np.array(owner),
                                       np.array(right))
 
 
@@ -110,7 +110,7 @@ def test_what_loses_answers_is_not_taken():
   logit[:40, 0], score[:40, 0] = 0.012, -0.01
   logit[40:, 0], score[40:, 0] = -10, 5
   total = np.log(np.exp(logit[..., None] / fitting._TEMPERATURES).sum(2))
-  dev = _dev(logit, score, total, Strings(
+  dev = _dev(logit, score, total, AnswerStrings(
       np.arange(120).reshape(60, 2), np.repeat(np.arange(60), 2), np.tile([True, False], 60)))
   fitted = fitting.fit(dev)
   assert fitted.retriever_weight <= 1
