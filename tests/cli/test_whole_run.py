@@ -356,6 +356,6 @@ def test_a_strategy_that_cannot_be_had_is_one_line(world, tmp_path, command, str
 def test_what_a_tpu_cannot_do_is_refused_before_anything_is_made(world, monkeypatch):
   run = Run(tiny.make_config(world, write=False, reading__steps=6), world / "tpu")
   monkeypatch.setattr(stages, "is_tpu", lambda strategy: strategy is run.strategy)
-  with pytest.raises(UserError, match="--strategy=tpu: the reading warm-up"):
+  with pytest.raises(UserError, match="--strategy=tpu: the warm-up of the encoder"):
     stages.pretrain(run)
   assert [path.name for path in run.path.iterdir()] == ["config.json"]
