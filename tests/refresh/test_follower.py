@@ -130,6 +130,7 @@ class FakeEmbedder:
 
 class FakeCorpus:
   rows_hash, num_stored_rows, stored_rows = "c" * 64, 6, np.array([0, 1, 3, 5])
+  rows_by_hash = _ROWS
 
 
 @pytest.fixture(name="job")
