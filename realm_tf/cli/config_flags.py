@@ -41,18 +41,18 @@ def given() -> dict[str, Any]:
 
   A path is below the current directory, as in any command.
   """
-  of_flags = {path: flags.FLAGS[f"config.{path}"] for path in _FIELDS}
-  found: dict[str, Any] = {}
-  for path, flag in of_flags.items():
+  all_flags = {path: flags.FLAGS[f"config.{path}"] for path in _FIELDS}
+  changes: dict[str, Any] = {}
+  for path, flag in all_flags.items():
     if not flag.present:
       continue
     name = RENAMED.get(path, path)
-    if name in found:
+    if name in changes:
       raise UserError(f"--config.{path}: is --config.{name} now, which is given too")
     value: Any = flag.value
-    found[name] = value if isinstance(value, bool) else config_lib.absolute(
+    changes[name] = value if isinstance(value, bool) else config_lib.absolute(
         name, _FIELDS[path].parsed(value, f"--config.{path}"))
-  return found
+  return changes
 
 
 def parse(command: str, arguments: Sequence[str]) -> list[str]:

@@ -180,9 +180,10 @@ class IndexWriter:
     journals = {path: journal for path in parts
                 if (journal := _journal(path)) and journal["origin"]["step"]
                 == self._origin.step}
-    kept = max(journals, key=lambda path: (path / _JOURNAL).stat().st_mtime_ns, default=None)
+    latest = max(journals, key=lambda path: (path / _JOURNAL).stat().st_mtime_ns,
+                 default=None)
     for path in (*parts, *root.glob(".*.removed")):
-      if path != kept:
+      if path != latest:
         shutil.rmtree(path, ignore_errors=True)
 
 

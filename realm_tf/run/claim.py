@@ -77,7 +77,7 @@ def _change(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,
 
 def _different(previous: RealmConfig, ours: RealmConfig) -> dict[str, tuple[Any, Any]]:
   """The fields that differ, with both values."""
-  before, now = (config_lib.flatten(config_lib.to_dict(one)) for one in (previous, ours))
+  before, now = (config_lib.flatten(config_lib.to_dict(each)) for each in (previous, ours))
   return {field: (before[field], now[field]) for field in now if before[field] != now[field]}
 
 

@@ -136,5 +136,5 @@ def load_sharing(path: PathLike, known: Mapping[str, tf.Variable]
 
 def load_calibration(path: PathLike) -> calibration.Calibration:
   """That of an export; of one that is older than calibrations, none."""
-  found = numbered.find(path) / _CALIBRATION
-  return calibration.read_calibration(found) if found.exists() else calibration.Calibration()
+  file = numbered.find(path) / _CALIBRATION
+  return calibration.read_calibration(file) if file.exists() else calibration.Calibration()

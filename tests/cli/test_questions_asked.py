@@ -37,8 +37,8 @@ def test_words_are_told_together(capsys):
 def test_lines_of_standard_input_one_by_one(stdin, capsys):
   stdin("who?\n\n  wo ist Zürich?\r\nlast".encode() + b"\xff")
   questions_asked.answer_all(["-"], _refusing)
-  told = capsys.readouterr()
-  assert told.out == "['who?']\n['wo ist Zürich?']\n['last\\udcff']\n" and not told.err
+  printed = capsys.readouterr()
+  assert printed.out == "['who?']\n['wo ist Zürich?']\n['last\\udcff']\n" and not printed.err
   stdin(b"wrong\nwho?\n")
   with pytest.raises(UserError):
     questions_asked.answer_all(["-"], _refusing)
@@ -48,8 +48,8 @@ def test_by_hand_a_wrong_one_is_not_the_end(stdin, capsys):
   stdin(b"wrong\nwho?\n", by_hand=True)
   questions_asked.check_questions([], "ask")
   questions_asked.answer_all([], _refusing)
-  told = capsys.readouterr()
-  assert told.out == "['who?']\n" and "realm: a wrong one" in told.err
+  printed = capsys.readouterr()
+  assert printed.out == "['who?']\n" and "realm: a wrong one" in printed.err
 
 
 @pytest.mark.parametrize("command", ["ask", "search"])
@@ -64,9 +64,9 @@ def test_without_a_question_it_says_so_at_once(stdin, capsys, command):
 def test_nothing_of_this_loads_tensorflow():
   script = ("import sys; from realm_tf.cli import main; code = main.run(['ask'])\n"
             "sys.exit(code if 'tensorflow' not in sys.modules else 'TensorFlow was loaded')")
-  done = subprocess.run([sys.executable, "-c", script], stdin=subprocess.DEVNULL,
-                        capture_output=True, text=True, check=False)
-  assert done.returncode == 2 and "give a question" in done.stderr
+  completed = subprocess.run([sys.executable, "-c", script], stdin=subprocess.DEVNULL,
+                             capture_output=True, text=True, check=False)
+  assert completed.returncode == 2 and "give a question" in completed.stderr
 
 
 def test_on_a_terminal_it_asks_for_questions(tmp_path):

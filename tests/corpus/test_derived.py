@@ -128,11 +128,11 @@ print(derived(corpus, "numbers", {}, lambda new: new.append(a=np.arange(3)))["a"
 
 
 def test_a_disk_that_cannot_be_written_costs_the_time(tmp_path):
-  done = with_mounts(f"mount --bind {tmp_path} {tmp_path} && "
-                     f"mount -o remount,bind,ro {tmp_path}",
-                     sys.executable, "-c", _READ_ONLY, tmp_path)
-  assert done.stdout == "[0, 1, 2]\n", done.stderr
-  assert done.stderr.count("is made for this command alone") == 1
+  completed = with_mounts(f"mount --bind {tmp_path} {tmp_path} && "
+                          f"mount -o remount,bind,ro {tmp_path}",
+                          sys.executable, "-c", _READ_ONLY, tmp_path)
+  assert completed.stdout == "[0, 1, 2]\n", completed.stderr
+  assert completed.stderr.count("is made for this command alone") == 1
 
 
 def test_a_tensor_of_it_is_no_copy(tmp_path):
@@ -148,15 +148,15 @@ def test_what_is_kept_is_what_would_be_made(tmp_path):
   answers = [[city] for city in tiny.CITIES]
   for _ in range(2):
     np.testing.assert_array_equal(stored_bans(corpus, 0.5), banned_rows(corpus, 0.5))
-    for ours, expected in zip(
+    for array, expected in zip(
         vars(stored_occurrences(answers, corpus, corpus.tokenizer)).values(),
         vars(find_occurrences(answers, corpus, corpus.tokenizer)).values()):
-      np.testing.assert_array_equal(ours, expected)
+      np.testing.assert_array_equal(array, expected)
   blocks = Corpus.from_documents(tiny.documents(), corpus.tokenizer, 64)
-  kept, made = (salient_sentences(which, 4, (2, 20)) for which in (corpus, blocks))
-  assert len(made.row) > 5
-  for ours, expected in zip((*kept[:-1], *kept.support), (*made[:-1], *made.support)):
-    np.testing.assert_array_equal(ours, expected)
+  stored, fresh = (salient_sentences(which, 4, (2, 20)) for which in (corpus, blocks))
+  assert len(fresh.row) > 5
+  for array, expected in zip((*stored[:-1], *stored.support), (*fresh[:-1], *fresh.support)):
+    np.testing.assert_array_equal(array, expected)
   names = {json.loads((path / "manifest.json").read_text())["corpus_hash"]
            for path in derived_root(corpus.folder).iterdir()}
   assert names == {corpus.hash}

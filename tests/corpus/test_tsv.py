@@ -58,7 +58,7 @@ def test_a_stray_quote_is_text(text):
   assert _read(text) == expected
 
 
-@pytest.mark.parametrize("text, told", [
+@pytest.mark.parametrize("text, message", [
     ('1\tOne.\tA\n2\t"Ode.\tOde\n3\tShe said yes."\tBob\n',
      "3: a quote opens a value here and one ends it 1 lines below"),
     ('1\tOne.\t"Heroes\n2\tTwo.\tB\n\n4\tFour.\tC"\n',
@@ -69,8 +69,8 @@ def test_a_stray_quote_is_text(text):
     ('1\tOne.\tA\n\n2\tTwo.\n', "4: 2 fields"), ('1\tOne.\tA\tB\n', "2: 4 fields"),
     ('1\t"One."\t"A"\t"B"\n', "2: 4 fields"),
 ])
-def test_what_nobody_could_tell_is_named(text, told):
-  with pytest.raises(UserError, match=f"^a.tsv:{told}"):
+def test_what_nobody_could_tell_is_named(text, message):
+  with pytest.raises(UserError, match=f"^a.tsv:{message}"):
     _read(text)
 
 

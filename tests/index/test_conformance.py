@@ -64,9 +64,9 @@ def _best(queries, table, k=_K, without=()):
   return np.take_along_axis(scores, order, 1), order
 
 
-def _agrees(kind, found, expected, names=None):
+def _agrees(kind, results, expected, names=None):
   """Names of [N] stand for rows. An approximate index finds most, in the right order."""
-  scores, ids = (np.asarray(part) for part in found)
+  scores, ids = (np.asarray(part) for part in results)
   expected_ids = expected[1] if names is None else np.asarray(names)[expected[1]]
   assert scores.shape == ids.shape == expected_ids.shape
   assert scores.dtype == np.float32

@@ -122,14 +122,14 @@ def test_outside_of_replicas_each_row_is_searched_once(mirrored, monkeypatch):
     return find(queries, table, k)
 
   table = np.random.default_rng(0).integers(-2, 3, [41, 8]).astype(np.float32)
-  exact, ours = ExactIndex(), DistributedIndex(mirrored)
-  for index in (exact, ours):
+  exact, distributed = ExactIndex(), DistributedIndex(mirrored)
+  for index in (exact, distributed):
     index.assign(index.prepare(table), 0)
   queries = tf.constant(table[:5] + table[5:10])
-  wanted = exact.search(queries, 6)
+  exact_results = exact.search(queries, 6)
   monkeypatch.setattr(top_k, "top_k_inner_product", counted)
-  for found, expected in zip(ours.search(queries, 6), wanted):
-    np.testing.assert_array_equal(found, expected)
+  for result, expected in zip(distributed.search(queries, 6), exact_results):
+    np.testing.assert_array_equal(result, expected)
   assert sum(products) == 5 * 41 and len(products) == 2
 
 

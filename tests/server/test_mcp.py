@@ -114,9 +114,9 @@ _HEADERS = {"X-API-Key": _KEY, "Accept": "application/json, text/event-stream"}
     ({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403),
     ({"Origin": "http://["}, 403), ({"Origin": "http://localhost:3000"}, 200)])
 def test_who_may_call(address, headers, code):
-  found = httpx2.post(address, json=_CALL, headers={**_HEADERS, **headers})
-  assert found.status_code == code, found.text
-  assert code == 200 or set(found.json()) == {"error"}
+  response = httpx2.post(address, json=_CALL, headers={**_HEADERS, **headers})
+  assert response.status_code == code, response.text
+  assert code == 200 or set(response.json()) == {"error"}
 
 
 def test_what_is_no_call_is_refused(address):
@@ -124,6 +124,6 @@ def test_what_is_no_call_is_refused(address):
   assert long.status_code == 413 and "longer than 5000 bytes" in long.json()["error"]
   assert httpx2.get(address, headers=_HEADERS).status_code == 405
   for content in (b"", b"{", b"[]", b"\xff", b'{"jsonrpc": "2.0"}'):
-    found = httpx2.post(address, content=content, headers={
+    response = httpx2.post(address, content=content, headers={
         **_HEADERS, "Content-Type": "application/json"})
-    assert found.status_code == 400, (content, found.text)
+    assert response.status_code == 400, (content, response.text)
