@@ -155,9 +155,9 @@ def main(_) -> None:
           f"{figures['overlap']:.3f}  five passages p50 "
           f"{figures['five_passages']['1']['p50']:.1f} ms")
     for count, times in figures["question"].items():
-      print(f"{'':20s} {count:>3s} clients: p50 {times['p50']:.2f}, p95 {times['p95']:.2f}, p99 "
-            f"{times['p99']:.2f}, least {times['least']:.2f} ms; {times['per_second']:.0f} "
-            "questions/s")
+      print(f"{'':20s} {count:>3s} clients: p50 {times['p50']:.2f}, p95 {times['p95']:.2f}, "
+            f"p99 {times['p99']:.2f}, least {times['least']:.2f} ms; "
+            f"{times['per_second']:.0f} questions/s")
   if _JSON.value:
     pathlib.Path(_JSON.value).write_text(json.dumps(result, indent=2), encoding="utf-8")
 

@@ -184,7 +184,8 @@ def results(load: Load, swaps: list[dict[str, Any]], most: int) -> dict[str, Any
       "answered by": {str(number): int((versions == number).sum())
                       for number in sorted(set(versions.tolist()))},
       "swaps": [{"version": event["version"], "broken": event["broken"],
-                 "seconds": round(event["settled"] - event["appeared"], 2)} for event in swaps],
+                 "seconds": round(event["settled"] - event["appeared"], 2)}
+                for event in swaps],
       "MB": {name: round(value / 1e6) for name, value in (
           ("first", memory[0]), ("last", memory[-1]), ("most", most))}}
 
@@ -244,7 +245,8 @@ def main(_) -> None:
   figures = results(load, swaps, most)
   print(json.dumps(figures, indent=2))
   if _JSON.value:
-    pathlib.Path(_JSON.value).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    pathlib.Path(_JSON.value).write_text(json.dumps(figures, indent=2) + "\n",
+                                         encoding="utf-8")
   if _PNG.value:
     draw(load, swaps, _PNG.value)
 

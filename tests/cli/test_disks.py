@@ -74,8 +74,10 @@ print(realm("export", workdir, "--output=out/export"),
   completed = with_mounts(f"cd {tmp_path} && mount --bind run run && "
                           "mount -o remount,ro,bind run",
                           sys.executable, "script.py")
-  assert completed.stdout.splitlines()[-1] == "0 0 0 0 2 2 2", completed.stdout + completed.stderr
-  assert completed.stderr.count("Read-only file system") >= 3 and "Traceback" not in completed.stderr
+  assert completed.stdout.splitlines()[-1] == "0 0 0 0 2 2 2", (
+      completed.stdout + completed.stderr)
+  assert completed.stderr.count("Read-only file system") >= 3
+  assert "Traceback" not in completed.stderr
   assert "the embeddings of the corpus are made for this command alone" in completed.stderr
   assert (tmp_path / "out" / "export" / "1" / "saved_model.pb").exists()
   assert (tmp_path / "out" / "weights" / "reader" / "model.safetensors").exists()

@@ -50,7 +50,8 @@ def _folder(tmp_path_factory):
       question | {"question": f"{word} {question['question']}"} for word in ("so", "now")
       for question in questions])
   _lines(folder / "answers.jsonl", [
-      {"question": question["question"], "prediction": question["answer"][0]} for question in questions])
+      {"question": question["question"], "prediction": question["answer"][0]}
+      for question in questions])
   config = tiny.make_config(
       folder, corpus__source=str(folder / "documents.jsonl"), ict__steps=0,
       pretrain__steps=0, finetune__steps=2, dev__share=0.0, evaluate__unanswerable=0,

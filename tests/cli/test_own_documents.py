@@ -64,19 +64,21 @@ def test_passages_at_once_and_no_answer_of_an_untrained_head(
   opened = Run.existing(run)
   assert opened.search([question], 3) == [searched["passages"]]
   assert len(opened.search(["Oslo", question], 2)) == 2 and opened.search([]) == []
-  (ranking,) = opened.search([question], 1000)
-  scores = [passage["score"] for passage in ranking]
-  assert {passage["id"] for passage in ranking} == set(texts) and scores == sorted(scores)[::-1]
+  (ranked,) = opened.search([question], 1000)
+  scores = [passage["score"] for passage in ranked]
+  assert {passage["id"] for passage in ranked} == set(texts)
+  assert scores == sorted(scores)[::-1]
 
   assert realm("ask", f"--workdir={run}", "--json", question) == 0
   printed = capsys.readouterr()
   record = json.loads(printed.out)
   assert record["answer"] == "" and record["answerable"] is False
-  assert [passage["id"] for passage in record["passages"]] == [passage["id"] for passage in ranking[:5]]
+  assert [passage["id"] for passage in record["passages"]] == [
+      passage["id"] for passage in ranked[:5]]
   assert "no reader is trained yet" in printed.err
   assert realm("ask", f"--workdir={run}", question) == 0
   printed = _said(capsys)
-  assert "A:" not in printed and ranking[0]["text"][:20] in printed
+  assert "A:" not in printed and ranked[0]["text"][:20] in printed
   assert realm("predict", f"--workdir={run}", f"--questions={world}/questions.jsonl",
                f"--output={tmp_path}/answers.jsonl") == 0
   assert "predict: no reader is trained yet" in caplog.text

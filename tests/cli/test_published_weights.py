@@ -53,7 +53,8 @@ def _config(folder, retriever, encoder, **retriever_changes):
 
 
 def _answers(run, stage):
-  answers = run.answerer(stage).answer(tf.constant(["what is the capital of france?", "Oslo"]))
+  answers = run.answerer(stage).answer(
+      tf.constant(["what is the capital of france?", "Oslo"]))
   return tf.nest.map_structure(lambda value: value.numpy().tolist(), answers._asdict())
 
 

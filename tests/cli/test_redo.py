@@ -24,7 +24,8 @@ def _world(tmp_path_factory):
       json.dumps(vars(document)) + "\n" for document in tiny.documents()))
   for name, words in (("questions", " now"), ("asked", "")):
     (folder / f"{name}.jsonl").write_text("".join(
-        json.dumps({"question": question.question + words, "answer": list(question.answers)}) + "\n"
+        json.dumps({"question": question.question + words,
+                    "answer": list(question.answers)}) + "\n"
         for question in tiny.questions()))
   config = tiny.make_config(
       folder, corpus__source=str(folder / "documents.jsonl"), ict__steps=2, dpr__steps=0,

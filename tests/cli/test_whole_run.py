@@ -125,7 +125,8 @@ def test_the_report_shows_the_run(run):
 
 
 def test_diagnosis_of_a_finished_run(run, tmp_path):
-  completed = realm("diagnose", f"--workdir={run[0]}", "--blocks=0", f"--json={tmp_path}/a.json")
+  completed = realm("diagnose", f"--workdir={run[0]}", "--blocks=0",
+                    f"--json={tmp_path}/a.json")
   assert completed.returncode == 0, completed.stderr
   diagnosis = json.loads((tmp_path / "a.json").read_text())
   assert diagnosis == json.loads((run[0] / "diagnosis" / "pretrain.json").read_text())
@@ -264,7 +265,8 @@ _BAD = {
 @pytest.mark.parametrize("case", _BAD)
 def test_bad_flags_are_one_line(world, tmp_path, case):
   flags, named = _BAD[case]
-  completed = realm("corpus", f"--config={world}/config.py", f"--workdir={tmp_path}/run", *flags)
+  completed = realm("corpus", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+                    *flags)
   assert completed.returncode == 2, completed.stderr
   message = [line for line in completed.stderr.splitlines() if line.startswith("realm:")]
   assert len(message) == 1 and named in message[0], completed.stderr
@@ -298,7 +300,8 @@ def test_a_blank_document_is_passed_over_or_refused(world, tmp_path):
            f"--config.corpus.source={source}"]
   for command in ("corpus", "run"):
     completed = realm(command, *flags, "--strict")
-    assert completed.returncode == 2 and f"{source}:2: field 'text' is empty" in completed.stderr
+    assert completed.returncode == 2
+    assert f"{source}:2: field 'text' is empty" in completed.stderr
     assert not (tmp_path / "run" / "corpus").exists()
   completed = realm("corpus", *flags)
   assert completed.returncode == 0, completed.stderr
@@ -318,7 +321,8 @@ def test_questions_without_answers_are_refused(run, world, tmp_path):
   bad = _lines(tmp_path / "bad.jsonl", [{"question": "who?"}])
   completed = realm("run", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
                     f"--config.finetune.questions={bad}")
-  assert completed.returncode == 2 and "bad.jsonl" in completed.stderr and "answer" in completed.stderr
+  assert completed.returncode == 2
+  assert "bad.jsonl" in completed.stderr and "answer" in completed.stderr
 
 
 def test_a_vocabulary_that_does_not_fit_the_weights_is_refused(run, world, tmp_path):

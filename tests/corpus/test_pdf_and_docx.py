@@ -35,7 +35,8 @@ def _pdf(*pages, title=None, content=None):
   out, places = b"%PDF-1.4\n", []
   for number, body in enumerate(objects, 1):
     places.append(len(out))
-    out += b"%d 0 obj\n" % number + (body.encode("latin-1") if isinstance(body, str) else body)
+    out += b"%d 0 obj\n" % number + (
+        body.encode("latin-1") if isinstance(body, str) else body)
     out += b"\nendobj\n"
   rows = "".join(f"{place:010} 00000 n \n" for place in places)
   return out + (f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{rows}trailer\n<< /Size "

@@ -115,11 +115,13 @@ def test_scann_in_a_saved_model_finds_what_the_live_one_does(scann, tmp_path):
   completed = subprocess.run([sys.executable, "-c", textwrap.dedent(_LOADED), tmp_path],
                              check=False, capture_output=True, text=True)
   assert completed.returncode == 0, completed.stderr
-  for live, (scores, rows) in zip((index, other), json.loads(completed.stdout.splitlines()[-1])):
+  for live, (scores, rows) in zip((index, other),
+                                  json.loads(completed.stdout.splitlines()[-1])):
     live_results = [value.numpy() for value in live.search(
         tf.constant(queries), 10, tf.constant(banned))]
     assert overlap(np.array(rows), live_results[1]) > 0.95  # each was trained for itself
-    np.testing.assert_allclose(np.array(scores, np.float32)[:, 0], live_results[0][:, 0], rtol=1e-6)
+    np.testing.assert_allclose(np.array(scores, np.float32)[:, 0], live_results[0][:, 0],
+                               rtol=1e-6)
 
 
 def test_a_graph_makes_its_scann_searcher_once():

@@ -312,8 +312,9 @@ END
 def test_a_disk_that_is_really_full_leaves_the_version_before(tmp_path):
   script = _ON_A_FULL_DISK.format(root=tmp_path, python=sys.executable)
   try:  # a file system of its own needs a name space of its own
-    completed = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
-                                script], cwd=_ROOT, capture_output=True, text=True, check=False)
+    completed = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script], cwd=_ROOT,
+        capture_output=True, text=True, check=False)
   except FileNotFoundError:
     pytest.skip("there is no `unshare` here")
   if completed.returncode == 77 or "unshare" in completed.stderr:

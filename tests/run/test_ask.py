@@ -44,7 +44,8 @@ def test_a_word_that_is_no_question_is_named(run, capsys, flag, word, message):
     (["--top_n=0"], "--top_n=0"), (["--top_n=101"], "--top_n=101"),
     (["--top_n=many"], "--top_n=many")])
 @pytest.mark.parametrize("command", ["ask", "predict", "export"])
-def test_a_number_that_cannot_be_meant_is_named(run, capsys, tmp_path, command, words, message):
+def test_a_number_that_cannot_be_meant_is_named(run, capsys, tmp_path, command, words,
+                                                message):
   (tmp_path / "q.jsonl").write_text('{"question": "who?"}\n')
   arguments = {"ask": ["ask", f"--workdir={run}", "who?"],
                "export": ["ask", f"--export={run}", "who?"],

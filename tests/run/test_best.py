@@ -97,7 +97,8 @@ def test_without_a_best_one_it_is_said_in_one_line(run, tmp_path):
   for words in (["export", f"--output={tmp_path}/out"], ["ask", "who?"]):
     completed = realm(*words, f"--workdir={run.path}", "--checkpoint=best")
     assert completed.returncode == 2 and "Traceback" not in completed.stderr, completed.stderr
-    assert "best: no checkpoint there" in completed.stderr and "config.best_metric" in completed.stderr
+    assert "best: no checkpoint there" in completed.stderr
+    assert "config.best_metric" in completed.stderr
   assert not (tmp_path / "out").exists()
 
 
@@ -113,4 +114,5 @@ def test_a_damaged_best_one_is_named_and_a_run_without_stages_has_none(run):
 
 def test_an_export_has_one_model_only(tmp_path):
   completed = realm("ask", f"--export={tmp_path}", "--checkpoint=best", "who?")
-  assert completed.returncode == 2 and "--checkpoint: an export has one model" in completed.stderr
+  assert completed.returncode == 2
+  assert "--checkpoint: an export has one model" in completed.stderr

@@ -258,11 +258,11 @@ def test_verify_embeds_again(run):
 
 
 def test_what_a_scann_index_loses_is_measured_and_kept(run, tmp_path, monkeypatch):
-  question_of = {city: f"what is the capital of {country}"
-                 for city, country in tiny.CITIES.items()}
+  asked = {city: f"what is the capital of {country}"
+           for city, country in tiny.CITIES.items()}
   questions = tmp_path / "questions.jsonl"
   questions.write_text("".join(json.dumps({"question": question, "answer": [city]}) + "\n"
-                               for city, question in question_of.items()))
+                               for city, question in asked.items()))
   values = json.loads((run.path / "config.json").read_text())
   values["index"].update(kind="scann", rescored=3, recall_at=3, leaves=5, searched_leaves=1)
   values["evaluate"].update(questions=str(questions), recall_at=[1, 3])
@@ -278,13 +278,15 @@ def test_what_a_scann_index_loses_is_measured_and_kept(run, tmp_path, monkeypatc
   stages.index(opened)
   facts = json.loads((run.index_root / "scann.json").read_text())
   # In one batch, as there: one that finds too few for a question is searched exactly.
-  retrieved = {exact: answerers[exact].retrieve(tf.constant(list(question_of.values())), 3).passage.numpy()
-               for exact in answerers}
+  retrieved = {
+      exact: answerers[exact].retrieve(tf.constant(list(asked.values())), 3).passage.numpy()
+      for exact in answerers}
   hits = {exact: np.mean([any(city in text.decode() for text in texts)
-                          for city, texts in zip(question_of, retrieved[exact], strict=True)])
+                          for city, texts in zip(asked, retrieved[exact], strict=True)])
           for exact in answerers}
   assert facts["recall@3_lost_by_index"] == pytest.approx(hits[True] - hits[False])
-  assert facts["index_recall@3"] == pytest.approx(answerers[False].index.recall) and answerers[True]
+  assert facts["index_recall@3"] == pytest.approx(answerers[False].index.recall)
+  assert answerers[True]
   assert {"recall@1_lost_by_index", "leaves", "stage"} <= facts.keys()
   assert Run.existing(run.path).stored_index(run.model("ict"))  # it is no version
 

@@ -35,7 +35,8 @@ def _questions():
 
 
 def _make(folder, questions, **changes):
-  source = _lines(folder / "documents.jsonl", [vars(document) for document in tiny.documents()])
+  source = _lines(folder / "documents.jsonl",
+                  [vars(document) for document in tiny.documents()])
   held_out = _lines(folder / "held_out.jsonl", questions)
   run = Run(tiny.make_config(
       folder, corpus__source=str(source), evaluate__questions=str(held_out),
@@ -85,11 +86,12 @@ def test_recall_by_gold_passage_is_that_of_the_documents_own_blocks(run):
     for k in (1, 5, 10):
       assert metrics[f"recall@{k}_by_gold"] == pytest.approx(sum(
           record["gold_passage"] in rows[:k] for record, rows in named) / 6)
-      assert metrics[f"recall@{k}_low"] <= metrics[f"recall@{k}"] <= metrics[f"recall@{k}_high"]
+      assert (metrics[f"recall@{k}_low"] <= metrics[f"recall@{k}"]
+              <= metrics[f"recall@{k}_high"])
     assert all(len(record["rows"]) == 10 and len(record["passages"]) == 5
                for record in records)
-    assert {source: figures["questions"] for source, figures in metrics["by_source"].items()} == {
-        "even": 4, "odd": 8}
+    assert {source: figures["questions"]
+            for source, figures in metrics["by_source"].items()} == {"even": 4, "odd": 8}
 
 
 def test_a_ranking_alone_has_no_exact_match(run):
@@ -217,7 +219,8 @@ def test_an_evaluation_is_made_anew_when_the_questions_change(run, tmp_path):
   try:
     _lines(questions, _questions()[:4])
     assert stages.evaluate(run, WARM_START)["questions"] == 4
-    assert all("BM25" in warning for warning in worth.warnings(run, "ict"))  # of other questions
+    # Those of the stages are of other questions.
+    assert all("BM25" in warning for warning in worth.warnings(run, "ict"))
   finally:
     questions.write_bytes(before)
 
@@ -226,7 +229,8 @@ def test_mistakes_are_a_page_beside_the_report(run, tmp_path):
   result = find_mistakes(run)
   wrong = [record for record in _read(run, "ict")[1]
            if record["prediction"].lower() != record["answers"][0].lower()]
-  assert sorted(mistake["id"] for mistake in result.mistakes) == sorted(mistake["id"] for mistake in wrong)
+  assert sorted(mistake["id"] for mistake in result.mistakes) == sorted(
+      mistake["id"] for mistake in wrong)
   assert result.questions == 12
   for mistake in result.mistakes:
     assert mistake["passage"][mistake["start"]:mistake["end"]] == mistake["prediction"]

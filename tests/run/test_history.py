@@ -62,7 +62,8 @@ def test_the_commit_is_that_of_the_source_and_changes_are_told(tmp_path):
 def test_a_refused_command_leaves_no_record(tmp_path):
   config = tmp_path / "config.json"
   documents = tmp_path / "documents.jsonl"
-  documents.write_text("".join(json.dumps(vars(document)) + "\n" for document in tiny.documents()))
+  documents.write_text("".join(
+      json.dumps(vars(document)) + "\n" for document in tiny.documents()))
   config.write_text(json.dumps(config_lib.to_dict(
       tiny.make_config(tmp_path, corpus__source=str(documents)))))
   folder = tmp_path / "run"

@@ -110,9 +110,9 @@ def test_what_the_curve_says_is_what_the_saved_model_answers(tuned):
            for question, record in zip(questions, records)]
   assert curve["dev_exact_match"] == pytest.approx(np.mean(right))
   for k in (1, 5):
-    is_retrieved = [any(question.answers[0] in passage["text"] for passage in record["passages"][:k])
-                    for question, record in zip(questions, records)]
-    assert curve[f"dev_recall@{k}"] == pytest.approx(np.mean(is_retrieved))
+    hits = [any(question.answers[0] in passage["text"] for passage in record["passages"][:k])
+            for question, record in zip(questions, records)]
+    assert curve[f"dev_recall@{k}"] == pytest.approx(np.mean(hits))
 
 
 def test_the_best_checkpoint_is_that_model_too(tuned):

@@ -43,7 +43,8 @@ def test_arguments_are_those_of_the_config(tmp_path):
       embed_precision="float32", encoder__span_norm_eps=0.5, pretrain__candidates=5)
   model = initial_model(config, _TOKENIZER)
   arguments = model.retriever.get_config()
-  assert arguments["query_length"] == 32 and arguments["document_length"] == 128  # its positions
+  assert arguments["query_length"] == 32
+  assert arguments["document_length"] == 128  # its positions
   assert (arguments["precision"], arguments["embed_precision"]) == ("bfloat16", "float32")
   assert model.make_tower().bert.precision == "float32"
   assert model.encoder.span_norm_eps == 0.5 and model.encoder.max_length == 96

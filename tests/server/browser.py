@@ -41,7 +41,8 @@ class Browser:
 
   def look(self, code):
     """The value of some JavaScript; a promise is waited for."""
-    evaluated = self("Runtime.evaluate", expression=code, awaitPromise=True, returnByValue=True)
+    evaluated = self("Runtime.evaluate", expression=code, awaitPromise=True,
+                     returnByValue=True)
     assert "exceptionDetails" not in evaluated, evaluated
     return evaluated["result"].get("value")
 

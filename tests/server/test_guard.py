@@ -94,7 +94,8 @@ def test_a_key_is_asked_for(make, keys, headers, code):
   response = _ask(make(keys), headers=headers)
   assert response.status_code == code
   if code == 401:
-    assert response.headers["www-authenticate"] == "Bearer" and set(response.json()) == {"error"}
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert set(response.json()) == {"error"}
     assert not any(key in response.text for key in _KEYS)
 
 

@@ -135,8 +135,8 @@ def test_a_start_with_a_broken_newest_falls_back(base):
   assert lifecycle.current.number == 1 and lifecycle.states()[0].error
 
 
-@pytest.mark.parametrize("texts, message", [({}, "no export there"), ({1: "bad 1", 2: "bad 2"},
-                                                                      "DIR: bad 2 of two")])
+@pytest.mark.parametrize("texts, message", [
+    ({}, "no export there"), ({1: "bad 1", 2: "bad 2"}, "DIR: bad 2 of two")])
 def test_a_start_without_a_version_is_an_error(tmp_path, texts, message):
   for number, text in texts.items():
     _put(tmp_path, number, text)

@@ -115,7 +115,8 @@ def test_what_a_killed_server_left_is_removed(run, tmp_path, monkeypatch):
     killed, alive = (stack.enter_context(subprocess.Popen(
         [sys.executable, "-c", _HOLD, run], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         text=True, env={**os.environ, "TMPDIR": str(tmp_path)})) for _ in range(2))
-    orphaned, in_use = (pathlib.Path(process.stdout.readline().strip()) for process in (killed, alive))
+    orphaned, in_use = (pathlib.Path(process.stdout.readline().strip())
+                        for process in (killed, alive))
     killed.kill()
     killed.wait(60)
     assert orphaned.is_dir() and in_use.is_dir()

@@ -42,9 +42,10 @@ def test_passages_come_with_their_probability(client, model):
   expected = model.retrieve(_QUESTIONS[0], 5)[0]
   scores = np.asarray([passage["score"] for passage in expected], np.float64)
   softmax = np.exp(scores) / np.exp(scores).sum()
-  assert [passage["row"] for passage in record["passages"]] == [passage["row"] for passage in expected]
-  np.testing.assert_allclose([passage["probability"] for passage in record["passages"]], softmax,
-                             rtol=1e-4)
+  assert [passage["row"] for passage in record["passages"]] == [
+      passage["row"] for passage in expected]
+  np.testing.assert_allclose([passage["probability"] for passage in record["passages"]],
+                             softmax, rtol=1e-4)
   alone = client.post("/search", json={"question": _QUESTIONS[0], "k": 5}).json()
   assert alone["passages"] == record["passages"]
   many = client.post("/search", json={"question": "river", "k": 100}).json()["passages"]

@@ -126,7 +126,8 @@ def test_the_terminal(exported, tmp_path):
 
     completed = ask("--json", "--top_n=2", _QUESTION, "Oslo")
     records = [json.loads(line) for line in completed.stdout.splitlines()]
-    assert [record["question"] for record in records] == [_QUESTION, "Oslo"] and not completed.stderr
+    assert [record["question"] for record in records] == [_QUESTION, "Oslo"]
+    assert not completed.stderr
     assert all(len(record["answers"]) == 2 for record in records)
     typed = ask("-", "--threshold=1", input=f"\n{_QUESTION}\n")
     assert typed.stdout.splitlines()[1] == f"Q: {_QUESTION}"

@@ -33,7 +33,8 @@ def _error(response, code, message):
     "/V1/Models/half_plus_three:Predict", "/v1/models/half%5Fplus_three:predict"])
 def test_the_documented_predictions(client, path):
   response = _post(client, '{"instances": [1.0,2.0,5.0]}', path)
-  assert response.status_code == 200 and response.headers["content-type"] == "application/json"
+  assert response.status_code == 200
+  assert response.headers["content-type"] == "application/json"
   assert response.json() == {"predictions": [3.5, 4.0, 5.5]}
   assert _post(client, '{"inputs": [1.0,2.0,5.0]}', path).json() == {
       "outputs": [3.5, 4.0, 5.5]}

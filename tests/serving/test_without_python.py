@@ -67,7 +67,8 @@ def test_what_the_c_program_cannot_load_is_named(world, ask, tmp_path):
   (tmp_path / "saved_model.pb").write_bytes(b"nothing")
   for version in (tmp_path, tmp_path / "none"):
     completed = ask([], version, "who?")
-    assert completed.returncode == 2 and "ask: " in completed.stderr and str(version) in completed.stderr
+    assert completed.returncode == 2
+    assert "ask: " in completed.stderr and str(version) in completed.stderr
   completed = ask([tmp_path / "none.so"], world.folder, "who?")
   assert completed.returncode == 2 and "none.so" in completed.stderr
 
