@@ -42,8 +42,8 @@ def main(_) -> None:
     chosen |= {row["gold_passage"] for row in drawn}
     _write(name, drawn)
   passages = _read("corpus.jsonl.gz")
-  others = [row["id"] for row in passages if row["id"] not in chosen]
-  chosen |= set(draw.sample(others, max(0, min(len(others), _PASSAGES.value - len(chosen)))))
+  rest = [row["id"] for row in passages if row["id"] not in chosen]
+  chosen |= set(draw.sample(rest, max(0, min(len(rest), _PASSAGES.value - len(chosen)))))
   _write("corpus.jsonl.gz", [row for row in passages if row["id"] in chosen])
   print(f"{len(chosen)} passages")
 

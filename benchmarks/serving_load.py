@@ -170,15 +170,15 @@ def percentiles(seconds: np.ndarray) -> dict[str, float]:
 
 def results(load: Load, swaps: list[dict[str, Any]], most: int) -> dict[str, Any]:
   """All that is printed."""
-  when, seconds, versions = (np.array(column) for column in zip(*load.answered))
-  near = np.zeros(len(when), bool)
+  times, seconds, versions = (np.array(column) for column in zip(*load.answered))
+  near = np.zeros(len(times), bool)
   for event in swaps:
-    near |= (when > event["appeared"] - _NEAR) & (when < event["settled"] + _NEAR)
+    near |= (times > event["appeared"] - _NEAR) & (times < event["settled"] + _NEAR)
   _, memory = zip(*load.memory)
   return {
       "processor": processor(), "date": time.strftime("%Y-%m-%d"), "model": _MODEL.value,
-      "clients": _CLIENTS.value, "answered": len(when), "failed": len(load.failed),
-      "failures": sorted(set(load.failed))[:5], "a second": round(len(when) / when[-1], 1),
+      "clients": _CLIENTS.value, "answered": len(times), "failed": len(load.failed),
+      "failures": sorted(set(load.failed))[:5], "a second": round(len(times) / times[-1], 1),
       "milliseconds": percentiles(seconds), "around swaps": percentiles(seconds[near]),
       "otherwise": percentiles(seconds[~near]),
       "answered by": {str(number): int((versions == number).sum())
@@ -197,8 +197,8 @@ def draw(load: Load, swaps: list[dict[str, Any]], path: str) -> None:
   from matplotlib import pyplot  # pylint: disable=import-outside-toplevel
   figure, (above, below) = pyplot.subplots(2, 1, sharex=True, figsize=(8, 5.5),
                                            height_ratios=(2, 1), layout="constrained")
-  when, seconds, _ = (np.array(column) for column in zip(*load.answered))
-  above.plot(when, 1000 * seconds, ".", markersize=1.5, alpha=.4)
+  times, seconds, _ = (np.array(column) for column in zip(*load.answered))
+  above.plot(times, 1000 * seconds, ".", markersize=1.5, alpha=.4)
   above.set_ylabel("milliseconds")
   above.set_yscale("log")
   below.plot(*zip(*((at, size / 1e6) for at, size in load.memory)))
@@ -212,7 +212,7 @@ def draw(load: Load, swaps: list[dict[str, Any]], path: str) -> None:
     above.annotate(f"version {event['version']}{' (broken)' if event['broken'] else ''}",
                    (event["appeared"], 1), xycoords=("data", "axes fraction"), fontsize=8,
                    xytext=(2, -10), textcoords="offset points")
-  above.set_title(f"{_CLIENTS.value} clients, {len(when)} requests, "
+  above.set_title(f"{_CLIENTS.value} clients, {len(times)} requests, "
                   f"{len(load.failed)} failed", fontsize=10)
   figure.savefig(path, dpi=110)
 

@@ -80,7 +80,7 @@ def _unknown(name: str) -> UserError:
   """The error for a flag that is not there, which names the nearest that is."""
   if name.startswith("config."):
     return UserError(f"--{config_lib.no_such_field(name.removeprefix('config.'))}")
-  known = [flag for flag in flags.FLAGS if not flag.startswith("config.")]
-  near = difflib.get_close_matches(name[:100], known, n=1)
+  names = [flag for flag in flags.FLAGS if not flag.startswith("config.")]
+  near = difflib.get_close_matches(name[:100], names, n=1)
   return UserError(f"--{name[:100]}: no such flag"
                    + (f"; the nearest is --{near[0]}" if near else ""))

@@ -89,15 +89,15 @@ def _parse(folder: pathlib.Path, shard: dict[str, Any]) -> Iterator[dict[str, An
   features |= {name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
                for name in INTEGERS}
   path = folder / shard["name"]
-  read = 0
+  blocks_read = 0
   try:
     for batch in tf.data.TFRecordDataset(str(path)).batch(_PARSE_BATCH):
-      read += int(tf.size(batch))
+      blocks_read += int(tf.size(batch))
       fields = tf.io.parse_example(batch, features)
       yield {name: Ragged(value.values.numpy(), value.row_splits.numpy())
              if name in INTEGERS else value.numpy() for name, value in fields.items()}
   except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-    raise UserError(f"{path}: damaged after block {read} of the shard "
+    raise UserError(f"{path}: damaged after block {blocks_read} of the shard "
                     f"({error.message.splitlines()[0]})") from None
-  if read != shard["blocks"]:
-    raise UserError(f"{path}: {read} blocks; {MANIFEST} says {shard['blocks']}")
+  if blocks_read != shard["blocks"]:
+    raise UserError(f"{path}: {blocks_read} blocks; {MANIFEST} says {shard['blocks']}")

@@ -118,9 +118,9 @@ def _ranked(alike: Buckets, most: int, before: int
     edges = edges[edges["block"] >= before]
     edges = edges[np.lexsort([edges["other"], -edges["alike"], edges["block"]])]
     rank = np.arange(len(edges)) - np.searchsorted(edges["block"], edges["block"])
-    in_rank = rank < most
-    yield (edges["block"][in_rank].astype(int), edges["other"][in_rank].astype(int),
-           rank[in_rank])
+    is_near = rank < most
+    yield (edges["block"][is_near].astype(int), edges["other"][is_near].astype(int),
+           rank[is_near])
 
 
 def _folder(parent: pathlib.Path, name: str) -> pathlib.Path:

@@ -47,8 +47,8 @@ def read_records(lines: Iterable[tuple[int, str]], path: PathLike
   for number, line in reader.lines():
     if not is_header(line):
       start = _content(line).split("\t")
-      shown = ", ".join(repr(value[:20]) for value in start[:4])
-      raise UserError(f"{path}:{number}: header {shown}; expected {_EXPECTED}")
+      fields = ", ".join(repr(value[:20]) for value in start[:4])
+      raise UserError(f"{path}:{number}: header {fields}; expected {_EXPECTED}")
     break
   for number, line in reader.lines():
     yield number, reader.record(number, line)

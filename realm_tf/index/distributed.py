@@ -150,9 +150,9 @@ class DistributedIndex(RowIndex):
     if not table.shape[0]:
       table = tf.zeros([1, table.shape[1]])  # of which nothing is held
     places = everyone - first
-    held = (places >= 0) & (places < table.shape[0])
-    vectors = tf.cast(tf.gather(table, tf.where(held, places, 0)), tf.float32)
-    vectors = context.all_reduce(_SUM, tf.where(held[..., tf.newaxis], vectors, 0.0))
+    is_held = (places >= 0) & (places < table.shape[0])
+    vectors = tf.cast(tf.gather(table, tf.where(is_held, places, 0)), tf.float32)
+    vectors = context.all_reduce(_SUM, tf.where(is_held[..., tf.newaxis], vectors, 0.0))
     return vectors[own:own + tf.shape(rows)[0]]
 
   def _own(self, context: tf.distribute.ReplicaContext) -> tuple[tf.Variable, int]:

@@ -44,12 +44,12 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
                             tagger(run.config.corpus.tagger))
       change_store(folder, add=changed(blocks, corpus), source=os.path.abspath(source))
     run.forget_corpus()
-    written = {name for name, row in zip(run.corpus.document_ids, run.corpus.stored_rows)
+    new_ids = {name for name, row in zip(run.corpus.document_ids, run.corpus.stored_rows)
                if row >= rows}
     before = set(corpus.document_ids)
     _note_own_source(run, source)
-    replaced, unchanged = len(written & before), len(set(ids) - written)
-    summary = (f"{len(written - before)} documents added, {replaced} replaced"
+    replaced, unchanged = len(new_ids & before), len(set(ids) - new_ids)
+    summary = (f"{len(new_ids - before)} documents added, {replaced} replaced"
                + (f", {unchanged} unchanged" if unchanged else ""))
     _renew(run, summary)
   return f"{summary}; {_count(run)}"

@@ -115,9 +115,9 @@ def check_candidates(run: Run) -> None:
     raise UserError(f"config.corpus.source: {blocks} blocks, of which a sentence's own and "
                     "those like it are banned, are too few for masked sentences: give "
                     "more documents, or set --config.pretrain.steps=0")
-  wanted = {"pretrain": config.pretrain.candidates,
-            "reading": config.reading.candidates if config.reading.steps else 0}
-  for stage, candidates in wanted.items():
+  candidates_of = {"pretrain": config.pretrain.candidates,
+                   "reading": config.reading.candidates if config.reading.steps else 0}
+  for stage, candidates in candidates_of.items():
     if candidates > most:
       raise UserError(f"config.{stage}.candidates: {candidates} are more than a corpus of "
                       f"{blocks} blocks has, less the banned ones; give {most} or fewer")

@@ -64,21 +64,21 @@ class KServe:
 
   async def infer(self, request: Request) -> Response:
     """Runs the default signature, or the one that the parameter `signature_name` names."""
-    asked = await body.read_object(request, self._service.limits)
+    content = await body.read_object(request, self._service.limits)
     served = self._served(request)
-    parameters = asked.get("parameters", {})
+    parameters = content.get("parameters", {})
     name = parameters.get("signature_name", DEFAULT) if isinstance(parameters, dict) else None
     if not isinstance(name, str):
       raise invalid("'parameters': expected an object, its signature_name one of "
                     f"{', '.join(served.signatures)}")
     signature = self._service.signature(served, name)
-    outputs = await self._service.predict(served, name, _inputs(asked, signature))
-    told = {"model_name": self._service.name, "model_version": str(served.number),
-            "outputs": [_output(one, outputs[one], signature.outputs[one])
-                        for one in _wanted(asked, signature)]}
-    if "id" in asked:
-      told["id"] = asked["id"]
-    return body.answer(told)
+    outputs = await self._service.predict(served, name, _inputs(content, signature))
+    answer = {"model_name": self._service.name, "model_version": str(served.number),
+              "outputs": [_output(key, outputs[key], signature.outputs[key])
+                          for key in _wanted(content, signature)]}
+    if "id" in content:
+      answer["id"] = content["id"]
+    return body.answer(answer)
 
   def _served(self, request: Request) -> Any:
     number = request.path_params.get("number")
@@ -95,8 +95,8 @@ def _described(tensors: dict[str, Tensor]) -> list[dict[str, Any]]:
           for name, spec in tensors.items()]
 
 
-def _inputs(asked: dict[str, Any], signature: Signature) -> Arrays:
-  listed = asked.get("inputs")
+def _inputs(content: dict[str, Any], signature: Signature) -> Arrays:
+  listed = content.get("inputs")
   if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
     raise invalid("'inputs': expected a list of objects")
   arrays: Arrays = {}
@@ -128,9 +128,9 @@ def _input(name: str, entry: dict[str, Any], spec: Tensor) -> np.ndarray:
     raise invalid(f"input {name}: no tensor has that shape") from None
 
 
-def _wanted(asked: dict[str, Any], signature: Signature) -> list[str]:
+def _wanted(content: dict[str, Any], signature: Signature) -> list[str]:
   """The names of the outputs that are asked for; all by default."""
-  listed = asked.get("outputs")
+  listed = content.get("outputs")
   if listed is None:
     return list(signature.outputs)
   names = [entry.get("name") if isinstance(entry, dict) else None

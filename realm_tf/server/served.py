@@ -75,16 +75,16 @@ class Served:
 
   def _count_passages(self) -> int:
     """The largest k that the model takes: it has no more blocks, or we want no more."""
-    known, too_many = 0, MOST_PASSAGES + 1
+    possible, too_many = 0, MOST_PASSAGES + 1
     trial = MOST_PASSAGES
-    while too_many - known > 1:
+    while too_many - possible > 1:
       try:
         self._model.retrieve([_QUESTION], trial)
-        known = trial
+        possible = trial
       except tf.errors.InvalidArgumentError:
         too_many = trial
-      trial = (known + too_many) // 2
-    return known
+      trial = (possible + too_many) // 2
+    return possible
 
 
 def _add_probabilities(passages: Records) -> None:

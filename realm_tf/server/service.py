@@ -101,10 +101,10 @@ class Service:
     sizes = {len(value) for key, value in whole.items() if key not in shared}
     if not signature.is_batched or sizes != {rows} or not rows:
       return await self._run(object(), max(1, rows), whole,
-                             lambda all_: [served.run(name, one) for one in all_])
+                             lambda batches: [served.run(name, arrays) for arrays in batches])
     kinds = (_kind(key, value, key in shared) for key, value in whole.items())
     return await self._run((id(served), name, *kinds), rows, whole, _stacked(
-        lambda one: served.run(name, one), shared))
+        lambda arrays: served.run(name, arrays), shared))
 
   def _check_questions(self, questions: Sequence[str], passages: int) -> None:
     self._check_rows(len(questions))

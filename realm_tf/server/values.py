@@ -95,8 +95,8 @@ def _is_base64(value: Any) -> bool:
 def _alike(instances: list[Any], named: bool) -> list[Any]:
   for number, instance in enumerate(instances):
     if _is_named(instance) != named:
-      wanted, got = ("object", "list") if named else ("value/list", "object")
-      raise invalid(f"Expecting {wanted} but got {got} at item {number} of input list")
+      expected, actual = ("object", "list") if named else ("value/list", "object")
+      raise invalid(f"Expecting {expected} but got {actual} at item {number} of input list")
   return instances
 
 

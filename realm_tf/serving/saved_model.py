@@ -95,8 +95,8 @@ def _packed(answerer: QuestionAnswerer, precision: str) -> dict[int, PackedBert]
   """By the id of each BERT what is packed of it."""
   model = answerer.model
   berts = [*(tower.bert for tower in model.retriever.towers), model.encoder.bert]
-  wanted = {id(bert): (bert, precision or bert.precision) for bert in berts}
-  return {key: bert.pack(chosen) for key, (bert, chosen) in wanted.items()
+  precisions = {id(bert): (bert, precision or bert.precision) for bert in berts}
+  return {key: bert.pack(chosen) for key, (bert, chosen) in precisions.items()
           if chosen in PRECISIONS and bert.word_embeddings.dtype == tf.float32}
 
 

@@ -70,13 +70,13 @@ def test_nothing_of_this_loads_tensorflow():
 
 
 def test_on_a_terminal_it_asks_for_questions(tmp_path):
-  ours, theirs = pty.openpty()
+  terminal, child = pty.openpty()
   script = ("from realm_tf.cli import questions_asked as asked\n"
             "asked.check_questions([], 'ask'); asked.answer_all([], print)")
-  with subprocess.Popen([sys.executable, "-c", script], stdin=theirs, stdout=subprocess.PIPE,
+  with subprocess.Popen([sys.executable, "-c", script], stdin=child, stdout=subprocess.PIPE,
                         stderr=subprocess.PIPE, text=True) as process:
-    os.close(theirs)
-    os.write(ours, b"who?\n\x04")
+    os.close(child)
+    os.write(terminal, b"who?\n\x04")
     out, err = process.communicate()
-  os.close(ours)
+  os.close(terminal)
   assert (process.returncode, out) == (0, "['who?']\n") and "Ctrl-D ends" in err

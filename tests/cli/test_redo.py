@@ -219,13 +219,13 @@ def _changed(run, **changes):
   return config_lib.from_dict(tree)
 
 
-@pytest.mark.parametrize("asked", [["finetune"], ["corpus"], ["evaluate"], ["index"]])
-def test_killed_at_any_point_it_goes_on(made_run, run, tmp_path, monkeypatch, asked):
+@pytest.mark.parametrize("redone", [["finetune"], ["corpus"], ["evaluate"], ["index"]])
+def test_killed_at_any_point_it_goes_on(made_run, run, tmp_path, monkeypatch, redone):
   """As kill -9 between any two changes of the folder: then a new process opens the run."""
   replace, rename = os.replace, os.rename
   shutil.rmtree(run)
   shutil.copytree(made_run, tmp_path / "whole")
-  Run(_changed(tmp_path / "whole", name="new"), tmp_path / "whole", asked)
+  Run(_changed(tmp_path / "whole", name="new"), tmp_path / "whole", redone)
   expected = _files(tmp_path / "whole")
   for steps in range(100):
     shutil.copytree(made_run, run)
@@ -244,7 +244,7 @@ def test_killed_at_any_point_it_goes_on(made_run, run, tmp_path, monkeypatch, as
       patched.setattr(os, "replace", counted(replace))
       patched.setattr(os, "rename", counted(rename))
       try:
-        Run(config, run, asked)
+        Run(config, run, redone)
         break
       except _Killed:
         pass
@@ -252,7 +252,7 @@ def test_killed_at_any_point_it_goes_on(made_run, run, tmp_path, monkeypatch, as
     begun = (run / "redo.json").exists()
     opened = Run.existing(run)
     assert opened.config.name == ("new" if begun else "tiny")
-    Run(_changed(run, name="new"), run, asked)  # the same command again
+    Run(_changed(run, name="new"), run, redone)  # the same command again
     assert {name: data for name, data in _files(run).items()} == expected
     shutil.rmtree(run)
   assert steps > 3
@@ -261,8 +261,8 @@ def test_killed_at_any_point_it_goes_on(made_run, run, tmp_path, monkeypatch, as
       "finetune": {"finetune", "export", "evaluation", "diagnosis"},
       "corpus": {"corpus", "documents", "ict", "finetune", "export", "evaluation",
                  "diagnosis"},
-      "evaluate": {"evaluation"}, "index": {"index", "export", "evaluation"}}[asked[0]]
-  if asked == ["finetune"]:
+      "evaluate": {"evaluation"}, "index": {"index", "export", "evaluation"}}[redone[0]]
+  if redone == ["finetune"]:
     assert set(os.listdir(run / "evaluation")) == {
         "settings.json", "ict.json", "ict.predictions.jsonl", "bm25.json"}
     assert set(os.listdir(run / "diagnosis")) == {"ict.json"}

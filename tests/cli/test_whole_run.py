@@ -203,13 +203,13 @@ def test_export_answers_as_the_live_model_does_in_a_fresh_process(run, tmp_path,
   fresh = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path,
                          capture_output=True, text=True, check=False)
   assert fresh.returncode == 0, fresh.stderr
-  theirs = json.loads(fresh.stdout.splitlines()[-1])
-  ours = Run.existing(folder).answerer("finetune").answer(tf.constant(questions))
-  for name, value in ours._asdict().items():
+  exported_answers = json.loads(fresh.stdout.splitlines()[-1])
+  live_answers = Run.existing(folder).answerer("finetune").answer(tf.constant(questions))
+  for name, value in live_answers._asdict().items():
     if value.dtype == tf.float32:
-      np.testing.assert_allclose(np.array(theirs[name], float), value, rtol=1e-4)
+      np.testing.assert_allclose(np.array(exported_answers[name], float), value, rtol=1e-4)
     else:
-      assert theirs[name] == value.numpy().astype(str).tolist(), name
+      assert exported_answers[name] == value.numpy().astype(str).tolist(), name
 
 
 def test_ask_and_predict(run, tmp_path):

@@ -29,45 +29,45 @@ def _corpus(folder, hash="a"):
   return types.SimpleNamespace(folder=folder / "store", hash=hash)
 
 
-def _numbers(corpus, made, settings=(), count=5):
+def _numbers(corpus, made_for, settings=(), count=5):
   def make(new):
-    made.append(corpus.hash)
+    made_for.append(corpus.hash)
     new.append(a=np.arange(count, dtype=np.int32), b=np.zeros([0, 3], np.float32))
     new.append(a=np.arange(count, dtype=np.int32))
   return derived(corpus, "numbers", {"settings": list(settings)}, make)
 
 
 def test_it_is_made_once_for_each_corpus_and_settings(tmp_path):
-  made = []
+  made_for = []
   for _ in range(2):
-    arrays = _numbers(_corpus(tmp_path), made)
+    arrays = _numbers(_corpus(tmp_path), made_for)
     assert arrays["a"].tolist() == [*range(5)] * 2 and arrays["b"].shape == (0, 3)
-    _numbers(_corpus(tmp_path), made, "x")
-  assert made == ["a", "a"]
-  in_memory = _numbers(types.SimpleNamespace(folder=None, hash="a"), made)
+    _numbers(_corpus(tmp_path), made_for, "x")
+  assert made_for == ["a", "a"]
+  in_memory = _numbers(types.SimpleNamespace(folder=None, hash="a"), made_for)
   assert in_memory["a"].tolist() == arrays["a"].tolist()
 
 
 def test_that_of_another_corpus_is_made_again_and_removed(tmp_path):
-  made = []
+  made_for = []
   for settings in ("", "x"):
-    _numbers(_corpus(tmp_path), made, settings)
-  before = _numbers(_corpus(tmp_path), made)["a"]
-  _numbers(_corpus(tmp_path, "b"), made)
-  assert made == ["a", "a", "b"]
+    _numbers(_corpus(tmp_path), made_for, settings)
+  before = _numbers(_corpus(tmp_path), made_for)["a"]
+  _numbers(_corpus(tmp_path, "b"), made_for)
+  assert made_for == ["a", "a", "b"]
   assert len([path for path in derived_root(tmp_path / "store").iterdir()]) == 1
   assert before.tolist() == [*range(5)] * 2  # who reads it may go on
 
 
 def test_files_that_are_not_known_stay(tmp_path):
-  made = []
-  _numbers(_corpus(tmp_path), made)
+  made_for = []
+  _numbers(_corpus(tmp_path), made_for)
   (folder,) = derived_root(tmp_path / "store").iterdir()
   (folder / "notes.txt").write_text("mine")
-  assert len(_numbers(_corpus(tmp_path, "b"), made, count=7)["a"]) == 14
-  assert len(_numbers(_corpus(tmp_path, "b"), made, "x", count=7)["a"]) == 14
+  assert len(_numbers(_corpus(tmp_path, "b"), made_for, count=7)["a"]) == 14
+  assert len(_numbers(_corpus(tmp_path, "b"), made_for, "x", count=7)["a"]) == 14
   assert (folder / "notes.txt").read_text() == "mine"
-  assert len(_numbers(_corpus(tmp_path), made)["a"]) == 10 and made == ["a", "b", "b"]
+  assert len(_numbers(_corpus(tmp_path), made_for)["a"]) == 10 and made_for == ["a", "b", "b"]
 
 
 @pytest.mark.parametrize("damage", [
@@ -77,12 +77,12 @@ def test_files_that_are_not_known_stay(tmp_path):
     lambda folder: (folder / "manifest.json").write_text(
         (folder / "manifest.json").read_text().replace('"a"', '"c"'))])
 def test_what_is_not_whole_is_made_again(tmp_path, damage):
-  made = []
-  _numbers(_corpus(tmp_path), made)
+  made_for = []
+  _numbers(_corpus(tmp_path), made_for)
   (folder,) = derived_root(tmp_path / "store").iterdir()
   damage(folder)
-  assert _numbers(_corpus(tmp_path), made)["a"].tolist() == [*range(5)] * 2
-  assert made == ["a", "a"]
+  assert _numbers(_corpus(tmp_path), made_for)["a"].tolist() == [*range(5)] * 2
+  assert made_for == ["a", "a"]
 
 
 def test_a_flipped_bit_is_named_by_verify(tmp_path):
@@ -112,8 +112,8 @@ def test_killed_half_way_it_is_not_there(tmp_path):
   killed = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path)], cwd=_ROOT,
                           env={**os.environ, "PYTHONPATH": str(_ROOT)}, check=False)
   assert killed.returncode == -signal.SIGKILL
-  made = []
-  assert len(_numbers(_corpus(tmp_path), made)["a"]) == 10 and made == ["a"]
+  made_for = []
+  assert len(_numbers(_corpus(tmp_path), made_for)["a"]) == 10 and made_for == ["a"]
   names = {path.name[:8] for path in derived_root(tmp_path / "store").iterdir()}
   assert names == {"numbers-"}  # nothing is left of it
 

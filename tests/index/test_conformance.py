@@ -92,8 +92,8 @@ def test_it_is_sized_by_its_candidates(kind):
     _agrees(kind, index(_QUERIES), _best(_QUERIES, table))
     _agrees(kind, index(_QUERIES, k=3), _best(_QUERIES, table, 3))
     np.testing.assert_array_equal(index.rows(), table)
-    wanted = tf.constant([[0, 3, rows - 1], [2, 2, rows // 2]])
-    np.testing.assert_array_equal(index.gather(wanted), table[wanted.numpy()])
+    ids = tf.constant([[0, 3, rows - 1], [2, 2, rows // 2]])
+    np.testing.assert_array_equal(index.gather(ids), table[ids.numpy()])
   assert index.is_exact() == kind.is_exact
 
 

@@ -75,8 +75,8 @@ def test_scann_passes_over_banned_rows(scann):
   _, rows = index.query_with_exclusions(tf.constant(queries), tf.constant(banned), k=10)
   assert rows.shape == [64, 10]
   assert not (rows.numpy()[:, :, None] == banned[:, None]).any()
-  theirs = exact.search(queries, 10, banned)[1].numpy()
-  assert (rows.numpy()[:, :, None] == theirs[:, None]).any(2).mean() > 0.9
+  exact_rows = exact.search(queries, 10, banned)[1].numpy()
+  assert (rows.numpy()[:, :, None] == exact_rows[:, None]).any(2).mean() > 0.9
 
 
 _LOADED = """

@@ -31,8 +31,8 @@ def _both(table, **config):
 
 
 def _answers_as_exact(index, table, queries, k):
-  for ours, theirs in zip(index.search(queries, k), _exact(table).search(queries, k)):
-    np.testing.assert_array_equal(ours, theirs)
+  for result, expected in zip(index.search(queries, k), _exact(table).search(queries, k)):
+    np.testing.assert_array_equal(result, expected)
 
 
 def _answers_truly(index, table, queries, k):

@@ -224,10 +224,11 @@ def test_a_stage_that_is_half_done_is_finished_first(run):
 
 
 def test_an_evaluation_of_another_corpus_is_made_again(run, tmp_path):
-  asked = tmp_path / "questions.jsonl"
-  asked.write_text(json.dumps({"question": "where is Paris", "answer": ["France"]}) + "\n")
+  questions = tmp_path / "questions.jsonl"
+  questions.write_text(
+      json.dumps({"question": "where is Paris", "answer": ["France"]}) + "\n")
   run.config = dataclasses.replace(run.config, evaluate=dataclasses.replace(
-      run.config.evaluate, questions=str(asked)))
+      run.config.evaluate, questions=str(questions)))
   path = run.path / "evaluation" / "ict.json"
   path.write_text(json.dumps(stages.evaluate(run, "ict") | {"recall@1": 0.5}))
   assert stages.evaluate(run, "ict")["recall@1"] == 0.5

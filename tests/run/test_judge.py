@@ -119,9 +119,9 @@ def test_the_best_checkpoint_is_that_model_too(tuned):
   last = tuned.model("finetune")
   best = Run.existing(tuned.path)
   best.checkpoint = "best"
-  for ours, expected in zip(best.model("finetune").trainable_variables,
-                            last.trainable_variables, strict=True):
-    tf.debugging.assert_equal(ours, expected)
+  for variable, expected in zip(best.model("finetune").trainable_variables,
+                                last.trainable_variables, strict=True):
+    tf.debugging.assert_equal(variable, expected)
 
 
 def test_of_forty_questions_some_are_held_out_and_none_choose(tmp_path):

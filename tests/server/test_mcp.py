@@ -68,25 +68,25 @@ async def _check_tools(client, model):
   answered = await client.call_tool("answer", {"question": _QUESTION, "top_n": 2,
                                                "passages": 3})
   assert not answered.is_error and expected["answer"] in answered.content[0].text
-  found = answered.structured_content
+  record = answered.structured_content
   for name in ("answer", "title", "passage", "passage_id", "answerable"):
-    assert found[name] == expected[name]
-  assert [one["answer"] for one in found["answers"]] == [
-      one["answer"] for one in expected["answers"]]
-  assert found["probability"] == pytest.approx(expected["probability"], abs=1e-4)
+    assert record[name] == expected[name]
+  assert [entry["answer"] for entry in record["answers"]] == [
+      entry["answer"] for entry in expected["answers"]]
+  assert record["probability"] == pytest.approx(expected["probability"], abs=1e-4)
   unsure = await client.call_tool("answer", {"question": _QUESTION, "threshold": 1.0})
   assert not unsure.structured_content["answerable"]
   searched = await client.call_tool("search", {"question": _QUESTION, "k": 3})
   passages = searched.structured_content["passages"]
-  assert passages == found["passages"] and [one["passage"] for one in passages] == [
-      one["passage"] for one in model.retrieve(_QUESTION, 3)[0]]
-  for name, asked, said in (
+  assert passages == record["passages"] and [entry["passage"] for entry in passages] == [
+      entry["passage"] for entry in model.retrieve(_QUESTION, 3)[0]]
+  for name, arguments, message in (
       ("answer", {"question": " "}, "empty or blank"),
       ("answer", {"question": "who?", "top_n": 0}, "top_n"),
       ("search", {"question": "who?", "k": 101}, "k"), ("search", {}, "question"),
       ("none", {}, "none")):
-    refused = await client.call_tool(name, asked)
-    assert refused.is_error and said in refused.content[0].text, refused
+    refused = await client.call_tool(name, arguments)
+    assert refused.is_error and message in refused.content[0].text, refused
     assert "Traceback" not in refused.content[0].text
 
 

@@ -74,7 +74,7 @@ def test_below_the_threshold_there_is_no_answer(client):
   assert by_precision.json()["answerable"] == (sure >= 0.0625)
 
 
-@pytest.mark.parametrize("request, message", [
+@pytest.mark.parametrize("fields, message", [
     ({}, "expected 'question'"), ({"question": "who?", "questions": ["who?"]}, "expected '"),
     ({"question": 5}, "question is int; expected a string"),
     ({"question": None}, "question is null; expected a string"),
@@ -98,8 +98,8 @@ def test_below_the_threshold_there_is_no_answer(client):
     ({"question": "who?", "precision": 0.9}, "no threshold reached it"),
     ({"question": "who?", "precision": 0.5, "threshold": 0.5}, "give one of both"),
     ({"question": "who?", "topn": 3}, "'topn': no such field; one of question")])
-def test_what_cannot_be_asked_is_named(client, request, message):
-  response = client.post("/answer", json=request)
+def test_what_cannot_be_asked_is_named(client, fields, message):
+  response = client.post("/answer", json=fields)
   assert response.status_code == 400 and message in response.json()["error"], response.text
   assert set(response.json()) == {"error"}
 
