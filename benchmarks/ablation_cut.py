@@ -34,18 +34,18 @@ def _write(name: str, rows: list[dict]) -> None:
 def main(_) -> None:
   draw = random.Random(0)
   pathlib.Path(_OUTPUT.value).mkdir(parents=True, exist_ok=True)
-  kept = set()
+  chosen = set()
   for name, count in (("qa.train.jsonl.gz", _QUESTIONS.value),
                       ("qa.dev.jsonl.gz", _DEV.value)):
     rows = _read(name)
     drawn = [rows[i] for i in sorted(draw.sample(range(len(rows)), min(count, len(rows))))]
-    kept |= {row["gold_passage"] for row in drawn}
+    chosen |= {row["gold_passage"] for row in drawn}
     _write(name, drawn)
   passages = _read("corpus.jsonl.gz")
-  others = [row["id"] for row in passages if row["id"] not in kept]
-  kept |= set(draw.sample(others, max(0, min(len(others), _PASSAGES.value - len(kept)))))
-  _write("corpus.jsonl.gz", [row for row in passages if row["id"] in kept])
-  print(f"{len(kept)} passages")
+  rest = [row["id"] for row in passages if row["id"] not in chosen]
+  chosen |= set(draw.sample(rest, max(0, min(len(rest), _PASSAGES.value - len(chosen)))))
+  _write("corpus.jsonl.gz", [row for row in passages if row["id"] in chosen])
+  print(f"{len(chosen)} passages")
 
 
 if __name__ == "__main__":

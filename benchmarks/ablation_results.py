@@ -126,12 +126,12 @@ class Change:
     seeds: how many of them.
   """
 
-  def __init__(self, ours: Mapping[int, np.ndarray], theirs: Mapping[int, np.ndarray]):
-    self.mean = float(np.mean([values.mean() for values in ours.values()])) if ours else None
-    shared = sorted(set(ours) & set(theirs))
-    self.seeds, self.gain = len(ours), None
+  def __init__(self, hits: Mapping[int, np.ndarray], baseline: Mapping[int, np.ndarray]):
+    self.mean = float(np.mean([values.mean() for values in hits.values()])) if hits else None
+    shared = sorted(set(hits) & set(baseline))
+    self.seeds, self.gain = len(hits), None
     if shared:
-      differences = np.stack([ours[seed] - theirs[seed] for seed in shared])
+      differences = np.stack([hits[seed] - baseline[seed] for seed in shared])
       self.gain = float(differences.mean())
       self.low, self.high = interval(differences, seed=0)
 
@@ -151,8 +151,8 @@ def interval(differences: np.ndarray, seed: int, samples: int = 10_000
   means = np.empty(samples)
   for sample in range(samples):
     times = np.bincount(generator.integers(runs, size=runs), minlength=runs)
-    of_question = times @ differences / runs
-    means[sample] = of_question[generator.integers(questions, size=questions)].mean()
+    gains = times @ differences / runs
+    means[sample] = gains[generator.integers(questions, size=questions)].mean()
   low, high = np.percentile(means, [2.5, 97.5])
   return float(low), float(high)
 
@@ -169,21 +169,21 @@ def changes(results: Results, size: str) -> dict[str, dict[str, dict[str, Change
       for figure, hits in results.hits.get(name, {}).items():
         place = values.setdefault((str(entry["labels"]), entry["row"], figure), {})
         place[entry["seed"], entry["machine"]] = np.array(list(hits), float)
-  found: dict[str, dict[str, dict[str, Change]]] = {}
-  for (labels, row, figure), ours in values.items():
-    theirs = values.get((labels, _BASELINE, figure), {})
-    theirs = {run: column for run, column in theirs.items()
-              if run in ours and len(column) == len(ours[run])}
-    found.setdefault(labels, {}).setdefault(row, {})[figure] = Change(ours, theirs)
-  return dict(sorted(found.items(), key=lambda item: (item[0] == "all", len(item[0]),
+  table: dict[str, dict[str, dict[str, Change]]] = {}
+  for (labels, row, figure), columns in values.items():
+    baseline = values.get((labels, _BASELINE, figure), {})
+    baseline = {run: column for run, column in baseline.items()
+                if run in columns and len(column) == len(columns[run])}
+    table.setdefault(labels, {}).setdefault(row, {})[figure] = Change(columns, baseline)
+  return dict(sorted(table.items(), key=lambda item: (item[0] == "all", len(item[0]),
                                                       item[0])))
 
 
-def as_table(found: Mapping[str, Mapping[str, Mapping[str, Change]]]) -> str:
+def as_table(table: Mapping[str, Mapping[str, Mapping[str, Change]]]) -> str:
   """Markdown: per cent, and in brackets the gain over `ict` with its 95 % interval."""
   lines = [f"| {_BUDGETS} | row | runs | {' | '.join(FIGURES)} |",
            "|---" * (3 + len(FIGURES)) + "|"]
-  for labels, rows in found.items():
+  for labels, rows in table.items():
     for row, columns in rows.items():
       runs = max(change.seeds for change in columns.values())
       cells = (_cell(columns[name], row) if name in columns else "" for name in FIGURES)
@@ -191,19 +191,19 @@ def as_table(found: Mapping[str, Mapping[str, Mapping[str, Change]]]) -> str:
   return "\n".join(lines) + "\n"
 
 
-def draw(found: Mapping[str, Mapping[str, Mapping[str, Change]]], path: pathlib.Path,
+def draw(table: Mapping[str, Mapping[str, Mapping[str, Change]]], path: pathlib.Path,
          title: str) -> None:
   """Gains over the baseline with their intervals, a panel for each figure."""
   import matplotlib  # pylint: disable=import-outside-toplevel
   matplotlib.use("Agg")
   from matplotlib import pyplot  # pylint: disable=import-outside-toplevel
-  names = [(labels, row) for labels, rows in found.items() for row in rows
+  names = [(labels, row) for labels, rows in table.items() for row in rows
            if row != _BASELINE]
   figure, panels = pyplot.subplots(1, len(FIGURES), sharey=True, squeeze=False,
                                    figsize=(11, 1.5 + 0.3 * len(names)))
   for panel, name in zip(panels[0], FIGURES):
     for place, (labels, row) in enumerate(names):
-      change = found[labels][row].get(name)
+      change = table[labels][row].get(name)
       if change is not None and change.gain is not None:
         panel.plot([100 * change.low, 100 * change.high], [place, place], color="0.6")
         panel.plot([100 * change.gain], [place], "o", color="C0")

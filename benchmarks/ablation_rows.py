@@ -113,15 +113,15 @@ def base(size: str) -> config_lib.RealmConfig:
                                          unanswerable=0))
 
 
-def config_of(row: str, of_all: config_lib.RealmConfig, warm_up: int
+def config_of(row: str, config: config_lib.RealmConfig, warm_up: int
               ) -> config_lib.RealmConfig:
   """The base with what a row changes; `warm_up` is that of its size."""
   if row not in ROWS:
     raise ValueError(f"'{row}': expected one of {', '.join(ROWS)}")
-  by_size = {_WARM_UP: warm_up, _THIRD: of_all.pretrain.steps // 3,
-             _RARELY: 30 * of_all.refresh.every, _MORE: 4 * of_all.pretrain.candidates}
-  return config_lib.with_changes(of_all, {
-      field: by_size.get(value, value) if isinstance(value, str) else value
+  sized_values = {_WARM_UP: warm_up, _THIRD: config.pretrain.steps // 3,
+                  _RARELY: 30 * config.refresh.every, _MORE: 4 * config.pretrain.candidates}
+  return config_lib.with_changes(config, {
+      field: sized_values.get(value, value) if isinstance(value, str) else value
       for field, value in ROWS[row].changes.items()})
 
 

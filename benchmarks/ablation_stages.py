@@ -44,8 +44,8 @@ class Ablations:
     warm_up: steps of the warm-ups, in the rows that have one.
   """
 
-  def __init__(self, folder: pathlib.Path, of_all: RealmConfig, warm_up: int):
-    self._folder, self._base, self._warm_up = folder, of_all, warm_up
+  def __init__(self, folder: pathlib.Path, base: RealmConfig, warm_up: int):
+    self._folder, self._base, self._warm_up = folder, base, warm_up
 
   def config(self, row: str, seed: int) -> RealmConfig:
     return config_lib.with_changes(

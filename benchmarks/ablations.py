@@ -36,10 +36,10 @@ def _base(folder: pathlib.Path):
   if _SIZE.value == "smoke":
     import ablation_smoke  # pylint: disable=import-outside-toplevel
     return ablation_smoke.base(folder), ablation_smoke.WARM_UP
-  here = pathlib.Path(ablation_rows.__file__).parent
+  place = pathlib.Path(ablation_rows.__file__).parent
   config = config_lib.with_changes(ablation_rows.base(_SIZE.value), {
       "data": str(pathlib.Path(_DATA.value).resolve())})
-  return config_lib.resolved(config, here), ablation_rows.SIZES[_SIZE.value].warm_up
+  return config_lib.resolved(config, place), ablation_rows.SIZES[_SIZE.value].warm_up
 
 
 def _measure(ablations, row: str, seed: int, labels: int | str):
@@ -72,9 +72,9 @@ def _show(results, path: pathlib.Path) -> None:
   sizes = sorted({entry["config"].partition(",")[2] for entry in results.entries.values()})
   tables = []
   for size in sizes:
-    found = ablation_results.changes(results, size)
-    tables.append(f"## {size}\n\n{ablation_results.as_table(found)}")
-    ablation_results.draw(found, path.with_name(f"{path.stem}.{size}.png"),
+    table = ablation_results.changes(results, size)
+    tables.append(f"## {size}\n\n{ablation_results.as_table(table)}")
+    ablation_results.draw(table, path.with_name(f"{path.stem}.{size}.png"),
                           f"ablations, {size}")
   with new_file(path.with_suffix(".md"), "w") as file:
     file.write("# Ablations\n\nPer cent; in brackets points over `ict`, with the 95 % "

@@ -99,8 +99,8 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
             **_measured(time.monotonic() - begun, before)}
   if stage == "answers":
     words = [[text.decode().split()[3]] for text in corpus.texts[:1000]]
-    found = stored_occurrences(words, corpus, corpus.tokenizer)
-    return {"places": len(found.rows), **_measured(time.monotonic() - begun, before)}
+    occurrences = stored_occurrences(words, corpus, corpus.tokenizer)
+    return {"places": len(occurrences.rows), **_measured(time.monotonic() - begun, before)}
   passages = Passages(corpus)
   batches = iter(pretraining_batches(
       corpus, banned, batch_size=_BATCH, query_length=96, max_masks=10, support=(2, 0),
@@ -141,11 +141,11 @@ def main() -> None:
   folder.mkdir(parents=True)
   root = str(pathlib.Path(__file__).parents[1])
   for stage in _STAGES:
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, __file__, f"--stage={stage}", f"--blocks={flags.blocks}",
          f"--folder={folder}", f"--vocabulary={flags.vocabulary}"],
         env={**os.environ, "PYTHONPATH": root}, stdout=subprocess.PIPE, text=True, check=True)
-    result = json.loads(done.stdout.partition("RESULT ")[2])
+    result = json.loads(completed.stdout.partition("RESULT ")[2])
     disk = {"disk": {path.name: _size(path) for path in sorted(folder.rglob("*"))
                      if path.is_dir()}}
     print(json.dumps({"stage": stage, "blocks": flags.blocks, **result,

@@ -293,8 +293,8 @@ def main(_) -> None:
         print(f"\r{tally.counts}", end="", file=sys.stderr, flush=True)
     finally:
       training.close()
-    for left in (run, folder / "documents"):
-      if processes.finish("verify", f"--workdir={left}"):
+    for tested in (run, folder / "documents"):
+      if processes.finish("verify", f"--workdir={tested}"):
         tally.note("torn_reads", (folder / "verify.log").read_text()[-300:])
   result = {**tally.counts, "killed": tally.killed, "reads": tally.reads,
             "seed": _SEED.value, "seconds": round(time.monotonic() - begun)}

@@ -22,14 +22,14 @@ def deployed_python() -> str:
 
 def _python_with(folder: str) -> str:
   requirements, place = _HERE / folder / "requirements.txt", _HERE.parent / "build" / folder
-  python, made = place / "bin" / "python", place / "made_from.txt"
+  python, made_from = place / "bin" / "python", place / "made_from.txt"
   wanted = requirements.read_text()
-  if not made.exists() or made.read_text() != wanted:
+  if not made_from.exists() or made_from.read_text() != wanted:
     print(f"making {place} (once, some minutes) ...", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
     subprocess.run([str(python), "-m", "pip", "install", "-qq",
                     "--disable-pip-version-check", "-r", str(requirements)], check=True)
-    made.write_text(wanted)
+    made_from.write_text(wanted)
   return str(python)
 
 

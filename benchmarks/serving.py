@@ -154,10 +154,10 @@ def main(_) -> None:
     print(f"{name:20s} {figures['passages_per_second']:6.1f} passages/s  overlap "
           f"{figures['overlap']:.3f}  five passages p50 "
           f"{figures['five_passages']['1']['p50']:.1f} ms")
-    for count, one in figures["question"].items():
-      print(f"{'':20s} {count:>3s} clients: p50 {one['p50']:.2f}, p95 {one['p95']:.2f}, p99 "
-            f"{one['p99']:.2f}, least {one['least']:.2f} ms; {one['per_second']:.0f} "
-            "questions/s")
+    for count, times in figures["question"].items():
+      print(f"{'':20s} {count:>3s} clients: p50 {times['p50']:.2f}, p95 {times['p95']:.2f}, "
+            f"p99 {times['p99']:.2f}, least {times['least']:.2f} ms; "
+            f"{times['per_second']:.0f} questions/s")
   if _JSON.value:
     pathlib.Path(_JSON.value).write_text(json.dumps(result, indent=2), encoding="utf-8")
 

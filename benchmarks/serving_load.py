@@ -71,8 +71,8 @@ class Load:
         content = response.read()
         if response.status != 200:
           raise ValueError(f"{response.status} {content[:100]!r}")
-        found = json.loads(content)
-        version, answer = int(found["version"]), found["answer"]
+        record = json.loads(content)
+        version, answer = int(record["version"]), record["answer"]
         if self._answers.setdefault((version, question), answer) != answer:
           raise ValueError(f"version {version} says {answer!r} to {question!r}, and before "
                            f"{self._answers[version, question]!r}")
@@ -103,10 +103,10 @@ def serving(base: pathlib.Path) -> Iterator[tuple[subprocess.Popen, int]]:
                         start_new_session=True) as process:
     try:
       line = process.stdout.readline()
-      found = re.search(r"http://127\.0\.0\.1:(\d+)", line)
-      if not found:
+      address = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+      if not address:
         raise RuntimeError(f"the server did not start: {line}")
-      yield process, int(found[1])
+      yield process, int(address[1])
     finally:
       process.terminate()
       process.wait(60)
@@ -136,13 +136,13 @@ def states(port: int) -> dict[int, str]:
   with contextlib.closing(connection):
     connection.request("GET", "/v1/models/realm")
     listed = json.loads(connection.getresponse().read())["model_version_status"]
-  return {int(one["version"]): one["state"] for one in listed}
+  return {int(status["version"]): status["state"] for status in listed}
 
 
 def swap(load: Load, base: pathlib.Path, port: int, until: float) -> list[dict[str, Any]]:
   """Has versions appear as the load goes on; what became of each."""
   share = _REQUESTS.value // 5
-  told = []
+  swaps = []
   for number, export in enumerate(
       (_OTHER.value or _MODEL.value, "broken", _MODEL.value, _MODEL.value), 2):
     while len(load.answered) < share * (number - 1) and load.now() < until:
@@ -153,11 +153,11 @@ def swap(load: Load, base: pathlib.Path, port: int, until: float) -> list[dict[s
     expected = "END" if broken else "AVAILABLE"
     while states(port).get(number) != expected and load.now() < until:
       time.sleep(0.02)
-    told.append({"version": number, "broken": broken, "appeared": appeared,
-                 "settled": load.now()})
+    swaps.append({"version": number, "broken": broken, "appeared": appeared,
+                  "settled": load.now()})
   while len(load.answered) < _REQUESTS.value and load.now() < until:
     time.sleep(0.01)
-  return told
+  return swaps
 
 
 def percentiles(seconds: np.ndarray) -> dict[str, float]:
@@ -170,21 +170,22 @@ def percentiles(seconds: np.ndarray) -> dict[str, float]:
 
 def results(load: Load, swaps: list[dict[str, Any]], most: int) -> dict[str, Any]:
   """All that is printed."""
-  when, seconds, versions = (np.array(column) for column in zip(*load.answered))
-  near = np.zeros(len(when), bool)
-  for one in swaps:
-    near |= (when > one["appeared"] - _NEAR) & (when < one["settled"] + _NEAR)
+  times, seconds, versions = (np.array(column) for column in zip(*load.answered))
+  near = np.zeros(len(times), bool)
+  for event in swaps:
+    near |= (times > event["appeared"] - _NEAR) & (times < event["settled"] + _NEAR)
   _, memory = zip(*load.memory)
   return {
       "processor": processor(), "date": time.strftime("%Y-%m-%d"), "model": _MODEL.value,
-      "clients": _CLIENTS.value, "answered": len(when), "failed": len(load.failed),
-      "failures": sorted(set(load.failed))[:5], "a second": round(len(when) / when[-1], 1),
+      "clients": _CLIENTS.value, "answered": len(times), "failed": len(load.failed),
+      "failures": sorted(set(load.failed))[:5], "a second": round(len(times) / times[-1], 1),
       "milliseconds": percentiles(seconds), "around swaps": percentiles(seconds[near]),
       "otherwise": percentiles(seconds[~near]),
       "answered by": {str(number): int((versions == number).sum())
                       for number in sorted(set(versions.tolist()))},
-      "swaps": [{"version": one["version"], "broken": one["broken"],
-                 "seconds": round(one["settled"] - one["appeared"], 2)} for one in swaps],
+      "swaps": [{"version": event["version"], "broken": event["broken"],
+                 "seconds": round(event["settled"] - event["appeared"], 2)}
+                for event in swaps],
       "MB": {name: round(value / 1e6) for name, value in (
           ("first", memory[0]), ("last", memory[-1]), ("most", most))}}
 
@@ -196,22 +197,22 @@ def draw(load: Load, swaps: list[dict[str, Any]], path: str) -> None:
   from matplotlib import pyplot  # pylint: disable=import-outside-toplevel
   figure, (above, below) = pyplot.subplots(2, 1, sharex=True, figsize=(8, 5.5),
                                            height_ratios=(2, 1), layout="constrained")
-  when, seconds, _ = (np.array(column) for column in zip(*load.answered))
-  above.plot(when, 1000 * seconds, ".", markersize=1.5, alpha=.4)
+  times, seconds, _ = (np.array(column) for column in zip(*load.answered))
+  above.plot(times, 1000 * seconds, ".", markersize=1.5, alpha=.4)
   above.set_ylabel("milliseconds")
   above.set_yscale("log")
   below.plot(*zip(*((at, size / 1e6) for at, size in load.memory)))
   below.set_ylabel("MB of the server")
   below.set_ylim(bottom=0)
   below.set_xlabel("seconds")
-  for one in swaps:
+  for event in swaps:
     for axes in (above, below):
-      axes.axvspan(one["appeared"], one["settled"], alpha=.25,
-                   color="tab:red" if one["broken"] else "tab:green")
-    above.annotate(f"version {one['version']}{' (broken)' if one['broken'] else ''}",
-                   (one["appeared"], 1), xycoords=("data", "axes fraction"), fontsize=8,
+      axes.axvspan(event["appeared"], event["settled"], alpha=.25,
+                   color="tab:red" if event["broken"] else "tab:green")
+    above.annotate(f"version {event['version']}{' (broken)' if event['broken'] else ''}",
+                   (event["appeared"], 1), xycoords=("data", "axes fraction"), fontsize=8,
                    xytext=(2, -10), textcoords="offset points")
-  above.set_title(f"{_CLIENTS.value} clients, {len(when)} requests, "
+  above.set_title(f"{_CLIENTS.value} clients, {len(times)} requests, "
                   f"{len(load.failed)} failed", fontsize=10)
   figure.savefig(path, dpi=110)
 
@@ -241,10 +242,11 @@ def main(_) -> None:
         for thread in threads:
           thread.join()
       most = resident(process.pid, "VmHWM")
-  told = results(load, swaps, most)
-  print(json.dumps(told, indent=2))
+  figures = results(load, swaps, most)
+  print(json.dumps(figures, indent=2))
   if _JSON.value:
-    pathlib.Path(_JSON.value).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    pathlib.Path(_JSON.value).write_text(json.dumps(figures, indent=2) + "\n",
+                                         encoding="utf-8")
   if _PNG.value:
     draw(load, swaps, _PNG.value)
 

@@ -21,8 +21,8 @@ def read_events(folder: pathlib.Path) -> tuple[Scalars, dict[str, Any]]:
       plugin = value.metadata.plugin_data
       if plugin.plugin_name == "hparams":
         started = plugin_data_pb2.HParamsPluginData.FromString(plugin.content)
-        settings |= {name: getattr(one, one.WhichOneof("kind"))
-                     for name, one in started.session_start_info.hparams.items()}
+        settings |= {name: getattr(parameter, parameter.WhichOneof("kind"))
+                     for name, parameter in started.session_start_info.hparams.items()}
       elif value.HasField("tensor") and value.tensor.dtype == tf.float32.as_datatype_enum:
         scalars.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
   return scalars, settings

@@ -45,10 +45,10 @@ def test_the_tutorial(site, tmp_path):
       env={**os.environ, "PYTHONPATH": str(site), "XDG_CACHE_HOME": str(tmp_path / "cache"),
            "PATH": f"{site / 'bin'}:{os.environ['PATH']}"})
   assert played.returncode == 0, played.stdout[-3000:] + played.stderr[-3000:]
-  told = dict(_by_command(played.stdout))
-  assert told["realm list --workdir=runs/first"].startswith("documents   25 in 25 blocks")
-  assert "9 held-out questions" in told["realm run --workdir=runs/asked"]
-  assert "1 documents added" in told["realm add --workdir=runs/asked --documents=news"]
+  outputs = dict(_by_command(played.stdout))
+  assert outputs["realm list --workdir=runs/first"].startswith("documents   25 in 25 blocks")
+  assert "9 held-out questions" in outputs["realm run --workdir=runs/asked"]
+  assert "1 documents added" in outputs["realm add --workdir=runs/asked --documents=news"]
   assert "no reader is trained yet" in played.stderr
   runs = tmp_path / "here" / "runs"
   assert {"finetune.1", "export.1", "evaluation.1", "export"} <= set(
@@ -58,8 +58,8 @@ def test_the_tutorial(site, tmp_path):
   assert json.loads(record.read_text())["source"]["git"] is None  # not this checkout
 
 
-def _by_command(told):
+def _by_command(printed):
   """What each command printed; of one that is there twice, the first time."""
-  pieces = told.split("\n$ ")
+  pieces = printed.split("\n$ ")
   return [piece.removeprefix("$ ").split("\n", 1) for piece in reversed(pieces)
           if "\n" in piece]

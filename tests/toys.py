@@ -47,11 +47,11 @@ class Toys(tf.Module):
 class Loaded:
   reads = True
 
-  def __init__(self, found, old):
+  def __init__(self, version, old):
     del old
-    self.number, self.mark = found.number, found.mark
-    self._saved = tf.saved_model.load(str(found.folder))
-    self.signatures = read_signatures(found.folder, self._saved.signatures)
+    self.number, self.mark = version.number, version.mark
+    self._saved = tf.saved_model.load(str(version.folder))
+    self.signatures = read_signatures(version.folder, self._saved.signatures)
 
   def run(self, name, inputs):
     return self.signatures[name].run(inputs)
@@ -60,10 +60,10 @@ class Loaded:
 @contextlib.contextmanager
 def client(base):
   """Of a server whose model is half_plus_three, version 123, in the folder `base`."""
-  made = Toys()
-  tf.saved_model.save(made, str(base / "00000123"), {
-      "serving_default": made.half_plus_three, "three": made.three, "repeat": made.repeat,
-      "odd": made.odd})
+  toys = Toys()
+  tf.saved_model.save(toys, str(base / "00000123"), {
+      "serving_default": toys.half_plus_three, "three": toys.three, "repeat": toys.repeat,
+      "odd": toys.odd})
   lifecycle = Lifecycle(FolderSource(base), Loaded, "toys")
   lifecycle.start()
   batcher = Batcher(Batching())

@@ -41,18 +41,18 @@ def given() -> dict[str, Any]:
 
   A path is below the current directory, as in any command.
   """
-  of_flags = {path: flags.FLAGS[f"config.{path}"] for path in _FIELDS}
-  found: dict[str, Any] = {}
-  for path, flag in of_flags.items():
+  all_flags = {path: flags.FLAGS[f"config.{path}"] for path in _FIELDS}
+  changes: dict[str, Any] = {}
+  for path, flag in all_flags.items():
     if not flag.present:
       continue
     name = RENAMED.get(path, path)
-    if name in found:
+    if name in changes:
       raise UserError(f"--config.{path}: is --config.{name} now, which is given too")
     value: Any = flag.value
-    found[name] = value if isinstance(value, bool) else config_lib.absolute(
+    changes[name] = value if isinstance(value, bool) else config_lib.absolute(
         name, _FIELDS[path].parsed(value, f"--config.{path}"))
-  return found
+  return changes
 
 
 def parse(command: str, arguments: Sequence[str]) -> list[str]:
@@ -80,7 +80,7 @@ def _unknown(name: str) -> UserError:
   """The error for a flag that is not there, which names the nearest that is."""
   if name.startswith("config."):
     return UserError(f"--{config_lib.no_such_field(name.removeprefix('config.'))}")
-  known = [flag for flag in flags.FLAGS if not flag.startswith("config.")]
-  near = difflib.get_close_matches(name[:100], known, n=1)
+  names = [flag for flag in flags.FLAGS if not flag.startswith("config.")]
+  near = difflib.get_close_matches(name[:100], names, n=1)
   return UserError(f"--{name[:100]}: no such flag"
                    + (f"; the nearest is --{near[0]}" if near else ""))

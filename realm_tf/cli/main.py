@@ -129,8 +129,8 @@ def _interrupted() -> "type[Interrupted] | tuple[()]":
   return getattr(sys.modules.get("realm_tf.training.loop"), "Interrupted", ())
 
 
-def _say_stopped(what: str, stops: Sequence[int]) -> int:
-  print(f"realm: {what or 'stopped; run the same command to go on'}", file=sys.stderr)
+def _say_stopped(message: str, stops: Sequence[int]) -> int:
+  print(f"realm: {message or 'stopped; run the same command to go on'}", file=sys.stderr)
   return 128 + (stops[0] if stops else signal.SIGINT)
 
 

@@ -63,18 +63,18 @@ def read_folder(folder: PathLike, changes: Mapping[str, Any] | None = None) -> R
   Raises:
     UserError: as `read`, or there is neither.
   """
-  of_people, of_run = (pathlib.Path(folder, name) for name in (OF_PEOPLE, OF_RUN))
-  if of_people.exists() and not (of_run.exists() and has_begun(folder)):
-    return read(of_people, changes)
-  if not of_run.exists():
+  own_config, run_config = (pathlib.Path(folder, name) for name in (OF_PEOPLE, OF_RUN))
+  if own_config.exists() and not (run_config.exists() and has_begun(folder)):
+    return read(own_config, changes)
+  if not run_config.exists():
     raise UserError(f"{folder}: no config.json there; give --config for a new run, or begin "
                     "one by `realm init`")
-  config = read(of_run, changes)
-  if (of_people.exists() and of_people.stat().st_mtime > of_run.stat().st_mtime
-      and _says_else(of_people, config)):  # and was not only copied later
+  config = read(run_config, changes)
+  if (own_config.exists() and own_config.stat().st_mtime > run_config.stat().st_mtime
+      and _says_else(own_config, config)):  # and was not only copied later
     logging.warning("%s: was changed after the run had begun, and is not read any more: the "
-                    "run is made with %s; --config=%s takes the changes over", of_people,
-                    of_run.name, of_people)
+                    "run is made with %s; --config=%s takes the changes over", own_config,
+                    run_config.name, own_config)
   return config
 
 
@@ -149,13 +149,13 @@ def _json(path: pathlib.Path, data: bytes) -> dict[str, Any]:
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-  found: dict[str, Any] = {}
+  fields: dict[str, Any] = {}
   for name, value in pairs:
-    if name in found:
-      raise UserError(f"field {shown(name)} is given twice, as {shown(found[name])} and "
+    if name in fields:
+      raise UserError(f"field {shown(name)} is given twice, as {shown(fields[name])} and "
                       f"{shown(value)}")
-    found[name] = value
-  return found
+    fields[name] = value
+  return fields
 
 
 def _whole(digits: str) -> int | float:
@@ -193,10 +193,10 @@ def _told(error: BaseException, path: pathlib.Path) -> str:
   """An error of a config file in one line, with the line of the file if there is one."""
   if isinstance(error, SyntaxError) and error.filename == str(path):
     return f"{path}:{error.lineno}: {type(error).__name__}: {error.msg}"
-  what = (str(error) if isinstance(error, UserError)
-          else traceback.format_exception_only(error)[-1].strip())
-  if what.startswith(str(path)):
-    return what
+  message = (str(error) if isinstance(error, UserError)
+             else traceback.format_exception_only(error)[-1].strip())
+  if message.startswith(str(path)):
+    return message
   lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
            if frame.filename == str(path)]
-  return f"{path}:{lines[-1]}: {what}" if lines else f"{path}: {what}"
+  return f"{path}:{lines[-1]}: {message}" if lines else f"{path}: {message}"

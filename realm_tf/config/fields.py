@@ -186,8 +186,8 @@ class Section:
   """A dataclass of settings, which are checked when it is made."""
 
   def __post_init__(self):
-    for name, one in settings_of(type(self)).items():
-      value = one.checked(getattr(self, name), f"{type(self).__name__}.{name}")
+    for name, rule in settings_of(type(self)).items():
+      value = rule.checked(getattr(self, name), f"{type(self).__name__}.{name}")
       object.__setattr__(self, name, value)
     for name, section in sections_of(type(self)).items():
       if not isinstance(getattr(self, name), section):

@@ -78,18 +78,18 @@ def used(tree: Mapping[str, Any], part: str) -> dict[str, Any]:
   """
   flat = {field: list(value) if isinstance(value, tuple) else value
           for field, value in flatten(tree).items()}
-  found = {field: flat[field] for field in SETTINGS if part in parts_of(field)}
+  settings = {field: flat[field] for field in SETTINGS if part in parts_of(field)}
   for earlier in STAGES[:STAGES.index(part)] if part in STAGES else ():
     steps = f"{earlier}.steps"
-    found |= used(tree, earlier) if flat[steps] else {steps: 0}
-  if part in STAGES and "evaluate.questions" in found:
+    settings |= used(tree, earlier) if flat[steps] else {steps: 0}
+  if part in STAGES and "evaluate.questions" in settings:
     # Which they are is of no matter; where there are none, some are taken from training.
-    found["evaluate.questions"] = bool(found["evaluate.questions"])
+    settings["evaluate.questions"] = bool(settings["evaluate.questions"])
   if part == "evaluate" and flat["evaluate.masked_sentences"]:
-    found |= used(tree, "pretrain")  # as its sentences are masked
+    settings |= used(tree, "pretrain")  # as its sentences are masked
   if part == "corpus" and flat["trivia"]:
-    found["seed"] = flat["seed"]  # by which its questions are split
-  return found
+    settings["seed"] = flat["seed"]  # by which its questions are split
+  return settings
 
 
 def differences(tree: Mapping[str, Any], part: str, recorded: Mapping[str, Any],
@@ -110,15 +110,15 @@ def differences(tree: Mapping[str, Any], part: str, recorded: Mapping[str, Any],
 
 def implied(parts: set[str]) -> set[str]:
   """These parts and all that is made of them."""
-  found = set(parts)
-  if "corpus" in found:
-    found |= set(PARTS) - {"index"}  # whose versions know of which corpus they are
-  first = min((STAGES.index(part) for part in found if part in STAGES), default=None)
+  closure = set(parts)
+  if "corpus" in closure:
+    closure |= set(PARTS) - {"index"}  # whose versions know of which corpus they are
+  first = min((STAGES.index(part) for part in closure if part in STAGES), default=None)
   if first is not None:
-    found |= {*STAGES[first:], "evaluate", "export"}
-  if "index" in found:
-    found |= {"evaluate", "export"}
-  return found
+    closure |= {*STAGES[first:], "evaluate", "export"}
+  if "index" in closure:
+    closure |= {"evaluate", "export"}
+  return closure
 
 
 def _is_midway(field: str, stage: str) -> bool:

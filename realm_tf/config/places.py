@@ -52,8 +52,8 @@ def resolved(config: RealmConfig, folder: PathLike, or_here: bool = False) -> Re
 
 def _joined(folder: PathLike, value: str, or_here: bool) -> str:
   path = os.path.abspath(os.path.join(folder, value))
-  here = or_here and not os.path.exists(path) and os.path.exists(value)
-  return os.path.abspath(value) if here else path
+  is_here = or_here and not os.path.exists(path) and os.path.exists(value)
+  return os.path.abspath(value) if is_here else path
 
 
 def portable_paths(config: RealmConfig, folder: PathLike) -> dict[str, Any]:

@@ -26,10 +26,10 @@ REMOVED = {"pretrain.refresh_first": 0, "pretrain.prefetch_candidates": False}
 
 
 def _all_settings(kind: type, prefix: str = "") -> dict[str, Setting]:
-  found = {prefix + name: one for name, one in settings_of(kind).items()}
+  settings = {prefix + name: setting for name, setting in settings_of(kind).items()}
   for name, section in sections_of(kind).items():
-    found |= _all_settings(section, f"{prefix}{name}.")
-  return found
+    settings |= _all_settings(section, f"{prefix}{name}.")
+  return settings
 
 
 SETTINGS = _all_settings(RealmConfig)  # of a whole config, by paths as in "ict.steps"
@@ -87,9 +87,9 @@ def no_such_field(path: str) -> UserError:
   """The error for a field that is not there, which names the nearest that is."""
   path = path[:100]  # of whatever was given
   if path in sections_of(RealmConfig):
-    one = next(name for name in SETTINGS if name.startswith(f"{path}."))
+    example = next(name for name in SETTINGS if name.startswith(f"{path}."))
     return UserError(f"config.{path}: a group of fields, which are set one by one, as in "
-                     f"config.{one}")
+                     f"config.{example}")
   names = [*SETTINGS, *RENAMED]
   alike = [name for name in names if name.split(".")[-1] == path.split(".")[-1]]
   near = difflib.get_close_matches(path, alike or names, n=1, cutoff=0.1 if alike else 0.6)
@@ -120,20 +120,20 @@ def renamed(tree: Any) -> Any:
   """Nested values, with the names of today for those of before."""
   if not isinstance(tree, dict):
     return tree
-  found = {key: dict(value) if isinstance(value, dict) else value
-           for key, value in tree.items()}
+  current = {key: dict(value) if isinstance(value, dict) else value
+             for key, value in tree.items()}
   for old, value in REMOVED.items():
     name = old.partition(".")[2]
-    if _section_of(found, old).get(name) == value:
-      del _section_of(found, old)[name]
+    if _section_of(current, old).get(name) == value:
+      del _section_of(current, old)[name]
   for old, new in RENAMED.items():
-    given, wanted = (_section_of(found, path) for path in (old, new))
+    old_section, new_section = (_section_of(current, path) for path in (old, new))
     name, new_name = (path.partition(".")[2] for path in (old, new))
-    if name in given:
-      if new_name in wanted:
+    if name in old_section:
+      if new_name in new_section:
         raise UserError(f"config.{old}: is config.{new} now, which is given too")
-      set_field(found, new, given.pop(name))
-  return found
+      set_field(current, new, old_section.pop(name))
+  return current
 
 
 def _section_of(tree: dict[str, Any], path: str) -> dict[str, Any]:

@@ -107,8 +107,8 @@ def _word_spans(body: _Body, spans: np.ndarray) -> np.ndarray:
   word_ends = body.ends[words[1:] - 1] if len(body.ids) else words[1:]
   first = np.searchsorted(body.starts[words[:-1]], spans[:, 0])
   last = np.searchsorted(word_ends, spans[:, 1], side="right")
-  kept = first < last
-  return np.stack([words[first[kept]], words[last[kept]]], 1)
+  has_words = first < last
+  return np.stack([words[first[has_words]], words[last[has_words]]], 1)
 
 
 def _int32(values) -> np.ndarray:
@@ -178,11 +178,11 @@ def split_blocks(documents: Iterable[Document], tokenizer: Tokenizer, max_tokens
     titles = np.split(titles.values.numpy(), titles.row_splits.numpy()[1:-1])
     sentences = [split_sentences(text) for text in texts]
     spans = tagger(texts, sentences) if tagger else [[]] * len(batch)
-    for document, title, body, of_document, salient in zip(
+    for document, title, body, body_sentences, salient in zip(
         batch, titles, _bodies(texts, tokenizer, continuation), sentences, spans,
         strict=True):
       if not len(body.ids):
         raise UserError(f"document '{document.id}': no words in field 'text'; expected "
                         "more than control characters")
       yield from _document_blocks(
-          document, title[:title_limit], body, of_document, salient, max_tokens)
+          document, title[:title_limit], body, body_sentences, salient, max_tokens)

@@ -110,7 +110,7 @@ def compact_store(folder: PathLike, target: pathlib.Path) -> None:
   paths = [str(folder / shard["name"]) for shard in manifest["shards"]]
   stored = (example.numpy() for example in tf.data.TFRecordDataset(paths))
   shards: list[dict[str, Any]] = []
-  write_shards(target, shards, (example for example, kept in zip(stored, live) if kept))
+  write_shards(target, shards, (example for example, is_live in zip(stored, live) if is_live))
   _write_manifest(target, manifest, shards, live[live],
                   live_sources(sources_of(manifest), live))
 

@@ -58,26 +58,26 @@ def _make(folder: pathlib.Path, manifest: dict[str, Any], new: Writer) -> None:
   for shard in manifest["shards"]:
     check_shard(folder, shard)
     for batch in _parse(folder, shard):
-      kept = live[first:first + len(batch["text"])]
-      new.append(stored_rows=first + np.flatnonzero(kept))
-      first += len(kept)
-      for name, (values, lengths) in _values(batch, kept).items():
+      is_live = live[first:first + len(batch["text"])]
+      new.append(stored_rows=first + np.flatnonzero(is_live))
+      first += len(is_live)
+      for name, (values, lengths) in _values(batch, is_live).items():
         new.append(**{name: values, f"{name}_splits": ends[name] + np.cumsum(lengths)})
         ends[name] += int(lengths.sum())
   # An empty row more, which `Ragged.with_empty_row` gives.
   new.append(**{f"{name}_splits": np.array([end]) for name, end in ends.items()})
 
 
-def _values(batch: dict[str, Any], kept: np.ndarray
+def _values(batch: dict[str, Any], is_live: np.ndarray
             ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
   """Of each field the values of the blocks that are kept, end to end, and their lengths."""
   columns = {}
   for name in STRINGS:
-    strings = batch[name] if kept.all() else batch[name][kept]
+    strings = batch[name] if is_live.all() else batch[name][is_live]
     columns[name] = (np.frombuffer(b"".join(strings), np.uint8),
                      np.array([len(string) for string in strings], np.int64))
   for name in INTEGERS:
-    rows = batch[name] if kept.all() else batch[name].take(kept)
+    rows = batch[name] if is_live.all() else batch[name].take(is_live)
     fits = name in _NARROW and rows.values.max(initial=0) <= np.iinfo(np.uint16).max
     columns[name] = rows.values.astype(np.uint16 if fits else np.int32), rows.lengths
   return columns
@@ -89,15 +89,15 @@ def _parse(folder: pathlib.Path, shard: dict[str, Any]) -> Iterator[dict[str, An
   features |= {name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
                for name in INTEGERS}
   path = folder / shard["name"]
-  read = 0
+  blocks_read = 0
   try:
     for batch in tf.data.TFRecordDataset(str(path)).batch(_PARSE_BATCH):
-      read += int(tf.size(batch))
+      blocks_read += int(tf.size(batch))
       fields = tf.io.parse_example(batch, features)
       yield {name: Ragged(value.values.numpy(), value.row_splits.numpy())
              if name in INTEGERS else value.numpy() for name, value in fields.items()}
   except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-    raise UserError(f"{path}: damaged after block {read} of the shard "
+    raise UserError(f"{path}: damaged after block {blocks_read} of the shard "
                     f"({error.message.splitlines()[0]})") from None
-  if read != shard["blocks"]:
-    raise UserError(f"{path}: {read} blocks; {MANIFEST} says {shard['blocks']}")
+  if blocks_read != shard["blocks"]:
+    raise UserError(f"{path}: {blocks_read} blocks; {MANIFEST} says {shard['blocks']}")

@@ -102,24 +102,25 @@ def _find_alike(ids: Ragged | _Joined, similarity: float, most: int, folder: pat
                 alike: Buckets, before: int) -> None:
   """Puts all pairs that are similar into `alike`, both ways, by the block."""
   pairs = Buckets(_folder(folder, "pairs"), -(-len(ids) // _IN_BUCKET), _PAIR)
-  for found in _pairs(_bands(ids, _folder(folder, "bands")), most, before):
-    pairs.append(found["first"] // _IN_BUCKET, found)
-  for found in pairs:
-    unique = np.unique(found)
+  for chunk in _pairs(_bands(ids, _folder(folder, "bands")), most, before):
+    pairs.append(chunk["first"] // _IN_BUCKET, chunk)
+  for chunk in pairs:
+    unique = np.unique(chunk)
     for first in range(0, len(unique), _COMPARED):
-      both = _compared(ids, unique[first:first + _COMPARED], similarity)
-      alike.append(both["block"] // _IN_BUCKET, both)
+      edges = _compared(ids, unique[first:first + _COMPARED], similarity)
+      alike.append(edges["block"] // _IN_BUCKET, edges)
 
 
 def _ranked(alike: Buckets, most: int, before: int
             ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
   """Yields [P] blocks from `before` on, near duplicates, and how many are more similar."""
-  for both in alike:
-    both = both[both["block"] >= before]
-    both = both[np.lexsort([both["other"], -both["alike"], both["block"]])]
-    rank = np.arange(len(both)) - np.searchsorted(both["block"], both["block"])
-    kept = rank < most
-    yield both["block"][kept].astype(int), both["other"][kept].astype(int), rank[kept]
+  for edges in alike:
+    edges = edges[edges["block"] >= before]
+    edges = edges[np.lexsort([edges["other"], -edges["alike"], edges["block"]])]
+    rank = np.arange(len(edges)) - np.searchsorted(edges["block"], edges["block"])
+    is_near = rank < most
+    yield (edges["block"][is_near].astype(int), edges["other"][is_near].astype(int),
+           rank[is_near])
 
 
 def _folder(parent: pathlib.Path, name: str) -> pathlib.Path:
@@ -157,16 +158,16 @@ def _pairs(bands: Buckets, most: int, before: int) -> Iterator[np.ndarray]:
     hashed = hashed[np.argsort(hashed["key"], kind="stable")]
     key, row = hashed["key"], hashed["row"]
     place = np.arange(len(key))
-    one = place[row >= before]
+    new = place[row >= before]
     # Rows of the same key are in order: those before come first.
-    other = np.maximum.accumulate(np.where(row < before, place, -1))[one] if before else one
+    nearest = np.maximum.accumulate(np.where(row < before, place, -1))[new] if before else new
     for distance in range(most) if before else range(-1, -most - 1, -1):
-      at = other - distance
-      kept = (at >= 0) & (at < len(key))
-      kept[kept] = key[at[kept]] == key[one[kept]]
-      found = np.empty(int(kept.sum()), _PAIR)
-      found["first"], found["second"] = row[one[kept]], row[at[kept]]
-      yield np.unique(found)
+      at = nearest - distance
+      same_key = (at >= 0) & (at < len(key))
+      same_key[same_key] = key[at[same_key]] == key[new[same_key]]
+      pairs = np.empty(int(same_key.sum()), _PAIR)
+      pairs["first"], pairs["second"] = row[new[same_key]], row[at[same_key]]
+      yield np.unique(pairs)
 
 
 def _compared(ids: Ragged | _Joined, pairs: np.ndarray, similarity: float) -> np.ndarray:
@@ -175,13 +176,13 @@ def _compared(ids: Ragged | _Joined, pairs: np.ndarray, similarity: float) -> np
   shingles = _shingles(Ragged.from_rows([ids.row(row) for row in rows]))
   places = (np.searchsorted(rows, pairs[side]) for side in ("first", "second"))
   alike = np.array([_jaccard(shingles, *pair) for pair in zip(*places)])
-  kept = alike >= similarity
-  both = np.empty([2, int(kept.sum())], _ALIKE)
-  both["block"], both["other"] = (
-      [pairs[kept][side] for side in sides] for sides in (("first", "second"),
-                                                          ("second", "first")))
-  both["alike"] = alike[kept]
-  return both.ravel()
+  is_alike = alike >= similarity
+  edges = np.empty([2, int(is_alike.sum())], _ALIKE)
+  edges["block"], edges["other"] = (
+      [pairs[is_alike][side] for side in sides] for sides in (("first", "second"),
+                                                              ("second", "first")))
+  edges["alike"] = alike[is_alike]
+  return edges.ravel()
 
 
 def _mix(x: np.ndarray) -> np.ndarray:

@@ -146,17 +146,17 @@ class _Part:
   def add(self, batch: _Batch, records: Records) -> None:
     """Writes the blocks of a batch, less those that are there already."""
     last = self._shards[-1] if self._shards else None
-    done = last["done"] if last and last["batch"] == batch.number else 0
-    start = sum(records.sizes[:done])
-    while done < len(records.sizes):
-      taken = records.sizes[done:done + self._per_shard - self._blocks]
-      data = memoryview(records.data)[start:start + sum(taken)]
+    written = last["done"] if last and last["batch"] == batch.number else 0
+    start = sum(records.sizes[:written])
+    while written < len(records.sizes):
+      sizes = records.sizes[written:written + self._per_shard - self._blocks]
+      data = memoryview(records.data)[start:start + sum(sizes)]
       self._file.write(data)
       self._digest.update(data)
-      self._blocks, done, start = self._blocks + len(taken), done + len(taken), start + len(
-          data)
+      self._blocks, written, start = (
+          self._blocks + len(sizes), written + len(sizes), start + len(data))
       if self._blocks == self._per_shard:
-        self._end(batch=batch.number, before=batch.before, done=done)
+        self._end(batch=batch.number, before=batch.before, done=written)
         self._begin()
 
   def finish(self) -> None:

@@ -129,9 +129,10 @@ class Passages(tf.Module):
     begins = self._begins(packed.ids) | (place == packed.second_start[:, None])
     # Of the body, exclusive.
     end = tf.reduce_sum(tf.cast(packed.padding_mask, tf.int32), 1) - 1
-    kept = end - packed.second_start
-    around_cut = tf.stack([self.bodies.at(rows, kept - 1), self.bodies.at(rows, kept)], 1)
-    goes_on = (kept < self.bodies.lengths(rows)) & ~self._begins(around_cut)[:, 1]
+    length = end - packed.second_start
+    around_cut = tf.stack(
+        [self.bodies.at(rows, length - 1), self.bodies.at(rows, length)], 1)
+    goes_on = (length < self.bodies.lengths(rows)) & ~self._begins(around_cut)[:, 1]
     ends = tf.concat([begins[:, 1:], tf.ones_like(begins[:, :1])], 1)
     return begins, ends & ~((place == end[:, None] - 1) & goes_on[:, None])
 

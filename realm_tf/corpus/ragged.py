@@ -43,10 +43,10 @@ class Ragged:
     return tf.RaggedTensor.from_row_splits(self.values.astype(np.int32, copy=False),
                                            self.splits, validate=False)
 
-  def take(self, kept: np.ndarray) -> "Ragged":
+  def take(self, mask: np.ndarray) -> "Ragged":
     """The rows that `[N]` bool marks."""
-    values = self.values[np.repeat(kept, self.lengths)]
-    return Ragged(values, np.concatenate([[0], np.cumsum(self.lengths[kept])]))
+    values = self.values[np.repeat(mask, self.lengths)]
+    return Ragged(values, np.concatenate([[0], np.cumsum(self.lengths[mask])]))
 
   def with_empty_row(self) -> "Ragged":
     """The same rows, and an empty one behind them."""

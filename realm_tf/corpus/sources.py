@@ -30,7 +30,8 @@ def sources_of(manifest: dict[str, Any]) -> Sources:
 
 def merged(sources: Sequence[tuple[str, int]]) -> Sources:
   """The same, without those of no rows, and each as long as it can be."""
-  groups = itertools.groupby((one for one in sources if one[1]), key=lambda one: one[0])
+  groups = itertools.groupby((source for source in sources if source[1]),
+                             key=lambda source: source[0])
   return [(path, sum(rows for _, rows in group)) for path, group in groups]
 
 

@@ -163,12 +163,12 @@ class Units:
       return words(text.decode("utf-8"))
 
     # The last token that has so many parts before it: others cut a part in two.
-    wanted = number + ends
-    token = bisect.bisect_right(bounds, wanted, key=lambda at: len(parts(surface[:at]))) - 1
+    count = number + ends
+    token = bisect.bisect_right(bounds, count, key=lambda at: len(parts(surface[:at]))) - 1
     if token < 0:
       return -1
     before, behind = parts(surface[:bounds[token]]), parts(surface[bounds[token]:])
-    if len(before) != wanted or before + behind != parts(surface):
+    if len(before) != count or before + behind != parts(surface):
       return -1
     # A syllable of several tokens (Hangul) begins with the first.
     return begin + (token if ends else bisect.bisect_left(bounds, bounds[token]))

@@ -47,8 +47,8 @@ def read_records(lines: Iterable[tuple[int, str]], path: PathLike
   for number, line in reader.lines():
     if not is_header(line):
       start = _content(line).split("\t")
-      shown = ", ".join(repr(value[:20]) for value in start[:4])
-      raise UserError(f"{path}:{number}: header {shown}; expected {_EXPECTED}")
+      fields = ", ".join(repr(value[:20]) for value in start[:4])
+      raise UserError(f"{path}:{number}: header {fields}; expected {_EXPECTED}")
     break
   for number, line in reader.lines():
     yield number, reader.record(number, line)
@@ -89,7 +89,7 @@ class _Records:
     None where the quote is text: none ends it, or each of the lines is a record (`alone`
     is the first as one) and the quotes of this file have been text before.
     """
-    longest, taken = None, 0
+    longest, lines_taken = None, 0
     text, size, records = [line], len(line), alone is not None
     numbers = alone is not None and _values(alone)[0].isdecimal()
     for count, (_, following) in enumerate(self._following(), 1):
@@ -105,12 +105,12 @@ class _Records:
               "that are text to be doubled, in a quoted value, as csv writes them")
         if match and records:
           return None
-        longest, taken = (match, count) if match else (longest, taken)
+        longest, lines_taken = (match, count) if match else (longest, lines_taken)
         if not _OPEN.fullmatch("".join(text)):  # else a value further on is open now
           break
       if size > _MOST_CHARACTERS or (records and count >= _MOST_RECORDS):
         break
-    for _ in range(taken):
+    for _ in range(lines_taken):
       self._ahead.popleft()
     return longest
 

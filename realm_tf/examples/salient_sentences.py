@@ -85,13 +85,13 @@ def _span_names(corpora: Sequence[Corpus]) -> list[np.ndarray]:
   for width in np.unique(np.concatenate([end - start for start, end in bounds])):
     chosen = [np.flatnonzero(end - start == width) for start, end in bounds]
     pieces = np.concatenate([
-        corpus.body_ids.values[start[here, None] + np.arange(width)]
-        for corpus, (start, _), here in zip(corpora, bounds, chosen)])
+        corpus.body_ids.values[start[spans, None] + np.arange(width)]
+        for corpus, (start, _), spans in zip(corpora, bounds, chosen)])
     number = np.unique(pieces, axis=0, return_inverse=True)[1].ravel() + used + 1
     used = int(number.max())
-    for name, here, part in zip(names, chosen, np.split(
-        number, np.cumsum([len(here) for here in chosen])[:-1])):
-      name[here] = part
+    for name, spans, part in zip(names, chosen, np.split(
+        number, np.cumsum([len(spans) for spans in chosen])[:-1])):
+      name[spans] = part
   return names
 
 
@@ -109,19 +109,19 @@ def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
       that, and there is one at least.
   """
   def make(new: Writer) -> None:
-    found = _salient_sentences(corpus, max_masks, support)
+    sentences = _salient_sentences(corpus, max_masks, support)
     # Blocks of all spans are kept already.
-    fields = found._asdict() | {f"support_{name}": value for name, value in
-                                found.support._asdict().items()}
+    fields = sentences._asdict() | {f"support_{name}": value for name, value in
+                                    sentences.support._asdict().items()}
     new.append(**{name: fields[name] for name in fields if name not in _ELSEWHERE})
 
   fields = derived(corpus, "salient_sentences", {
       **_settings(corpus), "max_masks": max_masks, "support": list(support)}, make)
   blocks = supporting_blocks(corpus).rows
-  of_spans = {name: fields[f"support_{name}"] for name in Support._fields[1:]}
+  span_support = {name: fields[f"support_{name}"] for name in Support._fields[1:]}
   return SalientSentences(
       **{name: fields[name] for name in SalientSentences._fields[:-1]},
-      support=Support(blocks, **of_spans))
+      support=Support(blocks, **span_support))
 
 
 def _salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int]

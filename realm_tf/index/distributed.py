@@ -128,19 +128,19 @@ class DistributedIndex(RowIndex):
     size = tf.shape(queries)[0]
     everyone, own = (queries, 0) if same else _gathered(context, queries)
     # Whose rows are banned is the asker's business, so E more are brought.
-    wanted = k + tf.shape(banned)[1]
-    width = tf.minimum(wanted, table.shape[0])
+    depth = k + tf.shape(banned)[1]
+    width = tf.minimum(depth, table.shape[0])
     scores, rows = top_k.top_k_inner_product(everyone, table, width)
-    missing = [[0, 0], [0, wanted - width]]  # of a share of fewer rows
+    missing = [[0, 0], [0, depth - width]]  # of a share of fewer rows
     scores = tf.pad(scores, missing, constant_values=-np.inf)
     rows = tf.pad(rows + first, missing, constant_values=-1)
 
-    def of_own_queries(values: tf.Tensor) -> tf.Tensor:
+    def by_query(values: tf.Tensor) -> tf.Tensor:
       """[B or J * B, C] of each replica -> [B, J * C], in the order of the rows."""
       values, _ = _gathered(context, values[tf.newaxis])  # [J, B or J * B, C]
       return tf.reshape(tf.transpose(values[:, own:own + size], [1, 0, 2]), [size, -1])
 
-    return best_of(of_own_queries(scores), of_own_queries(rows), k, banned)
+    return best_of(by_query(scores), by_query(rows), k, banned)
 
   def _look_up(self, same: bool, rows: tf.Tensor) -> tf.Tensor:
     """Each replica puts in what it holds of all that is asked for."""
@@ -150,9 +150,9 @@ class DistributedIndex(RowIndex):
     if not table.shape[0]:
       table = tf.zeros([1, table.shape[1]])  # of which nothing is held
     places = everyone - first
-    held = (places >= 0) & (places < table.shape[0])
-    vectors = tf.cast(tf.gather(table, tf.where(held, places, 0)), tf.float32)
-    vectors = context.all_reduce(_SUM, tf.where(held[..., tf.newaxis], vectors, 0.0))
+    is_held = (places >= 0) & (places < table.shape[0])
+    vectors = tf.cast(tf.gather(table, tf.where(is_held, places, 0)), tf.float32)
+    vectors = context.all_reduce(_SUM, tf.where(is_held[..., tf.newaxis], vectors, 0.0))
     return vectors[own:own + tf.shape(rows)[0]]
 
   def _own(self, context: tf.distribute.ReplicaContext) -> tuple[tf.Variable, int]:

@@ -185,22 +185,22 @@ def find_or_store(root: PathLike, corpus: Corpus, encoder: str,
     on_rows: see `store_embeddings`.
   """
   def find() -> tuple[StoredIndex | None, bool]:
-    found = find_version(root, corpus.rows_by_hash, encoder_hash=encoder)
-    return found, found is not None and found.num_rows == corpus.num_stored_rows
+    version = find_version(root, corpus.rows_by_hash, encoder_hash=encoder)
+    return version, version is not None and version.num_rows == corpus.num_stored_rows
 
-  found, is_whole = find()
-  if found and is_whole:
-    return found
+  version, is_whole = find()
+  if version and is_whole:
+    return version
   with write_lock(root, wait=True):
-    found, is_whole = find()  # another process may have made it meanwhile
-    if found and is_whole:
-      return found
-    made = store_embeddings(
+    version, is_whole = find()  # another process may have made it meanwhile
+    if version and is_whole:
+      return version
+    stored = store_embeddings(
         root, f"{encoder[:16]}-{corpus.rows_hash[:8]}", corpus, make_embedder(), step=0,
-        dtype=dtype, base=found, on_rows=on_rows)
+        dtype=dtype, base=version, on_rows=on_rows)
     remove_all_but(root, lambda other: (
-        other.folder == made.folder or other.origin.encoder_hash != encoder))
-    return made
+        other.folder == stored.folder or other.origin.encoder_hash != encoder))
+    return stored
 
 
 def recompute_error(stored: StoredIndex, corpus: Corpus, embedder: CorpusEmbedder,

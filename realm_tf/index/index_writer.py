@@ -97,9 +97,9 @@ class IndexWriter:
   def adopt(self, num_rows: int) -> None:
     """Takes the next shard as others have written it, by `write_shard`."""
     path = self.next_shard()
-    wanted = num_rows * self._shape[1] * DTYPES[self._origin.dtype].itemsize
-    if not path.exists() or path.stat().st_size != wanted:
-      raise UserError(f"{path}: not there, or not of {wanted} bytes: do all workers write "
+    size = num_rows * self._shape[1] * DTYPES[self._origin.dtype].itemsize
+    if not path.exists() or path.stat().st_size != size:
+      raise UserError(f"{path}: not there, or not of {size} bytes: do all workers write "
                       "to the folder that this process reads?")
     self._note(path.name, num_rows, files.sha256(path))
 
@@ -180,9 +180,10 @@ class IndexWriter:
     journals = {path: journal for path in parts
                 if (journal := _journal(path)) and journal["origin"]["step"]
                 == self._origin.step}
-    kept = max(journals, key=lambda path: (path / _JOURNAL).stat().st_mtime_ns, default=None)
+    latest = max(journals, key=lambda path: (path / _JOURNAL).stat().st_mtime_ns,
+                 default=None)
     for path in (*parts, *root.glob(".*.removed")):
-      if path != kept:
+      if path != latest:
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -233,8 +234,8 @@ def remove_version(folder: pathlib.Path) -> None:
   shutil.rmtree(hidden, ignore_errors=True)  # a reader on a network may still hold a file
 
 
-def remove_all_but(root: PathLike, kept: Callable[[StoredIndex], bool]) -> None:
+def remove_all_but(root: PathLike, is_kept: Callable[[StoredIndex], bool]) -> None:
   """Removes the versions that are not to be kept; needs `write_lock`."""
   for path in index_versions(root):
-    if not kept(StoredIndex.open(path)):
+    if not is_kept(StoredIndex.open(path)):
       remove_version(path)

@@ -56,10 +56,10 @@ class _Rescored(ExactIndex):
     if banned is None:
       banned = tf.zeros([tf.shape(queries)[0], 0], tf.int32)
     banned = tf.cast(banned, tf.int32)
-    wanted = tf.minimum(tf.maximum(self.config.rescored, k + tf.shape(banned)[1]),
-                        self.table.shape[0])
+    depth = tf.minimum(tf.maximum(self.config.rescored, k + tf.shape(banned)[1]),
+                       self.table.shape[0])
     scaled, finite = _scaled(queries)
-    candidates = self._candidates(scaled, wanted)  # [B, C]
+    candidates = self._candidates(scaled, depth)  # [B, C]
     usable = (candidates >= 0) & finite & tf.reduce_all(
         tf.not_equal(candidates[:, :, None], banned[:, None]), 2)
     # A batch of none may have no candidates either.

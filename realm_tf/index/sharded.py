@@ -76,13 +76,13 @@ class ShardedIndex(RowIndex):
     if banned is None:
       banned = tf.zeros([tf.shape(queries)[0], 0], tf.int32)
     # A device cannot know how many of its rows are banned, so it brings E more.
-    wanted = k + tf.shape(banned)[1]
+    depth = k + tf.shape(banned)[1]
     parts = []
     for device, table, first in zip(self._devices, self.tables, self._bounds):
       has_our_op = device.startswith("CPU")
       with tf.device(device), contextlib.nullcontext() if has_our_op else portable():
         scores, rows = top_k.top_k_inner_product(
-            queries, table, tf.minimum(wanted, table.shape[0]))
+            queries, table, tf.minimum(depth, table.shape[0]))
       parts.append((scores, rows + first))
     scores, rows = (tf.concat(part, 1) for part in zip(*parts))
     return best_of(scores, rows, k, banned)

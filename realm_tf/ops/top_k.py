@@ -133,13 +133,13 @@ def _as_tensors(queries, table, k, banned_rows):
 
 
 def _check_types_and_ranks(queries, table, k, banned_rows):
-  for tensor, rank, dtypes, wanted in (
+  for tensor, rank, dtypes, expected in (
       (queries, 2, _FLOATS, "queries must be [B, D] float32 or bfloat16"),
       (table, 2, _FLOATS, "table must be [N, D] float32 or bfloat16"),
       (banned_rows, 2, _INTEGERS, "banned_rows must be [B, R] int32 or int64"),
       (k, 0, _INTEGERS, "k must be a scalar")):
     if tensor.shape.rank not in (None, rank) or tensor.dtype not in dtypes:
-      _refuse(f"{wanted}, but it is {tensor.shape} {tensor.dtype.name}")
+      _refuse(f"{expected}, but it is {tensor.shape} {tensor.dtype.name}")
 
 
 def _refuse(message):

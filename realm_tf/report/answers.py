@@ -25,13 +25,13 @@ def in_words(record: Mapping[str, Any], threshold: float | None) -> str:
               f"from \"{in_line(record['title'])}\")",
               mark_answer(record["passage"], record["start_byte"], record["end_byte"], color)]
   else:
-    wanted = "" if threshold is None else f", wanted {threshold:.2f}"
+    note = "" if threshold is None else f", wanted {threshold:.2f}"
     lines.append(f"A: no answer   (the best has probability {record['probability']:.2f}"
-                 f"{wanted})")
+                 f"{note})")
   first = 1 if record["answerable"] else 0
-  lines += [f"   {one['probability']:.2f} {in_line(one['answer'])}   "
-            f"(from \"{in_line(one['title'])}\")"
-            for one in record["answers"][first:] if len(record["answers"]) > 1]
+  lines += [f"   {answer['probability']:.2f} {in_line(answer['answer'])}   "
+            f"(from \"{in_line(answer['title'])}\")"
+            for answer in record["answers"][first:] if len(record["answers"]) > 1]
   return "\n".join(lines)
 
 

@@ -74,12 +74,12 @@ def line_chart(series: Mapping[str, Points], *, form: Callable[[float], str] = n
   Returns:
     An `<svg>` element; "" where there is nothing to draw.
   """
-  kept = {name: [(x, y) for x, y in points if math.isfinite(y)]
-          for name, points in series.items()}
-  kept = {name: points for name, points in kept.items() if points}
-  if not kept:
+  finite = {name: [(x, y) for x, y in points if math.isfinite(y)]
+            for name, points in series.items()}
+  finite = {name: points for name, points in finite.items() if points}
+  if not finite:
     return ""
-  frame = _Frame(kept, span, until, x_ticks, log)
+  frame = _Frame(finite, span, until, x_ticks, log)
   parts = [frame.grid(form, x_label)]
   if limit is not None and limit <= frame.y_ticks[-1]:
     y = frame.y(limit)
@@ -87,9 +87,9 @@ def line_chart(series: Mapping[str, Points], *, form: Callable[[float], str] = n
   base = _HEIGHT - _BOTTOM
   parts += [f'<path class="mark" d="M{frame.x(x):.1f} {base}v-9"><title>{number(x)}</title>'
             "</path>" for x in marks]
-  parts += [_line(frame, i, points) for i, points in enumerate(kept.values())]
-  if len(kept) > 1:
-    parts += _labels(frame, kept)
+  parts += [_line(frame, i, points) for i, points in enumerate(finite.values())]
+  if len(finite) > 1:
+    parts += _labels(frame, finite)
   return (f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(parts)}</svg>')
 
 

@@ -38,9 +38,9 @@ def mistakes_page(title: str, mistakes: Sequence[Mapping[str, Any]], questions: 
     lines: name of the file beside the page that holds all mistakes.
   """
   counts = collections.Counter(mistake["kind"] for mistake in mistakes)
-  shown = list(_sample(mistakes))
-  part = ("all of them" if len(shown) == len(mistakes)
-          else f"{len(shown)} of them, at most {_SHOWN} of each kind,")
+  sampled = list(_sample(mistakes))
+  part = ("all of them" if len(sampled) == len(mistakes)
+          else f"{len(sampled)} of them, at most {_SHOWN} of each kind,")
   present = {name: kind for name, kind in MISTAKE_KINDS.items() if counts[name]}
   buttons = "".join(_button(name, kind.title, counts[name]) for name, kind in present.items())
   meanings = "".join(f'<p class="note meaning {name}">{escape(kind.meaning)}</p>'
@@ -51,7 +51,7 @@ def mistakes_page(title: str, mistakes: Sequence[Mapping[str, Any]], questions: 
       f"here.</p>{file_link(lines, 'all of them as JSON lines')}</header>",
       '<section><input class="filter" type="radio" name="only" id="only-all" checked>'
       f'<label for="only-all">all {len(mistakes):,}</label>', buttons, meanings,
-      f'<div class="answers">{"".join(map(_article, shown))}</div></section>'], _STYLE)
+      f'<div class="answers">{"".join(map(_article, sampled))}</div></section>'], _STYLE)
 
 
 def _sample(mistakes: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -71,7 +71,7 @@ def _article(mistake: Mapping[str, Any]) -> str:
   kind = MISTAKE_KINDS[mistake["kind"]].title
   near = f": {mistake['reason']}" if mistake["reason"] else ""
   origin = " · ".join(filter(None, (mistake["id"], mistake.get("source", ""))))
-  read = marked(mistake["passage"], [(mistake["start"], mistake["end"])])
+  passage = marked(mistake["passage"], [(mistake["start"], mistake["end"])])
   return (
       f'<article class="qa {mistake["kind"]}"><p class="sentence">'
       f'{escape(mistake["question"])}</p>'
@@ -80,7 +80,7 @@ def _article(mistake: Mapping[str, Any]) -> str:
       f'<p><span class="tag">{escape(kind + near)}</span> <span class="note">'
       f"{escape(origin)}</span></p>"
       f'<details><summary>read: {escape(mistake["title"])}</summary>'
-      f'<p class="text">{read}</p></details>{_right(mistake)}</article>')
+      f'<p class="text">{passage}</p></details>{_right(mistake)}</article>')
 
 
 def _right(mistake: Mapping[str, Any]) -> str:

@@ -68,11 +68,11 @@ def header(name: str, facts: Sequence[tuple[str, Any]]) -> str:
 
 def stages(rows: Sequence[Stage]) -> str:
   """What each stage was worth: shares as numbers over bars; below, what is wrong."""
-  shown = columns(rows)
-  head = "".join(f"<th>{escape(column.label)}</th>" for column in shown)
+  columns_shown = columns(rows)
+  head = "".join(f"<th>{escape(column.label)}</th>" for column in columns_shown)
   lines = []
   for row in rows:
-    cells = "".join(_share_cell(row, column.name) for column in shown)
+    cells = "".join(_share_cell(row, column.name) for column in columns_shown)
     minutes = "" if row.minutes is None else f"{row.minutes:.1f}"
     sign = ' <b class="wrong">!</b>' if row.warnings else ""
     lines.append(f"<tr><th>{escape(row.name)}{sign}</th>{cells}<td>{minutes}</td></tr>")
@@ -90,11 +90,12 @@ def wrong(warnings: Sequence[str]) -> str:
 def sources(figures: Mapping[str, Mapping[str, Any]]) -> str:
   """The figures of the questions of each source."""
   rows = [Stage(source, figures_of) for source, figures_of in figures.items()]
-  shown = columns(rows)
-  head = "".join(f"<th>{escape(column.label)}</th>" for column in shown)
+  columns_shown = columns(rows)
+  head = "".join(f"<th>{escape(column.label)}</th>" for column in columns_shown)
   lines = "".join(
       f'<tr><th>{escape(row.name)}</th><td>{row.figures["questions"]}</td>'
-      + "".join(_share_cell(row, column.name) for column in shown) + "</tr>" for row in rows)
+      + "".join(_share_cell(row, column.name) for column in columns_shown) + "</tr>"
+      for row in rows)
   return _scrolled(f"<table><thead><tr><th></th><th>questions</th>{head}</tr></thead>"
                    f"<tbody>{lines}</tbody></table>") if rows else ""
 
@@ -150,13 +151,13 @@ def before_and_after(examples: Sequence[Mapping[str, Any]]) -> str:
   """What was retrieved for the same masked sentences, at the first show and the last."""
   if not examples:
     return ""
-  shown = [examples[0], *examples[-1:]] if len(examples) > 1 else list(examples)
+  samples = [examples[0], *examples[-1:]] if len(examples) > 1 else list(examples)
   parts = []
-  for together in zip(*(sample["sentences"] for sample in shown)):
+  for together in zip(*(sample["sentences"] for sample in samples)):
     first = together[0]
     columns = "".join(
         f"<div><h4>step {sample['step']:,}</h4>{_candidates(example)}</div>"
-        for sample, example in zip(shown, together)
+        for sample, example in zip(samples, together)
         if example["sentence"] == first["sentence"])
     sentence = re.sub(r"\[MASK\]( \[MASK\])*", '<span class="mask">?</span>',
                       escape(first["sentence"]))
@@ -195,13 +196,13 @@ def answers(records: Sequence[Mapping[str, Any]]) -> str:
   parts = []
   for record in records:
     passage = marked(record["passage"], [(record["start"], record["end"])])
-    wanted = "" if record["right"] is None else (
+    expected = "" if record["right"] is None else (
         f"expected: {escape(' / '.join(record['answers'][:3]))}")
     sign = {True: ("right", "✓"), False: ("wrong", "✗"), None: ("", "")}[record["right"]]
     parts.append(
         f'<article class="qa"><p class="sentence">{escape(record["question"])}</p>'
         f'<p><b class="{sign[0]}">{sign[1]} {escape(record["prediction"])}</b> '
-        f'<span class="note">{wanted}</span></p><details><summary>{escape(record["title"])}'
+        f'<span class="note">{expected}</span></p><details><summary>{escape(record["title"])}'
         f'</summary><p class="text">{passage}</p></details></article>')
   return f'<div class="answers">{"".join(parts)}</div>' if parts else ""
 

@@ -47,10 +47,10 @@ def columns(rows: Sequence[Stage]) -> list[Column]:
   names = dict.fromkeys(name for row in rows for name in row.figures)
   depths = sorted({int(match[1]) for match in map(
       re.compile(r"recall@(\d+)").fullmatch, names) if match})
-  shown = [k for k in depths if k in _DEPTHS] or depths[:len(_DEPTHS)]
+  chosen = [k for k in depths if k in _DEPTHS] or depths[:len(_DEPTHS)]
   return [column for column in (
-      *(Column(f"recall@{k}", f"recall@{k}") for k in shown),
-      *(Column(f"gold@{k}", f"recall@{k}_by_gold") for k in shown), *_OTHERS)
+      *(Column(f"recall@{k}", f"recall@{k}") for k in chosen),
+      *(Column(f"gold@{k}", f"recall@{k}_by_gold") for k in chosen), *_OTHERS)
           if any(row.figure(column.name) is not None for row in rows)]
 
 
@@ -59,9 +59,9 @@ def stage_table(rows: Sequence[Stage]) -> str:
 
   Below them, what is wrong with any.
   """
-  shown = columns(rows)
-  cells = [("stage", *(column.label for column in shown), "minutes")] + [(
-      row.name, *(_number(row.figure(column.name), 100, " %") for column in shown),
+  columns_shown = columns(rows)
+  cells = [("stage", *(column.label for column in columns_shown), "minutes")] + [(
+      row.name, *(_number(row.figure(column.name), 100, " %") for column in columns_shown),
       _number(row.minutes)) for row in rows]
   lines = aligned(cells)
   warnings = [f"! {warning}" for row in rows for warning in row.warnings]
@@ -88,16 +88,17 @@ def figure_table(summary: Mapping[str, Any]) -> str:
   width = max(map(len, single))
   lines = []
   for name, value in single.items():
-    written = f"{value:.4f}" if isinstance(value, float) else str(value)
+    text = f"{value:.4f}" if isinstance(value, float) else str(value)
     interval = (f"   {summary[f'{name}_low']:.4f} to {summary[f'{name}_high']:.4f}"
                 if f"{name}_low" in summary else "")
-    lines.append(f"{name:{width}s} {written}{interval}")
+    lines.append(f"{name:{width}s} {text}{interval}")
   if by_source:
     rows = [Stage(source, figures) for source, figures in by_source.items()]
-    shown = columns(rows)
-    lines += ["", *aligned([("source", "questions", *(column.label for column in shown))] + [
+    columns_shown = columns(rows)
+    lines += ["", *aligned([
+        ("source", "questions", *(column.label for column in columns_shown))] + [
         (row.name, str(row.figures["questions"]),
-         *(_number(row.figure(column.name), 100, " %") for column in shown))
+         *(_number(row.figure(column.name), 100, " %") for column in columns_shown))
         for row in rows])]
   return "\n".join(lines)
 

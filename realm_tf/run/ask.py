@@ -54,11 +54,11 @@ def predict_file(run: Run, source: files.PathLike, target: files.PathLike,
                     NO_READER)
   answerer = run.answerer(stage)
   listed = min(passages or answerer.read_blocks, run.corpus.num_blocks)
-  found = evaluation.predict_records(
+  records = evaluation.predict_records(
       answerer, [question.question for question in questions],
       batch_size=run.config.evaluate.batch_size, passages=listed, top_n=wanted.top_n)
   with files.new_file(target, "w") as file:
-    for question, record in zip(questions, found, strict=True):
+    for question, record in zip(questions, records, strict=True):
       record = {"id": question.id, **_given(record, threshold),
                 "passages": record["passages"][:listed],
                 "read_blocks": answerer.read_blocks, "blocks": answerer.num_blocks}
@@ -84,8 +84,8 @@ def by_run(run: Run, as_json: bool, wanted: Wanted = ONE_ANSWER) -> Tell:
 
   def answers(questions: Sequence[str]) -> list[dict[str, Any]]:
     _check(questions)
-    found = answerer.answer(tf.constant(list(questions)), wanted.top_n)
-    return _show(questions, respond(found, threshold), threshold, as_json)
+    answered = answerer.answer(tf.constant(list(questions)), wanted.top_n)
+    return _show(questions, respond(answered, threshold), threshold, as_json)
   return answers
 
 
@@ -107,7 +107,7 @@ def by_export(folder: files.PathLike, as_json: bool, wanted: Wanted = ONE_ANSWER
   return answers
 
 
-def _passages(found: Callable[[Sequence[str]], Sequence[Sequence[dict[str, Any]]]],
+def _passages(retrieve: Callable[[Sequence[str]], Sequence[Sequence[dict[str, Any]]]],
               as_json: bool) -> Tell:
   """Says that nothing can be read, and tells what would be."""
   print(f"realm: {NO_READER}; these are the passages that it would read", file=sys.stderr,
@@ -115,7 +115,8 @@ def _passages(found: Callable[[Sequence[str]], Sequence[Sequence[dict[str, Any]]
 
   def tell(questions: Sequence[str]) -> None:
     _check(questions)
-    search.show(questions, found(questions), as_json, answer="", answerable=False, answers=[])
+    search.show(questions, retrieve(questions), as_json, answer="", answerable=False,
+                answers=[])
   return tell
 
 
@@ -127,8 +128,8 @@ def _check(questions: Sequence[str]) -> None:
 def _show(questions: Sequence[str], columns: Mapping[str, tf.Tensor], threshold: float,
           as_json: bool) -> list[dict[str, Any]]:
   """Prints each answer and its passage with the answer marked in it."""
-  found = [{"question": question, **record}
-           for question, record in zip(questions, answer_records(columns), strict=True)]
-  for record in found:
+  records = [{"question": question, **record}
+             for question, record in zip(questions, answer_records(columns), strict=True)]
+  for record in records:
     print(json.dumps(record, ensure_ascii=False) if as_json else in_words(record, threshold))
-  return found
+  return records

@@ -60,9 +60,10 @@ def _write(run: Run, name: str, questions: Sequence[Question],
   corpus = run.corpus
   records = [predictions.evaluated(question, {"passages": [
       {"id": corpus.document_ids[row], "row": int(row), "title": corpus.titles[row].decode(),
-       "text": corpus.texts[row].decode()} for row in found]}, blocks=corpus.num_blocks)
-             for question, found in zip(questions, rows)]
-  found = figures.summary(questions, figures.per_question(
+       "text": corpus.texts[row].decode()} for row in summary]}, blocks=corpus.num_blocks)
+             for question, summary in zip(questions, rows)]
+  summary = figures.summary(questions, figures.per_question(
       questions, records, run.config.evaluate.recall_at, None))
   predictions.write_predictions(evaluations.predictions_path(run.path, name), records)
-  files.write_json(evaluations.metrics_path(run.path, name), found | measured(run, questions))
+  files.write_json(evaluations.metrics_path(run.path, name),
+                   summary | measured(run, questions))

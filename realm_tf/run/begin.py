@@ -52,10 +52,10 @@ def begin(folder: files.PathLike, documents: str, questions: str = "",
   """
   place = pathlib.Path(folder)
   check_new_run(place, documents, questions, eval_questions)
-  given = {"documents": documents, "questions": questions, "eval_questions": eval_questions}
+  paths = {"documents": documents, "questions": questions, "eval_questions": eval_questions}
   changes = {field: config_lib.absolute(field, value)
              for field, value in (changes or {}).items()}
-  arguments = {name: os.path.abspath(path) for name, path in given.items() if path}
+  arguments = {name: os.path.abspath(path) for name, path in paths.items() if path}
   if "data" in changes:
     arguments["data"] = changes.pop("data")
   arguments["name"] = changes.pop("name", place.resolve().name)

@@ -32,17 +32,17 @@ def calibrate(run: Run, stage: str, source: files.PathLike | None = None) -> Cal
   """
   questions = read_questions(source) if source else run.questions("dev")
   held_out = _held_out(run)
-  kept = [question for question in questions if question.question not in held_out]
-  if len(kept) < fitting.LEAST:
+  chosen = [question for question in questions if question.question not in held_out]
+  if len(chosen) < fitting.LEAST:
     raise UserError(
-        f"{source or 'dev questions'}: {len(kept)} of {len(questions)} are not among the "
+        f"{source or 'dev questions'}: {len(chosen)} of {len(questions)} are not among the "
         f"held-out ones, on which figures are reported; at least {fitting.LEAST} are needed "
         "to calibrate")
-  kept = kept[:_MOST]
-  dev = fitting.collect_dev(run.answerer(stage), kept, run.config.evaluate.batch_size)
+  chosen = chosen[:_MOST]
+  dev = fitting.collect_dev(run.answerer(stage), chosen, run.config.evaluate.batch_size)
   fitted = dataclasses.replace(fitting.fit(dev), model=stage)
   calibration.write_calibration(run.calibration_path, fitted)
-  logging.info("calibrated on %d dev questions: %s", len(kept), fitted.rule)
+  logging.info("calibrated on %d dev questions: %s", len(chosen), fitted.rule)
   return fitted
 
 

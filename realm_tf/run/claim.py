@@ -77,7 +77,7 @@ def _change(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,
 
 def _different(previous: RealmConfig, ours: RealmConfig) -> dict[str, tuple[Any, Any]]:
   """The fields that differ, with both values."""
-  before, now = (config_lib.flatten(config_lib.to_dict(one)) for one in (previous, ours))
+  before, now = (config_lib.flatten(config_lib.to_dict(each)) for each in (previous, ours))
   return {field: (before[field], now[field]) for field in now if before[field] != now[field]}
 
 
@@ -106,16 +106,16 @@ def _check(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,
 def _in_words(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,
               changed: Mapping[str, Sequence[str]]) -> str:
   """Fields with the value that each was made of and that of now."""
-  before, now = (config_lib.flatten(config_lib.to_dict(one)) for one in (previous, config))
+  before, now = (config_lib.flatten(config_lib.to_dict(each)) for each in (previous, config))
   described = {}
   for part, fields in changed.items():
     recorded = used.recorded(folder, part) or {}
     for field in fields:
-      was = before[field] if before[field] != now[field] else recorded.get(field)
+      made_of = before[field] if before[field] != now[field] else recorded.get(field)
       is_file = config_lib.SETTINGS[field].is_path and before[field] == now[field]
       described[field] = f"{field} " + (
           f"({now[field]} holds other things than then)" if is_file else
-          f"({was} there, {now[field]} now)")
+          f"({made_of} there, {now[field]} now)")
   names = [described[field] for field in config_lib.SETTINGS if field in described]
   return ", ".join(names[:_MOST]) + (
       f" and {len(names) - _MOST} more" if len(names) > _MOST else "")

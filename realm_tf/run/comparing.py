@@ -47,13 +47,13 @@ def paired(paths: Sequence[pathlib.Path], given: Sequence[Question] | None,
   Raises:
     UserError: the questions differ, or what is right differs, or is not known.
   """
-  read = [predictions.read_predictions(path) for path in paths]
+  predicted = [predictions.read_predictions(path) for path in paths]
   if given is None:
-    questions, expected = predictions.questions_of(paths[0], read[0]), str(paths[0])
+    questions, expected = predictions.questions_of(paths[0], predicted[0]), str(paths[0])
   else:
     questions, expected = list(given), "--questions"
   records = [predictions.check_same(questions, path, listed, expected)
-             for path, listed in zip(paths, read)]
+             for path, listed in zip(paths, predicted)]
   if given is None:
     _check_answers(paths, questions, predictions.questions_of(paths[1], records[1]))
   depths = map(predictions.depth, records)

@@ -42,13 +42,13 @@ def _export(folder: pathlib.Path) -> str:
 def _set_aside(old: redo.SetAside) -> str:
   """What is kept of what was made again since, or is to be."""
   if old.name == "export":
-    told = _export(old.path)
+    described = _export(old.path)
   elif old.name in STAGES:
-    told = _done(old.path) if (old.path / "done.json").exists() else "half done"
+    described = _done(old.path) if (old.path / "done.json").exists() else "half done"
   else:
     names = sorted({path.name.split(".")[0] for path in old.path.glob("*.predictions.jsonl")})
-    told = ", ".join((*names, *(path.name for path in old.path.glob("report.html"))))
-  return f"set aside by --redo: {told}".removesuffix(": ")
+    described = ", ".join((*names, *(path.name for path in old.path.glob("report.html"))))
+  return f"set aside by --redo: {described}".removesuffix(": ")
 
 
 def _done(folder: pathlib.Path) -> str:

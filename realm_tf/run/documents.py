@@ -30,11 +30,11 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
   A document that is there as it is stays. Documents that cannot be read, or have a blank
   text, are passed over, or refused where `strict`.
   """
-  seen: list[str] = []
+  ids: list[str] = []
 
   def noted(documents: Iterable[Document]) -> Iterator[Document]:
     for document in documents:
-      seen.append(document.id)
+      ids.append(document.id)
       yield document
 
   with _changing(run, "add") as folder:
@@ -44,15 +44,15 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
                             tagger(run.config.corpus.tagger))
       change_store(folder, add=changed(blocks, corpus), source=os.path.abspath(source))
     run.forget_corpus()
-    written = {name for name, row in zip(run.corpus.document_ids, run.corpus.stored_rows)
+    new_ids = {name for name, row in zip(run.corpus.document_ids, run.corpus.stored_rows)
                if row >= rows}
     before = set(corpus.document_ids)
     _note_own_source(run, source)
-    replaced, unchanged = len(written & before), len(set(seen) - written)
-    done = (f"{len(written - before)} documents added, {replaced} replaced"
-            + (f", {unchanged} unchanged" if unchanged else ""))
-    _renew(run, done)
-  return f"{done}; {_count(run)}"
+    replaced, unchanged = len(new_ids & before), len(set(ids) - new_ids)
+    summary = (f"{len(new_ids - before)} documents added, {replaced} replaced"
+               + (f", {unchanged} unchanged" if unchanged else ""))
+    _renew(run, summary)
+  return f"{summary}; {_count(run)}"
 
 
 def delete(run: Run, ids: Collection[str], source: str | None = None) -> str:
@@ -68,9 +68,9 @@ def delete(run: Run, ids: Collection[str], source: str | None = None) -> str:
     change_store(folder, delete=gone)
     if source:
       _note_own_source(run, source)
-    done = f"{len(gone)} documents deleted"
-    _renew(run, done)
-  return f"{done}; {_count(run)}"
+    summary = f"{len(gone)} documents deleted"
+    _renew(run, summary)
+  return f"{summary}; {_count(run)}"
 
 
 def compact(run: Run) -> str:
@@ -86,8 +86,8 @@ def compact(run: Run) -> str:
       new = read_store_manifest(compacted)
       stored = map(StoredIndex.open, stored_index.index_versions(run.index_root))
       fitting = [index for index in stored if index.origin.corpus_hash == old.rows_hash]
-      kept = {_compact_index(run.index_root, index, old, new).folder for index in fitting}
-    remove_all_but(run.index_root, lambda index: index.folder in kept)
+      renewed = {_compact_index(run.index_root, index, old, new).folder for index in fitting}
+    remove_all_but(run.index_root, lambda index: index.folder in renewed)
     run.forget_corpus()
   return f"{old.num_stored_rows - new['num_blocks']} deleted blocks dropped; {_count(run)}"
 
@@ -129,23 +129,23 @@ def _note_own_source(run: Run, path: files.PathLike) -> None:
     used.record_used(run.config, run.path, "corpus")
 
 
-def _renew(run: Run, done: str) -> None:
+def _renew(run: Run, summary: str) -> None:
   """Brings the newest model's index up to date, so that the next question is quick.
 
-  Where that fails, it says that what was `done` is done, and how to go on.
+  Where that fails, it says that what `summary` names is done, and how to go on.
   """
   run.forget_corpus()
   if run.newest_stage() == WARM_START:
     return
-  done = f"{run.path}: {done}, but not yet embedded"
+  summary = f"{run.path}: {summary}, but not yet embedded"
   advice = "`realm index`, or the next command that searches, does that, given room"
   try:
     run.stored_index(run.model(run.newest_stage()))
   except (OSError, UserError) as error:
     reason = files.in_one_line(error) or str(error)
-    raise UserError(f"{done} ({reason}): {advice}") from error
+    raise UserError(f"{summary} ({reason}): {advice}") from error
   except KeyboardInterrupt as stop:
-    raise type(stop)(f"{done}: {advice}") from None
+    raise type(stop)(f"{summary}: {advice}") from None
 
 
 def _count(run: Run) -> str:

@@ -283,9 +283,9 @@ class Run:
   def calibration(self, stage: str) -> Calibration:
     """How answers of a stage's model are scored: as `realm calibrate` found, if it ran."""
     if self.calibration_path.exists():
-      found = calibration.read_calibration(self.calibration_path)
-      if found.model == stage:
-        return found
+      rule = calibration.read_calibration(self.calibration_path)
+      if rule.model == stage:
+        return rule
     return Calibration()
 
   def search(self, questions: Sequence[str], k: int = 5) -> list[list[dict[str, Any]]]:

@@ -39,8 +39,8 @@ def distant_questions(run: Run) -> list[Question]:
   parts = [run.questions("train"), run.questions("dev")]
   with contextlib.suppress(NoneHeldOut):
     parts.append(run.questions("held_out"))
-  asked = {question.question for part in parts for question in part}
-  return [question for question in read_questions(path) if question.question not in asked]
+  known = {question.question for part in parts for question in part}
+  return [question for question in read_questions(path) if question.question not in known]
 
 
 def measured(run: Run, questions: Sequence[Question]) -> dict[str, str]:

@@ -63,7 +63,7 @@ def make_report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
       page.section("The index", curves.index_age(
           curve, run.config.refresh.max_staleness)),
       page.section("The gradient of a truncated and stale retrieval",
-                   *(page.diagnosis(found) for found in _diagnoses(run)), note=(
+                   *(page.diagnosis(diagnosis) for diagnosis in _diagnoses(run)), note=(
                        "Pre-training sums over K retrieved documents instead of all, and "
                        "an older index chooses them: what that does to the retriever's "
                        "gradient, against the full sum.")),

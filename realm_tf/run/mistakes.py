@@ -73,12 +73,12 @@ def _absent(run: Run, questions: Sequence[Question]) -> set[str]:
 
 def _mistake(question: Question, record: predictions.Record, kind: str, reason: str,
              right: dict[str, Any] | None) -> Mistake:
-  kept = ("prediction", "score", "probability", "passage_id", "title", "passage", "start",
-          "end")
+  copied = ("prediction", "score", "probability", "passage_id", "title", "passage", "start",
+            "end")
   return {"kind": kind, "reason": reason, "id": question.id, "question": question.question,
           "expected": question.answers, "regex": question.regex, "source": question.source,
           "gold_passage": question.gold_passage,
-          **{name: record[name] for name in kept if name in record}, "right": right}
+          **{name: record[name] for name in copied if name in record}, "right": right}
 
 
 def _right_passage(run: Run, question: Question, record: predictions.Record, own: list[int]

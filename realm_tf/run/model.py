@@ -25,14 +25,14 @@ def initial_model(config: RealmConfig, tokenizer: Tokenizer) -> Realm:
   tf_keras.utils.set_random_seed(config.seed)
   part, shared = config.retriever, config.retriever.shared_towers
   # All BERTs before all heads, so that a seed gives the heads the values that it always gave.
-  of_towers = [make_bert(sizes[0], part.precision, part.recompute, tower, part.dropout)
-               for tower in (["tower"] if shared else ["query_tower", "document_tower"])]
-  of_encoder = make_bert(sizes[1], config.encoder.precision, config.encoder.recompute,
-                         rate=config.encoder.dropout)
+  tower_berts = [make_bert(sizes[0], part.precision, part.recompute, tower, part.dropout)
+                 for tower in (["tower"] if shared else ["query_tower", "document_tower"])]
+  encoder_bert = make_bert(sizes[1], config.encoder.precision, config.encoder.recompute,
+                           rate=config.encoder.dropout)
   retriever = Retriever(
-      of_towers[0], document_bert=None if shared else of_towers[1], shared_towers=shared,
+      tower_berts[0], document_bert=None if shared else tower_berts[1], shared_towers=shared,
       tokenizer=tokenizer, **retriever_arguments(config, sizes[0]))
-  encoder = Reader(of_encoder, tokenizer=tokenizer, **reader_arguments(config, sizes[1]))
+  encoder = Reader(encoder_bert, tokenizer=tokenizer, **reader_arguments(config, sizes[1]))
   weights.load_towers(config.retriever.weights, retriever)
   if part.score_scale and not weights.has_projection(part.weights):
     retriever.scale_scores(part.score_scale)
@@ -42,11 +42,11 @@ def initial_model(config: RealmConfig, tokenizer: Tokenizer) -> Realm:
 
 def saved_model(config: RealmConfig, folder: PathLike, tokenizer: Tokenizer) -> Realm:
   """The model that a stage saved in `folder`, checked against its SHA-256."""
-  of_retriever, of_encoder = (pretrained.sizes_of_part(folder, part)
-                              for part in ("retriever", "encoder"))
+  retriever_sizes, encoder_sizes = (pretrained.sizes_of_part(folder, part)
+                                    for part in ("retriever", "encoder"))
   return Realm.from_pretrained(
-      folder, retriever_arguments(config, of_retriever) | {"tokenizer": tokenizer},
-      reader_arguments(config, of_encoder) | {"tokenizer": tokenizer},
+      folder, retriever_arguments(config, retriever_sizes) | {"tokenizer": tokenizer},
+      reader_arguments(config, encoder_sizes) | {"tokenizer": tokenizer},
       **realm_arguments(config))
 
 

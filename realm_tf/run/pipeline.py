@@ -76,8 +76,8 @@ def _train(run: Run, stage: str, measured: bool) -> None:
     warn(run, stage)
 
 
-def _say(what: str) -> None:
-  print(f"\n=== {what}", flush=True)
+def _say(heading: str) -> None:
+  print(f"\n=== {heading}", flush=True)
 
 
 def _finish(run: Run, seconds: float, measured: bool) -> None:

@@ -62,12 +62,12 @@ def begin_redo(config: RealmConfig, run: pathlib.Path, asked: Collection[str],
       return []
   if "evaluate" not in {*asked, *changed} and not {"corpus", "index"} & parts:
     parts.discard("evaluate")  # as a whole: that of stages goes with them
-  number = 1 + max((one.number for one in set_aside(run)), default=0)
+  number = 1 + max((old.number for old in set_aside(run)), default=0)
   files.write_json(run / _JOURNAL, {
       "asked": sorted(asked), "number": number, "parts": sorted(parts), "moved": False,
       "config": config_lib.portable_paths(config, run)})
   _go_on(run)
-  return [one.path.name for one in set_aside(run) if one.number == number]
+  return [old.path.name for old in set_aside(run) if old.number == number]
 
 
 def recover_redo(folder: files.PathLike) -> None:
@@ -111,13 +111,13 @@ def finish(run: pathlib.Path, parts: Collection[str] = PARTS) -> None:
 
 def set_aside(run: pathlib.Path) -> list[SetAside]:
   """What earlier commands set aside, the first ones first."""
-  found = []
+  folders = []
   for path in run.iterdir() if run.is_dir() else ():
     match = _SET_ASIDE.fullmatch(path.name)
     if match and path.is_dir() and match[1] in _names():
-      found.append(SetAside(match[1], int(match[2]), path))
+      folders.append(SetAside(match[1], int(match[2]), path))
   names = list(_names())
-  return sorted(found, key=lambda one: (one.number, names.index(one.name)))
+  return sorted(folders, key=lambda folder: (folder.number, names.index(folder.name)))
 
 
 def _names() -> Iterator[str]:
@@ -144,12 +144,12 @@ def _rename(old: pathlib.Path, new: pathlib.Path) -> None:
 def _set_aside_results(run: pathlib.Path, name: str, number: int, parts: Collection[str],
                        whole: bool) -> None:
   """Sets aside a folder of results by stages; those of other stages stay too."""
-  kept = run / f"{name}.{number}"
-  results = sorted((kept if kept.exists() else run / name).glob("[!.]*"))
+  numbered = run / f"{name}.{number}"
+  results = sorted((numbered if numbered.exists() else run / name).glob("[!.]*"))
   if not whole and not any(_is_of(path, parts) for path in results):
     return
-  _rename(run / name, kept)
-  for path in map(kept.joinpath, (path.name for path in results if not whole)):
+  _rename(run / name, numbered)
+  for path in map(numbered.joinpath, (path.name for path in results if not whole)):
     if not _is_of(path, parts) and not (run / name / path.name).exists():
       with files.new_file(run / name / path.name) as file:
         file.write(path.read_bytes())

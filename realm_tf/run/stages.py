@@ -94,13 +94,13 @@ def corpus(run: Run, strict: bool = False) -> None:
 def _write_trivia(run: Run) -> None:
   """Keeps the questions whose answer stands in the corpus, but not everywhere."""
   questions = trivia.read_trivia(run.config.trivia)
-  found = find_occurrences([q.answers for q in questions], run.corpus,
-                           run.corpus.tokenizer)
-  blocks = np.array([len(np.unique(found.rows[a:b]))
-                     for a, b in zip(found.splits, found.splits[1:])])
+  occurrences = find_occurrences([q.answers for q in questions], run.corpus,
+                                 run.corpus.tokenizer)
+  blocks = np.array([len(np.unique(occurrences.rows[a:b]))
+                     for a, b in zip(occurrences.splits, occurrences.splits[1:])])
   # An answer that stands in 1 % of all blocks is found by chance, not by reading.
-  kept = np.flatnonzero((blocks > 0) & (blocks <= 0.01 * run.corpus.num_blocks))
-  train, held_out = trivia.split_trivia([questions[i] for i in kept], 0.2, run.config.seed)
+  usable = np.flatnonzero((blocks > 0) & (blocks <= 0.01 * run.corpus.num_blocks))
+  train, held_out = trivia.split_trivia([questions[i] for i in usable], 0.2, run.config.seed)
   with folders.new_folder(run.path / "questions") as new:
     write_questions(new / "train.jsonl", train)
     write_questions(new / "held_out.jsonl", held_out)
@@ -115,9 +115,9 @@ def check_candidates(run: Run) -> None:
     raise UserError(f"config.corpus.source: {blocks} blocks, of which a sentence's own and "
                     "those like it are banned, are too few for masked sentences: give "
                     "more documents, or set --config.pretrain.steps=0")
-  wanted = {"pretrain": config.pretrain.candidates,
-            "reading": config.reading.candidates if config.reading.steps else 0}
-  for stage, candidates in wanted.items():
+  candidates_of = {"pretrain": config.pretrain.candidates,
+                   "reading": config.reading.candidates if config.reading.steps else 0}
+  for stage, candidates in candidates_of.items():
     if candidates > most:
       raise UserError(f"config.{stage}.candidates: {candidates} are more than a corpus of "
                       f"{blocks} blocks has, less the banned ones; give {most} or fewer")
@@ -228,8 +228,8 @@ def index(run: Run) -> None:
   except UserError:  # there are none; recall is of the beginnings of blocks
     questions = []
   if questions:
-    found, _ = _scored(run, answerer, questions, has_reader(run, stage))
-    facts |= _lost_by_index(run, stage, questions, found)
+    records, _ = _scored(run, answerer, questions, has_reader(run, stage))
+    facts |= _lost_by_index(run, stage, questions, records)
   kind = run.config.index.kind
   logging.info("%s: %s", kind, ", ".join(f"{name} {value}" for name, value in facts.items()))
   files.write_json(run.index_root / f"{kind}.json", facts)

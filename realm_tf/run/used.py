@@ -42,10 +42,11 @@ def record(config: RealmConfig, run: pathlib.Path, part: str,
   `before` is a record of the part: where a file is as it was then, it is not read again.
   """
   settings = used(portable_paths(config, run), part)
-  known = (before or {}).get("files", {})
-  prints = {field: fingerprint(path, known.get(field))
+  prints_before = (before or {}).get("files", {})
+  prints = {field: fingerprint(path, prints_before.get(field))
             for field, path in _named_files(config, settings).items()}
-  return {"used": settings, "files": {field: one for field, one in prints.items() if one}}
+  return {"used": settings,
+          "files": {field: value for field, value in prints.items() if value}}
 
 
 def _named_files(config: RealmConfig, settings: Mapping[str, Any]) -> dict[str, str]:
@@ -56,7 +57,7 @@ def _named_files(config: RealmConfig, settings: Mapping[str, Any]) -> dict[str, 
 
 
 def _only_moved(before: Mapping[str, Any], now: Mapping[str, Any], field: str) -> bool:
-  prints = [one.get("files", {}).get(field, {}).get("sha256") for one in (before, now)]
+  prints = [made.get("files", {}).get(field, {}).get("sha256") for made in (before, now)]
   return prints[0] is not None and prints[0] == prints[1]
 
 
@@ -144,13 +145,13 @@ def _by_contents(config: RealmConfig, run: pathlib.Path, part: str, fields: Coll
   path = record_path(run, part)
   prints = files.read_json(path).get("files", {}) if path.exists() else {}
   places = _named_files(config, used(portable_paths(config, run), part))
-  kept = []
+  differing = []
   for field in [*fields, *(field for field in places if made and field not in fields)]:
     comparable = field in prints and field in places
     same = is_same(places[field], prints[field]) if comparable else None
     if same is False or (same is None and field in fields):
-      kept.append(field)
-  return kept
+      differing.append(field)
+  return differing
 
 
 def record_all(before: RealmConfig, run: PathLike) -> None:

@@ -85,16 +85,16 @@ def _differences(run: Run, before: str, stage: str) -> Mapping[str, Difference]:
   paths = [evaluations.predictions_path(run.path, name) for name in (before, stage)]
   if not all(totals) or not same_measure(*totals) or not all(path.exists() for path in paths):
     return {}
-  known = run.config.evaluate.recall_at
-  depths = [k for k in known if k in _DEPTHS] or [min(known)]
+  recall_at = run.config.evaluate.recall_at
+  depths = [k for k in recall_at if k in _DEPTHS] or [min(recall_at)]
   records = [predictions.read_predictions(path) for path in paths]
   questions = predictions.questions_of(paths[1], records[1])
-  kept = [f"recall@{k}{rule}" for k in depths for rule in ("", "_by_gold")]
-  kept += ["exact_match", "f1"]
+  compared = [f"recall@{k}{rule}" for k in depths for rule in ("", "_by_gold")]
+  compared += ["exact_match", "f1"]
   columns = []
   for path, listed in zip(paths, records):
     values = figures.per_question(
         questions, predictions.check_same(questions, path, listed, str(paths[1])),
         depths, None)
-    columns.append({name: values[name] for name in kept if name in values})
+    columns.append({name: values[name] for name in compared if name in values})
   return compare.compare(columns[0], columns[1], samples=1000)

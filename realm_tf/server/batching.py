@@ -106,10 +106,10 @@ class Batcher:
       until = batch[0].arrived + self._settings.batch_timeout_micros / 1e6
       while True:
         full = self._fill(batch)
-        left = until - time.monotonic()
-        if full or left <= 0 or self._closed:
+        seconds_left = until - time.monotonic()
+        if full or seconds_left <= 0 or self._closed:
           return batch
-        self._changed.wait(left)
+        self._changed.wait(seconds_left)
 
   def _fill(self, batch: list[_Task]) -> bool:
     """Takes what may run with the first one; whether no more would fit."""

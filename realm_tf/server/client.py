@@ -32,21 +32,21 @@ def ask_server(url: str, questions: Iterable[str], as_json: bool, **wanted: Any)
   wanted = {name: value for name, value in wanted.items() if value is not None}
   threshold = None if "precision" in wanted else wanted.get("threshold", 0.0)
   for number, question in enumerate(questions, 1):
-    asked = {"question": checked_question(question, f"question {number}"), **wanted}
+    body = {"question": checked_question(question, f"question {number}"), **wanted}
     try:
-      told = _told(url.rstrip("/"), asked, threshold, as_json)
+      answer = _told(url.rstrip("/"), body, threshold, as_json)
     except (LookupError, TypeError, ValueError):
       raise UserError(f"{url}: its answer is none of realm serve's") from None
-    print(told, flush=True)
+    print(answer, flush=True)
 
 
-def _told(url: str, asked: dict[str, Any], threshold: float | None, as_json: bool) -> str:
+def _told(url: str, body: dict[str, Any], threshold: float | None, as_json: bool) -> str:
   try:
-    found = _post(url + "/answer", asked)
+    record = _post(url + "/answer", body)
   except _NoReader as reason:
     print(f"realm: {reason}", file=sys.stderr, flush=True)
-    return _passages(url + "/search", asked["question"], as_json)
-  return json.dumps(found, ensure_ascii=False) if as_json else in_words(found, threshold)
+    return _passages(url + "/search", body["question"], as_json)
+  return json.dumps(record, ensure_ascii=False) if as_json else in_words(record, threshold)
 
 
 class _NoReader(Exception):
@@ -54,8 +54,8 @@ class _NoReader(Exception):
 
 
 def _passages(address: str, question: str, as_json: bool) -> str:
-  found = _post(address, {"question": question})
-  passages = [as_searched(passage) for passage in found["passages"]]
+  results = _post(address, {"question": question})
+  passages = [as_searched(passage) for passage in results["passages"]]
   return (json.dumps({"question": question, "answer": "", "answerable": False, "answers": [],
                       "passages": passages}, ensure_ascii=False) if as_json
           else passages_in_words(question, passages))
@@ -70,11 +70,11 @@ def _post(address: str, value: dict[str, Any]) -> dict[str, Any]:
     with urllib.request.urlopen(request, timeout=_SECONDS) as response:
       return _object(response.read(_MOST_BYTES), address)
   except urllib.error.HTTPError as error:
-    said = _object(error.read(_MOST_BYTES), address).get("error", error.reason)
+    message = _object(error.read(_MOST_BYTES), address).get("error", error.reason)
     if error.code == 409:
-      raise _NoReader(said) from None
+      raise _NoReader(message) from None
     remedy = f"; set {KEY} to one" if error.code == 401 else ""
-    raise UserError(f"{address}: {error.code}: {said}{remedy}") from None
+    raise UserError(f"{address}: {error.code}: {message}{remedy}") from None
   except (OSError, http.client.HTTPException, ValueError) as error:
     reason = getattr(error, "reason", None) or error
     raise UserError(f"{address}: {getattr(reason, 'strerror', None) or reason}; is `realm "
@@ -83,9 +83,9 @@ def _post(address: str, value: dict[str, Any]) -> dict[str, Any]:
 
 def _object(body: bytes, address: str) -> dict[str, Any]:
   try:
-    found = json.loads(body)
+    value = json.loads(body)
   except (ValueError, RecursionError):
-    found = None
-  if not isinstance(found, dict):
+    value = None
+  if not isinstance(value, dict):
     raise UserError(f"{address}: its answer is none of realm serve's")
-  return found
+  return value

@@ -41,11 +41,11 @@ def read_keys(path: str | os.PathLike) -> tuple[bytes, ...]:
   return tuple(keys)
 
 
-def is_key(given: str, keys: tuple[bytes, ...]) -> bool:
+def is_key(text: str, keys: tuple[bytes, ...]) -> bool:
   """Whether it is one of them, in a time that does not depend on how much of it is right."""
-  digest = hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
-  found = [hmac.compare_digest(digest, key) for key in keys]
-  return any(found)
+  digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+  matches = [hmac.compare_digest(digest, key) for key in keys]
+  return any(matches)
 
 
 def given_key(authorization: str, x_api_key: str) -> str:

@@ -28,13 +28,13 @@ class KServe:
 
   def handlers(self) -> list[tuple[str, str, Handler]]:
     """Path, verb and handler of each endpoint."""
-    found: list[tuple[str, str, Handler]] = [
+    routes: list[tuple[str, str, Handler]] = [
         ("/v2", "GET", self.server), ("/v2/health/live", "GET", self.live),
         ("/v2/health/ready", "GET", self.ready)]
     for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{number}"):
-      found += [(model, "GET", self.model), (model + "/ready", "GET", self.model_ready),
-                (model + "/infer", "POST", self.infer)]
-    return found
+      routes += [(model, "GET", self.model), (model + "/ready", "GET", self.model_ready),
+                 (model + "/infer", "POST", self.infer)]
+    return routes
 
   async def server(self, request: Request) -> Response:
     del request
@@ -64,21 +64,21 @@ class KServe:
 
   async def infer(self, request: Request) -> Response:
     """Runs the default signature, or the one that the parameter `signature_name` names."""
-    asked = await body.read_object(request, self._service.limits)
+    content = await body.read_object(request, self._service.limits)
     served = self._served(request)
-    parameters = asked.get("parameters", {})
+    parameters = content.get("parameters", {})
     name = parameters.get("signature_name", DEFAULT) if isinstance(parameters, dict) else None
     if not isinstance(name, str):
       raise invalid("'parameters': expected an object, its signature_name one of "
                     f"{', '.join(served.signatures)}")
     signature = self._service.signature(served, name)
-    outputs = await self._service.predict(served, name, _inputs(asked, signature))
-    told = {"model_name": self._service.name, "model_version": str(served.number),
-            "outputs": [_output(one, outputs[one], signature.outputs[one])
-                        for one in _wanted(asked, signature)]}
-    if "id" in asked:
-      told["id"] = asked["id"]
-    return body.answer(told)
+    outputs = await self._service.predict(served, name, _inputs(content, signature))
+    answer = {"model_name": self._service.name, "model_version": str(served.number),
+              "outputs": [_output(key, outputs[key], signature.outputs[key])
+                          for key in _wanted(content, signature)]}
+    if "id" in content:
+      answer["id"] = content["id"]
+    return body.answer(answer)
 
   def _served(self, request: Request) -> Any:
     number = request.path_params.get("number")
@@ -90,33 +90,33 @@ class KServe:
 
 
 def _described(tensors: dict[str, Tensor]) -> list[dict[str, Any]]:
-  return [{"name": name, "datatype": _TYPES.get(one.dtype, one.dtype),
-           "shape": [-1 if size is None else size for size in one.shape or (None,)]}
-          for name, one in tensors.items()]
+  return [{"name": name, "datatype": _TYPES.get(spec.dtype, spec.dtype),
+           "shape": [-1 if size is None else size for size in spec.shape or (None,)]}
+          for name, spec in tensors.items()]
 
 
-def _inputs(asked: dict[str, Any], signature: Signature) -> Arrays:
-  given = asked.get("inputs")
-  if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+def _inputs(content: dict[str, Any], signature: Signature) -> Arrays:
+  listed = content.get("inputs")
+  if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
     raise invalid("'inputs': expected a list of objects")
-  found: Arrays = {}
-  for one in given:
-    name = one.get("name")
-    if not isinstance(name, str) or name not in signature.inputs or name in found:
+  arrays: Arrays = {}
+  for entry in listed:
+    name = entry.get("name")
+    if not isinstance(name, str) or name not in signature.inputs or name in arrays:
       raise invalid(f"'inputs': expected each name once, of {', '.join(signature.inputs)}")
-    found[name] = _input(name, one, signature.inputs[name])
-  return found
+    arrays[name] = _input(name, entry, signature.inputs[name])
+  return arrays
 
 
-def _input(name: str, one: dict[str, Any], wanted: Tensor) -> np.ndarray:
-  expected = _TYPES.get(wanted.dtype)
-  if one.get("datatype") != expected:
+def _input(name: str, entry: dict[str, Any], spec: Tensor) -> np.ndarray:
+  expected = _TYPES.get(spec.dtype)
+  if entry.get("datatype") != expected:
     raise invalid(f"input {name}: expected the datatype {expected}")
-  shape, data = one.get("shape"), one.get("data")
+  shape, data = entry.get("shape"), entry.get("data")
   if not isinstance(shape, list) or not isinstance(data, list) or not all(
       isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape):
     raise invalid(f"input {name}: expected 'shape', a list of sizes, and 'data', a list")
-  flat = tensor(data, wanted.dtype).ravel()  # nested lists are allowed, too
+  flat = tensor(data, spec.dtype).ravel()  # nested lists are allowed, too
   count = 1
   for size in shape:
     count *= size
@@ -128,13 +128,13 @@ def _input(name: str, one: dict[str, Any], wanted: Tensor) -> np.ndarray:
     raise invalid(f"input {name}: no tensor has that shape") from None
 
 
-def _wanted(asked: dict[str, Any], signature: Signature) -> list[str]:
+def _wanted(content: dict[str, Any], signature: Signature) -> list[str]:
   """The names of the outputs that are asked for; all by default."""
-  given = asked.get("outputs")
-  if given is None:
+  listed = content.get("outputs")
+  if listed is None:
     return list(signature.outputs)
-  names = [one.get("name") if isinstance(one, dict) else None
-           for one in given] if isinstance(given, list) else [None]
+  names = [entry.get("name") if isinstance(entry, dict) else None
+           for entry in listed] if isinstance(listed, list) else [None]
   if not names or not all(isinstance(name, str) and name in signature.outputs
                           for name in names):
     raise invalid(f"'outputs': expected objects with a name of "

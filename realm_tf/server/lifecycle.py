@@ -74,13 +74,13 @@ class Lifecycle:
     Raises:
       UserError: none can.
     """
-    found = self._source.look()
-    if not found:
+    versions = self._source.look()
+    if not versions:
       raise UserError(f"{self._where}: no export there; `realm export` writes one")
-    for version in found:
+    for version in versions:
       if self._try(version):
         return
-    raise UserError(f"{self._where}: {self._refused[found[0].number][1]}")
+    raise UserError(f"{self._where}: {self._refused[versions[0].number][1]}")
 
   def look(self) -> bool:
     """Whether another version has taken over.
@@ -92,22 +92,22 @@ class Lifecycle:
     if self._has_garbage:
       self._has_garbage = False
       gc.collect()  # models are in cycles
-    found = self._source.look()
-    seen, self._seen = self._seen, {version.number: version.mark for version in found}
+    versions = self._source.look()
+    marks, self._seen = self._seen, {version.number: version.mark for version in versions}
     with self._lock:
       for number in self._refused.keys() - self._seen.keys():
         del self._refused[number]
-    for version in self._worth_trying(found):
-      if seen.get(version.number) == version.mark and self._try(version):
+    for version in self._worth_trying(versions):
+      if marks.get(version.number) == version.mark and self._try(version):
         return True
     return False
 
-  def _worth_trying(self, found: list[Found]) -> list[Found]:
+  def _worth_trying(self, versions: list[Found]) -> list[Found]:
     """Newer than the current one; where that is gone, the newest of all."""
     current = self._current
-    numbers = [version.number for version in found]
+    numbers = [version.number for version in versions]
     least = current.number if current and current.number in numbers else -1
-    return [version for version in found
+    return [version for version in versions
             if version.number >= least
             and not (current and (current.number, current.mark) == (
                 version.number, version.mark))
@@ -152,21 +152,21 @@ class Lifecycle:
     """Of all versions that are known, the newest first."""
     self._free()
     with self._lock:
-      found = [Phase(number, "END", reason) for number, (_, reason) in self._refused.items()]
+      phases = [Phase(number, "END", reason) for number, (_, reason) in self._refused.items()]
       leaving = [old() for old in self._leaving.values()]
-      found += [Phase(old.number, "UNLOADING") for old in leaving if old]
+      phases += [Phase(old.number, "UNLOADING") for old in leaving if old]
       if self._loading is not None:
-        found = [state for state in found if state.number != self._loading]
-        found.append(Phase(self._loading, "LOADING"))
+        phases = [state for state in phases if state.number != self._loading]
+        phases.append(Phase(self._loading, "LOADING"))
       if self._current is not None:
-        found = [state for state in found if state.number != self._current.number]
-        found.append(Phase(self._current.number, "AVAILABLE"))
-    return sorted(found, reverse=True)
+        phases = [state for state in phases if state.number != self._current.number]
+        phases.append(Phase(self._current.number, "AVAILABLE"))
+    return sorted(phases, reverse=True)
 
 
 def _reason(error: BaseException) -> str:
-  said = files.in_one_line(error) or " ".join(str(error).split()) or type(error).__name__
-  return said[:500]
+  message = files.in_one_line(error) or " ".join(str(error).split()) or type(error).__name__
+  return message[:500]
 
 
 class Watcher:

@@ -56,22 +56,24 @@ def _asked(more: dict[str, Any], most: int) -> dict[str, Any]:
                     for name in both]}
 
 
-def _several(one: dict[str, Any]) -> dict[str, Any]:
-  return {"oneOf": [one, _object({"results": _list(one), "version": _TEXT}, ["results"])]}
+def _several(schema: dict[str, Any]) -> dict[str, Any]:
+  return {"oneOf": [
+      schema, _object({"results": _list(schema), "version": _TEXT}, ["results"])]}
 
 
-def _operation(summary: str, asked: dict[str, Any] | None, told: dict[str, Any],
+def _operation(summary: str, request: dict[str, Any] | None, response: dict[str, Any],
                example: Any = None, key: bool = True) -> dict[str, Any]:
-  made: dict[str, Any] = {"summary": summary, "responses": {
-      "200": {"description": "As asked.", "content": {"application/json": {"schema": told}}},
+  operation: dict[str, Any] = {"summary": summary, "responses": {
+      "200": {"description": "As asked.",
+              "content": {"application/json": {"schema": response}}},
       "default": {"description": "Why not.", "content": {"application/json": {
           "schema": _object({"error": _TEXT}, ["error"])}}}}}
-  if asked:
-    made["requestBody"] = {"required": True, "content": {
-        "application/json": {"schema": asked, "example": example}}}
+  if request:
+    operation["requestBody"] = {"required": True, "content": {
+        "application/json": {"schema": request, "example": example}}}
   if not key:
-    made["security"] = []
-  return made
+    operation["security"] = []
+  return operation
 
 
 def description(service: Service) -> dict[str, Any]:
@@ -154,11 +156,11 @@ def _page(described: dict[str, Any]) -> str:
 
 
 def _section(path: str, verb: str, operation: dict[str, Any]) -> str:
-  asked = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-  command = (f"curl localhost:8501{path} -d '{json.dumps(asked['example'])}'" if asked
+  request = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+  command = (f"curl localhost:8501{path} -d '{json.dumps(request['example'])}'" if request
              else f"curl localhost:8501{path}")
-  schemas = asked.get("schema", {}).get("oneOf", [])
-  fields = {name: field for one in schemas for name, field in one["properties"].items()}
+  schemas = request.get("schema", {}).get("oneOf", [])
+  fields = {name: field for schema in schemas for name, field in schema["properties"].items()}
   rows = "".join(f"<dt><code>{html.escape(name)}</code></dt><dd>{_said(field)}</dd>"
                  for name, field in fields.items())
   return (f'<section class="card"><h2>{verb.upper()} <code>{html.escape(path)}</code></h2>'

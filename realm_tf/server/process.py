@@ -59,11 +59,11 @@ def serve(source: Source, where: str, place: Address, batching: Batching, limits
   with _listening(place) as listener, running(source, where, place, batching, limits,
                                               keys) as app:
     host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    print(f"realm: {place.name} answers at http://{shown}:{port}", flush=True)
+    address = f"[{host}]" if ":" in host else host
+    print(f"realm: {place.name} answers at http://{address}:{port}", flush=True)
     if not keys and not is_loopback(host):
       logging.warning("%s can be reached from other machines, and asks for no API key "
-                      "(--api_keys)", shown)
+                      "(--api_keys)", address)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises its signal again
       http_server(app, place.graceful_seconds).run(sockets=[listener])
   print("realm: stopped", flush=True)

@@ -35,18 +35,18 @@ class Rest:
     path = request.scope.get("raw_path") or request.scope["path"].encode()
     text = path.decode("latin-1").partition("?")[0]
     pattern = {"POST": _CALL, "GET": _STATUS}.get(request.method)
-    found = pattern.fullmatch(text) if pattern else None
-    if not found:
+    match = pattern.fullmatch(text) if pattern else None
+    if not match:
       raise invalid(f"Malformed request: {request.method} {text}")
-    name, number, label = (found["name"], _number(found["number"]), found["label"])
+    name, number, label = (match["name"], _number(match["number"]), match["label"])
     which: tuple[Any, ...] = (None if name is None else _decoded(name), number,
                               None if label is None else _decoded(label))
     if request.method == "GET":
-      return self._told(which, bool(found["more"]))
-    if found["method"].lower() == "predict":
+      return self._told(which, bool(match["more"]))
+    if match["method"].lower() == "predict":
       return await self._predict(request, which)
     self._service.version(*which)
-    raise invalid(f"The model has no signature for {found['method'].lower()}")
+    raise invalid(f"The model has no signature for {match['method'].lower()}")
 
   async def _predict(self, request: Request, which: tuple[Any, ...]) -> Response:
     body = await read_object(request, self._service.limits, lenient=True)

@@ -83,10 +83,10 @@ class RunSource:
     if (state != self._state or retry) and not self._closed:
       self._state = state  # of before: what changes meanwhile is exported next time
       self._export()
-    found = self._found.look()
-    for old in found[_KEPT:]:
-      shutil.rmtree(old.folder, ignore_errors=True)
-    return found[:_KEPT]
+    versions = self._found.look()
+    for version in versions[_KEPT:]:
+      shutil.rmtree(version.folder, ignore_errors=True)
+    return versions[:_KEPT]
 
   def close(self) -> None:
     """Ends an export that is under way."""
@@ -104,22 +104,22 @@ class RunSource:
       self._process.terminate()
     with contextlib.suppress(OSError):  # it may be gone already
       os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)
-    said = self._process.communicate()[1].strip().splitlines()
+    lines = self._process.communicate()[1].strip().splitlines()
     code, self._process = self._process.returncode, None
     self._failed = time.monotonic() if code else 0.0
     if not code or self._closed:
       return
-    reason = said[-1].removeprefix("realm: ") if said else f"exit code {code}"
+    reason = lines[-1].removeprefix("realm: ") if lines else f"exit code {code}"
     if not numbered.numbered_versions(self._exports):
       raise UserError(reason)
     logging.error("%s: cannot be exported: %s; what answers stays", self._run, reason)
 
 
 def _state(run: pathlib.Path) -> State:
-  found = []
+  stats = []
   for pattern in _PARTS:
     for path in sorted(run.glob(pattern)):
       with contextlib.suppress(OSError):  # gone meanwhile
         stat = path.stat()
-        found.append((str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino))
-  return tuple(found)
+        stats.append((str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino))
+  return tuple(stats)

@@ -28,7 +28,7 @@ class Served:
     most_passages: that can be listed: as many as there are, `MOST_PASSAGES` at most.
   """
 
-  def __init__(self, found: Found, old: "Served | None" = None):
+  def __init__(self, version: Found, old: "Served | None" = None):
     """Loads it, has it answer, and compares with the answers that came with it.
 
     What it has in common with the old one is in memory once.
@@ -37,10 +37,10 @@ class Served:
       UserError: it is no export, or does not answer as it should.
       Exception: whatever TensorFlow says of a damaged one.
     """
-    self.number, self.mark = found.number, found.mark
-    self._model: ExportedModel = ExportedModel(found.folder, old._model if old else None)
+    self.number, self.mark = version.number, version.mark
+    self._model: ExportedModel = ExportedModel(version.folder, old._model if old else None)
     self.signatures: dict[str, Signature] = read_signatures(
-        found.folder, self._model.signatures)
+        version.folder, self._model.signatures)
     self.reads = self._model.reads
     self.most_passages = self._count_passages()
     if self.reads:
@@ -54,9 +54,9 @@ class Served:
     """B answers, see `ExportedModel.answer`; each with the `passages` best passages, as
     `search` gives them."""
     answers = self._model.answer(questions, **wanted)
-    found = self.search(questions, passages) if passages else [[] for _ in questions]
-    return [{**answer, "passages": one}
-            for answer, one in zip(answers, found, strict=True)]
+    listed = self.search(questions, passages) if passages else [[] for _ in questions]
+    return [{**answer, "passages": records}
+            for answer, records in zip(answers, listed, strict=True)]
 
   def search(self, questions: Sequence[str], k: int) -> list[Records]:
     """B lists of the best passages, k or as many as there are, best first.
@@ -64,10 +64,10 @@ class Served:
     Each has `probability`: p(z|x) among those that are listed, the softmax of their scores
     (Guu et al. 2020, section 3.1).
     """
-    found = self._model.retrieve(questions, min(k, self.most_passages))
-    for passages in found:
+    records = self._model.retrieve(questions, min(k, self.most_passages))
+    for passages in records:
       _add_probabilities(passages)
-    return found
+    return records
 
   def run(self, name: str, inputs: Arrays) -> Arrays:
     """The outputs of a signature; see `Signature.complete`."""
@@ -75,16 +75,16 @@ class Served:
 
   def _count_passages(self) -> int:
     """The largest k that the model takes: it has no more blocks, or we want no more."""
-    known, too_many = 0, MOST_PASSAGES + 1
+    possible, too_many = 0, MOST_PASSAGES + 1
     trial = MOST_PASSAGES
-    while too_many - known > 1:
+    while too_many - possible > 1:
       try:
         self._model.retrieve([_QUESTION], trial)
-        known = trial
+        possible = trial
       except tf.errors.InvalidArgumentError:
         too_many = trial
-      trial = (known + too_many) // 2
-    return known
+      trial = (possible + too_many) // 2
+    return possible
 
 
 def _add_probabilities(passages: Records) -> None:

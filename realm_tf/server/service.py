@@ -101,10 +101,10 @@ class Service:
     sizes = {len(value) for key, value in whole.items() if key not in shared}
     if not signature.is_batched or sizes != {rows} or not rows:
       return await self._run(object(), max(1, rows), whole,
-                             lambda all_: [served.run(name, one) for one in all_])
+                             lambda batches: [served.run(name, arrays) for arrays in batches])
     kinds = (_kind(key, value, key in shared) for key, value in whole.items())
     return await self._run((id(served), name, *kinds), rows, whole, _stacked(
-        lambda one: served.run(name, one), shared))
+        lambda arrays: served.run(name, arrays), shared))
 
   def _check_questions(self, questions: Sequence[str], passages: int) -> None:
     self._check_rows(len(questions))
@@ -150,8 +150,8 @@ class Service:
 def _joined(call: Callable[[list[str]], list[Any]]) -> RunAll:
   """Lists of questions -> lists of what `call` says to all of them."""
   def run(batches: list[Sequence[str]]) -> list[Any]:
-    found = iter(call([question for batch in batches for question in batch]))
-    return [[next(found) for _ in batch] for batch in batches]
+    results = iter(call([question for batch in batches for question in batch]))
+    return [[next(results) for _ in batch] for batch in batches]
   return run
 
 
@@ -159,12 +159,13 @@ def _stacked(call: Callable[[Arrays], Arrays], shared: Collection[str]) -> RunAl
   """The same for tensors with a row for each question, but for those that are shared."""
   def run(batches: list[Arrays]) -> list[Arrays]:
     first = batches[0]
-    found = call({
-        name: value if name in shared else np.concatenate([one[name] for one in batches])
+    outputs = call({
+        name: value if name in shared else np.concatenate([batch[name] for batch in batches])
         for name, value in first.items()})
-    rows = [next(len(one[name]) for name in one if name not in shared) for one in batches]
+    rows = [next(len(batch[name]) for name in batch if name not in shared)
+            for batch in batches]
     ends = np.cumsum(rows)[:-1]
-    parts = {name: np.split(value, ends) for name, value in found.items()}
+    parts = {name: np.split(value, ends) for name, value in outputs.items()}
     return [{name: part[i] for name, part in parts.items()} for i in range(len(batches))]
   return run
 

@@ -53,10 +53,10 @@ class Signature(NamedTuple):
 
   def run(self, inputs: Arrays) -> Arrays:
     """All inputs -> all outputs."""
-    found = self.function(**{
+    outputs = self.function(**{
         name: tf.constant(value, tf.as_dtype(self.inputs[name].dtype), value.shape)
         for name, value in inputs.items()})
-    return {name: value.numpy() for name, value in found.items()}
+    return {name: value.numpy() for name, value in outputs.items()}
 
   @property
   def is_batched(self) -> bool:
@@ -71,17 +71,17 @@ def read_signatures(folder: pathlib.Path, functions: Mapping[str, Callable]
   """By name, as saved_model.pb lists them; `functions` are those of the loaded model."""
   saved = saved_model_pb2.SavedModel()
   saved.ParseFromString((folder / "saved_model.pb").read_bytes())
-  found = {}
+  signatures = {}
   for name, listed in saved.meta_graphs[0].signature_def.items():
     if name in functions:
-      found[name] = Signature(
+      signatures[name] = Signature(
           {key: _tensor(info, listed.defaults.get(key))
            for key, info in sorted(listed.inputs.items())},
           {key: _tensor(info) for key, info in sorted(listed.outputs.items())},
           json_format.MessageToDict(listed, preserving_proto_field_name=True,
                                     always_print_fields_with_no_presence=True),
           functions[name])
-  return found
+  return signatures
 
 
 def _tensor(info: Any, default: Any = None) -> Tensor:

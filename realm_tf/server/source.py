@@ -52,7 +52,7 @@ class FolderSource:
 
 def mark(folder: pathlib.Path) -> Mark:
   """Names, sizes, times and inodes of all files in a folder."""
-  found = []
+  stats = []
   for parent, _, names in os.walk(folder):
     for name in names:
       path = os.path.join(parent, name)
@@ -60,6 +60,6 @@ def mark(folder: pathlib.Path) -> Mark:
         stat = os.stat(path)
       except OSError:  # gone meanwhile
         continue
-      found.append((os.path.relpath(path, folder), stat.st_size, stat.st_mtime_ns,
+      stats.append((os.path.relpath(path, folder), stat.st_size, stat.st_mtime_ns,
                     stat.st_ino))
-  return tuple(sorted(found))
+  return tuple(sorted(stats))

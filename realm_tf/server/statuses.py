@@ -67,7 +67,7 @@ def _code_of_tensorflow(error: BaseException) -> str | None:
 
 def _of_assertion(text: str) -> str:
   """What an assertion in the graph says, without nodes, files and lines."""
-  said = re.search(r"assertion failed: ((?:\[[^\]\n]*\] ?)+)", text)
-  if not said:
+  match = re.search(r"assertion failed: ((?:\[[^\]\n]*\] ?)+)", text)
+  if not match:
     return "The model does not take these inputs"
-  return " ".join(re.findall(r"\[([^\]]*)\]", said.group(1)))[:_MOST]
+  return " ".join(re.findall(r"\[([^\]]*)\]", match.group(1)))[:_MOST]

@@ -95,8 +95,8 @@ def _is_base64(value: Any) -> bool:
 def _alike(instances: list[Any], named: bool) -> list[Any]:
   for number, instance in enumerate(instances):
     if _is_named(instance) != named:
-      wanted, got = ("object", "list") if named else ("value/list", "object")
-      raise invalid(f"Expecting {wanted} but got {got} at item {number} of input list")
+      expected, actual = ("object", "list") if named else ("value/list", "object")
+      raise invalid(f"Expecting {expected} but got {actual} at item {number} of input list")
   return instances
 
 
@@ -144,8 +144,8 @@ def _fill(value: Any, level: int, shape: list[int], dtype: str, leaves: list[Any
   if len(value) != shape[level]:
     raise invalid(f"Encountered list at unexpected size: {len(value)} at level: {level} "
                   f"expected size: {shape[level]}")
-  for one in value:
-    _fill(one, level + 1, shape, dtype, leaves)
+  for element in value:
+    _fill(element, level + 1, shape, dtype, leaves)
 
 
 def _leaf(value: Any, dtype: str) -> Any:
@@ -223,7 +223,7 @@ def plain_values(name: str, value: np.ndarray) -> Any:
   """Nested lists: numbers in as few digits as tell them, texts, {"b64": ...} of bytes."""
   if value.dtype == object:
     encode = _to_base64 if name.endswith("_bytes") else _text
-    leaves: list[Any] = [encode(one) for one in value.ravel().tolist()]
+    leaves: list[Any] = [encode(element) for element in value.ravel().tolist()]
   elif value.dtype == np.float32:
     leaves = [float(text) for text in value.ravel().astype(str).tolist()]
   else:

@@ -78,11 +78,11 @@ class ExportedModel:
     if not self.reads:
       raise UserError(f"{self.folder}: {NO_READER}; `retrieve` finds passages")
     least = wanted_threshold(self._calibration, threshold, precision)
-    wanted = {} if read_blocks is None else {
+    more = {} if read_blocks is None else {
         "read_blocks": tf.constant([read_blocks], tf.int32)}
     return answer_records(self._model.answer(
         _tensor(questions), top_n=tf.constant([top_n], tf.int32),
-        threshold=tf.constant([least], tf.float32), **wanted))
+        threshold=tf.constant([least], tf.float32), **more))
 
   def retrieve(self, questions: Questions, k: int = 5) -> list[list[dict[str, Any]]]:
     """The best k passages for each question, best first.

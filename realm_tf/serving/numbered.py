@@ -30,7 +30,7 @@ def newest(path: PathLike) -> pathlib.Path | None:
   """The export at `path`, or the newest version in it; None where there is neither."""
   folders.recover(path)
   candidates = [pathlib.Path(path), *reversed(numbered_versions(path).values())]
-  return next((one for one in candidates if (one / MODEL_FILE).exists()), None)
+  return next((folder for folder in candidates if (folder / MODEL_FILE).exists()), None)
 
 
 def find(path: PathLike) -> pathlib.Path:
@@ -39,10 +39,10 @@ def find(path: PathLike) -> pathlib.Path:
   Raises:
     UserError: there is none.
   """
-  found = newest(path)
-  if found is None:
+  folder = newest(path)
+  if folder is None:
     raise UserError(f"{path}: no export there; `realm export` writes one")
-  return found
+  return folder
 
 
 @contextlib.contextmanager

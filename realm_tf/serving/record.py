@@ -43,12 +43,12 @@ def write_record(folder: pathlib.Path, answerer: QuestionAnswerer, flavour: str,
   """
   corpus, index = answerer.corpus, answerer.index
   packages = _PACKAGES + (("scann",) if flavour == "scann" else ())
-  found = installed.versions()
+  versions = installed.versions()
   names = sorted(path.relative_to(folder).as_posix()
                  for path in folder.rglob("*") if path.is_file())
   files.write_json(folder / MARKER, {
       "format": _FORMAT, "written_by": f"realm_tf {realm_tf.__version__}",
-      "flavour": flavour, "versions": {name: found[name] for name in packages},
+      "flavour": flavour, "versions": {name: versions[name] for name in packages},
       "corpus": {"hash": corpus.hash, "blocks": corpus.num_blocks,
                  "documents": len(set(corpus.document_ids))},
       "model": {"hash": _hash(v.numpy() for v in answerer.model.variables), **model},
@@ -68,10 +68,10 @@ def read_record(folder: pathlib.Path) -> dict[str, Any]:
   path = folder / MARKER
   if not path.exists():
     return {}
-  found = files.read_json(path)
-  if not isinstance(found, dict) or not isinstance(found.get("files"), (dict, list)):
+  record = files.read_json(path)
+  if not isinstance(record, dict) or not isinstance(record.get("files"), (dict, list)):
     raise UserError(f"{path}: not the record of an export; run `realm export` again")
-  return found
+  return record
 
 
 def check_export(folder: pathlib.Path) -> str:
@@ -80,8 +80,8 @@ def check_export(folder: pathlib.Path) -> str:
   Raises:
     UserError: names each that is missing or another one.
   """
-  found = read_record(folder)
-  sums = found.get("files", [])
+  record = read_record(folder)
+  sums = record.get("files", [])
   if not isinstance(sums, Mapping):
     return "of an earlier realm_tf, without checksums"
   damaged = [name for name, expected in sums.items()
@@ -89,7 +89,7 @@ def check_export(folder: pathlib.Path) -> str:
   if damaged:
     raise UserError(f"{folder}: {', '.join(damaged)}: not what was written there; delete the "
                     "folder and run `realm export`")
-  return f"{found.get('flavour')}, checksums ok"
+  return f"{record.get('flavour')}, checksums ok"
 
 
 def signatures(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
@@ -103,15 +103,15 @@ def signatures(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
 
 def _specs(tensors: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
            ) -> dict[str, dict[str, Any]]:
-  found = {}
+  specs = {}
   for name in sorted(tensors):
     shape = tensors[name].tensor_shape
-    found[name] = {"dtype": tf.as_dtype(tensors[name].dtype).name,
+    specs[name] = {"dtype": tf.as_dtype(tensors[name].dtype).name,
                    "shape": [-1] if shape.unknown_rank else [d.size for d in shape.dim]}
     if defaults is not None and name in defaults:
       values = tf.make_ndarray(defaults[name]).tolist()
-      found[name]["default"] = [v.decode() if isinstance(v, bytes) else v for v in values]
-  return found
+      specs[name]["default"] = [v.decode() if isinstance(v, bytes) else v for v in values]
+  return specs
 
 
 def _hash(arrays: Iterable[np.ndarray]) -> str:

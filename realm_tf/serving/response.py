@@ -33,10 +33,10 @@ def respond(answers: Answers, threshold: tf.Tensor | float) -> dict[str, tf.Tens
       "threshold must be from 0 to 1, but is", threshold])]):
     threshold = tf.broadcast_to(threshold, tf.shape(answers.answer)[:1])
   best = {name: value[:, 0] for name, value in answers._asdict().items()}
-  given = (best["probability"] >= threshold) & (best["answer"] != "")
-  best |= {"answerable": given, "answer": tf.where(given, best["answer"], ""),
-           "end": tf.where(given, best["end"], best["start"]),
-           "end_byte": tf.where(given, best["end_byte"], best["start_byte"])}
+  answerable = (best["probability"] >= threshold) & (best["answer"] != "")
+  best |= {"answerable": answerable, "answer": tf.where(answerable, best["answer"], ""),
+           "end": tf.where(answerable, best["end"], best["start"]),
+           "end_byte": tf.where(answerable, best["end_byte"], best["start_byte"])}
   return best | {_TOP + name: value for name, value in answers._asdict().items()}
 
 
@@ -44,18 +44,18 @@ def answer_records(columns: Mapping[str, tf.Tensor]) -> list[dict[str, Any]]:
   """[B] and [B, K] columns as B objects; what has `top_` before its name is a list of
   objects, `answers`, without the places where there were no more."""
   values = {name: column.numpy().tolist() for name, column in columns.items()}
-  found = []
+  records = []
   for i in range(len(next(iter(values.values())))):
-    one = {name: _plain(column[i]) for name, column in values.items()
-           if not name.startswith(_TOP)}
+    record = {name: _plain(column[i]) for name, column in values.items()
+              if not name.startswith(_TOP)}
     top = {name.removeprefix(_TOP): column[i] for name, column in values.items()
            if name.startswith(_TOP)}
     if top:
-      one["answers"] = [
+      record["answers"] = [
           {name: _plain(column[j]) for name, column in top.items()}
           for j, text in enumerate(top["answer"]) if text]
-    found.append(one)
-  return found
+    records.append(record)
+  return records
 
 
 def passage_records(columns: Mapping[str, tf.Tensor]) -> list[list[dict[str, Any]]]:

@@ -95,8 +95,8 @@ def _packed(answerer: QuestionAnswerer, precision: str) -> dict[int, PackedBert]
   """By the id of each BERT what is packed of it."""
   model = answerer.model
   berts = [*(tower.bert for tower in model.retriever.towers), model.encoder.bert]
-  wanted = {id(bert): (bert, precision or bert.precision) for bert in berts}
-  return {key: bert.pack(chosen) for key, (bert, chosen) in wanted.items()
+  precisions = {id(bert): (bert, precision or bert.precision) for bert in berts}
+  return {key: bert.pack(chosen) for key, (bert, chosen) in precisions.items()
           if chosen in PRECISIONS and bert.word_embeddings.dtype == tf.float32}
 
 
@@ -136,5 +136,5 @@ def load_sharing(path: PathLike, known: Mapping[str, tf.Variable]
 
 def load_calibration(path: PathLike) -> calibration.Calibration:
   """That of an export; of one that is older than calibrations, none."""
-  found = numbered.find(path) / _CALIBRATION
-  return calibration.read_calibration(found) if found.exists() else calibration.Calibration()
+  file = numbered.find(path) / _CALIBRATION
+  return calibration.read_calibration(file) if file.exists() else calibration.Calibration()

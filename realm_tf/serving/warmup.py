@@ -50,8 +50,8 @@ def write_warmup(folder: pathlib.Path, functions: _Functions, questions: Sequenc
       file.write(_log(name, inputs))
   files.write_json(folder / ANSWERS, {"questions": questions, **(
       {"passages": _rows(retrieve, questions)} if answer is None else {"answers": [
-          [{name: one[name] for name in ("answer", "probability")}
-           for one in record["answers"]] for record in answer(questions, TOP_N)]})})
+          [{name: span[name] for name in ("answer", "probability")}
+           for span in record["answers"]] for record in answer(questions, TOP_N)]})})
 
 
 def _rows(retrieve: _Retrieve, questions: Sequence[str]) -> list[list[int]]:
@@ -70,33 +70,34 @@ def check_warmup(folder: pathlib.Path, answer: _Answer, retrieve: _Retrieve) -> 
   """
   if not (folder / ANSWERS).exists():
     return
-  asked = files.read_json(folder / ANSWERS)
-  if "passages" in asked:
-    _check_passages(folder, asked, retrieve)
+  warmup = files.read_json(folder / ANSWERS)
+  if "passages" in warmup:
+    _check_passages(folder, warmup, retrieve)
     return
   for question, before, now in zip(
-      asked["questions"], asked["answers"], answer(asked["questions"], TOP_N), strict=True):
-    known = {one["answer"]: one["probability"] for one in before}
+      warmup["questions"], warmup["answers"], answer(warmup["questions"], TOP_N),
+      strict=True):
+    probabilities = {span["answer"]: span["probability"] for span in before}
     best = now["answers"][0] if now["answers"] else None
-    if (best is None and known) or (best is not None and not abs(
-        known.get(best["answer"], -1.0) - best["probability"]) <= _TOLERANCE):
+    if (best is None and probabilities) or (best is not None and not abs(
+        probabilities.get(best["answer"], -1.0) - best["probability"]) <= _TOLERANCE):
       raise UserError(
           f"{folder}: does not answer as when it was written: to '{question}' it says "
           f"{_said([best] if best else [])} instead of {_said(before)}")
 
 
-def _check_passages(folder: pathlib.Path, asked: Mapping[str, Any], retrieve: _Retrieve
+def _check_passages(folder: pathlib.Path, warmup: Mapping[str, Any], retrieve: _Retrieve
                     ) -> None:
-  for question, before, now in zip(asked["questions"], asked["passages"],
-                                   _rows(retrieve, asked["questions"]), strict=True):
+  for question, before, now in zip(warmup["questions"], warmup["passages"],
+                                   _rows(retrieve, warmup["questions"]), strict=True):
     if now[:1] and now[0] not in before:
       raise UserError(f"{folder}: does not find what it found when it was written: for "
                       f"'{question}' block {now[0]} instead of {before}")
 
 
 def _said(answers: Sequence[Mapping[str, Any]]) -> str:
-  return ", or ".join(f"'{one['answer']}' ({one['probability']:.2f})"
-                      for one in answers) or "nothing"
+  return ", or ".join(f"'{span['answer']}' ({span['probability']:.2f})"
+                      for span in answers) or "nothing"
 
 
 def _requests(functions: _Functions, questions: Sequence[str]

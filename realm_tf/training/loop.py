@@ -125,7 +125,7 @@ class Loop:
   def run(self, batches: Iterable[Any], step_function: StepFunction, *,
           before_step: Sequence[BeforeStep] = (), on_step: Sequence[OnStep] = (),
           on_record: Callable[[int], None] = lambda step: None,
-          seen: Callable[[], dict[str, np.ndarray]] = dict) -> None:
+          last_inputs: Callable[[], dict[str, np.ndarray]] = dict) -> None:
     """Trains to the last step, or until the judge loses patience.
 
     The curves have `input_wait_seconds`, what a step waited for its batch, besides the
@@ -137,7 +137,8 @@ class Loop:
       before_step: run on this thread before each step; they may add metrics.
       on_step: called on this thread after each step, with its number and metrics.
       on_record: runs after each record of the curves.
-      seen: what the last step saw besides its batch, saved with it where it went wrong.
+      last_inputs: what the last step saw besides its batch, saved with it where it went
+        wrong.
 
     Raises:
       UserError: the loss or a gradient is not finite; what the step saw was saved.
@@ -159,7 +160,7 @@ class Loop:
           pass  # at once, below
         self._stop_if_asked(step)
         metrics |= {name: float(value) for name, value in step_function(batch).items()}
-        self._check(metrics, step, batch, seen)
+        self._check(metrics, step, batch, last_inputs)
         metrics["step_seconds"] = time.monotonic() - begun
         self.log.add(metrics)
         self._step.assign(step + 1)
@@ -245,11 +246,11 @@ class Loop:
                       *self._stop[:1])
 
   def _check(self, metrics: dict[str, float], step: int, batch: Any,
-             seen: Callable[[], dict[str, np.ndarray]]) -> None:
+             last_inputs: Callable[[], dict[str, np.ndarray]]) -> None:
     for name, value in metrics.items():
       if name.endswith(("loss", "norm")) and not np.isfinite(value):
         path = self._folder / f"not-finite-{step}.npz"
-        _save(path, dict(_named("", batch)) | seen())
+        _save(path, dict(_named("", batch)) | last_inputs())
         raise UserError(f"{self._name}: the {name.replace('_', ' ')} is {value} at step "
                         f"{step}, its batch is in {path} (see docs/diagnosis.md), its "
                         "update was not saved; begin in another --workdir with a lower "

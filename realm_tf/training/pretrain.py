@@ -60,8 +60,9 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   if not index.share:  # sharded tables are not checkpointed: they are embedded on resume
     tracked["index"] = index
   # A refresh job embeds what it finds in checkpoints.
-  every = config.refresh.every if config.refresh.mode == "job" else config.checkpoint_every
-  loop = Loop("pretrain", folder, pretrain.steps, tracked, every,
+  checkpoint_every = (config.refresh.every if config.refresh.mode == "job"
+                      else config.checkpoint_every)
+  loop = Loop("pretrain", folder, pretrain.steps, tracked, checkpoint_every,
               keep=config.keep_checkpoints, best=config.best_metric,
               settings=used(to_dict(config), "pretrain"), strategy=strategy)
   if loop.first_step:
@@ -89,7 +90,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     if not loop.first_step:
       show(0)
     loop.run(batches, step, before_step=[refresh, *before_step], on_step=on_step,
-             on_record=on_record, seen=step.seen)
+             on_record=on_record, last_inputs=step.last_inputs)
   finally:
     refresher.close()
   return loop, refresher

@@ -92,7 +92,7 @@ def update(config: RealmConfig, model: Realm, optimizers: Optimizers, look_up: L
            "encoder": encoder_parts(config, model)}
   masks = mean_masks(examples[0], pretrain.accumulate)
 
-  def of_part(part: tuple[PretrainingBatch, Any]):
+  def gradients_of_part(part: tuple[PretrainingBatch, Any]):
     reads = look_up(*part)
     with tf.GradientTape() as tape, dropout.drawn(config.seed, optimizers.encoder.iterations):
       value, scored = loss_fn(config, model, reads, masks, fixed_lengths)
@@ -102,7 +102,7 @@ def update(config: RealmConfig, model: Realm, optimizers: Optimizers, look_up: L
     return (tape.gradient(value, parts), metrics), scored.relevance
 
   (gradients, metrics), relevance = shares.over_parts(
-      of_part, examples, size, pretrain.accumulate)
+      gradients_of_part, examples, size, pretrain.accumulate)
   for name, variables in parts.items():
     if variables:
       optimizer = getattr(optimizers, name)
@@ -110,10 +110,10 @@ def update(config: RealmConfig, model: Realm, optimizers: Optimizers, look_up: L
   return metrics, relevance
 
 
-def _norms(name: str, norm: tf.Tensor, of_parts: dict[str, tf.Tensor]) -> Metrics:
+def _norms(name: str, norm: tf.Tensor, part_norms: dict[str, tf.Tensor]) -> Metrics:
   """The norm of the gradient of a model, and those of its parts where it has several."""
   name = f"{name}_gradient_norm"
-  parts = {f"{name}@{part}": value for part, value in of_parts.items()}
+  parts = {f"{name}@{part}": value for part, value in part_norms.items()}
   return {name: norm, **(parts if len(parts) > 1 else {})}
 
 
@@ -143,10 +143,11 @@ class PretrainStep:
       rows = configured_candidates(config, model, index, passages, queries, batch.banned)
       return tf.ensure_shape(rows, shape)
 
-    def look_up(batch: PretrainingBatch, given: Any) -> Reads:
+    def look_up(batch: PretrainingBatch, candidates: Any) -> Reads:
       if is_fixed:
-        return padded.reads(batch, given, passages.special)
-      return model.reads(passages, batch, given, pretrain.encoder_length, pretrain.window)
+        return padded.reads(batch, candidates, passages.special)
+      return model.reads(passages, batch, candidates, pretrain.encoder_length,
+                         pretrain.window)
 
     def training(frozen: bool) -> Callable[[PretrainingBatch, tf.Tensor], Any]:
       def on_replica(examples: tuple[PretrainingBatch, Any]) -> Metrics:
@@ -155,8 +156,8 @@ class PretrainStep:
         return metrics | {"scores": relevance}
 
       def train(batch: PretrainingBatch, rows: tf.Tensor) -> tuple[Metrics, tf.Tensor]:
-        given = padded.pack(config, passages, batch, rows) if is_fixed else rows
-        outputs = shares.run_on_shares(strategy, on_replica, (batch, given), shape[0])
+        candidates = padded.pack(config, passages, batch, rows) if is_fixed else rows
+        outputs = shares.run_on_shares(strategy, on_replica, (batch, candidates), shape[0])
         return outputs, outputs.pop("scores")
 
       return tf.function(train, input_signature=[spec, tf.TensorSpec(shape, tf.int32)])
@@ -164,8 +165,8 @@ class PretrainStep:
     self._retrieve = tf.function(retrieve, input_signature=[spec])
     self._train, self._train_encoder = training(frozen=False), training(frozen=True)
     self._step, self._frozen_steps = first_step, pretrain.freeze_retriever_steps
-    own = shape[0] // num_processes(strategy)
-    self._examples = np.arange(own) + own * process_index(strategy)
+    per_process = shape[0] // num_processes(strategy)
+    self._examples = np.arange(per_process) + per_process * process_index(strategy)
     self._rows = self._scores = tf.zeros(shape)
     self._retrieved = retrieved
 
@@ -180,7 +181,7 @@ class PretrainStep:
     self._step += 1
     return metrics | self._retrieved.add(rows) | {"retrieval_wait_seconds": waited}
 
-  def seen(self) -> dict[str, np.ndarray]:
+  def last_inputs(self) -> dict[str, np.ndarray]:
     """What the last step saw besides its batch, b examples of this process's replicas.
 
     `candidates.rows` [b, K], `.scores` [b, K], `.examples` [b]: which of the batch.

@@ -48,9 +48,9 @@ def retrieved_metrics(reads: Reads, scored: Scores, continuation: np.ndarray,
       "stale_order_overlap": order_overlap(scored.relevance[:, 1:])}
   if not of_spans:
     return metrics
-  held = holds_span(reads, continuation)[:, 1:]
-  return metrics | {"span_in_blocks": share(held),
-                    "span_in_any": share(tf.reduce_any(held, 1))}
+  has_span = holds_span(reads, continuation)[:, 1:]
+  return metrics | {"span_in_blocks": share(has_span),
+                    "span_in_any": share(tf.reduce_any(has_span, 1))}
 
 
 def holds_span(reads: Reads, continuation: np.ndarray) -> tf.Tensor:
@@ -91,8 +91,8 @@ class Retrieved(tf.train.experimental.PythonState):
       them the most retrieved block is among their candidates.
     """
     blocks = rows[:, 1:].astype(np.int32)
-    kept = self._rows if self._rows.shape[1] == blocks.shape[1] else blocks[:0]
-    self._rows = np.concatenate([kept, blocks])[-_QUERIES:]
+    earlier = self._rows if self._rows.shape[1] == blocks.shape[1] else blocks[:0]
+    self._rows = np.concatenate([earlier, blocks])[-_QUERIES:]
     counts = np.unique(self._rows, return_counts=True)[1]
     queries = len(self._rows)
     return {"distinct_blocks_per_thousand": len(counts) * _QUERIES / queries,
@@ -173,18 +173,18 @@ def collapses(curve: Curve, setup: Setup) -> list[Collapse]:
   A rule must hold in three records one after the other: the first steps of a run, and single
   batches, say little. The text has the figures of the last of them.
   """
-  found = []
+  collapsed = []
   for kind, rule in _RULES.items():
     count, first = 0, 0
     last: tuple[int, Values] | None = None
     for step, values in curve:
-      known = all(name in values for name in rule.needs)
-      count = count + 1 if known and rule.holds(values, setup) else 0
+      measured = all(name in values for name in rule.needs)
+      count = count + 1 if measured and rule.holds(values, setup) else 0
       if count >= _RECORDS:
         first, last = (first if last else step), (step, values)
     if last:
-      found.append(Collapse(kind, first, last[0], rule.text.format(**last[1])))
-  return found
+      collapsed.append(Collapse(kind, first, last[0], rule.text.format(**last[1])))
+  return collapsed
 
 
 def warn_of_collapse(rows: Curve, setup: Setup) -> Callable[[int], None]:

@@ -62,7 +62,7 @@ def train_word_head(config: RealmConfig, corpus: Corpus, passages: Passages, mod
   def learn(batch: PretrainingBatch) -> shares.Metrics:
     masks = mean_masks(batch, reading.accumulate)
 
-    def of_part(part: PretrainingBatch):
+    def gradients_of_part(part: PretrainingBatch):
       null = tf.fill([tf.shape(part.row)[0], 1], passages.null_row)
       with tf.GradientTape() as tape, dropout.drawn(config.seed, optimizer.iterations):
         log_probs = mask_log_probs(model.encoder, passages, part, null,
@@ -71,7 +71,7 @@ def train_word_head(config: RealmConfig, corpus: Corpus, passages: Passages, mod
       return tape.gradient(loss, variables), {"loss": loss}
 
     gradients, metrics = shares.mean_over_parts(
-        of_part, batch, reading.batch_size // strategy.num_replicas_in_sync,
+        gradients_of_part, batch, reading.batch_size // strategy.num_replicas_in_sync,
         reading.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 

@@ -99,11 +99,11 @@ def test_a_row_is_compared_with_the_baseline_of_its_seed_and_machine(tmp_path):
 
 def test_intervals_over_one_seed_are_those_over_questions_and_more_seeds_are_drawn_too():
   rng = np.random.default_rng(0)
-  one = rng.normal(size=[1, 50])
-  assert ablation_results.interval(one, 3) == metrics.interval(one[0], 3, 10_000)
-  same = np.repeat(one, 4, 0)  # equal seeds tell nothing new
+  single = rng.normal(size=[1, 50])
+  assert ablation_results.interval(single, 3) == metrics.interval(single[0], 3, 10_000)
+  same = np.repeat(single, 4, 0)  # equal seeds tell nothing new
   np.testing.assert_allclose(ablation_results.interval(same, 3),
-                             metrics.interval(one[0], 4, 10_000), atol=0.02)
+                             metrics.interval(single[0], 4, 10_000), atol=0.02)
   # Seeds that differ by 2 while questions agree: of two drawn from two, none, one or both.
   apart = np.stack([np.zeros(500), np.full(500, 2.0)])
   assert ablation_results.interval(apart, 3) == (0.0, 2.0)

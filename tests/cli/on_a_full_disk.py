@@ -54,15 +54,15 @@ def _until_it_succeeds(name: str, flags: list[str], removed: str) -> None:
   for kilobytes in _ROOM:
     before = _everything(pathlib.Path("copy"))
     _leave(kilobytes)
-    code, said = _run(name, *flags)
-    print(name, kilobytes, code, said, flush=True)
+    code, message = _run(name, *flags)
+    print(name, kilobytes, code, message, flush=True)
     if code == 0:
       break
-    assert code == 2 and said.count("\n") == 0, said
-    assert said.startswith("realm: copy") and "No space left on device" in said
+    assert code == 2 and message.count("\n") == 0, message
+    assert message.startswith("realm: copy") and "No space left on device" in message
     now = _everything(pathlib.Path("copy"))
     assert not any(".new" in path or "_temp" in path for path in now), now.keys()
-    if "not yet embedded" in said:
+    if "not yet embedded" in message:
       assert name == "add" and now["corpus/manifest.json"] != before["corpus/manifest.json"]
     else:  # all that was there before is unchanged, whether it says so or not
       assert all(now[path] == before[path] for path in before)

@@ -30,14 +30,15 @@ def _files(tmp_path):
 def test_two_files_of_predictions(files, capsys):
   names = [files / "a.jsonl", files / "b.jsonl"]
   assert realm("compare", *names, f"--questions={files}/q.jsonl", "--json") == 0
-  found = json.loads(capsys.readouterr().out)
-  assert [found["a"], found["b"]] == [str(name) for name in names]
-  assert found["figures"].keys() == {"recall@1", "recall@1_by_substring", "exact_match",
-                                     "exact_match_by_words", "f1"}
-  for one in found["figures"].values():
-    assert (one["a"], one["b"], one["difference"]) == (0.25, 0.5, 0.25)
-    assert (one["a_wins"], one["b_wins"], one["questions"]) == (5, 15, 40)
-    assert 0 < one["low"] < 0.25 < one["high"] and one["p"] == pytest.approx(0.041, abs=0.01)
+  compared = json.loads(capsys.readouterr().out)
+  assert [compared["a"], compared["b"]] == [str(name) for name in names]
+  assert compared["figures"].keys() == {"recall@1", "recall@1_by_substring", "exact_match",
+                                        "exact_match_by_words", "f1"}
+  for figure in compared["figures"].values():
+    assert (figure["a"], figure["b"], figure["difference"]) == (0.25, 0.5, 0.25)
+    assert (figure["a_wins"], figure["b_wins"], figure["questions"]) == (5, 15, 40)
+    assert 0 < figure["low"] < 0.25 < figure["high"]
+    assert figure["p"] == pytest.approx(0.041, abs=0.01)
   assert realm("compare", *names, f"--questions={files}/q.jsonl", "--recall_at=3") == 0
   lines = capsys.readouterr().out.splitlines()
   assert lines[0] == f"A  {names[0]}"
@@ -48,9 +49,9 @@ def _refused(capsys, *words):
   capsys.readouterr()
   assert realm("compare", *words) == 2
   error = capsys.readouterr()
-  told = [line for line in error.err.splitlines() if line.startswith("realm: ")]
-  assert len(told) == 1 and not error.out
-  return told[0]
+  lines = [line for line in error.err.splitlines() if line.startswith("realm: ")]
+  assert len(lines) == 1 and not error.out
+  return lines[0]
 
 
 def test_what_cannot_be_compared_is_one_line(files, capsys):
@@ -76,8 +77,8 @@ def test_evaluations_hold_the_right_answers(files, capsys):
   for name, answers, right in (("c", ["x"], range(9)), ("d", ["x"], ()), ("e", ["y"], ())):
     _lines(files / f"{name}.jsonl", _records(right, answers=answers))
   assert realm("compare", files / "c.jsonl", files / "d.jsonl", "--json") == 0
-  found = json.loads(capsys.readouterr().out)["figures"]["exact_match"]
-  assert (found["a_wins"], found["b_wins"]) == (9, 0)
+  difference = json.loads(capsys.readouterr().out)["figures"]["exact_match"]
+  assert (difference["a_wins"], difference["b_wins"]) == (9, 0)
   assert "e.jsonl: the questions differ: the right answers to 'q0?'" in _refused(
       capsys, files / "c.jsonl", files / "e.jsonl")
   assert realm("compare", files / "c.jsonl", files / "e.jsonl",
@@ -95,8 +96,8 @@ def test_runs_by_their_folders(files, capsys):
   for flags, wins in (([], 11), (["--stage=ict"], 0), (["--stage=BM25"], 0)):
     capsys.readouterr()
     assert realm("compare", *runs, "--json", *flags) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["figures"]["exact_match"]["b_wins"] == wins
+    compared = json.loads(capsys.readouterr().out)
+    assert compared["figures"]["exact_match"]["b_wins"] == wins
   assert "pretrain was not evaluated" in _refused(capsys, *runs, "--stage=pretrain")
   capsys.readouterr()
   assert realm("compare", files / "one" / "evaluation" / "ict.predictions.jsonl", runs[0],

@@ -109,7 +109,7 @@ def test_fields_of_each_kind_by_flags(corpus, tmp_path, world):
       "--config.demo_questions=('who?', 'it, or not?')", "--config.assets=()",
       "--config.name=a=b", "--config.pretrain.refresh=sync", "--config.seed=1",
       "--config.seed=2") == 0
-  made = Run.existing(tmp_path / "run").config
+  config = Run.existing(tmp_path / "run").config
   expected = config_lib.to_dict(config_lib.read(world / "config.json"))
   for path, value in {
       "ict.steps": 7, "ict.learning_rate": 1e-4, "fixed_lengths": True,
@@ -117,7 +117,7 @@ def test_fields_of_each_kind_by_flags(corpus, tmp_path, world):
       "pretrain.span_blocks": (1, 3), "demo_questions": ("who?", "it, or not?"),
       "name": "a=b", "refresh.mode": "sync", "seed": 2}.items():
     config_lib.set_field(expected, path, value)
-  assert config_lib.to_dict(made) == expected
+  assert config_lib.to_dict(config) == expected
 
 
 def test_the_config_of_a_run_is_that_of_another(corpus, tmp_path, capsys):
@@ -167,10 +167,10 @@ def test_a_damaged_run_says_where(tmp_path, capsys, text, message):
 def test_help_and_what_no_flag_is_are_told_at_once(words, code):
   script = (f"import sys; from realm_tf.cli import main; code = main.run(['ict', *{words}])\n"
             "sys.exit(code if 'tensorflow' not in sys.modules else 'TensorFlow was loaded')")
-  done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
-                        check=False)
-  assert done.returncode == code, done.stderr
-  assert done.stdout.count("--config.") <= 2  # as examples, and no list of a hundred
+  completed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                             check=False)
+  assert completed.returncode == code, completed.stderr
+  assert completed.stdout.count("--config.") <= 2  # as examples, and no list of a hundred
 
 
 def test_a_page_shows_a_path_that_is_no_utf_8():

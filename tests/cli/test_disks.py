@@ -49,10 +49,10 @@ def _indexed(world, tmp_path_factory):
 @pytest.mark.slow
 def test_on_a_full_disk_every_command_says_so_in_one_line_and_changes_nothing(
     indexed, tmp_path):
-  done = with_mounts(
+  completed = with_mounts(
       f"mount -t tmpfs -o size=32m tmpfs {tmp_path} && cp -r {indexed}/. {tmp_path}",
       sys.executable, "-m", "tests.cli.on_a_full_disk", tmp_path)
-  assert done.returncode == 0, done.stdout + done.stderr
+  assert completed.returncode == 0, completed.stdout + completed.stderr
 
 
 @pytest.mark.slow
@@ -71,12 +71,14 @@ print(realm("export", workdir, "--output=out/export"),
       realm("report", workdir, "--output=out/report.html"),
       realm("export", workdir), realm("ict", workdir), realm("delete", workdir, "odd"))
 """)
-  done = with_mounts(f"cd {tmp_path} && mount --bind run run && "
-                     "mount -o remount,ro,bind run",
-                     sys.executable, "script.py")
-  assert done.stdout.splitlines()[-1] == "0 0 0 0 2 2 2", done.stdout + done.stderr
-  assert done.stderr.count("Read-only file system") >= 3 and "Traceback" not in done.stderr
-  assert "the embeddings of the corpus are made for this command alone" in done.stderr
+  completed = with_mounts(f"cd {tmp_path} && mount --bind run run && "
+                          "mount -o remount,ro,bind run",
+                          sys.executable, "script.py")
+  assert completed.stdout.splitlines()[-1] == "0 0 0 0 2 2 2", (
+      completed.stdout + completed.stderr)
+  assert completed.stderr.count("Read-only file system") >= 3
+  assert "Traceback" not in completed.stderr
+  assert "the embeddings of the corpus are made for this command alone" in completed.stderr
   assert (tmp_path / "out" / "export" / "1" / "saved_model.pb").exists()
   assert (tmp_path / "out" / "weights" / "reader" / "model.safetensors").exists()
 
@@ -102,11 +104,11 @@ def test_where_the_file_system_cannot_exchange_link_lock_or_sync_all_works(
   (tmp_path / "world" / "script.py").write_text(_ON_AN_ODD_FILE_SYSTEM)
   for part in ("corpus", "ict"):
     shutil.rmtree(tmp_path / "world" / "run" / part)
-  done = subprocess.run(
+  completed = subprocess.run(
       [sys.executable, "script.py"], cwd=tmp_path / "world", capture_output=True, text=True,
       env={**os.environ, "PYTHONPATH": str(_ROOT)}, check=False)
-  assert done.returncode == 0, done.stdout + done.stderr
-  assert done.stderr.count("this file system has no locks") == 1
+  assert completed.returncode == 0, completed.stdout + completed.stderr
+  assert completed.stderr.count("this file system has no locks") == 1
   run = Run.existing(tmp_path / "world" / "run")
   assert {"ona"} <= set(run.corpus.document_ids) and "odd" not in run.corpus.document_ids
   assert run.corpus.num_blocks == run.corpus.num_stored_rows

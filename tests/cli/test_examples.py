@@ -37,8 +37,8 @@ def _folder(tmp_path_factory):
   """A folder with runs, and files under the names that examples have for them."""
   folder = tmp_path_factory.mktemp("examples")
   documents = [vars(document) for document in tiny.documents()]
-  questions = [{"question": one.question, "answer": list(one.answers)}
-               for one in tiny.questions()]
+  questions = [{"question": question.question, "answer": list(question.answers)}
+               for question in tiny.questions()]
   _lines(folder / "documents.jsonl", documents)
   (folder / "docs").mkdir()
   (folder / "docs" / "one.txt").write_text("Oslo is the capital of Norway.")
@@ -47,10 +47,11 @@ def _folder(tmp_path_factory):
   for name in ("questions", "q", "CuratedTrec.resplit.test", "NQ-open.train", "asked"):
     _lines(folder / f"{name}.jsonl", questions)
   _lines(folder / "dev.jsonl", [
-      one | {"question": f"{word} {one['question']}"} for word in ("so", "now")
-      for one in questions])
+      question | {"question": f"{word} {question['question']}"} for word in ("so", "now")
+      for question in questions])
   _lines(folder / "answers.jsonl", [
-      {"question": one["question"], "prediction": one["answer"][0]} for one in questions])
+      {"question": question["question"], "prediction": question["answer"][0]}
+      for question in questions])
   config = tiny.make_config(
       folder, corpus__source=str(folder / "documents.jsonl"), ict__steps=0,
       pretrain__steps=0, finetune__steps=2, dev__share=0.0, evaluate__unanswerable=0,
@@ -76,13 +77,13 @@ def test_the_example_of_each_command_works(folder, monkeypatch, capsys):
   (folder / "tests").mkdir()
   (folder / "tests" / "reference").symlink_to(_REFERENCE)
   (folder / "realm-cc-news-pretrained-embedder").symlink_to(_REFERENCE / "embedder")
-  demo, kept = folder / "runs" / "demo", folder / "kept"
+  demo, copy = folder / "runs" / "demo", folder / "kept"
   for name in commands.NAMES:
     line = commands.load_command(name).EXAMPLE
     first, second, *words = shlex.split(line)
     assert (first, second) == ("realm", name), line
     if name in _LONG:
-      shutil.copytree(demo, kept)
+      shutil.copytree(demo, copy)
       with monkeypatch.context() as patched:
         patched.setattr(_LONG[name], _reached)
         patched.setattr("realm_tf.run.claim._check_weights", lambda config: None)
@@ -91,6 +92,6 @@ def test_the_example_of_each_command_works(folder, monkeypatch, capsys):
         assert realm(name, *words) == 2
       assert capsys.readouterr().err.endswith("realm: reached\n"), line
       shutil.rmtree(demo)
-      kept.rename(demo)
+      copy.rename(demo)
     else:
       assert realm(name, *words) == 0, (line, capsys.readouterr().err)

@@ -25,8 +25,8 @@ def _world(tmp_path_factory):
   (folder / "documents.jsonl").write_text("".join(
       json.dumps(vars(document)) + "\n" for document in tiny.documents()))
   (folder / "questions.jsonl").write_text("".join(
-      json.dumps({"question": one.question, "answer": list(one.answers)}) + "\n"
-      for one in tiny.questions()))
+      json.dumps({"question": question.question, "answer": list(question.answers)}) + "\n"
+      for question in tiny.questions()))
   return folder
 
 
@@ -40,7 +40,7 @@ def _init(world, tmp_path):
            "retriever.projection_size=32")
   return lambda *words: realm(
       "init", tmp_path / "run", f"--documents={world}/documents.jsonl",
-      *(f"--config.{one}" for one in small), *words)
+      *(f"--config.{setting}" for setting in small), *words)
 
 
 def _said(capsys):
@@ -57,26 +57,28 @@ def test_passages_at_once_and_no_answer_of_an_untrained_head(
   assert realm("list", f"--workdir={run}") == 0
   assert f"not read yet: {world}/documents.jsonl" in _said(capsys)
   assert realm("search", f"--workdir={run}", "--k=3", "--json", question) == 0
-  (found,) = map(json.loads, _said(capsys).splitlines())
+  (searched,) = map(json.loads, _said(capsys).splitlines())
   texts = {document.id: document.text for document in tiny.documents()}
-  assert found["question"] == question and len(found["passages"]) == 3
-  assert all(texts[one["id"]] == one["text"] for one in found["passages"])
+  assert searched["question"] == question and len(searched["passages"]) == 3
+  assert all(texts[passage["id"]] == passage["text"] for passage in searched["passages"])
   opened = Run.existing(run)
-  assert opened.search([question], 3) == [found["passages"]]
+  assert opened.search([question], 3) == [searched["passages"]]
   assert len(opened.search(["Oslo", question], 2)) == 2 and opened.search([]) == []
-  (every,) = opened.search([question], 1000)
-  scores = [one["score"] for one in every]
-  assert {one["id"] for one in every} == set(texts) and scores == sorted(scores)[::-1]
+  (ranked,) = opened.search([question], 1000)
+  scores = [passage["score"] for passage in ranked]
+  assert {passage["id"] for passage in ranked} == set(texts)
+  assert scores == sorted(scores)[::-1]
 
   assert realm("ask", f"--workdir={run}", "--json", question) == 0
-  told = capsys.readouterr()
-  asked = json.loads(told.out)
-  assert asked["answer"] == "" and asked["answerable"] is False
-  assert [one["id"] for one in asked["passages"]] == [one["id"] for one in every[:5]]
-  assert "no reader is trained yet" in told.err
+  printed = capsys.readouterr()
+  record = json.loads(printed.out)
+  assert record["answer"] == "" and record["answerable"] is False
+  assert [passage["id"] for passage in record["passages"]] == [
+      passage["id"] for passage in ranked[:5]]
+  assert "no reader is trained yet" in printed.err
   assert realm("ask", f"--workdir={run}", question) == 0
-  told = _said(capsys)
-  assert "A:" not in told and every[0]["text"][:20] in told
+  printed = _said(capsys)
+  assert "A:" not in printed and ranked[0]["text"][:20] in printed
   assert realm("predict", f"--workdir={run}", f"--questions={world}/questions.jsonl",
                f"--output={tmp_path}/answers.jsonl") == 0
   assert "predict: no reader is trained yet" in caplog.text
@@ -91,13 +93,13 @@ def test_documents_alone_become_what_answers(init, tmp_path, capsys):
   assert not (run / "questions").exists() and not (run / "evaluation").exists()
   assert realm("run", f"--workdir={run}") == 0  # goes on, and nothing is left to do
   assert realm("list", f"--workdir={run}") == 0
-  told = _said(capsys)
-  assert "25 in 25 blocks" in told and "cloze       done: 3 steps" in told
-  assert "export      portable" in told and "finetune" not in told
-  assert told.count("25 blocks, float32") == 1
+  printed = _said(capsys)
+  assert "25 in 25 blocks" in printed and "cloze       done: 3 steps" in printed
+  assert "export      portable" in printed and "finetune" not in printed
+  assert printed.count("25 blocks, float32") == 1
   assert realm("ask", f"--workdir={run}", "What is the capital of France?") == 0
-  told = capsys.readouterr()
-  assert "A: " in told.out and "no reader" not in told.err
+  printed = capsys.readouterr()
+  assert "A: " in printed.out and "no reader" not in printed.err
 
 
 @pytest.mark.slow
@@ -117,15 +119,15 @@ def test_a_model_goes_to_other_documents(init, world, tmp_path, capsys):
   moved = Run.existing(new)
   stages.corpus(moved)
   assert moved.corpus.document_ids == ["a", "b"] and moved.newest_stage() == "cloze"
-  for one, other in zip(run.model("cloze").variables, moved.model("cloze").variables,
-                        strict=True):
-    np.testing.assert_array_equal(one, other)
+  for trained, brought in zip(run.model("cloze").variables, moved.model("cloze").variables,
+                              strict=True):
+    np.testing.assert_array_equal(trained, brought)
   capsys.readouterr()
   assert realm("ask", f"--workdir={new}", "Where do people live?") == 0
   assert "A: " in _said(capsys)
   assert realm("list", f"--workdir={new}") == 0
-  told = _said(capsys)
-  assert f"the model of {old}, stage cloze" in told and "2 in 2 blocks" in told
+  listing = _said(capsys)
+  assert f"the model of {old}, stage cloze" in listing and "2 in 2 blocks" in listing
 
   further = tmp_path / "further"
   assert realm("init", further, f"--model={old}", f"--documents={world}/documents.jsonl",
@@ -142,9 +144,9 @@ def test_few_questions_are_all_trained_on(init, world, tmp_path, capsys):
               "--config.dpr.steps=2") == 0
   run = Run.existing(tmp_path / "run")
   whole_run(run)
-  told = _said(capsys)
-  assert "12 questions to train on, too few to hold some out: nothing is measured" in told
-  assert "no dev questions (100 or more" in told
+  printed = _said(capsys)
+  assert "12 questions to train on, too few to hold some out: nothing is measured" in printed
+  assert "no dev questions (100 or more" in printed
   assert run.steps("dpr") == 2 and run.steps("finetune") == 6  # 6 passes over a batch
   assert not (run.path / "evaluation").exists()
 
@@ -202,8 +204,8 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(
   monkeypatch.chdir(world)
   (world / "empty.jsonl").write_text('{"id": "1", "text": " "}\n')
   assert init(*words) == 2
-  told = capsys.readouterr().err.splitlines()
-  assert message in told[-1] and told[-1].startswith("realm: ")
+  lines = capsys.readouterr().err.splitlines()
+  assert message in lines[-1] and lines[-1].startswith("realm: ")
   assert not list(tmp_path.iterdir())
 
 
@@ -247,6 +249,6 @@ def test_init_does_not_wait_for_tensorflow(world, tmp_path):
             f"main.run(['init', {str(tmp_path / 'run')!r}, "
             f"'--documents={world}/documents.jsonl'])\n"
             "sys.exit('tensorflow' in sys.modules)")
-  done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
-                        check=False)
-  assert done.returncode == 0, done.stderr
+  completed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
+                             check=False)
+  assert completed.returncode == 0, completed.stderr

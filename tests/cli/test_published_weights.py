@@ -53,8 +53,9 @@ def _config(folder, retriever, encoder, **retriever_changes):
 
 
 def _answers(run, stage):
-  found = run.answerer(stage).answer(tf.constant(["what is the capital of france?", "Oslo"]))
-  return tf.nest.map_structure(lambda value: value.numpy().tolist(), found._asdict())
+  answers = run.answerer(stage).answer(
+      tf.constant(["what is the capital of france?", "Oslo"]))
+  return tf.nest.map_structure(lambda value: value.numpy().tolist(), answers._asdict())
 
 
 def _table(run):

@@ -37,8 +37,8 @@ def test_words_are_told_together(capsys):
 def test_lines_of_standard_input_one_by_one(stdin, capsys):
   stdin("who?\n\n  wo ist Zürich?\r\nlast".encode() + b"\xff")
   questions_asked.answer_all(["-"], _refusing)
-  told = capsys.readouterr()
-  assert told.out == "['who?']\n['wo ist Zürich?']\n['last\\udcff']\n" and not told.err
+  printed = capsys.readouterr()
+  assert printed.out == "['who?']\n['wo ist Zürich?']\n['last\\udcff']\n" and not printed.err
   stdin(b"wrong\nwho?\n")
   with pytest.raises(UserError):
     questions_asked.answer_all(["-"], _refusing)
@@ -48,8 +48,8 @@ def test_by_hand_a_wrong_one_is_not_the_end(stdin, capsys):
   stdin(b"wrong\nwho?\n", by_hand=True)
   questions_asked.check_questions([], "ask")
   questions_asked.answer_all([], _refusing)
-  told = capsys.readouterr()
-  assert told.out == "['who?']\n" and "realm: a wrong one" in told.err
+  printed = capsys.readouterr()
+  assert printed.out == "['who?']\n" and "realm: a wrong one" in printed.err
 
 
 @pytest.mark.parametrize("command", ["ask", "search"])
@@ -64,19 +64,19 @@ def test_without_a_question_it_says_so_at_once(stdin, capsys, command):
 def test_nothing_of_this_loads_tensorflow():
   script = ("import sys; from realm_tf.cli import main; code = main.run(['ask'])\n"
             "sys.exit(code if 'tensorflow' not in sys.modules else 'TensorFlow was loaded')")
-  done = subprocess.run([sys.executable, "-c", script], stdin=subprocess.DEVNULL,
-                        capture_output=True, text=True, check=False)
-  assert done.returncode == 2 and "give a question" in done.stderr
+  completed = subprocess.run([sys.executable, "-c", script], stdin=subprocess.DEVNULL,
+                             capture_output=True, text=True, check=False)
+  assert completed.returncode == 2 and "give a question" in completed.stderr
 
 
 def test_on_a_terminal_it_asks_for_questions(tmp_path):
-  ours, theirs = pty.openpty()
+  terminal, child = pty.openpty()
   script = ("from realm_tf.cli import questions_asked as asked\n"
             "asked.check_questions([], 'ask'); asked.answer_all([], print)")
-  with subprocess.Popen([sys.executable, "-c", script], stdin=theirs, stdout=subprocess.PIPE,
+  with subprocess.Popen([sys.executable, "-c", script], stdin=child, stdout=subprocess.PIPE,
                         stderr=subprocess.PIPE, text=True) as process:
-    os.close(theirs)
-    os.write(ours, b"who?\n\x04")
+    os.close(child)
+    os.write(terminal, b"who?\n\x04")
     out, err = process.communicate()
-  os.close(ours)
+  os.close(terminal)
   assert (process.returncode, out) == (0, "['who?']\n") and "Ctrl-D ends" in err

@@ -24,8 +24,9 @@ def _world(tmp_path_factory):
       json.dumps(vars(document)) + "\n" for document in tiny.documents()))
   for name, words in (("questions", " now"), ("asked", "")):
     (folder / f"{name}.jsonl").write_text("".join(
-        json.dumps({"question": one.question + words, "answer": list(one.answers)}) + "\n"
-        for one in tiny.questions()))
+        json.dumps({"question": question.question + words,
+                    "answer": list(question.answers)}) + "\n"
+        for question in tiny.questions()))
   config = tiny.make_config(
       folder, corpus__source=str(folder / "documents.jsonl"), ict__steps=2, dpr__steps=0,
       pretrain__steps=0, finetune__steps=2, dev__share=0.0, evaluate__unanswerable=0,
@@ -35,7 +36,7 @@ def _world(tmp_path_factory):
   return folder
 
 
-@pytest.fixture(name="made", scope="module")
+@pytest.fixture(name="made_run", scope="module")
 def _made(world):
   """A run with a corpus; stand-ins are in the place of all that takes its time to make."""
   run = Run(config_lib.read(world / "config.json"), world / "run")
@@ -65,8 +66,8 @@ def _trained(world):
 
 
 @pytest.fixture(name="run")
-def _run(made, tmp_path):
-  return shutil.copytree(made, tmp_path / "run")
+def _run(made_run, tmp_path):
+  return shutil.copytree(made_run, tmp_path / "run")
 
 
 def _read(path):
@@ -78,7 +79,7 @@ def _files(folder):
           for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_nothing_is_made_of_changes_freely(run, made, capsys, caplog):
+def test_what_nothing_is_made_of_changes_freely(run, made_run, capsys, caplog):
   assert realm("corpus", f"--workdir={run}", "--config.name=other",
                "--config.demo_questions=('who?',)", "--config.checkpoint_every=7",
                "--config.cloze.read_blocks=7") == 0
@@ -86,7 +87,7 @@ def test_what_nothing_is_made_of_changes_freely(run, made, capsys, caplog):
   assert (config.name, config.checkpoint_every) == ("other", 7)
   assert "config.name: other from now on, was tiny" in caplog.text
   # The config of which it was made is another one now, which is a change too.
-  assert realm("corpus", f"--workdir={run}", f"--config={made.parent}/config.json") == 0
+  assert realm("corpus", f"--workdir={run}", f"--config={made_run.parent}/config.json") == 0
   assert Run.existing(run).config.name == "tiny"
 
 
@@ -135,15 +136,15 @@ def test_a_run_of_before_was_made_of_its_config(run, capsys):
 
 
 @pytest.fixture(name="own")
-def _own(made, tmp_path):
+def _own(made_run, tmp_path):
   """A run with documents, questions and weights of its own, beside which it lies."""
   for name in ("documents.jsonl", "questions.jsonl", "asked.jsonl", "bert", "config.json"):
-    source = made.parent / name
+    source = made_run.parent / name
     copy = shutil.copytree if source.is_dir() else shutil.copy
     copy(source, tmp_path / name)
-  config = (tmp_path / "config.json").read_text().replace(str(made.parent), str(tmp_path))
+  config = (tmp_path / "config.json").read_text().replace(str(made_run.parent), str(tmp_path))
   (tmp_path / "config.json").write_text(config)
-  run = shutil.copytree(made, tmp_path / "own")
+  run = shutil.copytree(made_run, tmp_path / "own")
   files.write_json(run / "config.json", config_lib.portable_paths(
       config_lib.read(tmp_path / "config.json"), run))
   for part in ("corpus", "ict", "finetune", "evaluate", "export"):
@@ -160,9 +161,9 @@ _FILES = {"corpus.source": "documents.jsonl", "finetune.questions": "questions.j
 def test_what_only_moved_is_no_other(own, tmp_path, field, capsys):
   (tmp_path / "moved").mkdir()
   moved = (tmp_path / _FILES[field]).rename(tmp_path / "moved" / "elsewhere")
-  both = [one for one in _FILES if _FILES[one] == _FILES[field]]
+  fields = [name for name in _FILES if _FILES[name] == _FILES[field]]
   assert realm("config", "name", f"--workdir={own}",
-               *(f"--config.{one}={moved}" for one in both)) == 0, capsys.readouterr().err
+               *(f"--config.{name}={moved}" for name in fields)) == 0, capsys.readouterr().err
   config = Run.existing(own).config
   assert config_lib.flatten(config_lib.to_dict(config))[field] == str(moved)
   before = used.recorded(own, "finetune")
@@ -218,32 +219,32 @@ def _changed(run, **changes):
   return config_lib.from_dict(tree)
 
 
-@pytest.mark.parametrize("asked", [["finetune"], ["corpus"], ["evaluate"], ["index"]])
-def test_killed_at_any_point_it_goes_on(made, run, tmp_path, monkeypatch, asked):
+@pytest.mark.parametrize("redone", [["finetune"], ["corpus"], ["evaluate"], ["index"]])
+def test_killed_at_any_point_it_goes_on(made_run, run, tmp_path, monkeypatch, redone):
   """As kill -9 between any two changes of the folder: then a new process opens the run."""
   replace, rename = os.replace, os.rename
   shutil.rmtree(run)
-  shutil.copytree(made, tmp_path / "whole")
-  Run(_changed(tmp_path / "whole", name="new"), tmp_path / "whole", asked)
+  shutil.copytree(made_run, tmp_path / "whole")
+  Run(_changed(tmp_path / "whole", name="new"), tmp_path / "whole", redone)
   expected = _files(tmp_path / "whole")
   for steps in range(100):
-    shutil.copytree(made, run)
-    config, left = _changed(run, name="new"), steps
+    shutil.copytree(made_run, run)
+    config, steps_left = _changed(run, name="new"), steps
 
     def counted(act):
-      def one(*arguments):
-        nonlocal left
-        if left == 0:
+      def step(*arguments):
+        nonlocal steps_left
+        if steps_left == 0:
           raise _Killed
-        left -= 1
+        steps_left -= 1
         act(*arguments)
-      return one
+      return step
 
     with monkeypatch.context() as patched:
       patched.setattr(os, "replace", counted(replace))
       patched.setattr(os, "rename", counted(rename))
       try:
-        Run(config, run, asked)
+        Run(config, run, redone)
         break
       except _Killed:
         pass
@@ -251,7 +252,7 @@ def test_killed_at_any_point_it_goes_on(made, run, tmp_path, monkeypatch, asked)
     begun = (run / "redo.json").exists()
     opened = Run.existing(run)
     assert opened.config.name == ("new" if begun else "tiny")
-    Run(_changed(run, name="new"), run, asked)  # the same command again
+    Run(_changed(run, name="new"), run, redone)  # the same command again
     assert {name: data for name, data in _files(run).items()} == expected
     shutil.rmtree(run)
   assert steps > 3
@@ -260,8 +261,8 @@ def test_killed_at_any_point_it_goes_on(made, run, tmp_path, monkeypatch, asked)
       "finetune": {"finetune", "export", "evaluation", "diagnosis"},
       "corpus": {"corpus", "documents", "ict", "finetune", "export", "evaluation",
                  "diagnosis"},
-      "evaluate": {"evaluation"}, "index": {"index", "export", "evaluation"}}[asked[0]]
-  if asked == ["finetune"]:
+      "evaluate": {"evaluation"}, "index": {"index", "export", "evaluation"}}[redone[0]]
+  if redone == ["finetune"]:
     assert set(os.listdir(run / "evaluation")) == {
         "settings.json", "ict.json", "ict.predictions.jsonl", "bm25.json"}
     assert set(os.listdir(run / "diagnosis")) == {"ict.json"}
@@ -298,12 +299,12 @@ def test_a_model_that_was_brought_is_not_made_again(run):
   for stage in STAGES:
     if stage != "ict":
       shutil.rmtree(run / stage, ignore_errors=True)
-  done = run / "ict" / "done.json"
-  done.write_text(json.dumps(_read(done) | {"from": "elsewhere", "stage": "ict"}))
+  done_file = run / "ict" / "done.json"
+  done_file.write_text(json.dumps(_read(done_file) | {"from": "elsewhere", "stage": "ict"}))
   Run(_changed(run, ict__steps=0), run)
-  for changes, asked in (({}, ["ict"]), ({"retriever__pooling": "cls"}, ["corpus"])):
+  for changes, redone in (({}, ["ict"]), ({"retriever__pooling": "cls"}, ["corpus"])):
     with pytest.raises(UserError, match="was brought here by `realm init`"):
-      Run(_changed(run, **changes), run, asked)
+      Run(_changed(run, **changes), run, redone)
   Run(_changed(run), run, ["corpus"])
   assert (run / "ict" / "done.json").exists() and not (run / "corpus").exists()
 
@@ -337,9 +338,9 @@ def test_a_stage_is_made_again_with_another_setting(trained, capsys):
   assert _read(run / "finetune" / "settings.json")["used"]["finetune.steps"] == 3
   assert {name: _files(run / f"{name}.1") for name in ("finetune", "export")} == {
       name: before[name] for name in ("finetune", "export")}
-  kept = _files(run / "evaluation.1")
-  assert kept.pop("report.html") == report and "table.txt" in kept
-  assert {name: kept[name] for name in before["evaluation"]} == before["evaluation"]
+  old_files = _files(run / "evaluation.1")
+  assert old_files.pop("report.html") == report and "table.txt" in old_files
+  assert {name: old_files[name] for name in before["evaluation"]} == before["evaluation"]
   now = _files(run / "evaluation")
   assert now == {name: data for name, data in before["evaluation"].items()
                  if not name.startswith(("finetune", "asked"))} and "warm_start.json" in now
@@ -349,10 +350,10 @@ def test_a_stage_is_made_again_with_another_setting(trained, capsys):
   assert (run / "evaluation" / "finetune.json").exists()
   capsys.readouterr()
   assert realm("list", f"--workdir={run}") == 0
-  told = capsys.readouterr().out
-  assert "finetune.1  set aside by --redo: done: 2 steps" in told
-  assert "evaluation.1  set aside by --redo: bm25, finetune, finetune+bm25" in told
+  listing = capsys.readouterr().out
+  assert "finetune.1  set aside by --redo: done: 2 steps" in listing
+  assert "evaluation.1  set aside by --redo: bm25, finetune, finetune+bm25" in listing
   # And once more, from the same words.
   assert realm(*words, "--redo=finetune") == 0
   assert (run / "finetune.2" / "done.json").exists() and len(
-      [one for one in redo.set_aside(run) if one.name == "finetune"]) == 2
+      [old for old in redo.set_aside(run) if old.name == "finetune"]) == 2

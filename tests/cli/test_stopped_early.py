@@ -34,16 +34,16 @@ def test_stopped_while_modules_are_imported_it_says_one_line(module, number):
                         stderr=subprocess.PIPE, text=True) as process:
     assert process.stdout.readline() == "paused\n"
     process.send_signal(number)
-    _, told = process.communicate()
-  assert process.returncode == 128 + number, told
-  assert told == "realm: stopped; run the same command to go on\n"
+    _, errors = process.communicate()
+  assert process.returncode == 128 + number, errors
+  assert errors == "realm: stopped; run the same command to go on\n"
 
 
 def test_help_of_a_command_by_either_name(capsys):
   assert realm("ask", "--help") == 0
-  told = capsys.readouterr().out
-  assert realm("help", "ask") == 0 and capsys.readouterr().out == told
-  assert told.startswith("realm ask: ") and "example:" in told
+  help_text = capsys.readouterr().out
+  assert realm("help", "ask") == 0 and capsys.readouterr().out == help_text
+  assert help_text.startswith("realm ask: ") and "example:" in help_text
   assert realm("help") == 0
   overview = capsys.readouterr().out
   assert realm() == 0 and capsys.readouterr().out == overview and "  ask " in overview

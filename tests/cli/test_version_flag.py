@@ -47,13 +47,13 @@ def test_the_kernel_is_the_one_that_the_op_runs(monkeypatch, capsys, family, var
   monkeypatch.delenv(variable, raising=False)
   able = _kernels_that_can_run(monkeypatch, variable, call)
   assert able[-1] == "portable"
-  for asked, said in [(None, able[0]), ("portable", "portable"),
-                      ("none", f"{variable} is none, but the kernels that this CPU can run "
-                               f"are {', '.join(able)}")]:
-    if asked is not None:
-      monkeypatch.setenv(variable, asked)
+  for kernel, named in [(None, able[0]), ("portable", "portable"),
+                        ("none", f"{variable} is none, but the kernels that this CPU can run "
+                                 f"are {', '.join(able)}")]:
+    if kernel is not None:
+      monkeypatch.setenv(variable, kernel)
     assert realm("--version") == 0
-    assert f"{family} kernel: {said}\n" in capsys.readouterr().out
+    assert f"{family} kernel: {named}\n" in capsys.readouterr().out
 
 
 def test_versions_are_those_of_what_is_imported(capsys):

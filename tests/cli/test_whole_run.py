@@ -67,11 +67,11 @@ def _world(tmp_path_factory):
 @pytest.fixture(name="run", scope="module")
 def _run(world):
   """The whole run, done once for all tests of this file."""
-  done = realm("run", f"--config={world}/config.py", f"--workdir={world}/run")
-  assert done.returncode == 0, done.stderr
-  assert "pretrain.py" in done.stderr  # our log: an index was swapped in
-  assert "functional_saver" not in done.stderr  # not TensorFlow's
-  return world / "run", done.stdout
+  completed = realm("run", f"--config={world}/config.py", f"--workdir={world}/run")
+  assert completed.returncode == 0, completed.stderr
+  assert "pretrain.py" in completed.stderr  # our log: an index was swapped in
+  assert "functional_saver" not in completed.stderr  # not TensorFlow's
+  return world / "run", completed.stdout
 
 
 def test_run_makes_every_result(run):
@@ -107,13 +107,13 @@ def test_the_curves_say_how_good_the_gradient_is(run):
 
 def test_examples_are_there_before_and_after_pretraining(run):
   examples = read_examples(run[0] / "pretrain" / "examples.jsonl")
-  steps = [one["step"] for one in examples]
+  steps = [row["step"] for row in examples]
   assert steps[0] == 0 and steps[-1] == 12 and steps == sorted(set(steps))
   first, last = examples[0]["sentences"], examples[-1]["sentences"]
-  assert [one["sentence"] for one in first] == [one["sentence"] for one in last]
-  for one in (*first, *last):
+  assert [row["sentence"] for row in first] == [row["sentence"] for row in last]
+  for row in (*first, *last):
     for name in ("prior", "posterior"):
-      assert sum(c[name] for c in one["candidates"]) == pytest.approx(1, abs=1e-3)
+      assert sum(c[name] for c in row["candidates"]) == pytest.approx(1, abs=1e-3)
 
 
 def test_the_report_shows_the_run(run):
@@ -125,15 +125,16 @@ def test_the_report_shows_the_run(run):
 
 
 def test_diagnosis_of_a_finished_run(run, tmp_path):
-  done = realm("diagnose", f"--workdir={run[0]}", "--blocks=0", f"--json={tmp_path}/a.json")
-  assert done.returncode == 0, done.stderr
-  found = json.loads((tmp_path / "a.json").read_text())
-  assert found == json.loads((run[0] / "diagnosis" / "pretrain.json").read_text())
+  completed = realm("diagnose", f"--workdir={run[0]}", "--blocks=0",
+                    f"--json={tmp_path}/a.json")
+  assert completed.returncode == 0, completed.stderr
+  diagnosis = json.loads((tmp_path / "a.json").read_text())
+  assert diagnosis == json.loads((run[0] / "diagnosis" / "pretrain.json").read_text())
   page = (run[0] / "diagnosis" / "pretrain.html").read_text()
   assert page.count("<svg") == 3 and "after ict" in page
-  assert found["stage"] == "pretrain" and found["summed_mass"] == pytest.approx(1)
-  assert {row["candidates"] for row in found["rows"]} == {"fresh", "after ict"}
-  assert "entropy of p(z|x)" in done.stdout and "after ict" in done.stdout
+  assert diagnosis["stage"] == "pretrain" and diagnosis["summed_mass"] == pytest.approx(1)
+  assert {row["candidates"] for row in diagnosis["rows"]} == {"fresh", "after ict"}
+  assert "entropy of p(z|x)" in completed.stdout and "after ict" in completed.stdout
   reported = realm("report", f"--workdir={run[0]}", f"--output={tmp_path}/page.html")
   assert reported.stdout.strip() == f"{tmp_path}/page.html"
   assert "cosine with the full gradient" in (tmp_path / "page.html").read_text()
@@ -144,8 +145,8 @@ def test_diagnosis_of_a_finished_run(run, tmp_path):
 def test_a_report_of_a_run_that_has_hardly_begun(world, tmp_path):
   flags = [f"--config={world}/config.py", f"--workdir={tmp_path}/run"]
   assert realm("corpus", *flags).returncode == 0
-  done = realm("report", f"--workdir={tmp_path}/run")
-  assert done.returncode == 0, done.stderr
+  completed = realm("report", f"--workdir={tmp_path}/run")
+  assert completed.returncode == 0, completed.stderr
   text = (tmp_path / "run" / "report.html").read_text()
   assert "stages done" in text and "Curves" not in text
 
@@ -202,24 +203,24 @@ def test_export_answers_as_the_live_model_does_in_a_fresh_process(run, tmp_path,
   fresh = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path,
                          capture_output=True, text=True, check=False)
   assert fresh.returncode == 0, fresh.stderr
-  theirs = json.loads(fresh.stdout.splitlines()[-1])
-  ours = Run.existing(folder).answerer("finetune").answer(tf.constant(questions))
-  for name, value in ours._asdict().items():
+  exported_answers = json.loads(fresh.stdout.splitlines()[-1])
+  live_answers = Run.existing(folder).answerer("finetune").answer(tf.constant(questions))
+  for name, value in live_answers._asdict().items():
     if value.dtype == tf.float32:
-      np.testing.assert_allclose(np.array(theirs[name], float), value, rtol=1e-4)
+      np.testing.assert_allclose(np.array(exported_answers[name], float), value, rtol=1e-4)
     else:
-      assert theirs[name] == value.numpy().astype(str).tolist(), name
+      assert exported_answers[name] == value.numpy().astype(str).tolist(), name
 
 
 def test_ask_and_predict(run, tmp_path):
   folder, _ = run
-  asked = realm("ask", f"--workdir={folder}", "--json", "what is the capital of italy?")
-  assert asked.returncode == 0, asked.stderr
-  record = json.loads(asked.stdout.splitlines()[-1])
+  ask_process = realm("ask", f"--workdir={folder}", "--json", "what is the capital of italy?")
+  assert ask_process.returncode == 0, ask_process.stderr
+  record = json.loads(ask_process.stdout.splitlines()[-1])
   questions = _lines(tmp_path / "q.jsonl", [{"question": record["question"]}])
-  done = realm("predict", f"--workdir={folder}", f"--questions={questions}",
-               f"--output={tmp_path}/a.jsonl")
-  assert done.returncode == 0, done.stderr
+  predict_process = realm("predict", f"--workdir={folder}", f"--questions={questions}",
+                          f"--output={tmp_path}/a.jsonl")
+  assert predict_process.returncode == 0, predict_process.stderr
   assert json.loads((tmp_path / "a.jsonl").read_text())["prediction"] == record["answer"]
 
 
@@ -229,23 +230,23 @@ def test_predict_reads_what_evaluate_reads_and_says_the_ids(run, world, tmp_path
   lines[0] = lines[0].replace(b'{"question"', b'{"id": "first", "question"')
   (tmp_path / "q.jsonl.gz").write_bytes(gzip.compress(b"\n".join(
       [b"\xef\xbb\xbf", *lines, b'{"question": "what is the capital of france?"}'])))
-  done = realm("predict", f"--workdir={folder}", f"--questions={tmp_path}/q.jsonl.gz",
-               f"--output={tmp_path}/a.jsonl", "--passages=100")
-  assert done.returncode == 0, done.stderr
-  found = [json.loads(line) for line in (tmp_path / "a.jsonl").open()]
+  completed = realm("predict", f"--workdir={folder}", f"--questions={tmp_path}/q.jsonl.gz",
+                    f"--output={tmp_path}/a.jsonl", "--passages=100")
+  assert completed.returncode == 0, completed.stderr
+  records = [json.loads(line) for line in (tmp_path / "a.jsonl").open()]
   evaluated = [json.loads(line) for line in
                (folder / "evaluation" / "finetune.predictions.jsonl").open()]
-  assert [one["id"] for one in found] == ["first", "4", "6", "8", "10"]
-  assert ([(one["question"], one["prediction"]) for one in found[:-1]]
-          == [(one["question"], one["prediction"]) for one in evaluated])
+  assert [record["id"] for record in records] == ["first", "4", "6", "8", "10"]
+  assert ([(record["question"], record["prediction"]) for record in records[:-1]]
+          == [(record["question"], record["prediction"]) for record in evaluated])
   blocks = Run.existing(folder).corpus.num_blocks
-  for one in found:
-    assert len({passage["row"] for passage in one["passages"]}) == blocks < 100
-  done = realm("predict", f"--workdir={folder}", f"--questions={tmp_path}/q.jsonl.gz",
-               f"--output={tmp_path}/b.jsonl", "--passages=1")
-  assert done.returncode == 0, done.stderr
+  for record in records:
+    assert len({passage["row"] for passage in record["passages"]}) == blocks < 100
+  completed = realm("predict", f"--workdir={folder}", f"--questions={tmp_path}/q.jsonl.gz",
+                    f"--output={tmp_path}/b.jsonl", "--passages=1")
+  assert completed.returncode == 0, completed.stderr
   assert [json.loads(line) for line in (tmp_path / "b.jsonl").open()] == [
-      {**one, "passages": one["passages"][:1]} for one in found]
+      {**record, "passages": record["passages"][:1]} for record in records]
 
 
 # Bad input: exit code 2, one line that names the place, nothing lost.
@@ -264,11 +265,12 @@ _BAD = {
 @pytest.mark.parametrize("case", _BAD)
 def test_bad_flags_are_one_line(world, tmp_path, case):
   flags, named = _BAD[case]
-  done = realm("corpus", f"--config={world}/config.py", f"--workdir={tmp_path}/run", *flags)
-  assert done.returncode == 2, done.stderr
-  message = [line for line in done.stderr.splitlines() if line.startswith("realm:")]
-  assert len(message) == 1 and named in message[0], done.stderr
-  assert "Traceback" not in done.stderr
+  completed = realm("corpus", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+                    *flags)
+  assert completed.returncode == 2, completed.stderr
+  message = [line for line in completed.stderr.splitlines() if line.startswith("realm:")]
+  assert len(message) == 1 and named in message[0], completed.stderr
+  assert "Traceback" not in completed.stderr
   assert not (tmp_path / "run" / "corpus").exists()
 
 
@@ -284,10 +286,10 @@ _BAD_DOCUMENTS = {
 def test_bad_documents_are_one_line(world, tmp_path, case):
   data, named = _BAD_DOCUMENTS[case]
   (tmp_path / "documents.jsonl").write_bytes(data)
-  done = realm("corpus", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
-               f"--config.corpus.source={tmp_path}/documents.jsonl")
-  assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
-  assert "documents.jsonl" in done.stderr and named in done.stderr
+  completed = realm("corpus", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+                    f"--config.corpus.source={tmp_path}/documents.jsonl")
+  assert completed.returncode == 2 and "Traceback" not in completed.stderr, completed.stderr
+  assert "documents.jsonl" in completed.stderr and named in completed.stderr
   assert not (tmp_path / "run" / "corpus").exists()
 
 
@@ -297,28 +299,30 @@ def test_a_blank_document_is_passed_over_or_refused(world, tmp_path):
   flags = [f"--config={world}/config.py", f"--workdir={tmp_path}/run",
            f"--config.corpus.source={source}"]
   for command in ("corpus", "run"):
-    done = realm(command, *flags, "--strict")
-    assert done.returncode == 2 and f"{source}:2: field 'text' is empty" in done.stderr
+    completed = realm(command, *flags, "--strict")
+    assert completed.returncode == 2
+    assert f"{source}:2: field 'text' is empty" in completed.stderr
     assert not (tmp_path / "run" / "corpus").exists()
-  done = realm("corpus", *flags)
-  assert done.returncode == 0, done.stderr
-  assert f"{source}: 1 of 2 documents passed over" in done.stderr
-  assert "'blank' (line 2)" in done.stderr
+  completed = realm("corpus", *flags)
+  assert completed.returncode == 0, completed.stderr
+  assert f"{source}: 1 of 2 documents passed over" in completed.stderr
+  assert "'blank' (line 2)" in completed.stderr
   assert set(Run.existing(tmp_path / "run").corpus.document_ids) == {"odd"}
 
 
 def test_another_config_in_the_same_folder_is_refused(run, world):
-  done = realm("ict", f"--config={world}/config.py", f"--workdir={run[0]}",
-               "--config.ict.steps=21")
-  assert done.returncode == 2
-  assert "ict.steps (20 there, 21 now)" in done.stderr
+  completed = realm("ict", f"--config={world}/config.py", f"--workdir={run[0]}",
+                    "--config.ict.steps=21")
+  assert completed.returncode == 2
+  assert "ict.steps (20 there, 21 now)" in completed.stderr
 
 
 def test_questions_without_answers_are_refused(run, world, tmp_path):
   bad = _lines(tmp_path / "bad.jsonl", [{"question": "who?"}])
-  done = realm("run", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
-               f"--config.finetune.questions={bad}")
-  assert done.returncode == 2 and "bad.jsonl" in done.stderr and "answer" in done.stderr
+  completed = realm("run", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+                    f"--config.finetune.questions={bad}")
+  assert completed.returncode == 2
+  assert "bad.jsonl" in completed.stderr and "answer" in completed.stderr
 
 
 def test_a_vocabulary_that_does_not_fit_the_weights_is_refused(run, world, tmp_path):
@@ -327,16 +331,16 @@ def test_a_vocabulary_that_does_not_fit_the_weights_is_refused(run, world, tmp_p
     file.write("onemore\n")
   flags = [f"--config={world}/config.py", f"--workdir={tmp_path}/run",
            f"--config.retriever.weights={weights}"]
-  done = realm("corpus", *flags)
-  assert done.returncode == 2 and "vocab.txt" in done.stderr
+  completed = realm("corpus", *flags)
+  assert completed.returncode == 2 and "vocab.txt" in completed.stderr
   assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("command", ["run", "ask", "export", "pretrain"])
 def test_help_shows_flags_and_an_example(command):
-  done = realm(command, "--help")
-  assert done.returncode == 0
-  assert "--workdir" in done.stdout and f"realm {command} --" in done.stdout
+  completed = realm(command, "--help")
+  assert completed.returncode == 0
+  assert "--workdir" in completed.stdout and f"realm {command} --" in completed.stdout
 
 
 @pytest.mark.parametrize("command, strategy, message", [
@@ -346,10 +350,10 @@ def test_help_shows_flags_and_an_example(command):
     ("pretrain", "multi_worker", "TF_CONFIG: expected")])
 def test_a_strategy_that_cannot_be_had_is_one_line(world, tmp_path, command, strategy,
                                                    message):
-  done = realm(command, f"--config={world}/config.py", f"--workdir={tmp_path}/run",
-               f"--strategy={strategy}")
-  assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
-  assert message in done.stderr.splitlines()[-1]
+  completed = realm(command, f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+                    f"--strategy={strategy}")
+  assert completed.returncode == 2 and "Traceback" not in completed.stderr, completed.stderr
+  assert message in completed.stderr.splitlines()[-1]
   assert not (tmp_path / "run").exists()
 
 

@@ -53,18 +53,18 @@ def test_damaged_json_names_line_or_field(tmp_path, text, message):
   assert _error(_file(tmp_path, "config.json", text)).startswith(message)
 
 
-@pytest.mark.parametrize("made", [
+@pytest.mark.parametrize("returned", [
     "RealmConfig(seed=5)", "as_config_dict(RealmConfig(seed=5))", "{'seed': 5}",
     "ml_collections.FrozenConfigDict({'seed': 5})", "to_dict(RealmConfig(seed=5))"])
-def test_what_get_config_may_return(tmp_path, made):
+def test_what_get_config_may_return(tmp_path, returned):
   path = _file(tmp_path, "config.py", f"""\
       import ml_collections
       from realm_tf.config import *
       def get_config():
-        return {made}
+        return {returned}
       """)
   assert config_lib.read(path) == RealmConfig(seed=5)
-  assert [one.name for one in tmp_path.iterdir()] == ["config.py"]  # and no __pycache__
+  assert [file.name for file in tmp_path.iterdir()] == ["config.py"]  # and no __pycache__
 
 
 def test_get_config_may_take_what_stands_behind_a_colon(tmp_path):

@@ -25,13 +25,13 @@ def test_each_setting_is_of_some_part_or_free():
 
 def test_a_stage_is_made_of_those_before_it():
   config = _with(ict__steps=5, pretrain__steps=0, dpr__steps=0)
-  found = used(config, "finetune")
-  assert found["ict.removal_rate"] == 0.9 and found["pretrain.steps"] == 0
-  assert "pretrain.masker" not in found and found["finetune.beam_size"] == 5000
-  assert differences(config, "finetune", found) == []
+  settings = used(config, "finetune")
+  assert settings["ict.removal_rate"] == 0.9 and settings["pretrain.steps"] == 0
+  assert "pretrain.masker" not in settings and settings["finetune.beam_size"] == 5000
+  assert differences(config, "finetune", settings) == []
   # A stage before it that is not left out any more, and none after it.
   assert differences(_with(ict__steps=5, pretrain__steps=0, dpr__steps=3),
-                     "finetune", found)[0] == "dpr.steps"
+                     "finetune", settings)[0] == "dpr.steps"
   assert differences(_with(ict__steps=5, pretrain__steps=0, cloze__steps=0,
                            finetune__steps=3), "dpr", used(config, "dpr")) == []
 

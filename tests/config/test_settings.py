@@ -33,10 +33,10 @@ def _refused(path, value):
 def test_every_field_says_what_it_is():
   fields = config_lib.flatten(config_lib.to_dict(RealmConfig()))
   assert fields.keys() == SETTINGS.keys() and len(fields) > 100
-  for path, one in SETTINGS.items():
-    assert len(one.meaning) > 3 and not one.meaning.endswith("."), path
-    assert one.expected and fields[path] == one.default, path
-    assert (one.allowed is None) == (one.kind is bool), path
+  for path, setting in SETTINGS.items():
+    assert len(setting.meaning) > 3 and not setting.meaning.endswith("."), path
+    assert setting.expected and fields[path] == setting.default, path
+    assert (setting.allowed is None) == (setting.kind is bool), path
 
 
 @pytest.mark.parametrize("value", [

@@ -112,7 +112,7 @@ def test_a_long_title_leaves_room_for_the_body(tokenizer):
 
 def test_salient_spans_are_whole_words_within_a_sentence(made, tokenizer):
   _, blocks = made
-  found = 0
+  count = 0
   for block in blocks:
     bounds = [*block.sentence_starts, len(block.body_ids)]
     at = 0
@@ -122,8 +122,8 @@ def test_salient_spans_are_whole_words_within_a_sentence(made, tokenizer):
       assert end == len(block.body_ids) or not tokenizer.continuation[block.body_ids[end]]
       assert not any(start < bound < end for bound in bounds)
       at = end
-      found += 1
-  assert found > 100
+      count += 1
+  assert count > 100
 
 
 def test_span_surfaces(tokenizer):
@@ -147,8 +147,8 @@ def test_spans_that_fit_no_word_are_dropped(tokenizer):
 def test_batches_do_not_show(tokenizer, documents, monkeypatch):
   expected = list(split_blocks(documents, tokenizer, 32, RuleTagger()))
   monkeypatch.setattr("realm_tf.corpus.blocks._DOCUMENTS_PER_CALL", 7)
-  found = list(split_blocks(iter(documents), tokenizer, 32, RuleTagger()))
-  assert [str(block) for block in found] == [str(block) for block in expected]
+  blocks = list(split_blocks(iter(documents), tokenizer, 32, RuleTagger()))
+  assert [str(block) for block in blocks] == [str(block) for block in expected]
 
 
 def test_bad_input(tokenizer):

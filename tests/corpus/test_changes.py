@@ -33,14 +33,14 @@ def _document(name, rng):
       f"{city} is the capital of {tiny.CITIES[city]}." for city in cities))
 
 
-def _same(one, other):
-  assert one.document_ids == other.document_ids
+def _same(corpus, expected):
+  assert corpus.document_ids == expected.document_ids
   for name in ("titles", "texts"):
-    np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-  for name, value in vars(other).items():
+    np.testing.assert_array_equal(getattr(corpus, name), getattr(expected, name))
+  for name, value in vars(expected).items():
     if isinstance(value, Ragged):
-      np.testing.assert_array_equal(getattr(one, name).values, value.values)
-      np.testing.assert_array_equal(getattr(one, name).splits, value.splits)
+      np.testing.assert_array_equal(getattr(corpus, name).values, value.values)
+      np.testing.assert_array_equal(getattr(corpus, name).splits, value.splits)
 
 
 def test_after_any_churn_the_store_is_as_if_written_anew(tmp_path):

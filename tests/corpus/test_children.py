@@ -76,10 +76,10 @@ def test_order_is_kept_by_any_number_of_threads():
 
 
 def test_it_reads_only_a_little_ahead():
-  asked = []
-  results = in_order(lambda item: item, (asked.append(i) or i for i in range(10_000)))
+  taken = []
+  results = in_order(lambda item: item, (taken.append(i) or i for i in range(10_000)))
   assert next(results) == 0
-  assert len(asked) < 200
+  assert len(taken) < 200
   results.close()
 
 

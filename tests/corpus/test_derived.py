@@ -29,45 +29,45 @@ def _corpus(folder, hash="a"):
   return types.SimpleNamespace(folder=folder / "store", hash=hash)
 
 
-def _numbers(corpus, made, settings=(), count=5):
+def _numbers(corpus, made_for, settings=(), count=5):
   def make(new):
-    made.append(corpus.hash)
+    made_for.append(corpus.hash)
     new.append(a=np.arange(count, dtype=np.int32), b=np.zeros([0, 3], np.float32))
     new.append(a=np.arange(count, dtype=np.int32))
   return derived(corpus, "numbers", {"settings": list(settings)}, make)
 
 
 def test_it_is_made_once_for_each_corpus_and_settings(tmp_path):
-  made = []
+  made_for = []
   for _ in range(2):
-    arrays = _numbers(_corpus(tmp_path), made)
+    arrays = _numbers(_corpus(tmp_path), made_for)
     assert arrays["a"].tolist() == [*range(5)] * 2 and arrays["b"].shape == (0, 3)
-    _numbers(_corpus(tmp_path), made, "x")
-  assert made == ["a", "a"]
-  in_memory = _numbers(types.SimpleNamespace(folder=None, hash="a"), made)
+    _numbers(_corpus(tmp_path), made_for, "x")
+  assert made_for == ["a", "a"]
+  in_memory = _numbers(types.SimpleNamespace(folder=None, hash="a"), made_for)
   assert in_memory["a"].tolist() == arrays["a"].tolist()
 
 
 def test_that_of_another_corpus_is_made_again_and_removed(tmp_path):
-  made = []
+  made_for = []
   for settings in ("", "x"):
-    _numbers(_corpus(tmp_path), made, settings)
-  before = _numbers(_corpus(tmp_path), made)["a"]
-  _numbers(_corpus(tmp_path, "b"), made)
-  assert made == ["a", "a", "b"]
+    _numbers(_corpus(tmp_path), made_for, settings)
+  before = _numbers(_corpus(tmp_path), made_for)["a"]
+  _numbers(_corpus(tmp_path, "b"), made_for)
+  assert made_for == ["a", "a", "b"]
   assert len([path for path in derived_root(tmp_path / "store").iterdir()]) == 1
   assert before.tolist() == [*range(5)] * 2  # who reads it may go on
 
 
 def test_files_that_are_not_known_stay(tmp_path):
-  made = []
-  _numbers(_corpus(tmp_path), made)
+  made_for = []
+  _numbers(_corpus(tmp_path), made_for)
   (folder,) = derived_root(tmp_path / "store").iterdir()
   (folder / "notes.txt").write_text("mine")
-  assert len(_numbers(_corpus(tmp_path, "b"), made, count=7)["a"]) == 14
-  assert len(_numbers(_corpus(tmp_path, "b"), made, "x", count=7)["a"]) == 14
+  assert len(_numbers(_corpus(tmp_path, "b"), made_for, count=7)["a"]) == 14
+  assert len(_numbers(_corpus(tmp_path, "b"), made_for, "x", count=7)["a"]) == 14
   assert (folder / "notes.txt").read_text() == "mine"
-  assert len(_numbers(_corpus(tmp_path), made)["a"]) == 10 and made == ["a", "b", "b"]
+  assert len(_numbers(_corpus(tmp_path), made_for)["a"]) == 10 and made_for == ["a", "b", "b"]
 
 
 @pytest.mark.parametrize("damage", [
@@ -77,12 +77,12 @@ def test_files_that_are_not_known_stay(tmp_path):
     lambda folder: (folder / "manifest.json").write_text(
         (folder / "manifest.json").read_text().replace('"a"', '"c"'))])
 def test_what_is_not_whole_is_made_again(tmp_path, damage):
-  made = []
-  _numbers(_corpus(tmp_path), made)
+  made_for = []
+  _numbers(_corpus(tmp_path), made_for)
   (folder,) = derived_root(tmp_path / "store").iterdir()
   damage(folder)
-  assert _numbers(_corpus(tmp_path), made)["a"].tolist() == [*range(5)] * 2
-  assert made == ["a", "a"]
+  assert _numbers(_corpus(tmp_path), made_for)["a"].tolist() == [*range(5)] * 2
+  assert made_for == ["a", "a"]
 
 
 def test_a_flipped_bit_is_named_by_verify(tmp_path):
@@ -112,8 +112,8 @@ def test_killed_half_way_it_is_not_there(tmp_path):
   killed = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path)], cwd=_ROOT,
                           env={**os.environ, "PYTHONPATH": str(_ROOT)}, check=False)
   assert killed.returncode == -signal.SIGKILL
-  made = []
-  assert len(_numbers(_corpus(tmp_path), made)["a"]) == 10 and made == ["a"]
+  made_for = []
+  assert len(_numbers(_corpus(tmp_path), made_for)["a"]) == 10 and made_for == ["a"]
   names = {path.name[:8] for path in derived_root(tmp_path / "store").iterdir()}
   assert names == {"numbers-"}  # nothing is left of it
 
@@ -128,11 +128,11 @@ print(derived(corpus, "numbers", {}, lambda new: new.append(a=np.arange(3)))["a"
 
 
 def test_a_disk_that_cannot_be_written_costs_the_time(tmp_path):
-  done = with_mounts(f"mount --bind {tmp_path} {tmp_path} && "
-                     f"mount -o remount,bind,ro {tmp_path}",
-                     sys.executable, "-c", _READ_ONLY, tmp_path)
-  assert done.stdout == "[0, 1, 2]\n", done.stderr
-  assert done.stderr.count("is made for this command alone") == 1
+  completed = with_mounts(f"mount --bind {tmp_path} {tmp_path} && "
+                          f"mount -o remount,bind,ro {tmp_path}",
+                          sys.executable, "-c", _READ_ONLY, tmp_path)
+  assert completed.stdout == "[0, 1, 2]\n", completed.stderr
+  assert completed.stderr.count("is made for this command alone") == 1
 
 
 def test_a_tensor_of_it_is_no_copy(tmp_path):
@@ -148,15 +148,15 @@ def test_what_is_kept_is_what_would_be_made(tmp_path):
   answers = [[city] for city in tiny.CITIES]
   for _ in range(2):
     np.testing.assert_array_equal(stored_bans(corpus, 0.5), banned_rows(corpus, 0.5))
-    for ours, expected in zip(
+    for array, expected in zip(
         vars(stored_occurrences(answers, corpus, corpus.tokenizer)).values(),
         vars(find_occurrences(answers, corpus, corpus.tokenizer)).values()):
-      np.testing.assert_array_equal(ours, expected)
+      np.testing.assert_array_equal(array, expected)
   blocks = Corpus.from_documents(tiny.documents(), corpus.tokenizer, 64)
-  kept, made = (salient_sentences(which, 4, (2, 20)) for which in (corpus, blocks))
-  assert len(made.row) > 5
-  for ours, expected in zip((*kept[:-1], *kept.support), (*made[:-1], *made.support)):
-    np.testing.assert_array_equal(ours, expected)
+  stored, fresh = (salient_sentences(which, 4, (2, 20)) for which in (corpus, blocks))
+  assert len(fresh.row) > 5
+  for array, expected in zip((*stored[:-1], *stored.support), (*fresh[:-1], *fresh.support)):
+    np.testing.assert_array_equal(array, expected)
   names = {json.loads((path / "manifest.json").read_text())["corpus_hash"]
            for path in derived_root(corpus.folder).iterdir()}
   assert names == {corpus.hash}

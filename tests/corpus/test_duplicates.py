@@ -50,9 +50,9 @@ def test_near_duplicates_are_those_of_all_pairs():
   table = banned_rows(_Corpus(rows), 0.5)
   assert table.dtype == np.int32 and sum(map(len, expected.values())) > 40
   for i, banned in enumerate(table.tolist()):
-    found = {j for j in banned[1:] if j >= 0}
-    assert banned[0] == i and found <= expected[i]
-    assert all((i, j) in doubtful for j in expected[i] - found)
+    near = {j for j in banned[1:] if j >= 0}
+    assert banned[0] == i and near <= expected[i]
+    assert all((i, j) in doubtful for j in expected[i] - near)
 
 
 def test_the_most_similar_are_kept_where_there_are_many():

@@ -25,9 +25,9 @@ def _folder(root, contents):
 def _reasons(path):
   """What is read, and reason by name of what is not."""
   with open(path.parent / "skipped.jsonl", "w", encoding="utf-8") as file:
-    found = list(read_documents(path, report=ReadingReport(file)))
+    documents = list(read_documents(path, report=ReadingReport(file)))
   rows = map(json.loads, (path.parent / "skipped.jsonl").read_text().splitlines())
-  return found, {row["name"]: row["reason"] for row in rows}
+  return documents, {row["name"]: row["reason"] for row in rows}
 
 
 @pytest.fixture(name="root")
@@ -63,8 +63,8 @@ _BAD = {"latin.txt": b"caf\xe9", "binary.txt": b"a\0b", "half.txt": b"\xff\xfea"
 
 def test_what_cannot_be_read_is_skipped_and_named(root):
   _folder(root, {**_BAD, "good.txt": "Good."})
-  found, reasons = _reasons(root)
-  assert found == [Document("good.txt", "good", "Good.")]
+  documents, reasons = _reasons(root)
+  assert documents == [Document("good.txt", "good", "Good.")]
   assert reasons == {
       "latin.txt": "not UTF-8", "binary.txt": "not text: it holds NUL bytes",
       "half.txt": "not UTF-16-LE", "pdf.txt": "looks like a PDF", "cut.txt.gz": "damaged",
@@ -90,8 +90,8 @@ def test_links_and_what_is_hidden_are_not_read(root, tmp_path):
   os.symlink(tmp_path / "secret.txt", root / "out.txt")
   os.symlink("nowhere", root / "dangling.txt")
   os.mkfifo(root / "pipe.txt")
-  found, reasons = _reasons(root)
-  assert [document.id for document in found] == ["a.txt", "in/g.txt"]
+  documents, reasons = _reasons(root)
+  assert [document.id for document in documents] == ["a.txt", "in/g.txt"]
   assert reasons == {
       ".git": "hidden files and folders", ".c.txt": "hidden files and folders",
       "~$d.docx": "hidden files and folders", "e.png": "other kinds of files (.png)",
@@ -105,9 +105,9 @@ def test_what_may_not_be_opened_is_skipped(root):
   _folder(root, {"a.txt": "A.", "b.txt": "B.", "c/d.txt": "D."})
   (root / "b.txt").chmod(0)
   (root / "c").chmod(0)
-  found, reasons = _reasons(root)
+  documents, reasons = _reasons(root)
   (root / "c").chmod(0o700)
-  assert [document.id for document in found] == ["a.txt"]
+  assert [document.id for document in documents] == ["a.txt"]
   assert reasons == {"b.txt": "cannot be read", "c": "folder cannot be read"}
 
 
@@ -115,8 +115,8 @@ def test_a_name_that_is_not_utf8(root):
   _folder(root, {"a.txt": "A."})
   with open(os.path.join(os.fsencode(root), b"\xff.txt"), "wb") as file:
     file.write(b"B.")
-  found, reasons = _reasons(root)
-  assert [document.id for document in found] == ["a.txt"]
+  documents, reasons = _reasons(root)
+  assert [document.id for document in documents] == ["a.txt"]
   assert reasons == {"\udcff.txt": "name is not UTF-8"}
   with pytest.raises(UserError, match="name is not UTF-8") as caught:
     list(read_documents(root, strict=True))
@@ -125,8 +125,8 @@ def test_a_name_that_is_not_utf8(root):
 
 def test_a_bomb_of_gzip(root):
   packed = gzip.compress(bytes(1 << 20)) * 129
-  found, reasons = _reasons(_folder(root, {"a.txt": "A.", "bomb.txt.gz": packed}))
-  assert len(found) == 1 and reasons == {"bomb.txt.gz": "larger than 128 MiB"}
+  documents, reasons = _reasons(_folder(root, {"a.txt": "A.", "bomb.txt.gz": packed}))
+  assert len(documents) == 1 and reasons == {"bomb.txt.gz": "larger than 128 MiB"}
 
 
 def test_a_folder_of_no_documents(root):
@@ -187,8 +187,8 @@ def _page(content):
     ("", "", ""), ("   ", "", ""), ("Text alone.", "", "Text alone."),
     ("<math><mn>42</mn><annotation>no</annotation></math> is it", "", "42 is it")])
 def test_pages(page, title, text):
-  found = _page(page)
-  assert found == (title, text)
+  title_and_text = _page(page)
+  assert title_and_text == (title, text)
 
 
 @pytest.mark.parametrize("head, charset", [
@@ -224,8 +224,8 @@ def test_a_deep_page_is_read_or_skipped():
      "Hi\n\nName\n\nText."),
     ("---\ntitle: 2024\n---\nYear.", "2024", "Year.")])
 def test_markdown(text, title, body):
-  found = markdown.read_markdown(text.encode())
-  assert (found[0], [line for line in found[1].splitlines() if line]) == (
+  title_and_body = markdown.read_markdown(text.encode())
+  assert (title_and_body[0], [line for line in title_and_body[1].splitlines() if line]) == (
       title, [line for line in body.splitlines() if line])
 
 

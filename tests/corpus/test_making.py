@@ -171,19 +171,19 @@ def test_no_documents_is_an_empty_corpus(tmp_path):
 
 def test_documents_are_read_only_a_few_batches_ahead(tmp_path):
   """Whatever their number, so memory is flat."""
-  read = []
+  ids_read = []
 
   def reading():
     for document in _documents(200):
-      read.append(document.id)
+      ids_read.append(document.id)
       yield document
 
-  written = []
+  progress = []
   add = making._Part.add
 
   class Part(making._Part):
     def add(self, batch, records):
-      written.append((batch.number, len(read)))
+      progress.append((batch.number, len(ids_read)))
       add(self, batch, records)
 
   class Here(cutting.Cutter):
@@ -196,4 +196,4 @@ def test_documents_are_read_only_a_few_batches_ahead(tmp_path):
     patch.setattr(making, "_Part", Part)
     patch.setattr(cutting, "_Process", Here)
     _make(tmp_path / "store", reading(), workers=2)
-  assert all(count <= (number + 9) * 4 for number, count in written)
+  assert all(count <= (number + 9) * 4 for number, count in progress)

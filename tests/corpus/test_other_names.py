@@ -37,12 +37,12 @@ def test_without_ids_lines_are_numbered_and_it_is_said_once(tmp_path, caplog):
 
 
 def test_a_file_is_what_its_first_line_says(tmp_path):
-  for first, later, told in (
+  for first, later, message in (
       ({"id": "a", "text": "x"}, {"text": "y"}, "a.jsonl:2: field 'id' is missing"),
       ({"id": "a", "text": "x"}, {"id": "b", "content": "y"}, "rename 'content' to 'text'"),
       ({"text": "x"}, {"id": 1, "text": "y"}, "a.jsonl:2: field 'id': '1' is there"),
       ({"question": "x", "answer": "y"}, {}, "a.jsonl:1: field 'text' is missing")):
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
       list(read_documents(_file(tmp_path / "a.jsonl", first, later)))
 
 

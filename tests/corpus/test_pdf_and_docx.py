@@ -33,9 +33,10 @@ def _pdf(*pages, title=None, content=None):
     objects.append(f"<< /Title ({title}) >>")
     info = f"/Info {len(objects)} 0 R"
   out, places = b"%PDF-1.4\n", []
-  for number, one in enumerate(objects, 1):
+  for number, body in enumerate(objects, 1):
     places.append(len(out))
-    out += b"%d 0 obj\n" % number + (one.encode("latin-1") if isinstance(one, str) else one)
+    out += b"%d 0 obj\n" % number + (
+        body.encode("latin-1") if isinstance(body, str) else body)
     out += b"\nendobj\n"
   rows = "".join(f"{place:010} 00000 n \n" for place in places)
   return out + (f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{rows}trailer\n<< /Size "
@@ -137,9 +138,9 @@ def test_in_a_folder_the_good_are_read_and_the_bad_are_named(tmp_path):
   for name, data in files.items():
     (tmp_path / name).write_bytes(data)
   report = ReadingReport()
-  found = list(read_documents(tmp_path, report=report))
-  assert found[0] == Document("a.pdf", "a", "Ay.")
-  assert [(document.id, document.title) for document in found[1:]] == [
+  documents = list(read_documents(tmp_path, report=report))
+  assert documents[0] == Document("a.pdf", "a", "Ay.")
+  assert [(document.id, document.title) for document in documents[1:]] == [
       ("b.docx", "Head"), ("c.PDF", "C")]
   assert sum(report.summary(3)["skipped"].values()) == 11
   assert report.named("encrypted") == "'locked.pdf', 'old.docx'"

@@ -54,26 +54,26 @@ def test_sources_of_the_rows_that_live():
     rows = rng.choice(list("abc"), 12).tolist()
     sources = [(name, len(list(same))) for name, same in itertools.groupby(rows)]
     live = rng.random(12) < 0.5
-    kept = [name for name, is_live in zip(rows, live) if is_live]
+    living = [name for name, is_live in zip(rows, live) if is_live]
     assert live_sources(sources, live) == [
-        (name, len(list(same))) for name, same in itertools.groupby(kept)]
+        (name, len(list(same))) for name, same in itertools.groupby(living)]
 
 
-@pytest.mark.parametrize("path, found", [
+@pytest.mark.parametrize("path, expected", [
     ("docs", {"a.txt", "sub/b.txt", "sub/c/d.txt", "sub-e.txt"}), ("docs/a.txt", {"a.txt"}),
     ("docs/sub", {"sub/b.txt", "sub/c/d.txt"}), ("docs/sub/", {"sub/b.txt", "sub/c/d.txt"}),
     ("docs/sub/../a.txt", {"a.txt"}), ("./docs//sub/c", {"sub/c/d.txt"}),
     ("list.jsonl", {"x"}), ("docs/su", None), ("doc", None), ("list.jsonl/x", {"x"}),
     (".", None), ("", None)])
 @pytest.mark.parametrize("absolute", [False, True])
-def test_what_came_from_a_path(tmp_path, monkeypatch, path, found, absolute):
+def test_what_came_from_a_path(tmp_path, monkeypatch, path, expected, absolute):
   monkeypatch.chdir(tmp_path)
   store = _write(tmp_path / "store", ["a.txt", "sub/b.txt", "sub/c/d.txt", "sub-e.txt"],
                  "docs")
   change_store(store, add=_blocks(["x"]), source=str(tmp_path / "list.jsonl"))
   path = str(tmp_path / path) if absolute else path
-  if found:
-    assert documents_from(store, path) == found
+  if expected:
+    assert documents_from(store, path) == expected
   else:
     with pytest.raises(UserError, match="no document came from there; .* docs"):
       documents_from(store, path)

@@ -58,7 +58,7 @@ def test_a_stray_quote_is_text(text):
   assert _read(text) == expected
 
 
-@pytest.mark.parametrize("text, told", [
+@pytest.mark.parametrize("text, message", [
     ('1\tOne.\tA\n2\t"Ode.\tOde\n3\tShe said yes."\tBob\n',
      "3: a quote opens a value here and one ends it 1 lines below"),
     ('1\tOne.\t"Heroes\n2\tTwo.\tB\n\n4\tFour.\tC"\n',
@@ -69,8 +69,8 @@ def test_a_stray_quote_is_text(text):
     ('1\tOne.\tA\n\n2\tTwo.\n', "4: 2 fields"), ('1\tOne.\tA\tB\n', "2: 4 fields"),
     ('1\t"One."\t"A"\t"B"\n', "2: 4 fields"),
 ])
-def test_what_nobody_could_tell_is_named(text, told):
-  with pytest.raises(UserError, match=f"^a.tsv:{told}"):
+def test_what_nobody_could_tell_is_named(text, message):
+  with pytest.raises(UserError, match=f"^a.tsv:{message}"):
     _read(text)
 
 
@@ -90,7 +90,7 @@ def test_the_header_may_be_quoted_and_stand_below_blank_lines(header):
 def test_all_short_files_are_read_or_refused_but_never_merged():
   """Every text of lines `number tab value tab value`, values of a few odd characters."""
   values = ["", "x", '"', 'x"', '"x', '"x"', '""', 'x"y', '"x"y']
-  read = refused = 0
+  accepted = refused = 0
   for four in itertools.product(values, repeat=4):
     text = "1\t{}\t{}\n2\t{}\t{}\n".format(*four)
     try:
@@ -106,8 +106,8 @@ def test_all_short_files_are_read_or_refused_but_never_merged():
         quoted = list(csv.reader([as_written], delimiter="\t", strict=True)) \
             if as_written in ('"x"', '""') else [[as_written]]
         assert value == (quoted[0] or [""])[0], text
-    read += 1
-  assert read > 25 * refused > 0
+    accepted += 1
+  assert accepted > 25 * refused > 0
 
 
 def test_it_streams_past_a_quote_that_is_not_ended():

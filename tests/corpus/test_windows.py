@@ -27,10 +27,11 @@ def test_the_best_window_is_that_of_all_windows():
   for width in (1, 4, 7):
     bodies = [rng.integers(0, 30, rng.integers(0, 20)).tolist() for _ in range(40)]
     sentences = [rng.integers(0, 30, rng.integers(0, 6)).tolist() for _ in range(40)]
-    ours = best_windows(*(tf.ragged.constant(rows, tf.int32) for rows in (bodies, sentences)),
-                        tf.constant(weights), width)
+    windows = best_windows(
+        *(tf.ragged.constant(rows, tf.int32) for rows in (bodies, sentences)),
+        tf.constant(weights), width)
     expected = [_brute_force(*rows, weights, width) for rows in zip(bodies, sentences)]
-    assert ours.to_list() == expected
+    assert windows.to_list() == expected
 
 
 def test_pieces_weigh_as_they_are_rare():

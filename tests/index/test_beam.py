@@ -44,13 +44,13 @@ def test_the_version_is_that_of_a_job_without_beam(run, monkeypatch):
   results = []
   for by in (None, "--runner=DirectRunner"):
     assert refresh_job.refresh(run, once=True, nice=0, beam=by) == 1
-    found = stored_index.find_version(run.path / "pretrain" / "index",
-                                      run.corpus.rows_by_hash)
-    results.append((found.origin, found.read(), len(found.shards)))
-    with write_lock(found.folder.parent):
-      remove_version(found.folder)
-  (origin, rows, one), (same_origin, same_rows, three) = results
-  assert origin == same_origin and origin.step == 7 and (one, three) == (1, 3)
+    version = stored_index.find_version(run.path / "pretrain" / "index",
+                                        run.corpus.rows_by_hash)
+    results.append((version.origin, version.read(), len(version.shards)))
+    with write_lock(version.folder.parent):
+      remove_version(version.folder)
+  (origin, rows, first_shards), (same_origin, same_rows, beam_shards) = results
+  assert origin == same_origin and origin.step == 7 and (first_shards, beam_shards) == (1, 3)
   np.testing.assert_allclose(same_rows, rows, atol=1e-5)
 
 

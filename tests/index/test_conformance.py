@@ -64,9 +64,9 @@ def _best(queries, table, k=_K, without=()):
   return np.take_along_axis(scores, order, 1), order
 
 
-def _agrees(kind, found, expected, names=None):
+def _agrees(kind, results, expected, names=None):
   """Names of [N] stand for rows. An approximate index finds most, in the right order."""
-  scores, ids = (np.asarray(part) for part in found)
+  scores, ids = (np.asarray(part) for part in results)
   expected_ids = expected[1] if names is None else np.asarray(names)[expected[1]]
   assert scores.shape == ids.shape == expected_ids.shape
   assert scores.dtype == np.float32
@@ -92,8 +92,8 @@ def test_it_is_sized_by_its_candidates(kind):
     _agrees(kind, index(_QUERIES), _best(_QUERIES, table))
     _agrees(kind, index(_QUERIES, k=3), _best(_QUERIES, table, 3))
     np.testing.assert_array_equal(index.rows(), table)
-    wanted = tf.constant([[0, 3, rows - 1], [2, 2, rows // 2]])
-    np.testing.assert_array_equal(index.gather(wanted), table[wanted.numpy()])
+    ids = tf.constant([[0, 3, rows - 1], [2, 2, rows // 2]])
+    np.testing.assert_array_equal(index.gather(ids), table[ids.numpy()])
   assert index.is_exact() == kind.is_exact
 
 

@@ -92,25 +92,26 @@ def test_two_replicas_of_one_process_equal_exact(mirrored):
   rng = np.random.default_rng(0)
   table = rng.integers(-2, 3, [41, 8]).astype(np.float32)
   queries = rng.integers(-2, 3, [2, 5, 8]).astype(np.float32)
-  exact, ours = ExactIndex(), DistributedIndex(mirrored)
+  exact, distributed = ExactIndex(), DistributedIndex(mirrored)
   exact.assign(table, 3)
-  ours.assign(ours.prepare(table), 3)
+  distributed.assign(distributed.prepare(table), 3)
   assert num_processes(mirrored) == 1 and own_rows(41, mirrored) == (0, 41)
   banned = exact.search(queries.reshape(10, 8), 2)[1].numpy().reshape(2, 5, 2)
 
   @tf.function
   def search():
     def on_replica():
-      own = tf.distribute.get_replica_context().replica_id_in_sync_group
-      return ours.search(tf.constant(queries)[own], 6, tf.constant(banned)[own])
+      replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+      return distributed.search(
+          tf.constant(queries)[replica], 6, tf.constant(banned)[replica])
     return mirrored.run(on_replica)
 
   scores, rows = search()
-  for own in range(2):
-    expected = exact.search(queries[own], 6, banned[own])
-    np.testing.assert_array_equal(scores.values[own], expected[0])
-    np.testing.assert_array_equal(rows.values[own], expected[1])
-  np.testing.assert_array_equal(ours.search(tf.constant(queries[0]), 6)[1],
+  for replica in range(2):
+    expected = exact.search(queries[replica], 6, banned[replica])
+    np.testing.assert_array_equal(scores.values[replica], expected[0])
+    np.testing.assert_array_equal(rows.values[replica], expected[1])
+  np.testing.assert_array_equal(distributed.search(tf.constant(queries[0]), 6)[1],
                                 exact.search(queries[0], 6)[1])
 
 
@@ -122,14 +123,14 @@ def test_outside_of_replicas_each_row_is_searched_once(mirrored, monkeypatch):
     return find(queries, table, k)
 
   table = np.random.default_rng(0).integers(-2, 3, [41, 8]).astype(np.float32)
-  exact, ours = ExactIndex(), DistributedIndex(mirrored)
-  for index in (exact, ours):
+  exact, distributed = ExactIndex(), DistributedIndex(mirrored)
+  for index in (exact, distributed):
     index.assign(index.prepare(table), 0)
   queries = tf.constant(table[:5] + table[5:10])
-  wanted = exact.search(queries, 6)
+  exact_results = exact.search(queries, 6)
   monkeypatch.setattr(top_k, "top_k_inner_product", counted)
-  for found, expected in zip(ours.search(queries, 6), wanted):
-    np.testing.assert_array_equal(found, expected)
+  for result, expected in zip(distributed.search(queries, 6), exact_results):
+    np.testing.assert_array_equal(result, expected)
   assert sum(products) == 5 * 41 and len(products) == 2
 
 

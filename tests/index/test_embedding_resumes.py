@@ -50,12 +50,12 @@ def _small_shards(monkeypatch):
 
 
 def _store(root, embedder, corpus=None, stop_at=None, stop=RuntimeError):
-  done = 0
+  embedded = 0
 
   def on_rows(count):
-    nonlocal done
-    done += count
-    if stop_at is not None and done >= stop_at:
+    nonlocal embedded
+    embedded += count
+    if stop_at is not None and embedded >= stop_at:
       raise stop("stopped")
 
   return find_or_store(root, corpus or _corpus(), embedder.encoder_hash, lambda: embedder,

@@ -75,8 +75,8 @@ def test_scann_passes_over_banned_rows(scann):
   _, rows = index.query_with_exclusions(tf.constant(queries), tf.constant(banned), k=10)
   assert rows.shape == [64, 10]
   assert not (rows.numpy()[:, :, None] == banned[:, None]).any()
-  theirs = exact.search(queries, 10, banned)[1].numpy()
-  assert (rows.numpy()[:, :, None] == theirs[:, None]).any(2).mean() > 0.9
+  exact_rows = exact.search(queries, 10, banned)[1].numpy()
+  assert (rows.numpy()[:, :, None] == exact_rows[:, None]).any(2).mean() > 0.9
 
 
 _LOADED = """
@@ -112,14 +112,16 @@ def test_scann_in_a_saved_model_finds_what_the_live_one_does(scann, tmp_path):
         tf.TensorSpec([None, 16]), tf.TensorSpec([None, 3], tf.int32)])
     with portable():
       tf.saved_model.save(served, str(tmp_path / name))
-  done = subprocess.run([sys.executable, "-c", textwrap.dedent(_LOADED), tmp_path],
-                        check=False, capture_output=True, text=True)
-  assert done.returncode == 0, done.stderr
-  for live, (scores, rows) in zip((index, other), json.loads(done.stdout.splitlines()[-1])):
-    theirs = [value.numpy() for value in live.search(
+  completed = subprocess.run([sys.executable, "-c", textwrap.dedent(_LOADED), tmp_path],
+                             check=False, capture_output=True, text=True)
+  assert completed.returncode == 0, completed.stderr
+  for live, (scores, rows) in zip((index, other),
+                                  json.loads(completed.stdout.splitlines()[-1])):
+    live_results = [value.numpy() for value in live.search(
         tf.constant(queries), 10, tf.constant(banned))]
-    assert overlap(np.array(rows), theirs[1]) > 0.95  # each was trained for itself
-    np.testing.assert_allclose(np.array(scores, np.float32)[:, 0], theirs[0][:, 0], rtol=1e-6)
+    assert overlap(np.array(rows), live_results[1]) > 0.95  # each was trained for itself
+    np.testing.assert_allclose(np.array(scores, np.float32)[:, 0], live_results[0][:, 0],
+                               rtol=1e-6)
 
 
 def test_a_graph_makes_its_scann_searcher_once():
@@ -160,8 +162,8 @@ def test_less_than_min_recall_is_an_error():
 
 
 def test_defaults_grow_with_the_corpus():
-  one, million = (defaults(IndexConfig(), rows) for rows in (500, 1_000_000))
-  assert (one.leaves, one.searched_leaves, one.rescored) == (1, 1, 300)
+  small, million = (defaults(IndexConfig(), rows) for rows in (500, 1_000_000))
+  assert (small.leaves, small.searched_leaves, small.rescored) == (1, 1, 300)
   assert (million.leaves, million.searched_leaves) == (1000, 200)
   assert defaults(IndexConfig(leaves=7, searched_leaves=2), 500).leaves == 7
 

@@ -31,8 +31,8 @@ def _both(table, **config):
 
 
 def _answers_as_exact(index, table, queries, k):
-  for ours, theirs in zip(index.search(queries, k), _exact(table).search(queries, k)):
-    np.testing.assert_array_equal(ours, theirs)
+  for result, expected in zip(index.search(queries, k), _exact(table).search(queries, k)):
+    np.testing.assert_array_equal(result, expected)
 
 
 def _answers_truly(index, table, queries, k):
@@ -73,8 +73,8 @@ def test_any_number_of_dimensions(size):
 def test_a_batch_of_none(rows):
   for index in _both(_normal(rows)):
     for banned in (None, tf.zeros([0, 3], tf.int32)):
-      scores, found = index.search(tf.zeros([0, _SIZE]), 5, banned)
-      assert scores.shape == found.shape == [0, 5]
+      scores, ids = index.search(tf.zeros([0, _SIZE]), 5, banned)
+      assert scores.shape == ids.shape == [0, 5]
 
 
 def test_nothing_asked_for():

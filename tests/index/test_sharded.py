@@ -51,9 +51,9 @@ _SHARDED = """
 
 
 def test_sharded_equals_exact():
-  done = subprocess.run([sys.executable, "-c", textwrap.dedent(_SHARDED)], check=False,
-                        capture_output=True, text=True)
-  assert done.stdout == "equal\n", done.stderr
+  completed = subprocess.run([sys.executable, "-c", textwrap.dedent(_SHARDED)], check=False,
+                             capture_output=True, text=True)
+  assert completed.stdout == "equal\n", completed.stderr
 
 
 def test_sharded_refuses_more_than_is_left():

@@ -142,9 +142,9 @@ def _files(folder):
   return sorted(path.name for path in folder.iterdir())
 
 
-def _same_json(one, other):
+def _same_json(text, expected):
   try:
-    return json.loads(one) == json.loads(other)
+    return json.loads(text) == json.loads(expected)
   except ValueError:
     return False
 
@@ -247,16 +247,16 @@ def _dying_writer(root, deadly, table):
 def test_killed_at_any_stage_of_a_commit_nothing_is_lost_or_torn(tmp_path, every):
   new = _table(2)
   np.save(tmp_path / "new.npy", new)
-  seen, deadly = set(), 0
+  steps, deadly = set(), 0
   while True:
     deadly += every
     root = tmp_path / f"kill-{deadly}"
     _write(root)
     died = _dying_writer(root, deadly, tmp_path / "new.npy")
     assert died.returncode in (0, -signal.SIGKILL), died.stderr
-    found = stored_index.find_version(root, _FITS)
-    seen.add(found.origin.step)
-    np.testing.assert_array_equal(found.read(), {7: _table(), 8: new}[found.origin.step])
+    version = stored_index.find_version(root, _FITS)
+    steps.add(version.origin.step)
+    np.testing.assert_array_equal(version.read(), {7: _table(), 8: new}[version.origin.step])
     again = _dying_writer(root, 0, tmp_path / "new.npy")
     assert again.returncode == 0, again.stderr
     assert [path.name for path in stored_index.index_versions(root)] == ["v2"]
@@ -264,7 +264,7 @@ def test_killed_at_any_stage_of_a_commit_nothing_is_lost_or_torn(tmp_path, every
     assert _files(root) == ["v2"]  # nothing is left lying about
     if died.returncode == 0:
       break
-  assert deadly > 20 and seen == {7, 8}
+  assert deadly > 20 and steps == {7, 8}
 
 
 def test_a_full_disk_leaves_the_version_before(tmp_path):
@@ -312,13 +312,14 @@ END
 def test_a_disk_that_is_really_full_leaves_the_version_before(tmp_path):
   script = _ON_A_FULL_DISK.format(root=tmp_path, python=sys.executable)
   try:  # a file system of its own needs a name space of its own
-    done = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
-                           script], cwd=_ROOT, capture_output=True, text=True, check=False)
+    completed = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script], cwd=_ROOT,
+        capture_output=True, text=True, check=False)
   except FileNotFoundError:
     pytest.skip("there is no `unshare` here")
-  if done.returncode == 77 or "unshare" in done.stderr:
-    pytest.skip(f"this system lets nobody mount: {done.stderr}")
-  assert done.returncode == 0, done.stderr
+  if completed.returncode == 77 or "unshare" in completed.stderr:
+    pytest.skip(f"this system lets nobody mount: {completed.stderr}")
+  assert completed.returncode == 0, completed.stderr
 
 
 def test_manifests_hold_what_was_written(tmp_path):

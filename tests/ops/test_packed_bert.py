@@ -96,19 +96,19 @@ def test_many_threads_at_once_find_the_same():
   packed, start = _bert().pack("int8"), threading.Barrier(8)
   batches = [_tokens([12 + i] * (1 + 20 * (i % 2))) for i in range(8)]
   alone = [packed(*tokens).numpy() for tokens in batches]
-  found = [[] for _ in batches]
+  outputs = [[] for _ in batches]
 
   def ask(i):
     start.wait()
     for _ in range(5):
-      found[i].append(packed(*batches[i]).numpy())
+      outputs[i].append(packed(*batches[i]).numpy())
 
   threads = [threading.Thread(target=ask, args=[i]) for i in range(8)]
   for thread in threads:
     thread.start()
   for thread in threads:
     thread.join()
-  for expected, results in zip(alone, found, strict=True):
+  for expected, results in zip(alone, outputs, strict=True):
     for states in results:
       np.testing.assert_array_equal(states, expected)
 

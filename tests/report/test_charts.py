@@ -19,8 +19,8 @@ def test_ticks_are_round_and_cover(low, high, expected):
 
 @pytest.mark.parametrize("value", [0.0, 3.0, -2.5, 1e-9])
 def test_ticks_of_a_constant_are_around_it(value):
-  found = charts.ticks(value, value)
-  assert found[0] <= value <= found[-1] and found[0] < found[-1]
+  ticks = charts.ticks(value, value)
+  assert ticks[0] <= value <= ticks[-1] and ticks[0] < ticks[-1]
 
 
 def test_numbers_for_people():
@@ -60,7 +60,7 @@ def test_logarithmic_axis_has_equal_steps_for_doublings():
 def test_a_short_curve_ends_where_it_ends():
   svg = charts.line_chart({"mass": [(0, 0.1), (40, 0.2)]}, until=80)
   whole = charts.line_chart({"mass": [(0, 0.1), (80, 0.2)]})
-  ends = [_path(one, "line s0")[-1][0] for one in (svg, whole)]
+  ends = [_path(chart, "line s0")[-1][0] for chart in (svg, whole)]
   start = _path(svg, "line s0")[0][0]
   assert (ends[0] - start) * 2 == pytest.approx(ends[1] - start, abs=0.3)
 

@@ -90,12 +90,12 @@ def _whole():
 
 
 def test_nothing_of_the_data_becomes_markup(whole):
-  found = Reader(whole)
-  assert not found.tags & {"script", "img", "iframe", "link", "object"}
+  markup = Reader(whole)
+  assert not markup.tags & {"script", "img", "iframe", "link", "object"}
   assert not any(name.startswith("on") or name in ("src", "href")
-                 for name, _ in found.attributes)
-  assert not found.open  # every tag is closed
-  assert found.text.count('<script>alert("x")</script>') > 10
+                 for name, _ in markup.attributes)
+  assert not markup.open  # every tag is closed
+  assert markup.text.count('<script>alert("x")</script>') > 10
 
 
 def test_the_page_needs_nothing_but_itself(whole):

@@ -27,7 +27,7 @@ def test_table_lines_up():
 
 def test_other_depths_are_shown_where_the_usual_ones_are_not_measured():
   rows = [tables.Stage("ict", {f"recall@{k}": 0.5 for k in (50, 10, 3, 200)})]
-  assert [one.label for one in tables.columns(rows)] == [
+  assert [column.label for column in tables.columns(rows)] == [
       "recall@3", "recall@10", "recall@50"]
   assert tables.columns([]) == []
 
@@ -46,8 +46,8 @@ def test_figures_are_told_with_their_intervals_and_by_source():
 
 
 def test_a_comparison_is_in_per_cent_and_points():
-  one = Difference(0.5, 0.25, -0.25, -0.4, -0.1, 0.0123, 30, 10, 80)
-  lines = tables.comparison_table({"f1": one}, ["here", "there"]).splitlines()
+  difference = Difference(0.5, 0.25, -0.25, -0.4, -0.1, 0.0123, 30, 10, 80)
+  lines = tables.comparison_table({"f1": difference}, ["here", "there"]).splitlines()
   assert lines[:2] == ["A  here", "B  there"]
   assert re.split(r"\s{2,}", lines[5]) == [
       "f1", "50.0", "25.0", "-25.0", "-40.0 to -10.0", "0.0123", "30", "10", "80"]

@@ -18,23 +18,23 @@ def _run(tmp_path_factory):
 
 def _refused(capsys, *words):
   assert realm(*words) == 2
-  told = capsys.readouterr().err.splitlines()
-  assert len(told) == 1 and told[0].startswith("realm: ")
-  return told[0]
+  lines = capsys.readouterr().err.splitlines()
+  assert len(lines) == 1 and lines[0].startswith("realm: ")
+  return lines[0]
 
 
 # What `$'\xff'` is in Python's arguments; white space that is not seen; nothing.
-@pytest.mark.parametrize("word, told", [
+@pytest.mark.parametrize("word, message", [
     ("\udcff", "question 2 holds half a surrogate pair, or a byte that is not UTF-8: '"),
     ("who?\ud800", "question 2 holds half a surrogate pair"),
     ("", "question 2 is empty or blank"), (" \t", "question 2 is empty or blank"),
     ("\u200b\u00a0", "question 2 is empty or blank")])
-@pytest.mark.parametrize("where", ["--workdir", "--export"])
-def test_a_word_that_is_no_question_is_named(run, capsys, where, word, told):
-  assert told in _refused(capsys, "ask", f"{where}={run}", "who?", word)
+@pytest.mark.parametrize("flag", ["--workdir", "--export"])
+def test_a_word_that_is_no_question_is_named(run, capsys, flag, word, message):
+  assert message in _refused(capsys, "ask", f"{flag}={run}", "who?", word)
 
 
-@pytest.mark.parametrize("words, told", [
+@pytest.mark.parametrize("words, message", [
     (["--threshold=1.01"], "threshold 1.01: expected a probability from 0 to 1"),
     (["--threshold=-0.1"], "threshold -0.1: expected"),
     (["--threshold=nan"], "threshold nan: expected"), (["--threshold=x"], "--threshold=x"),
@@ -44,14 +44,15 @@ def test_a_word_that_is_no_question_is_named(run, capsys, where, word, told):
     (["--top_n=0"], "--top_n=0"), (["--top_n=101"], "--top_n=101"),
     (["--top_n=many"], "--top_n=many")])
 @pytest.mark.parametrize("command", ["ask", "predict", "export"])
-def test_a_number_that_cannot_be_meant_is_named(run, capsys, tmp_path, command, words, told):
+def test_a_number_that_cannot_be_meant_is_named(run, capsys, tmp_path, command, words,
+                                                message):
   (tmp_path / "q.jsonl").write_text('{"question": "who?"}\n')
   arguments = {"ask": ["ask", f"--workdir={run}", "who?"],
                "export": ["ask", f"--export={run}", "who?"],
                "predict": ["predict", f"--workdir={run}",
                            f"--questions={tmp_path / 'q.jsonl'}",
                            f"--output={tmp_path / 'a.jsonl'}"]}[command]
-  assert told in _refused(capsys, *arguments, *words)
+  assert message in _refused(capsys, *arguments, *words)
   assert not (tmp_path / "a.jsonl").exists()
 
 
@@ -62,17 +63,17 @@ def test_a_precision_of_a_model_that_is_not_calibrated(run, capsys):
       capsys, "ask", f"--export={run}", "who?", "--precision=0.9")
 
 
-@pytest.mark.parametrize("content, told", [
+@pytest.mark.parametrize("content, message", [
     (b"", "no questions"), (b'{"question": "who?"}', "field 'answer' is missing"),
     (b'{"question": "who?", "answer": "I"}', "1 of 1 are not among the held-out ones")])
-def test_what_cannot_be_calibrated_by_is_named(run, capsys, tmp_path, content, told):
+def test_what_cannot_be_calibrated_by_is_named(run, capsys, tmp_path, content, message):
   (tmp_path / "dev.jsonl").write_bytes(content)
-  assert told in _refused(capsys, "calibrate", f"--workdir={run}",
-                          f"--questions={tmp_path / 'dev.jsonl'}")
+  assert message in _refused(capsys, "calibrate", f"--workdir={run}",
+                             f"--questions={tmp_path / 'dev.jsonl'}")
   assert not (run / "evaluation").exists()
 
 
-@pytest.mark.parametrize("line, told", [
+@pytest.mark.parametrize("line, message", [
     (b'{"question": 5}', ":2: field 'question' is int; expected a string"),
     (b'{"question": null}', ":2: field 'question' is missing (null)"),
     (b'{"query": "who?"}', ":2: field 'question' is missing (rename 'query' to 'question')"),
@@ -83,23 +84,23 @@ def test_what_cannot_be_calibrated_by_is_named(run, capsys, tmp_path, content, t
     (b"null", ":2: JSON null; expected one object per line"), (b'"who?"', ":2: JSON str"),
     (b'["who?"]', ":2: JSON list"), (b"who?", ":2: not valid JSON"),
     (b'{"question": "\xff"}', ":2: not UTF-8"), (b"[" * 9999, ":2: not valid JSON")])
-def test_a_line_that_is_no_question_is_named(run, capsys, tmp_path, line, told):
+def test_a_line_that_is_no_question_is_named(run, capsys, tmp_path, line, message):
   (tmp_path / "q.jsonl").write_bytes(b'{"question": "who?"}\n' + line + b"\n")
-  assert f"q.jsonl{told}" in _refused(
+  assert f"q.jsonl{message}" in _refused(
       capsys, "predict", f"--workdir={run}", f"--questions={tmp_path / 'q.jsonl'}",
       f"--output={tmp_path / 'a.jsonl'}")
   assert not (tmp_path / "a.jsonl").exists()
 
 
-@pytest.mark.parametrize("content, told", [
+@pytest.mark.parametrize("content, message", [
     (b"", "no questions in it"), (b"\n \n", "no questions in it"),
     (json.dumps(["who?"]).encode(), ":1: JSON list; expected one object"),
     (json.dumps(["who?"], indent=1).encode(), "an array that goes on"),
     (json.dumps({"question": "who?"}, indent=1).encode(), "an object that goes on"),
     ("who?".encode("utf-16"), "looks like UTF-16"), (b"PK\x03\x04", "looks like a zip")])
-def test_a_file_without_lines_of_questions_is_named(run, capsys, tmp_path, content, told):
+def test_a_file_without_lines_of_questions_is_named(run, capsys, tmp_path, content, message):
   (tmp_path / "q").write_bytes(content)
   for path in (tmp_path / "q", tmp_path, tmp_path / "none"):
-    expected = told if path.is_file() else "cannot be read"
+    expected = message if path.is_file() else "cannot be read"
     assert expected in _refused(capsys, "predict", f"--workdir={run}", f"--questions={path}",
                                 f"--output={tmp_path / 'a.jsonl'}")

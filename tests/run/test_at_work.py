@@ -118,17 +118,17 @@ def test_a_file_in_the_way_of_a_stage_is_told_before_it_trains(run, capsys):
   assert not (run / "ict" / "checkpoints").exists()
 
 
-@pytest.mark.parametrize("words, output, code, said", [
+@pytest.mark.parametrize("words, output, code, message", [
     (["--help"], "/dev/full", 2, "realm: standard output: No space left on device\n"),
     (["--help"], "closed", 141, ""), (["ict", "--help"], "closed", 141, "")])
-def test_output_that_nobody_can_take_ends_in_a_line_at_most(words, output, code, said):
+def test_output_that_nobody_can_take_ends_in_a_line_at_most(words, output, code, message):
   reading, writing = os.pipe()
   os.close(reading)  # nobody reads on, as behind `| head`
   with open(writing if output == "closed" else output, "wb") as target:
-    done = subprocess.run([sys.executable, "-m", "realm_tf.cli.main", *words],
-                          stdout=target, stderr=subprocess.PIPE, text=True, check=False,
-                          env={**os.environ, "PYTHONUNBUFFERED": ""})
-  assert (done.returncode, done.stderr) == (code, said)
+    completed = subprocess.run([sys.executable, "-m", "realm_tf.cli.main", *words],
+                               stdout=target, stderr=subprocess.PIPE, text=True, check=False,
+                               env={**os.environ, "PYTHONUNBUFFERED": ""})
+  assert (completed.returncode, completed.stderr) == (code, message)
 
 
 _COMMANDS = {

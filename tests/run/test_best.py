@@ -19,7 +19,7 @@ def _values(model):
   return [variable.numpy().copy() for variable in model.trainable_variables]
 
 
-@pytest.fixture(name="done", scope="module")
+@pytest.fixture(name="trained_run", scope="module")
 def _done(tmp_path_factory):
   """A run whose best model is that of step 2, of 6; and the weights as they were then."""
   folder = tmp_path_factory.mktemp("best")
@@ -57,8 +57,8 @@ def _done(tmp_path_factory):
 
 
 @pytest.fixture(name="run")
-def _run(done, tmp_path):
-  shutil.copytree(done[0], tmp_path / "run")
+def _run(trained_run, tmp_path):
+  shutil.copytree(trained_run[0], tmp_path / "run")
   return Run.existing(tmp_path / "run")
 
 
@@ -67,12 +67,12 @@ def _same(ours, expected):
 
 
 @pytest.mark.parametrize("stage", ["ict", "pretrain"])
-def test_the_best_model_is_the_one_that_was_kept(run, done, stage):
+def test_the_best_model_is_the_one_that_was_kept(run, trained_run, stage):
   def trained():
     model = run.model(stage)
     return _values(model.retriever if stage == "ict" else model)
 
-  expected = done[1][stage]
+  expected = trained_run[1][stage]
   assert not _same(trained(), expected)
   run.checkpoint = "best"
   assert _same(trained(), expected)
@@ -95,9 +95,10 @@ def test_both_are_evaluated_each_with_an_index_of_its_own(run):
 def test_without_a_best_one_it_is_said_in_one_line(run, tmp_path):
   shutil.rmtree(run.path / "pretrain" / "checkpoints" / "best")
   for words in (["export", f"--output={tmp_path}/out"], ["ask", "who?"]):
-    done = realm(*words, f"--workdir={run.path}", "--checkpoint=best")
-    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
-    assert "best: no checkpoint there" in done.stderr and "config.best_metric" in done.stderr
+    completed = realm(*words, f"--workdir={run.path}", "--checkpoint=best")
+    assert completed.returncode == 2 and "Traceback" not in completed.stderr, completed.stderr
+    assert "best: no checkpoint there" in completed.stderr
+    assert "config.best_metric" in completed.stderr
   assert not (tmp_path / "out").exists()
 
 
@@ -112,5 +113,6 @@ def test_a_damaged_best_one_is_named_and_a_run_without_stages_has_none(run):
 
 
 def test_an_export_has_one_model_only(tmp_path):
-  done = realm("ask", f"--export={tmp_path}", "--checkpoint=best", "who?")
-  assert done.returncode == 2 and "--checkpoint: an export has one model" in done.stderr
+  completed = realm("ask", f"--export={tmp_path}", "--checkpoint=best", "who?")
+  assert completed.returncode == 2
+  assert "--checkpoint: an export has one model" in completed.stderr

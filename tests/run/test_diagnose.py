@@ -51,9 +51,9 @@ def _saved_table(run) -> np.ndarray:
       reader.get_variable_to_shape_map()) if name.startswith("index/table")])
 
 
-def _by_name(found):
+def _by_name(diagnosis):
   rows = {}
-  for row in found["rows"]:
+  for row in diagnosis["rows"]:
     rows.setdefault(row["candidates"], []).append(
         [value for name, value in row.items() if name != "candidates"])
   return rows
@@ -100,10 +100,10 @@ def test_of_a_run_that_two_processes_trained(world, tmp_path, changes):
   finally:  # one that failed leaves the other waiting
     for process in processes:
       process.kill()
-  done = subprocess.run([*command, "diagnose", f"--workdir={run.path}"], cwd=_ROOT,
-                        capture_output=True, text=True, check=False)
-  assert done.returncode == 0, done.stderr
-  found = json.loads((run.path / "diagnosis" / "pretrain.json").read_text())
-  assert {row["candidates"] for row in found["rows"]} == {"fresh", "after warm start"}
+  completed = subprocess.run([*command, "diagnose", f"--workdir={run.path}"], cwd=_ROOT,
+                             capture_output=True, text=True, check=False)
+  assert completed.returncode == 0, completed.stderr
+  diagnosis = json.loads((run.path / "diagnosis" / "pretrain.json").read_text())
+  assert {row["candidates"] for row in diagnosis["rows"]} == {"fresh", "after warm start"}
   shared = config_lib.to_dict(config)["index"]["kind"] == "sharded"
-  assert ("does not hold the whole index" in done.stderr) == shared
+  assert ("does not hold the whole index" in completed.stderr) == shared

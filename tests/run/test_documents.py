@@ -75,22 +75,22 @@ def _document(name, text):
 
 
 def _retrieved(run, question, k=4):
-  found = run.answerer("ict").retrieve(tf.constant([question]), k)
+  passages = run.answerer("ict").retrieve(tf.constant([question]), k)
   return [(name.decode(), text.decode()) for name, text in
-          zip(found.passage_id.numpy()[0], found.passage.numpy()[0])]
+          zip(passages.passage_id.numpy()[0], passages.passage.numpy()[0])]
 
 
 def test_an_added_document_is_found_at_once_and_a_deleted_one_never(run, tmp_path):
   new = _jsonl(tmp_path / "new.jsonl", [_document("ona", "Ona is old and great.")])
-  done = realm("add", f"--workdir={run.path}", f"--documents={new}")
-  assert done.returncode == 0, done.stderr
-  assert "1 documents added, 0 replaced; 26 documents in 26 blocks now" in done.stdout
+  completed = realm("add", f"--workdir={run.path}", f"--documents={new}")
+  assert completed.returncode == 0, completed.stderr
+  assert "1 documents added, 0 replaced; 26 documents in 26 blocks now" in completed.stdout
   opened = Run.existing(run.path)
   everything = _retrieved(opened, "ona is old and great", 26)
   assert ("ona", "Ona is old and great.") in everything
   assert documents.delete(opened, ["ona", "odd"]).startswith("2 documents deleted; 24")
-  found = _retrieved(opened, "ona is old and great", 24)
-  assert sorted(found) == sorted(e for e in everything if e[0] not in ("ona", "odd"))
+  remaining = _retrieved(opened, "ona is old and great", 24)
+  assert sorted(remaining) == sorted(e for e in everything if e[0] not in ("ona", "odd"))
 
 
 def test_only_new_blocks_are_embedded(run, tmp_path, embedded):
@@ -122,8 +122,8 @@ def test_a_folder_is_added_again_and_only_what_changed_is_embedded(run, tmp_path
   with pytest.raises(UserError, match="c.md: not UTF-8"):
     documents.add(run, docs, strict=True)
   assert "Paris lies there." in [text for _, text in _retrieved(run, "paris", 20)]
-  done = realm("delete", f"--workdir={run.path}", f"--source={docs / 'sub'}")
-  assert "1 documents deleted; 26 documents" in done.stdout, done.stderr
+  completed = realm("delete", f"--workdir={run.path}", f"--source={docs / 'sub'}")
+  assert "1 documents deleted; 26 documents" in completed.stdout, completed.stderr
   assert "a.txt" in Run.existing(run.path).corpus.document_ids
   assert "1 documents deleted; 25" in documents.delete(run, [], str(docs))
   with pytest.raises(UserError, match="--source=.*docs: no document came from there"):
@@ -191,29 +191,29 @@ def test_a_blank_document_is_passed_over_or_refused(run, tmp_path):
     documents.add(run, new, strict=True)
   before = Run.existing(run.path).corpus
   assert "ona" not in before.document_ids
-  done = realm("add", f"--workdir={run.path}", f"--documents={new}")
-  assert done.returncode == 0, done.stderr
-  assert "new.jsonl: 1 of 2 documents passed over" in done.stderr
-  assert "'odd' (line 1)" in done.stderr
-  assert "1 documents added, 0 replaced" in done.stdout
+  completed = realm("add", f"--workdir={run.path}", f"--documents={new}")
+  assert completed.returncode == 0, completed.stderr
+  assert "new.jsonl: 1 of 2 documents passed over" in completed.stderr
+  assert "'odd' (line 1)" in completed.stderr
+  assert "1 documents added, 0 replaced" in completed.stdout
   assert set(Run.existing(run.path).corpus.document_ids) == {
       *before.document_ids, "ona"}
 
 
 def test_ids_to_delete_come_from_a_file_too(run, tmp_path):
   (tmp_path / "ids").write_bytes("\ufeffcity-Paris\r\n\n city-Rome \n".encode())
-  done = realm("delete", f"--workdir={run.path}", f"--ids={tmp_path / 'ids'}", "odd")
-  assert done.returncode == 0, done.stderr
+  completed = realm("delete", f"--workdir={run.path}", f"--ids={tmp_path / 'ids'}", "odd")
+  assert completed.returncode == 0, completed.stderr
   assert not ({"city-Paris", "city-Rome", "odd"}
               & set(Run.existing(run.path).corpus.document_ids))
   (tmp_path / "ids").write_bytes(b"city-Oslo\n\xff\n")
-  done = realm("delete", f"--workdir={run.path}", f"--ids={tmp_path / 'ids'}")
-  assert done.returncode == 2 and "ids:2: not UTF-8" in done.stderr
+  completed = realm("delete", f"--workdir={run.path}", f"--ids={tmp_path / 'ids'}")
+  assert completed.returncode == 2 and "ids:2: not UTF-8" in completed.stderr
 
 
 def test_an_unknown_document_is_named_and_nothing_deleted(run):
-  done = realm("delete", f"--workdir={run.path}", "odd", "nobody")
-  assert done.returncode == 2 and "no document 'nobody'" in done.stderr
+  completed = realm("delete", f"--workdir={run.path}", "odd", "nobody")
+  assert completed.returncode == 2 and "no document 'nobody'" in completed.stderr
   assert "odd" in Run.existing(run.path).corpus.document_ids
 
 
@@ -224,10 +224,11 @@ def test_a_stage_that_is_half_done_is_finished_first(run):
 
 
 def test_an_evaluation_of_another_corpus_is_made_again(run, tmp_path):
-  asked = tmp_path / "questions.jsonl"
-  asked.write_text(json.dumps({"question": "where is Paris", "answer": ["France"]}) + "\n")
+  questions = tmp_path / "questions.jsonl"
+  questions.write_text(
+      json.dumps({"question": "where is Paris", "answer": ["France"]}) + "\n")
   run.config = dataclasses.replace(run.config, evaluate=dataclasses.replace(
-      run.config.evaluate, questions=str(asked)))
+      run.config.evaluate, questions=str(questions)))
   path = run.path / "evaluation" / "ict.json"
   path.write_text(json.dumps(stages.evaluate(run, "ict") | {"recall@1": 0.5}))
   assert stages.evaluate(run, "ict")["recall@1"] == 0.5
@@ -267,25 +268,27 @@ def test_what_a_scann_index_loses_is_measured_and_kept(run, tmp_path, monkeypatc
   values["index"].update(kind="scann", rescored=3, recall_at=3, leaves=5, searched_leaves=1)
   values["evaluate"].update(questions=str(questions), recall_at=[1, 3])
   (run.path / "config.json").write_text(json.dumps(values))
-  opened, made, answerer = Run.existing(run.path), {}, Run.answerer
+  opened, answerers, answerer = Run.existing(run.path), {}, Run.answerer
 
   def once(self, stage, exact=False):  # two searchers of so few rows may differ
-    if exact not in made:
-      made[exact] = answerer(self, stage, exact=exact)
-    return made[exact]
+    if exact not in answerers:
+      answerers[exact] = answerer(self, stage, exact=exact)
+    return answerers[exact]
 
   monkeypatch.setattr(Run, "answerer", once)
   stages.index(opened)
-  kept = json.loads((run.index_root / "scann.json").read_text())
+  facts = json.loads((run.index_root / "scann.json").read_text())
   # In one batch, as there: one that finds too few for a question is searched exactly.
-  found = {exact: made[exact].retrieve(tf.constant(list(asked.values())), 3).passage.numpy()
-           for exact in made}
+  retrieved = {
+      exact: answerers[exact].retrieve(tf.constant(list(asked.values())), 3).passage.numpy()
+      for exact in answerers}
   hits = {exact: np.mean([any(city in text.decode() for text in texts)
-                          for city, texts in zip(asked, found[exact], strict=True)])
-          for exact in made}
-  assert kept["recall@3_lost_by_index"] == pytest.approx(hits[True] - hits[False])
-  assert kept["index_recall@3"] == pytest.approx(made[False].index.recall) and made[True]
-  assert {"recall@1_lost_by_index", "leaves", "stage"} <= kept.keys()
+                          for city, texts in zip(asked, retrieved[exact], strict=True)])
+          for exact in answerers}
+  assert facts["recall@3_lost_by_index"] == pytest.approx(hits[True] - hits[False])
+  assert facts["index_recall@3"] == pytest.approx(answerers[False].index.recall)
+  assert answerers[True]
+  assert {"recall@1_lost_by_index", "leaves", "stage"} <= facts.keys()
   assert Run.existing(run.path).stored_index(run.model("ict"))  # it is no version
 
 
@@ -296,10 +299,10 @@ def test_refresh_is_refused_where_no_trainer_looks(run):
 
 @pytest.mark.stress
 def test_a_trainer_and_its_job_are_killed_and_nothing_is_lost(tmp_path):
-  done = subprocess.run(
+  completed = subprocess.run(
       [sys.executable, "benchmarks/faults.py", "--kills=6", f"--json={tmp_path}/f.json"],
       cwd=os.getcwd(), capture_output=True, text=True, check=False)
-  assert done.returncode == 0, done.stdout
+  assert completed.returncode == 0, completed.stdout
   result = json.loads((tmp_path / "f.json").read_text())
   assert result["kills"] == 6 and result["reads"] > 0
   assert result["lost"] == result["torn_reads"] == result["failed_resumes"] == 0

@@ -35,7 +35,8 @@ def _questions():
 
 
 def _make(folder, questions, **changes):
-  source = _lines(folder / "documents.jsonl", [vars(one) for one in tiny.documents()])
+  source = _lines(folder / "documents.jsonl",
+                  [vars(document) for document in tiny.documents()])
   held_out = _lines(folder / "held_out.jsonl", questions)
   run = Run(tiny.make_config(
       folder, corpus__source=str(source), evaluate__questions=str(held_out),
@@ -52,8 +53,8 @@ def _run(tmp_path_factory):
   baselines.bm25(run)
   stages.evaluate(run, WARM_START)
   stages.ict(run)
-  done = run.path / "ict" / "done.json"
-  done.write_text(json.dumps(json.loads(done.read_text()) | {"reads": True}))
+  done_file = run.path / "ict" / "done.json"
+  done_file.write_text(json.dumps(json.loads(done_file.read_text()) | {"reads": True}))
   stages.evaluate(run, "ict")
   baselines.hybrid(run, "ict")
   return run
@@ -77,26 +78,27 @@ def test_tensorboard_has_what_was_held_out_before_and_after(run):
 
 def test_recall_by_gold_passage_is_that_of_the_documents_own_blocks(run):
   for name in ("BM25", WARM_START, "ict", "ict + BM25"):
-    found, records = _read(run, name)
+    metrics, records = _read(run, name)
     ids = run.corpus.document_ids
     named = [(record, [ids[row] for row in record["rows"]]) for record in records
              if "gold_passage" in record]
-    assert found["gold_questions"] == len(named) == 6 and found["questions"] == 12
+    assert metrics["gold_questions"] == len(named) == 6 and metrics["questions"] == 12
     for k in (1, 5, 10):
-      assert found[f"recall@{k}_by_gold"] == pytest.approx(sum(
+      assert metrics[f"recall@{k}_by_gold"] == pytest.approx(sum(
           record["gold_passage"] in rows[:k] for record, rows in named) / 6)
-      assert found[f"recall@{k}_low"] <= found[f"recall@{k}"] <= found[f"recall@{k}_high"]
+      assert (metrics[f"recall@{k}_low"] <= metrics[f"recall@{k}"]
+              <= metrics[f"recall@{k}_high"])
     assert all(len(record["rows"]) == 10 and len(record["passages"]) == 5
                for record in records)
-    assert {source: one["questions"] for source, one in found["by_source"].items()} == {
-        "even": 4, "odd": 8}
+    assert {source: figures["questions"]
+            for source, figures in metrics["by_source"].items()} == {"even": 4, "odd": 8}
 
 
 def test_a_ranking_alone_has_no_exact_match(run):
   """And neither has a model whose span head is not trained: it reads nothing."""
   for name in ("BM25", WARM_START, "ict + BM25"):
-    found, records = _read(run, name)
-    assert not {"exact_match", "f1"} & found.keys()
+    metrics, records = _read(run, name)
+    assert not {"exact_match", "f1"} & metrics.keys()
     assert not any("prediction" in record for record in records)
   assert {"exact_match_low", "f1_high", "reader_oracle_low"} <= _read(run, "ict")[0].keys()
 
@@ -105,11 +107,11 @@ def test_the_hybrid_is_in_a_row_of_its_own_and_the_dense_figures_stay(run):
   rows = {row.name: row for row in worth.stage_rows(run)}
   assert list(rows) == ["BM25", WARM_START, "ict", "ict + BM25"]
   assert rows["ict"].figures == _read(run, "ict")[0]
-  dense, lexical, both = (_read(run, name)[1] for name in ("ict", "BM25", "ict + BM25"))
-  for one, other, fused in zip(dense, lexical, both):
-    assert set(fused["rows"]) <= set(one["rows"]) | set(other["rows"])
-    if one["rows"][0] == other["rows"][0]:
-      assert fused["rows"][0] == one["rows"][0]
+  dense, lexical, hybrid = (_read(run, name)[1] for name in ("ict", "BM25", "ict + BM25"))
+  for dense_record, lexical_record, fused in zip(dense, lexical, hybrid):
+    assert set(fused["rows"]) <= set(dense_record["rows"]) | set(lexical_record["rows"])
+    if dense_record["rows"][0] == lexical_record["rows"][0]:
+      assert fused["rows"][0] == dense_record["rows"][0]
 
 
 def test_predict_and_score_give_the_figures_of_evaluate(run, tmp_path, capsys):
@@ -120,25 +122,25 @@ def test_predict_and_score_give_the_figures_of_evaluate(run, tmp_path, capsys):
     capsys.readouterr()
     assert realm("score", f"--questions={questions}", f"--predictions={tmp_path}/p.jsonl",
                  "--recall_at=1,5,10", "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    wanted = _read(run, "ict")[0]
-    same = {name: value for name, value in wanted.items() if not name.startswith((
+    scored = json.loads(capsys.readouterr().out)
+    evaluated = _read(run, "ict")[0]
+    same = {name: value for name, value in evaluated.items() if not name.startswith((
         "answers", "corpus", "questions_hash", "by_source", "masked", *(
             ["recall@5", "recall@10"] if passages == 2 else [])))}
-    assert {name: found.get(name) for name in same} == pytest.approx(same)
-    assert ("recall@5" in found) == (passages > 2)  # two passages say nothing of five
-    assert found["accuracy"] == found["exact_match"]
+    assert {name: scored.get(name) for name in same} == pytest.approx(same)
+    assert ("recall@5" in scored) == (passages > 2)  # two passages say nothing of five
+    assert scored["accuracy"] == scored["exact_match"]
     if passages > 2:
-      assert found["by_source"] == wanted["by_source"]
+      assert scored["by_source"] == evaluated["by_source"]
 
 
 def test_the_file_of_an_evaluation_has_its_figures_too(run, capsys):
   assert realm("score", f"--questions={run.config.evaluate.questions}", "--json",
                f"--predictions={evaluations.predictions_path(run.path, 'ict')}",
                "--recall_at=1,5,10") == 0
-  found, wanted = json.loads(capsys.readouterr().out), _read(run, "ict")[0]
-  assert found["recall@10"] == wanted["recall@10"]
-  assert found["reader_oracle"] == wanted["reader_oracle"]
+  scored, evaluated = json.loads(capsys.readouterr().out), _read(run, "ict")[0]
+  assert scored["recall@10"] == evaluated["recall@10"]
+  assert scored["reader_oracle"] == evaluated["reader_oracle"]
 
 
 def _answered(run, name, right, ranks):
@@ -163,19 +165,19 @@ def test_a_stage_that_lost_is_warned_of(run, tmp_path, caplog):
   _answered(run, WARM_START, range(12), [0] * 11 + [9])
   _answered(run, "ict", {0}, [9] + [0] * 10 + [9])
   worth.warn(run, "ict")
-  told = [message for message in caplog.messages if "after ict " in message]
-  assert [re.sub(r"by [\d.]+ points.*", "", line).strip() for line in told] == [
+  warnings = [message for message in caplog.messages if "after ict " in message]
+  assert [re.sub(r"by [\d.]+ points.*", "", line).strip() for line in warnings] == [
       *(f"after ict recall@{k} is 83.3 %, less than 91.7 % after warm start:"
         for k in (1, 5)),
       *(f"after ict {name} is 8.3 %, less than 100.0 % after warm start:"
         for name in ("exact match", "f1")),
       *(f"after ict recall@{k}{rule} is 83.3 %, less than 100.0 % of BM25:"
         for k in (1, 5) for rule in ("", " by gold"))]
-  assert "by 8.3 points" in told[0] and told[0].endswith("does not exclude 0")
-  assert told[2].endswith("which excludes 0")
+  assert "by 8.3 points" in warnings[0] and warnings[0].endswith("does not exclude 0")
+  assert warnings[2].endswith("which excludes 0")
   rows = {row.name: row.warnings for row in worth.stage_rows(run)}
-  assert rows["ict"] == tuple(told) and not rows[WARM_START] and not rows["BM25"]
-  assert told[2] in make_report(run).read_text()
+  assert rows["ict"] == tuple(warnings) and not rows[WARM_START] and not rows["BM25"]
+  assert warnings[2] in make_report(run).read_text()
   path = evaluations.metrics_path(run.path, WARM_START)
   path.write_text(json.dumps(json.loads(path.read_text()) | {"corpus": "another"}))
   assert all("BM25" in warning for warning in worth.warnings(run, "ict"))
@@ -217,25 +219,27 @@ def test_an_evaluation_is_made_anew_when_the_questions_change(run, tmp_path):
   try:
     _lines(questions, _questions()[:4])
     assert stages.evaluate(run, WARM_START)["questions"] == 4
-    assert all("BM25" in one for one in worth.warnings(run, "ict"))  # of other questions
+    # Those of the stages are of other questions.
+    assert all("BM25" in warning for warning in worth.warnings(run, "ict"))
   finally:
     questions.write_bytes(before)
 
 
 def test_mistakes_are_a_page_beside_the_report(run, tmp_path):
-  found = find_mistakes(run)
+  result = find_mistakes(run)
   wrong = [record for record in _read(run, "ict")[1]
            if record["prediction"].lower() != record["answers"][0].lower()]
-  assert sorted(one["id"] for one in found.mistakes) == sorted(one["id"] for one in wrong)
-  assert found.questions == 12
-  for one in found.mistakes:
-    assert one["passage"][one["start"]:one["end"]] == one["prediction"]
-    if one["kind"] != "absent":
-      assert one["expected"][0] in one["right"]["text"]
+  assert sorted(mistake["id"] for mistake in result.mistakes) == sorted(
+      mistake["id"] for mistake in wrong)
+  assert result.questions == 12
+  for mistake in result.mistakes:
+    assert mistake["passage"][mistake["start"]:mistake["end"]] == mistake["prediction"]
+    if mistake["kind"] != "absent":
+      assert mistake["expected"][0] in mistake["right"]["text"]
   text = make_report(run, tmp_path / "page.html").read_text()
   assert 'href="page.mistakes.html"' in text and (tmp_path / "page.mistakes.html").exists()
   lines = (tmp_path / "page.mistakes.jsonl").read_text().splitlines()
-  assert len(lines) == len(found.mistakes)
+  assert len(lines) == len(result.mistakes)
 
 
 _BAD = {
@@ -247,16 +251,16 @@ _BAD = {
 
 @pytest.mark.parametrize("case", _BAD)
 def test_questions_of_another_corpus_are_an_error(tmp_path, case, capsys):
-  change, told = _BAD[case]
+  change, message = _BAD[case]
   run = _make(tmp_path, [{"question": "who?", "answer": "plugh" if case == "answers"
                           else "Paris"}, {"question": "what?", "answer": "Rome", **change}])
   for work in (baselines.bm25, lambda run: stages.evaluate(run, WARM_START)):
-    with pytest.raises(UserError, match=re.escape(told)):
+    with pytest.raises(UserError, match=re.escape(message)):
       work(run)
   for command in ("evaluate", "finetune", "run"):
     capsys.readouterr()
     assert realm(command, f"--workdir={run.path}") == 2
     error = [line for line in capsys.readouterr().err.splitlines()
              if line.startswith("realm: ")]
-    assert len(error) == 1 and told.partition(": ")[2] in error[0]
+    assert len(error) == 1 and message.partition(": ")[2] in error[0]
   assert not (run.path / "evaluation").exists() and not (run.path / "ict").exists()

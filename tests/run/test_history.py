@@ -17,7 +17,7 @@ def test_a_record_says_what_ran_and_where(tmp_path):
   history.record(tmp_path, ["pretrain", "--workdir=x y"])
   history.record(tmp_path, ["evaluate"])
   first, second = sorted(history.command_records(tmp_path),
-                         key=lambda one: -len(one["command"]))
+                         key=lambda record: -len(record["command"]))
   assert first["command"] == ["realm", "pretrain", "--workdir=x y"]
   assert second["command"] == ["realm", "evaluate"]
   assert first["versions"]["tensorflow"] == tf.__version__
@@ -53,8 +53,8 @@ def test_the_commit_is_that_of_the_source_and_changes_are_told(tmp_path):
   assert history.source(package)["git"] is None
   _git(tmp_path, "add", ".")
   _git(tmp_path, "commit", "-m", "all")
-  found = history.source(package)
-  assert len(found["git"]) == 40 and found["modified"] is False
+  source = history.source(package)
+  assert len(source["git"]) == 40 and source["modified"] is False
   (package / "__init__.py").write_text("changed")
   assert history.source(package)["modified"] is True
 
@@ -62,7 +62,8 @@ def test_the_commit_is_that_of_the_source_and_changes_are_told(tmp_path):
 def test_a_refused_command_leaves_no_record(tmp_path):
   config = tmp_path / "config.json"
   documents = tmp_path / "documents.jsonl"
-  documents.write_text("".join(json.dumps(vars(one)) + "\n" for one in tiny.documents()))
+  documents.write_text("".join(
+      json.dumps(vars(document)) + "\n" for document in tiny.documents()))
   config.write_text(json.dumps(config_lib.to_dict(
       tiny.make_config(tmp_path, corpus__source=str(documents)))))
   folder = tmp_path / "run"

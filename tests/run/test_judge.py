@@ -17,7 +17,7 @@ from tests import tiny
 
 
 def _write(path, questions):
-  path.write_text("".join(json.dumps(one) + "\n" for one in questions))
+  path.write_text("".join(json.dumps(question) + "\n" for question in questions))
   return str(path)
 
 
@@ -51,7 +51,7 @@ def test_a_file_of_dev_questions_is_not_trained_on_either(tmp_path):
   run = _open(tmp_path, finetune__questions=_write(tmp_path / "many.jsonl", _MANY),
               dev__questions=_write(tmp_path / "dev.jsonl", _MANY[7:9] + _CITIES))
   assert [q.question for q in run.questions("dev")] == [
-      one["question"] for one in _MANY[7:9] + _CITIES]
+      question["question"] for question in _MANY[7:9] + _CITIES]
   assert [int(q.id) for q in run.questions("train")] == [*range(7), *range(9, 300)]
 
 
@@ -79,8 +79,8 @@ def _tuned(tmp_path_factory):
   folder = tmp_path_factory.mktemp("dev")
   run = _open(folder, finetune__questions=_write(folder / "train.jsonl", _CITIES[:8]),
               dev__questions=_write(folder / "dev.jsonl", [
-                  one | {"question": one["question"].replace("what", "which")}
-                  for one in _CITIES[4:]]),
+                  question | {"question": question["question"].replace("what", "which")}
+                  for question in _CITIES[4:]]),
               dev__every=6, finetune__steps=40, finetune__learning_rate=3e-3,
               finetune__beam_size=25, evaluate__read_blocks=3)
   stages.corpus(run)
@@ -92,16 +92,16 @@ def test_the_model_of_the_stage_is_the_best_of_its_curve(tuned):
   curve = dict(read_curves(tuned.path / "finetune" / "curves.csv"))
   curve = {step: values for step, values in curve.items() if "dev_score" in values}
   assert list(curve) == [0, 6, 12, 18, 24, 30, 36, 40]
-  done = read_json(tuned.path / "finetune" / "done.json")
+  stage_record = read_json(tuned.path / "finetune" / "done.json")
   best = max(values["dev_score"] for values in curve.values())
-  assert done["steps"] == 40 and done["dev_score"] == pytest.approx(best)
-  assert done["best_step"] == min(s for s in curve if curve[s]["dev_score"] == best)
+  assert stage_record["steps"] == 40 and stage_record["dev_score"] == pytest.approx(best)
+  assert stage_record["best_step"] == min(s for s in curve if curve[s]["dev_score"] == best)
   assert best > curve[0]["dev_score"]  # it has learnt something
 
 
 def test_what_the_curve_says_is_what_the_saved_model_answers(tuned):
-  done = read_json(tuned.path / "finetune" / "done.json")
-  curve = dict(read_curves(tuned.path / "finetune" / "curves.csv"))[done["best_step"]]
+  stage_record = read_json(tuned.path / "finetune" / "done.json")
+  curve = dict(read_curves(tuned.path / "finetune" / "curves.csv"))[stage_record["best_step"]]
   questions = tuned.questions("dev")
   answerer = Run.existing(tuned.path).answerer("finetune")
   records = list(evaluate.predict_records(answerer, [q.question for q in questions],
@@ -110,18 +110,18 @@ def test_what_the_curve_says_is_what_the_saved_model_answers(tuned):
            for question, record in zip(questions, records)]
   assert curve["dev_exact_match"] == pytest.approx(np.mean(right))
   for k in (1, 5):
-    held = [any(question.answers[0] in passage["text"] for passage in record["passages"][:k])
+    hits = [any(question.answers[0] in passage["text"] for passage in record["passages"][:k])
             for question, record in zip(questions, records)]
-    assert curve[f"dev_recall@{k}"] == pytest.approx(np.mean(held))
+    assert curve[f"dev_recall@{k}"] == pytest.approx(np.mean(hits))
 
 
 def test_the_best_checkpoint_is_that_model_too(tuned):
   last = tuned.model("finetune")
   best = Run.existing(tuned.path)
   best.checkpoint = "best"
-  for ours, expected in zip(best.model("finetune").trainable_variables,
-                            last.trainable_variables, strict=True):
-    tf.debugging.assert_equal(ours, expected)
+  for variable, expected in zip(best.model("finetune").trainable_variables,
+                                last.trainable_variables, strict=True):
+    tf.debugging.assert_equal(variable, expected)
 
 
 def test_of_forty_questions_some_are_held_out_and_none_choose(tmp_path):

@@ -42,9 +42,10 @@ def test_arguments_are_those_of_the_config(tmp_path):
       tmp_path, retriever__precision="bfloat16", retriever__document_length=999,
       embed_precision="float32", encoder__span_norm_eps=0.5, pretrain__candidates=5)
   model = initial_model(config, _TOKENIZER)
-  told = model.retriever.get_config()
-  assert told["query_length"] == 32 and told["document_length"] == 128  # its positions
-  assert (told["precision"], told["embed_precision"]) == ("bfloat16", "float32")
+  arguments = model.retriever.get_config()
+  assert arguments["query_length"] == 32
+  assert arguments["document_length"] == 128  # its positions
+  assert (arguments["precision"], arguments["embed_precision"]) == ("bfloat16", "float32")
   assert model.make_tower().bert.precision == "float32"
   assert model.encoder.span_norm_eps == 0.5 and model.encoder.max_length == 96
   assert (model.candidates, model.read_blocks) == (5, 2)
@@ -86,5 +87,5 @@ def test_a_projection_that_comes_with_the_weights_keeps_its_scale(tmp_path):
   save_names(tmp_path / "bert" / "model.safetensors", tower_names(tower, "embedder."))
   values = config_lib.to_dict(config)
   values["encoder"]["weights"] = str(tiny.write_bert(tmp_path / "encoder"))
-  found = initial_model(config_lib.from_dict(values), _TOKENIZER)
-  np.testing.assert_array_equal(found.retriever.document_tower.norm.gamma, np.full(16, 3.0))
+  model = initial_model(config_lib.from_dict(values), _TOKENIZER)
+  np.testing.assert_array_equal(model.retriever.document_tower.norm.gamma, np.full(16, 3.0))

@@ -41,15 +41,15 @@ def test_near_duplicates_alone_are_banned(apart):
 
 
 def test_spans_are_masked_that_the_knowledge_has(apart):
-  found = salient_sentences(apart, 4, (2, 0))
-  assert len(found.row) > 8
-  assert "ona" not in {apart.document_ids[row] for row in found.row}
-  rows, first, blocks, own = found.support
+  sentences = salient_sentences(apart, 4, (2, 0))
+  assert len(sentences.row) > 8
+  assert "ona" not in {apart.document_ids[row] for row in sentences.row}
+  rows, first, blocks, own = sentences.support
   assert (own == -1).all()
-  for i in range(len(found.row)):
-    for span in range(*found.span_splits[i:i + 2]):
-      pieces = apart.body_ids.row(found.row[i])[
-          found.span_start[span]:found.span_end[span]].tolist()
+  for i in range(len(sentences.row)):
+    for span in range(*sentences.span_splits[i:i + 2]):
+      pieces = apart.body_ids.row(sentences.row[i])[
+          sentences.span_start[span]:sentences.span_end[span]].tolist()
       holding = [block for block in range(apart.knowledge.num_blocks) if any(
           apart.knowledge.body_ids.row(block)[start:end].tolist() == pieces
           for start, end in zip(apart.knowledge.span_starts.row(block),

@@ -27,10 +27,10 @@ class Browser:
     self._write.write(json.dumps(message).encode() + b"\0")
     self._write.flush()
     while True:
-      said = self._next()
-      if said.get("id") == self._number:
-        assert "error" not in said, said
-        return said["result"]
+      reply = self._next()
+      if reply.get("id") == self._number:
+        assert "error" not in reply, reply
+        return reply["result"]
 
   def _next(self):
     data = bytearray()
@@ -41,9 +41,10 @@ class Browser:
 
   def look(self, code):
     """The value of some JavaScript; a promise is waited for."""
-    found = self("Runtime.evaluate", expression=code, awaitPromise=True, returnByValue=True)
-    assert "exceptionDetails" not in found, found
-    return found["result"].get("value")
+    evaluated = self("Runtime.evaluate", expression=code, awaitPromise=True,
+                     returnByValue=True)
+    assert "exceptionDetails" not in evaluated, evaluated
+    return evaluated["result"].get("value")
 
   def wait(self, code):
     """Until it is true, as the page itself sees it after each frame."""

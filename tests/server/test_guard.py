@@ -54,19 +54,19 @@ class _Lifecycle:
 
 @pytest.fixture(name="make")
 def _make():
-  made = []
+  servers = []
 
   def make(keys=(), hosts=("127.0.0.1",), batching=None, raises=False, **limits):
     lifecycle = _Lifecycle()
     batcher = Batcher(batching or Batching())
-    made.append((lifecycle, batcher))
+    servers.append((lifecycle, batcher))
     app = make_app(Service("realm", lifecycle, batcher, Limits(**limits)), Gauges(), keys,
                    hosts)
     client = TestClient(app, base_url="http://localhost:8501", raise_server_exceptions=raises)
     client.model = lifecycle.current
     return client
   yield make
-  for lifecycle, batcher in made:
+  for lifecycle, batcher in servers:
     lifecycle.current.opened.set()
     batcher.close()
 
@@ -91,11 +91,12 @@ def _keys(tmp_path):
     ({"authorization": f"Bearer {_KEYS[0]},{_KEYS[1]}"}, 401),
     ({"x-api-key": "é".encode()}, 401)])
 def test_a_key_is_asked_for(make, keys, headers, code):
-  found = _ask(make(keys), headers=headers)
-  assert found.status_code == code
+  response = _ask(make(keys), headers=headers)
+  assert response.status_code == code
   if code == 401:
-    assert found.headers["www-authenticate"] == "Bearer" and set(found.json()) == {"error"}
-    assert not any(key in found.text for key in _KEYS)
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert set(response.json()) == {"error"}
+    assert not any(key in response.text for key in _KEYS)
 
 
 def test_what_is_open_without_a_key_says_nothing_of_the_documents(make, keys):
@@ -107,14 +108,14 @@ def test_what_is_open_without_a_key_says_nothing_of_the_documents(make, keys):
     assert client.get(path).status_code == 401, path
 
 
-@pytest.mark.parametrize("content, told", [
+@pytest.mark.parametrize("content, message", [
     ("", "no API key in it"), ("# none\n", "no API key in it"), ("short\n", "keys:1: no API"),
     (f"{_KEYS[0]}\nwith a space in it\n", "keys:2: no API key"),
     (f"{_KEYS[0]}\n\nschlüssel-schlüssel\n", "keys:3: no API key"), (None, "cannot be read")])
-def test_a_file_of_keys_that_cannot_be_meant(tmp_path, content, told):
+def test_a_file_of_keys_that_cannot_be_meant(tmp_path, content, message):
   if content is not None:
     (tmp_path / "keys").write_text(content)
-  with pytest.raises(UserError, match=told) as error:
+  with pytest.raises(UserError, match=message) as error:
     read_keys(tmp_path / "keys")
   assert "space in it" not in str(error.value) and "schl" not in str(error.value)
 
@@ -137,11 +138,11 @@ def test_every_response_has_its_headers(make):
   policy = HEADERS["content-security-policy"]
   assert policy.startswith("default-src 'none'; script-src 'self';")
   assert "unsafe" not in policy
-  for found in (client.get("/"), client.get("/docs"), client.get("/nothing"), _ask(client),
-                _ask(client, "fail"), _ask(client, headers={"host": "evil"}),
-                client.get("/answer"), client.get("/v1/foo"), client.get("/page.js")):
-    assert {name: found.headers[name] for name in HEADERS} == HEADERS
-    assert "server" not in found.headers
+  for response in (client.get("/"), client.get("/docs"), client.get("/nothing"), _ask(client),
+                   _ask(client, "fail"), _ask(client, headers={"host": "evil"}),
+                   client.get("/answer"), client.get("/v1/foo"), client.get("/page.js")):
+    assert {name: response.headers[name] for name in HEADERS} == HEADERS
+    assert "server" not in response.headers
 
 
 def test_the_pages_have_no_inline_code_and_nothing_from_elsewhere(make):
@@ -157,17 +158,17 @@ def test_the_pages_have_no_inline_code_and_nothing_from_elsewhere(make):
 
 
 def test_nothing_is_told_of_where_it_failed(make):
-  found = _ask(make(), "fail")
-  assert found.status_code == 500
-  assert found.json() == {"error": "Internal error; the server's log says more"}
+  response = _ask(make(), "fail")
+  assert response.status_code == 500
+  assert response.json() == {"error": "Internal error; the server's log says more"}
 
 
 def test_limits_of_a_body(make):
   client = make(max_body_bytes=100)
   assert client.post("/answer", content=b" " * 101).status_code == 413
   assert client.post("/answer", content=iter([b" " * 60] * 2)).status_code == 413
-  found = client.post("/v1/models/realm:predict", content=b" " * 101)
-  assert found.status_code == 413 and "longer than 100 bytes" in found.json()["error"]
+  response = client.post("/v1/models/realm:predict", content=b" " * 101)
+  assert response.status_code == 413 and "longer than 100 bytes" in response.json()["error"]
   assert _ask(client).status_code == 200
 
 
@@ -188,8 +189,8 @@ def test_a_body_that_never_comes(make):
 
 
 def test_a_request_that_takes_too_long(make):
-  found = _ask(make(request_timeout=0.01), "wait")
-  assert found.status_code == 504 and "longer than 0.01 s" in found.json()["error"]
+  response = _ask(make(request_timeout=0.01), "wait")
+  assert response.status_code == 504 and "longer than 0.01 s" in response.json()["error"]
 
 
 def test_a_full_queue_is_429(make):

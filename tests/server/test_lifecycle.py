@@ -19,10 +19,10 @@ from realm_tf.serving import saved_model as serving
 
 class _Loaded:
 
-  def __init__(self, found, old):
+  def __init__(self, version, old):
     del old
-    self.number, self.mark = found.number, found.mark
-    text = (found.folder / "saved_model.pb").read_text()
+    self.number, self.mark = version.number, version.mark
+    text = (version.folder / "saved_model.pb").read_text()
     if text.startswith("bad"):
       raise ValueError(f"{text}\nof two lines")
     self.text = text
@@ -46,10 +46,10 @@ def _swaps():
 
 @pytest.fixture(name="lifecycle")
 def _lifecycle(base, swaps):
-  made = Lifecycle(FolderSource(base), _Loaded, str(base), swaps.append,
-                   lambda number: swaps.append(-number))
-  made.start()
-  return made
+  lifecycle = Lifecycle(FolderSource(base), _Loaded, str(base), swaps.append,
+                        lambda number: swaps.append(-number))
+  lifecycle.start()
+  return lifecycle
 
 
 def _look(lifecycle):
@@ -135,12 +135,12 @@ def test_a_start_with_a_broken_newest_falls_back(base):
   assert lifecycle.current.number == 1 and lifecycle.states()[0].error
 
 
-@pytest.mark.parametrize("texts, told", [({}, "no export there"), ({1: "bad 1", 2: "bad 2"},
-                                                                   "DIR: bad 2 of two")])
-def test_a_start_without_a_version_is_an_error(tmp_path, texts, told):
+@pytest.mark.parametrize("texts, message", [
+    ({}, "no export there"), ({1: "bad 1", 2: "bad 2"}, "DIR: bad 2 of two")])
+def test_a_start_without_a_version_is_an_error(tmp_path, texts, message):
   for number, text in texts.items():
     _put(tmp_path, number, text)
-  with pytest.raises(UserError, match=told):
+  with pytest.raises(UserError, match=message):
     Lifecycle(FolderSource(tmp_path), _Loaded, "DIR").start()
 
 
@@ -165,8 +165,8 @@ def test_a_version_that_answers_otherwise_is_refused(exported, tmp_path):
 
 
 def _tables():
-  return [found for found in gc.get_objects()
-          if isinstance(found, tf.Variable) and "texts" in found.name]
+  return [value for value in gc.get_objects()
+          if isinstance(value, tf.Variable) and "texts" in value.name]
 
 
 @pytest.mark.slow
@@ -183,7 +183,7 @@ def test_the_memory_of_an_old_version_is_freed(exported, tmp_path):
   record.write_text(json.dumps(facts))
   assert _look(lifecycle) == [False, True] and lifecycle.states()
   lifecycle.look()
-  assert [found for found in own if found() is not None] == []
+  assert [reference for reference in own if reference() is not None] == []
 
 
 @pytest.mark.slow

@@ -68,25 +68,25 @@ async def _check_tools(client, model):
   answered = await client.call_tool("answer", {"question": _QUESTION, "top_n": 2,
                                                "passages": 3})
   assert not answered.is_error and expected["answer"] in answered.content[0].text
-  found = answered.structured_content
+  record = answered.structured_content
   for name in ("answer", "title", "passage", "passage_id", "answerable"):
-    assert found[name] == expected[name]
-  assert [one["answer"] for one in found["answers"]] == [
-      one["answer"] for one in expected["answers"]]
-  assert found["probability"] == pytest.approx(expected["probability"], abs=1e-4)
+    assert record[name] == expected[name]
+  assert [entry["answer"] for entry in record["answers"]] == [
+      entry["answer"] for entry in expected["answers"]]
+  assert record["probability"] == pytest.approx(expected["probability"], abs=1e-4)
   unsure = await client.call_tool("answer", {"question": _QUESTION, "threshold": 1.0})
   assert not unsure.structured_content["answerable"]
   searched = await client.call_tool("search", {"question": _QUESTION, "k": 3})
   passages = searched.structured_content["passages"]
-  assert passages == found["passages"] and [one["passage"] for one in passages] == [
-      one["passage"] for one in model.retrieve(_QUESTION, 3)[0]]
-  for name, asked, said in (
+  assert passages == record["passages"] and [entry["passage"] for entry in passages] == [
+      entry["passage"] for entry in model.retrieve(_QUESTION, 3)[0]]
+  for name, arguments, message in (
       ("answer", {"question": " "}, "empty or blank"),
       ("answer", {"question": "who?", "top_n": 0}, "top_n"),
       ("search", {"question": "who?", "k": 101}, "k"), ("search", {}, "question"),
       ("none", {}, "none")):
-    refused = await client.call_tool(name, asked)
-    assert refused.is_error and said in refused.content[0].text, refused
+    refused = await client.call_tool(name, arguments)
+    assert refused.is_error and message in refused.content[0].text, refused
     assert "Traceback" not in refused.content[0].text
 
 
@@ -114,9 +114,9 @@ _HEADERS = {"X-API-Key": _KEY, "Accept": "application/json, text/event-stream"}
     ({"Origin": "http://evil.example"}, 403), ({"Origin": "null"}, 403),
     ({"Origin": "http://["}, 403), ({"Origin": "http://localhost:3000"}, 200)])
 def test_who_may_call(address, headers, code):
-  found = httpx2.post(address, json=_CALL, headers={**_HEADERS, **headers})
-  assert found.status_code == code, found.text
-  assert code == 200 or set(found.json()) == {"error"}
+  response = httpx2.post(address, json=_CALL, headers={**_HEADERS, **headers})
+  assert response.status_code == code, response.text
+  assert code == 200 or set(response.json()) == {"error"}
 
 
 def test_what_is_no_call_is_refused(address):
@@ -124,6 +124,6 @@ def test_what_is_no_call_is_refused(address):
   assert long.status_code == 413 and "longer than 5000 bytes" in long.json()["error"]
   assert httpx2.get(address, headers=_HEADERS).status_code == 405
   for content in (b"", b"{", b"[]", b"\xff", b'{"jsonrpc": "2.0"}'):
-    found = httpx2.post(address, content=content, headers={
+    response = httpx2.post(address, content=content, headers={
         **_HEADERS, "Content-Type": "application/json"})
-    assert found.status_code == 400, (content, found.text)
+    assert response.status_code == 400, (content, response.text)

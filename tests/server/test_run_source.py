@@ -51,9 +51,9 @@ def _source(run, tmp_path):
   source.close()
 
 
-def _texts(found):
+def _texts(versions):
   return {version.number: (version.folder / "saved_model.pb").read_text()
-          for version in found}
+          for version in versions}
 
 
 def test_each_change_is_exported_once(run, source):
@@ -115,13 +115,14 @@ def test_what_a_killed_server_left_is_removed(run, tmp_path, monkeypatch):
     killed, alive = (stack.enter_context(subprocess.Popen(
         [sys.executable, "-c", _HOLD, run], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         text=True, env={**os.environ, "TMPDIR": str(tmp_path)})) for _ in range(2))
-    left, kept = (pathlib.Path(one.stdout.readline().strip()) for one in (killed, alive))
+    orphaned, in_use = (pathlib.Path(process.stdout.readline().strip())
+                        for process in (killed, alive))
     killed.kill()
     killed.wait(60)
-    assert left.is_dir() and kept.is_dir()
+    assert orphaned.is_dir() and in_use.is_dir()
     with run_source.run_source(run) as source:
       own = source._exports.parent  # pylint: disable=protected-access
-      assert own.is_dir() and kept.is_dir() and not left.exists()
+      assert own.is_dir() and in_use.is_dir() and not orphaned.exists()
     assert not own.exists()
     alive.stdin.close()
-    assert alive.wait(60) == 0 and not kept.exists()
+    assert alive.wait(60) == 0 and not in_use.exists()

@@ -32,14 +32,14 @@ def _gate():
 
 @pytest.fixture(name="make")
 def _make(gate):
-  made = []
+  batchers = []
 
   def make(**settings):
-    made.append(Batcher(Batching(**settings)))
-    return made[-1]
+    batchers.append(Batcher(Batching(**settings)))
+    return batchers[-1]
   yield make
   gate.opened.set()
-  for batcher in made:
+  for batcher in batchers:
     batcher.close()
 
 
@@ -105,10 +105,10 @@ def test_one_that_fails_fails_alone(make, gate):
 def test_one_that_was_cancelled_is_left_out(make, gate):
   batcher = make(max_batch_size=8)
   _hold(batcher, gate)
-  kept, cancelled = (batcher.submit("k", 1, name, gate) for name in "ab")
+  waiting, cancelled = (batcher.submit("k", 1, name, gate) for name in "ab")
   assert cancelled.cancel()
   gate.opened.set()
-  assert kept.result(60) == "a!" and gate.batches[1:] == [["a"]]
+  assert waiting.result(60) == "a!" and gate.batches[1:] == [["a"]]
 
 
 def test_closing_finishes_what_was_taken(make, gate):

@@ -42,13 +42,13 @@ class _Model:
   def answer(self, questions, passages, top_n, threshold, precision):
     answers = [_span("William Shakespeare", 0.83, 1, _TEXT, "Hamlet"),
                _span("Globe", 0.004, 2, _OTHER, "<i>Globe</i>")]
-    given = answers[0]["probability"] >= (threshold or 0)
-    best = answers[0] | {"answerable": given, "answers": answers[:top_n]}
-    best |= {} if given else {"answer": "", "end": best["start"]}
-    found = [{**{name: one[name] for name in ("row", "passage", "title", "passage_id",
-                                              "score")}, "probability": share}
-             for one, share in zip(answers, (0.75, 0.25))]
-    return [best | {"passages": found[:passages]} for _ in questions]
+    answerable = answers[0]["probability"] >= (threshold or 0)
+    best = answers[0] | {"answerable": answerable, "answers": answers[:top_n]}
+    best |= {} if answerable else {"answer": "", "end": best["start"]}
+    listed = [{**{name: span[name] for name in ("row", "passage", "title", "passage_id",
+                                                "score")}, "probability": share}
+              for span, share in zip(answers, (0.75, 0.25))]
+    return [best | {"passages": listed[:passages]} for _ in questions]
 
   def search(self, questions, k):
     del k
@@ -108,8 +108,8 @@ def test_an_answer_is_marked_in_its_passage(page, address):
 def test_documents_are_text_and_never_markup(page, address):
   _ask(page, address)
   assert page.look("document.title") == "Who wrote Hamlet? · Ask"
-  made = "#result script, #result img, #result i"
-  assert page.look(f"document.querySelectorAll('{made}').length") == 0
+  markup = "#result script, #result img, #result i"
+  assert page.look(f"document.querySelectorAll('{markup}').length") == 0
 
 
 def test_no_answer_is_said_clearly(page, address):
@@ -125,8 +125,8 @@ def test_without_a_reader_there_are_passages_and_no_answers(page, address, monke
   _ask(page, address)
   assert _text(page, ".none .answer") == "No reader"
   assert page.look("document.querySelectorAll('mark, .percent').length") == 0
-  found = page.look("document.querySelector('#result').lastChild.innerText")
-  assert "Hamlet · p(z|x) 75 %" in found and _OTHER in found
+  text = page.look("document.querySelector('#result').lastChild.innerText")
+  assert "Hamlet · p(z|x) 75 %" in text and _OTHER in text
   assert page.look("document.querySelector('#error').hidden")
 
 

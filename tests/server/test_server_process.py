@@ -49,8 +49,8 @@ def _post(address, path="/answer", question=_QUESTION):
 
 def _states(address):
   with urllib.request.urlopen(f"{address}/v1/models/realm", timeout=120) as response:
-    return {one["version"]: (one["state"], one["status"]["error_message"])
-            for one in json.load(response)["model_version_status"]}
+    return {status["version"]: (status["state"], status["status"]["error_message"])
+            for status in json.load(response)["model_version_status"]}
 
 
 def _put(exported, base, number, broken=False):
@@ -74,12 +74,12 @@ class _Askers:
   def _ask(self):
     while True:
       try:
-        found = _post(self._address)
+        record = _post(self._address)
       except OSError as error:
         if not self.stopping.is_set():
           self.failed.append(error)
         return
-      self.found.append((int(found["version"]), found["answer"]))
+      self.found.append((int(record["version"]), record["answer"]))
 
   def join(self):
     for thread in self._threads:
@@ -105,8 +105,8 @@ def test_swaps_and_a_broken_version_under_load(exported, tmp_path):
     process.send_signal(signal.SIGTERM)
     askers.join()
     assert process.wait(120) == 0
-    said, log = process.communicate()
-  assert not askers.failed and "realm: stopped" in said
+    output, log = process.communicate()
+  assert not askers.failed and "realm: stopped" in output
   versions = [version for version, _ in askers.found]
   assert set(versions) == {1, 2, 4} and len({answer for _, answer in askers.found}) == 1
   assert "version 3 is refused" in log and "version 2 stays" in log
@@ -124,20 +124,21 @@ def test_the_terminal(exported, tmp_path):
       return subprocess.run(command, env=environment, capture_output=True, text=True,
                             check=False, **more)
 
-    found = ask("--json", "--top_n=2", _QUESTION, "Oslo")
-    records = [json.loads(line) for line in found.stdout.splitlines()]
-    assert [one["question"] for one in records] == [_QUESTION, "Oslo"] and not found.stderr
-    assert all(len(one["answers"]) == 2 for one in records)
+    completed = ask("--json", "--top_n=2", _QUESTION, "Oslo")
+    records = [json.loads(line) for line in completed.stdout.splitlines()]
+    assert [record["question"] for record in records] == [_QUESTION, "Oslo"]
+    assert not completed.stderr
+    assert all(len(record["answers"]) == 2 for record in records)
     typed = ask("-", "--threshold=1", input=f"\n{_QUESTION}\n")
     assert typed.stdout.splitlines()[1] == f"Q: {_QUESTION}"
     assert "wanted 1.00" in typed.stdout and "\x1b" not in typed.stdout
     words = ask(_QUESTION).stdout
     assert records[0]["answer"] in words and "[[" in words
-    for arguments, key, told in (
+    for arguments, key, message in (
         ([_QUESTION], "wrong", "401: Expected an API key"), ([""], "wrong", "empty or blank"),
         (["--precision=0.99", "who?"], "a-key-of-16-letters", "400: precision 0.99")):
       refused = ask(*arguments, key=key)
-      assert refused.returncode == 2 and told in refused.stderr
+      assert refused.returncode == 2 and message in refused.stderr
       assert len(refused.stderr.splitlines()) == 1 and not refused.stdout
     process.send_signal(signal.SIGINT)
     assert process.wait(120) == 0
@@ -156,9 +157,9 @@ def test_a_killed_server_starts_again_at_its_port(exported):
 @pytest.mark.slow
 def test_what_cannot_be_served_is_one_line(exported, tmp_path, capsys):
   (tmp_path / "keys").write_text("short\n")
-  with socket.create_server(("127.0.0.1", 0)) as taken:
-    port = taken.getsockname()[1]
-    for arguments, told in (
+  with socket.create_server(("127.0.0.1", 0)) as listening:
+    port = listening.getsockname()[1]
+    for arguments, message in (
         ([f"--model={tmp_path}"], "no export there"), ([], "--model is missing"),
         ([f"--model={exported}", f"--port={port}"], "cannot listen there (Address already"),
         ([f"--model={exported}", "--host=no.such.host.invalid"], "cannot listen there"),
@@ -166,5 +167,5 @@ def test_what_cannot_be_served_is_one_line(exported, tmp_path, capsys):
         ([f"--model={exported}", f"--workdir={tmp_path}"], "give one of both"),
         ([f"--model={exported}", "--name=a/b"], "--name=a/b")):
       assert realm("serve", *arguments) == 2
-      said = capsys.readouterr().err.splitlines()[-1]
-      assert said.startswith("realm: ") and told in said
+      line = capsys.readouterr().err.splitlines()[-1]
+      assert line.startswith("realm: ") and message in line

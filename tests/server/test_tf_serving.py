@@ -23,18 +23,19 @@ def _post(client, body, path=f"{_ROOT}:predict"):
       body if isinstance(body, (bytes, str)) else json.dumps(body)))
 
 
-def _error(found, code, told):
-  assert found.status_code == code and set(found.json()) == {"error"}, found.text
-  assert told in found.json()["error"]
+def _error(response, code, message):
+  assert response.status_code == code and set(response.json()) == {"error"}, response.text
+  assert message in response.json()["error"]
 
 
 @pytest.mark.parametrize("path", [
     f"{_ROOT}:predict", f"{_ROOT}/versions/123:predict", f"{_ROOT}/labels/stable:predict",
     "/V1/Models/half_plus_three:Predict", "/v1/models/half%5Fplus_three:predict"])
 def test_the_documented_predictions(client, path):
-  found = _post(client, '{"instances": [1.0,2.0,5.0]}', path)
-  assert found.status_code == 200 and found.headers["content-type"] == "application/json"
-  assert found.json() == {"predictions": [3.5, 4.0, 5.5]}
+  response = _post(client, '{"instances": [1.0,2.0,5.0]}', path)
+  assert response.status_code == 200
+  assert response.headers["content-type"] == "application/json"
+  assert response.json() == {"predictions": [3.5, 4.0, 5.5]}
   assert _post(client, '{"inputs": [1.0,2.0,5.0]}', path).json() == {
       "outputs": [3.5, 4.0, 5.5]}
   assert _post(client, '{"signature_name": "", "inputs": [1]}', path).json() == {
@@ -43,9 +44,9 @@ def test_the_documented_predictions(client, path):
 
 def test_as_curl_sends_it(client):
   # `curl -d` says that it is a form.
-  found = client.post(f"{_ROOT}:predict", content='{"instances": [1.0,2.0,5.0]}',
-                      headers={"content-type": "application/x-www-form-urlencoded"})
-  assert found.json() == {"predictions": [3.5, 4.0, 5.5]}
+  response = client.post(f"{_ROOT}:predict", content='{"instances": [1.0,2.0,5.0]}',
+                         headers={"content-type": "application/x-www-form-urlencoded"})
+  assert response.json() == {"predictions": [3.5, 4.0, 5.5]}
 
 
 def test_the_documented_named_inputs(client):
@@ -64,27 +65,27 @@ def test_the_documented_named_inputs(client):
 
 
 def test_the_documented_binary_values(client):
-  found = _post(client, {"signature_name": "repeat", "instances": [
+  response = _post(client, {"signature_name": "repeat", "instances": [
       {"b64": "aW1hZ2UgYnl0ZXM="}, "seaside", {"b64": "_"[:0]}]}).json()
-  assert found == {"predictions": [["image bytes"] * 2, ["seaside"] * 2, [""] * 2]}
+  assert response == {"predictions": [["image bytes"] * 2, ["seaside"] * 2, [""] * 2]}
   for text in ("?", "aGk", "a", "é"):
-    found = _post(client, {"signature_name": "repeat", "instances": [{"b64": text}]})
-    assert (found.status_code, text) in ((200, "aGk"), (400, "?"), (400, "a"), (400, "é"))
+    response = _post(client, {"signature_name": "repeat", "instances": [{"b64": text}]})
+    assert (response.status_code, text) in ((200, "aGk"), (400, "?"), (400, "a"), (400, "é"))
 
 
 def test_numbers_keep_their_digits(client):
   body = '{"inputs": [0.2, 1e-7, -3, NaN, Infinity, -Infinity, 16777215]}'
-  found = _post(client, body.replace("{", '{"signature_name": "odd", ', 1).replace(
+  answered = _post(client, body.replace("{", '{"signature_name": "odd", ', 1).replace(
       "[", '{"b": true, "a": [').replace("]", "]}")).text
-  assert found == ('{"outputs": {"a": [0.2, 1e-07, -3.0, NaN, Infinity, -Infinity, '
-                   '16777215.0], "b": true}}')
+  assert answered == ('{"outputs": {"a": [0.2, 1e-07, -3.0, NaN, Infinity, -Infinity, '
+                      '16777215.0], "b": true}}')
 
 
 def test_a_default_may_be_left_out(client):
   left_out = {"signature_name": "repeat", "inputs": {"texts": ["a"]}}
   assert _post(client, left_out).json() == {"outputs": [["a", "a"]]}
-  given = {"signature_name": "repeat", "inputs": {"texts": ["a"], "times": 3}}
-  assert _post(client, given).json() == {"outputs": [["a", "a", "a"]]}
+  with_value = {"signature_name": "repeat", "inputs": {"texts": ["a"], "times": 3}}
+  assert _post(client, with_value).json() == {"outputs": [["a", "a", "a"]]}
 
 
 def test_the_documented_status(client):
@@ -101,10 +102,10 @@ def test_the_documented_status(client):
 
 def test_the_metadata(client):
   for which in ("", "/versions/123", "/labels/stable"):
-    found = client.get(f"{_ROOT}{which}/metadata").json()
-    assert found["model_spec"] == {"name": "half_plus_three", "signature_name": "",
-                                   "version": "123"}
-    signatures = found["metadata"]["signature_def"]["signature_def"]
+    metadata = client.get(f"{_ROOT}{which}/metadata").json()
+    assert metadata["model_spec"] == {"name": "half_plus_three", "signature_name": "",
+                                      "version": "123"}
+    signatures = metadata["metadata"]["signature_def"]["signature_def"]
     assert signatures["serving_default"]["inputs"]["x"]["dtype"] == "DT_FLOAT"
     assert signatures["serving_default"]["inputs"]["x"]["tensor_shape"] == {
         "dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
@@ -113,7 +114,7 @@ def test_the_metadata(client):
          "Servable not found for request: Latest(half)")
 
 
-@pytest.mark.parametrize("path, code, told", [
+@pytest.mark.parametrize("path, code, message", [
     ("/v1/models/half:predict", 404, "Servable not found for request: Latest(half)"),
     (f"{_ROOT}/versions/7:predict", 404, "Specific(half_plus_three, 7)"),
     (f"{_ROOT}/labels/nope:predict", 400, "Unrecognized servable version label: nope"),
@@ -125,8 +126,8 @@ def test_the_metadata(client):
         f"{_ROOT}/versions/1/labels/stable:predict", f"{_ROOT}:predict/",
         "/v1/models/:predict", f"{_ROOT}:predict:predict", "/v1/models/a/b:predict",
         "/v1/..%2f..%2fetc%2fpasswd"))])
-def test_wrong_paths(client, path, code, told):
-  _error(_post(client, '{"instances": [1.0,5.0]}', path), code, told)
+def test_wrong_paths(client, path, code, message):
+  _error(_post(client, '{"instances": [1.0,5.0]}', path), code, message)
 
 
 @pytest.mark.parametrize("verb", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
@@ -140,7 +141,7 @@ def test_nothing_is_outside_of_it(client):
     assert client.get(path).status_code == 404, path
 
 
-@pytest.mark.parametrize("body, told", [
+@pytest.mark.parametrize("body, message", [
     ("", "JSON Parse error: The document is empty"), ("{", "JSON Parse error"),
     ("[1]", "Is not object"), ({}, "Missing 'inputs' or 'instances' key"),
     ({"instances": [1], "inputs": [1]}, "expecting only one of 'inputs' or 'instances'"),
@@ -180,13 +181,13 @@ def test_nothing_is_outside_of_it(client):
     ('{"signature_name": "odd", "inputs": {"b": true, "a": ' + "[" * 40 + "]" * 40 + "}}",
      "nested more than 32 deep"),
     (b'{"instances": ' + b"[" * 100_000, "JSON Parse error")])
-def test_wrong_bodies(client, body, told):
-  _error(_post(client, body), 400, told)
+def test_wrong_bodies(client, body, message):
+  _error(_post(client, body), 400, message)
 
 
 def test_outputs_without_rows_cannot_be_predictions(client):
-  found = _post(client, {"signature_name": "odd", "inputs": {"a": [1], "b": True}})
-  assert found.json() == {"outputs": {"a": [1.0], "b": True}}
+  response = _post(client, {"signature_name": "odd", "inputs": {"a": [1], "b": True}})
+  assert response.json() == {"outputs": {"a": [1.0], "b": True}}
 
 
 def test_the_metrics(client):
@@ -203,25 +204,25 @@ def test_kserve(client):
   assert client.get("/v2/health/live").json() == {"live": True}
   assert client.get("/v2/health/ready").json() == {"ready": True}
   for model in (root, f"{root}/versions/123"):
-    told = client.get(model).json()
-    assert told["versions"] == ["123"] and told["inputs"] == [
+    metadata = client.get(model).json()
+    assert metadata["versions"] == ["123"] and metadata["inputs"] == [
         {"name": "x", "datatype": "FP32", "shape": [-1]}]
     assert client.get(f"{model}/ready").json()["ready"]
-    found = client.post(f"{model}/infer", json={"id": "7", "inputs": [
+    response = client.post(f"{model}/infer", json={"id": "7", "inputs": [
         {"name": "x", "datatype": "FP32", "shape": [3], "data": [1, 2, 5]}]}).json()
-    assert found == {"id": "7", "model_name": "half_plus_three", "model_version": "123",
-                     "outputs": [{"name": "y", "datatype": "FP32", "shape": [3],
-                                  "data": [3.5, 4.0, 5.5]}]}
-  found = client.post(f"{root}/infer", json={
+    assert response == {"id": "7", "model_name": "half_plus_three", "model_version": "123",
+                        "outputs": [{"name": "y", "datatype": "FP32", "shape": [3],
+                                     "data": [3.5, 4.0, 5.5]}]}
+  response = client.post(f"{root}/infer", json={
       "parameters": {"signature_name": "three"}, "outputs": [{"name": "sum"}], "inputs": [
           {"name": "tag", "datatype": "BYTES", "shape": [1], "data": ["x"]},
           {"name": "signal", "datatype": "INT64", "shape": [1, 5], "data": [[1, 2, 3, 4, 5]]},
           {"name": "sensor", "datatype": "INT32", "shape": [1, 2, 2], "data": [1, 2, 3, 4]}]})
-  assert found.json()["outputs"] == [
+  assert response.json()["outputs"] == [
       {"name": "sum", "datatype": "INT64", "shape": [1], "data": [15]}]
 
 
-@pytest.mark.parametrize("change, told", [
+@pytest.mark.parametrize("change, message", [
     ({"name": "z"}, "expected each name once, of x"), ({"datatype": "FP64"}, "datatype FP32"),
     ({"shape": [2]}, "3 values; its shape says 2"), ({"shape": [-3]}, "'shape'"),
     ({"shape": [10**30]}, "its shape says 1000"), ({"data": "abc"}, "'data', a list"),
@@ -229,10 +230,10 @@ def test_kserve(client):
     ({"shape": [0, 10**30], "data": []}, "no tensor has that shape"),
     ({"shape": [3] + [1] * 90}, "no tensor has that shape"),
     ({"shape": [3, 1]}, "must be of shape [-1], but is of [3, 1]")])
-def test_wrong_inferences(client, change, told):
+def test_wrong_inferences(client, change, message):
   tensor = {"name": "x", "datatype": "FP32", "shape": [3], "data": [1, 2, 5]} | change
-  found = client.post("/v2/models/half_plus_three/infer", json={"inputs": [tensor]})
-  _error(found, 400, told)
+  response = client.post("/v2/models/half_plus_three/infer", json={"inputs": [tensor]})
+  _error(response, 400, message)
 
 
 @pytest.mark.parametrize("verb, path, code", [

@@ -43,8 +43,8 @@ def test_search_and_no_answer(client, texts):
   refused = client.post("/answer", json={"question": _QUESTION})
   assert refused.status_code == 409 and set(refused.json()) == {"error"}
   assert NO_READER in refused.json()["error"]
-  found = client.post("/search", json={"question": _QUESTION}).json()
-  assert [passage["passage"] for passage in found["passages"]] == texts
+  results = client.post("/search", json={"question": _QUESTION}).json()
+  assert [passage["passage"] for passage in results["passages"]] == texts
   assert client.get("/v2/health/ready").status_code == 200
 
 
@@ -52,9 +52,9 @@ def test_tensorflow_servings_protocol(client, texts):
   ask_answer = {"signature_name": "answer", "instances": [_QUESTION]}
   refused = client.post("/v1/models/realm:predict", json=ask_answer)
   assert refused.status_code == 400 and NO_READER in refused.json()["error"]
-  found, = client.post("/v1/models/realm:predict",
-                       json={"instances": [_QUESTION]}).json()["predictions"]
-  assert found["passage"] == texts and "answer" not in found
+  prediction, = client.post("/v1/models/realm:predict",
+                            json={"instances": [_QUESTION]}).json()["predictions"]
+  assert prediction["passage"] == texts and "answer" not in prediction
   listed = client.get("/v1/models/realm/metadata").json()["metadata"]["signature_def"]
   assert set(listed["signature_def"]) == {"serving_default", "retrieve", "embed",
                                           "embed_documents"}
@@ -85,9 +85,9 @@ def test_assistants_are_told_to_search(client, unread):
 
   with loaded(FolderSource(unread), "DIR", Address(poll_seconds=3600), Batching(), Limits(),
               Gauges()) as service:
-    refused, found = asyncio.run(call(service))
+    refused, searched = asyncio.run(call(service))
   assert refused.is_error and NO_READER in refused.content[0].text
-  assert len(found.structured_content["passages"]) == 5
+  assert len(searched.structured_content["passages"]) == 5
 
 
 def test_the_terminal(unread, texts, capsys):

@@ -22,8 +22,8 @@ def test_it_answers_nearly_as_the_model_does(world, tmp_path):
   assert record["model"]["precision"] == "int8"
   exported = realm_tf.load(version)
   exported.check()
-  live, found = answerer.embed(tf.constant(_QUESTIONS)).numpy(), exported.embed(_QUESTIONS)
-  assert 1e-6 < np.abs(live - found).max() < 0.05 * np.abs(live).max()
+  live, int8 = answerer.embed(tf.constant(_QUESTIONS)).numpy(), exported.embed(_QUESTIONS)
+  assert 1e-6 < np.abs(live - int8).max() < 0.05 * np.abs(live).max()
   kernels = [variable for variable in exported._model._read_variables
              if variable.dtype == tf.int8 and "kernel" in variable.name]
   assert len(kernels) % 4 == 0 and kernels

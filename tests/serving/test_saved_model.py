@@ -28,17 +28,17 @@ def test_an_export_answers_as_the_model_does(world, exported):
   corpus, answerer = world.corpus, world.answerer
   odd = [*answers.ODD_QUESTIONS, *_QUESTIONS]
   live = answerer()
-  ours = answers.of_export(exported.answer(tf.constant(odd)))
+  served = answers.of_export(exported.answer(tf.constant(odd)))
   expected = live.answer(tf.constant(odd))
-  answers.check(corpus, ours)
-  np.testing.assert_allclose(ours.score, expected.score, rtol=1e-5)
-  assert ours.answer.numpy()[-3:].tolist() == expected.answer.numpy()[-3:].tolist()
+  answers.check(corpus, served)
+  np.testing.assert_allclose(served.score, expected.score, rtol=1e-5)
+  assert served.answer.numpy()[-3:].tolist() == expected.answer.numpy()[-3:].tolist()
   np.testing.assert_allclose(exported.embed(tf.constant(odd))["embedding"],
                              live.embed(tf.constant(odd)), rtol=1e-4, atol=1e-5)
   for k in (0, 3, 25):
-    found = exported.retrieve(tf.constant(odd), [k])
-    assert {tuple(value.shape) for value in found.values()} == {(len(odd), k)}
-    np.testing.assert_array_equal(found["row"], live.retrieve(tf.constant(odd), k).row)
+    retrieved = exported.retrieve(tf.constant(odd), [k])
+    assert {tuple(value.shape) for value in retrieved.values()} == {(len(odd), k)}
+    np.testing.assert_array_equal(retrieved["row"], live.retrieve(tf.constant(odd), k).row)
 
 
 @pytest.mark.parametrize("k", [-1, 26, 300_000_000, 2**31 - 1])
@@ -55,11 +55,11 @@ def test_no_questions(exported):
       ("serving_default", {}), ("embed", {}), ("retrieve", {"k": [4]}),
       ("retrieve", {"k": tf.constant([], tf.int32)}),
       ("answer", {"top_n": [2], "read_blocks": [1], "threshold": [0.5]})):
-    found = exported.signatures[name](questions=none, **{
+    outputs = exported.signatures[name](questions=none, **{
         key: tf.constant(value) for key, value in inputs.items()})
-    assert {value.shape[0] for value in found.values()} == {0}, name
-  found = exported.signatures["embed_documents"](texts=none, titles=tf.constant([""]))
-  assert found["embedding"].shape == [0, 16]
+    assert {value.shape[0] for value in outputs.values()} == {0}, name
+  outputs = exported.signatures["embed_documents"](texts=none, titles=tf.constant([""]))
+  assert outputs["embedding"].shape == [0, 16]
   assert {tuple(value.shape) for value in exported.retrieve(none, [4]).values()} == {(0, 4)}
 
 
@@ -68,38 +68,38 @@ def test_an_export_is_an_object_of_strings_in_and_plain_values_out(world, export
   model = realm_tf.load(world.exported(exported.flavour))
   questions = [question.decode() for question in _QUESTIONS]
   live = answerer().answer(tf.constant(questions))
-  found = model.answer(questions)
-  assert [one["answer"].encode() for one in found] == live.answer.numpy().tolist()
-  for one in found:
-    assert one["passage"][one["start"]:one["end"]] == one["answer"]
+  records = model.answer(questions)
+  assert [record["answer"].encode() for record in records] == live.answer.numpy().tolist()
+  for record in records:
+    assert record["passage"][record["start"]:record["end"]] == record["answer"]
   passages = model.retrieve(questions[0], k=4)
   assert len(passages) == 1 and len(passages[0]) == 4
   assert passages[0][0]["passage"].encode() in corpus.texts.tolist()
   assert model.embed(questions).shape == (3, 16) and model.answer([]) == []
-  _check_top(model, questions, found)
+  _check_top(model, questions, records)
   with pytest.raises(UserError, match="no export there"):
     realm_tf.load(world.folder)
 
 
 def _check_top(model, questions, best):
   """Of the same request with more answers, a threshold and a precision."""
-  found = model.answer(questions, top_n=4)
-  for one, alone in zip(found, best, strict=True):
-    assert one["answerable"] and 1 < len(one["answers"]) <= 4
-    assert {name: one[name] for name in one["answers"][0]} == one["answers"][0]
-    assert one["answer"] == alone["answer"] and len(alone["answers"]) == 1
-    shares = [listed["probability"] for listed in one["answers"]]
+  records = model.answer(questions, top_n=4)
+  for record, alone in zip(records, best, strict=True):
+    assert record["answerable"] and 1 < len(record["answers"]) <= 4
+    assert {name: record[name] for name in record["answers"][0]} == record["answers"][0]
+    assert record["answer"] == alone["answer"] and len(alone["answers"]) == 1
+    shares = [listed["probability"] for listed in record["answers"]]
     assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 1.0001
-    for listed in one["answers"]:
+    for listed in record["answers"]:
       assert listed["passage"][listed["start"]:listed["end"]] == listed["answer"]
-  least = sorted(one["probability"] for one in best)[1]
+  least = sorted(record["probability"] for record in best)[1]
   refused = model.answer(questions, threshold=least)
-  assert [one["answerable"] for one in refused] == [
-      one["probability"] >= least for one in best]
-  for one, given in zip(refused, best):
-    assert one["answer"] == (given["answer"] if one["answerable"] else "")
-    assert one["passage"][one["start"]:one["end"]] == one["answer"]
-    assert one["answers"] == given["answers"] and one["probability"] == given["probability"]
+  assert [record["answerable"] for record in refused] == [
+      record["probability"] >= least for record in best]
+  for record, top in zip(refused, best):
+    assert record["answer"] == (top["answer"] if record["answerable"] else "")
+    assert record["passage"][record["start"]:record["end"]] == record["answer"]
+    assert record["answers"] == top["answers"] and record["probability"] == top["probability"]
   assert model.answer(questions, precision=0.75) == model.answer(questions, threshold=0.0625)
   for wrong in ({"threshold": 2.0}, {"precision": 0.9}, {"threshold": 0.5, "precision": 0.5}):
     with pytest.raises(UserError):
@@ -132,24 +132,24 @@ def test_signatures_are_what_a_server_asks(exported):
 
 def test_each_question_of_a_batch_has_numbers_of_its_own(exported):
   questions = tf.constant(_QUESTIONS)
-  wanted = {"top_n": [1, 4, 2], "read_blocks": [3, 1, 99], "threshold": [0.0, 1.0, 0.0]}
-  together = exported.answer(questions, **wanted)
+  inputs = {"top_n": [1, 4, 2], "read_blocks": [3, 1, 99], "threshold": [0.0, 1.0, 0.0]}
+  together = exported.answer(questions, **inputs)
   passages = exported.retrieve(questions, [2, 0, 5])
   for i, k in enumerate([2, 0, 5]):
     alone = exported.answer(questions[i:i + 1], **{
-        name: values[i:i + 1] for name, values in wanted.items()})
+        name: values[i:i + 1] for name, values in inputs.items()})
     for name, value in alone.items():
-      here = together[name][i:i + 1]
+      row = together[name][i:i + 1]
       if name.startswith("top_"):
-        left = here[:, value.shape[1]:]
-        assert not left.numpy().any() or name == "top_row" or name == "top_score", name
-        here = here[:, :value.shape[1]]
+        padding = row[:, value.shape[1]:]
+        assert not padding.numpy().any() or name == "top_row" or name == "top_score", name
+        row = row[:, :value.shape[1]]
       if value.dtype == tf.float32:
-        np.testing.assert_allclose(here, value, rtol=1e-4, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(row, value, rtol=1e-4, atol=1e-6, err_msg=name)
       else:
-        np.testing.assert_array_equal(here, value, name)
-    found = exported.retrieve(questions[i:i + 1], [k])
-    for name, value in found.items():
+        np.testing.assert_array_equal(row, value, name)
+    retrieved = exported.retrieve(questions[i:i + 1], [k])
+    for name, value in retrieved.items():
       if value.dtype == tf.float32:
         np.testing.assert_allclose(passages[name][i:i + 1, :k], value, rtol=1e-5)
       else:
@@ -164,7 +164,7 @@ def test_documents_are_embedded_as_those_of_the_corpus(world, exported):
   rows = tf.range(corpus.num_blocks)
   expected = live.model.retriever.document_tower(
       Passages(corpus).documents(rows, live.model.retriever.document_length))
-  found = exported.embed_documents(tf.constant(corpus.texts), tf.constant(corpus.titles))
-  np.testing.assert_allclose(found["embedding"], expected, rtol=1e-3, atol=1e-4)
+  embedded = exported.embed_documents(tf.constant(corpus.texts), tf.constant(corpus.titles))
+  np.testing.assert_allclose(embedded["embedding"], expected, rtol=1e-3, atol=1e-4)
   untitled = exported.embed_documents(tf.constant(corpus.texts[:1]))["embedding"]
   assert np.abs(untitled - expected[:1]).max() > 1e-3

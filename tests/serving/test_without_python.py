@@ -52,24 +52,25 @@ def test_a_c_program_answers_as_python_does(world, ask, flavour):
   libraries = [_TEXT / "_fast_wordpiece_tokenizer.so", _TEXT / "_normalize_ops.so"]
   if flavour == "native":
     libraries.append(_ROOT / "realm_tf" / "_realm_ops.so")
-  done = ask(libraries, folder / "1", *_QUESTIONS)
-  assert done.returncode == 0, done.stderr
-  said = [line.split("\t") for line in done.stdout.splitlines()]
-  for (answer, probability, title, start, end), ours in zip(
-      said, realm_tf.load(folder).answer(_QUESTIONS), strict=True):
+  completed = ask(libraries, folder / "1", *_QUESTIONS)
+  assert completed.returncode == 0, completed.stderr
+  lines = [line.split("\t") for line in completed.stdout.splitlines()]
+  for (answer, probability, title, start, end), expected in zip(
+      lines, realm_tf.load(folder).answer(_QUESTIONS), strict=True):
     assert (answer, title, int(start), int(end)) == (
-        ours["answer"], ours["title"], ours["start"], ours["end"])
-    assert float(probability) == pytest.approx(ours["probability"], abs=1e-4)
-    assert ours["passage"][int(start):int(end)] == answer
+        expected["answer"], expected["title"], expected["start"], expected["end"])
+    assert float(probability) == pytest.approx(expected["probability"], abs=1e-4)
+    assert expected["passage"][int(start):int(end)] == answer
 
 
 def test_what_the_c_program_cannot_load_is_named(world, ask, tmp_path):
   (tmp_path / "saved_model.pb").write_bytes(b"nothing")
   for version in (tmp_path, tmp_path / "none"):
-    done = ask([], version, "who?")
-    assert done.returncode == 2 and "ask: " in done.stderr and str(version) in done.stderr
-  done = ask([tmp_path / "none.so"], world.folder, "who?")
-  assert done.returncode == 2 and "none.so" in done.stderr
+    completed = ask([], version, "who?")
+    assert completed.returncode == 2
+    assert "ask: " in completed.stderr and str(version) in completed.stderr
+  completed = ask([tmp_path / "none.so"], world.folder, "who?")
+  assert completed.returncode == 2 and "none.so" in completed.stderr
 
 
 def _ops(version):
@@ -114,11 +115,11 @@ def _predict(model, request):
       (model.folder / "saved_model.pb").read_bytes()).meta_graphs[0].signature_def[
           request.model_spec.signature_name or "serving_default"]
   assert set(request.inputs) <= set(signature.inputs)
-  given = {name: request.inputs.get(name, signature.defaults.get(name))
-           for name in signature.inputs}
-  assert None not in given.values()
+  inputs = {name: request.inputs.get(name, signature.defaults.get(name))
+            for name in signature.inputs}
+  assert None not in inputs.values()
   outputs = model.signatures[request.model_spec.signature_name or "serving_default"](
-      **{name: tf.constant(tf.make_ndarray(value)) for name, value in given.items()})
+      **{name: tf.constant(tf.make_ndarray(value)) for name, value in inputs.items()})
   response = predict_pb2.PredictResponse(model_spec=request.model_spec)
   for name, value in outputs.items():
     response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
@@ -137,9 +138,9 @@ def test_a_predict_message_is_answered(world, loaded):
   request.model_spec.name = "realm"
   request.inputs["questions"].CopyFrom(tf.make_tensor_proto(_QUESTIONS))
   live = world.answerer().answer(tf.constant(_QUESTIONS), 5)
-  found = _predict(loaded, request).outputs
-  assert tf.make_ndarray(found["answer"]).tolist() == live.answer[:, 0].numpy().tolist()
-  assert tf.make_ndarray(found["top_title"]).tolist() == live.title.numpy().tolist()
+  outputs = _predict(loaded, request).outputs
+  assert tf.make_ndarray(outputs["answer"]).tolist() == live.answer[:, 0].numpy().tolist()
+  assert tf.make_ndarray(outputs["top_title"]).tolist() == live.title.numpy().tolist()
   request.model_spec.signature_name = "answer"  # what is left out has defaults
   request.inputs["top_n"].CopyFrom(tf.make_tensor_proto([2]))
   again = _predict(loaded, request).outputs
@@ -172,11 +173,11 @@ def test_a_version_is_checked_by_its_own_warm_up_answers(world, tmp_path):
   path = tmp_path / "copy" / "1" / "assets.extra" / "realm_warmup.json"
   warmup = json.loads(path.read_text())
   assert len(warmup["questions"]) == len(warmup["answers"]) == 16
-  assert {name for one in warmup["answers"] for listed in one for name in listed} == {
+  assert {name for spans in warmup["answers"] for listed in spans for name in listed} == {
       "answer", "probability"}
   for change in ({"answer": "something else"}, {"probability": 0.9}):
     changed = json.loads(path.read_text())
-    changed["answers"][3] = [one | change for one in changed["answers"][3]]
+    changed["answers"][3] = [spans | change for spans in changed["answers"][3]]
     path.write_text(json.dumps(changed))
     with pytest.raises(UserError, match="does not answer as when it was written: to '"):
       model.check()

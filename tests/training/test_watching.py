@@ -67,8 +67,8 @@ def test_blocks_that_hold_the_span_are_those_of_plain_loops(tmp_path):
 
 def test_a_single_mask_is_a_span_and_masks_apart_are_none():
   block = _pairs([5, 7, 6])
-  one = _reads(block, weights=(1.0, 0.0))  # the second is padding, whatever it says
-  assert watching.holds_span(one, _CONTINUATION).numpy().tolist() == [[True]]
+  single = _reads(block, weights=(1.0, 0.0))  # the second is padding, whatever it says
+  assert watching.holds_span(single, _CONTINUATION).numpy().tolist() == [[True]]
   apart = _reads(_pairs([7, 8]), positions=(1, 4))
   assert watching.holds_span(apart, _CONTINUATION).numpy().tolist() == [[False]]
   none = _reads(block, weights=(0.0, 0.0))
@@ -132,8 +132,8 @@ _SETUP = Setup(blocks=26_000, candidates=8)
     ("nothing found", {"span_in_any": 0.009})])
 def test_each_collapse_is_told_by_its_figures(kind, values):
   curve = [(step, _WELL | values) for step in (10, 20, 30, 40)]
-  found, = collapses(curve, _SETUP)
-  assert found.kind == kind and (found.step, found.until) == (30, 40)
+  collapse, = collapses(curve, _SETUP)
+  assert collapse.kind == kind and (collapse.step, collapse.until) == (30, 40)
   assert collapses(curve[:2], _SETUP) == []  # two records are not enough
   well = [*curve[:2], (25, _WELL), *curve[2:]]
   assert collapses(well, _SETUP) == []

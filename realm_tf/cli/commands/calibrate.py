@@ -20,12 +20,12 @@ def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   opened = open_to_use()
   from realm_tf.run.calibrate import calibrate
-  made = calibrate(opened, opened.newest_stage(), FLAGS.questions)
-  print(f"{made.rule}; {made.questions} questions")
-  for name, value in made.figures.items():
+  calibration = calibrate(opened, opened.newest_stage(), FLAGS.questions)
+  print(f"{calibration.rule}; {calibration.questions} questions")
+  for name, value in calibration.figures.items():
     print(f"{name:35s} {value:.4f}")
   for precision in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95):
-    points = [point for point in made.curve if point.precision >= precision]
+    points = [point for point in calibration.curve if point.precision >= precision]
     if points:
       point = min(points)
       print(f"--precision={precision:<5g} threshold {point.threshold:.3f}, answers "

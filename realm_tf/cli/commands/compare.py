@@ -32,14 +32,14 @@ def run(arguments: Sequence[str]) -> None:
   from realm_tf.evaluation import compare
   from realm_tf.report.tables import comparison_table
   from realm_tf.run import comparing
-  given = read_questions(FLAGS.questions) if FLAGS.questions else None
+  questions = read_questions(FLAGS.questions) if FLAGS.questions else None
   paths = [comparing.named_predictions(name, FLAGS.stage) for name in arguments]
-  found = compare.compare(
-      *comparing.paired(paths, given, recall_depths()), FLAGS.samples,
+  differences = compare.compare(
+      *comparing.paired(paths, questions, recall_depths()), FLAGS.samples,
       FLAGS.seed)
   names = [str(path) for path in paths]
   if FLAGS.json:
     print(json.dumps({"a": names[0], "b": names[1], "figures": {
-        name: one._asdict() for name, one in found.items()}}))
+        name: difference._asdict() for name, difference in differences.items()}}))
   else:
-    print(comparison_table(found, names))
+    print(comparison_table(differences, names))

@@ -34,14 +34,14 @@ def run(arguments: Sequence[str]) -> None:
 
 def _named(words: Sequence[str]) -> list[str]:
   """The settings that words name: fields, groups of them, or the beginnings of both."""
-  found = [name for name in config_lib.SETTINGS
+  names = [name for name in config_lib.SETTINGS
            if not words or any(name.startswith(word.removeprefix("config."))
                                for word in words)]
   for word in words:
     name = word.removeprefix("config.")
-    if not any(one.startswith(name) for one in found):
+    if not any(full_name.startswith(name) for full_name in names):
       raise config_lib.no_such_field(name)
-  return found
+  return names
 
 
 def _config() -> config_lib.RealmConfig:

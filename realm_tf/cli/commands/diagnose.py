@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> None:
     outputs.check_output(FLAGS.json)
   figures = diagnose.diagnose(opened, stage, FLAGS.sentences, FLAGS.blocks)
   print(summary.table(figures))
-  written = diagnose.json_path(opened, stage)
-  print(f"\nsee {written} and {written.with_suffix('.html')}")
+  path = diagnose.json_path(opened, stage)
+  print(f"\nsee {path} and {path.with_suffix('.html')}")
   if FLAGS.json:
     files.write_json(FLAGS.json, figures)

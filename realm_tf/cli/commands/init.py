@@ -31,14 +31,14 @@ def run(arguments: Sequence[str]) -> None:
   if FLAGS.config is not None:
     raise UserError("--config: `realm init` writes one; a run of a config that is there "
                     "begins with `realm run`")
-  given = (folders[0], FLAGS.documents, FLAGS.questions, FLAGS.eval_questions,
-           config_flags.given())
+  begin_arguments = (folders[0], FLAGS.documents, FLAGS.questions, FLAGS.eval_questions,
+                     config_flags.given())
   if FLAGS.model is not None:
     from realm_tf.run.carried import begin_from
-    path = begin_from(FLAGS.model, *given)
+    path = begin_from(FLAGS.model, *begin_arguments)
   else:
     from realm_tf.run.begin import begin
-    path = begin(*given)
+    path = begin(*begin_arguments)
   print(f"{path}: what the run is made of; look at it, then\n"
         f"  realm run --workdir={folders[0]}              makes all of it\n"
         f"  realm search --workdir={folders[0]} \"...\"     finds passages at once")

@@ -22,5 +22,5 @@ def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   opened = open_run()
   from realm_tf.run.refresh_job import refresh
-  made = refresh(opened, FLAGS.once, FLAGS.nice, FLAGS.beam)
-  print(f"refresh: done, {made} checkpoints embedded, see {opened.path}/pretrain/index")
+  count = refresh(opened, FLAGS.once, FLAGS.nice, FLAGS.beam)
+  print(f"refresh: done, {count} checkpoints embedded, see {opened.path}/pretrain/index")

@@ -32,7 +32,8 @@ def run(arguments: Sequence[str]) -> None:
   questions = read_questions(FLAGS.questions)
   records = predictions.read_predictions(FLAGS.predictions)
   scores = predictions.file_figures(questions, records, FLAGS.predictions, recall_depths())
-  answered = {one["question"]: one["prediction"] for one in records if "prediction" in one}
+  answered = {record["question"]: record["prediction"] for record in records
+              if "prediction" in record}
   if answered:  # a ranking alone has none
     scores = orqa.score_predictions(questions, answered) | scores
   print(json.dumps(scores) if FLAGS.json else figure_table(scores))

@@ -34,13 +34,13 @@ class FieldNames(NamedTuple):
 
   def as_ours(self, number: int, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a line by our names."""
-    found = dict(fields)
+    renamed = dict(fields)
     if not self.id:
-      found.setdefault("id", number)
-    for ours, name in zip(self._fields, self):
+      renamed.setdefault("id", number)
+    for own_name, name in zip(self._fields, self):
       if name in fields:
-        found[ours] = fields[name]
+        renamed[own_name] = fields[name]
     meta = fields.get("meta")  # Haystack's
     if "title" not in fields and isinstance(meta, dict):
-      found["title"] = meta.get("title", meta.get("name"))
-    return found
+      renamed["title"] = meta.get("title", meta.get("name"))
+    return renamed

@@ -65,9 +65,9 @@ def _text(text):
     ("{{PAGENAME}} {{pagenamebase}} {{lc:ABC}} {{#if: x | yes | no}} {{#if:|yes|no}}",
      "Here (town) Here abc yes no")])
 def test_templates_that_carry_text(wikitext, text):
-  found = _read(f"It: {wikitext}")
-  assert found["text"] == f"It: {text}"
-  assert set(found["dropped"]["templates"]) <= {"val"}
+  result = _read(f"It: {wikitext}")
+  assert result["text"] == f"It: {text}"
+  assert set(result["dropped"]["templates"]) <= {"val"}
 
 
 @pytest.mark.parametrize("wikitext, text", [
@@ -106,9 +106,9 @@ def test_markup(wikitext, text):
 
 
 def test_what_is_dropped_is_counted_by_name():
-  found = _read("{{Cite web|x}} {{cite_web}} {{citation needed|date=May}} {{#expr:1+1}} "
-                "{{Foo<!-- x -->}} <math>\\pi</math> {{coord|1|2}}")
-  assert found["dropped"] == {
+  result = _read("{{Cite web|x}} {{cite_web}} {{citation needed|date=May}} {{#expr:1+1}} "
+                 "{{Foo<!-- x -->}} <math>\\pi</math> {{coord|1|2}}")
+  assert result["dropped"] == {
       "templates": {"cite web": 2, "citation needed": 1, "#expr": 1, "foo": 1},
       "tags": {"math": 1}}
 
