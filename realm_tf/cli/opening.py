@@ -165,4 +165,4 @@ def at_work(run) -> Iterator[None]:
 
 def _record(run) -> None:
   from realm_tf.run import history
-  history.record(run.path, command_line)
+  history.record_command(run.path, command_line)

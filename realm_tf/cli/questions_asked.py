@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from realm_tf.datasets.questions import checked_question
 from realm_tf.errors import UserError
 
-Tell = Callable[[Sequence[str]], object]  # prints what is found for questions
+PrintAnswers = Callable[[Sequence[str]], object]  # prints what is found for questions
 
 
 def check_questions(arguments: Sequence[str], command: str) -> None:
@@ -19,7 +19,7 @@ def check_questions(arguments: Sequence[str], command: str) -> None:
     checked_question(question, f"question {number}")
 
 
-def answer_all(arguments: Sequence[str], tell: Tell) -> None:
+def answer_all(arguments: Sequence[str], tell: PrintAnswers) -> None:
   """Tells of the questions that are given; with `-` of each line of standard input, as it
   comes, and without any of what is typed."""
   if arguments and list(arguments) != ["-"]:

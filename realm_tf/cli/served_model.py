@@ -9,7 +9,7 @@ from realm_tf.cli.opening import FLAGS, define_checkpoint
 from realm_tf.errors import UserError
 
 if TYPE_CHECKING:
-  from realm_tf.server.lifecycle import Source
+  from realm_tf.server.lifecycle import VersionSource
 
 
 def define_model() -> None:
@@ -32,7 +32,7 @@ def check_model() -> None:
 
 
 @contextlib.contextmanager
-def model_source() -> Iterator[tuple["Source", str]]:
+def model_source() -> Iterator[tuple["VersionSource", str]]:
   """Where its versions come from, and its name for people."""
   if FLAGS.model:
     from realm_tf.server.source import FolderSource

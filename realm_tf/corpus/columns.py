@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.corpus.blocks import INTEGERS, STRINGS
-from realm_tf.corpus.derived import Arrays, Writer, derived
+from realm_tf.corpus.derived import DerivedArrays, Writer, derived
 from realm_tf.corpus.manifest import MANIFEST, check_shard, live_rows
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.strings import Strings
@@ -45,7 +45,7 @@ def read_columns(folder: pathlib.Path, manifest: dict[str, Any]) -> dict[str, An
           **{name: Ragged(*_column(arrays, name)) for name in INTEGERS}}
 
 
-def _column(arrays: Arrays, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _column(arrays: DerivedArrays, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   longer = arrays[f"{name}_splits"]
   return arrays[name], longer[:-1], longer
 

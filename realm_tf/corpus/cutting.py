@@ -43,7 +43,7 @@ class Settings(NamedTuple):
   tagger: str
 
 
-class Records(NamedTuple):
+class CutRecords(NamedTuple):
   """Blocks as TFRecords, end to end: files may be cut between any two, and joined."""
   sizes: Sequence[int]  # bytes of each
   data: bytes
@@ -58,7 +58,7 @@ class Cutter:
     self._tokenizer = Tokenizer(settings.vocabulary, settings.lower_case)
     self._max_tokens, self._tagger = settings.max_tokens, tagger(settings.tagger)
 
-  def __call__(self, documents: Sequence[Document]) -> Records:
+  def __call__(self, documents: Sequence[Document]) -> CutRecords:
     """The blocks of the documents; errors as of `split_blocks`."""
     sizes = []
     with tempfile.NamedTemporaryFile(prefix="realm_tf.") as file:
@@ -68,7 +68,7 @@ class Cutter:
           example = serialize(block)
           writer.write(example)
           sizes.append(len(example) + _FRAME)
-      return Records(sizes, pathlib.Path(file.name).read_bytes())
+      return CutRecords(sizes, pathlib.Path(file.name).read_bytes())
 
 
 class _Process:
@@ -84,7 +84,7 @@ class _Process:
     self._requests, self._answers = self._process.stdin, self._process.stdout
     self._settings: Settings | None = settings  # until it is told
 
-  def __call__(self, documents: Sequence[Document]) -> Records:
+  def __call__(self, documents: Sequence[Document]) -> CutRecords:
     try:
       if self._settings is not None:
         self._tell(self._settings._asdict())
@@ -101,7 +101,7 @@ class _Process:
       raise UserError(answer["refused"])
     if "failed" in answer:
       raise RuntimeError(answer["failed"])
-    return Records(answer["sizes"], self._answers.read(sum(answer["sizes"])))
+    return CutRecords(answer["sizes"], self._answers.read(sum(answer["sizes"])))
 
   def _tell(self, value: Any) -> None:
     self._requests.write(json.dumps(value).encode() + b"\n")
@@ -115,7 +115,7 @@ class _Process:
 
 
 def cut_in_order(batches: Iterable[Any], cutter: Cutter, processes: int
-                 ) -> Generator[tuple[Any, Records], None, None]:
+                 ) -> Generator[tuple[Any, CutRecords], None, None]:
   """Yields each batch with its blocks, in the order of the batches.
 
   Args:
@@ -131,7 +131,7 @@ def cut_in_order(batches: Iterable[Any], cutter: Cutter, processes: int
   for worker in workers:
     free.put(worker)
 
-  def cut(batch: Any) -> tuple[Any, Records]:
+  def cut(batch: Any) -> tuple[Any, CutRecords]:
     own = free.get()
     try:
       return batch, own(batch.documents)

@@ -27,7 +27,7 @@ from realm_tf.corpus.mapped import map_array
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
-Arrays = dict[str, np.ndarray]
+DerivedArrays = dict[str, np.ndarray]
 _MANIFEST = "manifest.json"
 _KIND = folders.FolderKind("what is derived from a corpus", _MANIFEST, lambda manifest: [
     f"{name}.bin" for name in manifest["arrays"]])
@@ -35,7 +35,7 @@ _COPIED = 1 << 20  # values at a time
 _NO_DISK = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class Source(Protocol):
+class DerivedFrom(Protocol):
   """What is derived from: a `realm_tf.corpus.store.Corpus`."""
 
   @property
@@ -106,7 +106,7 @@ class Writer:
     for file in self._files.values():
       file.close()
 
-  def in_memory(self) -> Arrays:
+  def in_memory(self) -> DerivedArrays:
     return {name: np.concatenate(parts) for name, parts in self._parts.items()}
 
   def described(self) -> dict[str, Any]:
@@ -117,8 +117,8 @@ class Writer:
             for name, parts in self._parts.items()}
 
 
-def derived(corpus: Source, name: str, settings: Mapping[str, Any],
-            make: Callable[[Writer], None]) -> Arrays:
+def derived(corpus: DerivedFrom, name: str, settings: Mapping[str, Any],
+            make: Callable[[Writer], None]) -> DerivedArrays:
   """What `make` makes of a corpus: as it lies there, or made now.
 
   Args:
@@ -180,14 +180,14 @@ def check_derived(store: PathLike) -> int:
   return count
 
 
-def _in_memory(make: Callable[[Writer], None]) -> Arrays:
+def _in_memory(make: Callable[[Writer], None]) -> DerivedArrays:
   writer = Writer(None)
   make(writer)
   return writer.in_memory()
 
 
-def _make(folder: pathlib.Path, corpus: Source, settings: dict[str, Any],
-          make: Callable[[Writer], None]) -> Arrays:
+def _make(folder: pathlib.Path, corpus: DerivedFrom, settings: dict[str, Any],
+          make: Callable[[Writer], None]) -> DerivedArrays:
   try:
     folders.check_replaceable(folder, _KIND)
   except UserError as error:
@@ -207,7 +207,7 @@ def _make(folder: pathlib.Path, corpus: Source, settings: dict[str, Any],
   return arrays
 
 
-def _read(folder: pathlib.Path, corpus_hash: str) -> Arrays | None:
+def _read(folder: pathlib.Path, corpus_hash: str) -> DerivedArrays | None:
   """None where it is not there, of another corpus, or not whole."""
   folders.recover(folder)
   try:

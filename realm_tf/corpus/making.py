@@ -17,7 +17,7 @@ from typing import Any, Iterable, Iterator, NamedTuple
 
 from realm_tf import files
 from realm_tf.corpus.blocks import CUT_VERSION
-from realm_tf.corpus.cutting import Cutter, Records, Settings, cut_in_order
+from realm_tf.corpus.cutting import CutRecords, Cutter, Settings, cut_in_order
 from realm_tf.corpus.manifest import STORE
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store_writer import BLOCKS_PER_SHARD, finish_store
@@ -143,7 +143,7 @@ class _Part:
         return
     raise SourceChanged
 
-  def add(self, batch: _Batch, records: Records) -> None:
+  def add(self, batch: _Batch, records: CutRecords) -> None:
     """Writes the blocks of a batch, less those that are there already."""
     last = self._shards[-1] if self._shards else None
     written = last["done"] if last and last["batch"] == batch.number else 0

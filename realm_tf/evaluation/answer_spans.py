@@ -20,7 +20,7 @@ class RetrievedBlocks(NamedTuple):
   row: tf.Tensor  # [Q, K] int32
 
 
-class Read(NamedTuple):
+class ReadSpans(NamedTuple):
   """All spans of all blocks that were read."""
   logits: tf.Tensor  # [Q, R, T * L] float32: the reader's; minus infinity where none is
   score: tf.Tensor  # [Q, R] float32: the retriever's
@@ -47,7 +47,7 @@ def _spans_to(ends: tf.Tensor, width: int) -> tf.Tensor:
 
 
 def read_blocks_of(encoder: Reader, passages: Passages, tokens: tf.RaggedTensor,
-                   retrieved: RetrievedBlocks, counts: tf.Tensor | None = None) -> Read:
+                   retrieved: RetrievedBlocks, counts: tf.Tensor | None = None) -> ReadSpans:
   """Reads blocks [P, R] with the questions whose pieces are `tokens` [P, (T)].
 
   `counts` [P] int32 says of how many of its blocks, the first ones, a question has spans.
@@ -66,13 +66,13 @@ def read_blocks_of(encoder: Reader, passages: Passages, tokens: tf.RaggedTensor,
     logits = tf.where(wanted[:, :, None], logits, -float("inf"))
   word_logits = tf.where(words, logits, -float("inf"))
   whole_words = tf.reduce_any(tf.math.is_finite(word_logits), [1, 2])
-  return Read(
+  return ReadSpans(
       tf.where(whole_words[:, None, None], word_logits, logits), retrieved.score,
       retrieved.row, tf.reshape(packed.second_start, shape), width, whole_words)
 
 
-def best(read_spans: Read, passages: Passages, most: int, weight: float, temperature: float
-         ) -> Spans:
+def best(read_spans: ReadSpans, passages: Passages, most: int, weight: float,
+         temperature: float) -> Spans:
   """The `most` best spans of each question, with their shares of the softmax over all."""
   scores = read_spans.logits + weight * read_spans.score[:, :, None]  # [Q, R, T * L]
   shape = tf.shape(scores)
@@ -84,7 +84,7 @@ def best(read_spans: Read, passages: Passages, most: int, weight: float, tempera
                                    place // shape[2], place % shape[2]))
 
 
-def _where(read_spans: Read, passages: Passages, exists: tf.Tensor, block: tf.Tensor,
+def _where(read_spans: ReadSpans, passages: Passages, exists: tf.Tensor, block: tf.Tensor,
            place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Row, first and last piece of spans [Q, S], of whole words.
 
@@ -118,7 +118,7 @@ class Evidence(NamedTuple):
   last: tf.Tensor  # [Q, R * S] int32
 
 
-def evidence(read_spans: Read, passages: Passages, most: int, temperatures: tf.Tensor
+def evidence(read_spans: ReadSpans, passages: Passages, most: int, temperatures: tf.Tensor
              ) -> Evidence:
   """The `most` best spans of each block, and its softmax at temperatures [Y]."""
   logits = read_spans.logits

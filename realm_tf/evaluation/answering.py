@@ -220,11 +220,11 @@ class QuestionAnswerer(tf.Module):
             for values in (self._ids, self._titles, self._texts)]
 
   def _read(self, tokens: tf.RaggedTensor, retrieved: RetrievedBlocks,
-            reads: tf.Tensor | None = None) -> answer_spans.Read:
+            reads: tf.Tensor | None = None) -> answer_spans.ReadSpans:
     return answer_spans.read_blocks_of(self.model.encoder, self._passages, tokens, retrieved,
                                        reads)
 
-  def _choose(self, read: answer_spans.Read, count: tf.Tensor) -> Chosen:
+  def _choose(self, read: answer_spans.ReadSpans, count: tf.Tensor) -> Chosen:
     """The `count` most probable answers, by the calibration."""
     rule = self.calibration
     best = answer_spans.best(read, self._passages, _SPANS, rule.retriever_weight,

@@ -76,7 +76,7 @@ def by_run(run: Run, as_json: bool, wanted: Wanted = ONE_ANSWER) -> Tell:
   """Answers by the newest model of a run; passages alone where no reader is trained yet."""
   stage = run.newest_stage()
   threshold = wanted_threshold(run.calibration(stage), *wanted[1:])
-  search.make_corpus(run)
+  search.make_corpus_if_missing(run)
   answerer = run.answerer(stage)
   if not has_reader(run):
     return _passages(lambda questions: retrieve_passages(

@@ -14,10 +14,10 @@ from realm_tf.corpus.readers import Document, ReadingReport, read_documents
 from realm_tf.distribute.processes import num_processes
 from realm_tf.errors import UserError
 from realm_tf.run.folder import Run
-from realm_tf.run.sentence_corpus import is_there, sentences_path
+from realm_tf.run.sentence_corpus import has_sentences, sentences_path
 from realm_tf.text.tokenizer import Tokenizer
 
-FOLDER = "documents"
+DOCUMENTS_FOLDER = "documents"
 
 
 def make_corpus(run: Run, tokenizer: Tokenizer, strict: bool) -> None:
@@ -29,7 +29,7 @@ def make_corpus(run: Run, tokenizer: Tokenizer, strict: bool) -> None:
 def make_sentences(run: Run) -> None:
   """Writes the store of those whose sentences are masked, if they are others."""
   source = run.config.pretrain.corpus
-  if not source or is_there(run.path):
+  if not source or has_sentences(run.path):
     return
   if run.config.reading.steps and run.config.pretrain.masker != "salient":
     raise UserError("config.reading.steps: the reading warm-up needs a block that holds what "
@@ -71,7 +71,7 @@ def reading_documents(run: Run, command: str, source: files.PathLike, strict: bo
       count += 1
       yield document
 
-  folder = run.path / FOLDER
+  folder = run.path / DOCUMENTS_FOLDER
   with files.new_file(folder / f"{command}.skipped.jsonl", "w") as file:
     report = ReadingReport(file, numbers=command != "add")
     with contextlib.closing(counted()) as documents:

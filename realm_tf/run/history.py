@@ -22,7 +22,7 @@ _ENVIRONMENT = re.compile(r"TF_(CONFIG|XLA_FLAGS|(ENABLE|NUM|DETERMINISTIC)_\w+)
                           r"|(ONEDNN|DNNL|OMP|REALM|CUDA|XLA)_\w+")
 
 
-def record(folder: pathlib.Path, command: Sequence[str]) -> None:
+def record_command(folder: pathlib.Path, command: Sequence[str]) -> None:
   """Writes a record of the command that begins, whole or not at all."""
   now = datetime.datetime.now(datetime.UTC)
   name = f"{now:%Y%m%dT%H%M%S}-{command[0]}-{os.getpid()}.json"

@@ -12,7 +12,7 @@ from realm_tf.run.folder import Run
 from realm_tf.run.retrieval import retrieve_passages
 
 
-def make_corpus(run: Run) -> None:
+def make_corpus_if_missing(run: Run) -> None:
   """Reads the documents, where no command has done that yet."""
   if not (run.path / "corpus" / MANIFEST).exists():
     stages.corpus(run)
@@ -20,7 +20,7 @@ def make_corpus(run: Run) -> None:
 
 def search_by_run(run: Run, k: int, as_json: bool) -> Callable[[Sequence[str]], None]:
   """Prints the k best passages for questions; makes corpus and index on first use."""
-  make_corpus(run)
+  make_corpus_if_missing(run)
   answerer = run.answerer(run.newest_stage())
 
   def tell(questions: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ def sentences_path(run: pathlib.Path) -> pathlib.Path:
   return run / "pretrain" / "sentences"
 
 
-def is_there(run: pathlib.Path) -> bool:
+def has_sentences(run: pathlib.Path) -> bool:
   return (sentences_path(run) / MANIFEST).exists()
 
 
@@ -28,7 +28,7 @@ def open_sentences(config: RealmConfig, run: pathlib.Path, corpus: Corpus) -> Co
   """
   if not config.pretrain.corpus:
     return corpus
-  if not is_there(run):
+  if not has_sentences(run):
     raise UserError(f"{sentences_path(run)}: not there yet; run `realm pretrain`")
   return dataclasses.replace(Corpus.open(sentences_path(run), corpus.tokenizer),
                              knowledge=corpus)

@@ -40,7 +40,7 @@ def verify(run: Run, sample: int) -> list[str]:
       damages.append(str(error))
 
   check("corpus", lambda: _store(run.path / "corpus", lambda: run.corpus))
-  if sentence_corpus.is_there(run.path):
+  if sentence_corpus.has_sentences(run.path):
     check("pretrain/sentences",
           lambda: _store(sentence_corpus.sentences_path(run.path), lambda: run.sentences))
   towers: dict[str, Realm] = {}

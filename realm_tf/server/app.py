@@ -3,7 +3,7 @@
 import contextlib
 import importlib.util
 import re
-from typing import Any, AsyncIterator, Awaitable, Callable, Collection
+from typing import Any, AsyncIterator, Collection
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,14 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from realm_tf.errors import UserError
 from realm_tf.server import body, openapi, pages
 from realm_tf.server.guard import Guard
-from realm_tf.server.kserve import KServe
+from realm_tf.server.kserve import Handler, KServe
 from realm_tf.server.prometheus import CONTENT_TYPE, Gauges
 from realm_tf.server.question_requests import QuestionRequest
 from realm_tf.server.rest import Rest
 from realm_tf.server.service import Service
 from realm_tf.server.statuses import Refused, refusal
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def make_app(service: Service, metrics: Gauges, keys: tuple[bytes, ...] = (),

@@ -17,7 +17,7 @@ from realm_tf.server.source import Found, Mark
 from realm_tf.server.statuses import Refused
 
 
-class Source(Protocol):
+class VersionSource(Protocol):
   def look(self) -> list[Found]:
     """The versions that are there, the newest first."""
 
@@ -40,7 +40,7 @@ class Lifecycle:
     on_refused: is told the number of each that is refused.
   """
 
-  def __init__(self, source: Source, load: Callable[[Found, Any], Any], where: str,
+  def __init__(self, source: VersionSource, load: Callable[[Found, Any], Any], where: str,
                on_swap: Callable[[int], None] = lambda number: None,
                on_refused: Callable[[int], None] = lambda number: None):
     self._source, self._load, self._where = source, load, where

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from realm_tf.server.lifecycle import Source
+from realm_tf.server.lifecycle import VersionSource
 from realm_tf.server.mcp_tools import make_tools
 from realm_tf.server.process import Address, loaded
 from realm_tf.server.prometheus import Gauges
@@ -10,7 +10,7 @@ from realm_tf.server.question_requests import QuestionRequest
 from realm_tf.server.server_settings import Batching, Limits
 
 
-def answer_stdio(source: Source, where: str, poll_seconds: float) -> None:
+def answer_stdio(source: VersionSource, where: str, poll_seconds: float) -> None:
   """Answers until stdin ends. Whatever else is printed meanwhile goes to stderr.
 
   Raises:

@@ -20,7 +20,7 @@ import realm_tf
 from realm_tf.errors import UserError
 from realm_tf.server.body import read_bytes
 from realm_tf.server.guard import is_loopback, name_of_host
-from realm_tf.server.question_requests import MOST_ANSWERS, QuestionRequest
+from realm_tf.server.question_requests import MOST_LISTED_ANSWERS, QuestionRequest
 from realm_tf.server.served import MOST_PASSAGES
 from realm_tf.server.server_settings import Limits
 from realm_tf.server.statuses import Refused, refusal
@@ -35,7 +35,7 @@ _READS_ONLY = ToolAnnotations(read_only_hint=True, idempotent_hint=True,
 _Probability = Annotated[float, Field(description="From 0 to 1.")]
 
 
-class Passage(BaseModel):
+class FoundPassage(BaseModel):
   """A passage that was found."""
   title: str
   passage: str
@@ -57,12 +57,12 @@ class Answer(Candidate):
   answerable: bool = Field(description="False: nothing in the documents is as probable an "
                            "answer as was wanted; `answer` is empty.")
   answers: list[Candidate] = Field(description="The most probable ones, given or not.")
-  passages: list[Passage]
+  passages: list[FoundPassage]
 
 
-class Found(BaseModel):
+class FoundPassages(BaseModel):
   """The passages for a question, best first."""
-  passages: list[Passage]
+  passages: list[FoundPassage]
 
 
 def make_tools(questions: QuestionRequest, name: str) -> MCPServer:
@@ -78,7 +78,7 @@ def make_tools(questions: QuestionRequest, name: str) -> MCPServer:
   @server.tool(title="Answer a question from the documents", annotations=_READS_ONLY)
   async def answer(
       question: Annotated[str, Field(description="One question, in full words.")],
-      top_n: Annotated[int, Field(ge=1, le=MOST_ANSWERS, description=(
+      top_n: Annotated[int, Field(ge=1, le=MOST_LISTED_ANSWERS, description=(
           "How many of the most probable answers to list."))] = 3,
       threshold: Annotated[float, Field(ge=0, le=1, description=(
           "No answer if the best is less probable."))] = 0.0,
@@ -94,9 +94,9 @@ def make_tools(questions: QuestionRequest, name: str) -> MCPServer:
   async def search(
       question: Annotated[str, Field(description="A question, or what is looked for.")],
       k: Annotated[int, Field(ge=1, le=MOST_PASSAGES, description="How many passages.")] = 5
-  ) -> Found:
+  ) -> FoundPassages:
     """Finds the passages of the documents that fit a question best."""
-    return Found.model_validate(await _told(questions.search_object({
+    return FoundPassages.model_validate(await _told(questions.search_object({
         "question": question, "k": k})))
 
   return server

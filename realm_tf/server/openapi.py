@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 import realm_tf
 from realm_tf.server import body
-from realm_tf.server.question_requests import MOST_ANSWERS
+from realm_tf.server.question_requests import MOST_LISTED_ANSWERS
 from realm_tf.server.served import MOST_PASSAGES
 from realm_tf.server.service import Service
 
@@ -81,7 +81,7 @@ def description(service: Service) -> dict[str, Any]:
   most, model = service.limits.max_questions, f"/v1/models/{service.name}"
   share = {"type": "number", "minimum": 0, "maximum": 1}
   answer = _asked({
-      "top_n": {"type": "integer", "minimum": 1, "maximum": MOST_ANSWERS, "default": 1,
+      "top_n": {"type": "integer", "minimum": 1, "maximum": MOST_LISTED_ANSWERS, "default": 1,
                 "description": "How many answers to list."},
       "threshold": {**share, "description": "No answer if the best is less probable."},
       "precision": {**share, "exclusiveMinimum": 0, "description": "Instead of a threshold: "

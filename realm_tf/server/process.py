@@ -15,7 +15,7 @@ from realm_tf.server.app import make_app
 from realm_tf.server.batching import Batcher
 from realm_tf.server.guard import is_loopback
 from realm_tf.server.keys import read_keys
-from realm_tf.server.lifecycle import Lifecycle, Source, Watcher
+from realm_tf.server.lifecycle import Lifecycle, VersionSource, Watcher
 from realm_tf.server.prometheus import Gauges
 from realm_tf.server.served import Served
 from realm_tf.server.server_settings import Batching, Limits
@@ -48,8 +48,8 @@ class Address:
   graceful_seconds: int = 30
 
 
-def serve(source: Source, where: str, place: Address, batching: Batching, limits: Limits
-          ) -> None:
+def serve(source: VersionSource, where: str, place: Address, batching: Batching,
+          limits: Limits) -> None:
   """Serves until SIGTERM or Ctrl-C, then finishes what was accepted.
 
   Raises:
@@ -78,8 +78,8 @@ def http_server(app: ASGIApp, graceful_seconds: int) -> uvicorn.Server:
 
 
 @contextlib.contextmanager
-def running(source: Source, where: str, place: Address, batching: Batching, limits: Limits,
-            keys: tuple[bytes, ...] = ()) -> Iterator[ASGIApp]:
+def running(source: VersionSource, where: str, place: Address, batching: Batching,
+            limits: Limits, keys: tuple[bytes, ...] = ()) -> Iterator[ASGIApp]:
   """The application over a model that is loaded and watched."""
   metrics = Gauges()
   hosts = {place.host, *place.allowed_hosts} if is_loopback(place.host) else set()
@@ -88,8 +88,8 @@ def running(source: Source, where: str, place: Address, batching: Batching, limi
 
 
 @contextlib.contextmanager
-def loaded(source: Source, where: str, place: Address, batching: Batching, limits: Limits,
-           metrics: Gauges) -> Iterator[Service]:
+def loaded(source: VersionSource, where: str, place: Address, batching: Batching,
+           limits: Limits, metrics: Gauges) -> Iterator[Service]:
   """A model that is loaded and watched; at the end what was accepted is finished.
 
   Raises:

@@ -11,7 +11,7 @@ from realm_tf.server.served import MOST_PASSAGES
 from realm_tf.server.service import Service
 from realm_tf.server.statuses import invalid
 
-MOST_ANSWERS = 100  # that are listed to a question
+MOST_LISTED_ANSWERS = 100  # that are listed to a question
 
 
 class QuestionRequest:
@@ -40,7 +40,7 @@ class QuestionRequest:
     check_wanted(threshold, precision)
     version, answers = await self._service.answer(
         questions, _count(fields, "passages", 0, 0, MOST_PASSAGES),
-        top_n=_count(fields, "top_n", 1, 1, MOST_ANSWERS), threshold=threshold,
+        top_n=_count(fields, "top_n", 1, 1, MOST_LISTED_ANSWERS), threshold=threshold,
         precision=precision)
     results = [{"question": question, **answer}
                for question, answer in zip(questions, answers)]

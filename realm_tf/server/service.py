@@ -11,9 +11,9 @@ from realm_tf.report.answers import NO_READER
 from realm_tf.server.batching import Batcher, RunAll
 from realm_tf.server.lifecycle import Lifecycle
 from realm_tf.server.server_settings import Limits
+from realm_tf.server.signature_calls import Arrays
 from realm_tf.server.statuses import Refused, invalid, refusal
 
-Arrays = dict[str, np.ndarray]
 _COUNTS = ("k", "read_blocks")  # inputs that say how many passages are found or read
 
 

@@ -131,7 +131,7 @@ def load_sharing(path: PathLike, known: Mapping[str, tf.Variable]
     importlib.import_module(module)
   if "variables" not in facts:
     return tf.saved_model.load(str(folder)), {}
-  return variables.load(folder, facts["variables"], known)
+  return variables.load_with_shared(folder, facts["variables"], known)
 
 
 def load_calibration(path: PathLike) -> calibration.Calibration:

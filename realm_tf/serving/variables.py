@@ -39,8 +39,8 @@ def _hash(values: np.ndarray) -> str:
   return digest.hexdigest()
 
 
-def load(folder: pathlib.Path, expected: Sequence[str], known: Mapping[str, tf.Variable]
-         ) -> tuple[Any, Hashed]:
+def load_with_shared(folder: pathlib.Path, expected: Sequence[str],
+                     known: Mapping[str, tf.Variable]) -> tuple[Any, Hashed]:
   """A SavedModel and its variables.
 
   Args:

@@ -14,8 +14,8 @@ from tests.command import realm
 
 
 def test_a_record_says_what_ran_and_where(tmp_path):
-  history.record(tmp_path, ["pretrain", "--workdir=x y"])
-  history.record(tmp_path, ["evaluate"])
+  history.record_command(tmp_path, ["pretrain", "--workdir=x y"])
+  history.record_command(tmp_path, ["evaluate"])
   first, second = sorted(history.command_records(tmp_path),
                          key=lambda record: -len(record["command"]))
   assert first["command"] == ["realm", "pretrain", "--workdir=x y"]
@@ -32,7 +32,7 @@ def test_a_record_says_what_ran_and_where(tmp_path):
 def test_credentials_in_the_environment_are_not_recorded(tmp_path, monkeypatch):
   monkeypatch.setenv("TF_TOKEN_host", "secret")
   monkeypatch.setenv("TF_CONFIG", "{}")
-  history.record(tmp_path, ["ict"])
+  history.record_command(tmp_path, ["ict"])
   environment = history.command_records(tmp_path)[0]["environment"]
   assert environment["TF_CONFIG"] == "{}" and "secret" not in str(environment)
 

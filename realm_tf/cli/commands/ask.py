@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> None:
       else ask.by_run(open_to_use(writes=False, kept=False), FLAGS.json, wanted)))
 
 
-def _server() -> questions_asked.Tell:
+def _server() -> questions_asked.PrintAnswers:
   for name in ("workdir", "export", "config"):
     if FLAGS[name].value:
       raise UserError(f"--server and --{name}: give one of both")
