@@ -1,6 +1,6 @@
 """What a corpus of a given size costs: making, opening, what is derived, a batch, disk.
 
-    python benchmarks/corpus_scale.py --blocks=100000 --folder=/tmp/scale
+    python benchmarks/corpus_scale.py --blocks=100000 --folder=build/scale
 
 Documents are made up: words of a Zipf distribution, names and years among them, one document
 in twenty a copy of an earlier one with a few words changed. Each measurement is a process of
@@ -129,7 +129,7 @@ def _size(folder: pathlib.Path) -> int:
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--blocks", type=int, default=10_000)
-  parser.add_argument("--folder", default="/tmp/corpus_scale")
+  parser.add_argument("--folder", default="build/corpus_scale")
   parser.add_argument("--vocabulary", default="data/weights/minilm/vocab.txt")
   parser.add_argument("--stage", help="measure this alone, in a folder that is there")
   flags = parser.parse_args()

@@ -103,7 +103,7 @@ def serving(base: pathlib.Path) -> Iterator[tuple[subprocess.Popen, int]]:
                         start_new_session=True) as process:
     try:
       line = process.stdout.readline()
-      address = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+      address = re.search(r"127\.0\.0\.1:(\d+)", line)
       if not address:
         raise RuntimeError(f"the server did not start: {line}")
       yield process, int(address[1])

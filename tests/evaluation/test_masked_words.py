@@ -48,8 +48,8 @@ def test_held_out_sentences_are_never_trained_on(world):
 
 def _word_head_that_knows(monkeypatch, with_blocks, alone):
   """Each candidate is right by so much, in nats over a wrong piece."""
-  def distributions(encoder, passages, batch, rows, length):
-    del encoder, passages, length
+  def distributions(encoder, passages, batch, rows, length, window):
+    del encoder, passages, length, window
     gains = tf.constant([alone] + [with_blocks] * (rows.shape[1] - 1))  # [K]
     size = len(tiny.vocabulary())
     right = tf.one_hot(batch.labels, size)[:, None]  # [B, 1, M, V]
