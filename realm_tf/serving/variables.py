@@ -25,7 +25,8 @@ Hashed = dict[str, tf.Variable]  # by hash
 
 def hashes(variables: Iterable[tf.Variable]) -> list[str]:
   """The SHA-256 of each: of its dtype, shape and values."""
-  return [_hash(variable.numpy()) for variable in variables]
+  return [_hash(np.array(variable.numpy(), object if variable.dtype == tf.string else None))
+          for variable in variables]
 
 
 def _hash(values: np.ndarray) -> str:
