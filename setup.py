@@ -6,6 +6,7 @@
   python setup.py build_op_test           their C++ tests, build/tests/*/*_test
   python setup.py build_op_test --sanitize      ... with sanitizers, build/tests-sanitized/
   CXX=clang++ python setup.py build_op_test --fuzz    libFuzzer targets, build/fuzz/*/*
+  python setup.py build_op_test --benchmark     their C++ benchmarks, build/benchmarks/*/*
 """
 
 import concurrent.futures
@@ -166,11 +167,12 @@ class BuildOpTest(Command):
   description = "build the ops' C++ tests"
   user_options = [
       ("sanitize", None, "with AddressSanitizer and UndefinedBehaviorSanitizer"),
-      ("fuzz", None, "libFuzzer's targets instead, which need clang")]
-  boolean_options = ["sanitize", "fuzz"]
+      ("fuzz", None, "libFuzzer's targets instead, which need clang"),
+      ("benchmark", None, "programs that measure instead")]
+  boolean_options = ["sanitize", "fuzz", "benchmark"]
 
   def initialize_options(self):
-    self.sanitize = self.fuzz = False
+    self.sanitize = self.fuzz = self.benchmark = False
 
   def finalize_options(self):
     pass
@@ -179,6 +181,8 @@ class BuildOpTest(Command):
     if self.fuzz:
       self._link(OPS.FUZZERS, "fuzz", FUZZ + ("-fsanitize=fuzzer-no-link",),
                  FUZZ + ("-fsanitize=fuzzer",))
+    elif self.benchmark:
+      self._link(OPS.BENCHMARKS, "benchmarks", (), (), objects="ops")
     elif self.sanitize:
       self._link(OPS.TESTS, "tests-sanitized", SANITIZE, SANITIZE)
     else:

@@ -78,3 +78,6 @@ TESTS = [
 FUZZERS = [
     "top_k/fuzz.cc",
 ]
+BENCHMARKS = [
+    "transformer/bert_benchmark.cc",
+]
