@@ -19,8 +19,8 @@ without AMX. Other work ran on them, so minutes say nothing; by its arithmetic 8
 
 The exact match of this has not been measured yet. With negatives from the first 30 blocks and
 a query tower that fine-tuning trained too, dpr reached 70.1, 91.7 and 97.3 and fine-tuning
-66.7, 90.0 and 96.9, with 50.3 exact match (47.3 to 53.5) and 60.1 F1. Teaching the query tower
-alone on gold passages, against all blocks, made it worse as well: 68.5 after two passes.
+66.7, 90.0 and 96.9, with 50.3 exact match (47.3 to 53.5) and 60.1 F1. Teaching the query
+tower alone on gold passages, against all blocks, made it worse too: 68.5 after two passes.
 """
 
 from realm_tf import config
