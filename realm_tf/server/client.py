@@ -35,6 +35,8 @@ def ask_server(url: str, questions: Iterable[str], as_json: bool, **wanted: Any)
     body = {"question": checked_question(question, f"question {number}"), **wanted}
     try:
       answer = _told(url.rstrip("/"), body, threshold, as_json)
+    except UserError:  # which is a ValueError
+      raise
     except (LookupError, TypeError, ValueError):
       raise UserError(f"{url}: its answer is none of realm serve's") from None
     print(answer, flush=True)
