@@ -20,7 +20,9 @@ _REFERENCE = pathlib.Path(__file__).parents[1] / "reference"
 # What takes long is tested elsewhere; here it is reached, after all that is checked before.
 _LONG = {
     "run": "realm_tf.run.pipeline.whole_run", "export": "realm_tf.run.export.export_run",
-    "serve": "realm_tf.server.process.serve", "refresh": "realm_tf.run.refresh_job.refresh",
+    "serve": "realm_tf.server.process.serve",
+    "mcp": "realm_tf.server.mcp_stdio.answer_stdio",
+    "refresh": "realm_tf.run.refresh_job.refresh",
     "diagnose": "realm_tf.run.diagnose.diagnose",
     "parity": "realm_tf.evaluation.reference_parity.compare_with_reference",
     "export-weights": "realm_tf.run.export_weights.export_weights",
