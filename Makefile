@@ -47,7 +47,7 @@ test: test-cc
 	@echo "The slow tests are left out; \`make test-slow\` runs them."
 
 test-slow: setup
-	@$(BIN)/python -m pytest tests -m slow -n 2
+	@$(BIN)/python -m pytest tests -m "slow and not stress" -n 2 --dist loadfile
 
 # Kills at random, whole clusters: long, and left out of CI.
 test-stress: setup

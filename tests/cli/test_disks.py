@@ -95,7 +95,7 @@ for command in (["corpus"], ["ict"], ["index"], ["add", "--documents=more.jsonl"
 """
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.skipif(not refusing.can_refuse(), reason="only on x86-64 Linux")
 def test_where_the_file_system_cannot_exchange_link_lock_or_sync_all_works(
     world, tmp_path):

@@ -84,7 +84,7 @@ def test_passages_at_once_and_no_answer_of_an_untrained_head(
   assert "predict: no reader is trained yet" in caplog.text
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_documents_alone_become_what_answers(init, tmp_path, capsys):
   assert init("--config.cloze.steps=3") == 0
   run = tmp_path / "run"
@@ -138,7 +138,7 @@ def test_a_model_goes_to_other_documents(init, world, tmp_path, capsys):
   assert config.finetune.questions == f"{world}/questions.jsonl"
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_few_questions_are_all_trained_on(init, world, tmp_path, capsys):
   assert init(f"--questions={world}/questions.jsonl", "--config.cloze.steps=2",
               "--config.dpr.steps=2") == 0

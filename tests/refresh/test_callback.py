@@ -26,7 +26,8 @@ class Seen(tf_keras.callbacks.Callback):
     self.tables.append(stages.embed_all(self.model, documents.passages))
 
 
-@pytest.mark.parametrize("wait", [True, False])
+@pytest.mark.parametrize("wait", [
+    True, pytest.param(False, marks=pytest.mark.stress)])
 def test_the_index_is_of_an_allowed_step_and_as_the_tower_was_then(tmp_path, wait):
   corpus = tiny.make_corpus(tmp_path / "corpus")
   model, passages = small.seeded(small.realm), Passages(corpus)

@@ -99,7 +99,9 @@ def test_two_replicas_at_fixed_lengths_are_one_device(world, mirrored, tmp_path,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["ict", "pretrain", "finetune"])
+@pytest.mark.parametrize("stage", [
+    "pretrain", *(pytest.param(stage, marks=pytest.mark.stress)
+                  for stage in ("ict", "finetune"))])
 def test_xla_compiles_all_that_runs_on_a_replica(world, tmp_path, monkeypatch, stage):
   """What a TPU does: it takes the batch, packed, and compiles the rest, update and all."""
   expected = _gradients(stage, world, tmp_path / "expected")

@@ -64,7 +64,8 @@ def test_a_stale_index_brings_more_and_the_fresh_tower_chooses(world):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode, steps", [
-    ("sync", [0, 4, 8]), ("rerank", [0]), ("frozen", [0])])
+    ("sync", [0, 4, 8]), *(pytest.param(mode, [0], marks=pytest.mark.stress)
+                         for mode in ("rerank", "frozen"))])
 def test_the_index_is_as_fresh_as_the_mode_says(world, tmp_path, mode, steps):
   corpus, passages, model, _ = world
   config = tiny.make_config(tmp_path, refresh__mode=mode)

@@ -71,7 +71,7 @@ def _assert_same(actual: pathlib.Path, expected: pathlib.Path) -> None:
 @pytest.mark.parametrize("stage, number, changes", [
     ("ict", signal.SIGTERM, {"retriever__dropout": 0.3}), ("pretrain", signal.SIGKILL, {}),
     pytest.param("pretrain", signal.SIGTERM, {}, marks=pytest.mark.stress),
-    pytest.param("reading", signal.SIGKILL, {}, marks=pytest.mark.slow),
+    pytest.param("reading", signal.SIGKILL, {}, marks=pytest.mark.stress),
     pytest.param("finetune", signal.SIGTERM, {}, marks=pytest.mark.stress),
     pytest.param("finetune", signal.SIGKILL, {
         "retriever__dropout": 0.3, "encoder__dropout": 0.3, "finetune__accumulate": 2,
@@ -107,7 +107,7 @@ def test_killed_many_times_at_random(world, tmp_path, stage, changes, number):
   _assert_same(folder, uninterrupted)
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_half_written_checkpoint_costs_steps_but_no_bit(world, tmp_path):
   uninterrupted, folder = tmp_path / "whole", tmp_path / "killed"
   _finish(_start("pretrain", world, uninterrupted))
