@@ -58,7 +58,9 @@ def test_several_questions_are_answered_in_their_order(client):
   assert several["version"] == "3"
   for question, record in zip(_QUESTIONS, several["results"], strict=True):
     alone = client.post("/answer", json={"question": question}).json()
-    assert record["question"] == question and record["answer"] == alone["answer"]
+    assert record["question"] == question and _close(record) == _close(alone)
+  # Random weights may give one answer to all, but not as surely.
+  assert len({round(record["score"], 3) for record in several["results"]}) == len(_QUESTIONS)
 
 
 def test_below_the_threshold_there_is_no_answer(client):
