@@ -158,16 +158,6 @@ Matrix Attended(const Matrix& qkv, const double* bias, int64_t heads) {
   return context;
 }
 
-double Activated(Activation activation, double x) {
-  switch (activation) {
-    case Activation::kGelu: return x * .5 * std::erfc(-x / std::sqrt(2.));
-    case Activation::kGeluTanh:
-      return .5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + .044715 * x * x * x)));
-    case Activation::kRelu: return std::max(x, 0.);
-  }
-  return NAN;
-}
-
 struct Sequence {
   std::vector<int32_t> ids, segments;
 };

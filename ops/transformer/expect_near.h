@@ -118,6 +118,16 @@ inline const ParallelTasks kBackwards = [](int64_t tasks, const Task& task) {
   for (int64_t i = tasks; i-- > 0;) task(i);
 };
 
+inline double Activated(Activation activation, double x) {
+  switch (activation) {
+    case Activation::kGelu: return x * .5 * std::erfc(-x / std::sqrt(2.));
+    case Activation::kGeluTanh:
+      return .5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + .044715 * x * x * x)));
+    case Activation::kRelu: return std::max(x, 0.);
+  }
+  return NAN;
+}
+
 }  // namespace realm
 
 #endif  // REALM_OPS_TRANSFORMER_EXPECT_NEAR_H_

@@ -61,16 +61,6 @@ void TestNorm(const TransformerKernel& kernel, Row row, int64_t count, int64_t w
                  [&](const Doubles& v) { return Norm(X, D, B, G, v, epsilon); }, most);
 }
 
-double Activated(Activation activation, double x) {
-  switch (activation) {
-    case Activation::kGelu: return x * .5 * std::erfc(-x / std::sqrt(2.));
-    case Activation::kGeluTanh:
-      return .5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + .044715 * x * x * x)));
-    case Activation::kRelu: return std::max(x, 0.);
-  }
-  return NAN;
-}
-
 void TestActivation(const TransformerKernel& kernel, Row row, Activation activation,
                     int64_t count, int64_t width, double most, const std::string& name) {
   Stored x(row, Random(count * width, 3)), dy(row, Random(count * width));
