@@ -77,7 +77,7 @@ def _real_lengths():
           (query[:, None] + body + 3).ravel().tolist())
 
 
-def _make_step(precision: str, lengths):
+def _make_step(precision: str, lengths, compiled: bool = False):
   import tensorflow as tf
 
   from realm_tf.config import PretrainConfig
@@ -105,7 +105,7 @@ def _make_step(precision: str, lengths):
   ones = tf.ones([rows, s["masks"]])
   optimizer = make_optimizer(PretrainConfig(learning_rate=3e-5))
 
-  @tf.function
+  @tf.function(jit_compile=compiled or None)
   def step():
     with tf.GradientTape() as tape:
       query_vectors, document_vectors = retriever((queries, documents))

@@ -11,8 +11,14 @@ import tensorflow as tf
 from realm_tf.ops import library
 from realm_tf.ops.library import ops as _ops
 
-# The twin holds [B, C] scores at a time.
+# The twin holds [B, C] scores at a time: so many rows, or more of them for fewer queries
+# where the device is one that waits for each operation to be launched.
 _CHUNK_ROWS = 16384
+_CHUNK_SCORES = 2**24
+
+# Of so many rows the twin takes the best first: what is among the first W is in one of the
+# W groups with the best firsts.
+_GROUP_ROWS = 64
 
 # ... and the vectors of [B, 64] candidates.
 _RESCORED_COLUMNS = 64
@@ -185,24 +191,60 @@ def _scan(scaled, table, width):
   """Scores and rows [B, W] for `_scaled` queries, best first, equals by row."""
   rows = tf.shape(table)[0]
   width = tf.minimum(width, rows)
+  chunk = tf.minimum(_chunk_rows(scaled[0]), rows)
   # What whole chunks leave over, and a place for each of W rows.
-  first = width + (rows - width) % tf.maximum(1, tf.minimum(_CHUNK_ROWS, rows))
+  first = width + (rows - width) % tf.maximum(1, chunk)
   best, best_rows = tf.math.top_k(_products(scaled, table[:first]), width)
 
   def step(start, best, best_rows):
     # To XLA, a shape is a constant inside of a loop, and what is made of it before is not.
-    size = tf.minimum(_CHUNK_ROWS, tf.shape(table)[0])
     width = tf.shape(best)[1]
+    size = tf.minimum(_chunk_rows(scaled[0]), tf.shape(table)[0])
     scores = _products(scaled, tf.slice(table, [start, 0], [size, -1]))
+    if _on_accelerator():
+      scores, places = _best_groups(scores, width)
+    else:
+      places = tf.zeros_like(best_rows[:, :1]) + tf.range(size)
+    rows = tf.concat([best_rows, start + places], axis=1)
     best, place = tf.math.top_k(tf.concat([best, scores], axis=1), width)
-    before = tf.gather(best_rows, tf.minimum(place, width - 1), batch_dims=1)
-    return start + size, best, tf.where(place < width, before, start + place - width)
+    return start + size, best, tf.gather(rows, place, batch_dims=1)
 
   any_shape = tf.TensorShape([None, None])
   return tf.while_loop(
       lambda start, *_: start < rows, step, [first, best, best_rows],
       shape_invariants=[tf.TensorShape([]), any_shape, any_shape],
       parallel_iterations=1)[1:]
+
+
+def _on_accelerator():
+  """Whether launching an operation costs more than what a small one does."""
+  return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
+
+
+def _chunk_rows(queries):
+  """C, for [B, D] queries."""
+  if not _on_accelerator():
+    return _CHUNK_ROWS
+  return tf.maximum(_CHUNK_ROWS, _CHUNK_SCORES // tf.maximum(1, tf.shape(queries)[0]))
+
+
+def _best_groups(scores, width):
+  """What can be among the W best of scores [B, C], equals by place: those, and the places.
+
+  To sort all is dear, and the maxima of groups of neighbours are not. What is among the W
+  best has fewer than W groups before its own, so it is in one of the W best groups.
+  """
+  size = tf.shape(scores)[1]
+  group = tf.clip_by_value(size // (8 * tf.maximum(1, width)), 2, _GROUP_ROWS)
+  groups = -(-size // group)
+  padded = tf.pad(scores, [[0, 0], [0, groups * group - size]], constant_values=-np.inf)
+  padded = tf.reshape(padded, [-1, groups, group])
+  best = tf.math.top_k(tf.reduce_max(padded, axis=2), tf.minimum(width, groups)).indices
+  best = tf.sort(best, axis=1)  # else equals would not stand by place
+  count = tf.shape(best)[1] * group
+  places = best[:, :, tf.newaxis] * group + tf.range(group)
+  return (tf.reshape(tf.gather(padded, best, batch_dims=1), [-1, count]),
+          tf.reshape(places, [-1, count]))
 
 
 def _products(scaled, chunk):

@@ -11,9 +11,12 @@ from realm_tf.ops.top_k import top_k_inner_product, top_k_inner_product_portable
 _MATRIX = tf.TensorSpec([None, None])
 
 
-@pytest.fixture(autouse=True)
-def _small_pieces(monkeypatch):
+@pytest.fixture(autouse=True, params=["as on CPUs", "as on accelerators"])
+def _small_pieces(monkeypatch, request):
   """So that small tables have several chunks, and few columns several parts."""
+  monkeypatch.setattr(top_k, "_on_accelerator", lambda: request.param != "as on CPUs")
+  monkeypatch.setattr(top_k, "_CHUNK_SCORES", 80)
+  monkeypatch.setattr(top_k, "_GROUP_ROWS", 3)
   monkeypatch.setattr(top_k, "_CHUNK_ROWS", 16)
   monkeypatch.setattr(top_k, "_RESCORED_COLUMNS", 4)
 

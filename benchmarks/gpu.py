@@ -1,0 +1,146 @@
+"""What a GPU does: the exact search, a pre-training step and encoding, beside PyTorch.
+
+    python benchmarks/gpu.py --peer=/path/to/python --json=benchmarks/results/gpu.json
+
+Each measurement is a process of its own. The search is the twin of our op (exact, by stock
+TensorFlow ops) over 1 and 13.4 million rows of 128 units; the step and the encoding are those
+of a BERT-base, in bfloat16 and float32, plain and compiled by XLA. PyTorch's step is the same
+mathematics on a `BertModel` with scaled dot product attention (`hugging_face/gpu.py`), run by
+the interpreter that `--peer` names. Takes some six minutes on an H100.
+"""
+
+import json
+import subprocess
+import sys
+import time
+
+from absl import app, flags
+from machine import processor
+
+from realm_tf.files import new_file
+
+_PEER = flags.DEFINE_string("peer", "", "A Python with torch and transformers; none: ours alone.")
+_JSON = flags.DEFINE_string("json", None, "Where to write the numbers.")
+_MEASURE = flags.DEFINE_string("measure", None, "One figure; used by the script itself.")
+_LIMIT = flags.DEFINE_integer("limit", 120, "Seconds that one measurement may take.")
+_ONLY = flags.DEFINE_string("only", "", "Only measurements whose name begins so.")
+
+SIZES = {"vocabulary": 30522, "hidden": 768, "layers": 12, "heads": 12, "batch": 8,
+         "candidates": 8, "query": 64, "document": 224, "masks": 3}
+_ROWS = (1_000_000, 13_353_718)
+_REPEATS = 10
+
+
+def _timed(run, repeats=_REPEATS) -> dict:
+  """Seconds of a call, its result fetched; the first makes the graph."""
+  begun = time.perf_counter()
+  run()
+  first, seconds = time.perf_counter() - begun, []
+  run()
+  for _ in range(repeats):
+    begun = time.perf_counter()
+    run()
+    seconds.append(time.perf_counter() - begun)
+  seconds.sort()
+  return {"seconds": seconds[len(seconds) // 2], "least": seconds[0], "most": seconds[-1],
+          "repeats": repeats, "first": first}
+
+
+def _search(rows: int, precision: str) -> dict:
+  import numpy as np
+  import tensorflow as tf
+
+  from realm_tf.ops.top_k import top_k_inner_product_portable
+  with tf.device("GPU"):
+    table = tf.concat([tf.cast(tf.random.stateless_normal(
+        [min(2**20, rows - first), 128], [0, first]), precision)
+        for first in range(0, rows, 2**20)], 0)
+  result = {}
+  for batch in (1, 64):
+    queries = tf.random.stateless_normal([batch, 128], [1, batch])
+    search = tf.function(lambda q: top_k_inner_product_portable(q, table, 8))
+    result[f"{batch} queries"] = _timed(lambda: search(queries)[0].numpy())  # noqa: B023
+  # The truth, in double precision, for two of the queries, a part of the table at a time.
+  best = [np.empty(0)] * 2
+  for first in range(0, rows, 2**20):
+    part = tf.cast(table[first:first + 2**20], tf.float64).numpy()
+    best = [np.sort(np.concatenate([b, part @ q]))[-8:]
+            for b, q in zip(best, queries[:2].numpy().astype(np.float64))]
+  np.testing.assert_array_equal(search(queries)[0].numpy()[:2, ::-1],
+                                np.stack(best).astype(np.float32))
+  return result
+
+
+def _step(precision: str, compiled: str) -> dict:
+  import training
+  training.SIZES = SIZES
+  s = SIZES
+  rows, pair = s["batch"] * s["candidates"], s["query"] + s["document"]
+  lengths = [s["query"]] * s["batch"], [s["document"]] * rows, [pair] * rows
+  step = training._make_step(precision, lengths, compiled == "xla")
+  return _timed(lambda: step().numpy()) | {"teraflop": training.teraflop(*lengths)}
+
+
+def _encode(precision: str, compiled: str) -> dict:
+  import tensorflow as tf
+
+  from realm_tf.models.bert import BertConfig
+  from realm_tf.models.retriever import Retriever
+  from realm_tf.text.inputs import Packed
+  s, rows = SIZES, 512
+  retriever = Retriever(BertConfig(s["vocabulary"], s["hidden"], s["layers"], s["heads"],
+                                   4 * s["hidden"]), precision=precision)
+  ids = tf.random.uniform([rows, s["document"]], 1000, s["vocabulary"], tf.int32)
+  packed = Packed(ids, tf.ones_like(ids, tf.bool), tf.zeros_like(ids),
+                  tf.fill([rows], s["document"]))
+  embed = tf.function(lambda p: retriever.document_tower(p),
+                      jit_compile=compiled == "xla")
+  return _timed(lambda: embed(packed)[0, 0].numpy()) | {"passages": rows}
+
+
+_MEASURES = {"search": _search, "step": _step, "encode": _encode}
+
+
+def _commands() -> dict[str, list[str]]:
+  ours = [sys.executable, __file__, "--measure"]
+  commands = {f"search {rows} {p}": [*ours, f"search:{rows}:{p}"]
+              for rows in _ROWS for p in ("float32", "bfloat16")}
+  for what in ("step", "encode"):
+    for precision in ("bfloat16", "float32"):
+      for compiled in ("plain", "xla"):
+        commands[f"{what} {precision} {compiled}"] = [*ours,
+                                                      f"{what}:{precision}:{compiled}"]
+      if _PEER.value:
+        commands[f"{what} {precision} PyTorch"] = [
+            _PEER.value, __file__.replace("gpu.py", "hugging_face/gpu.py"),
+            json.dumps(SIZES), what, precision, str(_REPEATS)]
+  return {name: command for name, command in commands.items()
+          if name.startswith(_ONLY.value)}
+
+
+def main(_) -> None:
+  if _MEASURE.value:
+    what, first, second = _MEASURE.value.split(":")
+    value = int(first) if what == "search" else first
+    print(json.dumps(_MEASURES[what](value, second)))
+    return
+  card = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+                        capture_output=True, text=True, check=True).stdout.strip()
+  result = {"card": card, "processor": processor(), "sizes": SIZES, "figures": {}}
+  print(card)
+  for name, command in _commands().items():
+    try:
+      done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT.value)
+      figures = (json.loads(done.stdout.splitlines()[-1]) if not done.returncode
+                 else {"failed": done.stderr[-800:]})
+    except subprocess.TimeoutExpired:
+      figures = {"failed": f"took more than {_LIMIT.value} s"}
+    result["figures"][name] = figures
+    print(f"{name:30s} {json.dumps(figures)}", flush=True)
+    if _JSON.value:
+      with new_file(_JSON.value, "w") as file:
+        json.dump(result, file, indent=1)
+
+
+if __name__ == "__main__":
+  app.run(main)
