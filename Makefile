@@ -1,6 +1,6 @@
 # make test | demo | setup | test-slow | test-stress | test-sanitize | test-bazel | docs | wheel | lint |
 #      ask | clean
-# make fuzz | fuzz-python | fuzz-api | fuzz-cc | ablations-smoke
+# make fuzz | fuzz-python | fuzz-api | fuzz-cc | ablations-smoke | test-gpu | gpu-bundle
 #
 # Each of them prepares what it needs in .venv; a second call installs nothing.
 # Needs Python 3.11, 3.12 or 3.13 and a C++17 compiler.
@@ -13,7 +13,7 @@ OP := realm_tf/_realm_ops.so
 OP_SOURCES := $(wildcard ops/*/*.h ops/*/*.cc) ops/sources.bzl setup.py
 
 .PHONY: setup test test-cc test-slow test-stress test-sanitize test-bazel fuzz fuzz-python \
-  fuzz-api fuzz-cc ablations-smoke demo ask docs wheel lint clean
+  fuzz-api fuzz-cc ablations-smoke test-gpu gpu-bundle demo ask docs wheel lint clean
 
 setup: $(OP) $(VENV)/package.stamp
 	@:
@@ -81,6 +81,20 @@ ablations-smoke: setup
 	@rm -rf build/ablations
 	@PYTHONPATH=. $(BIN)/python benchmarks/ablations.py --size=smoke \
 	  --rows=ict,realm,together,realm_encoder --labels=0,6 --workdir=build/ablations
+
+# What computes elsewhere on a GPU than on a CPU; `GPU_PYTHON` is what benchmarks/gpu_bundle.py
+# made on a machine where nothing can be installed.
+GPU_PYTHON ?= $(BIN)/python
+GPU_TESTS := tests/ops/test_top_k_twin.py tests/models tests/training tests/distribute
+
+test-gpu:
+	@$(GPU_PYTHON) -c "import realm_tf, sys, tensorflow as tf; \
+	  sys.exit(not tf.config.list_physical_devices('GPU') and 'no GPU is seen by TensorFlow')"
+	@TF_FORCE_GPU_ALLOW_GROWTH=true $(GPU_PYTHON) -m pytest $(GPU_TESTS) \
+	  -m "not slow and not stress" -n 4 --dist loadfile -q
+
+gpu-bundle: setup
+	@$(BIN)/python benchmarks/gpu_bundle.py --out=build/gpu
 
 test-bazel: setup
 	@command -v bazel >/dev/null || { \

@@ -6,10 +6,12 @@ Each measurement is a process of its own. The search is the twin of our op (exac
 TensorFlow ops) over 1 and 13.4 million rows of 128 units; the step and the encoding are those
 of a BERT-base, in bfloat16 and float32, plain and compiled by XLA. PyTorch's step is the same
 mathematics on a `BertModel` with scaled dot product attention (`hugging_face/gpu.py`), run by
-the interpreter that `--peer` names. Takes some six minutes on an H100.
+the interpreter that `--peer` names. `gpu_bundle.py` brings realm_tf to a machine that has
+PyTorch alone. `--only="step bfloat16"` measures a part.
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -19,7 +21,7 @@ from machine import processor
 
 from realm_tf.files import new_file
 
-_PEER = flags.DEFINE_string("peer", "", "A Python with torch and transformers; none: ours alone.")
+_PEER = flags.DEFINE_string("peer", "", "A Python with torch and transformers, if any.")
 _JSON = flags.DEFINE_string("json", None, "Where to write the numbers.")
 _MEASURE = flags.DEFINE_string("measure", None, "One figure; used by the script itself.")
 _LIMIT = flags.DEFINE_integer("limit", 120, "Seconds that one measurement may take.")
@@ -28,6 +30,7 @@ _ONLY = flags.DEFINE_string("only", "", "Only measurements whose name begins so.
 SIZES = {"vocabulary": 30522, "hidden": 768, "layers": 12, "heads": 12, "batch": 8,
          "candidates": 8, "query": 64, "document": 224, "masks": 3}
 _ROWS = (1_000_000, 13_353_718)
+_OF_THIS_PYTHON = ("PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH")
 _REPEATS = 10
 
 
@@ -72,13 +75,12 @@ def _search(rows: int, precision: str) -> dict:
 
 
 def _step(precision: str, compiled: str) -> dict:
-  import training
-  training.SIZES = SIZES
+  from realm_step import make_step, teraflop
   s = SIZES
   rows, pair = s["batch"] * s["candidates"], s["query"] + s["document"]
   lengths = [s["query"]] * s["batch"], [s["document"]] * rows, [pair] * rows
-  step = training._make_step(precision, lengths, compiled == "xla")
-  return _timed(lambda: step().numpy()) | {"teraflop": training.teraflop(*lengths)}
+  step = make_step(s, precision, lengths, compiled=compiled == "xla")
+  return _timed(lambda: step().numpy()) | {"teraflop": teraflop(s, *lengths)}
 
 
 def _encode(precision: str, compiled: str) -> dict:
@@ -129,8 +131,11 @@ def main(_) -> None:
   result = {"card": card, "processor": processor(), "sizes": SIZES, "figures": {}}
   print(card)
   for name, command in _commands().items():
+    kept = os.environ if command[0] == sys.executable else {
+        key: value for key, value in os.environ.items() if key not in _OF_THIS_PYTHON}
     try:
-      done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT.value)
+      done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT.value,
+                            env=kept)
       figures = (json.loads(done.stdout.splitlines()[-1]) if not done.returncode
                  else {"failed": done.stderr[-800:]})
     except subprocess.TimeoutExpired:

@@ -20,6 +20,7 @@ import time
 import peers
 from absl import app, flags
 from machine import processor
+from realm_step import make_step, teraflop
 from step_sizes import SIZES
 
 from realm_tf.files import new_file
@@ -34,16 +35,6 @@ _OURS = flags.DEFINE_enum("ours", None, ["float32", "bfloat16"],
 _TEXT = flags.DEFINE_string("lengths", None, "File of lengths; used by the script itself.")
 
 _PRECISIONS = ("float32", "bfloat16")
-
-
-def teraflop(queries, documents, pairs) -> float:
-  """Of the products of a step, forward and backward, for sequences of these lengths."""
-  s = SIZES
-  forward = s["batch"] * s["candidates"] * s["masks"] * s["hidden"] * s["vocabulary"] * 2
-  for lengths in (queries, documents, pairs):
-    for length in lengths:
-      forward += length * s["layers"] * (24 * s["hidden"] ** 2 + 4 * length * s["hidden"])
-  return 3 * forward / 1e12
 
 
 def _full_lengths():
@@ -77,53 +68,8 @@ def _real_lengths():
           (query[:, None] + body + 3).ravel().tolist())
 
 
-def _make_step(precision: str, lengths, compiled: bool = False):
-  import tensorflow as tf
-
-  from realm_tf.config import PretrainConfig
-  from realm_tf.models import losses
-  from realm_tf.models.bert import BertConfig
-  from realm_tf.models.reader import Reader
-  from realm_tf.models.retriever import Retriever
-  from realm_tf.text.inputs import Packed
-  from realm_tf.training.optimizer import make_optimizer
-
-  s = SIZES
-  bert = BertConfig(s["vocabulary"], s["hidden"], s["layers"], s["heads"], 4 * s["hidden"],
-                    hidden_act="gelu_new")
-  retriever, encoder = (model(bert, precision=precision, recompute=_RECOMPUTE.value)
-                        for model in (Retriever, Reader))
-  rows = s["batch"] * s["candidates"]
-
-  def packed(lengths) -> Packed:
-    ids = tf.random.uniform([len(lengths), max(lengths)], 1000, s["vocabulary"], tf.int32)
-    return Packed(ids, tf.sequence_mask(lengths), tf.zeros_like(ids), tf.constant(lengths))
-
-  queries, documents, pairs = map(packed, lengths)
-  positions = tf.tile(tf.range(3, 3 + s["masks"])[None], [rows, 1])
-  labels = tf.gather(pairs.ids, positions, batch_dims=1)
-  ones = tf.ones([rows, s["masks"]])
-  optimizer = make_optimizer(PretrainConfig(learning_rate=3e-5))
-
-  @tf.function(jit_compile=compiled or None)
-  def step():
-    with tf.GradientTape() as tape:
-      query_vectors, document_vectors = retriever((queries, documents))
-      scores = tf.einsum("bd,bkd->bk", query_vectors, tf.reshape(
-          document_vectors, [s["batch"], s["candidates"], -1]))
-      log_probs = tf.reshape(encoder.mask_log_probs(pairs, positions, labels, ones),
-                             [s["batch"], s["candidates"], -1])
-      loss = tf.reduce_mean(losses.per_mask_loss(scores, log_probs, ones[:s["batch"]]))
-    variables = [*retriever.trainable_variables, *encoder.bert.trainable_variables,
-                 *encoder.masked_lm.trainable_variables]
-    optimizer.apply(tape.gradient(loss, variables), variables)
-    return loss
-
-  return step
-
-
 def _measure_ours(precision: str, lengths) -> None:
-  step, seconds = _make_step(precision, lengths), []
+  step, seconds = make_step(SIZES, precision, lengths, _RECOMPUTE.value), []
   for _ in range(_REPEATS.value + 2):  # the first traces, the second settles memory
     begun = time.perf_counter()
     step().numpy()
@@ -156,7 +102,7 @@ def _profile(precision: str) -> None:
 
   import tensorflow as tf
   from tensorflow.tsl.profiler.protobuf import xplane_pb2
-  step = _make_step(precision, _full_lengths())
+  step = make_step(SIZES, precision, _full_lengths(), _RECOMPUTE.value)
   for _ in range(2):
     step().numpy()
   with tempfile.TemporaryDirectory() as folder:
@@ -173,7 +119,7 @@ def _profile(precision: str) -> None:
         name = plane.event_metadata[event.metadata_id].name
         if ":" in name:  # "node:Operation"
           total[name.rsplit(":", 1)[1].strip()] += event.duration_ps / 1e12
-  rate, work = _product_rate(precision), teraflop(*_full_lengths())
+  rate, work = _product_rate(precision), teraflop(SIZES, *_full_lengths())
   print(f"{precision}: a step of {wall:.2f} s. Its products alone, {work:.2f} TFLOP at the "
         f"{rate:.2f} TFLOP/s that TensorFlow's reach: {work / rate:.2f} s")
   seconds_by_name = {name: seconds for name, seconds in total.items()
@@ -210,10 +156,11 @@ def main(_) -> None:
       commands[f"ours, real text, {p}"] = [*our_command, f"--ours={p}",
                                            f"--lengths={file.name}"]
     results = peers.take_turns(commands, _ROUNDS.value)
-  result = {"processor": processor(), "sizes": SIZES, "teraflop": teraflop(*full),
-            "teraflop_real_text": teraflop(*real), "rounds": _ROUNDS.value, "systems": {}}
+  result = {"processor": processor(), "sizes": SIZES, "teraflop": teraflop(SIZES, *full),
+            "teraflop_real_text": teraflop(SIZES, *real), "rounds": _ROUNDS.value,
+            "systems": {}}
   print(f"{processor()}; batch {SIZES['batch']} x {SIZES['candidates']} candidates: "
-        f"{teraflop(*full):.2f} TFLOP, real text {teraflop(*real):.2f}\n")
+        f"{teraflop(SIZES, *full):.2f} TFLOP, real text {teraflop(SIZES, *real):.2f}\n")
   for name, ones in results.items():
     median, least, most, count = peers.pooled(ones)
     peak = max(measured["peak_gb"] for measured in ones)

@@ -1,0 +1,53 @@
+"""What is packed for a machine with a GPU: only the code of its card stays."""
+
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "benchmarks"))
+
+import gpu_bundle  # noqa: E402
+
+_CODE, _TEXT = 2, 1
+
+
+def _entry(kind, architecture, code):
+  return struct.pack("<HHIIIIIII", kind, 1, 64, len(code), 0, len(code), 0, 0,
+                     architecture).ljust(64, b"\1") + code
+
+
+def _fat_binary(*entries):
+  body = b"".join(_entry(*entry) for entry in entries)
+  return struct.pack("<IHHQ", 0xBA55ED50, 1, 16, len(body)) + body
+
+
+@pytest.mark.skipif(not shutil.which("readelf"), reason="binutils are missing")
+def test_only_the_code_of_one_architecture_is_kept(tmp_path):
+  binaries = (_fat_binary((_CODE, 80, b"a" * 24), (_CODE, 90, b"b" * 40)) + bytes(8)
+              + _fat_binary((_TEXT, 90, b"c" * 16), (_CODE, 90, b"d" * 8)))
+  source = tmp_path / "code.c"
+  values = ",".join(map(str, binaries))
+  source.write_text('__attribute__((section(".nv_fatbin"), used))\n'
+                    f'const unsigned char binary[] = {{{values}}};\n'
+                    'int outside = 0x61616161;')
+  library = tmp_path / "libcode.so"
+  subprocess.run(["cc", "-shared", "-o", library, source], check=True)
+  before = library.read_bytes()
+  gpu_bundle.keep_only(library, 90)
+  after = library.read_bytes()
+  expected = binaries.replace(b"a" * 24, bytes(24)).replace(b"c" * 16, bytes(16))
+  assert after == before.replace(binaries, expected) != before
+
+
+def test_a_library_without_gpu_code_stays_as_it_is(tmp_path):
+  library = tmp_path / "libplain.so"
+  source = tmp_path / "plain.c"
+  source.write_text("int value = 1;")
+  subprocess.run(["cc", "-shared", "-o", library, source], check=True)
+  before = library.read_bytes()
+  gpu_bundle.keep_only(library, 90)
+  assert library.read_bytes() == before
