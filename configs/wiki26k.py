@@ -45,8 +45,8 @@ def get_config(size: str = "full"):
       ict=config.ICTConfig(steps=0),
       pretrain=config.PretrainConfig(steps=0),
       dpr=config.DPRConfig(
-          steps=2000, passes=4.0 if full else 1.25, batch_size=32, learning_rate=5e-5,
-          warmup_steps=20, negative_ranks=(0, 5), mine_every=200 if full else 0),
+          steps=2000, passes=1.25, batch_size=32, learning_rate=5e-5, warmup_steps=20,
+          negative_ranks=(0, 5), mine_every=0),
       cloze=config.ClozeConfig(
           steps=600 if full else 0, batch_size=12, learning_rate=1e-4, warmup_steps=60),
       finetune=config.FinetuneConfig(
