@@ -11,6 +11,7 @@ from typing import Callable, Iterator, TypeVar
 import tensorflow as tf
 from absl import logging
 
+from realm_tf.distribute.slurm import set_tf_config
 from realm_tf.errors import UserError
 
 HEARTBEAT_SECONDS = 100  # without a sign of life, and a process counts as dead
@@ -25,7 +26,8 @@ def make_strategy(kind: str, tpu: str = "local", zone: str | None = None,
 
   Args:
     kind: "one_device"; "mirrored", all GPUs of this machine, or all logical CPU devices
-      where there is none; "multi_worker", the processes that TF_CONFIG names; "tpu".
+      where there is none; "multi_worker", the processes that TF_CONFIG names, or SLURM's
+      tasks; "tpu".
     tpu, zone, project: of `TPUClusterResolver`: the TPU's name or address, "local" on a TPU
       VM, and where Google's cloud has it.
     heartbeat_seconds: for how long one of several processes may give no sign of life before
@@ -40,6 +42,7 @@ def make_strategy(kind: str, tpu: str = "local", zone: str | None = None,
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
   if kind == "multi_worker":
+    set_tf_config()
     workers = _check_tf_config()
     _wait_for_heartbeats(len(workers), heartbeat_seconds)
     with _waiting_for(workers):
