@@ -1,6 +1,7 @@
 # make test | demo | setup | test-slow | test-stress | test-sanitize | test-bazel | docs | wheel | lint |
 #      ask | clean
-# make fuzz | fuzz-python | fuzz-api | fuzz-cc | ablations-smoke | test-gpu | gpu-bundle
+# make test-aarch64 | fuzz | fuzz-python | fuzz-api | fuzz-cc | ablations-smoke | test-gpu |
+#      gpu-bundle
 #
 # Each of them prepares what it needs in .venv; a second call installs nothing.
 # Needs Python 3.11, 3.12 or 3.13 and a C++17 compiler.
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 OP := realm_tf/_realm_ops.so
 OP_SOURCES := $(wildcard ops/*/*.h ops/*/*.cc) ops/sources.bzl setup.py
 
-.PHONY: setup test test-cc test-slow test-stress test-sanitize test-bazel fuzz fuzz-python \
+.PHONY: setup test test-cc test-aarch64 test-slow test-stress test-sanitize test-bazel fuzz fuzz-python \
   fuzz-api fuzz-cc ablations-smoke test-gpu gpu-bundle demo ask docs wheel lint clean
 
 setup: $(OP) $(VENV)/package.stamp
@@ -56,6 +57,15 @@ test-stress: setup
 test-sanitize: setup
 	@$(BIN)/python setup.py --quiet build_op_test --sanitize
 	@set -e; for test in build/tests-sanitized/*/*_test; do $$test; done
+
+# What of the ops knows no TensorFlow, for Arm (Graviton, Apple's machines under Linux), by a
+# cross compiler and an emulator: right or wrong, nothing of its speed.
+test-aarch64: setup
+	@command -v aarch64-linux-gnu-g++ qemu-aarch64 >/dev/null || { \
+	  echo "a cross compiler or an emulator is missing:" \
+	    "apt-get install g++-aarch64-linux-gnu qemu-user" >&2; exit 2; }
+	@CXX=aarch64-linux-gnu-g++ $(BIN)/python setup.py --quiet build_op_test
+	@set -e; for test in build/tests-aarch64/*/*_test; do echo $$test; qemu-aarch64 $$test; done
 
 # Of each Python test so many random files, configs and questions (`make test` tries some that
 # are always the same); of the op, so many seconds of random shapes and values.

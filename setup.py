@@ -6,6 +6,7 @@
   python setup.py build_op_test           their C++ tests, build/tests/*/*_test
   python setup.py build_op_test --sanitize      ... with sanitizers, build/tests-sanitized/
   CXX=clang++ python setup.py build_op_test --fuzz    libFuzzer targets, build/fuzz/*/*
+  CXX=aarch64-linux-gnu-g++ python setup.py build_op_test     for that, build/tests-aarch64/
   python setup.py build_op_test --benchmark     their C++ benchmarks, build/benchmarks/*/*
 """
 
@@ -71,7 +72,7 @@ def requirement(name):
 def algorithm_flags():
   """The sources that know no TensorFlow, with their extra flags."""
   flags = dict.fromkeys(OPS.ALGORITHM, ())
-  if platform.machine().lower() in ("x86_64", "amd64"):
+  if machine() in ("x86_64", "amd64"):
     flags.update(OPS.X86_KERNELS)
   return flags
 
@@ -123,6 +124,12 @@ class Compiler:
 
 def compiler():
   return os.environ.get("CXX", "g++")
+
+
+def machine():
+  """What the compiler compiles for, which need not be where it runs."""
+  cross = re.match(r"(\w+)-linux-gnu-", pathlib.Path(compiler()).name)
+  return (cross[1] if cross else platform.machine()).lower()
 
 
 def run(command):
@@ -185,6 +192,8 @@ class BuildOpTest(Command):
       self._link(OPS.BENCHMARKS, "benchmarks", (), (), objects="ops")
     elif self.sanitize:
       self._link(OPS.TESTS, "tests-sanitized", SANITIZE, SANITIZE)
+    elif machine() != platform.machine().lower():  # static, so that qemu needs nothing else
+      self._link(OPS.TESTS, f"tests-{machine()}", (), ("-static",))
     else:
       self._link(OPS.TESTS, "tests", (), (), objects="ops")
 

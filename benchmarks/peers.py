@@ -20,6 +20,11 @@ def deployed_python() -> str:
   return _python_with("deployed")
 
 
+def exact_python() -> str:
+  """The same of `exact/requirements.txt`."""
+  return _python_with("exact")
+
+
 def _python_with(folder: str) -> str:
   requirements, place = _HERE / folder / "requirements.txt", _HERE.parent / "build" / folder
   python, made_from = place / "bin" / "python", place / "made_from.txt"

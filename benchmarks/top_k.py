@@ -3,7 +3,8 @@
 
     python benchmarks/top_k.py                                   # a million vectors
     python benchmarks/top_k.py --json=top_k.json --picture=top_k.png
-    python benchmarks/top_k.py --peer_python=/venv/bin/python    # one that has torch, faiss
+    python benchmarks/top_k.py --exact_peers                     # FAISS, USearch, SVS
+    python benchmarks/top_k.py --peer_python=/venv/bin/python    # one that has torch
     python benchmarks/top_k.py --large --rows=13353718 --k=8,5000   # as in the paper
 
 Prints medians with their spread, how many times faster each is than float32 tf.matmul +
@@ -17,12 +18,14 @@ import os
 import pathlib
 import platform
 import re
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import realm_tf  # noqa: F401  chooses Keras 2 before TensorFlow is imported
 
 # isort: split
 import numpy as np
+import peers
 import tensorflow as tf
 import top_k_foreign
 import top_k_peers
@@ -41,7 +44,10 @@ _LARGE = flags.DEFINE_bool(
     "large", False, "One bfloat16 table only, made where it lies, and how much memory the "
     "searches took beyond it.")
 _PEERS = flags.DEFINE_list(
-    "peer_python", [], "Other interpreters, to measure the torch or faiss that they have.")
+    "peer_python", [], "Other interpreters, to measure the torch, faiss, usearch or svs that "
+    "they have.")
+_EXACT_PEERS = flags.DEFINE_bool(
+    "exact_peers", False, "Also those of benchmarks/exact, in an environment that is made.")
 _JSON = flags.DEFINE_string("json", None, "Also write all figures to this file.")
 _PICTURE = flags.DEFINE_string("picture", None, "Also draw the table into this file.")
 
@@ -224,8 +230,9 @@ def measure_all(machine) -> list[dict]:
     for method in top_k_peers.ours() + top_k_peers.installed_peers():
       if re.search(_ONLY.value, method.name):
         yield measure(method, table, queries, truth, plan())
-    for python in _PEERS.value:
-      yield from top_k_foreign.measure_in(python, table, queries, truth, plan())
+    pythons = [sys.executable, *_PEERS.value]
+    for python in [*pythons, peers.exact_python()] if _EXACT_PEERS.value else pythons:
+      yield from top_k_foreign.measure_in(python, table, queries, truth, plan(), _ONLY.value)
 
   cells = []
   for method_cells in each_method():

@@ -11,7 +11,6 @@ import realm_tf  # noqa: F401  chooses Keras 2 before TensorFlow is imported
 # isort: split
 import numpy as np
 import tensorflow as tf
-import top_k_foreign
 from top_k_measure import Method
 
 from realm_tf.index.exact import ExactIndex
@@ -88,7 +87,7 @@ def ours() -> list[Method]:
 
 
 def installed_peers() -> list[Method]:
-  """Everything else that can be imported here."""
+  """Everything else of TensorFlow's; `top_k_foreign` has the others."""
   peers = [
       ("tensorflow", Method("tf.matmul + top_k, float32", _tensorflow(tf.float32))),
       ("tensorflow", Method("tf.matmul + top_k, bfloat16", _tensorflow(tf.bfloat16))),
@@ -96,7 +95,7 @@ def installed_peers() -> list[Method]:
       ("scann", Method("ScaNN tree + AH + reorder", _scann_tree)),
   ]
   return [method for package, method in peers
-          if importlib.util.find_spec(package)] + top_k_foreign.installed()
+          if importlib.util.find_spec(package)]
 
 
 # The row that ratios are taken against.

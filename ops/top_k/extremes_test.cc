@@ -3,6 +3,7 @@
 // Numbers at the ends of what a float can be, and beyond: sums that overflow, products that
 // vanish, infinities, and what is not a number.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "ops/top_k/check_kernels.h"
+#include "ops/top_k/tiny_numbers.h"
 
 namespace realm {
 namespace {
@@ -47,6 +49,33 @@ void TestOverflowThatCancels() {
   best[1] = -best[0];
   best[2] = 0;
   Check(c);
+}
+
+// As on TensorFlow's threads, which the threads of this search are made by.
+void TestTinyNumbersWhereTheyAreDropped(Random& random) {
+  Case c = MakeCase("tiny numbers", 9, 700, 21, 3, [&] {
+    return std::ldexp(float(Uniform(random, -9, 9)), Uniform(random, -149, -140));
+  });
+  for (float& x : c.queries) x = Uniform(random, -2, 2);
+  const BannedRows banned = BannedRows::From(c.banned.data(), c.batch, 0, c.rows);
+  for (Element element : {Element::kFloat32, Element::kBfloat16}) {
+    const Stored table(c, element);
+    const Answer expected = BruteForce(c, table);
+    const TopKInput input = {c.queries.data(), table.data(), element, c.batch,
+                             c.rows,           c.depth,      c.k,     &banned};
+    for (const Kernel& kernel : AvailableKernels()) {
+      Answer actual = expected;
+      std::fill(actual.scores.begin(), actual.scores.end(), -1.0f);
+      {
+        const KeepTinyNumbers drop(false);
+        TopKInnerProduct(input, kernel, RunOnThreads, 2, actual.scores.data(),
+                         actual.rows.data());
+      }
+      if (actual.scores == expected.scores && actual.rows == expected.rows) continue;
+      ++failures;
+      std::printf("FAILED tiny numbers that are dropped: kernel %s\n", kernel.name);
+    }
+  }
 }
 
 void TestInfinities(Random& random) {
@@ -105,6 +134,7 @@ void TestNotANumber(Random& random) {
 void TestAll() {
   TestExtremes(random_bits);
   TestOverflowThatCancels();
+  TestTinyNumbersWhereTheyAreDropped(random_bits);
   TestInfinities(random_bits);
   TestNotANumber(random_bits);
 }

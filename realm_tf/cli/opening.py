@@ -38,6 +38,8 @@ def define_strategy() -> None:
                     ["one_device", "mirrored", "multi_worker", "tpu"],
                     "tf.distribute: mirrored trains on all GPUs of this machine, "
                     "multi_worker on the processes that TF_CONFIG names, tpu on a TPU.")
+  flags.DEFINE_integer("heartbeat_seconds", 100, "Of multi_worker: without a sign of life "
+                       "for so long, a worker counts as dead, and all end.", lower_bound=1)
   flags.DEFINE_string("tpu", "local", "The TPU's name or grpc:// address; local on a TPU VM.")
   flags.DEFINE_string("tpu_zone", None, "The zone of a TPU that has a name.")
   flags.DEFINE_string("tpu_project", None, "The project of a TPU that has a name.")
@@ -140,7 +142,8 @@ def open_to_train(makes: Sequence[str], one_process: bool = False):
     _refuse_changes()
   from realm_tf.distribute.strategy import make_strategy
   # Before anything runs: TensorFlow must know of all workers first.
-  strategy = make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.tpu_zone, FLAGS.tpu_project)
+  strategy = make_strategy(FLAGS.strategy, FLAGS.tpu, FLAGS.tpu_zone, FLAGS.tpu_project,
+                           FLAGS.heartbeat_seconds)
   run = open_run(writes=False, makes=makes)
   run.strategy = strategy
   return run

@@ -4,6 +4,7 @@ Shape letters: J replicas.
 """
 
 import contextlib
+import re
 from typing import Iterator
 
 import tensorflow as tf
@@ -41,8 +42,18 @@ def naming_who_failed() -> Iterator[None]:
     yield
   except _OTHERS_FAILED as error:
     raise UserError("another of the processes that train together has failed or is gone "
-                    f"({str(error.message).strip().splitlines()[0][:200]}); run the same "
-                    "command in all of them again") from error
+                    f"({_what_failed(str(error.message))}); run the same command in all of "
+                    "them again") from error
+
+
+def _what_failed(message: str) -> str:
+  """What TensorFlow says of it, and of which worker, if it says that."""
+  reason = re.sub(r"^({{.*?}} |Collective ops is aborted by: |Error reported from \S+ )*", "",
+                  message.strip()).splitlines() or ["TensorFlow does not say why"]
+  worker = re.search(r"/job:worker/(?:replica:\d+/)?task:(\d+)", message)
+  if not worker and "coordinationservice" in message.lower().replace(" ", ""):
+    return f"worker 0: {reason[0][:200]}"  # which has that service
+  return (f"worker {worker[1]}: " if worker else "") + reason[0][:200]
 
 
 class SingleProcess:

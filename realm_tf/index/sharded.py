@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from realm_tf.config import IndexConfig
 from realm_tf.distribute.processes import num_processes
+from realm_tf.distribute.strategy import outside_scopes
 from realm_tf.errors import UserError
 from realm_tf.index.distributed import DistributedIndex, own_rows
 from realm_tf.index.interface import QueryModel, RowIndex, host_variable
@@ -20,7 +21,11 @@ from realm_tf.ops import portable, top_k
 
 
 class ShardedIndex(RowIndex):
-  """Equals `ExactIndex` to the bit; holds N / J consecutive rows per device."""
+  """Equals `ExactIndex` to the bit; holds N / J consecutive rows per device.
+
+  A checkpoint holds the table as one tensor, as that of `ExactIndex`, and may be restored by
+  any number of devices.
+  """
 
   def __init__(self, query_model: QueryModel | None = None, k: int = 10,
                name: str = "sharded_index", dtype: tf.DType = tf.float32,
@@ -35,7 +40,7 @@ class ShardedIndex(RowIndex):
     super().__init__(query_model, k, name, dtype)
     self._devices = tuple(devices or _accelerators())
     self._bounds: list[int] = []
-    self.tables: list[tf.Variable] = []
+    self.table: Any = None  # [N, D], of a variable on each device, once there are rows
 
   @classmethod
   def from_config(cls, config: IndexConfig, num_rows: int, dtype: tf.DType,
@@ -56,19 +61,28 @@ class ShardedIndex(RowIndex):
     return slice(*own_rows(num_rows, strategy))
 
   def assign(self, prepared: Any, step: int) -> None:
-    if not self.tables:
+    if self.table is None:
       shards = min(len(self._devices), max(1, len(prepared)))  # none without rows
       self._bounds = np.linspace(0, len(prepared), shards + 1).astype(int).tolist()
-    tables = []
-    for shard, (first, end) in enumerate(zip(self._bounds, self._bounds[1:])):
-      rows = tf.cast(prepared[first:end], self.row_dtype)
-      if self.tables:
-        self.tables[shard].assign(rows)
-        continue
-      tables.append(host_variable(rows, f"rows_from_{first}", self._devices[shard]))
-    if tables:
-      self.tables = tables
+      self.table = outside_scopes(lambda: self._make(prepared))
+    else:
+      for table, (first, end) in zip(self.tables, self._ranges()):
+        table.assign(tf.cast(prepared[first:end], self.row_dtype))
     self.step.assign(step)
+
+  def _make(self, rows: Any) -> tf.__internal__.distribute.ShardedVariable:
+    return tf.__internal__.distribute.ShardedVariable([
+        host_variable(tf.cast(rows[first:end], self.row_dtype), f"rows_from_{first}", device)
+        for (first, end), device in zip(self._ranges(), self._devices)], "table")
+
+  def _ranges(self) -> list[tuple[int, int]]:
+    """[first, end) of the rows of each device."""
+    return list(zip(self._bounds, self._bounds[1:]))
+
+  @property
+  def tables(self) -> list[tf.Variable]:
+    """Each device's rows."""
+    return [] if self.table is None else list(self.table.variables)
 
   def search(self, queries: tf.Tensor, k, banned: tf.Tensor | None = None
              ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -96,7 +110,7 @@ class ShardedIndex(RowIndex):
   def gather(self, rows: tf.Tensor) -> tf.Tensor:
     table = [tf.cast(tf.gather(table, tf.clip_by_value(rows - first, 0, end - first - 1)),
                      tf.float32)
-             for table, first, end in zip(self.tables, self._bounds, self._bounds[1:])]
+             for table, (first, end) in zip(self.tables, self._ranges())]
     gathered = table[0]
     for other, first in zip(table[1:], self._bounds[1:]):
       gathered = tf.where((rows >= first)[..., None], other, gathered)
@@ -104,10 +118,10 @@ class ShardedIndex(RowIndex):
 
   @property
   def table_shape(self) -> tuple[int, int] | None:
-    return (self._bounds[-1], self.tables[0].shape[1]) if self.tables else None
+    return None if self.table is None else tuple(self.table.shape)
 
   def forget(self) -> None:
-    self.tables = []
+    self.table = None
 
 
 def _device_names() -> list[str]:

@@ -23,13 +23,18 @@ def export_run(run: Run, flavour: str = "portable", output: str | None = None
                ) -> pathlib.Path:
   """Writes the next version of the SavedModel; returns its folder.
 
-  It searches exactly, whatever `config.index.kind` is, but for the flavour "scann".
+  It searches exactly, whatever `config.index.kind` is, but for the flavour "scann", and has
+  the whole table on one host.
   """
   own = run.path / "export"
   base = pathlib.Path(output or own)
   is_own = os.path.realpath(base) == os.path.realpath(own)
   if not is_own:
     outputs.check_output(base)
+  if run.config.index.kind == "sharded":
+    logging.warning("export: config.index.kind is 'sharded', but an export is not: it has "
+                    "all rows in one table, in the memory of each host that serves it, and "
+                    "finds the same")
   reads = has_reader(run)
   if not reads:
     logging.warning("export: %s; this export finds passages, and answers nothing", NO_READER)

@@ -18,7 +18,8 @@ from realm_tf.distribute.processes import SINGLE_PROCESS, SingleProcess
 from realm_tf.errors import UserError
 
 # What a checkpoint that is damaged, gone or of something else raises.
-_UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, LookupError, OSError)
+_UNREADABLE = (tf.errors.OpError, ValueError, RuntimeError, LookupError, OSError,
+               AssertionError)
 # What is left of a save, or of a removal, that was cut short.
 _LEFTOVER = re.compile(r"ckpt-\d+_temp|ckpt-\d+\..*\.tempstate\d+|checkpoint\.tmp.*")
 _BEST_VALUE = "best_value/.ATTRIBUTES/VARIABLE_VALUE"
@@ -97,7 +98,7 @@ class Checkpoints:
     while (step := self._processes.broadcast(_newest_but(self._folder, tried))) >= 0:
       path = str(self._folder / f"ckpt-{step}")
       if (self._all_could(path, _read_all)
-          and self._all_could(path, self._newest.checkpoint.restore)):
+          and self._all_could(path, self._restore_all)):
         return
       tried.add(step)
     if not tried:
@@ -107,8 +108,12 @@ class Checkpoints:
     said = self._processes.broadcast(int((self._folder / "checkpoint").exists()))
     if said or len(tried) > 1:
       raise UserError(f"{self._folder}: no checkpoint there can be read, be they damaged "
-                      "or of another model, corpus or, of a sharded index, number of "
-                      "devices; delete this folder to begin anew")
+                      "or of another model or corpus; delete this folder to begin anew")
+
+  def _restore_all(self, path: str) -> None:
+    """Restores it; what is tracked and not there, as in one of an earlier release, is an
+    error."""
+    self._newest.checkpoint.restore(path).assert_existing_objects_matched()
 
   def _find_best(self) -> None:
     value, tried = -float("inf"), set[int]()
@@ -254,7 +259,7 @@ def restore_best(folder: pathlib.Path, **parts: Any) -> None:
     _read_all(path)
     tf.train.Checkpoint(**parts).restore(path).assert_existing_objects_matched(
         ).expect_partial()
-  except (*_UNREADABLE, AssertionError) as error:
+  except _UNREADABLE as error:
     raise UserError(f"{path}: cannot be read: damaged, or of another model "
                     f"({_first_line(error)})") from error
 

@@ -12,6 +12,7 @@ rows.
 """
 
 import pathlib
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +23,7 @@ from realm_tf.config.owners import used
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
+from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
 from realm_tf.examples import order
 from realm_tf.examples.cloze_questions import (
@@ -34,10 +36,11 @@ from realm_tf.examples.qa import AnswerPlaces
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import dropout, losses, open_qa
 from realm_tf.models.realm import Realm
-from realm_tf.text.inputs import pack_single
+from realm_tf.text.inputs import Packed, pack_single
 from realm_tf.training import schedule
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
+from realm_tf.training.padded import by_candidate, flat
 
 
 def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
@@ -76,23 +79,27 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
               settings=used(to_dict(config), "cloze"), strategy=strategy)
   batches = cloze_batches(config, corpus, clozes, loop.first_step)
   share = cloze.batch_size // strategy.num_replicas_in_sync
-  multiple = 0 if config.fixed_lengths else 8
+  fixed_lengths = config.fixed_lengths or is_tpu(strategy)
+  multiple = 0 if fixed_lengths else 8
   read_blocks = min(cloze.read_blocks, searched)
   ban_table = tf.constant(banned, tf.int32)
 
-  def gradients_of_part(examples: tuple[ClozeBatch, tf.Tensor]):
-    part, rows = examples
-    _, pairs, correct = open_qa.pack_beam(
-        passages, clozes.places, part.name, part.question, rows, read_blocks=read_blocks,
+  def look_up(batch: ClozeBatch, rows: tf.Tensor) -> tuple[Packed, tf.Tensor]:
+    return open_qa.pack_beam(
+        passages, clozes.places, batch.name, batch.question, rows, read_blocks=read_blocks,
         length=reader_length(config), width=config.encoder.max_span_width,
-        max_spans=cloze.max_spans, multiple=multiple)
+        max_spans=cloze.max_spans, multiple=multiple)[1:]
+
+  def gradients_of_part(examples: tuple[Any, tf.Tensor]):
+    pairs, correct = ((flat(examples[0]), examples[1]) if fixed_lengths
+                      else look_up(*examples))
     with tf.GradientTape() as tape, dropout.drawn(config.seed, optimizer.iterations):
       logits = tf.reshape(model.encoder.span_logits(pairs), tf.shape(correct))  # [B, R * S]
       loss = tf.reduce_mean(losses.marginal_loss(logits, correct))
     right = tf.gather(correct, tf.argmax(logits, 1), batch_dims=1)
     return tape.gradient(loss, variables), {"loss": loss, "exact_span": losses.share(right)}
 
-  def learn(examples: tuple[ClozeBatch, tf.Tensor]) -> shares.Metrics:
+  def learn(examples: tuple[Any, tf.Tensor]) -> shares.Metrics:
     gradients, metrics = shares.mean_over_parts(gradients_of_part, examples, share,
                                                 cloze.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
@@ -107,8 +114,15 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
     beam = min(max(cloze.beam_size, read_blocks), searched)
     _, retrieved = index.search(queries, beam, not_read)
     rows, held = choose_blocks(clozes.places, batch, not_read, retrieved, read_blocks)
+    rows = tf.ensure_shape(rows, [cloze.batch_size, read_blocks])
+    examples: tuple[Any, tf.Tensor] = batch, rows
+    if fixed_lengths:  # the host packs, of the whole batch
+      pairs, correct = look_up(batch, rows)
+      examples = by_candidate(pairs, rows), tf.ensure_shape(correct, [
+          cloze.batch_size,
+          read_blocks * reader_length(config) * config.encoder.max_span_width])
     return {"beam_has_span": losses.share(held)} | shares.run_on_shares(
-        strategy, learn, (batch, rows), cloze.batch_size)
+        strategy, learn, examples, cloze.batch_size)
 
   shares.check_shares(strategy, cloze.batch_size, cloze.accumulate)
   loop.run(batches, step)

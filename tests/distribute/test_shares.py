@@ -16,7 +16,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context as eager_context
 
 from realm_tf.distribute import shares
-from realm_tf.distribute.processes import ProcessGroup, process_group
+from realm_tf.distribute.processes import ProcessGroup, naming_who_failed, process_group
 from realm_tf.distribute.strategy import HEARTBEAT_SECONDS, make_strategy
 from realm_tf.errors import UserError
 from realm_tf.index.exact import ExactIndex
@@ -122,8 +122,14 @@ def test_a_process_may_be_silent_for_longer_than_tensorflow_lets_it(monkeypatch)
   monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", lambda: len(calls))
   monkeypatch.setenv("TF_CONFIG", json.dumps({
       "cluster": {"worker": ["a:1", "b:1", "c:1"]}, "task": {"type": "worker", "index": 2}}))
+  handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGALRM)]
   assert make_strategy("multi_worker") == 1  # configured before it is made
   assert calls[0]["heartbeat_timeout_in_ms"] == 1000 * HEARTBEAT_SECONDS
+  make_strategy("multi_worker", heartbeat_seconds=7)
+  assert calls[1]["heartbeat_timeout_in_ms"] == 7000
+  assert signal.alarm(0) == 0  # all have come, so that nothing ends it any more
+  assert handlers == [signal.getsignal(number) for number in (signal.SIGTERM,
+                                                              signal.SIGALRM)]
   assert calls[0]["coordinated_jobs"][0].num_tasks == 3
 
 
@@ -142,6 +148,36 @@ def test_that_another_process_has_failed_is_said_in_one_line(mirrored, monkeypat
   monkeypatch.setattr(processes, "_total", gone)
   with pytest.raises(UserError, match="another of the processes .*a heartbeat.*run the same"):
     processes.all_agree(True)
+
+
+@pytest.mark.parametrize("message, said", [
+    ("{{function_node __inference_f_1}} Collective ops is aborted by: Collective ops is "
+     "aborted by: recvmsg:Connection reset by peer\nAdditional GRPC error information from "
+     "remote target /job:worker/replica:0/task:3 while calling\n/job:worker/replica:0/"
+     "task:0", "(worker 3: recvmsg:Connection reset by peer)"),
+    ("Collective ops is aborted by: Error reported from /job:worker/task:1: The following "
+     "tasks are unhealthy (stopped sending heartbeats):\n/job:worker/replica:0/task:1",
+     "(worker 1: The following tasks are unhealthy (stopped sending heartbeats):)"),
+    ("{{function_node __inference_f_1}} Collective ops is aborted by: Deadline Exceeded\n\n"
+     "RPC: /tensorflow.CoordinationService/Heartbeat", "(worker 0: Deadline Exceeded)"),
+    ("", "(TensorFlow does not say why)")])
+def test_what_tensorflow_says_of_another_process_is_cut_to_one_line(message, said):
+  with pytest.raises(UserError) as raised, naming_who_failed():
+    raise tf.errors.InternalError(None, None, message)
+  assert said in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_process_that_waits_for_others_ends_by_itself():
+  script = ("import realm_tf, absl.logging\nfrom realm_tf.distribute import strategy\n"
+            "absl.logging.set_verbosity(absl.logging.INFO)\n"
+            "strategy.START_SECONDS = 1\nstrategy.make_strategy('multi_worker')")
+  workers = [f"localhost:{port}" for port in _free_ports(2)]
+  finished = subprocess.run(
+      [sys.executable, "-c", script], cwd=_ROOT, capture_output=True, text=True, timeout=120,
+      env={**os.environ, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
+          "cluster": {"worker": workers}, "task": {"type": "worker", "index": 0}})})
+  assert finished.returncode == -signal.SIGALRM, finished.stderr
+  assert f"waiting for all workers: {', '.join(workers)}" in finished.stderr
 
 
 @pytest.mark.stress

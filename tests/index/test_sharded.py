@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from realm_tf.index.exact import ExactIndex
 from realm_tf.index.sharded import ShardedIndex
 
 # Three devices exist only in a process that asks for them before it begins.
@@ -63,3 +64,31 @@ def test_sharded_refuses_more_than_is_left():
     index.search(tf.ones([1, 4]), 5, tf.constant([[0, 1]]))
 
 
+
+
+def _of_devices(count, table):
+  index = ExactIndex() if not count else ShardedIndex(devices=["CPU:0"] * count)
+  index.assign(table, 0)
+  return index
+
+
+@pytest.mark.parametrize("saved_by, restored_by", [(3, 2), (2, 3), (1, 4), (0, 3), (3, 0)])
+def test_a_checkpoint_is_restored_by_another_number_of_devices(tmp_path, saved_by,
+                                                               restored_by):
+  """0 stands for the exact index, which has one table."""
+  rng = np.random.default_rng(0)
+  table, queries = (rng.normal(size=[rows, 8]).astype("f4") for rows in (41, 5))
+  saved = _of_devices(saved_by, table)
+  saved.step.assign(7)
+  path = tf.train.Checkpoint(index=saved).save(str(tmp_path / "ckpt"))
+  restored = _of_devices(restored_by, np.zeros_like(table))
+  search = tf.function(restored.search)
+  search(tf.constant(queries), 5)
+  tf.train.Checkpoint(index=restored).restore(path).assert_consumed()
+  assert int(restored.step) == 7
+  np.testing.assert_array_equal(restored.rows(), table)
+  for found, expected in zip(search(tf.constant(queries), 5),
+                             _of_devices(0, table).search(tf.constant(queries), 5)):
+    np.testing.assert_array_equal(found, expected)
+  names = dict(tf.train.list_variables(path))
+  assert names["index/table/.ATTRIBUTES/VARIABLE_VALUE"] == [41, 8]

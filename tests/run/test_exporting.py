@@ -25,14 +25,16 @@ def _run(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("flavour, shadow, op", [
-    ("native", True, b"Realm>ShadowedTopKInnerProduct"),
-    ("native", False, b"Realm>TopKInnerProduct"), ("portable", True, None)])
+@pytest.mark.parametrize("flavour, kind, shadow, op", [
+    ("native", "exact", True, b"Realm>ShadowedTopKInnerProduct"),
+    ("native", "exact", False, b"Realm>TopKInnerProduct"),
+    ("portable", "sharded", True, None)])
 def test_a_native_export_searches_the_shadow_unless_the_config_says_no(
-    run, tmp_path, flavour, shadow, op):
+    run, tmp_path, caplog, flavour, kind, shadow, op):
   run.config = dataclasses.replace(
-      run.config, index=dataclasses.replace(run.config.index, shadow=shadow))
+      run.config, index=dataclasses.replace(run.config.index, kind=kind, shadow=shadow))
   graph = (export_run(run, flavour, str(tmp_path / "export")) / "saved_model.pb").read_bytes()
   searches = [name for name in (b"Realm>ShadowedTopKInnerProduct", b"Realm>TopKInnerProduct")
               if name in graph]
   assert searches == ([op] if op else [])
+  assert ("'sharded', but an export is not" in caplog.text) == (kind == "sharded")

@@ -89,6 +89,14 @@ def test_of_another_shape_for_one_is_an_error_in_both(views, sizes):
     assert isinstance(error, UserError) and "no checkpoint there can be read" in str(error)
 
 
+def test_one_that_lacks_what_is_tracked_is_not_restored(views):
+  """As those of an earlier release, whose names were others."""
+  checkpoints = Checkpoints(views[0], {"value": tf.Variable(tf.zeros([3])),
+                                       "table": tf.Variable(tf.zeros([3]))})
+  with pytest.raises(UserError, match="no checkpoint there can be read"):
+    checkpoints.restore()
+
+
 @pytest.mark.parametrize("agreements", [1, 2])
 def test_a_checkpoint_that_goes_while_it_is_restored(views, agreements):
   """After both agreed on it; or after both have read it too."""

@@ -18,9 +18,9 @@ from tests import tiny
 from tests.training import stages
 
 _SIZES = {"ict__steps": 1, "ict__batch_size": 8, "pretrain__steps": 1,
-          "pretrain__batch_size": 8, "pretrain__max_masks": 4, "cloze__steps": 1,
-          "cloze__batch_size": 8, "finetune__steps": 1, "finetune__batch_size": 8,
-          "checkpoint_every": 1}
+          "pretrain__batch_size": 8, "pretrain__max_masks": 4, "dpr__steps": 1,
+          "dpr__batch_size": 8, "cloze__steps": 1, "cloze__batch_size": 8,
+          "finetune__steps": 1, "finetune__batch_size": 8, "checkpoint_every": 1}
 
 
 @pytest.fixture(name="world", scope="module")
@@ -99,26 +99,61 @@ def test_two_replicas_at_fixed_lengths_are_one_device(world, mirrored, tmp_path,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", [
-    "pretrain", *(pytest.param(stage, marks=pytest.mark.stress)
-                  for stage in ("ict", "finetune"))])
-def test_xla_compiles_all_that_runs_on_a_replica(world, tmp_path, monkeypatch, stage):
+@pytest.mark.parametrize("stage, changes", [
+    ("pretrain", {}), *(pytest.param(stage, changes, marks=pytest.mark.stress)
+                        for stage, changes in (
+        ("ict", {}), ("dpr", {}), ("cloze", {}), ("finetune", {}),
+        ("pretrain", {"pretrain__accumulate": 2})))])
+def test_xla_compiles_all_that_runs_on_a_replica(world, tmp_path, monkeypatch, stage,
+                                                 changes):
   """What a TPU does: it takes the batch, packed, and compiles the rest, update and all."""
   expected = _gradients(stage, world, tmp_path / "expected")
   compiled = []
 
+  def is_fixed(batch):
+    return all(t.shape.is_fully_defined() for t in tf.nest.flatten(batch)
+               if isinstance(t, tf.Tensor))
+
   def run_compiled(strategy, step, batch, batch_size):
     del strategy, batch_size
-    compiled.append(step)
+    compiled.append(is_fixed(batch))
     return tf.function(step, jit_compile=True)(batch)
 
+  def map_compiled(strategy, compute, batch):
+    del strategy
+    compiled.append(is_fixed(batch))
+    return tf.function(compute, jit_compile=True)(batch)
+
   monkeypatch.setattr(shares, "run_on_shares", run_compiled)
-  monkeypatch.setattr(shares, "map_shares", lambda strategy, compute, batch:
-                      tf.function(compute, jit_compile=True)(batch))
+  monkeypatch.setattr(shares, "map_shares", map_compiled)
   with portable():  # as where there is a TPU
-    actual = _gradients(stage, world, tmp_path / "xla", fixed_lengths=True)
-  assert compiled
+    actual = _gradients(stage, world, tmp_path / "xla", fixed_lengths=True, **changes)
+  assert compiled and all(compiled)
   _assert_close(actual, expected)
+
+
+def test_xla_compiles_a_tower_that_embeds_documents(world):
+  """As a TPU would embed a corpus: at one length, whatever is in the blocks."""
+  folder, corpus = world
+  tower = initial_model(tiny.make_config(folder, write=False),
+                        corpus.tokenizer).retriever.document_tower
+  passages, length = Passages(corpus), 64
+  rows = tf.range(corpus.num_blocks)
+  expected = tower(passages.documents(rows, length))
+  fixed = passages.documents(rows, length, multiple=0)
+  assert all(t.shape[1:].is_fully_defined() for t in fixed)
+  traces = []
+
+  @tf.function(jit_compile=True)
+  def embed(packed):
+    traces.append(1)
+    return tower(packed)
+
+  with portable():
+    for first in (0, 5):
+      part = tf.nest.map_structure(lambda t, first=first: t[first:first + 8], fixed)
+      np.testing.assert_allclose(embed(part), expected[first:first + 8], rtol=1e-4, atol=1e-4)
+  assert len(traces) == 1
 
 
 @pytest.mark.slow
