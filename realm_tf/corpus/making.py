@@ -24,6 +24,7 @@ from realm_tf.corpus.store_writer import BLOCKS_PER_SHARD, finish_store
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.folders import new_folder
+from realm_tf.text.salient_spans import tagger_version
 from realm_tf.text.tokenizer import Tokenizer
 
 _JOURNAL = "written.json"
@@ -53,7 +54,7 @@ def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: To
     tokenizer: whose pieces blocks are made of.
     max_tokens: most tokens in `[CLS] title [SEP] body [SEP]`.
     source: where the text comes from, for people to read.
-    tagger: of salient spans, by name.
+    tagger: of salient spans, by name or folder.
     workers: so many processes cut; by default as many as there are cores, and none where
       there are few documents.
     blocks_per_shard: the last shard may have fewer.
@@ -66,7 +67,7 @@ def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: To
   with new_folder(folder, STORE) as new:
     part = _Part(folder, {
         "version": CUT_VERSION, "tokenizer": tokenizer.hash, "max_tokens": max_tokens,
-        "tagger": tagger, "blocks_per_shard": blocks_per_shard})
+        "tagger": tagger_version(tagger), "blocks_per_shard": blocks_per_shard})
     try:
       batches = part.missing(_batches(documents))
       first = list(itertools.islice(batches, _FEW + 1))

@@ -1,15 +1,18 @@
 """Salient spans: the names, dates and figures worth masking in REALM pre-training.
 
 The paper tags named entities with a BERT trained on CoNLL-2003, which was never
-released, and dates with a regular expression. `RuleTagger` needs no model;
-`SpacyTagger` is better where spaCy is installed.
+released, and dates with a regular expression. `RuleTagger` needs no model; `SpacyTagger`
+is spaCy's, where that is installed; one like the paper's is trained by `realm tagger train`.
 """
 
 import importlib
+import pathlib
 import re
-from typing import Callable, Iterator, Protocol, Sequence
+from typing import Iterator, Protocol, Sequence
 
+from realm_tf import files
 from realm_tf.errors import UserError
+from realm_tf.registry import TAGGER_FOLDERS, TAGGERS
 
 CharacterSpan = tuple[int, int]
 
@@ -232,7 +235,7 @@ class SpacyTagger:
       figures = dates_and_figures(text)
       names = [self._bare(text, entity.start_char, entity.end_char)
                for entity in parsed.ents if entity.label_ in self.LABELS]
-      spans_of.append(_disjoint(figures, names))
+      spans_of.append(disjoint(figures, names))
     return spans_of
 
   @staticmethod
@@ -242,7 +245,7 @@ class SpacyTagger:
     return start, end - len(text[start:end]) + len(_POSSESSIVE.sub("", text[start:end]))
 
 
-def _disjoint(spans: list[CharacterSpan], others: list[CharacterSpan]) -> list[CharacterSpan]:
+def disjoint(spans: list[CharacterSpan], others: list[CharacterSpan]) -> list[CharacterSpan]:
   """`spans` and those of `others` that overlap none of them, sorted."""
   busy = sorted(spans)
   result, at = list(spans), 0
@@ -254,17 +257,29 @@ def _disjoint(spans: list[CharacterSpan], others: list[CharacterSpan]) -> list[C
   return sorted(result)
 
 
-_TAGGERS: dict[str, Callable[[], SpanTagger]] = {
-    "rules": RuleTagger, "spacy": SpacyTagger}
-
-
 def tagger(name: str) -> SpanTagger:
-  """The tagger of that name, 'rules' or 'spacy'.
+  """The tagger of that name ("rules", "spacy" or another that is registered), or of a folder.
 
   Raises:
-    UserError: no such tagger, or what it needs is not installed.
+    UserError: no such tagger, or what it needs is not installed, or damaged.
   """
-  if name not in _TAGGERS:
+  if name in TAGGERS:
+    return TAGGERS[name]()
+  marker = _marker(name)
+  if marker is None:
     raise UserError(f"tagger '{name}' is not known; expected one of "
-                    f"{', '.join(sorted(_TAGGERS))}")
-  return _TAGGERS[name]()
+                    f"{', '.join(sorted(TAGGERS))}, or a folder that `realm tagger train` "
+                    "wrote")
+  return TAGGER_FOLDERS[marker.name](name)
+
+
+def tagger_version(name: str) -> str:
+  """The name of a tagger; of one in a folder a hash, which changes with what is in it."""
+  marker = None if name in TAGGERS else _marker(name)
+  return files.sha256(marker) if marker else name
+
+
+def _marker(folder: str) -> pathlib.Path | None:
+  """The file by which a tagger's folder is recognised."""
+  paths = [pathlib.Path(folder, name) for name in TAGGER_FOLDERS]
+  return next((path for path in paths if path.is_file()), None)
