@@ -13,8 +13,9 @@ import json
 import pathlib
 import time
 
-import realm_tf  # noqa: F401  (before TensorFlow, which taggers in folders import)
 from machine import processor
+
+import realm_tf  # noqa: F401  (before TensorFlow, which taggers in folders import)
 from realm_tf.corpus.readers import read_documents
 from realm_tf.text.salient_spans import dates_and_figures, tagger
 from realm_tf.text.sentences import split_sentences

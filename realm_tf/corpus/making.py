@@ -13,7 +13,7 @@ import itertools
 import os
 import pathlib
 import shutil
-from typing import Any, Iterable, Iterator, NamedTuple
+from typing import Any, Callable, Generator, Iterable, Iterator, NamedTuple
 
 from realm_tf import files
 from realm_tf.corpus.blocks import CUT_VERSION
@@ -43,9 +43,14 @@ class _Batch(NamedTuple):
   documents: list[Document]
 
 
+CutBatches = Callable[[Iterable[_Batch], Cutter],
+                      Generator[tuple[_Batch, CutRecords], None, None]]
+
+
 def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: Tokenizer,
                max_tokens: int, source: str, tagger: str = "rules",
-               workers: int | None = None, blocks_per_shard: int = BLOCKS_PER_SHARD) -> None:
+               workers: int | None = None, blocks_per_shard: int = BLOCKS_PER_SHARD,
+               cut: CutBatches | None = None) -> None:
   """Writes a corpus store, the same as `write_store` writes of the same documents.
 
   Args:
@@ -58,6 +63,7 @@ def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: To
     workers: so many processes cut; by default as many as there are cores, and none where
       there are few documents.
     blocks_per_shard: the last shard may have fewer.
+    cut: cuts batches, in their order, instead of processes of this machine.
 
   Raises:
     UserError: see `write_store` and `split_blocks`; what was there before is unchanged.
@@ -70,12 +76,9 @@ def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: To
         "tagger": tagger_version(tagger), "blocks_per_shard": blocks_per_shard})
     try:
       batches = part.missing(_batches(documents))
-      first = list(itertools.islice(batches, _FEW + 1))
-      cores = len(os.sched_getaffinity(0)) if len(first) > _FEW else 0
-      processes = (cores if cores > 1 else 0) if workers is None else workers
-      with contextlib.closing(cut_in_order(itertools.chain(first, batches), cutter,
-                                           processes)) as cut:
-        for batch, records in cut:
+      with contextlib.closing(cut(batches, cutter) if cut else
+                              _cut_here(batches, cutter, workers)) as results:
+        for batch, records in results:
           part.add(batch, records)
       part.finish()
       if not part.shards:
@@ -87,6 +90,14 @@ def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: To
       files.link_or_copy(part.folder / shard["name"], new / shard["name"])
     finish_store(new, part.shards, tokenizer, max_tokens, source)
   part.remove()
+
+
+def _cut_here(batches: Iterator[_Batch], cutter: Cutter, workers: int | None
+              ) -> Generator[tuple[_Batch, CutRecords], None, None]:
+  first = list(itertools.islice(batches, _FEW + 1))
+  cores = len(os.sched_getaffinity(0)) if len(first) > _FEW else 0
+  processes = (cores if cores > 1 else 0) if workers is None else workers
+  return cut_in_order(itertools.chain(first, batches), cutter, processes)
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[_Batch]:
