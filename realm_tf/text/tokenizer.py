@@ -3,6 +3,7 @@
 Shape letters: B batch, T tokens, V vocabulary.
 """
 
+import functools
 import hashlib
 import json
 import pathlib
@@ -98,7 +99,7 @@ class Tokenizer(tf.Module):
   def vocab_size(self) -> int:
     return len(self._vocabulary)
 
-  @property
+  @functools.cached_property
   def continuation(self) -> np.ndarray:
     return np.array([token.startswith(CONTINUATION) for token in self._vocabulary])
 
