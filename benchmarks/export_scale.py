@@ -20,6 +20,8 @@ import time
 import numpy as np
 from machine import processor
 
+import realm_tf  # chooses Keras 2, before TensorFlow is imported
+
 _DISTINCT = 1000  # texts
 _LOADS = 20  # questions that are asked once more, for the time of one
 
@@ -30,10 +32,11 @@ def _corpus(blocks: int, sentences: int, padding: int, tokenizer):
   from realm_tf.corpus.readers import Document
   from realm_tf.corpus.store import Corpus
   from realm_tf.corpus.strings import Strings
-  few = Corpus.from_documents(
-      [Document(str(i), f"River {i}", " ".join(
-          f"The river number {i} is {i + j} km long and lies in Norway."
-          for j in range(sentences)) + " " + "x" * padding) for i in range(_DISTINCT)], tokenizer, 288)
+  texts = [" ".join([*(f"The river number {i} is {i + j} km long and lies in Norway."
+                       for j in range(sentences)), "x" * padding])
+           for i in range(_DISTINCT)]
+  few = Corpus.from_documents([Document(str(i), f"River {i}", text)
+                               for i, text in enumerate(texts)], tokenizer, 288)
   assert few.num_blocks == _DISTINCT, few.num_blocks
   times = -(-blocks // _DISTINCT)
 
@@ -57,6 +60,8 @@ def _corpus(blocks: int, sentences: int, padding: int, tokenizer):
 
 
 def _write(flags: argparse.Namespace) -> dict:
+  import tensorflow as tf
+
   from realm_tf import config as config_lib
   from realm_tf.corpus.passages import Passages
   from realm_tf.evaluation.answering import QuestionAnswerer
@@ -64,7 +69,6 @@ def _write(flags: argparse.Namespace) -> dict:
   from realm_tf.run.model import initial_model
   from realm_tf.serving.saved_model import export
   from realm_tf.text.tokenizer_files import read_tokenizer
-  import tensorflow as tf  # after the package, which chooses Keras 2
   begun = time.monotonic()
   corpus = _corpus(flags.blocks, flags.sentences, flags.padding,
                    read_tokenizer(flags.weights))
@@ -80,14 +84,14 @@ def _write(flags: argparse.Namespace) -> dict:
                    pathlib.Path(flags.folder, flags.flavour), flags.flavour,
                    ["where is the river"])
   return {"blocks": corpus.num_blocks, "text_bytes": int(corpus.texts._splits[-1]),
-          "made_seconds": round(made, 1), "export_seconds": round(time.monotonic() - begun, 1),
+          "made_seconds": round(made, 1),
+          "export_seconds": round(time.monotonic() - begun, 1),
           "disk": {path.name: path.stat().st_size for path in sorted(version.rglob("*"))
                    if path.is_file() and path.stat().st_size > 1e6},
           "graph": (version / "saved_model.pb").stat().st_size}
 
 
 def _load(flags: argparse.Namespace) -> dict:
-  import realm_tf
   begun = time.monotonic()
   model = realm_tf.load(str(pathlib.Path(flags.folder, flags.flavour)))
   loaded = time.monotonic() - begun

@@ -67,7 +67,7 @@ _FIGURES = re.compile(
     | {_YEAR}(?![\w.,]?\d)(?!\w)
     | \d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?\b
     )""", re.VERBOSE)
-# What each of them begins with: to try them all at every place would take three times as long.
+# What each of them begins with: to try them all at every place takes three times as long.
 _FIGURE_STARTS = re.compile(
     r"[\d$£€¥JFMASONDtfsen](?<![\w.].)(?:(?<=[^tfsen])|(?<=t)(?=hi|we|en)"
     r"|(?<=f)(?=i|ou)|(?<=s)(?=ec|ix|ev)|(?<=e)(?=i|l)|(?<=n)(?=i))")
