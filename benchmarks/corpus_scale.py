@@ -103,7 +103,7 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
     return {"sentences": len(salient_sentences(corpus, 10, (2, 0)).row),
             **_measured(time.monotonic() - begun, before)}
   if stage == "answers":
-    words = [[text.decode().split()[3]] for text in corpus.texts[:1000]]
+    words = [[title.decode().split()[0]] for title in corpus.titles[:1000]]  # names
     occurrences = stored_occurrences(words, corpus, corpus.tokenizer)
     return {"places": len(occurrences.rows), **_measured(time.monotonic() - begun, before)}
   passages = Passages(corpus)
