@@ -1,6 +1,11 @@
 """What a corpus of a given size costs: making, opening, what is derived, a batch, disk.
 
-    python benchmarks/corpus_scale.py --blocks=100000 --folder=build/scale
+    python benchmarks/corpus_scale.py --blocks=100000 --folder=build/scale \
+        --output=benchmarks/results/corpus_scale.json
+
+Stages that are done in a folder are not measured again. The result holds each size that was
+measured, and what follows for `--extrapolate` blocks: time and memory by the straight line
+through the two largest sizes, disk by what a block takes in the largest.
 
 Documents are made up: words of a Zipf distribution, names and years among them, one document
 in twenty a copy of an earlier one with a few words changed. Each measurement is a process of
@@ -15,12 +20,12 @@ import json
 import os
 import pathlib
 import resource
-import shutil
 import subprocess
 import sys
 import time
 
 import numpy as np
+from machine import processor
 
 _STAGES = ("make", "open_first", "open", "near_duplicates", "sentences", "answers", "batches")
 _BATCHES, _BATCH, _CANDIDATES = 20, 16, 8
@@ -98,7 +103,7 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
     return {"sentences": len(salient_sentences(corpus, 10, (2, 0)).row),
             **_measured(time.monotonic() - begun, before)}
   if stage == "answers":
-    words = [[text.decode().split()[3]] for text in corpus.texts[:1000]]
+    words = [[title.decode().split()[0]] for title in corpus.titles[:1000]]  # names
     occurrences = stored_occurrences(words, corpus, corpus.tokenizer)
     return {"places": len(occurrences.rows), **_measured(time.monotonic() - begun, before)}
   passages = Passages(corpus)
@@ -131,25 +136,64 @@ def main() -> None:
   parser.add_argument("--blocks", type=int, default=10_000)
   parser.add_argument("--folder", default="build/corpus_scale")
   parser.add_argument("--vocabulary", default="data/weights/minilm/vocab.txt")
+  parser.add_argument("--output", help="JSON file of results, to which this size is added")
+  parser.add_argument("--extrapolate", type=int, default=13_400_000)
   parser.add_argument("--stage", help="measure this alone, in a folder that is there")
   flags = parser.parse_args()
   folder = pathlib.Path(flags.folder)
   if flags.stage:
     print("RESULT " + json.dumps(_run(flags.stage, folder, flags.blocks, flags.vocabulary)))
     return
-  shutil.rmtree(folder, ignore_errors=True)
-  folder.mkdir(parents=True)
-  root = str(pathlib.Path(__file__).parents[1])
+  folder.mkdir(parents=True, exist_ok=True)
+  measured = _measure(folder, flags)
+  if flags.output:
+    _note(pathlib.Path(flags.output), flags, measured)
+
+
+def _measure(folder: pathlib.Path, flags: argparse.Namespace) -> dict[str, dict]:
+  """What each stage takes, each measured once in a folder."""
+  path, root = folder / "measured.json", str(pathlib.Path(__file__).parents[1])
+  measured = json.loads(path.read_text()) if path.exists() else {}
   for stage in _STAGES:
-    completed = subprocess.run(
-        [sys.executable, __file__, f"--stage={stage}", f"--blocks={flags.blocks}",
-         f"--folder={folder}", f"--vocabulary={flags.vocabulary}"],
-        env={**os.environ, "PYTHONPATH": root}, stdout=subprocess.PIPE, text=True, check=True)
-    result = json.loads(completed.stdout.partition("RESULT ")[2])
-    disk = {"disk": {path.name: _size(path) for path in sorted(folder.rglob("*"))
-                     if path.is_dir()}}
-    print(json.dumps({"stage": stage, "blocks": flags.blocks, **result,
-                      **(disk if stage == _STAGES[-1] else {})}), flush=True)
+    if stage not in measured:
+      completed = subprocess.run(
+          [sys.executable, __file__, f"--stage={stage}", f"--blocks={flags.blocks}",
+           f"--folder={folder}", f"--vocabulary={flags.vocabulary}"], check=True,
+          env={**os.environ, "PYTHONPATH": root}, stdout=subprocess.PIPE, text=True)
+      measured[stage] = json.loads(completed.stdout.partition("RESULT ")[2]) | {
+          "load": os.getloadavg()[0]}
+      path.write_text(json.dumps(measured))
+    print(json.dumps({"stage": stage, "blocks": flags.blocks, **measured[stage]}), flush=True)
+  if "disk" not in measured:
+    measured["disk"] = {entry.name: _size(entry) for entry in sorted(folder.iterdir())
+                        if entry.is_dir()}
+    path.write_text(json.dumps(measured))
+  return measured
+
+
+def _note(path: pathlib.Path, flags: argparse.Namespace, measured: dict[str, dict]) -> None:
+  result = json.loads(path.read_text()) if path.exists() else {"sizes": {}}
+  result["sizes"][str(flags.blocks)] = measured
+  sizes = sorted(map(int, result["sizes"]))
+  result |= {"machine": processor(), "sizes": {
+      str(size): result["sizes"][str(size)] for size in sizes}}
+  if len(sizes) > 1:
+    result["extrapolated"] = {"blocks": flags.extrapolate, **_extrapolated(
+        *((size, result["sizes"][str(size)]) for size in sizes[-2:]), flags.extrapolate)}
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _extrapolated(small: tuple[int, dict], large: tuple[int, dict], blocks: int) -> dict:
+  """Seconds, memory and disk of each stage for so many blocks, as a straight line gives."""
+  def line(before: float, after: float) -> float:
+    growth = (after - before) / (large[0] - small[0])
+    return after + max(0.0, growth) * (blocks - large[0])
+
+  stages = {stage: {key: round(line(small[1][stage][key], large[1][stage][key]), 2)
+                    for key in ("seconds", "cpu", "peak")} for stage in _STAGES}
+  return stages | {"disk": {name: round(size / large[0] * blocks)
+                            for name, size in large[1]["disk"].items()}}
 
 
 if __name__ == "__main__":

@@ -58,6 +58,14 @@ READERS = Registry("document format", {
     "mediawiki": "realm_tf.corpus.readers.mediawiki:MEDIAWIKI",
     "folder": "realm_tf.corpus.readers.file_folder:FOLDER"})
 
+# Makes a `realm_tf.text.salient_spans.SpanTagger`.
+TAGGERS = Registry("tagger", {"rules": "realm_tf.text.salient_spans:RuleTagger",
+                              "spacy": "realm_tf.text.salient_spans:SpacyTagger"})
+
+# The same of a folder, by the file that is in such folders and in no other.
+TAGGER_FOLDERS = Registry("tagger in a folder", {
+    "tagger.json": "realm_tf.models.tagger:NameTagger"})
+
 # (f(x, z) [B, K], log p(y_j|z,x) [B, K, M], weights [B, M]) -> the losses [B].
 LOSSES = Registry("loss", {"joint": "realm_tf.models.losses:joint_loss",
                            "per_mask": "realm_tf.models.losses:per_mask_loss"})

@@ -52,7 +52,18 @@ class Text(NamedTuple):
     return "a path" if self.path else "text"
 
 
-Allowed = Range | OneOf | Text
+class NameOrPath(NamedTuple):
+  """A name in a registry, or a path."""
+  names: Registry
+
+  def holds(self, value: Any) -> bool:
+    return bool(value) and PATH.holds(value)
+
+  def __str__(self) -> str:
+    return f"one of {', '.join(self.names)}, or a path"
+
+
+Allowed = Range | OneOf | Text | NameOrPath
 TEXT, PATH = Text(), Text(path=True)
 SHARE = Range(0.0, 1.0)
 MANY = 1_000_000_000  # more than anybody has of anything that is counted here
@@ -73,6 +84,10 @@ def one_of(*words: str) -> OneOf:
 
 def named_in(registry: Registry) -> OneOf:
   return OneOf(registry)
+
+
+def named_or_path(registry: Registry) -> NameOrPath:
+  return NameOrPath(registry)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,9 +118,11 @@ class Setting:
     count = f"{most} " if least == most else f"{least} or more " if least else ""
     return f"{count}{_LISTS[self.item].format(allowed)}"
 
-  @property
-  def is_path(self) -> bool:
-    return self.allowed is PATH
+  def leads_to(self, value: Any) -> bool:
+    """Whether this value of it is a path."""
+    if isinstance(self.allowed, NameOrPath):
+      return value not in self.allowed.names
+    return self.allowed is PATH and bool(value)
 
   @property
   def item(self) -> Any:

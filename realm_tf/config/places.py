@@ -15,7 +15,6 @@ from realm_tf.config.tree import SETTINGS, flatten, set_field, to_dict, with_cha
 from realm_tf.files import PathLike
 
 _DATA = "{data}/"
-_PATHS = [field for field, setting in SETTINGS.items() if setting.is_path and field != "data"]
 
 
 def cache() -> str:
@@ -26,8 +25,14 @@ def cache() -> str:
 
 def absolute(field: str, value: Any) -> Any:
   """What a setting is that was given here: a path is below the current directory."""
-  is_path = SETTINGS[field].is_path and value
-  return os.path.abspath(value) if is_path and not value.startswith(_DATA) else value
+  is_path = SETTINGS[field].leads_to(value) and not value.startswith(_DATA)
+  return os.path.abspath(value) if is_path else value
+
+
+def _paths(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+  """The settings that lead somewhere, but for `data`, on which others depend."""
+  return ((field, values[field]) for field, setting in SETTINGS.items()
+          if field != "data" and setting.leads_to(values[field]))
 
 
 def resolved(config: RealmConfig, folder: PathLike, or_here: bool = False) -> RealmConfig:
@@ -41,12 +46,10 @@ def resolved(config: RealmConfig, folder: PathLike, or_here: bool = False) -> Re
   """
   values = flatten(to_dict(config))
   changes = {"data": config.data and _joined(folder, config.data, or_here)}
-  for field in _PATHS:
-    value = values[field]
-    if value.startswith(_DATA):
-      changes[field] = os.path.join(changes["data"] or cache(), value.removeprefix(_DATA))
-    elif value:
-      changes[field] = _joined(folder, value, or_here)
+  for field, value in _paths(values):
+    changes[field] = (
+        os.path.join(changes["data"] or cache(), value.removeprefix(_DATA))
+        if value.startswith(_DATA) else _joined(folder, value, or_here))
   return with_changes(config, changes)
 
 
@@ -68,9 +71,8 @@ def _as_written(config: RealmConfig, folder: PathLike) -> Iterator[tuple[str, st
   values: Mapping[str, Any] = flatten(to_dict(config))
   data = config.data or cache()
   yield "data", "" if data == cache() else _below(data, folder, "")
-  for field in _PATHS:
-    value = values[field]
-    if value and not value.startswith(_DATA):
+  for field, value in _paths(values):
+    if not value.startswith(_DATA):
       yield field, (_below(value, data, _DATA) if pathlib.PurePath(value).is_relative_to(data)
                     else _below(value, folder, ""))
 

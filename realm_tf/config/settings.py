@@ -16,6 +16,7 @@ from realm_tf.config.fields import (
   Section,
   at_least,
   named_in,
+  named_or_path,
   one_of,
   positive,
   setting,
@@ -31,7 +32,7 @@ from realm_tf.config.stage_settings import (
   PretrainConfig,
   ReadingConfig,
 )
-from realm_tf.registry import INDEXES, READERS
+from realm_tf.registry import INDEXES, READERS, TAGGERS
 
 _BLOCK_LENGTH = at_least(8, 100_000)  # a block has a title too
 _WIDTH = at_least(1, 65_536)  # of a layer
@@ -46,7 +47,8 @@ class CorpusConfig(Section):
   format: str = setting("auto", named_in(READERS), "of the documents; auto looks at them")
   max_block_tokens: int = setting(
       288, _BLOCK_LENGTH, "word pieces of a block, title and special tokens counted")
-  tagger: str = setting("rules", one_of("rules", "spacy"), "what finds salient spans")
+  tagger: str = setting("rules", named_or_path(TAGGERS), "what finds salient spans; a path: "
+                        "of a folder that `realm tagger train` wrote")
 
 
 @dataclasses.dataclass(frozen=True)

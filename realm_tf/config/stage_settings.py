@@ -180,3 +180,19 @@ class FinetuneConfig(OptimizerConfig):
   retriever_rate: float = setting(
       1.0, at_least(0, 1000.0), "the query tower's learning rate, as a share of the "
       "encoder's; 0: it stays as it is")
+
+
+@dataclasses.dataclass(frozen=True)
+class TaggerConfig(OptimizerConfig):
+  """A tagger of salient spans, as Devlin et al. 2019 train theirs; no part of a run."""
+  steps: int = setting(100_000, at_least(1), "of training, at most")
+  passes: float = setting(3.0, positive(1e6), "Over the sentences.")
+  batch_size: int = setting(32, SAMPLE, "Sentences in a step.")
+  learning_rate: float = setting(5e-5, positive(10.0), "At its peak, after the warm-up.")
+  warmup_steps: int = setting(1000, at_least(0), "a tenth of all at most")
+  num_layers: int = setting(
+      0, at_least(0, 1000), "Keep only so many first layers of the weights; 0 keeps all.")
+  dropout: float = setting(0.1, Range(0.0, 0.9), "in training, as in BERT")
+  length: int = setting(
+      128, LENGTH, "Word pieces of a sentence that are read at once, special tokens counted.")
+  seed: int = setting(0, at_least(0), "Of the order of sentences, and of the new layer.")

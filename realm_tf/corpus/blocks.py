@@ -141,14 +141,12 @@ def _document_blocks(document: Document, title_ids: np.ndarray, body: _Body,
 
 def _bodies(texts: Sequence[str], tokenizer: Tokenizer,
             continuation: np.ndarray) -> Iterator[_Body]:
-  encoded = [text.encode("utf-8") for text in texts]
-  ids, starts, ends = tokenizer.tokenize_with_offsets(encoded)
-  splits = ids.row_splits.numpy()
-  ids, starts, ends = ids.values.numpy(), starts.values.numpy(), ends.values.numpy()
-  for text, first, last in zip(encoded, splits[:-1], splits[1:]):
+  pieces = tokenizer.pieces(texts)
+  for text, first, last in zip(texts, pieces.splits[:-1], pieces.splits[1:]):
     row = slice(first, last)
-    yield _Body(text, ids[row], starts[row], ends[row],
-                np.flatnonzero(~continuation[ids[row]]))
+    ids = pieces.ids[row]
+    yield _Body(text.encode("utf-8"), ids, pieces.starts[row], pieces.ends[row],
+                np.flatnonzero(~continuation[ids]))
 
 
 def split_blocks(documents: Iterable[Document], tokenizer: Tokenizer, max_tokens: int,

@@ -13,7 +13,7 @@ import itertools
 import os
 import pathlib
 import shutil
-from typing import Any, Iterable, Iterator, NamedTuple
+from typing import Any, Callable, Generator, Iterable, Iterator, NamedTuple
 
 from realm_tf import files
 from realm_tf.corpus.blocks import CUT_VERSION
@@ -24,6 +24,7 @@ from realm_tf.corpus.store_writer import BLOCKS_PER_SHARD, finish_store
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.folders import new_folder
+from realm_tf.text.salient_spans import tagger_version
 from realm_tf.text.tokenizer import Tokenizer
 
 _JOURNAL = "written.json"
@@ -42,9 +43,14 @@ class _Batch(NamedTuple):
   documents: list[Document]
 
 
+CutBatches = Callable[[Iterable[_Batch], Cutter],
+                      Generator[tuple[_Batch, CutRecords], None, None]]
+
+
 def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: Tokenizer,
                max_tokens: int, source: str, tagger: str = "rules",
-               workers: int | None = None, blocks_per_shard: int = BLOCKS_PER_SHARD) -> None:
+               workers: int | None = None, blocks_per_shard: int = BLOCKS_PER_SHARD,
+               cut: CutBatches | None = None) -> None:
   """Writes a corpus store, the same as `write_store` writes of the same documents.
 
   Args:
@@ -53,10 +59,11 @@ def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: To
     tokenizer: whose pieces blocks are made of.
     max_tokens: most tokens in `[CLS] title [SEP] body [SEP]`.
     source: where the text comes from, for people to read.
-    tagger: of salient spans, by name.
+    tagger: of salient spans, by name or folder.
     workers: so many processes cut; by default as many as there are cores, and none where
       there are few documents.
     blocks_per_shard: the last shard may have fewer.
+    cut: cuts batches, in their order, instead of processes of this machine.
 
   Raises:
     UserError: see `write_store` and `split_blocks`; what was there before is unchanged.
@@ -66,15 +73,12 @@ def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: To
   with new_folder(folder, STORE) as new:
     part = _Part(folder, {
         "version": CUT_VERSION, "tokenizer": tokenizer.hash, "max_tokens": max_tokens,
-        "tagger": tagger, "blocks_per_shard": blocks_per_shard})
+        "tagger": tagger_version(tagger), "blocks_per_shard": blocks_per_shard})
     try:
       batches = part.missing(_batches(documents))
-      first = list(itertools.islice(batches, _FEW + 1))
-      cores = len(os.sched_getaffinity(0)) if len(first) > _FEW else 0
-      processes = (cores if cores > 1 else 0) if workers is None else workers
-      with contextlib.closing(cut_in_order(itertools.chain(first, batches), cutter,
-                                           processes)) as cut:
-        for batch, records in cut:
+      with contextlib.closing(cut(batches, cutter) if cut else
+                              _cut_here(batches, cutter, workers)) as results:
+        for batch, records in results:
           part.add(batch, records)
       part.finish()
       if not part.shards:
@@ -86,6 +90,14 @@ def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: To
       files.link_or_copy(part.folder / shard["name"], new / shard["name"])
     finish_store(new, part.shards, tokenizer, max_tokens, source)
   part.remove()
+
+
+def _cut_here(batches: Iterator[_Batch], cutter: Cutter, workers: int | None
+              ) -> Generator[tuple[_Batch, CutRecords], None, None]:
+  first = list(itertools.islice(batches, _FEW + 1))
+  cores = len(os.sched_getaffinity(0)) if len(first) > _FEW else 0
+  processes = (cores if cores > 1 else 0) if workers is None else workers
+  return cut_in_order(itertools.chain(first, batches), cutter, processes)
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[_Batch]:

@@ -129,7 +129,8 @@ class Corpus:
         what has no id is numbered from 0.
       tokenizer: or a folder of weights with its vocabulary.
       max_tokens: most word pieces of a block, title and special tokens counted.
-      tagger: of salient spans, which pre-training masks: "rules" or "spacy"; None for none.
+      tagger: of salient spans, which pre-training masks: "rules", "spacy" or
+        a folder that `realm tagger train` wrote; None for none.
 
     Raises:
       UserError: there are no documents, an id is there twice, or a text is blank.

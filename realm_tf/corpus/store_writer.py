@@ -18,13 +18,12 @@ BLOCKS_PER_SHARD = 16384
 
 def serialize(block: Block) -> bytes:
   """A block as the bytes of a tf.train.Example; the same for the same block."""
-  features = {
-      name: tf.train.Feature(bytes_list=tf.train.BytesList(
-          value=[getattr(block, name).encode("utf-8")])) for name in STRINGS}
+  example = tf.train.Example()
+  features = example.features.feature
+  for name in STRINGS:
+    features[name].bytes_list.value.append(getattr(block, name).encode("utf-8"))
   for name in INTEGERS:
-    features[name] = tf.train.Feature(
-        int64_list=tf.train.Int64List(value=getattr(block, name).tolist()))
-  example = tf.train.Example(features=tf.train.Features(feature=features))
+    features[name].int64_list.value.extend(getattr(block, name).tolist())
   return example.SerializeToString(deterministic=True)
 
 

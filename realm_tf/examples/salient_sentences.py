@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from realm_tf.corpus.derived import Writer, derived
 from realm_tf.corpus.store import Corpus
@@ -113,6 +114,9 @@ def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
     # Blocks of all spans are kept already.
     fields = sentences._asdict() | {f"support_{name}": value for name, value in
                                     sentences.support._asdict().items()}
+    all_sentences = len(corpus.sentence_starts.values)
+    logging.info("salient sentences: %d of %d can be masked; %d have no salient span at all",
+                 len(sentences.row), all_sentences, num_without_spans(corpus))
     new.append(**{name: fields[name] for name in fields if name not in _ELSEWHERE})
 
   fields = derived(corpus, "salient_sentences", {
@@ -122,6 +126,15 @@ def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
   return SalientSentences(
       **{name: fields[name] for name in SalientSentences._fields[:-1]},
       support=Support(blocks, **span_support))
+
+
+def num_without_spans(corpus: Corpus) -> int:
+  """How many sentences have no salient span, of whatever length and wherever else."""
+  first, starts = corpus.body_ids.splits[:-1], corpus.sentence_starts
+  sentences = starts.values + np.repeat(first, starts.lengths)
+  spans = corpus.span_starts.values + np.repeat(first, corpus.span_starts.lengths)
+  ends = np.append(sentences, corpus.body_ids.splits[-1])
+  return int((np.diff(np.searchsorted(spans, ends)) == 0).sum())
 
 
 def _salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # they load their own weights by this module
 Names = dict[str, tuple[tf.Variable, bool]]
 
 
-def _dense(layer, prefix: str) -> Names:
+def dense_names(layer, prefix: str) -> Names:
   return {f"{prefix}.weight": (layer.kernel, True), f"{prefix}.bias": (layer.bias, False)}
 
 
@@ -43,37 +43,37 @@ def bert_names(bert: Bert, prefix: str = "") -> Names:
   for number, layer in enumerate(bert.layers):
     at = f"{prefix}encoder.layer.{number}."
     for part in ("query", "key", "value"):
-      names |= _dense(getattr(layer, part), f"{at}attention.self.{part}")
-    names |= _dense(layer.attention_output, f"{at}attention.output.dense")
+      names |= dense_names(getattr(layer, part), f"{at}attention.self.{part}")
+    names |= dense_names(layer.attention_output, f"{at}attention.output.dense")
     names |= _norm(layer.attention_norm, f"{at}attention.output.LayerNorm")
-    names |= _dense(layer.intermediate, f"{at}intermediate.dense")
-    names |= _dense(layer.output_dense, f"{at}output.dense")
+    names |= dense_names(layer.intermediate, f"{at}intermediate.dense")
+    names |= dense_names(layer.output_dense, f"{at}output.dense")
     names |= _norm(layer.output_norm, f"{at}output.LayerNorm")
   return names
 
 
 def masked_lm_names(head: MaskedLanguageModel, prefix: str = "cls.predictions.") -> Names:
-  return (_dense(head.transform, f"{prefix}transform.dense")
+  return (dense_names(head.transform, f"{prefix}transform.dense")
           | _norm(head.norm, f"{prefix}transform.LayerNorm")
           | {f"{prefix}bias": (head.bias, False)})
 
 
 def span_head_names(head: SpanHead, prefix: str = "qa_outputs.") -> Names:
-  return (_dense(head.projection, f"{prefix}dense_intermediate")
+  return (dense_names(head.projection, f"{prefix}dense_intermediate")
           | _norm(head.norm, f"{prefix}layer_normalization")
-          | _dense(head.score, f"{prefix}dense_output"))
+          | dense_names(head.score, f"{prefix}dense_output"))
 
 
 def tower_names(tower: "Tower", prefix: str = "") -> Names:
   return (_encoder_names(tower, f"{prefix}realm.")
-          | _dense(tower.projection, f"{prefix}cls.dense")
+          | dense_names(tower.projection, f"{prefix}cls.dense")
           | _norm(tower.norm, f"{prefix}cls.LayerNorm"))
 
 
 def _encoder_names(tower: "Tower", prefix: str) -> Names:
   names = bert_names(tower.bert, prefix)
   if tower.pooler:
-    names |= _dense(tower.pooler, f"{prefix}pooler.dense")
+    names |= dense_names(tower.pooler, f"{prefix}pooler.dense")
   return names
 
 
@@ -143,6 +143,13 @@ def _prefix(tensors: Tensors, prefixes: Sequence[str], probe: str) -> str | None
 
 def _prefixed(prefix: str, names: Names) -> Names:
   return {prefix + name: value for name, value in names.items()}
+
+
+def load_bert(folder: PathLike, bert: Bert) -> None:
+  """Loads the BERT of a folder of published weights."""
+  path = pathlib.Path(folder) / "model.safetensors"
+  prefix = _prefix(read_safetensors(path), _PREFIXES, _WORDS) or ""
+  load_weights(path, bert_names(bert, prefix))
 
 
 def load_tower(folder: PathLike, tower: "Tower", query: bool = False) -> None:

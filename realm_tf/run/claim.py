@@ -112,7 +112,8 @@ def _in_words(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,
     recorded = used.recorded(folder, part) or {}
     for field in fields:
       made_of = before[field] if before[field] != now[field] else recorded.get(field)
-      is_file = config_lib.SETTINGS[field].is_path and before[field] == now[field]
+      is_file = (config_lib.SETTINGS[field].leads_to(now[field])
+                 and before[field] == now[field])
       described[field] = f"{field} " + (
           f"({now[field]} holds other things than then)" if is_file else
           f"({made_of} there, {now[field]} now)")

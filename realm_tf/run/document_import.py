@@ -5,11 +5,12 @@
 """
 
 import contextlib
+import functools
 import pathlib
 from typing import Generator, Iterator
 
 from realm_tf import files
-from realm_tf.corpus.making import SourceChanged, make_store
+from realm_tf.corpus.making import CutBatches, SourceChanged, make_store
 from realm_tf.corpus.readers import Document, ReadingReport, read_documents
 from realm_tf.distribute.processes import num_processes
 from realm_tf.errors import UserError
@@ -20,10 +21,18 @@ from realm_tf.text.tokenizer import Tokenizer
 DOCUMENTS_FOLDER = "documents"
 
 
-def make_corpus(run: Run, tokenizer: Tokenizer, strict: bool) -> None:
-  """Writes the store of the documents that the run's config names."""
+def make_corpus(run: Run, tokenizer: Tokenizer, strict: bool, beam: str | None = None
+                ) -> None:
+  """Writes the store of the documents that the run's config names.
+
+  Args:
+    run: it has none yet.
+    tokenizer: of its models.
+    strict: see `read_documents`.
+    beam: options of the Apache Beam pipeline that cuts; None: this machine does.
+  """
   _make(run, run.path / "corpus", "corpus", run.config.corpus.source,
-        run.config.corpus.format, tokenizer, strict)
+        run.config.corpus.format, tokenizer, strict, beam)
 
 
 def make_sentences(run: Run) -> None:
@@ -44,14 +53,24 @@ def make_sentences(run: Run) -> None:
 
 
 def _make(run: Run, folder: pathlib.Path, command: str, source: str, format: str,
-          tokenizer: Tokenizer, strict: bool) -> None:
+          tokenizer: Tokenizer, strict: bool, beam: str | None = None) -> None:
+  cut = None if beam is None else _by_beam(folder, beam)
   try:
     with reading_documents(run, command, source, strict, format) as documents:
       make_store(folder, documents, tokenizer=tokenizer,
                  max_tokens=run.config.corpus.max_block_tokens, source=source,
-                 tagger=run.config.corpus.tagger)
+                 tagger=run.config.corpus.tagger, cut=cut)
   except SourceChanged:  # since a process was killed that was making it: now from the first
-    _make(run, folder, command, source, format, tokenizer, strict)
+    _make(run, folder, command, source, format, tokenizer, strict, beam)
+
+
+def _by_beam(folder: pathlib.Path, options: str) -> CutBatches:
+  try:
+    from realm_tf.corpus import beam  # pylint: disable=import-outside-toplevel
+  except ImportError as error:
+    raise UserError("--beam: apache-beam is not installed; "
+                    "pip install 'realm_tf[beam]'") from error
+  return functools.partial(beam.cut_by_beam, store=folder, options=options)
 
 
 @contextlib.contextmanager

@@ -70,11 +70,11 @@ def _alone(stage: Callable[..., None]) -> Callable[..., None]:
 
 
 @_alone
-def corpus(run: Run, strict: bool = False) -> None:
+def corpus(run: Run, strict: bool = False, beam: str | None = None) -> None:
   """Fetches what the config names, writes the block store, makes the questions.
 
   Documents that cannot be read, or have a blank text, are passed over, or refused where
-  `strict`.
+  `strict`. They are cut on this machine, or by Apache Beam with the options in `beam`.
   """
   config = run.config
   if config.assets:
@@ -85,7 +85,7 @@ def corpus(run: Run, strict: bool = False) -> None:
     limits.check_weights(config)
     tokenizer = tokenizer_files.read_tokenizer(config.retriever.weights)
     tokenizer_files.check_tokenizer(config.encoder.weights, tokenizer)
-    make_corpus(run, tokenizer, strict)
+    make_corpus(run, tokenizer, strict, beam)
     used.record_used(config, run.path, "corpus")
   if config.trivia and not (run.path / "questions").exists():
     _write_trivia(run)

@@ -53,7 +53,7 @@ def _named_files(config: RealmConfig, settings: Mapping[str, Any]) -> dict[str, 
   """The absolute paths of the files and folders that some settings name."""
   values = flatten(to_dict(config))
   return {field: values[field] for field, value in settings.items()
-          if SETTINGS[field].is_path and value and isinstance(value, str)}
+          if isinstance(value, str) and SETTINGS[field].leads_to(value)}
 
 
 def _only_moved(before: Mapping[str, Any], now: Mapping[str, Any], field: str) -> bool:

@@ -29,7 +29,7 @@ from realm_tf.text.characters import (
 MAX_WORD_CHARS = 100  # longer words are [UNK], as in BERT
 
 # Three rows stand for all code points from `characters.ASSIGNED_END` on.
-_OTHER_LETTER, _OTHER_DROP, _OTHER_MARK = range(ASSIGNED_END, ASSIGNED_END + 3)
+OTHER_LETTER, OTHER_DROP, OTHER_MARK = range(ASSIGNED_END, ASSIGNED_END + 3)
 _OTHERS = (ASSIGNED_END, PLANE_14, VARIATION_SELECTORS[0])
 
 
@@ -41,7 +41,8 @@ class Normalized(typing.NamedTuple):
   byte_ends: tf.Tensor    # int32: and ends, with the marks stripped after it
 
 
-class _Table(typing.NamedTuple):
+class CharacterTable(typing.NamedTuple):
+  """By code point; see `_table_row` for those that are not assigned."""
   kinds: np.ndarray    # [ASSIGNED_END + 3] int8
   starts: np.ndarray   # [ASSIGNED_END + 3] int32: first replacement in `values`
   lengths: np.ndarray  # [ASSIGNED_END + 3] int32
@@ -49,19 +50,20 @@ class _Table(typing.NamedTuple):
 
 
 @functools.lru_cache(maxsize=2)
-def _table(lower_case: bool) -> _Table:
+def character_table(lower_case: bool) -> CharacterTable:
+  """What BERT makes of each character."""
   entries = [replacement(code, lower_case) for code in (*range(ASSIGNED_END), *_OTHERS)]
   kinds = np.array([kind for kind, _ in entries], np.int8)
   lengths = np.array([len(codes) for _, codes in entries], np.int32)
   values = np.array([code for _, codes in entries for code in codes], np.int32)
   starts = np.cumsum(lengths, dtype=np.int32) - lengths
-  return _Table(kinds, starts, lengths, values)
+  return CharacterTable(kinds, starts, lengths, values)
 
 
 def _table_row(codes: tf.Tensor) -> tf.Tensor:
   first, last = VARIATION_SELECTORS
-  other = tf.where(codes >= PLANE_14, _OTHER_DROP, _OTHER_LETTER)
-  other = tf.where((codes >= first) & (codes <= last), _OTHER_MARK, other)
+  other = tf.where(codes >= PLANE_14, OTHER_DROP, OTHER_LETTER)
+  other = tf.where((codes >= first) & (codes <= last), OTHER_MARK, other)
   return tf.where(codes < ASSIGNED_END, codes, other)
 
 
@@ -79,7 +81,7 @@ class Normalizer(tf.Module):
 
   def __init__(self, lower_case: bool = True):
     super().__init__()
-    table = _table(lower_case)
+    table = character_table(lower_case)
     with tf.init_scope():
       self._kinds = tf.constant(table.kinds)
       self._starts = tf.constant(table.starts)

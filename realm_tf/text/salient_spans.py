@@ -1,15 +1,20 @@
 """Salient spans: the names, dates and figures worth masking in REALM pre-training.
 
 The paper tags named entities with a BERT trained on CoNLL-2003, which was never
-released, and dates with a regular expression. `RuleTagger` needs no model;
-`SpacyTagger` is better where spaCy is installed.
+released, and dates with a regular expression. `RuleTagger` needs no model; `SpacyTagger`
+is spaCy's, where that is installed; one like the paper's is trained by `realm tagger train`.
 """
 
+import bisect
+import functools
 import importlib
+import pathlib
 import re
-from typing import Callable, Iterator, Protocol, Sequence
+from typing import Iterator, NamedTuple, Protocol, Sequence
 
+from realm_tf import files
 from realm_tf.errors import UserError
+from realm_tf.registry import TAGGER_FOLDERS, TAGGERS
 
 CharacterSpan = tuple[int, int]
 
@@ -62,15 +67,20 @@ _FIGURES = re.compile(
     | {_YEAR}(?![\w.,]?\d)(?!\w)
     | \d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?\b
     )""", re.VERBOSE)
+# What each of them begins with: to try them all at every place takes three times as long.
+_FIGURE_STARTS = re.compile(
+    r"[\d$£€¥JFMASONDtfsen](?<![\w.].)(?:(?<=[^tfsen])|(?<=t)(?=hi|we|en)"
+    r"|(?<=f)(?=i|ou)|(?<=s)(?=ec|ix|ev)|(?<=e)(?=i|l)|(?<=n)(?=i))")
 
-_WORD = re.compile(r"[^\W_]+(?:[’'&./-][^\W_]+)*")
+_JOINT = "[’'&./-]"  # within a word
 _POSSESSIVE, _POSSESSIVES = re.compile(r"[’']s$"), ("'s", "’s")
 _OPENERS = "\"'“‘«([¿¡"
 _CONNECTORS = frozenset(
     "of the for de la le las los del della di da do dos du des van von der den ter ten "
     "zu al el bin ibn".split())
 # Between two words of one name: a space, the full stop of an initial, an ampersand.
-_GLUE = re.compile(r"[^\S\n]|\.[^\S\n]|[^\S\n]&[^\S\n]")
+_JOINED = re.compile(r"(?:[^\S\n]|\.[^\S\n]|[^\S\n]&[^\S\n])"
+                     rf"([^\W_]+(?:{_JOINT}[^\W_]+)*)")
 _ABBREVIATED = re.compile(
     r"[A-Z]|St|Bros|Mt|Ft|Dr|Mr|Mrs|Ms|Jr|Sr|Prof|Lt|Col|Gen|Sgt|Capt")
 # Capitalised at the start of a sentence, they are not (part of) a name.
@@ -100,79 +110,110 @@ _COMMON = frozenset("""
 
 def dates_and_figures(text: str) -> list[CharacterSpan]:
   """Dates, years, centuries, and numbers with a unit or in the thousands."""
-  return [match.span() for match in _FIGURES.finditer(text)]
+  spans, done = [], 0
+  for start in _FIGURE_STARTS.finditer(text):
+    if start.start() >= done and (figure := _FIGURES.match(text, start.start())):
+      spans.append(figure.span())
+      done = figure.end()
+  return spans
 
 
-class _Words:
-  """The words of a text, and which of them may stand in a name."""
+class _Name(NamedTuple):
+  """A word that may begin a name."""
+  start: int
+  end: int
+  word: str
+  initial: bool  # of its sentence: there any word has a capital
+
+
+@functools.cache
+def _capitalised() -> re.Pattern[str]:
+  """Words that begin with a capital, or beyond U+FFFF; found by it, since most do not.
+
+  What begins there is a word if neither a letter nor a letter and a joint is before it.
+  Beyond U+FFFF capitals are so many ranges that to look for each would take long.
+  """
+  capitals = "".join(char for char in map(chr, range(0x10000)) if char.isupper())
+  return re.compile(rf"[{capitals}\U00010000-\U0010ffff](?<=[^\W_])(?<![^\W_].)"
+                    rf"(?<![^\W_]{_JOINT}.)[^\W_]*(?:{_JOINT}[^\W_]+)*")
+
+
+class _Text:
+  """A text, and the words of it that may stand in a name."""
 
   def __init__(self, text: str, taken: Sequence[CharacterSpan],
                sentences: Sequence[CharacterSpan]):
-    self.text = text
-    self.spans: list[CharacterSpan] = []
-    ahead = iter([*taken, (len(text), len(text))])
-    busy = next(ahead)
-    for match in _WORD.finditer(text):
+    self._text = text
+    self._taken = [start for start, _ in taken], [end for _, end in taken]
+    self._firsts = {start for start, _ in sentences}
+    self.capitalised: list[_Name] = []
+    for match in _capitalised().finditer(text):
       start, end = match.span()
-      if text.endswith(_POSSESSIVES, start, end):
-        end -= 2
-      while busy[1] <= start:
-        busy = next(ahead)
-      if end <= busy[0]:
-        self.spans.append((start, end))
-    self.words = [text[start:end] for start, end in self.spans]
-    firsts = {start for start, _ in sentences}
-    self.initial = [start in firsts or text[start - 1:start] in _OPENERS
-                    and self._begins(start, firsts) for start, _ in self.spans]
-    self.capital = [word[0].isupper() and word != "I" for word in self.words]
-    self.seen = {
-        word for word, capital, initial in zip(self.words, self.capital, self.initial)
-        if capital and not initial}
+      end = self._without_s(start, end)
+      word = text[start:end]
+      if word != "I" and word[0].isupper() and self._is_free(start, end):
+        self.capitalised.append(_Name(start, end, word, self._is_initial(start)))
+    self.seen = {name.word for name in self.capitalised if not name.initial}
 
-  def _begins(self, start: int, firsts: set[int]) -> bool:
+  def _without_s(self, start: int, end: int) -> int:
+    return end - 2 if self._text.endswith(_POSSESSIVES, start, end) else end
+
+  def _is_free(self, start: int, end: int) -> bool:
+    """Whether no date or figure is in it, all of which are sorted and disjoint."""
+    starts, ends = self._taken
+    place = bisect.bisect_right(ends, start)
+    return place == len(ends) or end <= starts[place]
+
+  def _is_initial(self, start: int) -> bool:
     # An opening quote or bracket may stand between the sentence's start and its word.
-    while start > 0 and start not in firsts and self.text[start - 1] in _OPENERS:
+    while (start > 0 and start not in self._firsts and self._text[start - 1] in _OPENERS):
       start -= 1
-    return start in firsts
+    return start in self._firsts
 
-  def joined(self, left: int, right: int) -> bool:
-    gap = self.text[self.spans[left][1]:self.spans[right][0]]
-    if not _GLUE.fullmatch(gap):
-      return False
-    return gap[0] != "." or bool(_ABBREVIATED.fullmatch(self.words[left]))
+  def _next(self, start: int, end: int) -> CharacterSpan | None:
+    """The word that is joined to another one, if there is one."""
+    match = _JOINED.match(self._text, end)
+    if not match or (self._text[end] == "."
+                     and not _ABBREVIATED.fullmatch(self._text, start, end)):
+      return None
+    start, end = match.span(1)
+    end = self._without_s(start, end)
+    return (start, end) if self._is_free(start, end) else None
 
-  def end_of_name(self, first: int) -> int:
-    """The word after the name that begins with word `first`."""
-    end = first + 1
+  def end_of_name(self, name: _Name) -> int:
+    """Where the name ends that begins with a word."""
+    last: CharacterSpan = name.start, name.end
     while True:
-      after = end
-      while (after < len(self.words) and after - end < 3
-             and self.words[after] in _CONNECTORS and self.joined(after - 1, after)):
-        after += 1
-      if after == len(self.words) or not self.joined(after - 1, after):
-        return end
-      number = after == end and self.words[after].isdigit()  # "Apollo 11"
-      if not (self.capital[after] or number) or self.initial[after]:
-        return end
-      end = after + 1
+      connectors, word = 0, self._next(*last)
+      while word and connectors < 3 and self._text[word[0]:word[1]] in _CONNECTORS:
+        connectors, word = connectors + 1, self._next(*word)
+      if not word:
+        return last[1]
+      text = self._text[word[0]:word[1]]
+      number = not connectors and text.isdigit()  # "Apollo 11"
+      capital = text[0].isupper() and text != "I"
+      if not (capital or number) or self._is_initial(word[0]):
+        return last[1]
+      last = word
 
 
-def _names(words: _Words) -> Iterator[CharacterSpan]:
-  first = 0
-  while first < len(words.words):
-    word = words.words[first]
-    if not words.capital[first] or (words.initial[first] and word.lower() in _COMMON):
-      first += 1
+def _names(text: _Text) -> Iterator[CharacterSpan]:
+  done = 0
+  for name in text.capitalised:
+    common = name.word.lower() in _COMMON
+    if name.start < done or name.initial and common:
       continue
-    end = words.end_of_name(first)
-    alone = end == first + 1
-    acronym = len(word) > 1 and word.isupper()
-    if (alone and words.initial[first] and not acronym and word not in words.seen
-        or alone and (len(word) == 1 or word.lower() in _COMMON)):
-      first += 1
+    end = text.end_of_name(name)
+    if end == name.end and (
+        name.initial and name.word not in text.seen and not _is_acronym(name.word)
+        or len(name.word) == 1 or common):
       continue
-    yield words.spans[first][0], words.spans[end - 1][1]
-    first = end
+    yield name.start, end
+    done = end
+
+
+def _is_acronym(word: str) -> bool:
+  return len(word) > 1 and word.isupper()
 
 
 class RuleTagger:
@@ -189,7 +230,7 @@ class RuleTagger:
 
   def _spans(self, text: str, sentences: Sequence[CharacterSpan]) -> list[CharacterSpan]:
     figures = dates_and_figures(text)
-    return sorted([*figures, *_names(_Words(text, figures, sentences))])
+    return sorted([*figures, *_names(_Text(text, figures, sentences))])
 
 
 class SpacyTagger:
@@ -232,7 +273,7 @@ class SpacyTagger:
       figures = dates_and_figures(text)
       names = [self._bare(text, entity.start_char, entity.end_char)
                for entity in parsed.ents if entity.label_ in self.LABELS]
-      spans_of.append(_disjoint(figures, names))
+      spans_of.append(disjoint(figures, names))
     return spans_of
 
   @staticmethod
@@ -242,7 +283,7 @@ class SpacyTagger:
     return start, end - len(text[start:end]) + len(_POSSESSIVE.sub("", text[start:end]))
 
 
-def _disjoint(spans: list[CharacterSpan], others: list[CharacterSpan]) -> list[CharacterSpan]:
+def disjoint(spans: list[CharacterSpan], others: list[CharacterSpan]) -> list[CharacterSpan]:
   """`spans` and those of `others` that overlap none of them, sorted."""
   busy = sorted(spans)
   result, at = list(spans), 0
@@ -254,17 +295,29 @@ def _disjoint(spans: list[CharacterSpan], others: list[CharacterSpan]) -> list[C
   return sorted(result)
 
 
-_TAGGERS: dict[str, Callable[[], SpanTagger]] = {
-    "rules": RuleTagger, "spacy": SpacyTagger}
-
-
 def tagger(name: str) -> SpanTagger:
-  """The tagger of that name, 'rules' or 'spacy'.
+  """The tagger of that name ("rules", "spacy" or another that is registered), or of a folder.
 
   Raises:
-    UserError: no such tagger, or what it needs is not installed.
+    UserError: no such tagger, or what it needs is not installed, or damaged.
   """
-  if name not in _TAGGERS:
+  if name in TAGGERS:
+    return TAGGERS[name]()
+  marker = _marker(name)
+  if marker is None:
     raise UserError(f"tagger '{name}' is not known; expected one of "
-                    f"{', '.join(sorted(_TAGGERS))}")
-  return _TAGGERS[name]()
+                    f"{', '.join(sorted(TAGGERS))}, or a folder that `realm tagger train` "
+                    "wrote")
+  return TAGGER_FOLDERS[marker.name](name)
+
+
+def tagger_version(name: str) -> str:
+  """The name of a tagger; of one in a folder a hash, which changes with what is in it."""
+  marker = None if name in TAGGERS else _marker(name)
+  return files.sha256(marker) if marker else name
+
+
+def _marker(folder: str) -> pathlib.Path | None:
+  """The file by which a tagger's folder is recognised."""
+  paths = [pathlib.Path(folder, name) for name in TAGGER_FOLDERS]
+  return next((path for path in paths if path.is_file()), None)

@@ -3,10 +3,11 @@
 Shape letters: B batch, T tokens, V vocabulary.
 """
 
+import functools
 import hashlib
 import json
 import pathlib
-from typing import Sequence
+from typing import NamedTuple, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +15,7 @@ import tensorflow_text as tf_text
 
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
-from realm_tf.text import normalizer
+from realm_tf.text import fast_normalizer, normalizer
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CONTINUATION = "##"
@@ -55,6 +56,14 @@ def read_vocabulary(path: PathLike) -> list[str]:
   vocabulary = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
   check_vocabulary(vocabulary, str(path))
   return vocabulary
+
+
+class Pieces(NamedTuple):
+  """The pieces of B texts, end to end."""
+  ids: np.ndarray     # [T] int32
+  starts: np.ndarray  # [T] int32: bytes of the text
+  ends: np.ndarray    # [T] int32: exclusive
+  splits: np.ndarray  # [B + 1] int64: where those of each text begin
 
 
 class Tokenizer(tf.Module):
@@ -98,7 +107,7 @@ class Tokenizer(tf.Module):
   def vocab_size(self) -> int:
     return len(self._vocabulary)
 
-  @property
+  @functools.cached_property
   def continuation(self) -> np.ndarray:
     return np.array([token.startswith(CONTINUATION) for token in self._vocabulary])
 
@@ -135,3 +144,13 @@ class Tokenizer(tf.Module):
     last = base + tf.cast(ends.values, tf.int64) - 1
     return (ids, ids.with_values(tf.gather(normalized.byte_starts, first)),
             ids.with_values(tf.gather(normalized.byte_ends, last)))
+
+  def pieces(self, texts: Sequence[str]) -> Pieces:
+    """As `tokenize_with_offsets`, of texts that UTF-8 can hold; sooner, and in no graph."""
+    normalized = fast_normalizer.normalize_with_map(texts, self.lower_case)
+    ids, starts, ends = self._wordpieces.tokenize_with_offsets(
+        tf.constant(normalized.texts, tf.string, [len(texts)]))
+    splits = ids.row_splits.numpy()
+    base = np.repeat(normalized.byte_splits[:-1], np.diff(splits))
+    return Pieces(ids.values.numpy(), normalized.byte_starts[base + starts.values.numpy()],
+                  normalized.byte_ends[base + ends.values.numpy() - 1], splits)

@@ -4,6 +4,7 @@ what it learns from. So one config serves corpora of all sizes.
 
 import dataclasses
 import math
+from typing import TypeVar
 
 from absl import logging
 
@@ -11,6 +12,7 @@ from realm_tf.config import OptimizerConfig, RealmConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.pretraining import num_pretraining_examples
 
+_Section = TypeVar("_Section", bound=OptimizerConfig)
 _WARMUP_SHARE = 0.1  # of the steps, at most, where they are fewer than the config's
 
 
@@ -22,22 +24,28 @@ def steps_of(config: OptimizerConfig, examples: int) -> int:
 
 
 def fitted(config: RealmConfig, stage: str, examples: int) -> RealmConfig:
-  """The config with the steps that a stage has of so many examples; logs where it has fewer.
+  """The config with the steps that a stage has of so many examples; see `fitted_section`."""
+  section = getattr(config, stage)
+  section_now = fitted_section(section, stage, examples)
+  return config if section_now is section else dataclasses.replace(
+      config, **{stage: section_now})
+
+
+def fitted_section(section: _Section, stage: str, examples: int) -> _Section:
+  """The settings of a stage with the steps of so many examples; logs where these are fewer.
 
   Every warm-up of the stage (`warmup_steps`, `retriever_warmup_steps`) is then a tenth of
   them at most. What is fitted already stays as it is.
   """
-  section = getattr(config, stage)
   steps = steps_of(section, examples)
   if steps == section.steps:
-    return config
+    return section
   logging.info("%s: %d steps, which are %g passes over %d examples", stage, steps,
                section.passes, examples)
   most = math.ceil(_WARMUP_SHARE * steps)
   warmups = {field.name: min(getattr(section, field.name), most)
              for field in dataclasses.fields(section) if field.name.endswith("warmup_steps")}
-  return dataclasses.replace(
-      config, **{stage: dataclasses.replace(section, steps=steps, **warmups)})
+  return dataclasses.replace(section, steps=steps, **warmups)
 
 
 def fitted_to_sentences(config: RealmConfig, stage: str, corpus: Corpus) -> RealmConfig:

@@ -23,6 +23,7 @@ _LONG = {
     "serve": "realm_tf.server.process.serve",
     "mcp": "realm_tf.server.mcp_stdio.answer_stdio",
     "refresh": "realm_tf.run.refresh_job.refresh",
+    "tagger": "realm_tf.training.tagger.train_tagger",
     "diagnose": "realm_tf.run.diagnose.diagnose",
     "parity": "realm_tf.evaluation.reference_parity.compare_with_reference",
     "export-weights": "realm_tf.run.export_weights.export_weights",

@@ -145,9 +145,10 @@ def test_documents_that_changed_since_are_cut_anew(tmp_path, whole):
 
 def test_other_settings_or_a_damaged_shard_cost_the_work(tmp_path, whole):
   _stop_after(tmp_path, 24)
-  make_store(tmp_path / "store", iter(_documents()), tokenizer=_TOKENIZER, max_tokens=32,
-             source="toy", blocks_per_shard=_SHARD, workers=0)
-  assert Corpus.open(tmp_path / "store").max_tokens == 32
+  for name in ("store", "fresh"):
+    make_store(tmp_path / name, iter(_documents()), tokenizer=_TOKENIZER, max_tokens=32,
+               source="toy", blocks_per_shard=_SHARD, workers=0)
+  assert _bytes(tmp_path / "store") == _bytes(tmp_path / "fresh") != whole
   _stop_after(tmp_path, 24)
   part = tmp_path / ".store.part" / "blocks-00001.tfrecord"
   part.write_bytes(part.read_bytes()[:-1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from realm_tf.examples.pretraining import pretraining_batches
-from realm_tf.examples.salient_sentences import salient_sentences
+from realm_tf.examples.salient_sentences import num_without_spans, salient_sentences
 from tests import tiny
 
 
@@ -40,6 +40,17 @@ def test_sentences_and_spans_equal_a_plain_loop(corpus):
               for r, a, b, i, j in zip(sentences.row, sentences.start, sentences.end,
                                        sentences.span_splits, sentences.span_splits[1:])}
   assert spans_of == _naive_sentences(corpus, 4) and len(spans_of) > 10
+
+
+def test_sentences_without_a_span_are_counted(corpus):
+  spans_of, count = _naive_sentences(corpus, 1000), 0
+  for row in range(corpus.num_blocks):
+    edges = [*corpus.sentence_starts.row(row), len(corpus.body_ids.row(row))]
+    spans = corpus.span_starts.row(row)
+    count += sum(not any(start <= span < end for span in spans)
+                 for start, end in zip(edges, edges[1:]))
+  assert num_without_spans(corpus) == count and 5 < count
+  assert count + len(spans_of) <= len(corpus.sentence_starts.values)
 
 
 @pytest.mark.parametrize("support", [(2, 0), (1, 1)])

@@ -116,5 +116,5 @@ def test_spacy_without_a_model(monkeypatch):
 
 
 def test_spacy_itself():
-  pytest.importorskip("spacy")
+  pytest.importorskip("spacy", reason="spaCy is an extra: pip install 'realm_tf[spacy]'")
   assert "Napoleon" in spans_of("In 1815 Napoleon left Elba.", salient_spans.SpacyTagger())

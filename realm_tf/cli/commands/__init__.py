@@ -14,7 +14,8 @@ from types import ModuleType
 NAMES = ("init", "config", "run", "corpus", "ict", "pretrain", "dpr", "cloze", "finetune",
          "index", "refresh", "add", "delete", "compact", "verify", "list", "calibrate",
          "evaluate", "diagnose", "report", "search", "ask", "predict", "export", "serve",
-         "mcp", "score", "compare", "resplit", "import", "export-weights", "parity")
+         "mcp", "score", "compare", "resplit", "import", "export-weights",
+         "tagger", "parity")
 DEMO = "--config=demo --workdir=runs/demo"
 
 

@@ -2,6 +2,8 @@
 
 from typing import Sequence
 
+from absl import flags
+
 from realm_tf.cli.opening import (
   FLAGS,
   at_work,
@@ -16,6 +18,9 @@ EXAMPLE = "realm corpus --workdir=runs/demo"
 
 
 def define_flags() -> None:
+  flags.DEFINE_string("beam", None, "Cut documents by an Apache Beam pipeline with these "
+                      "options, such as --beam='--runner=FlinkRunner'; workers must see "
+                      "WORKDIR.")
   define_strict()
   define_redo("corpus")
 
@@ -25,6 +30,6 @@ def run(arguments: Sequence[str]) -> None:
   opened = open_run(writes=False, makes=["corpus"])
   from realm_tf.run import redo, stages
   with at_work(opened):
-    stages.corpus(opened, FLAGS.strict)
+    stages.corpus(opened, FLAGS.strict, FLAGS.beam)
     redo.finish(opened.path, ["corpus"])
   print(f"corpus: done, see {opened.path}")

@@ -1,0 +1,59 @@
+"""The normaliser by NumPy gives what the one in the graph does, to the byte."""
+
+import random
+
+import numpy as np
+import pytest
+
+from realm_tf.text.fast_normalizer import normalize_with_map
+from realm_tf.text.normalizer import Normalizer
+from realm_tf.text.tokenizer import Tokenizer
+from tests.vocabulary import small_vocabulary
+
+_PICKS = ["", "a", "Å", "e\u0301\u0302", "\u0301", "한국", "日本", "\U0001f600", "\u200b",
+          "\0", "\t", " ", ".", "½", "™", "İ", "ß", "\U000e0100", "\U000e0001", "“",
+          "\U0010ffff", "\ufffd", "q" * 99, "Z" * 3, "\r\n", "\U00031350", "\U0002fa20"]
+
+
+def _texts():
+  rng = random.Random(11)
+
+  def code():
+    while 0xD800 <= (number := rng.randrange(0x110000)) < 0xE000:
+      pass
+    return chr(number)
+
+  yield []
+  yield [""]
+  yield ["", "\u0301x", "", "", "\u0301"]
+  yield ["\u200b", "\0"]
+  for _ in range(20):
+    yield ["".join(rng.choices(_PICKS, k=rng.randrange(12))) for _ in range(rng.randrange(9))]
+    yield ["".join(code() for _ in range(rng.randrange(60))) for _ in range(5)]
+    yield ["".join(chr(rng.randrange(0x500)) for _ in range(rng.randrange(60)))]
+
+
+@pytest.mark.parametrize("lower_case", [True, False])
+def test_it_is_the_same_as_in_the_graph(lower_case):
+  in_graph = Normalizer(lower_case)
+  for texts in _texts():
+    if not texts:
+      assert normalize_with_map(texts, lower_case).texts == []
+      continue
+    expected = in_graph.with_map([text.encode("utf-8") for text in texts])
+    found = normalize_with_map(texts, lower_case)
+    assert found.texts == expected.texts.numpy().tolist(), texts
+    for name in ("byte_splits", "byte_starts", "byte_ends"):
+      np.testing.assert_array_equal(getattr(found, name), getattr(expected, name),
+                                    repr(texts))
+
+
+def test_pieces_are_those_of_the_graph():
+  tokenizer = Tokenizer(small_vocabulary())
+  for texts in _texts():
+    expected = tokenizer.tokenize_with_offsets(
+        np.array([text.encode("utf-8") for text in texts], object).reshape([-1]))
+    found = tokenizer.pieces(texts)
+    np.testing.assert_array_equal(found.splits, expected[0].row_splits)
+    for values, ragged in zip(found[:3], expected):
+      np.testing.assert_array_equal(values, ragged.values)
