@@ -92,6 +92,7 @@ def _graph(bert):
 
 def _measure_ours(name: str, folder: pathlib.Path) -> None:
   import tensorflow as tf
+
   from realm_tf.models.multiplied import gram_matrices
   from realm_tf.models.retriever import Retriever
   from realm_tf.ops.bert import computing
