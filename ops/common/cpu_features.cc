@@ -36,10 +36,11 @@ CpuFeatures Find() {
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   unsigned a, b, c, d;
   if (!has.avx512 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return has;
+  has.avx512_vnni = c >> 11 & 1;
   const bool tiles = (d >> 24 & 1) && (d >> 22 & 1);  // AMX-TILE, AMX-BF16
   if (!__get_cpuid_count(7, 1, &a, &b, &c, &d)) return has;
   has.avx512_bf16 = a >> 5 & 1;
-  has.amx_bf16 = has.avx512_bf16 && tiles && TilesPermitted();
+  has.amx_bf16 = has.avx512_bf16 && has.avx512_vnni && tiles && TilesPermitted();
   return has;
 }
 

@@ -14,8 +14,9 @@ namespace realm {
 struct CpuFeatures {
   bool avx2 = false;         // and FMA
   bool avx512 = false;       // F, BW, DQ and VL
+  bool avx512_vnni = false;  // and all of avx512
   bool avx512_bf16 = false;  // and all of avx512
-  bool amx_bf16 = false;     // and all of avx512_bf16; this process may use the tiles
+  bool amx_bf16 = false;     // and all of the others; this process may use the tiles
 };
 
 // Found out once, when first asked; all false where it is not an x86.

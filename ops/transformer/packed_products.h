@@ -23,6 +23,10 @@ namespace {
 constexpr int kStrips = kPanel / kLanes;                 // vectors of a panel's row
 constexpr int kTile = kLanes == 4 ? 2 : kLanes == 8 ? 6 : 12;  // rows; sums fit in registers
 
+// Panels that a tile goes across: what is loaded of rows is used for all of them.
+constexpr int kPanelsAtOnce = kLanes == 16 ? 2 : 1;
+constexpr int kAhead = 48;  // depths in which a kernel is fetched before it is multiplied
+
 typedef int16_t Shorts __attribute__((vector_size(4 * kLanes)));
 
 // kLanes columns of a panel of int8, two depths of each.
@@ -47,7 +51,10 @@ inline Shorts AllPairs(const int16_t* pair) {
 
 // sums + the two products of each lane.
 inline Ints AddProducts(Ints sums, Shorts a, Shorts b) {
-#if defined(__AVX512F__)
+#if defined(__AVX512VNNI__)
+  return BitCast<Ints>(_mm512_dpwssd_epi32(BitCast<__m512i>(sums), BitCast<__m512i>(a),
+                                           BitCast<__m512i>(b)));
+#elif defined(__AVX512F__)
   return sums + BitCast<Ints>(_mm512_madd_epi16(BitCast<__m512i>(a), BitCast<__m512i>(b)));
 #elif defined(__AVX2__)
   return sums + BitCast<Ints>(_mm256_madd_epi16(BitCast<__m256i>(a), BitCast<__m256i>(b)));
@@ -59,22 +66,26 @@ inline Ints AddProducts(Ints sums, Shorts a, Shorts b) {
 #endif
 }
 
-// The sums of kRows rows and a panel: in float32,
+// The sums of kRows rows and kAcross panels: in float32,
 struct FloatSums {
   const PackedProduct& in;
 
-  template <int kRows>
-  void At(int64_t row, int64_t panel, Lanes sums[][kStrips]) const {
+  template <int kRows, int kAcross>
+  void At(int64_t row, int64_t panel, Lanes sums[][kAcross * kStrips]) const {
     const int64_t depth = in.depth;
     const float* x = in.x + row * depth;
     const float* weights = static_cast<const float*>(in.kernel) + panel * depth * kPanel;
-    Lanes total[kRows][kStrips] = {};
+    Lanes total[kRows][kAcross * kStrips] = {};
     for (int64_t d = 0; d < depth; ++d, weights += kPanel) {
-      Lanes strip[kStrips];
-      for (int i = 0; i < kStrips; ++i) strip[i] = Load(weights + i * kLanes);
+      Lanes strip[kAcross * kStrips];
+      for (int p = 0; p < kAcross; ++p) {
+        const float* at = weights + p * depth * kPanel;
+        for (int i = 0; i < kStrips; ++i) strip[p * kStrips + i] = Load(at + i * kLanes);
+        __builtin_prefetch(at + kAhead * kPanel);
+      }
       for (int r = 0; r < kRows; ++r) {
         const Lanes value = All(x[r * depth + d]);
-        for (int i = 0; i < kStrips; ++i) total[r][i] += value * strip[i];
+        for (int i = 0; i < kAcross * kStrips; ++i) total[r][i] += value * strip[i];
       }
     }
     std::memcpy(sums, total, sizeof(total));
@@ -85,23 +96,29 @@ struct FloatSums {
 struct RoundedSums {
   const PackedProduct& in;
 
-  template <int kRows>
-  void At(int64_t row, int64_t panel, Lanes sums[][kStrips]) const {
+  template <int kRows, int kAcross>
+  void At(int64_t row, int64_t panel, Lanes sums[][kAcross * kStrips]) const {
     const int64_t depth = RoundUp(in.depth, 2);
     const int16_t* x = in.rounded + row * depth;
     const int8_t* weights = static_cast<const int8_t*>(in.kernel) + panel * depth * kPanel;
-    Ints total[kRows][kStrips] = {};
+    Ints total[kRows][kAcross * kStrips] = {};
     for (int64_t d = 0; d < depth; d += 2, weights += 2 * kPanel) {
-      Shorts strip[kStrips];
-      for (int i = 0; i < kStrips; ++i) strip[i] = LoadPairs(weights + 2 * i * kLanes);
+      Shorts strip[kAcross * kStrips];
+      for (int p = 0; p < kAcross; ++p) {
+        const int8_t* at = weights + p * depth * kPanel;
+        for (int i = 0; i < kStrips; ++i) {
+          strip[p * kStrips + i] = LoadPairs(at + 2 * i * kLanes);
+        }
+        if (d % 4 == 0) __builtin_prefetch(at + kAhead * 2 * kPanel);
+      }
       for (int r = 0; r < kRows; ++r) {
         const Shorts pair = AllPairs(x + r * depth + d);
-        for (int i = 0; i < kStrips; ++i) {
+        for (int i = 0; i < kAcross * kStrips; ++i) {
           total[r][i] = AddProducts(total[r][i], strip[i], pair);
         }
       }
     }
-    for (int i = 0; i < kStrips; ++i) {
+    for (int i = 0; i < kAcross * kStrips; ++i) {
       const Lanes scale = Load(in.scales + panel * kPanel + i * kLanes);
       for (int r = 0; r < kRows; ++r) {
         sums[r][i] = __builtin_convertvector(total[r][i], Lanes) * scale *
@@ -122,11 +139,11 @@ struct BiasAndActivation {
   }
 };
 
-template <int kRows, typename Sums, typename Finish>
+template <int kRows, int kAcross, typename Sums, typename Finish>
 void MultiplyTile(const PackedProduct& in, int64_t row, int64_t panel) {
-  Lanes sums[kRows][kStrips];
-  Sums{in}.template At<kRows>(row, panel, sums);
-  for (int i = 0; i < kStrips; ++i) {
+  Lanes sums[kRows][kAcross * kStrips];
+  Sums{in}.template At<kRows, kAcross>(row, panel, sums);
+  for (int i = 0; i < kAcross * kStrips; ++i) {
     const int64_t column = panel * kPanel + i * kLanes;
     const int64_t count = Min(kLanes, in.width - column);
     if (count <= 0) break;
@@ -138,24 +155,37 @@ void MultiplyTile(const PackedProduct& in, int64_t row, int64_t panel) {
 }
 
 // Of `rows` <= kRows rows.
-template <int kRows, typename Sums, typename Finish>
+template <int kRows, int kAcross, typename Sums, typename Finish>
 void MultiplyRows(const PackedProduct& in, int64_t row, int64_t rows, int64_t panel) {
   if constexpr (kRows > 1) {
-    if (rows < kRows) return MultiplyRows<kRows - 1, Sums, Finish>(in, row, rows, panel);
+    if (rows < kRows) {
+      return MultiplyRows<kRows - 1, kAcross, Sums, Finish>(in, row, rows, panel);
+    }
   }
-  MultiplyTile<kRows, Sums, Finish>(in, row, panel);
+  MultiplyTile<kRows, kAcross, Sums, Finish>(in, row, panel);
+}
+
+// All rows of the part, by kAcross panels.
+template <int kAcross, typename Sums, typename Finish>
+void MultiplyDown(const PackedProduct& in, const Part& part, int64_t panel) {
+  for (int64_t row = part.first_row; row < part.last_row;) {
+    // Tiles of about one height: what is left at the end is not a short one.
+    const int64_t left = part.last_row - row, tiles = (left + kTile - 1) / kTile;
+    const int64_t rows = (left + tiles - 1) / tiles;
+    MultiplyRows<kTile, kAcross, Sums, Finish>(in, row, rows, panel);
+    row += rows;
+  }
 }
 
 template <typename Sums, typename Finish>
 void MultiplyPanels(const PackedProduct& in, const Part& part) {
-  for (int64_t panel = part.first_panel; panel < part.last_panel; ++panel) {
-    for (int64_t row = part.first_row; row < part.last_row;) {
-      // Tiles of about one height: what is left at the end is not a short one.
-      const int64_t left = part.last_row - row, tiles = (left + kTile - 1) / kTile;
-      const int64_t rows = (left + tiles - 1) / tiles;
-      MultiplyRows<kTile, Sums, Finish>(in, row, rows, panel);
-      row += rows;
-    }
+  constexpr int kAcross = kPanelsAtOnce;
+  int64_t panel = part.first_panel;
+  for (; panel + kAcross <= part.last_panel; panel += kAcross) {
+    MultiplyDown<kAcross, Sums, Finish>(in, part, panel);
+  }
+  if constexpr (kAcross > 1) {
+    for (; panel < part.last_panel; ++panel) MultiplyDown<1, Sums, Finish>(in, part, panel);
   }
 }
 

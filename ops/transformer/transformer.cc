@@ -75,6 +75,7 @@ const std::vector<TransformerKernel>& TransformerKernels() {
 #if defined(__x86_64__)
     const CpuFeatures& cpu = Cpu();
     if (cpu.amx_bf16) found->push_back(kAmxTransformer);
+    if (cpu.avx512_vnni) found->push_back(kAvx512VnniTransformer);
     if (cpu.avx512) found->push_back(kAvx512Transformer);
     if (cpu.avx2) found->push_back(kAvx2Transformer);
 #endif

@@ -151,7 +151,8 @@ void Compute(const AdamW&, const TransformerKernel&, const ParallelTasks&);
 
 extern const TransformerKernel kPortableTransformer;
 #if defined(__x86_64__)
-extern const TransformerKernel kAvx2Transformer, kAvx512Transformer, kAmxTransformer;
+extern const TransformerKernel kAvx2Transformer, kAvx512Transformer, kAvx512VnniTransformer,
+    kAmxTransformer;
 #endif
 
 }  // namespace realm

@@ -76,7 +76,7 @@ class QuestionAnswerer(tf.Module):
                read_blocks: int, calibration: Calibration = UNCALIBRATED):
     """Reads the `read_blocks` best blocks; `calibration.PUBLISHED` answers as ORQA does."""
     super().__init__(name="question_answerer")
-    self.model, self.index, self._passages = model, index, passages
+    self.model, self.index, self.passages = model, index, passages
     self.corpus, self.calibration = corpus, calibration
     self._tokenizer = corpus.tokenizer
     self.num_blocks = corpus.num_blocks
@@ -157,7 +157,7 @@ class QuestionAnswerer(tf.Module):
     """What other calibrations would answer: see `answer_spans.evidence`; the spans' texts."""
     tokens = self._tokenize(questions)
     spans = answer_spans.evidence(self._read(tokens, self._search(tokens, self.read_blocks)),
-                                  self._passages, most, temperatures)
+                                  self.passages, most, temperatures)
     return spans, self._texts_of(spans.row, spans.first, spans.last)
 
   def _answered(self, questions: tf.Tensor, top_n: tf.Tensor | int | None,
@@ -221,13 +221,13 @@ class QuestionAnswerer(tf.Module):
 
   def _read(self, tokens: tf.RaggedTensor, retrieved: RetrievedBlocks,
             reads: tf.Tensor | None = None) -> answer_spans.ReadSpans:
-    return answer_spans.read_blocks_of(self.model.encoder, self._passages, tokens, retrieved,
+    return answer_spans.read_blocks_of(self.model.encoder, self.passages, tokens, retrieved,
                                        reads)
 
   def _choose(self, read: answer_spans.ReadSpans, count: tf.Tensor) -> Chosen:
     """The `count` most probable answers, by the calibration."""
     rule = self.calibration
-    best = answer_spans.best(read, self._passages, _SPANS, rule.retriever_weight,
+    best = answer_spans.best(read, self.passages, _SPANS, rule.retriever_weight,
                              rule.temperature)
     return choose_answers(best, self._texts_of(best.row, best.first, best.last), count,
                           rule.merged)

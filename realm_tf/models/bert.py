@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import math
 import pathlib
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -143,12 +143,7 @@ class TransformerLayer(tf_keras.layers.Layer):
     """x: [U, H], of the dtype in which products with weights are made; seeds: [2, 2] int32,
     of its dropout, where there is any."""
     kernels = transformer.choose_kernels(x.dtype)
-    heads = (self.query, self.key, self.value)  # one product instead of three
-    qkv = kernels.product(x, tf.concat([part.kernel for part in heads], 1))  # [U, 3 H]
-    mixed = kernels.attention(qkv, tf.concat([part.bias for part in heads], 0), layout,
-                              self.heads)
-    x = self._added(kernels, x, kernels.product(mixed, self.attention_output.kernel),
-                    self.attention_output.bias, self.attention_norm, seeds, 0)
+    x = self.attended(kernels, x, self.mixed(kernels, x, layout), seeds)
     delta = kernels.feed_forward(x, self.intermediate.kernel, self.intermediate.bias,
                                  self.output_dense.kernel, self.activation)
     return self._added(kernels, x, delta, self.output_dense.bias, self.output_norm, seeds, 1)
@@ -165,6 +160,18 @@ class TransformerLayer(tf_keras.layers.Layer):
          *(vector.numpy() for vector in (
              self.attention_output.bias, *norms[0], self.intermediate.bias,
              self.output_dense.bias, *norms[1]))])
+
+  def mixed(self, kernels, x: tf.Tensor, layout: transformer.Layout) -> tf.Tensor:
+    """What attention mixes of all tokens, [U, H]; kernels: see `ops.transformer`."""
+    heads = (self.query, self.key, self.value)  # one product instead of three
+    qkv = kernels.product(x, tf.concat([part.kernel for part in heads], 1))  # [U, 3 H]
+    return kernels.attention(qkv, tf.concat([part.bias for part in heads], 0), layout,
+                             self.heads)
+
+  def attended(self, kernels, x: tf.Tensor, mixed: tf.Tensor, seeds=None) -> tf.Tensor:
+    """What goes into the feed-forward sublayer, [U, H]."""
+    return self._added(kernels, x, kernels.product(mixed, self.attention_output.kernel),
+                       self.attention_output.bias, self.attention_norm, seeds, 0)
 
   def _added(self, kernels, x: tf.Tensor, delta: tf.Tensor, bias: tf.Variable, norm: Norm,
              seeds: tf.Tensor | None, place: int) -> tf.Tensor:
@@ -225,15 +232,15 @@ class Bert(tf_keras.layers.Layer):
     """Whether padding costs nothing, as things are when it is called."""
     return transformer.choose_kernels(self.dtype_of_rows) is transformer.Fused
 
-  def pack(self, precision: str = "float32") -> PackedBert:
-    """What infers faster, by the weights that it has now; see `ops.bert`."""
+  def pack(self, precision: str = "float32", grams: Sequence[np.ndarray] = ()) -> PackedBert:
+    """What infers faster, by its weights as they are; see `ops.bert`, `models.multiplied`."""
     norm, tables = self.embedding_norm, (
         self.word_embeddings, self.position_embeddings, self.token_type_embeddings)
     return PackedBert(
         [table.numpy() for table in tables], [norm.gamma.numpy(), norm.beta.numpy()],
         [layer.weights_to_pack() for layer in self.layers], self.config.num_attention_heads,
         transformer.activation_name(self.config.hidden_act), self.config.layer_norm_eps,
-        precision)
+        precision, grams)
 
   def call(self, ids: tf.Tensor, padding_mask: tf.Tensor, segments: tf.Tensor,
            training: bool | None = None) -> tf.Tensor:
@@ -249,7 +256,7 @@ class Bert(tf_keras.layers.Layer):
       return packed(ids, padding_mask, segments)
     dtype = self.dtype_of_rows
     layout = transformer.choose_kernels(dtype).layout(padding_mask)
-    x = self._embedded(ids, segments, layout, dtype)
+    x = self.embedded(ids, segments, layout, dtype)
     seeds = dropout.seeds(ids, training, 1 + 2 * len(self.layers)) if self.rate else None
     if seeds is not None:
       x = dropout.dropped(x, self.rate, seeds[0])
@@ -258,8 +265,8 @@ class Bert(tf_keras.layers.Layer):
       x = run(layer, x, layout, None if seeds is None else seeds[2 * i + 1:2 * i + 3])
     return layout.unpack(tf.cast(x, self.word_embeddings.dtype))
 
-  def _embedded(self, ids: tf.Tensor, segments: tf.Tensor, layout: transformer.Layout,
-                dtype: tf.DType) -> tf.Tensor:
+  def embedded(self, ids: tf.Tensor, segments: tf.Tensor, layout: transformer.Layout,
+               dtype: tf.DType) -> tf.Tensor:
     """[U, H]: words, positions and segments added up, and normalised."""
     places = tf.zeros_like(ids) + tf.range(tf.shape(ids)[1])
     words = tf.gather(self.word_embeddings, layout.pack(ids))

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from realm_tf.ops import library
 from realm_tf.ops.library import ops
+from realm_tf.ops.rounding import rounded, rounded_for
 
 PRECISIONS = ("float32", "int8")
 _PANEL = 16  # columns, as in ops/transformer/packed_products.h
@@ -38,11 +39,13 @@ class PackedBert(tf.Module):
     heads, activation, epsilon: see `ops.transformer`.
     precision: "float32", or "int8": kernels are rounded to eight bits, each column by a scale
       of its own, and rows to sixteen when they are multiplied; four times less to read.
+    grams: of the rows that the four kernels of each layer multiply, [L, K, K] each: eight
+      bits are chosen so that products with those stay as they are (`ops.rounding`).
   """
 
   def __init__(self, embeddings: Sequence[np.ndarray], embedding_norm: Sequence[np.ndarray],
                layers: Sequence[LayerWeights], heads: int, activation: str, epsilon: float,
-               precision: str = "float32"):
+               precision: str = "float32", grams: Sequence[np.ndarray] = ()):
     super().__init__(name="packed_bert")
     # Copies: a variable that was ever gathered from is copied whenever it is read.
     self._embeddings, self._embedding_norm = (
@@ -50,10 +53,11 @@ class PackedBert(tf.Module):
         for part in (embeddings, embedding_norm))
     self._attributes = dict(heads=heads, activation=activation, epsilon=epsilon)
     self._kernels, self._scales = [], []
-    for part in zip(*(layer[:4] for layer in layers), strict=True):
+    for number, part in enumerate(zip(*(layer[:4] for layer in layers), strict=True)):
       kernel = np.stack(part)
       if precision == "int8":
-        kernel, scales = rounded(kernel)
+        kernel, scales = (rounded_for(kernel, grams[number]) if len(grams)
+                          else rounded(kernel))
         self._scales.append(_frozen(_padded(scales, 1, _PANEL), "scales"))
       self._kernels.append(_frozen(packed(kernel), "kernel"))
     self._vectors = [_frozen(np.stack(part), "vectors")
@@ -66,13 +70,6 @@ class PackedBert(tf.Module):
         ids=ids, mask=padding_mask, segments=segments, embeddings=self._embeddings,
         embedding_norm=self._embedding_norm, kernels=self._kernels, scales=self._scales,
         vectors=self._vectors, **self._attributes)
-
-
-def rounded(kernels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """[L, K, M] float32 -> int8 and the scale of each column, [L, M] float32."""
-  scales = np.abs(kernels).max(1) / np.float32(127)
-  safe = np.where(scales > 0, scales, 1)
-  return np.rint(kernels / safe[:, None]).astype(np.int8), scales
 
 
 def packed(kernels: np.ndarray) -> np.ndarray:

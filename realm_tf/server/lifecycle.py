@@ -4,7 +4,6 @@ States are those of TensorFlow Serving's model status. Whoever runs a request ho
 version; the old one is freed when nobody does any more.
 """
 
-import gc
 import threading
 import weakref
 from typing import Any, Callable, NamedTuple, Protocol
@@ -13,6 +12,7 @@ from absl import logging
 
 from realm_tf import files
 from realm_tf.errors import UserError
+from realm_tf.server.memory import give_back
 from realm_tf.server.source import Found, Mark
 from realm_tf.server.statuses import Refused
 
@@ -91,7 +91,7 @@ class Lifecycle:
     self._free()
     if self._has_garbage:
       self._has_garbage = False
-      gc.collect()  # models are in cycles
+      give_back()  # models are in cycles
     versions = self._source.look()
     marks, self._seen = self._seen, {version.number: version.mark for version in versions}
     with self._lock:
@@ -123,6 +123,7 @@ class Lifecycle:
       return False
     finally:
       self._loading = None
+      self._has_garbage = True  # of loading, or of what was refused
     with self._lock:
       old, self._current = self._current, loaded
       self._refused.pop(version.number, None)

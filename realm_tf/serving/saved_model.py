@@ -22,8 +22,9 @@ from realm_tf.evaluation import calibration
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.files import PathLike
 from realm_tf.ops import portable
-from realm_tf.ops.bert import PRECISIONS, PackedBert, computing
+from realm_tf.ops.bert import computing
 from realm_tf.serving import numbered, record, variables, warmup
+from realm_tf.serving.packing import packed_berts
 from realm_tf.serving.response import answer_records, passage_records
 from realm_tf.serving.signatures import Signatures
 
@@ -66,7 +67,7 @@ def write_model(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str =
   parts = [folder / "variables", folder / "assets"]
   for part in parts:
     part.mkdir()  # TensorFlow would, but with permissions of its own
-  packed = _packed(answerer, precision) if flavour == "native" else {}
+  packed = packed_berts(answerer, precision) if flavour == "native" else {}
   if packed and precision:
     model["precision"] = precision
   with computing(packed) if flavour == "native" else portable():
@@ -89,15 +90,6 @@ def write_model(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str =
   calibration.write_calibration(folder / _CALIBRATION, answerer.calibration)
   record.write_record(folder, answerer, flavour,
                       variables.hashes(getattr(served, variables.ATTRIBUTE)), **model)
-
-
-def _packed(answerer: QuestionAnswerer, precision: str) -> dict[int, PackedBert]:
-  """By the id of each BERT what is packed of it."""
-  model = answerer.model
-  berts = [*(tower.bert for tower in model.retriever.towers), model.encoder.bert]
-  precisions = {id(bert): (bert, precision or bert.precision) for bert in berts}
-  return {key: bert.pack(chosen) for key, (bert, chosen) in precisions.items()
-          if chosen in PRECISIONS and bert.word_embeddings.dtype == tf.float32}
 
 
 def _beginnings(answerer: QuestionAnswerer) -> list[str]:

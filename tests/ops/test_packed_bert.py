@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from realm_tf.models.bert import Bert, BertConfig
 from realm_tf.ops import bert as packed_bert
-from realm_tf.ops import portable
+from realm_tf.ops import portable, rounding
 from tests import tiny
 
 _WORDS = len(tiny.vocabulary())
@@ -41,7 +41,7 @@ def _round_kernels(bert):
   for layer in bert.layers:
     for part in (layer.query, layer.key, layer.value, layer.attention_output,
                  layer.intermediate, layer.output_dense):
-      whole, scales = packed_bert.rounded(part.kernel.numpy()[None])
+      whole, scales = rounding.rounded(part.kernel.numpy()[None])
       part.kernel.assign(whole[0] * scales[0])
 
 

@@ -210,7 +210,7 @@ def test_what_no_signature_reads_is_not_in_an_export(world):
   saved = [shape for name, shape in tf.train.list_variables(
       os.fspath(version / "variables" / "variables")) if "VARIABLE_VALUE" in name]
   unread = [variable for part in (
-      answerer.model.encoder.masked_lm, answerer._passages.titles)
+      answerer.model.encoder.masked_lm, answerer.passages.titles)
             for variable in part.variables] + [answerer.index.step]
   read = len(answerer.variables) - len(unread)
   assert len(unread) == 8 and len(saved) == read

@@ -1,0 +1,101 @@
+"""Whole answers, from a question's text to an answer's: ours beside transformers and FAISS.
+
+    python benchmarks/whole_answers.py --workdir=runs/wiki26k --questions=dev.jsonl \\
+      --systems=float32=export/1,int8=export8/1 --json=whole_answers.json
+
+Ours are `native` exports of a run, each asked as `realm serve` asks it: requests wait in a
+queue, and what waits together runs together. The other is a pipeline such as one writes first
+(`deployed/answer.py`), of the run's sizes (MiniLM-L6), over as many texts, in PyTorch and
+float32; each client calls it by itself. Both read as many blocks for a question, of at most
+so many word pieces. No HTTP is between. Processes of their own take turns; so many clients
+(threads) ask real questions for so many seconds each. Both have all processors.
+"""
+
+import json
+import pathlib
+import sys
+import tempfile
+
+import peers
+from absl import app, flags
+from encoder_load import ask
+from machine import processor
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, for its texts.")
+_WEIGHTS = flags.DEFINE_string("weights", "data/weights/minilm", "Of MiniLM-L6.")
+_QUESTIONS = flags.DEFINE_string("questions", None, "File of real ones.")
+_SYSTEMS = flags.DEFINE_list("systems", None, "Exports: name=folder of a version, ...")
+_READ = flags.DEFINE_integer("read", 5, "Blocks that are read for a question.")
+_LENGTH = flags.DEFINE_integer("length", 224, "Word pieces of a question and a block.")
+_CLIENTS = flags.DEFINE_list("clients", ["1", "8", "64"], "How many ask at once.")
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "How often each is measured.")
+_SECONDS = flags.DEFINE_float("seconds", 5, "That each number of clients asks.")
+_JSON = flags.DEFINE_string("json", None, "Where to write the numbers.")
+_OURS = flags.DEFINE_string("ours", None, "Measure this export; used by the script itself.")
+_WORK = flags.DEFINE_string("work", None, "Folder for it; used by the script itself.")
+
+_MOST = 200  # questions
+
+
+def _measure_ours() -> None:
+  import realm_tf
+  from realm_tf.server.batching import Batcher
+  from realm_tf.server.server_settings import Batching
+  model, batcher = realm_tf.load(_OURS.value), Batcher(Batching())
+
+  def answer(question: str) -> str:
+    return batcher.submit("answer", 1, question, lambda asked: model.answer(
+        asked, read_blocks=_READ.value)).result()["answer"]
+
+  asked = json.loads(pathlib.Path(_WORK.value, "asked.json").read_text(encoding="utf-8"))
+  print(json.dumps(ask(answer, [(question,) for question in asked["questions"]],
+                       [int(count) for count in _CLIENTS.value], _SECONDS.value)))
+  batcher.close()
+
+
+def _write_asked(folder: str) -> int:
+  from realm_tf.datasets.questions import read_questions
+  from realm_tf.run.folder import Run
+  texts = [text.decode() for text in Run.existing(_WORKDIR.value).corpus.texts.tolist()]
+  questions = [question.question for question in read_questions(_QUESTIONS.value)[:_MOST]]
+  pathlib.Path(folder, "asked.json").write_text(
+      json.dumps({"texts": texts, "questions": questions}), encoding="utf-8")
+  return len(texts)
+
+
+def _commands(folder: str) -> dict[str, list[str]]:
+  clients, seconds = ",".join(_CLIENTS.value), str(_SECONDS.value)
+  commands = {"pytorch + faiss float32": [
+      peers.deployed_python(), peers.peer_script("answer.py", "deployed"), _WEIGHTS.value,
+      folder, str(_READ.value), str(_LENGTH.value), clients, seconds]}
+  for system in _SYSTEMS.value:
+    name, _, export = system.partition("=")
+    commands[f"ours {name}"] = [
+        sys.executable, __file__, f"--ours={export}", f"--work={folder}",
+        f"--read={_READ.value}", f"--clients={clients}", f"--seconds={seconds}"]
+  return commands
+
+
+def main(_) -> None:
+  if _OURS.value:
+    _measure_ours()
+    return
+  with tempfile.TemporaryDirectory() as folder:
+    blocks = _write_asked(folder)
+    measured = peers.take_turns(_commands(folder), _ROUNDS.value)
+  result = {"processor": processor(), "blocks": blocks, "read": _READ.value,
+            "rounds": _ROUNDS.value, "seconds": _SECONDS.value, "systems": measured}
+  if _JSON.value:
+    pathlib.Path(_JSON.value).write_text(json.dumps(result, indent=2) + "\n",
+                                         encoding="utf-8")
+  print(result["processor"], f"{blocks} blocks, {_READ.value} read for a question")
+  for name, rounds in measured.items():
+    for count in _CLIENTS.value:
+      for times in (one[count] for one in rounds):
+        print(f"{name:24s} {count:>3s} clients: p50 {times['p50']:.1f}, p95 "
+              f"{times['p95']:.1f}, p99 {times['p99']:.1f}, least {times['least']:.1f} ms; "
+              f"{times['per_second']:.1f} a second")
+
+
+if __name__ == "__main__":
+  app.run(main)
