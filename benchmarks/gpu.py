@@ -53,7 +53,7 @@ def _search(rows: int, precision: str) -> dict:
   import numpy as np
   import tensorflow as tf
 
-  from realm_tf.ops.top_k import top_k_inner_product_portable
+  from realm_tf.ops.top_k_twin import top_k_inner_product_portable
   with tf.device("GPU"):
     table = tf.concat([tf.cast(tf.random.stateless_normal(
         [min(2**20, rows - first), 128], [0, first]), precision)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from realm_tf.ops import top_k
-from realm_tf.ops.top_k import top_k_inner_product, top_k_inner_product_portable
+from realm_tf.ops import top_k_twin
+from realm_tf.ops.top_k import top_k_inner_product
+from realm_tf.ops.top_k_twin import top_k_inner_product_portable
 
 _MATRIX = tf.TensorSpec([None, None])
 
@@ -14,11 +15,11 @@ _MATRIX = tf.TensorSpec([None, None])
 @pytest.fixture(autouse=True, params=["as on CPUs", "as on accelerators"])
 def _small_pieces(monkeypatch, request):
   """So that small tables have several chunks, and few columns several parts."""
-  monkeypatch.setattr(top_k, "_on_accelerator", lambda: request.param != "as on CPUs")
-  monkeypatch.setattr(top_k, "_CHUNK_SCORES", 80)
-  monkeypatch.setattr(top_k, "_GROUP_ROWS", 3)
-  monkeypatch.setattr(top_k, "_CHUNK_ROWS", 16)
-  monkeypatch.setattr(top_k, "_RESCORED_COLUMNS", 4)
+  monkeypatch.setattr(top_k_twin, "_on_accelerator", lambda: request.param != "as on CPUs")
+  monkeypatch.setattr(top_k_twin, "_CHUNK_SCORES", 80)
+  monkeypatch.setattr(top_k_twin, "_GROUP_ROWS", 3)
+  monkeypatch.setattr(top_k_twin, "_CHUNK_ROWS", 16)
+  monkeypatch.setattr(top_k_twin, "_RESCORED_COLUMNS", 4)
 
 
 def _integers(shape, seed):
