@@ -110,30 +110,22 @@ def test_the_batch_script_trains_stage_by_stage_and_ends_with_the_first_that_fai
 
 
 @pytest.mark.stress
-def test_the_batch_script_trains_a_run(tmp_path):
+def test_the_batch_script_trains(tmp_path):
+  """A stage of it; the others are started in the same way."""
   (tmp_path / "documents.jsonl").write_text("".join(
       json.dumps(vars(document)) + "\n" for document in tiny.documents()))
-  run = Run(tiny.make_config(
-      tmp_path, corpus__source=str(tmp_path / "documents.jsonl"), ict__steps=4,
-      pretrain__steps=4, finetune__steps=2, finetune__questions=_questions(tmp_path)),
+  run = Run(tiny.make_config(tmp_path, ict__steps=4,
+                             corpus__source=str(tmp_path / "documents.jsonl")),
             tmp_path / "run")
   stages.corpus(run)
   _program(tmp_path / "bin", "realm",
-           f'PYTHONPATH={_ROOT} exec {sys.executable} -m realm_tf.cli.main "$@"')
+           f"[ $1 = ict ] || exit 0\nPYTHONPATH={_ROOT} exec {sys.executable} -m "
+           'realm_tf.cli.main "$@"')
   finished = _sbatch(tmp_path / "bin", run.path)
   assert finished.returncode == 0, finished.stderr
-  for stage, steps in (("ict", 4), ("pretrain", 4), ("finetune", 2)):
-    rows = [read_curves(folder / "curves.csv")[-1]
-            for folder in (run.path / stage, run.path / stage / "worker-1")]
-    assert rows[0][0] == rows[1][0] == steps and rows[0][1]["loss"] == rows[1][1]["loss"]
-
-
-def _questions(folder):
-  path = folder / "questions.jsonl"
-  path.write_text("".join(json.dumps({
-      "id": question.id, "question": question.question,
-      "answers": list(question.answers)}) + "\n" for question in tiny.questions()))
-  return str(path)
+  rows = [read_curves(folder / "curves.csv")[-1]
+          for folder in (run.path / "ict", run.path / "ict" / "worker-1")]
+  assert rows[0][0] == rows[1][0] == 4 and rows[0][1]["loss"] == rows[1][1]["loss"]
 
 
 @pytest.fixture(name="manifest", scope="module")
