@@ -60,7 +60,7 @@ READERS = Registry("document format", {
 
 # Makes a `realm_tf.text.salient_spans.SpanTagger`.
 TAGGERS = Registry("tagger", {"rules": "realm_tf.text.salient_spans:RuleTagger",
-                              "spacy": "realm_tf.text.salient_spans:SpacyTagger"})
+                              "spacy": "realm_tf.text.spacy_tagger:SpacyTagger"})
 
 # The same of a folder, by the file that is in such folders and in no other.
 TAGGER_FOLDERS = Registry("tagger in a folder", {

@@ -5,7 +5,7 @@ import types
 import pytest
 
 from realm_tf.errors import UserError
-from realm_tf.text import salient_spans
+from realm_tf.text import salient_spans, spacy_tagger
 from realm_tf.text.sentences import split_sentences
 
 
@@ -112,9 +112,9 @@ def test_spacy_names_with_dates_by_rule(monkeypatch):
 def test_spacy_without_a_model(monkeypatch):
   monkeypatch.setitem(sys.modules, "spacy", types.ModuleType("spacy"))
   with pytest.raises(UserError, match="no model installed"):
-    salient_spans.SpacyTagger("en_no_such_model")
+    spacy_tagger.SpacyTagger("en_no_such_model")
 
 
 def test_spacy_itself():
   pytest.importorskip("spacy", reason="spaCy is an extra: pip install 'realm_tf[spacy]'")
-  assert "Napoleon" in spans_of("In 1815 Napoleon left Elba.", salient_spans.SpacyTagger())
+  assert "Napoleon" in spans_of("In 1815 Napoleon left Elba.", spacy_tagger.SpacyTagger())
