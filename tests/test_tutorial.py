@@ -43,7 +43,9 @@ def test_what_the_wheel_brings(site, tmp_path):
                  if path.name == "realm_tf")
   assert {"serve", "mcp", "beam", "documents", "spacy", "cuda"} <= set(
       metadata.metadata.get_all("Provides-Extra"))
-  assert all(re.search(r"[]\w]==\d", requirement) for requirement in metadata.requires)
+  unpinned = [requirement for requirement in metadata.requires if "==" not in
+              requirement.partition(";")[0]]
+  assert all(re.search('extra == "(spacy|beam|torch)"', name) for name in unpinned), unpinned
   found = subprocess.run(
       [sys.executable, str(site / "bin" / "realm"), "config", "--config=demo", "--json"],
       cwd=tmp_path, capture_output=True, text=True, check=False,
