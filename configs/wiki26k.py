@@ -5,9 +5,9 @@
 
 FOLDER holds corpus.jsonl.gz, qa.train.jsonl.gz, qa.dev.jsonl.gz and distant.jsonl.gz.
 Retriever and reader start from MiniLM, whose own training mix held NQ and SQuAD. The first is
-meant for two cores with AMX and 75 minutes, and has not been run to its end yet; `short`, a
-fifth of the arithmetic in float32, for two cores without. Either can be stopped and gone on
-with.
+meant for two cores with AMX and 75 minutes, and has not been run to its end yet; `short`
+reads fewer blocks in fewer passes, in float32, for two cores without. Either can be stopped
+and gone on with.
 
 `short` on dev (950 questions, recall by gold passage), one seed, two cores of an AMD EPYC
 without AMX. Other work ran on them, so minutes say nothing; by its arithmetic 80.
@@ -21,6 +21,8 @@ The exact match of this has not been measured yet. With negatives from the first
 a query tower that fine-tuning trained too, dpr reached 70.1, 91.7 and 97.3 and fine-tuning
 66.7, 90.0 and 96.9, with 50.3 exact match (47.3 to 53.5) and 60.1 F1. Teaching the query
 tower alone on gold passages, against all blocks, made it worse too: 68.5 after two passes.
+More passes of dpr, with negatives mined again, made dev recall worse (docs/training.md has
+what else was tried).
 """
 
 from realm_tf import config
