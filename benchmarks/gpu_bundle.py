@@ -6,9 +6,9 @@ writes `part.00`, `part.01` ..., of at most 60 MB each (some 320 MB together), a
 `unpack.sh`.
 Carry all of them into one folder there, and in a checkout of realm_tf say
 
-    sh FOLDER/unpack.sh /tmp/realm        # seconds; makes /tmp/realm/python
-    /tmp/realm/python benchmarks/gpu.py --peer=python3 --json=gpu.json
-    /tmp/realm/python -m pytest tests/ops/test_top_k_twin.py tests/models tests/training
+    sh FOLDER/unpack.sh realm_gpu         # seconds; makes realm_gpu/python
+    realm_gpu/python benchmarks/gpu.py --peer=python3 --json=gpu.json
+    realm_gpu/python -m pytest tests/ops/test_top_k_twin.py tests/models tests/training
 
 The machine needs CUDA 12 or 13 with cuDNN 9 and NCCL 2, as PyTorch brings them, and glibc of
 this machine's age or later. TensorFlow 2.20 asks for CUDA 12's libraries by name; those of 13

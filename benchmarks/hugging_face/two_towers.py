@@ -72,7 +72,7 @@ class Experiment:
     data = dict(np.load(folder / "data.npz"))
     self.ids = torch.from_numpy(data["ids"].astype(np.int32))
     self.lengths, self.starts = data["lengths"], data["starts"]
-    self.train, self.dev = Texts(data, "train"), Texts(data, "dev")
+    self.train, self.held_out = Texts(data, "train"), Texts(data, "dev")
     self.sentences, self.sentence_rows = Texts(data, "sentence"), data["sentence_rows"]
     if levers["distant"]:
       self.train.add(Texts(data, "distant"))
@@ -104,7 +104,7 @@ class Experiment:
 
   def recall(self):
     ranks = []
-    for found, gold in zip(self.find(self.dev, 20).tolist(), self.dev.gold):
+    for found, gold in zip(self.find(self.held_out, 20).tolist(), self.held_out.gold):
       wanted = set(gold.tolist())
       ranks.append(next((rank for rank, row in enumerate(found) if row in wanted), 999))
     return {f"recall@{k}": float(np.mean(np.array(ranks) < k)) for k in (1, 5, 20)}
