@@ -1,11 +1,14 @@
-"""Near duplicates that Apache Beam finds are, byte for byte, those that this machine finds."""
+"""Near duplicates that Apache Beam finds are, byte for byte, those of one machine."""
 
 import dataclasses
+import json
+import os
 import pathlib
 
 import numpy as np
 import pytest
 
+from realm_tf.config import to_dict
 from realm_tf.corpus import duplicates
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.changes import change_store
@@ -16,6 +19,7 @@ from realm_tf.corpus.store_writer import write_store
 from realm_tf.errors import UserError
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
+from tests.command import realm
 
 beam = pytest.importorskip("realm_tf.corpus.beam_share", reason="apache-beam is an extra",
                            exc_type=ImportError)
@@ -63,12 +67,12 @@ def _stored(corpus, options=None):
 
 
 def _waiting(corpus):
-  return sorted((derived_root(corpus.folder) / ".beam").glob("*.npy"))
+  return [str(path) for path in (derived_root(corpus.folder) / ".beam").glob("*.npy")]
 
 
-@pytest.mark.parametrize("apart", [False, True])
-@pytest.mark.parametrize("options", [
-    _ALONE, pytest.param(_PROCESSES, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("options, apart", [
+    (_ALONE, False), (_ALONE, True),
+    pytest.param(_PROCESSES, True, marks=pytest.mark.slow)])
 def test_the_bytes_are_those_of_one_machine(tmp_path, monkeypatch, options, apart):
   monkeypatch.setenv("PYTHONPATH", str(_ROOT))
   table, expected = _stored(_corpus(tmp_path / "one", apart))
@@ -91,27 +95,26 @@ def test_what_a_job_that_died_has_found_is_not_looked_for_again(
       raise RuntimeError("this machine is broken")
     return work(*arguments)
 
-  monkeypatch.setattr(duplicates, function, dies)
-  with pytest.raises(RuntimeError, match="this machine is broken"):
-    _stored(corpus, _ALONE)
-  found = {path: path.stat().st_mtime_ns for path in _waiting(corpus)}
+  with monkeypatch.context() as patch:
+    patch.setattr(duplicates, function, dies)
+    with pytest.raises(RuntimeError, match="this machine is broken"):
+      _stored(corpus, _ALONE)
+  found = _waiting(corpus)
   assert found and not list(derived_root(corpus.folder).glob("near_duplicates-*"))
-  monkeypatch.undo()
-  _small_parts.__wrapped__(monkeypatch)
-  written = []
-  new_file = beam.files.new_file
-  monkeypatch.setattr(beam.files, "new_file", lambda path: written.append(
-      pathlib.Path(path)) or new_file(path))
+  written, new_file = [], beam.files.new_file
+  monkeypatch.setattr(beam.files, "new_file", lambda path, *mode: written.append(
+      str(path)) or new_file(path, *mode))
   assert _stored(corpus, _ALONE)[1] == expected
-  assert written and not found.keys() & set(written)
+  parts = [path for path in written if path.endswith(".npy")]
+  assert parts and not {*parts} & {*found} and len(parts) == len({*parts})
 
 
 def test_what_another_corpus_left_is_not_taken(tmp_path, monkeypatch):
   corpus = _corpus(tmp_path)
-  monkeypatch.setattr(duplicates, "_jaccard", lambda *arguments: 1 / 0)
-  with pytest.raises(ZeroDivisionError):
-    _stored(corpus, _ALONE)
-  monkeypatch.undo()
+  with monkeypatch.context() as patch:
+    patch.setattr(duplicates, "_jaccard", lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+      _stored(corpus, _ALONE)
   assert _waiting(corpus)
   change_store(corpus.folder, delete=[corpus.document_ids[0]])
   changed = Corpus.open(corpus.folder)
@@ -127,8 +130,31 @@ def test_workers_that_see_another_corpus_are_noticed(tmp_path):
 
 
 def test_workers_that_write_elsewhere_are_noticed(tmp_path, monkeypatch):
-  new_file = beam.files.new_file
-  monkeypatch.setattr(beam.files, "new_file", lambda path, *mode: new_file(
-      "/dev/null" if path.endswith(".npy") else path, *mode))
+  corpus, new_file = _corpus(tmp_path), beam.files.new_file
+  monkeypatch.setattr(beam.files, "new_file", lambda path: new_file(os.devnull))
   with pytest.raises(UserError, match="npy is missing: expected workers that write"):
-    _stored(_corpus(tmp_path), _ALONE)
+    _stored(corpus, _ALONE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage, pipelines", [("pretrain", 4), ("cloze", 3)])
+def test_by_the_command(tmp_path, monkeypatch, capsys, stage, pipelines):
+  for name, documents in (("all", tiny.documents()), ("others", tiny.documents()[:9])):
+    (tmp_path / f"{name}.jsonl").write_text(
+        "".join(json.dumps(vars(document)) + "\n" for document in documents))
+  config = tiny.make_config(
+      tmp_path, corpus__source=str(tmp_path / "all.jsonl"), pretrain__steps=1,
+      pretrain__corpus=str(tmp_path / "others.jsonl"), reading__steps=0, cloze__steps=1)
+  (tmp_path / "tiny.json").write_text(json.dumps(to_dict(config)))
+  kept, begun, pipeline = [], [], beam.beam.Pipeline
+  monkeypatch.setattr(beam.beam, "Pipeline", lambda **options: begun.append(
+      options) or pipeline(**options))
+  for name, more in (("beam", [f"--beam={_ALONE}"]), ("one", [])):
+    for command, flags in (("corpus", []), (stage, more)):
+      assert realm(command, f"--config={tmp_path / 'tiny.json'}",
+                   f"--workdir={tmp_path / name}", *flags) == 0, capsys.readouterr().err
+    root = tmp_path / name
+    kept.append({path.relative_to(root): path.read_bytes()
+                 for path in root.glob("**/near_duplicates-*/*")})
+  assert len(begun) == pipelines
+  assert kept[0] == kept[1] and len(kept[0]) == 3
