@@ -3,7 +3,7 @@
 import contextlib
 from typing import Sequence
 
-from absl import logging
+from absl import flags, logging
 
 from realm_tf.cli.opening import (
   FLAGS,
@@ -16,9 +16,15 @@ from realm_tf.cli.opening import (
 from realm_tf.config.owners import STAGES
 from realm_tf.errors import UserError
 
+_BANNING = ("pretrain", "cloze")  # stages that need near duplicates
+
 
 def define_flags(stage: str) -> None:
   """The flags of a command that trains a stage."""
+  if stage in _BANNING:
+    flags.DEFINE_string("beam", None, "Find near duplicates by Apache Beam pipelines with "
+                        "these options, such as --beam='--runner=FlinkRunner'; workers must "
+                        "see WORKDIR.")
   define_strategy()
   define_redo(stage)
 
@@ -42,6 +48,6 @@ def train_stage(stage: str, arguments: Sequence[str]) -> None:
                       f"give --config.{stage}.steps")
     if stage in worth.CHOSEN and worth.unjudged(opened):
       logging.warning("%s", worth.unjudged(opened))
-    getattr(stages, stage)(opened)
+    getattr(stages, stage)(opened, *([FLAGS.beam] if stage in _BANNING else []))
     redo.finish(opened.path, [stage])
     print(f"{stage}: done, see {opened.path}")

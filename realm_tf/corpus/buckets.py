@@ -27,7 +27,14 @@ class Buckets:
       with open(self._paths[number], "ab") as file:
         file.write(np.ascontiguousarray(part, self._dtype).tobytes())
 
+  def __len__(self) -> int:
+    return len(self._paths)
+
+  def __getitem__(self, number: int) -> np.ndarray:
+    """The records of a bucket."""
+    path = self._paths[number]
+    return np.fromfile(path, self._dtype) if path.exists() else np.zeros(0, self._dtype)
+
   def __iter__(self) -> Iterator[np.ndarray]:
     """The records of each bucket."""
-    for path in self._paths:
-      yield np.fromfile(path, self._dtype) if path.exists() else np.zeros(0, self._dtype)
+    return (self[number] for number in range(len(self)))

@@ -17,7 +17,7 @@ import os
 import pathlib
 import shutil
 import tempfile
-from typing import Any, Callable, Iterator, Mapping, Protocol
+from typing import Any, Callable, Iterator, Mapping, Protocol, Sequence
 
 import numpy as np
 from absl import logging
@@ -43,6 +43,25 @@ class DerivedFrom(Protocol):
 
   @property
   def hash(self) -> str: ...
+
+
+class Share(Protocol):
+  """Works on parts of a corpus, each by itself: here, or on other machines."""
+
+  def __call__(self, key: str, work: Callable[[Any, Any], np.ndarray], parts: Sequence[Any]
+               ) -> Iterator[np.ndarray]:
+    """Yields `work(corpus, part)` of each part, in their order.
+
+    Args:
+      key: says, with the corpus and a part, all that a result depends on.
+      work: may be sent elsewhere; files that it reads have absolute paths.
+      parts: JSON can hold them.
+    """
+
+
+def here(corpus: Any) -> Share:
+  """This process works."""
+  return lambda key, work, parts: (work(corpus, part) for part in parts)
 
 
 class Writer:

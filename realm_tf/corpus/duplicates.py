@@ -6,14 +6,15 @@ of their MinHashes is the same (Broder 1997). Bands are sorted on the disk, by t
 memory does not grow with the corpus. Shape letters: N blocks, n some of them, P pairs.
 """
 
+import functools
 import pathlib
-from typing import Iterator
+from typing import Iterator, Sequence
 
 import numpy as np
 from absl import logging
 
 from realm_tf.corpus.buckets import Buckets
-from realm_tf.corpus.derived import Writer, derived
+from realm_tf.corpus.derived import Share, Writer, derived, here
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.store import Corpus
 
@@ -21,21 +22,30 @@ _WIDTH = 5  # word pieces of a shingle
 _BANDS, _ROWS = 32, 3  # finds a pair of similarity 0.5 with probability 0.986
 _MOST = 7  # near duplicates of a block, the most similar ones
 _CHUNK = 1 << 11  # blocks at a time, so that their hashes stay in the processor's cache
-_IN_BUCKET = 1 << 21  # hashes of a bucket, about; and blocks, whose pairs are one
+_IN_BUCKET = 1 << 21  # hashes of a bucket, about; and blocks, whose similar ones are one
+_SIGNED, _PAIRED = 1 << 15, 1 << 17  # blocks whose bands, and whose pairs, are one's work
 _COMPARED = 1 << 12  # pairs at a time
+_VERSION = 2  # of what is found
 
 _HASHED = np.dtype([("key", np.uint64), ("row", np.uint32)])
 _PAIR = np.dtype([("first", np.uint32), ("second", np.uint32)])
 _ALIKE = np.dtype([("block", np.uint32), ("other", np.uint32), ("alike", np.float64)])
 
 
-def stored_bans(corpus: Corpus, similarity: float) -> np.ndarray:
-  """As `banned_rows`, made once for a store and kept beside it; logs how many there are."""
+def stored_bans(corpus: Corpus, similarity: float, share: Share | None = None
+                ) -> np.ndarray:
+  """As `banned_rows`, made once for a store and kept beside it; logs how many there are.
+
+  Args:
+    corpus, similarity: see there.
+    share: works on parts of the corpus; by default this process does. What is kept is the
+      same, byte for byte.
+  """
   knowledge = corpus.knowledge
-  settings = {"version": 2, "similarity": similarity,
+  settings = {"version": _VERSION, "similarity": similarity,
               "knowledge": knowledge.hash if knowledge else ""}
   table = derived(corpus, "near_duplicates", settings,
-                  lambda new: _write(corpus, similarity, _MOST, new))
+                  lambda new: _write(corpus, similarity, _MOST, new, share))
   with_some, pairs = table["counts"].tolist()
   logging.info("near duplicates (similarity %.2f): %.2f %% of %d blocks have some; %d bans",
                similarity, 100 * with_some / corpus.num_blocks, corpus.num_blocks, pairs)
@@ -56,7 +66,7 @@ def banned_rows(corpus: Corpus, similarity: float, most: int = _MOST) -> np.ndar
     must be. Where `corpus.knowledge` is retrieved, near duplicates there alone.
   """
   new = Writer(None)
-  _write(corpus, similarity, most, new)
+  _write(corpus, similarity, most, new, None)
   return new.in_memory()["rows"]
 
 
@@ -74,16 +84,24 @@ class _Joined:
         i - len(self._first))
 
 
-def _write(corpus: Corpus, similarity: float, most: int, new: Writer) -> None:
-  """Writes `rows`, and `counts`: blocks with near duplicates, and these of all blocks."""
+def _rows(corpus: Corpus) -> tuple[Ragged | _Joined, int]:
+  """The pieces of all rows that are compared, and how many come before the corpus's own."""
   knowledge = getattr(corpus, "knowledge", None)
-  ids = _Joined(knowledge.body_ids, corpus.body_ids) if knowledge else corpus.body_ids
-  before, own = (knowledge.num_blocks, 0) if knowledge else (0, 1)
+  if not knowledge:
+    return corpus.body_ids, 0
+  return _Joined(knowledge.body_ids, corpus.body_ids), knowledge.num_blocks
+
+
+def _write(corpus: Corpus, similarity: float, most: int, new: Writer, share: Share | None
+           ) -> None:
+  """Writes `rows`, and `counts`: blocks with near duplicates, and these of all blocks."""
+  ids, before = _rows(corpus)
+  own = int(not before)
   counts = np.zeros(2, np.int64)
   with new.scratch() as folder:
     alike = Buckets(_folder(folder, "alike"), -(-len(ids) // _IN_BUCKET), _ALIKE)
     if similarity:
-      _find_alike(ids, similarity, most, folder, alike, before)
+      _find_alike(corpus, similarity, most, folder, alike, share or here(corpus))
     width = max(1, own + 1 + max(
         int(rank.max(initial=-1)) for *_, rank in _ranked(alike, most, before)))
     for number, (block, other, rank) in enumerate(_ranked(alike, most, before)):
@@ -98,17 +116,22 @@ def _write(corpus: Corpus, similarity: float, most: int, new: Writer) -> None:
   new.append(counts=counts)
 
 
-def _find_alike(ids: Ragged | _Joined, similarity: float, most: int, folder: pathlib.Path,
-                alike: Buckets, before: int) -> None:
+def _find_alike(corpus: Corpus, similarity: float, most: int, folder: pathlib.Path,
+                alike: Buckets, share: Share) -> None:
   """Puts all pairs that are similar into `alike`, both ways, by the block."""
-  pairs = Buckets(_folder(folder, "pairs"), -(-len(ids) // _IN_BUCKET), _PAIR)
-  for chunk in _pairs(_bands(ids, _folder(folder, "bands")), most, before):
-    pairs.append(chunk["first"] // _IN_BUCKET, chunk)
-  for chunk in pairs:
-    unique = np.unique(chunk)
-    for first in range(0, len(unique), _COMPARED):
-      edges = _compared(ids, unique[first:first + _COMPARED], similarity)
-      alike.append(edges["block"] // _IN_BUCKET, edges)
+  size = len(_rows(corpus)[0])
+  bands = Buckets(_folder(folder, "bands"), max(1, size * _BANDS // _IN_BUCKET), _HASHED)
+  for hashed in share(f"signatures {_VERSION}", _signatures, [
+      [first, min(first + _SIGNED, size)] for first in range(0, size, _SIGNED)]):
+    keys = hashed["key"] >> np.uint64(32)  # by the first bits
+    bands.append(keys * np.uint64(len(bands)) >> np.uint64(32), hashed)
+  pairs = Buckets(_folder(folder, "pairs"), -(-size // _PAIRED), _PAIR)
+  for chunk in share(f"pairs {_VERSION} {most} {len(bands)}",
+                     functools.partial(_pairs, bands, most), range(len(bands))):
+    pairs.append(chunk["first"] // _PAIRED, chunk)
+  for edges in share(f"alike {_VERSION} {most} {_PAIRED} {similarity}",
+                     functools.partial(_alike, pairs, similarity), range(len(pairs))):
+    alike.append(edges["block"] // _IN_BUCKET, edges)
 
 
 def _ranked(alike: Buckets, most: int, before: int
@@ -128,46 +151,56 @@ def _folder(parent: pathlib.Path, name: str) -> pathlib.Path:
   return parent / name
 
 
-def _bands(ids: Ragged | _Joined, folder: pathlib.Path) -> Buckets:
-  """The bands of all rows, by the first bits of their hashes."""
-  count = max(1, len(ids) * _BANDS // _IN_BUCKET)
-  bands = Buckets(folder, count, _HASHED)
+def _signatures(corpus: Corpus, part: Sequence[int]) -> np.ndarray:
+  """The bands of the rows from one on, up to another."""
+  (begin, stop), (ids, _) = part, _rows(corpus)
   seeds = _mix(np.arange(1, _BANDS * _ROWS + 1, dtype=np.uint64))
-  for first in range(0, len(ids), _CHUNK):
-    end = min(first + _CHUNK, len(ids))
+  chunks: list[np.ndarray] = [np.empty(0, _HASHED)]
+  for first in range(begin, stop, _CHUNK):
+    end = min(first + _CHUNK, stop)
     shingles = _shingles(Ragged.from_rows([ids.row(row) for row in range(first, end)]))
-    rows = np.flatnonzero(shingles.lengths)
-    hashed = np.empty([_BANDS, len(rows)], _HASHED)
-    hashed["row"] = first + rows
+    with_some = np.flatnonzero(shingles.lengths)
+    hashed = np.empty([_BANDS, len(with_some)], _HASHED)
+    hashed["row"] = first + with_some
     for band in range(_BANDS):
-      key = np.full(len(rows), band, np.uint64)  # so that bands are not taken for each other
+      key = np.full(len(with_some), band, np.uint64)  # so that bands differ from each other
       for seed in seeds[band * _ROWS:(band + 1) * _ROWS]:
-        key = _mix(key * np.uint64(31) + _least(shingles, rows, seed))
+        key = _mix(key * np.uint64(31) + _least(shingles, with_some, seed))
       hashed["key"][band] = key
-    keys = hashed["key"].ravel() >> np.uint64(32)
-    bands.append(keys * np.uint64(count) >> np.uint64(32), hashed.ravel())
-  return bands
+    chunks.append(hashed.ravel())
+  return np.concatenate(chunks)
 
 
-def _pairs(bands: Buckets, most: int, before: int) -> Iterator[np.ndarray]:
-  """Yields pairs [P] of rows with a band in common that are close in its order.
+def _pairs(bands: Buckets, most: int, corpus: Corpus, bucket: int) -> np.ndarray:
+  """Pairs [P] of rows with a band in common, of a bucket, that are close in its order.
 
-  Where there are rows `before` those of a corpus, each of its rows and the last of these.
+  Where other rows come before those of the corpus, each of its rows and the last of these.
   """
-  for hashed in bands:
-    hashed = hashed[np.argsort(hashed["key"], kind="stable")]
-    key, row = hashed["key"], hashed["row"]
-    place = np.arange(len(key))
-    new = place[row >= before]
-    # Rows of the same key are in order: those before come first.
-    nearest = np.maximum.accumulate(np.where(row < before, place, -1))[new] if before else new
-    for distance in range(most) if before else range(-1, -most - 1, -1):
-      at = nearest - distance
-      same_key = (at >= 0) & (at < len(key))
-      same_key[same_key] = key[at[same_key]] == key[new[same_key]]
-      pairs = np.empty(int(same_key.sum()), _PAIR)
-      pairs["first"], pairs["second"] = row[new[same_key]], row[at[same_key]]
-      yield np.unique(pairs)
+  _, before = _rows(corpus)
+  hashed = bands[bucket]
+  hashed = hashed[np.argsort(hashed["key"], kind="stable")]
+  key, row = hashed["key"], hashed["row"]
+  place = np.arange(len(key))
+  new = place[row >= before]
+  # Rows of the same key are in order: those before come first.
+  nearest = np.maximum.accumulate(np.where(row < before, place, -1))[new] if before else new
+  chunks: list[np.ndarray] = [np.empty(0, _PAIR)]
+  for distance in range(most) if before else range(-1, -most - 1, -1):
+    at = nearest - distance
+    same_key = (at >= 0) & (at < len(key))
+    same_key[same_key] = key[at[same_key]] == key[new[same_key]]
+    pairs = np.empty(int(same_key.sum()), _PAIR)
+    pairs["first"], pairs["second"] = row[new[same_key]], row[at[same_key]]
+    chunks.append(np.unique(pairs))
+  return np.concatenate(chunks)
+
+
+def _alike(pairs: Buckets, similarity: float, corpus: Corpus, bucket: int) -> np.ndarray:
+  """Those pairs of a bucket that are similar, both ways."""
+  (ids, _), unique = _rows(corpus), np.unique(pairs[bucket])
+  return np.concatenate([np.empty(0, _ALIKE), *(
+      _compared(ids, unique[first:first + _COMPARED], similarity)
+      for first in range(0, len(unique), _COMPARED))])
 
 
 def _compared(ids: Ragged | _Joined, pairs: np.ndarray, similarity: float) -> np.ndarray:

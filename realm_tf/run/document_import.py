@@ -35,8 +35,11 @@ def make_corpus(run: Run, tokenizer: Tokenizer, strict: bool, beam: str | None =
         run.config.corpus.format, tokenizer, strict, beam)
 
 
-def make_sentences(run: Run) -> None:
-  """Writes the store of those whose sentences are masked, if they are others."""
+def make_sentences(run: Run, beam: str | None = None) -> None:
+  """Writes the store of those whose sentences are masked, if they are others.
+
+  They are cut as those of `make_corpus`.
+  """
   source = run.config.pretrain.corpus
   if not source or has_sentences(run.path):
     return
@@ -49,7 +52,7 @@ def make_sentences(run: Run) -> None:
                     "process must do: run `realm pretrain` without --strategy first, and end "
                     "it when it trains")
   _make(run, sentences_path(run.path), "pretrain", source, "auto", run.corpus.tokenizer,
-        strict=False)
+        strict=False, beam=beam)
 
 
 def _make(run: Run, folder: pathlib.Path, command: str, source: str, format: str,

@@ -33,6 +33,7 @@ from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations, used
+from realm_tf.run.beam_bans import find_bans
 from realm_tf.run.document_import import make_corpus, make_sentences
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
 from realm_tf.run.held_out_events import write_events
@@ -106,9 +107,10 @@ def _write_trivia(run: Run) -> None:
     write_questions(new / "held_out.jsonl", held_out)
 
 
-def check_candidates(run: Run) -> None:
+def check_candidates(run: Run, beam: str | None = None) -> None:
   """Refuses to look for more candidates than the corpus has, those of reading too."""
-  make_sentences(run)
+  make_sentences(run, beam)
+  find_bans(run.config, run.sentences, beam)
   config, blocks = run.config, run.corpus.num_blocks
   most = blocks + 1 - run.sentence_bans.shape[1]  # with the null document
   if most < 2:
@@ -132,14 +134,14 @@ def ict(run: Run) -> None:
 
 
 @_alone
-def pretrain(run: Run) -> None:
+def pretrain(run: Run, beam: str | None = None) -> None:
   started = time.monotonic()
   reading = run.config.reading
   if (reading.steps or reading.masked_lm_steps) and is_tpu(run.strategy):
     raise UserError("--strategy=tpu: the warm-up of the encoder (config.reading.steps, "
                     "config.reading.masked_lm_steps) packs at lengths that follow the data, "
                     "which a TPU cannot run; set it to 0, or use another strategy")
-  check_candidates(run)
+  check_candidates(run, beam)
   model = run.model(run.stage_before("pretrain"))
   index, sentences, bans = run.index(model), run.sentences, run.sentence_bans
   config = schedule.fitted_to_sentences(run.config, "pretrain", sentences)
@@ -188,11 +190,12 @@ def nothing_to_ask(run: Run) -> str | None:
 
 
 @_alone
-def cloze(run: Run) -> None:
+def cloze(run: Run, beam: str | None = None) -> None:
   started = time.monotonic()
   if is_tpu(run.strategy):
     raise UserError("--strategy=tpu: cloze questions are packed at lengths that follow the "
                     "data, which a TPU cannot run; use another strategy")
+  find_bans(run.config, run.corpus, beam)
   model = run.model(run.stage_before("cloze"))
   loop = train_cloze(run.config, run.corpus, run.passages, model, run.index(model),
                      run.banned, run.path / "cloze")

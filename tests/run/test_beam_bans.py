@@ -1,0 +1,18 @@
+"""Near duplicates by Apache Beam, where it is not installed."""
+
+import sys
+
+import pytest
+
+from realm_tf.errors import UserError
+from realm_tf.run.beam_bans import find_bans
+from tests import tiny
+
+
+def test_without_apache_beam_one_line_says_what_to_install(tmp_path, monkeypatch):
+  monkeypatch.setitem(sys.modules, "apache_beam", None)
+  corpus = tiny.make_corpus(tmp_path / "store")
+  config = tiny.make_config(tmp_path, write=False)
+  find_bans(config, corpus, None)  # who needs them makes them
+  with pytest.raises(UserError, match=r"--beam: needs apache_beam.*'realm_tf\[beam\]'"):
+    find_bans(config, corpus, "--runner=DirectRunner")
