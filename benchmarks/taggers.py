@@ -17,7 +17,8 @@ from machine import processor
 
 import realm_tf  # noqa: F401  (before TensorFlow, which taggers in folders import)
 from realm_tf.corpus.readers import read_documents
-from realm_tf.text.salient_spans import dates_and_figures, tagger
+from realm_tf.text.figures import figures
+from realm_tf.text.salient_spans import tagger
 from realm_tf.text.sentences import split_sentences
 from realm_tf.text.span_scores import span_scores
 
@@ -48,9 +49,9 @@ def main() -> None:
     begun = time.monotonic()
     found.append([[tuple(span) for span in spans] for spans in finds(texts, sentences)])
     seconds[name] = round(time.monotonic() - begun, 2)
-  figures = [set(dates_and_figures(text)) for text in texts]
+  by_expression = [{(figure.start, figure.end) for figure in figures(text)} for text in texts]
   of_names = [[[span for span in spans if span not in figure]
-               for spans, figure in zip(side, figures)] for side in found]
+               for spans, figure in zip(side, by_expression)] for side in found]
   result = {"documents": len(texts), "characters": sum(map(len, texts)),
             "machine": processor(), "seconds": seconds,
             "measured": names[0], "taken_for_right": names[1]}

@@ -3,19 +3,64 @@
 import bz2
 import contextlib
 import gzip
+import io
 import lzma
 import pathlib
 import zlib
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
+
+class _Streams(io.RawIOBase):
+  """What streams of bzip2 or xz hold, one after another, as parallel packers write them.
+
+  Those of the standard library take a damaged start of any but the first for the end of the
+  file, and what comes after it is lost without a word.
+  """
+  # So little at a time unfolds to some megabytes at most; and nothing is given of a block of
+  # bzip2 before its checksum was compared.
+  _PIECE = 1 << 10
+
+  def __init__(self, file: Any, decompressor: Callable[[], Any]):
+    self._file, self._make, self._stream = file, decompressor, decompressor()
+    self._ready = memoryview(b"")
+
+  def readable(self) -> bool:
+    return True
+
+  def readinto(self, buffer: Any) -> int:
+    while not self._ready and (packed := self._packed()):
+      self._ready = memoryview(self._stream.decompress(packed))
+    count = min(len(self._ready), len(buffer))
+    buffer[:count] = self._ready[:count]
+    self._ready = self._ready[count:]
+    return count
+
+  def _packed(self) -> bytes:
+    """More of the stream, or the start of the next one; nothing behind the last."""
+    ended = self._stream.eof
+    packed = self._stream.unused_data.lstrip(b"\0") if ended else b""
+    while not packed and (piece := self._file.read(self._PIECE)):
+      packed = piece.lstrip(b"\0") if ended else piece  # zeros may stand between streams
+    if not packed and not ended:
+      raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+    if packed and ended:
+      self._stream = self._make()
+    return packed
+
+
+def _streams(decompressor: Callable[[], Any]) -> Callable[[Any], Any]:
+  return lambda file: io.BufferedReader(_Streams(file, decompressor), 1 << 16)
+
+
 # Offset, first bytes, suffix, name, what opens it.
-_COMPRESSED = (
+_COMPRESSED: tuple[tuple[int, bytes, str, str, Callable[[Any], Any]], ...] = (
     (0, b"\x1f\x8b", ".gz", "gzip", gzip.open),
-    (4, b"1AY&SY", ".bz2", "bzip2", bz2.open),  # before it "BZh" and a digit
-    (0, b"\xfd7zXZ\x00", ".xz", "xz", lzma.open))
+    (4, b"1AY&SY", ".bz2", "bzip2",  # before it "BZh" and a digit
+     _streams(bz2.BZ2Decompressor)),
+    (0, b"\xfd7zXZ\x00", ".xz", "xz", _streams(lzma.LZMADecompressor)))
 _SUFFIXES = frozenset(suffix for _, _, suffix, _, _ in _COMPRESSED)
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)
 
@@ -30,6 +75,7 @@ _NOT_TEXT = (
     (0, b"<html", "an HTML page"),
     (0, b"version https", "a pointer of Git LFS: `git lfs pull` fetches the file"))
 _LONGEST = 512  # bytes from the start that hold all of these
+_MOST_BYTES = 1 << 30  # of a line; whatever has none would be read until memory ends
 
 
 def read_lines(path: PathLike, expected: str) -> Iterator[tuple[int, str]]:
@@ -50,7 +96,10 @@ def read_lines(path: PathLike, expected: str) -> Iterator[tuple[int, str]]:
   try:
     with open_packed(path) as (file, kind):
       _refuse_other_kinds(path, file, expected)
-      for number, line in enumerate(file, 1):
+      for number, line in enumerate(iter(lambda: file.readline(_MOST_BYTES), b""), 1):
+        if len(line) == _MOST_BYTES:
+          raise UserError(f"{path}:{number}: a line of more than {_MOST_BYTES} bytes; "
+                          f"expected {expected}")
         # A byte order mark is what Windows editors leave on the first line.
         yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
   except UnicodeDecodeError as error:
@@ -79,7 +128,7 @@ def open_packed(path: PathLike) -> Iterator[tuple[Any, str]]:
     start = file.peek(_LONGEST)
     for offset, magic, suffix, kind, opener in _COMPRESSED:
       if start.startswith(magic, offset) or name == suffix:
-        with opener(file, "rb") as unpacked:
+        with opener(file) as unpacked:
           yield unpacked, kind
         return
     yield file, ""

@@ -58,7 +58,7 @@ READERS = Registry("document format", {
     "mediawiki": "realm_tf.corpus.readers.mediawiki:MEDIAWIKI",
     "folder": "realm_tf.corpus.readers.file_folder:FOLDER"})
 
-# Makes a `realm_tf.text.salient_spans.SpanTagger`.
+# Makes a `realm_tf.text.salient_spans.SpanTagger`; dates and numbers are found without it.
 TAGGERS = Registry("tagger", {"rules": "realm_tf.text.salient_spans:RuleTagger",
                               "spacy": "realm_tf.text.spacy_tagger:SpacyTagger"})
 

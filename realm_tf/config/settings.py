@@ -49,6 +49,8 @@ class CorpusConfig(Section):
       288, _BLOCK_LENGTH, "word pieces of a block, title and special tokens counted")
   tagger: str = setting("rules", named_or_path(TAGGERS), "what finds salient spans; a path: "
                         "of a folder that `realm tagger train` wrote")
+  tag_numbers: bool = setting(
+      True, None, "numbers with a unit or in the thousands are salient too, as dates are")
 
 
 @dataclasses.dataclass(frozen=True)

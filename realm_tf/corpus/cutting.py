@@ -41,6 +41,7 @@ class Settings(NamedTuple):
   lower_case: bool
   max_tokens: int
   tagger: str
+  tag_numbers: bool
 
 
 class CutRecords(NamedTuple):
@@ -56,7 +57,8 @@ class Cutter:
     """Raises `UserError` where the tagger is not installed."""
     self.settings = settings
     self._tokenizer = Tokenizer(settings.vocabulary, settings.lower_case)
-    self._max_tokens, self._tagger = settings.max_tokens, tagger(settings.tagger)
+    self._max_tokens = settings.max_tokens
+    self._tagger = tagger(settings.tagger, settings.tag_numbers)
 
   def __call__(self, documents: Sequence[Document]) -> CutRecords:
     """The blocks of the documents; errors as of `split_blocks`."""

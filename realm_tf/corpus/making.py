@@ -49,8 +49,9 @@ CutBatches = Callable[[Iterable[_Batch], Cutter],
 
 def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: Tokenizer,
                max_tokens: int, source: str, tagger: str = "rules",
-               workers: int | None = None, blocks_per_shard: int = BLOCKS_PER_SHARD,
-               cut: CutBatches | None = None) -> None:
+               tag_numbers: bool = True, workers: int | None = None,
+               blocks_per_shard: int = BLOCKS_PER_SHARD, cut: CutBatches | None = None
+               ) -> None:
   """Writes a corpus store, the same as `write_store` writes of the same documents.
 
   Args:
@@ -60,6 +61,7 @@ def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: To
     max_tokens: most tokens in `[CLS] title [SEP] body [SEP]`.
     source: where the text comes from, for people to read.
     tagger: of salient spans, by name or folder.
+    tag_numbers: whether numbers are salient too, besides names and dates.
     workers: so many processes cut; by default as many as there are cores, and none where
       there are few documents.
     blocks_per_shard: the last shard may have fewer.
@@ -69,11 +71,13 @@ def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: To
     UserError: see `write_store` and `split_blocks`; what was there before is unchanged.
     SourceChanged: to be called again, with the documents from their first on.
   """
-  cutter = Cutter(Settings(tokenizer.vocabulary, tokenizer.lower_case, max_tokens, tagger))
+  cutter = Cutter(Settings(tokenizer.vocabulary, tokenizer.lower_case, max_tokens, tagger,
+                           tag_numbers))
   with new_folder(folder, STORE) as new:
     part = _Part(folder, {
         "version": CUT_VERSION, "tokenizer": tokenizer.hash, "max_tokens": max_tokens,
-        "tagger": tagger_version(tagger), "blocks_per_shard": blocks_per_shard})
+        "tagger": tagger_version(tagger), "tag_numbers": tag_numbers,
+        "blocks_per_shard": blocks_per_shard})
     try:
       batches = part.missing(_batches(documents))
       with contextlib.closing(cut(batches, cutter) if cut else

@@ -24,8 +24,9 @@ from realm_tf.folders import FolderKind
 from realm_tf.models.bert import Bert, BertConfig, dense, initializer
 from realm_tf.models.weights import bert_names, dense_names, load_weights, save_names
 from realm_tf.text.batching import length_batches
+from realm_tf.text.figures import Figure
 from realm_tf.text.inputs import Packed, pack_single, packed_spec
-from realm_tf.text.salient_spans import CharacterSpan, dates_and_figures, disjoint
+from realm_tf.text.salient_spans import CharacterSpan, NamesAndFigures
 from realm_tf.text.tokenizer import Tokenizer
 
 _MANIFEST, _WEIGHTS, _VOCABULARY = "tagger.json", "model.safetensors", "vocab.txt"
@@ -161,17 +162,17 @@ class BertTagger(tf_keras.Model):
     return bert_names(self.bert, "bert.") | dense_names(self.classifier, "classifier")
 
 
-class NameTagger:
-  """Names by a `BertTagger`, dates and figures by rule; a `SpanTagger`."""
+class NameTagger(NamesAndFigures):
+  """Names by a `BertTagger`, dates and numbers by expression; a `SpanTagger`."""
 
   def __init__(self, folder: PathLike):
     """Opens the tagger in a folder; errors as of `BertTagger.from_folder`."""
     self._model = BertTagger.from_folder(folder)
 
-  def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[CharacterSpan]]
-               ) -> list[list[CharacterSpan]]:
-    """See `SpanTagger`."""
-    result = []
+  def names(self, texts: Sequence[str], sentences: Sequence[Sequence[CharacterSpan]],
+            taken: Sequence[Sequence[Figure]]) -> Iterator[list[CharacterSpan]]:
+    """See `NamesAndFigures`."""
+    del taken
     for first in range(0, len(texts), _TEXTS):
       batch = texts[first:first + _TEXTS]
       places = [(text, *span) for text, spans in enumerate(sentences[first:first + _TEXTS])
@@ -180,9 +181,7 @@ class NameTagger:
       names: list[list[CharacterSpan]] = [[] for _ in batch]
       for (text, offset, _), spans in zip(places, found, strict=True):
         names[text] += [(offset + start, offset + end) for start, end in spans]
-      result += [disjoint(dates_and_figures(text), spans)
-                 for text, spans in zip(batch, names)]
-    return result
+      yield from names
 
   def _names(self, sentences: Sequence[str]) -> list[list[CharacterSpan]]:
     """Where names stand in each sentence, in characters."""

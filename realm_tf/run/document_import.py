@@ -62,7 +62,8 @@ def _make(run: Run, folder: pathlib.Path, command: str, source: str, format: str
     with reading_documents(run, command, source, strict, format) as documents:
       make_store(folder, documents, tokenizer=tokenizer,
                  max_tokens=run.config.corpus.max_block_tokens, source=source,
-                 tagger=run.config.corpus.tagger, cut=cut)
+                 tagger=run.config.corpus.tagger,
+                 tag_numbers=run.config.corpus.tag_numbers, cut=cut)
   except SourceChanged:  # since a process was killed that was making it: now from the first
     _make(run, folder, command, source, format, tokenizer, strict, beam)
 

@@ -41,7 +41,7 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
     corpus, rows = run.corpus, run.corpus.num_stored_rows
     with reading_documents(run, "add", source, strict) as documents:
       blocks = split_blocks(noted(documents), corpus.tokenizer, corpus.max_tokens,
-                            tagger(run.config.corpus.tagger))
+                            tagger(run.config.corpus.tagger, run.config.corpus.tag_numbers))
       change_store(folder, add=changed(blocks, corpus), source=os.path.abspath(source))
     run.forget_corpus()
     new_ids = {name for name, row in zip(run.corpus.document_ids, run.corpus.stored_rows)

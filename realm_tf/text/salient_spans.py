@@ -6,15 +6,17 @@ released, and dates with a regular expression. `RuleTagger` needs no model;
 `realm tagger train`.
 """
 
+import abc
 import bisect
 import functools
 import pathlib
 import re
-from typing import Iterator, NamedTuple, Protocol, Sequence
+from typing import Iterable, Iterator, NamedTuple, Protocol, Sequence
 
 from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.registry import TAGGER_FOLDERS, TAGGERS
+from realm_tf.text.figures import Figure, figures
 
 CharacterSpan = tuple[int, int]
 
@@ -30,47 +32,37 @@ class SpanTagger(Protocol):
     """
 
 
-_MONTH = (
-    r"(?:January|February|March|April|May|June|July|August|September|October|November"
-    r"|December|Jan\.?|Feb\.?|Mar\.?|Apr\.?|Jun\.?|Jul\.?|Aug\.?|Sept?\.?|Oct\.?|Nov\.?"
-    r"|Dec\.?)")
-_DAY = r"(?:[12]?\d|3[01])(?:st|nd|rd|th)?"
-_ERA = r"(?:BCE|BC|CE|AD|B\.C\.E?\.?|A\.D\.|C\.E\.)"
-_YEAR = r"(?:1\d{3}|20\d{2})"
-_ORDINAL = (
-    r"(?:\d{1,2}(?:st|nd|rd|th)|(?:twenty-)?(?:first|second|third|fourth|fifth|sixth"
-    r"|seventh|eighth|ninth)|tenth|eleventh|twelfth|thirteenth|fourteenth|fifteenth"
-    r"|sixteenth|seventeenth|eighteenth|nineteenth|twentieth)")
-_NUMBER = r"\d++(?:[.,]\d++)*+"
-_SCALE = r"(?:hundred|thousand|million|billion|trillion)"
-_UNIT = (
-    r"(?:%|°\s?[CFK]\b|(?:percent|per\scent|kilomet(?:er|re)s?|met(?:er|re)s?|miles?"
-    r"|feet|foot|inch(?:es)?|acres?|hectares?|square\s\w+|km2|km²|km|cm|mm|m|ft|mi|kg"
-    r"|g|mg|kilograms?|grams?|tonnes?|tons?|pounds?|lbs?|lit(?:er|re)s?|gallons?"
-    r"|degrees?|hours?|minutes?|seconds?|days?|weeks?|months?|years?|centuries|decades"
-    r"|mph|km/h|hp|kW|MW|GW|Hz|kHz|MHz|GHz|bits?|bytes?|kB|MB|GB|TB|dollars?|euros?"
-    r"|people|inhabitants|species|countries|episodes|languages)\b)")
+class NamesAndFigures(abc.ABC):
+  """A `SpanTagger`: names as a subclass finds them; dates and numbers by expression."""
 
-# Of two that begin at the same place the first wins: longest forms first.
-_FIGURES = re.compile(
-    rf"""(?<![\w.])(?<!\d,)(?:
-      {_DAY}(?:\s?[–-]\s?{_DAY})?\s(?:of\s)?{_MONTH}(?:,?\s\d{{3,4}}(?:\s{_ERA})?)?\b
-    | {_MONTH}\s{_DAY}(?:\s?[–-]\s?{_DAY})?(?:,\s?\d{{3,4}}(?:\s{_ERA})?)?\b
-    | {_MONTH},?\s(?:of\s)?{_YEAR}\b
-    | {_ORDINAL}(?:\s(?:or|and|to)\s{_ORDINAL})?[\s-](?:century|centuries|millennium)
-        (?:\s{_ERA})?\b
-    | {_YEAR}s\b | \d0s\b
-    | {_YEAR}\s?[–-]\s?(?:{_YEAR}|\d\d)(?:\s{_ERA})?\b
-    | \d{{1,5}}(?:\s?[–-]\s?\d{{1,5}})?\s{_ERA}(?!\w) | AD\s\d{{1,4}}\b
-    | [$£€¥]\s?{_NUMBER}(?:\s{_SCALE})?\b
-    | {_NUMBER}(?:\s?[–-]\s?{_NUMBER})?(?:\s{_SCALE}\b(?:\s{_UNIT})?|\s?-?{_UNIT})
-    | {_YEAR}(?![\w.,]?\d)(?!\w)
-    | \d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?\b
-    )""", re.VERBOSE)
-# What each of them begins with: to try them all at every place takes three times as long.
-_FIGURE_STARTS = re.compile(
-    r"[\d$£€¥JFMASONDtfsen](?<![\w.].)(?:(?<=[^tfsen])|(?<=t)(?=hi|we|en)"
-    r"|(?<=f)(?=i|ou)|(?<=s)(?=ec|ix|ev)|(?<=e)(?=i|l)|(?<=n)(?=i))")
+  def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[CharacterSpan]],
+               numbers: bool = True) -> list[list[CharacterSpan]]:
+    """See `SpanTagger`; dates are found in any case, without `numbers` no other figures."""
+    all_figures = [figures(text) for text in texts]
+    return [disjoint([(figure.start, figure.end) for figure in own
+                      if numbers or not figure.is_number], names)
+            for own, names in zip(all_figures, self.names(texts, sentences, all_figures),
+                                  strict=True)]
+
+  @abc.abstractmethod
+  def names(self, texts: Sequence[str], sentences: Sequence[Sequence[CharacterSpan]],
+            taken: Sequence[Sequence[Figure]]) -> Iterable[list[CharacterSpan]]:
+    """For each text the spans of its names; one that overlaps what counts of `taken` is
+    dropped."""
+
+
+class _OtherNames(NamesAndFigures):
+  """What another tagger finds, in the place of names."""
+
+  def __init__(self, other: SpanTagger):
+    self._other = other
+
+  def names(self, texts: Sequence[str], sentences: Sequence[Sequence[CharacterSpan]],
+            taken: Sequence[Sequence[Figure]]) -> Iterable[list[CharacterSpan]]:
+    """See `NamesAndFigures`."""
+    del taken
+    return self._other(texts, sentences)
+
 
 _JOINT = "[’'&./-]"  # within a word
 _POSSESSIVES = ("'s", "’s")
@@ -108,16 +100,6 @@ _COMMON = frozenset("""
 """.split())
 
 
-def dates_and_figures(text: str) -> list[CharacterSpan]:
-  """Dates, years, centuries, and numbers with a unit or in the thousands."""
-  spans, done = [], 0
-  for start in _FIGURE_STARTS.finditer(text):
-    if start.start() >= done and (figure := _FIGURES.match(text, start.start())):
-      spans.append(figure.span())
-      done = figure.end()
-  return spans
-
-
 class _Name(NamedTuple):
   """A word that may begin a name."""
   start: int
@@ -141,10 +123,10 @@ def _capitalised() -> re.Pattern[str]:
 class _Text:
   """A text, and the words of it that may stand in a name."""
 
-  def __init__(self, text: str, taken: Sequence[CharacterSpan],
-               sentences: Sequence[CharacterSpan]):
+  def __init__(self, text: str, sentences: Sequence[CharacterSpan],
+               taken: Sequence[Figure]):
     self._text = text
-    self._taken = [start for start, _ in taken], [end for _, end in taken]
+    self._taken = [figure.start for figure in taken], [figure.end for figure in taken]
     self._firsts = {start for start, _ in sentences}
     self.capitalised: list[_Name] = []
     for match in _capitalised().finditer(text):
@@ -216,21 +198,17 @@ def _is_acronym(word: str) -> bool:
   return len(word) > 1 and word.isupper()
 
 
-class RuleTagger:
+class RuleTagger(NamesAndFigures):
   """Capitalised sequences, dates and figures; for English, and needs no model.
 
   The first word of a sentence counts as a name only if it begins a longer name, is an
   acronym, or is capitalised in mid-sentence somewhere else in the text.
   """
 
-  def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[CharacterSpan]]
-               ) -> list[list[CharacterSpan]]:
-    """See `SpanTagger`."""
-    return [self._spans(*text) for text in zip(texts, sentences)]
-
-  def _spans(self, text: str, sentences: Sequence[CharacterSpan]) -> list[CharacterSpan]:
-    figures = dates_and_figures(text)
-    return sorted([*figures, *_names(_Text(text, figures, sentences))])
+  def names(self, texts: Sequence[str], sentences: Sequence[Sequence[CharacterSpan]],
+            taken: Sequence[Sequence[Figure]]) -> Iterable[list[CharacterSpan]]:
+    """See `NamesAndFigures`; none has a part of a figure, whether it counts or not."""
+    return (list(_names(_Text(*text))) for text in zip(texts, sentences, taken))
 
 
 def disjoint(spans: list[CharacterSpan], others: list[CharacterSpan]) -> list[CharacterSpan]:
@@ -245,14 +223,20 @@ def disjoint(spans: list[CharacterSpan], others: list[CharacterSpan]) -> list[Ch
   return sorted(result)
 
 
-def tagger(name: str) -> SpanTagger:
+def tagger(name: str, numbers: bool = True) -> SpanTagger:
   """The tagger of that name ("rules", "spacy" or another that is registered), or of a folder.
+
+  Dates are found by expression, whatever it is; and numbers, if they are wanted.
 
   Raises:
     UserError: no such tagger, or what it needs is not installed, or damaged.
   """
-  if name in TAGGERS:
-    return TAGGERS[name]()
+  found = TAGGERS[name]() if name in TAGGERS else _of_folder(name)
+  own = found if isinstance(found, NamesAndFigures) else _OtherNames(found)
+  return functools.partial(own, numbers=numbers)
+
+
+def _of_folder(name: str) -> SpanTagger:
   marker = _marker(name)
   if marker is None:
     raise UserError(f"tagger '{name}' is not known; expected one of "

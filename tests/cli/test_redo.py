@@ -94,6 +94,7 @@ def test_what_nothing_is_made_of_changes_freely(run, made_run, capsys, caplog):
 @pytest.mark.parametrize("change, again, named", [
     ("seed=5", "ict", "seed (0 there, 5 now)"),
     ("corpus.max_block_tokens=32", "corpus", "corpus.max_block_tokens (64 there, 32 now)"),
+    ("corpus.tag_numbers=False", "corpus", "corpus.tag_numbers (True there, False now)"),
     ("retriever.pooling=cls", "ict,index", "retriever.pooling (mean there, cls now)"),
     ("evaluate.recall_at=(1,)", "evaluate", "evaluate.recall_at"),
     ("evaluate.questions=", "finetune", "evaluate.questions"),
@@ -123,6 +124,21 @@ def test_a_redo_that_cannot_be_meant(run, capsys, words, message):
   assert message in capsys.readouterr().err
   assert {name: data for name, data in _files(run).items() if "commands" not in name} == {
       name: data for name, data in before.items() if "commands" not in name}
+
+
+def test_a_corpus_of_before_has_the_numbers_that_it_was_tagged_with(run, capsys):
+  for path, fields in (("documents/settings.json", lambda tree: tree["used"]),
+                       ("config.json", lambda tree: tree)):
+    tree = _read(run / path)
+    known = fields(tree)
+    known.pop("corpus.tag_numbers", None) or known["corpus"].pop("tag_numbers")
+    (run / path).write_text(json.dumps(tree))
+  assert realm("corpus", f"--workdir={run}") == 0
+  assert realm("corpus", f"--workdir={run}", "--config.corpus.tag_numbers=False") == 2
+  assert "corpus.tag_numbers (True there, False now)" in capsys.readouterr().err
+  assert realm("corpus", f"--workdir={run}", "--config.corpus.tag_numbers=False",
+               "--redo=corpus") == 0
+  assert _read(run / "documents" / "settings.json")["used"]["corpus.tag_numbers"] is False
 
 
 def test_a_run_of_before_was_made_of_its_config(run, capsys):

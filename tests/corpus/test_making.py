@@ -63,6 +63,34 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path, whole, worke
   assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
+def _make_of_figures(folder, documents, tag_numbers, workers=0):
+  make_store(folder, documents, tokenizer=_TOKENIZER, max_tokens=64, source="",
+             workers=workers, tag_numbers=tag_numbers, blocks_per_shard=_SHARD)
+  return len(Corpus.open(folder).span_starts.values)
+
+
+def _figures(count):
+  return [Document(str(number), "", f"In 18{number} it had {number} people.")
+          for number in range(10, 10 + count)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_numbers_are_tagged_where_they_are_wanted(tmp_path, workers):
+  assert [_make_of_figures(tmp_path / f"{wanted}", _figures(20), wanted, workers)
+          for wanted in (True, False)] == [40, 20]
+
+
+def test_shards_with_other_spans_are_not_gone_on_with(tmp_path):
+  def stopping():
+    yield from _figures(20)[:17]
+    raise _Stop
+
+  with pytest.raises(_Stop):
+    _make_of_figures(tmp_path / "store", stopping(), True)
+  assert list(tmp_path.glob(".store.part/*.json"))
+  assert _make_of_figures(tmp_path / "store", _figures(20), False) == 20
+
+
 _KILLED = """
 import os, pathlib, signal, sys
 from realm_tf.corpus import cutting, making

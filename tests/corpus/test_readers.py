@@ -3,11 +3,13 @@ import csv
 import functools
 import gzip
 import json
+import lzma
 import os
 import threading
 
 import pytest
 
+from realm_tf import lines
 from realm_tf.corpus import readers
 from realm_tf.corpus.readers import Document
 from realm_tf.errors import UserError
@@ -93,6 +95,42 @@ def test_damaged_gzip(tmp_path):
   for content in (packed[:-12], b"plain", packed[:15] + b"\0\0\0" + packed[18:]):
     with pytest.raises(UserError, match="damaged gzip|not UTF-8"):
       list(readers.read_documents(_write(tmp_path / "a.jsonl.gz", content), format="jsonl"))
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
+def test_streams_one_after_another_are_read_and_a_damaged_one_is_no_end(tmp_path, pack):
+  # Python's bz2 and lzma end without a word where a later stream does not begin well.
+  first, second = (pack(_lines([row]).encode()) for row in GOOD)
+  for good in (first + second, first + bytes(2048) + second + bytes(8)):
+    assert list(readers.read_documents(_write(tmp_path / "a.jsonl", good))) == DOCUMENTS
+  for bad in (first + b"x" + second[1:], first + second[:3], first + second[:-3],
+              first + second + b"behind"):
+    with pytest.raises(UserError, match=r"a.jsonl: damaged (bzip2|xz) file after line [12]"):
+      list(readers.read_documents(_write(tmp_path / "a.jsonl", bad)))
+
+
+def test_nothing_is_given_of_a_damaged_block_of_bzip2(tmp_path):
+  packed = bytearray(bz2.compress(_lines(GOOD * 500).encode()))
+  for place in range(40, len(packed) - 10, 7):
+    damaged = bytes(packed[:place]) + bytes([packed[place] ^ 0x55]) + packed[place + 1:]
+    with pytest.raises(UserError, match="damaged bzip2 file after line 0"):
+      list(readers.read_documents(_write(tmp_path / "a.jsonl.bz2", damaged)))
+
+
+def test_a_line_without_an_end_is_not_read_to_the_end_of_memory(tmp_path, monkeypatch):
+  monkeypatch.setattr(lines, "_MOST_BYTES", 1000)
+  path = _write(tmp_path / "a.jsonl.gz", gzip.compress(_lines(GOOD).encode() + bytes(5000)))
+  with pytest.raises(UserError, match=r"a.jsonl.gz:3: a line of more than 1000 bytes"):
+    list(readers.read_documents(path))
+
+
+@pytest.mark.parametrize("name", ["title", "id"])
+def test_a_title_as_long_as_a_text_is_passed_over(tmp_path, caplog, name):
+  path = _write(tmp_path / "a.jsonl", _lines([{**GOOD[0], name: "word " * 20_000}, GOOD[1]]))
+  assert list(readers.read_documents(path)) == DOCUMENTS[1:]
+  assert "title or id is longer than 65536 characters" in caplog.text
+  with pytest.raises(UserError, match="a.jsonl:1: title or id is longer"):
+    list(readers.read_documents(path, strict=True))
 
 
 def test_it_streams(tmp_path):

@@ -51,3 +51,5 @@ def test_what_is_wrong_is_named(tmp_path, content, message):
   _folder(tmp_path, {"AA/wiki_00": content})
   with pytest.raises(UserError, match=rf"^\S*AA/wiki_00{message}"):
     list(read_documents(tmp_path))
+  with pytest.raises(UserError, match=rf"^\S*AA/wiki_00{message}"):  # and as one file
+    list(read_documents(tmp_path / "AA" / "wiki_00"))

@@ -5,6 +5,7 @@ import types
 import pytest
 
 from realm_tf.errors import UserError
+from realm_tf.registry import TAGGERS
 from realm_tf.text import salient_spans, spacy_tagger
 from realm_tf.text.sentences import split_sentences
 
@@ -27,6 +28,29 @@ def spans_of(text: str, tagger=salient_spans.RuleTagger()) -> list[str]:  # noqa
 ])
 def test_dates_and_figures(text, expected):
   assert spans_of(text) == expected
+
+
+@pytest.mark.parametrize("text, dates", [
+    ("On 12 May 1920 and in the 1930s some 500 people paid $3.", ["12 May 1920", "1930s"]),
+    ("In 1984 it had 1,984 seats and 1984 inhabitants, and 12 % in 2001.", ["1984", "2001"]),
+    ("From 300 BC, for 300 years, at 300 °C.", ["300 BC"]),
+    ("In the 4th century it rose to 100 MW in 20 minutes.", ["4th century"]),
+    ("It took 1914–1918 soldiers 3–4 days, and 5 million men.", ["1914–1918"]),
+    ("It cost £1,500 in March 2010, 25 percent of 2 million.", ["March 2010"])])
+def test_numbers_are_optional_and_dates_are_not(text, dates):
+  assert spans_of(text, salient_spans.tagger("rules", numbers=False)) == dates
+  assert set(spans_of(text, salient_spans.tagger("rules"))) > set(dates)
+
+
+@pytest.mark.parametrize("numbers, expected", [
+    (True, ["Delhi", "3 miles", "12 May 1639"]), (False, ["Delhi", "12 May 1639"])])
+@pytest.mark.parametrize("name", ["rules", "spacy", "names of its own"])
+def test_dates_are_found_whatever_finds_the_names(monkeypatch, name, numbers, expected):
+  _fake_spacy(monkeypatch, [("Delhi", "GPE")])
+  monkeypatch.setitem(TAGGERS._values, "names of its own", lambda: lambda texts, _: [
+      [(text.index("Delhi"), text.index("Delhi") + 5)] for text in texts])
+  text = "They saw Delhi, 3 miles off, on 12 May 1639."
+  assert spans_of(text, salient_spans.tagger(name, numbers)) == expected
 
 
 @pytest.mark.parametrize("text, expected", [

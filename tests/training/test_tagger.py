@@ -76,6 +76,9 @@ def test_spans_of_texts_are_in_characters_of_the_text(trained):
   words = [[text[start:end] for start, end in found] for text, found in zip(texts, spans)]
   assert words[:2] == [["Päris", "Oslo"], []]
   # What the model makes of a word that it has never seen nobody knows.
+  dates, = tagger(str(trained[0] / "tagger"), numbers=False)(
+      ["since 1990, for 3 days"], [[(0, 22)]])
+  assert (6, 10) in dates and (16, 22) not in dates
   assert {"Rome", "Cairo", "1990"} <= set(words[2]) <= set(re.findall(r"\w+|\S", texts[2]))
 
 

@@ -11,6 +11,7 @@ from realm_tf.files import PathLike
 
 # Of one document. A longer text is no document, and its tokens would not fit in memory.
 MOST_CHARACTERS = 1 << 25
+_MOST_OF_TITLE = 1 << 16  # and of an id: each block of the document has them
 
 Lines = Iterable[tuple[int, str]]
 # Where a document stands: the number of a line, the name of an entry, or a path.
@@ -58,6 +59,8 @@ class Maker:
     body = jsonl.text_field(fields, text, where)
     if jsonl.is_blank(body):
       self.skip(place, BLANK, f"field '{text}' is empty or blank; expected some text", name)
+    elif max(len(title), len(name)) > _MOST_OF_TITLE:
+      self.skip(place, f"title or id is longer than {_MOST_OF_TITLE} characters")
     elif len(body) > MOST_CHARACTERS:
       self.skip(place, f"text is longer than {MOST_CHARACTERS} characters", name=name)
     else:
@@ -99,7 +102,7 @@ class Maker:
     """Where a document stands, for errors."""
     if isinstance(place, pathlib.PurePath):
       root = pathlib.Path(self.path)
-      path = str(root / place if root.is_dir() else root)
+      path = str((root if root.is_dir() else root.parent) / place)
       return path if path.isprintable() else repr(path)
     return (f"{self.path}:{place}" if isinstance(place, int)
             else f"{self.path}: entry {jsonl.quoted(place)}")

@@ -92,6 +92,22 @@ def _about(sign: str):
   return shown
 
 
+def old_style(call: Call) -> str:
+  """{{OldStyleDate|1 January|1700|21 December}} -> 1 January [O.S. 21 December] 1700"""
+  old = f" [O.S. {call.at(2)}]" if call.at(2) else ""
+  return f"{call.need(0)}{old} {call.at(1)}".rstrip()
+
+
+def days(call: Call) -> str:
+  """The days between two dates."""
+  try:
+    first, last = (datetime.date(*map(int, call.positional[start:start + 3]))
+                   for start in (0, 3))
+  except (ValueError, TypeError):
+    raise Unrendered from None
+  return f"{(last - first).days:,}"
+
+
 def reign(call: Call) -> str:
   return "r. " + "–".join(call.given)
 
@@ -114,6 +130,8 @@ DATE_TEMPLATES = {
     "death date and age": death, "death-date and age": date, "dda": death,
     "death year and age": death_year, "age": age, "age in years": age,
     "as of": as_of, "asof": as_of, "circa": _about("c."), "c.": _about("c."),
-    "ca.": _about("c."), "ca": _about("c."), "floruit": _about("fl."), "fl.": _about("fl."),
-    "reign": reign, "marriage": marriage, "date de naissance": date_of_three,
+    "ca.": _about("c."), "ca": _about("c."), "b.": _about("b."), "d.": _about("d."),
+    "age in days": days, "oldstyledate": old_style, "old style date": old_style,
+    "floruit": _about("fl."), "fl.": _about("fl."),
+    "reign": reign, "r.": reign, "marriage": marriage, "date de naissance": date_of_three,
     "date de décès": date_of_three, "date-": date_of_three}

@@ -1,7 +1,7 @@
 """Templates that show numbers: as they are written, with the units that they are of."""
 
 import re
-from decimal import Decimal, DivisionByZero, InvalidOperation
+from decimal import Decimal
 
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 
@@ -11,8 +11,9 @@ _SUPERSCRIPTS = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸�
 _SUBSCRIPTS = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
 _BETWEEN = {"-": "–", "–": "–", "to": " to ", "and": " and ", "or": " or ", "x": " × ",
             "×": " × ", "by": " by ", "*": " × ", "+/-": " ± ", "±": " ± ", "+": " + ",
-            "to(-)": " to ", "to about": " to about ", "xx": " × ", "&ndash;": "–",
-            "and(-)": " and ", ",": ", ", "/": "/", "till": " till "}
+            "to about": " to about ", "xx": " × ", "&ndash;": "–", ",": ", ",
+            ", and": ", and ", ", or": ", or ", "&": " & ", "/": "/", "till": " till ",
+            "vs": " vs ", "versus": " versus ", "~": " ~ "}
 # Units that go on with smaller ones: {{convert|5|ft|10|in|m}}.
 _SMALLER = {"ft": ("in",), "yd": ("ft", "in"), "mi": ("yd", "ft", "ch", "furlong"),
             "lb": ("oz",), "st": ("lb",), "LT": ("cwt", "qtr")}
@@ -71,9 +72,10 @@ def convert(call: Call) -> str:
   while place < len(values) and _NUMBER.fullmatch(values[place]):
     text += _shown(values[place])
     place += 1
-    if place + 1 < len(values) and values[place] in _BETWEEN and (
-        _NUMBER.fullmatch(values[place + 1])):
-      text += _BETWEEN[values[place]]
+    between = _BETWEEN.get(re.sub(r"\([-–]\)$", "", values[place])) if (
+        values[place + 1:] and _NUMBER.fullmatch(values[place + 1])) else None
+    if between:
+      text += between
       place += 1
     else:
       break
@@ -98,6 +100,8 @@ def val(call: Call) -> str:
   value = call.need(0)
   value = grouped(value) if call.get("fmt") == "commas" else value
   errors = call.positional[1:3]
+  if errors and errors[0] in _BETWEEN:
+    value, errors = value + _BETWEEN[errors[0]] + call.need(2), []
   if len(errors) == 2 and all(errors):
     value += "".join(error if error[0] in "+-−" else f"{sign}{error}"
                      for sign, error in zip("+−", errors))
@@ -132,10 +136,41 @@ def power_of_ten(call: Call) -> str:
 def percentage(call: Call) -> str:
   """{{percentage|1|3|1}} -> 33.3%"""
   try:
-    part, whole = (Decimal(call.need(place).replace(",", "")) for place in (0, 1))
-    return f"{100 * part / whole:.{int(call.at(2, '0')) % 10}f}%"
-  except (InvalidOperation, DivisionByZero, ValueError, ArithmeticError):
+    part, whole = (_decimal(call.need(place)) for place in (0, 1))
+    return f"{100 * part / whole:.{_digits(call.at(2, '0'))}f}%"
+  except ArithmeticError:
     raise Unrendered from None
+
+
+def rounded(call: Call) -> str:
+  """{{rnd|3.14159|2}} -> 3.14"""
+  return f"{_decimal(call.need(0)):,.{_digits(call.at(1, '0'))}f}"
+
+
+def _decimal(number: str) -> Decimal:
+  """A number as it is written out: no 1e999999, which is a million digits."""
+  number = number.replace(",", "")
+  if not _DIGITS.fullmatch(number):
+    raise Unrendered
+  return Decimal(number.replace("−", "-"))
+
+
+def _digits(count: str) -> int:
+  if not re.fullmatch("[0-9]", count):
+    raise Unrendered
+  return int(count)
+
+
+def duration(call: Call) -> str:
+  """{{duration|h=1|m=2|s=5}}, {{duration|1|2|5}} -> 1:02:05"""
+  if ":" in call.at(0):
+    return call.at(0)
+  parts = [call.get("h") or call.at(0), call.get("m") or call.at(1),
+           call.get("s") or call.at(2)]
+  if not any(parts):
+    raise Unrendered
+  first = next((place for place, part in enumerate(parts[:2]) if part), 1)
+  return ":".join([parts[first] or "0", *(part.zfill(2) for part in parts[first + 1:])])
 
 
 def ordinal(call: Call) -> str:
@@ -165,6 +200,14 @@ NUMBER_TEMPLATES = {
     "nombre": format_number, "frac": fraction, "fraction": fraction, "sfrac": fraction,
     "frac2": fraction, "e": power_of_ten, "10^": power_of_ten, "percentage": percentage,
     "percent": percentage, "pct": percentage, "ordinal": ordinal, "ord": ordinal,
+    "rnd": rounded, "round": rounded, "duration": duration,
+    "deg": lambda call: f"{call.at(0)}°", "degree": lambda call: f"{call.at(0)}°",
+    "°": lambda call: f"{call.at(0)}°",
+    # As words on the page, which say no more than the figures do.
+    **dict.fromkeys(("spellnum", "spell", "spell number", "numspell", "number to words"),
+                    lambda call: call.need(0)),
+    "currency": lambda call: f"{call.at(1) or call.get('type')} {grouped(call.need(0))}"
+    .strip(),
     "gaps": gaps, "sup": lambda call: superscript(call.at(0)),
     "sub": lambda call: subscript(call.at(0)),
     "us$": money("US$"), "usd": money("US$"), "us dollar": money("US$"), "£": money("£"),

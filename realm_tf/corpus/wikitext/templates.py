@@ -60,6 +60,23 @@ def _chinese(call: Call) -> str:
   return "; ".join(shown) or call.need(0)
 
 
+def _transliterated(call: Call) -> str:
+  """{{transl|ru|Moskva}}, {{transl|ar|ALA|kitāb}}: the last of code, system and text."""
+  return call.get("text") or call.at(2) or call.need(1)
+
+
+def _era(name: str) -> Render:
+  """{{BC}}; {{BC|44}} -> 44 BC, {{AD|79}} -> AD 79"""
+  def shown(call: Call) -> str:
+    return " ".join(filter(None, [name, call.at(0)] if name == "AD" else [call.at(0), name]))
+  return shown
+
+
+def _listed(call: Call) -> str:
+  """{{plainlist|* one}}: where an argument begins, no line does."""
+  return re.sub(r"^\s*[*#]\s*", "", call.get("1") or call.at(0))
+
+
 def _ship(call: Call) -> str:
   """{{ship|HMS|Victory|1765}}, {{USS|Enterprise|CVN-65}}: the ship with its number."""
   parts = call.positional if call.name in ("ship", "sclass") else [
@@ -103,16 +120,16 @@ def _plural(call: Call) -> str:
 # Their text is their first argument.
 _FIRST = """
   nowrap, nobr, nobreak, nowr, no wrap, avoid wrap, longitem, small, smaller, big, larger,
-  large, resize, em, strong, bold, italic, italics, noitalic, no italic, nobold, no bold,
+  large, em, strong, bold, italic, italics, noitalic, no italic, nobold, no bold,
   normal, underline, overline, u, sc, smallcaps, small caps, sc2, allcaps, abbr, abbrv,
   abbrlink, mono, code, kbd, var, mvar, math, samp, tt, not a typo, as written,
-  proper name, sic, typo, visible anchor, vanchor, linktext, keypress, key press, key, button,
-  noredirect, no redirect, plainlink, ruby, ruby-ja, plainlist, flatlist, center, centre,
+  proper name, sic, typo, visible anchor, vanchor, linktext, key, button,
+  noredirect, no redirect, plainlink, ruby, ruby-ja, center, centre,
   angbr, rtl, ltr, bdi, unbulleted, tq, xt, green, red, blue, gray, grey
 """
 # And of these the second.
 _SECOND = """
-  lang, transl, transliteration, translit, rtl-lang, script, wikt-lang, wt, color, colour,
+  lang, native name, nativename, rtl-lang, script, wikt-lang, wt, color, colour,
   colored text, bg, font, fontcolor, hover title
 """
 _SHIPS = "hms, uss, ss, rms, mv, ms, hmas, hmcs, sms, ins, usns, rv, ship, usat, uscgc, hmnzs"
@@ -121,6 +138,9 @@ _TEXT: dict[str, Render] = {
     **{" ".join(name.split()): _one(0, "text", "content") for name in _FIRST.split(",")},
     **{" ".join(name.split()): _one(1, "text") for name in _SECOND.split(",")},
     **{name.strip(): _ship for name in _SHIPS.split(",")},
+    **dict.fromkeys(("transl", "transliteration", "translit"), _transliterated),
+    **dict.fromkeys(("plainlist", "flatlist"), _listed), "resize": _last,
+    **dict.fromkeys(("keypress", "key press"), _joined("+")), "nihongo krt": _nihongo,
     "font color": _last, "tooltip": _one(0), "langx": _in_language, "lang-x": _in_language,
     "langr": _one(1), "nihongo": _nihongo, "nihongo2": _one(0), "nihongo3": _nihongo,
     "nihongo foot": _one(0), "zh": _chinese, "lang-zh": _chinese, "korean": _chinese,
@@ -151,13 +171,13 @@ _SIGNS = {
     "zwsp": "", "zwj": "", "zwnj": "", "shy": "", "wbr": "", "·": " · ", "•": " • ",
     "dot": " · ", "bull": " • ", "middot": " · ", "pound": "#", "number sign": "#",
     "hash": "#", "asterisk": "*", "pipe": "|", "minus": "−", "+-": "±", "times": "×",
-    "degree": "°", "deg": "°", "bce": "BCE", "ce": "CE", "bc": "BC", "ad": "AD",
     "sharp": "♯", "flat": "♭", "natural": "♮", "music": "", "ellipsis": "…", "(!": "[",
     "!)": "]", "(": "{", ")": "}", "((": "{{", "))": "}}", "crlf": "\n", "break": "\n\n",
     "br": "\n\n", "paragraph": "\n\n", "pb": "\n\n", "1/2": "1/2", "1/4": "1/4",
     "3/4": "3/4", "1/3": "1/3", "2/3": "2/3", "yes": "Yes", "no": "No", "clear": "", "-": "",
     "coord": ""}
 TEMPLATES: dict[str, Render] = {
+    **{name.casefold(): _era(name) for name in ("BCE", "CE", "BC", "AD")},
     **{name: _fixed(text) for name, text in _SIGNS.items()}, **numbers.NUMBER_TEMPLATES,
     **dates.DATE_TEMPLATES, **_TEXT}
 
