@@ -29,7 +29,7 @@ import tempfile
 
 from absl import app, flags
 
-_OUT = flags.DEFINE_string("out", "build/gpu", "Folder for the parts; made anew.")
+_OUT = flags.DEFINE_string("out", "build/gpu", "Folder: a new one, or an earlier bundle.")
 _ARCHITECTURE = flags.DEFINE_integer("architecture", 90, "Of the card: 90 is H100 and H200.")
 _PART = flags.DEFINE_integer("part_mb", 60, "Most megabytes of a part.", lower_bound=1)
 
@@ -142,10 +142,20 @@ def _strip(stage: pathlib.Path) -> None:
       subprocess.run(["strip", "-s", path], stderr=subprocess.DEVNULL)
 
 
+def _empty(out: pathlib.Path) -> pathlib.Path:
+  """The folder, without the parts of an earlier bundle; nothing else is ever deleted."""
+  out.mkdir(parents=True, exist_ok=True)
+  earlier = [*out.glob("part.[0-9][0-9]"), *out.glob("unpack.sh")]
+  others = sorted(set(out.iterdir()) - set(earlier))
+  if others:
+    raise SystemExit(f"--out: {others[0]} is no part of a bundle; name a new folder")
+  for path in earlier:
+    path.unlink()
+  return out
+
+
 def main(_) -> None:
-  out = pathlib.Path(_OUT.value)
-  shutil.rmtree(out, ignore_errors=True)
-  out.mkdir(parents=True)
+  out = _empty(pathlib.Path(_OUT.value))
   with tempfile.TemporaryDirectory(dir=out) as folder:
     stage = pathlib.Path(folder)
     _copy_interpreter(stage)

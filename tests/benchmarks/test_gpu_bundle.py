@@ -51,3 +51,14 @@ def test_a_library_without_gpu_code_stays_as_it_is(tmp_path):
   before = library.read_bytes()
   gpu_bundle.keep_only(library, 90)
   assert library.read_bytes() == before
+
+
+def test_only_an_earlier_bundle_is_replaced(tmp_path):
+  for name in ("part.00", "part.01", "unpack.sh"):
+    (tmp_path / name).write_text("")
+  assert gpu_bundle._empty(tmp_path) == tmp_path and not list(tmp_path.iterdir())
+  for name in ("part.00", "letter.txt"):
+    (tmp_path / name).write_text("")
+  with pytest.raises(SystemExit, match="letter.txt"):
+    gpu_bundle._empty(tmp_path)
+  assert len(list(tmp_path.iterdir())) == 2
