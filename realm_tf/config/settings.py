@@ -55,13 +55,17 @@ class CorpusConfig(Section):
 
 @dataclasses.dataclass(frozen=True)
 class RetrieverConfig(Section):
-  """Two towers into one space of `projection_size` dimensions."""
+  """Two towers into one space of `projection_size` and `lexical_size` dimensions."""
   weights: str = setting("", PATH, "folder with config.json and model.safetensors")
   num_layers: int = setting(
       0, at_least(0, 1000), "keep only so many first layers of the weights; 0 keeps all")
   pooling: str = setting("pooler", one_of("pooler", "cls", "mean"),
                          "from tokens to a vector; pooler is the published way")
-  projection_size: int = setting(128, _WIDTH, "dimensions of the vectors")
+  projection_size: int = setting(128, _WIDTH, "dimensions of the vectors that are learnt")
+  lexical_size: int = setting(
+      0, at_least(0, 65_536), "further ones for the words of a text; 0 as published")
+  lexical_weight: float = setting(
+      0.6, positive(1e6), "of BM25 in a score, where lexical_size is not 0")
   score_scale: float = setting(
       0.0, at_least(0, 1e6), "scores are so many cosines at the start, where the weights "
       "bring no projection; 0: projection_size, as published")

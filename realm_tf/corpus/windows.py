@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.corpus.ragged import Ragged
+from realm_tf.corpus.word_statistics import blocks_holding
 
 
 def piece_weights(bodies: Ragged, vocabulary: int, special: tuple[int, ...]) -> np.ndarray:
@@ -20,9 +21,7 @@ def piece_weights(bodies: Ragged, vocabulary: int, special: tuple[int, ...]) -> 
 
   0 of those that no block holds, and of `special`, which match nothing.
   """
-  row = np.repeat(np.arange(len(bodies), dtype=np.int64), bodies.lengths)
-  pieces = np.unique(row * vocabulary + bodies.values) % vocabulary
-  holding = np.bincount(pieces, minlength=vocabulary)
+  holding = blocks_holding([bodies], vocabulary)
   weights = np.log(len(bodies) / np.maximum(holding, 1)) * (holding > 0)
   weights[list(special)] = 0
   return weights.astype(np.float32)

@@ -72,7 +72,7 @@ class Diagnosis:
     self._towers = [model.retriever.make_tower("diagnosed") for _ in model.retriever.towers]
     length = config.retriever.document_length
     rows_spec = tf.TensorSpec([None], tf.int32)
-    vectors_spec = tf.TensorSpec([None, config.retriever.projection_size], tf.float32)
+    vectors_spec = tf.TensorSpec([None, model.retriever.vector_size], tf.float32)
     query_tower, document_tower = self._towers[0], self._towers[-1]
 
     def embed_queries(batch: PretrainingBatch) -> tf.Tensor:
@@ -240,7 +240,7 @@ class Diagnosis:
 
   def _embed(self, rows: np.ndarray) -> np.ndarray:
     """[C] rows -> [C, D], in batches of like lengths."""
-    table = np.empty([len(rows), self._config.retriever.projection_size], np.float32)
+    table = np.empty([len(rows), self._model.retriever.vector_size], np.float32)
     for places in self._length_batches(rows):
       table[places] = self._embed_documents(rows[places])
     return table

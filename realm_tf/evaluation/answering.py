@@ -93,12 +93,12 @@ class QuestionAnswerer(tf.Module):
     """[B] string -> [B, D] float32."""
     return in_parts(
         lambda part: self._embed(self._tokenize(part)), [questions], _QUESTIONS,
-        tf.TensorSpec([None, self.model.retriever.projection_size]))
+        tf.TensorSpec([None, self.model.retriever.vector_size]))
 
   def embed_documents(self, titles: tf.Tensor, texts: tf.Tensor) -> tf.Tensor:
     """[B] string both -> [B, D] float32, as blocks of the corpus are embedded."""
     return in_parts(self._embed_documents, [titles, texts], _DOCUMENTS,
-                    tf.TensorSpec([None, self.model.retriever.projection_size]))
+                    tf.TensorSpec([None, self.model.retriever.vector_size]))
 
   def retrieve(self, questions: tf.Tensor, k: tf.Tensor | int) -> Passage:
     """[B] string -> the best passages, [B, K].

@@ -25,6 +25,9 @@ def obstacle(model: Realm, kind: str) -> str | None:
   if kind not in ("encoder", "reader") and pooling != "pooler":
     return (f"config.retriever.pooling is {pooling}: an embedder of Transformers always "
             "takes [CLS] through its pooler")
+  if kind not in ("encoder", "reader") and model.retriever.lexical_size:
+    return (f"config.retriever.lexical_size is {model.retriever.lexical_size}: Transformers "
+            "has no lexical dimensions")
   if kind == "openqa" and model.retriever.bert_config != model.encoder.bert_config:
     return ("retriever and encoder are of different sizes: Transformers has one "
             "config.json for both")

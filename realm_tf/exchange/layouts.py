@@ -21,8 +21,9 @@ from collections.abc import Iterable, Mapping
 from realm_tf.errors import UserError
 from realm_tf.models import weights
 from realm_tf.models.reader import Reader
-from realm_tf.models.retriever import Retriever, Tower
+from realm_tf.models.retriever import Retriever
 from realm_tf.models.sizes import Sizes
+from realm_tf.models.tower import Tower
 
 BLOCKS = "block_emb"
 CHECKPOINT_KINDS = ("embedder", "scorer", "encoder", "reader", "openqa", "bert", BLOCKS)

@@ -17,7 +17,8 @@ from realm_tf.files import PathLike
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.index_writer import IndexWriter, remove_all_but, write_lock
 from realm_tf.index.stored_index import NotFinite, Origin, StoredIndex, find_version
-from realm_tf.models.retriever import Retriever, Tower
+from realm_tf.models.retriever import Retriever
+from realm_tf.models.tower import Tower
 from realm_tf.text.batching import length_batches
 
 OnRows = Callable[[int], None]
@@ -80,7 +81,7 @@ class CorpusEmbedder:
   @property
   def size(self) -> int:
     """D."""
-    return self._tower.projection.units
+    return self._tower.size
 
   @property
   def encoder_hash(self) -> str:

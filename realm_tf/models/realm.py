@@ -18,9 +18,10 @@ from realm_tf.models import losses, open_qa, pretrained, scores, texts
 from realm_tf.models.losses import MarginalLoss
 from realm_tf.models.open_qa import Beam, BeamScores
 from realm_tf.models.reader import Reader
-from realm_tf.models.retriever import Retriever, Tower
+from realm_tf.models.retriever import Retriever
 from realm_tf.models.scores import READS, Index, Reads, Scores
 from realm_tf.models.task import Task
+from realm_tf.models.tower import Tower
 from realm_tf.registry import LOSSES
 from realm_tf.text.inputs import pack_single
 

@@ -1,7 +1,7 @@
 """The retriever: two towers into one vector space (REALM, section 3.1).
 
-f(x, z) = Embed_input(x) . Embed_doc(z); each tower is a BERT, pooled, projected
-to D dimensions and normalised. Shape letters: B batch, T tokens, D projection.
+f(x, z) = Embed_input(x) . Embed_doc(z), each a `Tower`. Shape letters: B batch, T tokens,
+D dimensions of a vector.
 """
 
 from typing import Any, Callable, Mapping
@@ -10,52 +10,17 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.word_statistics import word_statistics
 from realm_tf.examples.ict_pairs import ICTBatch
 from realm_tf.files import PathLike
 from realm_tf.models import losses, pretrained, texts
-from realm_tf.models.bert import Bert, BertConfig, Norm, dense, make_bert
+from realm_tf.models.bert import Bert, BertConfig, make_bert
 from realm_tf.models.task import Task
 from realm_tf.models.texts import Texts
+from realm_tf.models.tower import Tower
 from realm_tf.text.inputs import Packed, joined, pack_pair, pack_single, packed_spec
 from realm_tf.text.tokenizer import Tokenizer
-
-POOLINGS = ("pooler", "cls", "mean")
-
-
-class Tower(tf_keras.layers.Layer):
-  """Packed text to one vector: [B, T] -> [B, D] float32.
-
-  Published REALM takes [CLS] through BERT's pooler, a tanh layer (`pooling="pooler"`);
-  `pooling="cls"` leaves the pooler out. Sentence encoders such as MiniLM were trained
-  with the mean over tokens (`pooling="mean"`).
-  """
-
-  def __init__(self, bert: Bert, pooling: str, projection_size: int, **kwargs):
-    super().__init__(**kwargs)
-    if pooling not in POOLINGS:
-      raise ValueError(f"pooling: expected one of {', '.join(POOLINGS)}, got '{pooling}'")
-    hidden = bert.config.hidden_size
-    self.pooling = pooling
-    self.bert = bert
-    with tf.name_scope(self.name):
-      self.pooler = (dense(hidden, hidden, "pooler", activation="tanh")
-                     if pooling == "pooler" else None)
-      # An orthogonal projection keeps what the pre-trained vectors know of distance.
-      self.projection = dense(hidden, projection_size, "projection",
-                              kernel_initializer="orthogonal")
-      self.norm = Norm(bert.config.layer_norm_eps, projection_size, name="projection_norm")
-    self.built = True
-
-  def call(self, packed: Packed) -> tf.Tensor:
-    hidden = self.bert(packed.ids, packed.padding_mask, packed.segments)  # [B, T, H]
-    if self.pooling == "mean":
-      weights = tf.cast(packed.padding_mask, hidden.dtype)[:, :, None]
-      pooled = tf.reduce_sum(hidden * weights, 1) / tf.reduce_sum(weights, 1)
-    else:
-      pooled = hidden[:, 0]
-    if self.pooler:
-      pooled = self.pooler(pooled)
-    return self.norm(self.projection(pooled))
 
 
 @tf_keras.saving.register_keras_serializable(package="realm_tf")
@@ -71,7 +36,9 @@ class Retriever(Task):
     bert: sizes of each tower's BERT, a `BertConfig` or its fields by name; or a `Bert`,
       which becomes that of the query tower.
     pooling: "pooler", "cls" or "mean"; see `Tower`.
-    projection_size: D.
+    projection_size: dimensions that are learnt.
+    lexical_size, lexical_weight: further dimensions of a vector, for its words, and what
+      BM25 weighs in a score; `adapt` must see a corpus then. D is the sum of both sizes.
     shared_towers: whether queries and documents are embedded by the same weights.
     document_bert: a `Bert` for the document tower, where it is not shared.
     query_length, document_length: word pieces, special ones counted; longer texts are cut.
@@ -84,7 +51,8 @@ class Retriever(Task):
   measured = ("in_batch_accuracy",)
 
   def __init__(self, bert: BertConfig | Mapping[str, Any] | Bert, *, pooling: str = "pooler",
-               projection_size: int = 128, shared_towers: bool = True,
+               projection_size: int = 128, lexical_size: int = 0,
+               lexical_weight: float = 0.6, shared_towers: bool = True,
                document_bert: Bert | None = None, query_length: int | None = None,
                document_length: int | None = None, precision: str = "float32",
                embed_precision: str = "", recompute: bool = False, dropout: float = 0.0,
@@ -94,22 +62,44 @@ class Retriever(Task):
     bert = make_bert(bert, precision, recompute, query_tower, dropout)
     super().__init__(bert.config, tokenizer, name=name)
     self.pooling, self.projection_size = pooling, projection_size
+    self.lexical_size, self.lexical_weight = lexical_size, lexical_weight
     self.query_length = bert.length(query_length, 64, "query_length")
     self.document_length = bert.length(document_length, 288, "document_length")
     self.precision, self.recompute = bert.precision, bert.recompute
     self.dropout = bert.rate
     self.embed_precision = embed_precision
-    self.query_tower = Tower(bert, pooling, projection_size, name=query_tower)
+    self.query_tower = self._tower(bert, query_tower)
     self.document_tower = self.query_tower if shared_towers else (
-        Tower(document_bert, pooling, projection_size, name=document_tower)
-        if document_bert else self.make_tower(document_tower))
+        self._tower(document_bert, document_tower) if document_bert
+        else self.make_tower(document_tower))
     self.built = True
 
   def make_tower(self, name: str, precision: str = "") -> Tower:
     """Another tower of the same shape, with weights of its own; by default as precise."""
     bert = make_bert(self.bert_config, precision or self.precision, self.recompute, name,
                      self.dropout)
-    return Tower(bert, self.pooling, self.projection_size, name=name)
+    return self._tower(bert, name)
+
+  def _tower(self, bert: Bert, name: str) -> Tower:
+    return Tower(bert, self.pooling, self.projection_size, self.lexical_size,
+                 self.lexical_weight, name=name)
+
+  @property
+  def vector_size(self) -> int:
+    """D."""
+    return self.document_tower.size
+
+  def adapt(self, corpus: Corpus) -> None:
+    """Weighs words as a corpus has them, where `lexical_size` is not 0.
+
+    To be called once, before training: what was embedded by other weights is of another
+    model. A model that is saved has them with it.
+    """
+    lexical = [tower.lexical for tower in self.towers if tower.lexical]
+    if lexical:
+      statistics = word_statistics(corpus)
+      for layer in lexical:
+        layer.adapt(statistics)
 
   @property
   def shares_towers(self) -> bool:
@@ -187,7 +177,7 @@ class Retriever(Task):
 
   def _embed(self, tower: Tower, columns: list[list], pack: Callable[..., Packed],
              longest: int, batch_tokens: int) -> tf.Tensor:
-    vectors = np.empty([len(columns[0]), self.projection_size], np.float32)
+    vectors = np.empty([len(columns[0]), self.vector_size], np.float32)
     embed = self._graph(tower)
     for places, ids in texts.token_batches(self._need_tokenizer(), columns, longest,
                                            batch_tokens):
@@ -258,6 +248,7 @@ class Retriever(Task):
   def get_config(self) -> dict[str, Any]:
     return super().get_config() | {
         "pooling": self.pooling, "projection_size": self.projection_size,
+        "lexical_size": self.lexical_size, "lexical_weight": self.lexical_weight,
         "shared_towers": self.shares_towers,
         "query_length": self.query_length, "document_length": self.document_length,
         "precision": self.precision, "embed_precision": self.embed_precision,

@@ -20,7 +20,8 @@ from realm_tf.models.tensors import Tensors, read_safetensors
 
 if TYPE_CHECKING:  # they load their own weights by this module
   from realm_tf.models.reader import Reader
-  from realm_tf.models.retriever import Retriever, Tower
+  from realm_tf.models.retriever import Retriever
+  from realm_tf.models.tower import Tower
 
 # name in the file -> (variable, whether the file holds its transpose)
 Names = dict[str, tuple[tf.Variable, bool]]
@@ -79,9 +80,15 @@ def _encoder_names(tower: "Tower", prefix: str) -> Names:
 
 def retriever_names(retriever: "Retriever") -> Names:
   """As in Hugging Face's scorer: `embedder.*` and, if separate, `query_embedder.*`."""
-  names = tower_names(retriever.document_tower, "embedder.")
+  towers = {"embedder.": retriever.document_tower}
   if not retriever.shares_towers:
-    names |= tower_names(retriever.query_tower, "query_embedder.")
+    towers["query_embedder."] = retriever.query_tower
+  names: Names = {}
+  for prefix, tower in towers.items():
+    names |= tower_names(tower, prefix)
+    if tower.lexical:  # ours alone
+      names |= {f"{prefix}lexical.{name}": (getattr(tower.lexical, name), False)
+                for name in ("word_weights", "mean_length")}
   return names
 
 

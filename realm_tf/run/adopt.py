@@ -40,7 +40,7 @@ def adopt(run: Run, source: PathLike) -> None:
 
 
 def _check(run: Run, model: Realm, table: np.ndarray, source: PathLike) -> None:
-  embedder, size = run.embedder(model), run.config.retriever.projection_size
+  embedder, size = run.embedder(model), model.retriever.vector_size
   if table.shape != (embedder.num_rows, size):
     raise UserError(f"{source}: embeddings of {len(table)} blocks in {table.shape[-1]} "
                     f"dimensions; the corpus has {embedder.num_rows} blocks, and the "

@@ -193,7 +193,7 @@ class Run:
         limits.check_weights(self.config, self.corpus.tokenizer.vocab_size)
         for part in (self.config.retriever, self.config.encoder):
           tokenizer_files.check_tokenizer(part.weights, self.corpus.tokenizer)
-        return initial_model(self.config, self.corpus.tokenizer)
+        return initial_model(self.config, self.corpus.tokenizer, self.corpus)
       if not self.is_done(stage):
         raise UserError(f"{self.path / stage}: this stage is not done; run `realm {stage}`")
       model = saved_model(self.config, self.path / stage / "model", self.corpus.tokenizer)

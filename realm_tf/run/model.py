@@ -5,6 +5,7 @@ from typing import Any
 import tf_keras
 
 from realm_tf.config import RealmConfig
+from realm_tf.corpus.store import Corpus
 from realm_tf.files import PathLike
 from realm_tf.models import limits, pretrained, weights
 from realm_tf.models.bert import BertConfig, make_bert
@@ -14,8 +15,14 @@ from realm_tf.models.retriever import Retriever
 from realm_tf.text.tokenizer import Tokenizer
 
 
-def initial_model(config: RealmConfig, tokenizer: Tokenizer) -> Realm:
+def initial_model(config: RealmConfig, tokenizer: Tokenizer, corpus: Corpus | None = None
+                  ) -> Realm:
   """Starts from the pre-trained BERTs that the config names.
+
+  Args:
+    config: of a run.
+    tokenizer: that the models use.
+    corpus: by whose words lexical dimensions are weighed; without it they are zeros.
 
   Raises:
     UserError: weights are missing, misshapen, or made for another vocabulary.
@@ -36,6 +43,8 @@ def initial_model(config: RealmConfig, tokenizer: Tokenizer) -> Realm:
   weights.load_towers(config.retriever.weights, retriever)
   if part.score_scale and not weights.has_projection(part.weights):
     retriever.scale_scores(part.score_scale)
+  if corpus:
+    retriever.adapt(corpus)
   weights.load_encoder(config.encoder.weights, encoder)
   return Realm(retriever, encoder, **realm_arguments(config))
 
@@ -54,6 +63,7 @@ def retriever_arguments(config: RealmConfig, bert: BertConfig) -> dict[str, Any]
   """Those of `Retriever` besides its BERTs."""
   part, most = config.retriever, bert.max_position_embeddings
   return {"pooling": part.pooling, "projection_size": part.projection_size,
+          "lexical_size": part.lexical_size, "lexical_weight": part.lexical_weight,
           "query_length": min(part.query_length, most),
           "document_length": min(part.document_length, most),
           "precision": part.precision, "recompute": part.recompute,

@@ -107,6 +107,11 @@ class Tokenizer(tf.Module):
   def vocab_size(self) -> int:
     return len(self._vocabulary)
 
+  @property
+  def special_ids(self) -> tuple[int, ...]:
+    """Of the tokens that are no words, [UNK] among them."""
+    return self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id
+
   @functools.cached_property
   def continuation(self) -> np.ndarray:
     return np.array([token.startswith(CONTINUATION) for token in self._vocabulary])

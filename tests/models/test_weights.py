@@ -9,7 +9,7 @@ from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.models import weights
 from realm_tf.models.bert import Bert, BertConfig
-from realm_tf.models.retriever import Tower
+from realm_tf.models.tower import Tower
 from realm_tf.run.model import initial_model, saved_model
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
