@@ -40,8 +40,8 @@ def get_config(size: str = "full"):
       corpus=config.CorpusConfig(source="{data}/corpus.jsonl.gz", max_block_tokens=224),
       retriever=config.RetrieverConfig(
           weights="../data/weights/minilm", pooling="mean", projection_size=384,
-          lexical_size=384, score_scale=20.0, query_length=64, document_length=224, precision=precision,
-          dropout=dropout),
+          lexical_size=384, score_scale=20.0, query_length=64, document_length=224,
+          precision=precision, dropout=dropout),
       encoder=config.EncoderConfig(weights="../data/weights/minilm", precision=precision,
                                    dropout=dropout),
       ict=config.ICTConfig(steps=0),

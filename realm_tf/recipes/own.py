@@ -2,9 +2,9 @@
 
     realm init runs/mine --documents=PATH --questions=FILE && realm run --workdir=runs/mine
 
-Both models start from MiniLM, a sentence encoder that finds passages as it is. From
-documents alone the span head learns by cloze questions; questions train the retriever
-(`dpr`), then the reader (`finetune`). Stages have so many passes over what there is to
+Both models start from MiniLM, a sentence encoder that finds passages as it is; vectors hold
+the words of a text besides (`lexical_size`). From documents alone the span head learns by
+cloze questions; questions train the retriever (`dpr`), then the reader (`finetune`). Stages have so many passes over what there is to
 learn from, so that 300 documents and 26,000 are served by one recipe; `steps` bounds their
 time.
 """
@@ -28,7 +28,8 @@ def get_config(documents="", questions="", eval_questions="", data="", name="own
       corpus=config.CorpusConfig(source=documents, max_block_tokens=224),
       retriever=config.RetrieverConfig(
           weights="{data}/weights/minilm", pooling="mean", projection_size=384,
-          score_scale=20.0, dropout=0.1, query_length=64, document_length=224),
+          lexical_size=384, score_scale=20.0, dropout=0.1, query_length=64,
+          document_length=224),
       encoder=config.EncoderConfig(weights="{data}/weights/minilm", dropout=0.1),
       ict=config.ICTConfig(steps=0),
       pretrain=config.PretrainConfig(steps=0),

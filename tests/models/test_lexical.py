@@ -12,7 +12,9 @@ from realm_tf.corpus.word_statistics import word_statistics
 from realm_tf.errors import UserError
 from realm_tf.exchange.exporting import checkpoint_contents
 from realm_tf.index.embed import make_index
+from realm_tf.models.bert import BertConfig
 from realm_tf.models.lexical import Lexical, code_bits
+from realm_tf.models.reader import Reader
 from realm_tf.models.realm import Realm
 from realm_tf.models.retriever import Retriever
 from realm_tf.run.model import initial_model, saved_model
@@ -162,7 +164,9 @@ def test_an_index_finds_by_words(tmp_path):
 
 
 def test_transformers_has_no_such_dimensions(tmp_path):
-  _, model = _model(tmp_path, retriever__pooling="pooler")
-  with pytest.raises(UserError, match="embedder: .*lexical_size is 96"):
-    checkpoint_contents(model, "embedder")
+  sizes = BertConfig.from_folder(tiny.write_bert(tmp_path / "bert"))
+  model = Realm(Retriever(sizes, lexical_size=96), Reader(sizes))
+  for kind in ("embedder", "scorer", "openqa"):
+    with pytest.raises(UserError, match=f"{kind}: .*lexical_size is 96"):
+      checkpoint_contents(model, kind)
   checkpoint_contents(model, "reader")
