@@ -10,7 +10,11 @@ each row, with nothing trained. Recall of the held-out questions, by gold passag
 import json
 import pathlib
 
-import numpy as np  # noqa: I001 -- realm_tf comes before TensorFlow
+import realm_tf  # noqa: F401  chooses Keras 2 before TensorFlow is imported
+
+# isort: split
+import numpy as np
+import tensorflow as tf
 from absl import app, flags
 
 from realm_tf.corpus.word_statistics import word_statistics
@@ -19,7 +23,6 @@ from realm_tf.run.folder import WARM_START, Run
 from realm_tf.run.held_out_questions import checked_questions
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.mining import LabelledQuestions
-import tensorflow as tf
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run.", required=True)
 _STAGE = flags.DEFINE_string("stage", WARM_START, "Whose towers, of the run.")

@@ -4,9 +4,9 @@
 
 Both models start from MiniLM, a sentence encoder that finds passages as it is; vectors hold
 the words of a text besides (`lexical_size`). From documents alone the span head learns by
-cloze questions; questions train the retriever (`dpr`), then the reader (`finetune`). Stages have so many passes over what there is to
-learn from, so that 300 documents and 26,000 are served by one recipe; `steps` bounds their
-time.
+cloze questions; questions train the retriever (`dpr`), then the reader (`finetune`). Stages
+have so many passes over what there is to learn from, so that 300 documents and 26,000 are
+served by one recipe; `steps` bounds their time.
 """
 
 from realm_tf import config
