@@ -32,6 +32,7 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "embedding_dtype": ("index",), "embed_precision": ("index",),
     "corpus": ("corpus",),
     "retriever": (*_MODEL, "index"), "retriever.dropout": STAGES,
+    "retriever.exact_words": ("finetune", "evaluate", "export"),
     "retriever.weights": _MODEL,  # an index says which tower made it
     "encoder": _MODEL, "encoder.dropout": STAGES,
     "ict": ("ict",), "reading": ("pretrain",), "refresh": ("pretrain",),

@@ -66,6 +66,9 @@ class RetrieverConfig(Section):
       0, at_least(0, 65_536), "further ones for the words of a text; 0 as published")
   lexical_weight: float = setting(
       0.6, positive(1e6), "of BM25 in a score, where lexical_size is not 0")
+  exact_words: int = setting(
+      100, at_least(0, 10_000), "so many found blocks have their words compared exactly, "
+      "where lexical_size is not 0")
   score_scale: float = setting(
       0.0, at_least(0, 1e6), "scores are so many cosines at the start, where the weights "
       "bring no projection; 0: projection_size, as published")

@@ -16,11 +16,12 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.evaluation import answer_spans
 from realm_tf.evaluation.answer_spans import Evidence, RetrievedBlocks
 from realm_tf.evaluation.calibration import UNCALIBRATED, Calibration
+from realm_tf.evaluation.exact_words import by_exact_words
 from realm_tf.evaluation.in_parts import in_parts
 from realm_tf.evaluation.merging import Chosen, choose_answers, first_of_each
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
-from realm_tf.text.inputs import pack_pair, pack_single
+from realm_tf.text.inputs import Packed, pack_pair, pack_single
 
 # What is in memory at a time, at most.
 _QUESTIONS = 512  # embedded and searched
@@ -73,11 +74,22 @@ class QuestionAnswerer(tf.Module):
   """Tokenizer, retriever, index, reader and texts, as one exportable module."""
 
   def __init__(self, model: Realm, corpus: Corpus, passages: Passages, index: RowIndex,
-               read_blocks: int, calibration: Calibration = UNCALIBRATED):
-    """Reads the `read_blocks` best blocks; `calibration.PUBLISHED` answers as ORQA does."""
+               read_blocks: int, calibration: Calibration = UNCALIBRATED,
+               exact_words: int = 0):
+    """Makes one of a model and what it searches.
+
+    Args:
+      model: retriever and reader.
+      corpus, passages, index: of one corpus.
+      read_blocks: so many of the best blocks are read.
+      calibration: `calibration.PUBLISHED` answers as ORQA does.
+      exact_words: so many blocks, or more where more are asked for, are found and have their
+        words compared exactly, where the retriever has lexical dimensions; 0: none.
+    """
     super().__init__(name="question_answerer")
     self.model, self.index, self.passages = model, index, passages
     self.corpus, self.calibration = corpus, calibration
+    self._exact_words = exact_words if model.retriever.lexical_size else 0
     self._tokenizer = corpus.tokenizer
     self.num_blocks = corpus.num_blocks
     self.read_blocks = min(read_blocks, corpus.num_blocks)
@@ -203,13 +215,23 @@ class QuestionAnswerer(tf.Module):
         self._pieces(titles, length), self._pieces(texts, length), length,
         self._tokenizer))
 
+  def _pack(self, tokens: tf.RaggedTensor) -> Packed:
+    return pack_single(tokens, self.model.retriever.query_length, self._tokenizer)
+
   def _embed(self, tokens: tf.RaggedTensor) -> tf.Tensor:
-    return self.model.retriever.embed_queries(
-        pack_single(tokens, self.model.retriever.query_length, self._tokenizer))
+    return self.model.retriever.embed_queries(self._pack(tokens))
 
   def _search(self, tokens: tf.RaggedTensor, k: tf.Tensor | int,
               banned: tf.Tensor | None = None) -> RetrievedBlocks:
-    return RetrievedBlocks(*self.index.search(self._embed(tokens), k, banned))
+    packed = self._pack(tokens)
+    vectors = self.model.retriever.embed_queries(packed)
+    if not self._exact_words:
+      return RetrievedBlocks(*self.index.search(vectors, k, banned))
+    left = self.num_blocks - (0 if banned is None else tf.shape(banned)[1])
+    searched = tf.maximum(k, tf.minimum(self._exact_words, left))
+    found = RetrievedBlocks(*self.index.search(vectors, searched, banned))
+    return by_exact_words(self.model.retriever, self.passages, self.index, packed, vectors,
+                          found, k)
 
   def _passage(self, retrieved: RetrievedBlocks) -> Passage:
     return Passage(retrieved.row, retrieved.score, *self._block(retrieved.row))

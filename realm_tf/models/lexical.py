@@ -55,18 +55,36 @@ class Lexical(tf_keras.layers.Layer):
     self.mean_length.assign([max(statistics.mean_length, 1.0)])
 
   def call(self, packed: Packed) -> tf.Tensor:
-    present = tf.cast(packed.padding_mask, tf.float32)
-    equal = tf.cast(packed.ids[:, :, None] == packed.ids[:, None], tf.float32)
-    counts = tf.einsum("btu,bu->bt", equal, present)
-    length = tf.reduce_sum(present, 1, keepdims=True)
-    saturation = _SATURATION * (1 - _LENGTH_SHARE
-                                + _LENGTH_SHARE * length / self.mean_length)
-    # Each occurrence of a word has its share of what all have together.
-    weights = tf.gather(self.word_weights, packed.ids) * present / (counts + saturation)
+    weights = self.weigh(packed)
     ones = tf.cast(code_bits(packed.ids, self.size), tf.float32)  # [B, T, L]
     signed = 2 * tf.einsum("bt,btl->bl", weights, ones) - tf.reduce_sum(
         weights, 1, keepdims=True)
-    return signed / self.size ** 0.5
+    return tf.ensure_shape(signed / self.size ** 0.5, [None, self.size])
+
+  def weigh(self, packed: Packed) -> tf.Tensor:
+    """[B, T] float32: each occurrence of a word has its share of what all have together."""
+    counts, saturation = self._counted(packed.ids, packed)
+    return (tf.gather(self.word_weights, packed.ids)
+            * tf.cast(packed.padding_mask, tf.float32) / (counts + saturation))
+
+  def matched(self, ids: tf.Tensor, weights: tf.Tensor, others: Packed) -> tf.Tensor:
+    """What products of codes are about: those of the vectors of words, [B] float32.
+
+    Args:
+      ids, weights: [B, T]: of texts, see `weigh`.
+      others: [B, T'], a text for each.
+    """
+    counts, saturation = self._counted(ids, others)
+    return tf.reduce_sum(weights * tf.gather(self.word_weights, ids) * counts
+                         / (counts + saturation), 1)
+
+  def _counted(self, ids: tf.Tensor, texts: Packed) -> tuple[tf.Tensor, tf.Tensor]:
+    """How often texts have words [B, T], and with how often BM25 is half satisfied [B, 1]."""
+    present = tf.cast(texts.padding_mask, tf.float32)
+    equal = tf.cast(ids[:, :, None] == texts.ids[:, None], tf.float32)
+    length = tf.reduce_sum(present, 1, keepdims=True)
+    return tf.einsum("btu,bu->bt", equal, present), _SATURATION * (
+        1 - _LENGTH_SHARE + _LENGTH_SHARE * length / self.mean_length)
 
 
 def code_bits(ids: tf.Tensor, size: int) -> tf.Tensor:

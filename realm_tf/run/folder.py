@@ -296,4 +296,5 @@ class Run:
     """The model of a stage with its index; see `index`."""
     model = self.model(stage)
     return QuestionAnswerer(model, self.corpus, self.passages, self.index(model, exact),
-                            self.config.evaluate.read_blocks, self.calibration(stage))
+                            self.config.evaluate.read_blocks, self.calibration(stage),
+                            self.config.retriever.exact_words)

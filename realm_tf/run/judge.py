@@ -25,7 +25,8 @@ def make_judge(run: Run, model: Realm, index: RowIndex) -> Judge | None:
   if not questions:
     return None
   answerer = QuestionAnswerer(model, run.corpus, run.passages, index,
-                              config.evaluate.read_blocks)
+                              config.evaluate.read_blocks,
+                              exact_words=config.retriever.exact_words)
   depth = min(run.corpus.num_blocks, max(answerer.read_blocks, _DEEPEST))
   ks = [k for k in config.evaluate.recall_at if k <= depth] or [depth]
 

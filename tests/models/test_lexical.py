@@ -21,6 +21,7 @@ from realm_tf.run.model import initial_model, saved_model
 from realm_tf.text.inputs import pack_pair, pack_single
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
+from tests.bm25 import bm25
 
 _TOKENIZER = Tokenizer(tiny.vocabulary())
 _SIZE = 4096  # the error of a score is its 64th part
@@ -38,29 +39,7 @@ def _pieces(text):
   return _TOKENIZER.tokenize([text]).to_list()[0]
 
 
-def _bm25(question, documents, documents_of_index):
-  """Lucene's, of word pieces; a question has its own saturation, as a document has."""
-  lengths = [len(document) for document in documents_of_index]
-  mean = sum(lengths) / len(lengths)
-
-  def weights(pieces, extra):  # special tokens count for the length of what is packed
-    norm = 1.5 * (0.25 + 0.75 * (len(pieces) + extra) / mean)
-    return {piece: pieces.count(piece) / (pieces.count(piece) + norm) for piece in pieces}
-
-  scores = []
-  for document in documents:
-    score = 0.0
-    mine, theirs = weights(question, 2), weights(document, 3)
-    for piece in set(mine) & set(theirs):
-      count = sum(piece in other for other in documents_of_index)
-      if count:
-        idf = math.log(1 + (len(documents_of_index) - count + .5) / (count + .5))
-        score += idf * mine[piece] * theirs[piece]
-    scores.append(score)
-  return np.array(scores)
-
-
-def test_products_are_those_of_bm25():
+def test_products_are_those_ofbm25():
   corpus = _corpus()
   layer = Lexical(_TOKENIZER.vocab_size, _SIZE, 2.0)
   layer.adapt(word_statistics(corpus))
@@ -69,7 +48,7 @@ def test_products_are_those_of_bm25():
                      _TOKENIZER)
   question = pack_single(_TOKENIZER.tokenize([_QUESTION]), 64, _TOKENIZER)
   scores = tf.matmul(layer(question), layer(packed), transpose_b=True)[0].numpy()
-  expected = 2.0 * _bm25(_pieces(_QUESTION), documents, documents)
+  expected = 2.0 * bm25(_pieces(_QUESTION), documents, documents)
   assert expected.max() > 0.5 and expected.min() < 0.2
   np.testing.assert_allclose(scores, expected, atol=0.06)
 
