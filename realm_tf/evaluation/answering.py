@@ -83,8 +83,8 @@ class QuestionAnswerer(tf.Module):
       corpus, passages, index: of one corpus.
       read_blocks: so many of the best blocks are read.
       calibration: `calibration.PUBLISHED` answers as ORQA does.
-      exact_words: so many blocks, or more where more are asked for, are found and have their
-        words compared exactly, where the retriever has lexical dimensions; 0: none.
+      exact_words: so many of the blocks that are found have their words compared exactly,
+        where the retriever has lexical dimensions; 0: none.
     """
     super().__init__(name="question_answerer")
     self.model, self.index, self.passages = model, index, passages
@@ -229,9 +229,10 @@ class QuestionAnswerer(tf.Module):
       return RetrievedBlocks(*self.index.search(vectors, k, banned))
     left = self.num_blocks - (0 if banned is None else tf.shape(banned)[1])
     searched = tf.maximum(k, tf.minimum(self._exact_words, left))
-    found = RetrievedBlocks(*self.index.search(vectors, searched, banned))
-    return by_exact_words(self.model.retriever, self.passages, self.index, packed, vectors,
-                          found, k)
+    found = by_exact_words(
+        self.model.retriever, self.passages, self.index, packed, vectors,
+        RetrievedBlocks(*self.index.search(vectors, searched, banned)), self._exact_words)
+    return RetrievedBlocks(*(value[:, :k] for value in found))
 
   def _passage(self, retrieved: RetrievedBlocks) -> Passage:
     return Passage(retrieved.row, retrieved.score, *self._block(retrieved.row))

@@ -65,6 +65,14 @@ def test_so_many_are_looked_at_and_the_best_are_returned(world):
     np.testing.assert_array_equal(best, rows[np.argsort(-scores)][:2])
 
 
+def test_what_is_not_looked_at_comes_after(world):
+  coded = world.answerer(0).retrieve(tf.constant(_QUESTIONS), 9)
+  found = world.answerer(4).retrieve(tf.constant(_QUESTIONS), 9)
+  np.testing.assert_array_equal(found.row[:, 4:], coded.row[:, 4:])
+  np.testing.assert_array_equal(np.sort(found.row[:, :4]), np.sort(coded.row[:, :4]))
+  assert (np.diff(found.score.numpy()) <= 0).all()
+
+
 def test_banned_blocks_stay_banned(world):
   every = world.corpus.num_blocks
   answerer = world.answerer(100)
