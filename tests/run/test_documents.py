@@ -20,8 +20,8 @@ from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.index.index_writer import save_table
 from realm_tf.run import documents, refresh_job, stages, verify
 from realm_tf.run.folder import Run
-from tests import command, tiny
-from tests.command import finished
+from tests import tiny
+from tests.command import finished, realm
 
 
 def _jsonl(path, records):
@@ -174,7 +174,7 @@ def test_an_addition_that_cannot_be_embedded_says_what_is_done(run, tmp_path, ca
   new = _jsonl(tmp_path / "new.jsonl", [_document("ona", "Ona is old.")])
   (run.index_root).rename(tmp_path / "index")
   run.index_root.write_text("in the way")
-  assert command.finished("add", f"--workdir={run.path}", f"--documents={new}") == 2
+  assert realm("add", f"--workdir={run.path}", f"--documents={new}") == 2
   assert capsys.readouterr().err.endswith(
       f"realm: {run.path}: 1 documents added, 0 replaced, but not yet embedded "
       f"({run.index_root}: File exists): `realm index`, or the next command that searches, "
