@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from realm_tf.corpus import cutting, making
@@ -78,6 +79,18 @@ def _figures(count):
     (True, 0, 40), (False, 0, 20), (False, 1, 20)])
 def test_numbers_are_tagged_where_they_are_wanted(tmp_path, wanted, workers, spans):
   assert _make_of_figures(tmp_path / "store", _figures(20), wanted, workers) == spans
+
+
+@pytest.mark.parametrize("wanted, spans", [(True, 40), (False, 20)])
+def test_numbers_are_tagged_in_memory_as_in_a_store(tmp_path, wanted, spans):
+  in_memory = Corpus.from_documents(_figures(20), _TOKENIZER, 64, tag_numbers=wanted)
+  assert len(in_memory.span_starts.values) == spans
+  _make_of_figures(tmp_path / "store", _figures(20), wanted)
+  stored = Corpus.open(tmp_path / "store")
+  for part in ("span_starts", "span_ends"):
+    ours, theirs = getattr(in_memory, part), getattr(stored, part)
+    np.testing.assert_array_equal(ours.values, theirs.values)
+    np.testing.assert_array_equal(ours.splits, theirs.splits)
 
 
 def test_shards_with_other_spans_are_not_gone_on_with(tmp_path):
