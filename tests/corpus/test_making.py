@@ -205,6 +205,15 @@ def test_an_error_in_a_document_is_one_line_and_leaves_nothing(tmp_path, workers
   assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_of_the_user_is_not_taken_for_a_part(tmp_path):
+  mine = tmp_path / ".store.part" / "thesis.txt"
+  mine.parent.mkdir()
+  mine.write_text("years")
+  with pytest.raises(UserError, match=r"\.store\.part: .*'thesis.txt' in it.*`realm corpus`"):
+    _make(tmp_path / "store", iter(_documents()))
+  assert mine.read_text() == "years" and len(list(tmp_path.rglob("*"))) == 2
+
+
 def test_no_documents_is_an_empty_corpus(tmp_path):
   with pytest.raises(UserError, match="store: an empty corpus"):
     _make(tmp_path / "store", iter(()))
