@@ -1,6 +1,9 @@
-"""What a benchmark ran on."""
+"""What a benchmark ran on, and where it puts what it measured."""
 
+import json
+import pathlib
 import platform
+from typing import Any
 
 
 def processor() -> str:
@@ -11,3 +14,12 @@ def processor() -> str:
   except OSError:
     names = []
   return f"{len(names)} x {names[0]}" if names else platform.processor()
+
+
+def report(result: dict[str, Any], path: str | None) -> None:
+  """Prints a result, and writes it where a path is given; missing folders are made."""
+  text = json.dumps(result, indent=1)
+  print(text)
+  if path:
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(path).write_text(text + "\n")

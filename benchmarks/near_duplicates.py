@@ -20,7 +20,7 @@ import sys
 import time
 
 import numpy as np
-from machine import processor
+from machine import processor, report
 
 import realm_tf  # chooses Keras 2, before TensorFlow is imported
 from realm_tf.corpus import duplicates
@@ -126,11 +126,7 @@ def main() -> None:
     results[library] |= {"candidates": len(pairs), "found": len(pairs & alike)}
   summary = {"blocks": len(rows), "alike": len(alike), "machine": processor(),
              "realm_tf": realm_tf.__version__, **results}
-  print(json.dumps(summary, indent=1))
-  if flags.output:
-    path = pathlib.Path(flags.output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(summary, indent=1) + "\n")
+  report(summary, flags.output)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,9 @@ names are compared alone as well.
 
 import argparse
 import itertools
-import json
-import pathlib
 import time
 
-from machine import processor
+from machine import processor, report
 
 import realm_tf  # noqa: F401  (before TensorFlow, which taggers in folders import)
 from realm_tf.corpus.readers import read_documents
@@ -59,11 +57,7 @@ def main() -> None:
     result[what] = {**span_scores(right, measured)._asdict(),
                     "overlapping_precision": _overlap(measured, right),
                     "overlapping_recall": _overlap(right, measured)}
-  print(json.dumps(result, indent=1))
-  if flags.output:
-    path = pathlib.Path(flags.output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1) + "\n")
+  report(result, flags.output)
 
 
 if __name__ == "__main__":

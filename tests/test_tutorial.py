@@ -54,7 +54,7 @@ def test_what_the_wheel_brings(site, tmp_path):
   assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_the_tutorial(site, tmp_path):
   """Its commands work, one after the other, and say what the text says of them."""
   put_encoder(tmp_path / "cache")

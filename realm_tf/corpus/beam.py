@@ -13,7 +13,6 @@ import json
 import os
 import pathlib
 import shlex
-import shutil
 from typing import Any, Generator, Iterable, Iterator
 
 import apache_beam as beam
@@ -26,8 +25,11 @@ from realm_tf.corpus.readers import Document
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.text.salient_spans import tagger_version
+from realm_tf.working import WorkingKind, check_working, remove_working
 
 _DOCUMENTS, _RECORDS = ".documents", ".records"
+_WORKING = WorkingKind("`realm corpus --beam`",
+                       r"\d{6,}-[0-9a-f]{16}\.(documents|records)")
 
 
 class _Cut(beam.DoFn):
@@ -63,9 +65,13 @@ def cut_by_beam(batches: Iterable[Any], cutter: Cutter, store: PathLike, options
     cutter: whose settings are sent to the workers.
     store: the folder of the corpus, beside which batches lie meanwhile.
     options: of the pipeline, as on a command line: "--runner=FlinkRunner ...".
+
+  Raises:
+    UserError: a document is refused, or the folder of the batches is something else.
   """
   target = pathlib.Path(os.path.realpath(store))
   folder = target.with_name(f".{target.name}.beam")
+  check_working(folder, _WORKING)
   folder.mkdir(parents=True, exist_ok=True)
   files.remove_leftovers(folder)
   tagger = tagger_version(cutter.settings.tagger)
@@ -80,9 +86,9 @@ def cut_by_beam(batches: Iterable[Any], cutter: Cutter, store: PathLike, options
     for name, batch in named:
       yield batch, _read(name)
   except UserError:
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_working(folder, _WORKING)
     raise
-  shutil.rmtree(folder, ignore_errors=True)
+  remove_working(folder, _WORKING)
 
 
 def _written(folder: pathlib.Path, batch: Any, version: str) -> tuple[str, Any]:

@@ -14,7 +14,6 @@ import json
 import os
 import pathlib
 import shlex
-import shutil
 from typing import Any, Callable, Iterator, NamedTuple, Sequence
 
 import apache_beam as beam
@@ -25,8 +24,10 @@ from realm_tf import files
 from realm_tf.corpus.derived import Share, derived_root
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
+from realm_tf.working import WorkingKind, check_working, remove_working
 
 _Work = Callable[[Any, Any], np.ndarray]
+_WORKING = WorkingKind("`realm corpus --beam`", r"[0-9a-f]{32}\.npy")
 
 
 class _Store(NamedTuple):
@@ -66,9 +67,13 @@ def shared_by_beam(corpus: Corpus, options: str) -> Iterator[Share]:
   Args:
     corpus: of a store; so is its `knowledge`.
     options: of the pipelines, as on a command line: "--runner=FlinkRunner ...".
+
+  Raises:
+    UserError: the folder for what workers write is something else.
   """
   assert corpus.folder is not None
   folder = derived_root(corpus.folder) / ".beam"
+  check_working(folder, _WORKING)
   stores = [_Store(os.path.realpath(which.folder), which.hash)
             for which in (corpus, corpus.knowledge) if which and which.folder]
 
@@ -85,7 +90,7 @@ def shared_by_beam(corpus: Corpus, options: str) -> Iterator[Share]:
     yield from (_read(pathlib.Path(path)) for path, _ in tasks)
 
   yield share
-  shutil.rmtree(folder, ignore_errors=True)
+  remove_working(folder, _WORKING)
 
 
 def _digest(value: Any) -> str:

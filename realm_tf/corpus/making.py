@@ -12,7 +12,6 @@ import hashlib
 import itertools
 import os
 import pathlib
-import shutil
 from typing import Any, Callable, Generator, Iterable, Iterator, NamedTuple
 
 from realm_tf import files
@@ -26,8 +25,10 @@ from realm_tf.files import PathLike
 from realm_tf.folders import new_folder
 from realm_tf.text.salient_spans import tagger_version
 from realm_tf.text.tokenizer import Tokenizer
+from realm_tf.working import WorkingKind, check_working, remove_working
 
 _JOURNAL = "written.json"
+_WORKING = WorkingKind("`realm corpus`", r"written\.json|blocks-\d{5,}\.tfrecord")
 # Of a batch: enough for TensorFlow to be quick, few enough for memory.
 _DOCUMENTS, _CHARACTERS = 2048, 1 << 20
 _FEW = 8  # batches that are cut here before other processes have started
@@ -133,6 +134,7 @@ class _Part:
     self._settings, self._per_shard = settings, settings["blocks_per_shard"]
     self._file: Any = None
     self._blocks, self._digest = 0, hashlib.sha256()  # of the shard that is being written
+    check_working(self.folder, _WORKING)
     self._shards = self._resumed()
     if not self._shards:
       self.remove()
@@ -184,7 +186,7 @@ class _Part:
   def remove(self) -> None:
     if self._file:
       self._file.close()
-    shutil.rmtree(self.folder, ignore_errors=True)
+    remove_working(self.folder, _WORKING)
 
   def _path(self) -> pathlib.Path:
     return self.folder / f"blocks-{len(self._shards):05d}.tfrecord"

@@ -121,7 +121,7 @@ class Corpus:
   @classmethod
   def from_documents(cls, documents: Iterable[Document | Mapping[str, str] | str],
                      tokenizer: Tokenizer | PathLike, max_tokens: int = 288,
-                     tagger: str | None = "rules") -> "Corpus":
+                     tagger: str | None = "rules", tag_numbers: bool = True) -> "Corpus":
     """Cuts documents into blocks and holds these in memory, without a folder.
 
     Args:
@@ -131,6 +131,7 @@ class Corpus:
       max_tokens: most word pieces of a block, title and special tokens counted.
       tagger: of salient spans, which pre-training masks: "rules", "spacy" or
         a folder that `realm tagger train` wrote; None for none.
+      tag_numbers: whether numbers are salient too, besides names and dates.
 
     Raises:
       UserError: there are no documents, an id is there twice, or a text is blank.
@@ -139,7 +140,8 @@ class Corpus:
       tokenizer = read_tokenizer(tokenizer)
     return cls.from_blocks(
         split_blocks(as_documents(documents), tokenizer, max_tokens,
-                     salient_spans.tagger(tagger) if tagger else None), tokenizer, max_tokens)
+                     salient_spans.tagger(tagger, tag_numbers) if tagger else None),
+        tokenizer, max_tokens)
 
   @classmethod
   def open(cls, folder: PathLike, tokenizer: Tokenizer | None = None) -> "Corpus":

@@ -27,7 +27,7 @@ _PARTS = ("config.json", "corpus/manifest.json", "*/done.json",
           "evaluation/calibration*.json")
 _RETRY_SECONDS = 30.0
 _NICE = 10
-_PREFIX, _LOCK = "realm-serve-", "lock"  # of a temporary folder, and in it
+_PREFIX, _LOCK, _EXPORTS = "realm-serve-", "lock", "export"  # a temporary folder, and in it
 _KEPT = 2  # exports: the one that answers and the one that takes over
 
 State = tuple[tuple[str, int, int, int], ...]
@@ -40,7 +40,7 @@ def run_source(run: str | os.PathLike, checkpoint: str = "last") -> Iterator["Ru
   _remove_left()
   with (tempfile.TemporaryDirectory(prefix=_PREFIX) as folder,
         locks.lock(pathlib.Path(folder, _LOCK), folder, "`realm serve`")):
-    source = RunSource(pathlib.Path(run), pathlib.Path(folder) / "export", [
+    source = RunSource(pathlib.Path(run), pathlib.Path(folder) / _EXPORTS, [
         sys.executable, "-m", "realm_tf.cli.main", "export", f"--workdir={run}",
         "--flavour=native", f"--checkpoint={checkpoint}"])
     try:
@@ -51,8 +51,10 @@ def run_source(run: str | os.PathLike, checkpoint: str = "last") -> Iterator["Ru
 
 def _remove_left() -> None:
   for lock in pathlib.Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
-    with contextlib.suppress(UserError, OSError), locks.lock(lock, lock.parent):
-      shutil.rmtree(lock.parent, ignore_errors=True)
+    with contextlib.suppress(UserError, OSError):
+      if {*os.listdir(lock.parent)} <= {_LOCK, _EXPORTS}:  # else it is of something else
+        with locks.lock(lock, lock.parent):
+          shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 class RunSource:

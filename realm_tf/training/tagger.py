@@ -1,7 +1,7 @@
 """Trains a tagger of names on files in CoNLL's format; see `models.tagger`.
 
     OUTPUT                    the tagger: whole or not there
-    .<OUTPUT>.training/       checkpoints and curves, until it is done
+    .<OUTPUT>.training/       settings, checkpoints and curves, until it is done
 
 Shape letters: B batch, T tokens, L labels.
 """
@@ -10,7 +10,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 from typing import Any, Sequence
 
 import numpy as np
@@ -35,10 +34,14 @@ from realm_tf.text.span_scores import SpanScores, span_scores
 from realm_tf.training import schedule
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
+from realm_tf.working import WorkingKind, check_working, remove_working
 
 _UNTAGGED = -1  # a piece that begins no word
 _EVERY = 500  # steps from one checkpoint to the next
-_SETTINGS = "settings.json"
+_SETTINGS = "tagger-training.json"
+_WORKING = WorkingKind(
+    "`realm tagger train`", r"checkpoints|curves\.csv|examples\.jsonl|tensorboard|"
+    r"not-finite-\d+\.npz", _SETTINGS)
 
 
 def train_tagger(output: PathLike, train: PathLike, held_out: PathLike, weights: PathLike,
@@ -56,9 +59,13 @@ def train_tagger(output: PathLike, train: PathLike, held_out: PathLike, weights:
     Scores on the held-out file, by type of entity; "" is of all types together.
 
   Raises:
-    UserError: a file cannot be read, or `output` is something else.
+    UserError: a file cannot be read, or `output` or the folder for what is half done is
+      something else.
   """
   check_replaceable(output, TAGGER)
+  folder = pathlib.Path(os.path.realpath(output))
+  folder = folder.with_name(f".{folder.name}.training")
+  check_working(folder, _WORKING)
   sentences, held_out_sentences = read_conll(train), read_conll(held_out)
   tokenizer = tokenizer_files.read_tokenizer(weights)
   types = sorted({entity.type for sentence in sentences for entity in sentence.entities})
@@ -72,8 +79,6 @@ def train_tagger(output: PathLike, train: PathLike, held_out: PathLike, weights:
   settings = {**dataclasses.asdict(config), "labels": labels, "tokenizer": tokenizer.hash,
               "train": files.sha256(train),
               "weights": files.sha256(pathlib.Path(weights, "model.safetensors"))}
-  folder = pathlib.Path(os.path.realpath(output))
-  folder = folder.with_name(f".{folder.name}.training")
   with locks.lock(folder.with_name(f"{folder.name}.lock"), output, "`realm tagger train`"):
     _prepare(folder, settings)
     _learn(model, sentences, config, folder)
@@ -81,7 +86,7 @@ def train_tagger(output: PathLike, train: PathLike, held_out: PathLike, weights:
     with new_folder(output, TAGGER) as new:
       model.save_to(new, held_out={
           kind or "all": score._asdict() for kind, score in scores.items()})
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_working(folder, _WORKING)
   return scores
 
 
@@ -89,7 +94,7 @@ def _prepare(folder: pathlib.Path, settings: dict[str, Any]) -> None:
   """Keeps what a stopped training left if it had these settings."""
   path = folder / _SETTINGS
   if not path.exists() or files.read_json(path) != json.loads(json.dumps(settings)):
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_working(folder, _WORKING)
     files.write_json(path, settings)
 
 

@@ -15,7 +15,7 @@ import sys
 
 from tests.command import realm
 
-_ROOM = (0, 6, 12, 24, 48, 400, 4000, 12_000)  # kilobytes
+_ROOM = (0, 12, 48, 400, 12_000)  # kilobytes
 _COMMANDS = {  # with what is removed from the run before
     "corpus": ([], "corpus"), "ict": ([], "ict"), "index": ([], "index"),
     "evaluate": ([], "evaluation"), "export": ([], "export"), "report": ([], "none"),

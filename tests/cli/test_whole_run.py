@@ -18,14 +18,15 @@ from realm_tf.run import stages
 from realm_tf.run.folder import Run
 from realm_tf.training.log import read_curves, read_examples
 from tests import tiny
+from tests.command import finished
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
 
-def realm(*arguments, cwd=_ROOT):
+def _process(*arguments):
   """Runs the command line as a user would; returns the finished process."""
   return subprocess.run(
-      [sys.executable, "-m", "realm_tf.cli.main", *map(str, arguments)], cwd=cwd,
+      [sys.executable, "-m", "realm_tf.cli.main", *map(str, arguments)], cwd=_ROOT,
       env={**os.environ, "PYTHONPATH": str(_ROOT)}, capture_output=True, text=True,
       check=False)
 
@@ -67,7 +68,7 @@ def _world(tmp_path_factory):
 @pytest.fixture(name="run", scope="module")
 def _run(world):
   """The whole run, done once for all tests of this file."""
-  completed = realm("run", f"--config={world}/config.py", f"--workdir={world}/run")
+  completed = _process("run", f"--config={world}/config.py", f"--workdir={world}/run")
   assert completed.returncode == 0, completed.stderr
   assert "pretrain.py" in completed.stderr  # our log: an index was swapped in
   assert "functional_saver" not in completed.stderr  # not TensorFlow's
@@ -125,8 +126,8 @@ def test_the_report_shows_the_run(run):
 
 
 def test_diagnosis_of_a_finished_run(run, tmp_path):
-  completed = realm("diagnose", f"--workdir={run[0]}", "--blocks=0",
-                    f"--json={tmp_path}/a.json")
+  completed = finished("diagnose", f"--workdir={run[0]}", "--blocks=0",
+                       f"--json={tmp_path}/a.json")
   assert completed.returncode == 0, completed.stderr
   diagnosis = json.loads((tmp_path / "a.json").read_text())
   assert diagnosis == json.loads((run[0] / "diagnosis" / "pretrain.json").read_text())
@@ -135,17 +136,17 @@ def test_diagnosis_of_a_finished_run(run, tmp_path):
   assert diagnosis["stage"] == "pretrain" and diagnosis["summed_mass"] == pytest.approx(1)
   assert {row["candidates"] for row in diagnosis["rows"]} == {"fresh", "after ict"}
   assert "entropy of p(z|x)" in completed.stdout and "after ict" in completed.stdout
-  reported = realm("report", f"--workdir={run[0]}", f"--output={tmp_path}/page.html")
+  reported = finished("report", f"--workdir={run[0]}", f"--output={tmp_path}/page.html")
   assert reported.stdout.strip() == f"{tmp_path}/page.html"
   assert "cosine with the full gradient" in (tmp_path / "page.html").read_text()
-  refused = realm("diagnose", f"--workdir={run[0]}", "--stage=finetune")
+  refused = finished("diagnose", f"--workdir={run[0]}", "--stage=finetune")
   assert refused.returncode == 2 and "diagnose ict or pretrain" in refused.stderr
 
 
 def test_a_report_of_a_run_that_has_hardly_begun(world, tmp_path):
   flags = [f"--config={world}/config.py", f"--workdir={tmp_path}/run"]
-  assert realm("corpus", *flags).returncode == 0
-  completed = realm("report", f"--workdir={tmp_path}/run")
+  assert finished("corpus", *flags).returncode == 0
+  completed = finished("report", f"--workdir={tmp_path}/run")
   assert completed.returncode == 0, completed.stderr
   text = (tmp_path / "run" / "report.html").read_text()
   assert "stages done" in text and "Curves" not in text
@@ -154,7 +155,7 @@ def test_a_report_of_a_run_that_has_hardly_begun(world, tmp_path):
 def test_second_run_makes_nothing_again(run, world):
   folder, _ = run
   before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
-  again = realm("run", f"--config={world}/config.py", f"--workdir={folder}")
+  again = finished("run", f"--config={world}/config.py", f"--workdir={folder}")
   assert again.returncode == 0, again.stderr
   assert "ict:" not in again.stderr
   assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
@@ -180,46 +181,58 @@ def test_recall_in_the_report_is_recall_over_the_predictions(run):
   assert metrics["recall@5"] == pytest.approx(np.mean(hits))
 
 
-@pytest.mark.parametrize("flavour", ["portable", "native", "scann"])
-def test_export_answers_as_the_live_model_does_in_a_fresh_process(run, tmp_path, flavour):
+_FLAVOURS = ("portable", "native", "scann")
+_READ_BY_TENSORFLOW = """
+    import json, sys
+    import tensorflow as tf, tensorflow_text
+    op, folder, *questions = sys.argv[1:]
+
+    def ask(flavour):
+      model = tf.saved_model.load(f"{folder}/{flavour}/1")
+      answers = model.signatures["serving_default"](questions=tf.constant(questions))
+      return {name: value.numpy().astype(str).tolist() for name, value in answers.items()}
+
+    asked = [ask("portable")]  # before any other op is known
+    tf.load_op_library(op)
+    asked.append(ask("native"))
+    from scann.scann_ops.py import scann_ops
+    asked.append(ask("scann"))
+    assert "realm_tf" not in sys.modules
+    print(json.dumps(asked))
+    """
+
+
+def test_exports_answer_as_the_live_model_does_in_a_fresh_process(run, tmp_path):
   folder, _ = run
-  exported = realm("export", f"--workdir={folder}", f"--flavour={flavour}",
-                   f"--output={tmp_path}/model")
-  assert exported.returncode == 0, exported.stderr
+  for flavour in _FLAVOURS:
+    exported = finished("export", f"--workdir={folder}", f"--flavour={flavour}",
+                        f"--output={tmp_path}/{flavour}")
+    assert exported.returncode == 0, exported.stderr
   questions = ["what is the capital of spain?", "which city lies by the river in Norway"]
-  code = f"""
-      import json, sys
-      import tensorflow as tf, tensorflow_text
-      if "{flavour}" == "native":
-        tf.load_op_library("{_ROOT}/realm_tf/_realm_ops.so")
-      if "{flavour}" == "scann":
-        from scann.scann_ops.py import scann_ops
-      model = tf.saved_model.load("{tmp_path}/model/1")
-      answers = model.signatures["serving_default"](questions=tf.constant({questions!r}))
-      assert "realm_tf" not in sys.modules
-      print(json.dumps({{name: value.numpy().astype(str).tolist()
-                         for name, value in answers.items()}}))
-      """
-  fresh = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path,
-                         capture_output=True, text=True, check=False)
+  fresh = subprocess.run(
+      [sys.executable, "-c", textwrap.dedent(_READ_BY_TENSORFLOW),
+       f"{_ROOT}/realm_tf/_realm_ops.so", str(tmp_path), *questions],
+      cwd=tmp_path, capture_output=True, text=True, check=False)
   assert fresh.returncode == 0, fresh.stderr
-  exported_answers = json.loads(fresh.stdout.splitlines()[-1])
   live_answers = Run.existing(folder).answerer("finetune").answer(tf.constant(questions))
-  for name, value in live_answers._asdict().items():
-    if value.dtype == tf.float32:
-      np.testing.assert_allclose(np.array(exported_answers[name], float), value, rtol=1e-4)
-    else:
-      assert exported_answers[name] == value.numpy().astype(str).tolist(), name
+  for flavour, answers in zip(_FLAVOURS, json.loads(fresh.stdout.splitlines()[-1]),
+                              strict=True):
+    for name, value in live_answers._asdict().items():
+      if value.dtype == tf.float32:
+        np.testing.assert_allclose(np.array(answers[name], float), value, rtol=1e-4)
+      else:
+        assert answers[name] == value.numpy().astype(str).tolist(), (flavour, name)
 
 
 def test_ask_and_predict(run, tmp_path):
   folder, _ = run
-  ask_process = realm("ask", f"--workdir={folder}", "--json", "what is the capital of italy?")
+  ask_process = finished("ask", f"--workdir={folder}", "--json",
+                         "what is the capital of italy?")
   assert ask_process.returncode == 0, ask_process.stderr
   record = json.loads(ask_process.stdout.splitlines()[-1])
   questions = _lines(tmp_path / "q.jsonl", [{"question": record["question"]}])
-  predict_process = realm("predict", f"--workdir={folder}", f"--questions={questions}",
-                          f"--output={tmp_path}/a.jsonl")
+  predict_process = finished("predict", f"--workdir={folder}", f"--questions={questions}",
+                             f"--output={tmp_path}/a.jsonl")
   assert predict_process.returncode == 0, predict_process.stderr
   assert json.loads((tmp_path / "a.jsonl").read_text())["prediction"] == record["answer"]
 
@@ -230,8 +243,8 @@ def test_predict_reads_what_evaluate_reads_and_says_the_ids(run, world, tmp_path
   lines[0] = lines[0].replace(b'{"question"', b'{"id": "first", "question"')
   (tmp_path / "q.jsonl.gz").write_bytes(gzip.compress(b"\n".join(
       [b"\xef\xbb\xbf", *lines, b'{"question": "what is the capital of france?"}'])))
-  completed = realm("predict", f"--workdir={folder}", f"--questions={tmp_path}/q.jsonl.gz",
-                    f"--output={tmp_path}/a.jsonl", "--passages=100")
+  completed = finished("predict", f"--workdir={folder}", f"--questions={tmp_path}/q.jsonl.gz",
+                       f"--output={tmp_path}/a.jsonl", "--passages=100")
   assert completed.returncode == 0, completed.stderr
   records = [json.loads(line) for line in (tmp_path / "a.jsonl").open()]
   evaluated = [json.loads(line) for line in
@@ -242,8 +255,8 @@ def test_predict_reads_what_evaluate_reads_and_says_the_ids(run, world, tmp_path
   blocks = Run.existing(folder).corpus.num_blocks
   for record in records:
     assert len({passage["row"] for passage in record["passages"]}) == blocks < 100
-  completed = realm("predict", f"--workdir={folder}", f"--questions={tmp_path}/q.jsonl.gz",
-                    f"--output={tmp_path}/b.jsonl", "--passages=1")
+  completed = finished("predict", f"--workdir={folder}", f"--questions={tmp_path}/q.jsonl.gz",
+                       f"--output={tmp_path}/b.jsonl", "--passages=1")
   assert completed.returncode == 0, completed.stderr
   assert [json.loads(line) for line in (tmp_path / "b.jsonl").open()] == [
       {**record, "passages": record["passages"][:1]} for record in records]
@@ -265,8 +278,8 @@ _BAD = {
 @pytest.mark.parametrize("case", _BAD)
 def test_bad_flags_are_one_line(world, tmp_path, case):
   flags, named = _BAD[case]
-  completed = realm("corpus", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
-                    *flags)
+  completed = finished("corpus", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+                       *flags)
   assert completed.returncode == 2, completed.stderr
   message = [line for line in completed.stderr.splitlines() if line.startswith("realm:")]
   assert len(message) == 1 and named in message[0], completed.stderr
@@ -286,8 +299,8 @@ _BAD_DOCUMENTS = {
 def test_bad_documents_are_one_line(world, tmp_path, case):
   data, named = _BAD_DOCUMENTS[case]
   (tmp_path / "documents.jsonl").write_bytes(data)
-  completed = realm("corpus", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
-                    f"--config.corpus.source={tmp_path}/documents.jsonl")
+  completed = finished("corpus", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+                       f"--config.corpus.source={tmp_path}/documents.jsonl")
   assert completed.returncode == 2 and "Traceback" not in completed.stderr, completed.stderr
   assert "documents.jsonl" in completed.stderr and named in completed.stderr
   assert not (tmp_path / "run" / "corpus").exists()
@@ -299,11 +312,11 @@ def test_a_blank_document_is_passed_over_or_refused(world, tmp_path):
   flags = [f"--config={world}/config.py", f"--workdir={tmp_path}/run",
            f"--config.corpus.source={source}"]
   for command in ("corpus", "run"):
-    completed = realm(command, *flags, "--strict")
+    completed = finished(command, *flags, "--strict")
     assert completed.returncode == 2
     assert f"{source}:2: field 'text' is empty" in completed.stderr
     assert not (tmp_path / "run" / "corpus").exists()
-  completed = realm("corpus", *flags)
+  completed = finished("corpus", *flags)
   assert completed.returncode == 0, completed.stderr
   assert f"{source}: 1 of 2 documents passed over" in completed.stderr
   assert "'blank' (line 2)" in completed.stderr
@@ -311,16 +324,16 @@ def test_a_blank_document_is_passed_over_or_refused(world, tmp_path):
 
 
 def test_another_config_in_the_same_folder_is_refused(run, world):
-  completed = realm("ict", f"--config={world}/config.py", f"--workdir={run[0]}",
-                    "--config.ict.steps=21")
+  completed = _process("ict", f"--config={world}/config.py", f"--workdir={run[0]}",
+                       "--config.ict.steps=21")
   assert completed.returncode == 2
   assert "ict.steps (20 there, 21 now)" in completed.stderr
 
 
 def test_questions_without_answers_are_refused(run, world, tmp_path):
   bad = _lines(tmp_path / "bad.jsonl", [{"question": "who?"}])
-  completed = realm("run", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
-                    f"--config.finetune.questions={bad}")
+  completed = finished("run", f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+                       f"--config.finetune.questions={bad}")
   assert completed.returncode == 2
   assert "bad.jsonl" in completed.stderr and "answer" in completed.stderr
 
@@ -331,14 +344,14 @@ def test_a_vocabulary_that_does_not_fit_the_weights_is_refused(run, world, tmp_p
     file.write("onemore\n")
   flags = [f"--config={world}/config.py", f"--workdir={tmp_path}/run",
            f"--config.retriever.weights={weights}"]
-  completed = realm("corpus", *flags)
+  completed = finished("corpus", *flags)
   assert completed.returncode == 2 and "vocab.txt" in completed.stderr
   assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("command", ["run", "ask", "export", "pretrain"])
 def test_help_shows_flags_and_an_example(command):
-  completed = realm(command, "--help")
+  completed = finished(command, "--help")
   assert completed.returncode == 0
   assert "--workdir" in completed.stdout and f"realm {command} --" in completed.stdout
 
@@ -350,8 +363,8 @@ def test_help_shows_flags_and_an_example(command):
     ("pretrain", "multi_worker", "TF_CONFIG: expected")])
 def test_a_strategy_that_cannot_be_had_is_one_line(world, tmp_path, command, strategy,
                                                    message):
-  completed = realm(command, f"--config={world}/config.py", f"--workdir={tmp_path}/run",
-                    f"--strategy={strategy}")
+  completed = finished(command, f"--config={world}/config.py", f"--workdir={tmp_path}/run",
+                       f"--strategy={strategy}")
   assert completed.returncode == 2 and "Traceback" not in completed.stderr, completed.stderr
   assert message in completed.stderr.splitlines()[-1]
   assert not (tmp_path / "run").exists()

@@ -102,6 +102,15 @@ def test_workers_that_write_elsewhere_are_noticed(tmp_path, monkeypatch):
     _make(tmp_path / "store", _documents(2))
 
 
+def test_a_folder_of_the_user_is_not_taken_for_that_of_the_batches(tmp_path):
+  mine = tmp_path / ".store.beam" / "000000.documents"
+  mine.parent.mkdir()
+  mine.write_text("years")
+  with pytest.raises(UserError, match=r"\.store\.beam: .*'000000.documents' in it.*--beam"):
+    _make(tmp_path / "store", _documents(2))
+  assert mine.read_text() == "years" and len(list(tmp_path.rglob("*"))) == 2
+
+
 def test_by_the_command(tmp_path, capsys):
   (tmp_path / "documents.jsonl").write_text(
       "".join(json.dumps(vars(document)) + "\n" for document in tiny.documents()))

@@ -122,6 +122,16 @@ def test_what_another_corpus_left_is_not_taken(tmp_path, monkeypatch):
                                 duplicates.banned_rows(changed, 0.5))
 
 
+def test_a_folder_of_the_user_is_not_taken_for_that_of_the_parts(tmp_path):
+  corpus = _corpus(tmp_path)
+  mine = derived_root(corpus.folder) / ".beam" / "mine.npy"
+  mine.parent.mkdir(parents=True)
+  mine.write_text("years")
+  with pytest.raises(UserError, match=r"\.beam: .*'mine.npy' in it.*--beam"):
+    _stored(corpus, _ALONE)
+  assert mine.read_text() == "years"
+
+
 def test_workers_that_see_another_corpus_are_noticed(tmp_path):
   corpus = _corpus(tmp_path)
   change_store(corpus.folder, delete=[corpus.document_ids[0]])

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from realm_tf.corpus import cutting, making
@@ -74,10 +75,22 @@ def _figures(count):
           for number in range(10, 10 + count)]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_numbers_are_tagged_where_they_are_wanted(tmp_path, workers):
-  assert [_make_of_figures(tmp_path / f"{wanted}", _figures(20), wanted, workers)
-          for wanted in (True, False)] == [40, 20]
+@pytest.mark.parametrize("wanted, workers, spans", [
+    (True, 0, 40), (False, 0, 20), (False, 1, 20)])
+def test_numbers_are_tagged_where_they_are_wanted(tmp_path, wanted, workers, spans):
+  assert _make_of_figures(tmp_path / "store", _figures(20), wanted, workers) == spans
+
+
+@pytest.mark.parametrize("wanted, spans", [(True, 40), (False, 20)])
+def test_numbers_are_tagged_in_memory_as_in_a_store(tmp_path, wanted, spans):
+  in_memory = Corpus.from_documents(_figures(20), _TOKENIZER, 64, tag_numbers=wanted)
+  assert len(in_memory.span_starts.values) == spans
+  _make_of_figures(tmp_path / "store", _figures(20), wanted)
+  stored = Corpus.open(tmp_path / "store")
+  for part in ("span_starts", "span_ends"):
+    ours, theirs = getattr(in_memory, part), getattr(stored, part)
+    np.testing.assert_array_equal(ours.values, theirs.values)
+    np.testing.assert_array_equal(ours.splits, theirs.splits)
 
 
 def test_shards_with_other_spans_are_not_gone_on_with(tmp_path):
@@ -190,6 +203,15 @@ def test_an_error_in_a_document_is_one_line_and_leaves_nothing(tmp_path, workers
   with pytest.raises(UserError, match="document 'odd': no words in field 'text'"):
     _make(tmp_path / "store", iter(documents), workers=workers)
   assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_the_user_is_not_taken_for_a_part(tmp_path):
+  mine = tmp_path / ".store.part" / "thesis.txt"
+  mine.parent.mkdir()
+  mine.write_text("years")
+  with pytest.raises(UserError, match=r"\.store\.part: .*'thesis.txt' in it.*`realm corpus`"):
+    _make(tmp_path / "store", iter(_documents()))
+  assert mine.read_text() == "years" and len(list(tmp_path.rglob("*"))) == 2
 
 
 def test_no_documents_is_an_empty_corpus(tmp_path):

@@ -50,8 +50,8 @@ def _gradients(stage, world, folder, strategy=None, **changes):
 
 
 @pytest.mark.parametrize("stage", [
-    "ict", "pretrain", *(pytest.param(stage, marks=pytest.mark.slow)
-                         for stage in ("reading", "cloze", "finetune"))])
+    "ict", "pretrain", pytest.param("finetune", marks=pytest.mark.slow),
+    *(pytest.param(stage, marks=pytest.mark.stress) for stage in ("reading", "cloze"))])
 def test_two_replicas_with_two_parts_each_are_one_device(
     world, mirrored, tmp_path, monkeypatch, stage):
   on_replica = []

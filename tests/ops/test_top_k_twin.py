@@ -102,7 +102,8 @@ def test_in_a_tf1_graph(rows, k, width):
 
 @pytest.mark.parametrize("rows, k, width, compiled", [
     (40, 7, 3, False), *(pytest.param(*case, marks=pytest.mark.slow) for case in (
-        (40, 7, 3, True), (40, 0, 3, False), (40, 0, 3, True), (16, 3, 0, True)))])
+        (40, 7, 3, True), (40, 0, 3, False), (16, 3, 0, True))),
+    pytest.param(40, 0, 3, True, marks=pytest.mark.stress)])
 def test_vectorized(rows, k, width, compiled):
   queries, table, banned = _world(rows, width)
 

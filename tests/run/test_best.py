@@ -12,7 +12,7 @@ from realm_tf.errors import UserError
 from realm_tf.run import stages
 from realm_tf.run.folder import WARM_START, Run
 from tests import tiny
-from tests.cli.test_whole_run import realm
+from tests.command import finished
 
 
 def _values(model):
@@ -80,7 +80,7 @@ def test_the_best_model_is_the_one_that_was_kept(run, trained_run, stage):
 
 def test_both_are_evaluated_each_with_an_index_of_its_own(run):
   last = stages.evaluate(run, "pretrain")
-  written = realm("evaluate", f"--workdir={run.path}", "--checkpoint=best")
+  written = finished("evaluate", f"--workdir={run.path}", "--checkpoint=best")
   assert written.returncode == 0, written.stderr
   assert len(list(run.index_root.glob("*/manifest.json"))) == 3  # that of ICT too
   folder = run.path / "evaluation"
@@ -95,7 +95,7 @@ def test_both_are_evaluated_each_with_an_index_of_its_own(run):
 def test_without_a_best_one_it_is_said_in_one_line(run, tmp_path):
   shutil.rmtree(run.path / "pretrain" / "checkpoints" / "best")
   for words in (["export", f"--output={tmp_path}/out"], ["ask", "who?"]):
-    completed = realm(*words, f"--workdir={run.path}", "--checkpoint=best")
+    completed = finished(*words, f"--workdir={run.path}", "--checkpoint=best")
     assert completed.returncode == 2 and "Traceback" not in completed.stderr, completed.stderr
     assert "best: no checkpoint there" in completed.stderr
     assert "config.best_metric" in completed.stderr
@@ -113,6 +113,6 @@ def test_a_damaged_best_one_is_named_and_a_run_without_stages_has_none(run):
 
 
 def test_an_export_has_one_model_only(tmp_path):
-  completed = realm("ask", f"--export={tmp_path}", "--checkpoint=best", "who?")
+  completed = finished("ask", f"--export={tmp_path}", "--checkpoint=best", "who?")
   assert completed.returncode == 2
   assert "--checkpoint: an export has one model" in completed.stderr

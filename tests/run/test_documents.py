@@ -20,8 +20,8 @@ from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.index.index_writer import save_table
 from realm_tf.run import documents, refresh_job, stages, verify
 from realm_tf.run.folder import Run
-from tests import command, tiny
-from tests.cli.test_whole_run import realm
+from tests import tiny
+from tests.command import finished, realm
 
 
 def _jsonl(path, records):
@@ -82,7 +82,7 @@ def _retrieved(run, question, k=4):
 
 def test_an_added_document_is_found_at_once_and_a_deleted_one_never(run, tmp_path):
   new = _jsonl(tmp_path / "new.jsonl", [_document("ona", "Ona is old and great.")])
-  completed = realm("add", f"--workdir={run.path}", f"--documents={new}")
+  completed = finished("add", f"--workdir={run.path}", f"--documents={new}")
   assert completed.returncode == 0, completed.stderr
   assert "1 documents added, 0 replaced; 26 documents in 26 blocks now" in completed.stdout
   opened = Run.existing(run.path)
@@ -122,7 +122,7 @@ def test_a_folder_is_added_again_and_only_what_changed_is_embedded(run, tmp_path
   with pytest.raises(UserError, match="c.md: not UTF-8"):
     documents.add(run, docs, strict=True)
   assert "Paris lies there." in [text for _, text in _retrieved(run, "paris", 20)]
-  completed = realm("delete", f"--workdir={run.path}", f"--source={docs / 'sub'}")
+  completed = finished("delete", f"--workdir={run.path}", f"--source={docs / 'sub'}")
   assert "1 documents deleted; 26 documents" in completed.stdout, completed.stderr
   assert "a.txt" in Run.existing(run.path).corpus.document_ids
   assert "1 documents deleted; 25" in documents.delete(run, [], str(docs))
@@ -174,7 +174,7 @@ def test_an_addition_that_cannot_be_embedded_says_what_is_done(run, tmp_path, ca
   new = _jsonl(tmp_path / "new.jsonl", [_document("ona", "Ona is old.")])
   (run.index_root).rename(tmp_path / "index")
   run.index_root.write_text("in the way")
-  assert command.realm("add", f"--workdir={run.path}", f"--documents={new}") == 2
+  assert realm("add", f"--workdir={run.path}", f"--documents={new}") == 2
   assert capsys.readouterr().err.endswith(
       f"realm: {run.path}: 1 documents added, 0 replaced, but not yet embedded "
       f"({run.index_root}: File exists): `realm index`, or the next command that searches, "
@@ -191,7 +191,7 @@ def test_a_blank_document_is_passed_over_or_refused(run, tmp_path):
     documents.add(run, new, strict=True)
   before = Run.existing(run.path).corpus
   assert "ona" not in before.document_ids
-  completed = realm("add", f"--workdir={run.path}", f"--documents={new}")
+  completed = finished("add", f"--workdir={run.path}", f"--documents={new}")
   assert completed.returncode == 0, completed.stderr
   assert "new.jsonl: 1 of 2 documents passed over" in completed.stderr
   assert "'odd' (line 1)" in completed.stderr
@@ -202,17 +202,17 @@ def test_a_blank_document_is_passed_over_or_refused(run, tmp_path):
 
 def test_ids_to_delete_come_from_a_file_too(run, tmp_path):
   (tmp_path / "ids").write_bytes("\ufeffcity-Paris\r\n\n city-Rome \n".encode())
-  completed = realm("delete", f"--workdir={run.path}", f"--ids={tmp_path / 'ids'}", "odd")
+  completed = finished("delete", f"--workdir={run.path}", f"--ids={tmp_path / 'ids'}", "odd")
   assert completed.returncode == 0, completed.stderr
   assert not ({"city-Paris", "city-Rome", "odd"}
               & set(Run.existing(run.path).corpus.document_ids))
   (tmp_path / "ids").write_bytes(b"city-Oslo\n\xff\n")
-  completed = realm("delete", f"--workdir={run.path}", f"--ids={tmp_path / 'ids'}")
+  completed = finished("delete", f"--workdir={run.path}", f"--ids={tmp_path / 'ids'}")
   assert completed.returncode == 2 and "ids:2: not UTF-8" in completed.stderr
 
 
 def test_an_unknown_document_is_named_and_nothing_deleted(run):
-  completed = realm("delete", f"--workdir={run.path}", "odd", "nobody")
+  completed = finished("delete", f"--workdir={run.path}", "odd", "nobody")
   assert completed.returncode == 2 and "no document 'nobody'" in completed.stderr
   assert "odd" in Run.existing(run.path).corpus.document_ids
 

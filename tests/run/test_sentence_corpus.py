@@ -69,7 +69,10 @@ def test_a_batch_has_sentences_of_one_and_blocks_of_the_other(apart):
       assert batch.banned[i].numpy().tolist() == bans[row].tolist()
 
 
-def test_a_run_pretrains_so(tmp_path):
+@pytest.mark.parametrize("more", [{}, pytest.param({
+    "reading__steps": 2, "diagnosis__every": 2, "diagnosis__sentences": 4},
+    marks=pytest.mark.stress)], ids=["alone", "with reading and a diagnosis"])
+def test_a_run_pretrains_so(tmp_path, more):
   (tmp_path / "knowledge.jsonl").write_text("".join(
       json.dumps(vars(document)) + "\n" for document in tiny.documents()))
   (tmp_path / "news.jsonl").write_text("".join(
@@ -77,8 +80,8 @@ def test_a_run_pretrains_so(tmp_path):
   tiny.write_bert(tmp_path / "bert", hidden=16, layers=1)
   run = Run(tiny.make_config(
       tmp_path, write=False, corpus__source=str(tmp_path / "knowledge.jsonl"),
-      pretrain__corpus=str(tmp_path / "news.jsonl"), pretrain__steps=4, reading__steps=2,
-      refresh__mode="sync", diagnosis__every=2, diagnosis__sentences=4), tmp_path / "run")
+      pretrain__corpus=str(tmp_path / "news.jsonl"), pretrain__steps=4,
+      refresh__mode="sync", **more), tmp_path / "run")
   stages.corpus(run)
   stages.pretrain(run)
   assert run.is_done("pretrain")

@@ -11,7 +11,7 @@ from realm_tf.run.make_report import stage_rows
 from realm_tf.run.pipeline import whole_run
 from realm_tf.serving.loaded import load
 from tests import tiny
-from tests.cli.test_whole_run import realm
+from tests.command import finished
 
 
 def _config(folder, **changes):
@@ -36,9 +36,9 @@ def test_documents_alone_become_an_export_that_answers(tmp_path, capsys):
       ict.encoder.span_head.variables, cloze.encoder.span_head.variables))
   answer, = load(run.path / "export").answer(["what is the capital of france"])
   assert answer["answer"] and answer["answer"] in answer["passage"]
-  again = realm("cloze", f"--workdir={run.path}")
+  again = finished("cloze", f"--workdir={run.path}")
   assert again.returncode == 0 and "done already" in again.stdout
-  refused = realm("diagnose", f"--workdir={run.path}", "--stage=cloze")
+  refused = finished("diagnose", f"--workdir={run.path}", "--stage=cloze")
   assert refused.returncode == 2 and "does not predict masked words" in refused.stderr
 
 

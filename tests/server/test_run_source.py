@@ -109,6 +109,17 @@ with run_source(sys.argv[1]) as source:
 """
 
 
+def test_a_folder_of_a_like_name_is_left_alone(run, tmp_path, monkeypatch):
+  monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+  folder = tmp_path / "realm-serve-notes"
+  folder.mkdir()
+  for name in ("lock", "thesis.txt"):
+    (folder / name).write_text("years")
+  with run_source.run_source(run):
+    pass
+  assert [(folder / name).read_text() for name in ("lock", "thesis.txt")] == ["years"] * 2
+
+
 def test_what_a_killed_server_left_is_removed(run, tmp_path, monkeypatch):
   monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
   with contextlib.ExitStack() as stack:

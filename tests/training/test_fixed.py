@@ -100,9 +100,9 @@ def test_two_replicas_at_fixed_lengths_are_one_device(world, mirrored, tmp_path,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage, changes", [
-    ("pretrain", {}), *(pytest.param(stage, changes, marks=pytest.mark.stress)
+    ("finetune", {}), *(pytest.param(stage, changes, marks=pytest.mark.stress)
                         for stage, changes in (
-        ("ict", {}), ("dpr", {}), ("cloze", {}), ("finetune", {}),
+        ("ict", {}), ("dpr", {}), ("cloze", {}), ("pretrain", {}),
         ("pretrain", {"pretrain__accumulate": 2})))])
 def test_xla_compiles_all_that_runs_on_a_replica(world, tmp_path, monkeypatch, stage,
                                                  changes):

@@ -129,7 +129,8 @@ def test_retriever_gradient_is_r_of_z_through_the_tower(world):
     np.testing.assert_allclose(actual, expected, rtol=1e-2, atol=1e-4)
 
 
-@pytest.mark.parametrize("devices, accumulate", [(1, 1), (2, 2)])
+@pytest.mark.parametrize("devices, accumulate", [
+    pytest.param(1, 1, marks=pytest.mark.stress), (2, 2)])
 def test_where_the_loss_is_not_finite_the_candidates_are_saved_as_the_step_saw_them(
     world, tmp_path, monkeypatch, mirrored, devices, accumulate):
   corpus, passages, *_ = world

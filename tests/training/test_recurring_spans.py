@@ -59,6 +59,7 @@ def test_the_loss_is_that_of_plain_numpy(world, tmp_path):
   assert loop.log.rows[0][1]["loss"] == pytest.approx(np.mean(losses), 1e-4)
 
 
+@pytest.mark.stress
 def test_two_replicas_with_two_parts_each_are_one_device(world, mirrored, tmp_path):
   (single, _), _ = _train(world, tmp_path / "one")
   (two, _), _ = _train(world, tmp_path / "two", mirrored, ict__accumulate=2)

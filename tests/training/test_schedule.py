@@ -48,8 +48,8 @@ def _examples(stage, corpus, config):
 
 
 @pytest.mark.parametrize("stage", [
-    "ict", "finetune", *(pytest.param(stage, marks=pytest.mark.slow)
-                         for stage in ("reading", "pretrain"))])
+    "ict", "finetune", pytest.param("pretrain", marks=pytest.mark.slow),
+    pytest.param("reading", marks=pytest.mark.stress)])
 def test_every_stage_has_the_steps_of_its_passes(tmp_path, stage):
   corpus = tiny.make_corpus(tmp_path / "corpus")
   config = tiny.make_config(tmp_path, **{

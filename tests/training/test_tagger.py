@@ -149,6 +149,16 @@ def test_by_the_command(trained, capsys):
   assert not (folder / "new").exists()
 
 
+@pytest.mark.parametrize("name", ["thesis.txt", "checkpoints", "settings.json"])
+def test_a_folder_of_the_user_is_not_taken_for_a_training_that_was_stopped(tmp_path, name):
+  mine = tmp_path / ".tagger.training" / name
+  mine.parent.mkdir()
+  mine.write_text("years")
+  with pytest.raises(UserError, match=rf"\.tagger\.training: .*'{name}' in it.*realm tagger"):
+    train_tagger(tmp_path / "tagger", "train", "held_out", "bert", _QUICK)
+  assert mine.read_text() == "years" and len(list(tmp_path.rglob("*"))) == 2
+
+
 def test_a_stopped_training_goes_on_and_ends_as_one_that_was_not(trained, monkeypatch):
   folder, scores = trained
   run = Loop.run
