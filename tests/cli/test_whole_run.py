@@ -52,7 +52,8 @@ def _world(tmp_path_factory):
       folder, corpus__source=str(folder / "documents.jsonl"),
       finetune__questions=str(folder / "train.jsonl"),
       evaluate__questions=str(folder / "held_out.jsonl"),
-      reading__steps=6, diagnosis__every=6, diagnosis__sentences=4,
+      retriever__lexical_size=32, reading__steps=6, diagnosis__every=6,
+      diagnosis__sentences=4,
       demo_questions=("what is the capital of france?",))
   (folder / "config.json").write_text(json.dumps(config_lib.to_dict(config)))
   (folder / "config.py").write_text(textwrap.dedent(f"""
