@@ -27,7 +27,7 @@ from realm_tf.training.mining import LabelledQuestions
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run.", required=True)
 _STAGE = flags.DEFINE_string("stage", WARM_START, "Whose towers, of the run.")
 _SIZES = flags.DEFINE_list(
-    "sizes", ["128", "256", "384", "512", "768", "1024", "8192"], "Lexical dimensions.")
+    "sizes", ["128", "256", "384", "512", "768", "1024"], "Lexical dimensions.")
 _WEIGHTS = flags.DEFINE_list("weights", ["0.3", "0.6", "1.0"], "Of lexical scores.")
 _JSON = flags.DEFINE_string("json", None, "Where to write the figures.")
 _DEPTHS = (1, 5, 20)
