@@ -21,7 +21,7 @@ without AMX: 102 minutes for dpr and finetune, with other work beside the first.
 
 R@1 has an interval of 78.4 to 83.3. dpr was trained by the state before `exact_words`, which
 changes nothing in it. Without lexical dimensions MiniLM as it is has 59.3, 86.0 and 94.0, and
-dpr reached 72.7, 92.0 and 96.8. What else was tried, and did not help, is in docs/training.md.
+dpr reached 72.7, 92.0 and 96.8. docs/training.md has what else was tried, and did not help.
 """
 
 from realm_tf import config
