@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import re
 import socket
 import time
 from typing import Iterator, TextIO
@@ -19,6 +20,8 @@ PathLike = str | os.PathLike
 # What `flock` says on file systems without locks, such as NFS without its lock daemon.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _LOOK_EVERY = 0.05  # seconds
+# What `lock` writes, or what a full disk left of it.
+_OURS = re.compile(r"(\d+( [^\n]*\n?)?)?")
 
 
 @contextlib.contextmanager
@@ -36,7 +39,8 @@ def lock(path: PathLike, place: PathLike, work: str = "another process",
     wait: until it is free.
 
   Raises:
-    UserError: another process holds it, and `wait` is false.
+    UserError: another process holds it, and `wait` is false; or a file is there that no
+      lock wrote.
     OSError: the file cannot be written.
   """
   path = pathlib.Path(path)
@@ -52,6 +56,7 @@ def lock(path: PathLike, place: PathLike, work: str = "another process",
         continue
       if not _is_at(file, path):  # its last holder has removed it meanwhile
         continue
+      _check_ours(file, path)
       try:
         file.truncate(0)
         _write(file, f"{os.getpid()} {socket.gethostname()} {work}\n")
@@ -59,6 +64,17 @@ def lock(path: PathLike, place: PathLike, work: str = "another process",
       finally:
         path.unlink(missing_ok=True)
       return
+
+
+def _check_ours(file: TextIO, path: pathlib.Path) -> None:
+  file.seek(0)
+  try:
+    ours = _OURS.fullmatch(file.read(1000))
+  except UnicodeDecodeError:
+    ours = None
+  if not ours:
+    raise UserError(f"{path}: a lock would be written here, but this file holds something "
+                    "else; move it away")
 
 
 def _taken(file: TextIO, held: contextlib.ExitStack, wait: bool) -> bool:

@@ -100,3 +100,22 @@ def test_an_error_frees_it(tmp_path):
   with locks.lock(tmp_path / ".lock", tmp_path):
     pass
   assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"yarn lockfile v1\n", b"\xff\x00", b"12 a b\nmore\n"])
+def test_a_file_that_no_lock_wrote_stays_as_it_is(tmp_path, content):
+  path = tmp_path / ".mine.lock"
+  path.write_bytes(content)
+  with pytest.raises(UserError, match=r"\.mine\.lock: .* something else; move it away"):
+    with locks.lock(path, tmp_path):
+      pass
+  assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("left", ["", "12", "12 host", "12 host `realm ict`\n"])
+def test_what_a_killed_process_or_a_full_disk_left_is_taken_over(tmp_path, left):
+  path = tmp_path / ".lock"
+  path.write_text(left)
+  with locks.lock(path, tmp_path):
+    assert path.read_text().endswith("another process\n")
+  assert not path.exists()
