@@ -5,6 +5,7 @@ Shape letters: B batch, T tokens, H hidden, U rows: tokens that are no padding.
 
 import contextlib
 import dataclasses
+import functools
 import math
 import pathlib
 from typing import Any, Mapping, Sequence
@@ -17,7 +18,9 @@ from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models import dropout
-from realm_tf.ops import transformer
+from realm_tf.models.compiled_layer import compiled_layer
+from realm_tf.models.layer import Added, LayerKind, LayerTensors, layer
+from realm_tf.ops import compiling, transformer
 from realm_tf.ops.bert import LayerWeights, PackedBert, packed_of
 
 _KINDS: dict[Any, str] = {int: "a whole number above 0", float: "a number above 0",
@@ -124,9 +127,7 @@ class TransformerLayer(tf_keras.layers.Layer):
 
   def __init__(self, config: BertConfig, rate: float = 0.0, **kwargs):
     super().__init__(autocast=False, **kwargs)  # rows stay in the dtype that they have
-    self.rate = rate
     hidden, inner = config.hidden_size, config.intermediate_size
-    self.heads = config.num_attention_heads
     with tf.name_scope(self.name):
       self.query, self.key, self.value, self.attention_output = (
           Weights(hidden, hidden, name)
@@ -135,18 +136,25 @@ class TransformerLayer(tf_keras.layers.Layer):
       self.intermediate = Weights(hidden, inner, "intermediate")
       self.output_dense = Weights(inner, hidden, "output")
       self.output_norm = Norm(config.layer_norm_eps, hidden, name="output_norm")
-    self.activation = transformer.activation_name(config.hidden_act)
+    self.kind = LayerKind(config.num_attention_heads,
+                          transformer.activation_name(config.hidden_act),
+                          config.layer_norm_eps, rate)
     self.built = True
 
   def call(self, x: tf.Tensor, layout: transformer.Layout, seeds: tf.Tensor | None = None
            ) -> tf.Tensor:
-    """x: [U, H], of the dtype in which products with weights are made; seeds: [2, 2] int32,
-    of its dropout, where there is any."""
-    kernels = transformer.choose_kernels(x.dtype)
-    x = self.attended(kernels, x, self.mixed(kernels, x, layout), seeds)
-    delta = kernels.feed_forward(x, self.intermediate.kernel, self.intermediate.bias,
-                                 self.output_dense.kernel, self.activation)
-    return self._added(kernels, x, delta, self.output_dense.bias, self.output_norm, seeds, 1)
+    """See `models.layer`; seeds: [2, 2] int32, of its dropout, where there is any."""
+    return layer(transformer.choose_kernels(x.dtype), self.kind, x, layout, self.tensors(),
+                 seeds)
+
+  def tensors(self) -> LayerTensors:
+    """Its variables."""
+    qkv, inner = (self.query, self.key, self.value), self.intermediate
+    attention, output = (Added(part.kernel, part.bias, norm.gamma, norm.beta)
+                         for part, norm in ((self.attention_output, self.attention_norm),
+                                            (self.output_dense, self.output_norm)))
+    return LayerTensors(tuple(part.kernel for part in qkv), tuple(part.bias for part in qkv),
+                        attention, inner.kernel, inner.bias, output)
 
   def weights_to_pack(self) -> LayerWeights:
     """As they are now."""
@@ -160,25 +168,6 @@ class TransformerLayer(tf_keras.layers.Layer):
          *(vector.numpy() for vector in (
              self.attention_output.bias, *norms[0], self.intermediate.bias,
              self.output_dense.bias, *norms[1]))])
-
-  def mixed(self, kernels, x: tf.Tensor, layout: transformer.Layout) -> tf.Tensor:
-    """What attention mixes of all tokens, [U, H]; kernels: see `ops.transformer`."""
-    heads = (self.query, self.key, self.value)  # one product instead of three
-    qkv = kernels.product(x, tf.concat([part.kernel for part in heads], 1))  # [U, 3 H]
-    return kernels.attention(qkv, tf.concat([part.bias for part in heads], 0), layout,
-                             self.heads)
-
-  def attended(self, kernels, x: tf.Tensor, mixed: tf.Tensor, seeds=None) -> tf.Tensor:
-    """What goes into the feed-forward sublayer, [U, H]."""
-    return self._added(kernels, x, kernels.product(mixed, self.attention_output.kernel),
-                       self.attention_output.bias, self.attention_norm, seeds, 0)
-
-  def _added(self, kernels, x: tf.Tensor, delta: tf.Tensor, bias: tf.Variable, norm: Norm,
-             seeds: tf.Tensor | None, place: int) -> tf.Tensor:
-    if seeds is not None:  # the bias is dropped too, and so is added before
-      delta = dropout.dropped(delta + tf.cast(bias, delta.dtype), self.rate, seeds[place])
-      bias = tf.zeros_like(bias)
-    return kernels.norm(x, delta, bias, norm.gamma, norm.beta, norm.epsilon)
 
 
 class Bert(tf_keras.layers.Layer):
@@ -254,16 +243,22 @@ class Bert(tf_keras.layers.Layer):
     packed = packed_of(self)
     if packed is not None:
       return packed(ids, padding_mask, segments)
-    dtype = self.dtype_of_rows
+    dtype, compiles = self.dtype_of_rows, compiling.compiles()
+    count, length = ids.shape if ids.shape.is_fully_defined() else tf.unstack(tf.shape(ids))
+    if compiles:
+      ids, padding_mask, segments = compiling.bucketed(
+          (ids, padding_mask, segments), self.config.max_position_embeddings)
     layout = transformer.choose_kernels(dtype).layout(padding_mask)
     x = self.embedded(ids, segments, layout, dtype)
     seeds = dropout.seeds(ids, training, 1 + 2 * len(self.layers)) if self.rate else None
     if seeds is not None:
       x = dropout.dropped(x, self.rate, seeds[0])
-    run = _recomputed if self.recompute else lambda layer, *inputs: layer(*inputs)
+    run = (functools.partial(_compiled, self.recompute) if compiles else _recomputed
+           if self.recompute else lambda layer, *inputs: layer(*inputs))
     for i, layer in enumerate(self.layers):
       x = run(layer, x, layout, None if seeds is None else seeds[2 * i + 1:2 * i + 3])
-    return layout.unpack(tf.cast(x, self.word_embeddings.dtype))
+    states = layout.unpack(tf.cast(x, self.word_embeddings.dtype))
+    return states[:count, :length] if compiles else states
 
   def embedded(self, ids: tf.Tensor, segments: tf.Tensor, layout: transformer.Layout,
                dtype: tf.DType) -> tf.Tensor:
@@ -297,3 +292,8 @@ def make_bert(bert: BertConfig | Mapping[str, Any] | Bert, precision: str, recom
 def _recomputed(layer: TransformerLayer, x: tf.Tensor, layout: transformer.Layout,
                 seeds: tf.Tensor | None) -> tf.Tensor:
   return tf.recompute_grad(lambda x: layer(x, layout, seeds))(x)
+
+
+def _compiled(recompute: bool, layer: TransformerLayer, x: tf.Tensor,
+              layout: transformer.Layout, seeds: tf.Tensor | None) -> tf.Tensor:
+  return compiled_layer(layer.kind, x, layout.mask, layer.tensors(), seeds, recompute)

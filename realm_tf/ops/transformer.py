@@ -14,7 +14,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from realm_tf.errors import UserError
-from realm_tf.ops import library
+from realm_tf.ops import compiling, library
 from realm_tf.ops.library import ops
 
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
@@ -30,7 +30,7 @@ def activation_name(name: str) -> str:
 
 def choose_kernels(dtype: tf.DType) -> "type[Fused] | type[Portable]":
   """The faster of the two that can compute on rows of that dtype here."""
-  return Fused if library.can_compute(dtype) else Portable
+  return Fused if library.can_compute(dtype) and not compiling.compiles() else Portable
 
 
 class Layout(NamedTuple):

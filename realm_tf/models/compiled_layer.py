@@ -1,0 +1,119 @@
+"""A layer of a BERT that XLA compiles: once for all layers of a kind, and for each shape.
+
+So compiling takes a layer's time and not a model's. A layer's weights are arguments. For the
+gradient the results of products, of attention and of the first norm are kept, in the dtype of
+the rows; what is between them is computed again, within the kernels that need it.
+
+Shape letters: B sequences, T tokens, U = B * T rows, H hidden, F width between the two
+products of a feed-forward layer.
+"""
+
+import functools
+from typing import Any, Iterable, NamedTuple
+
+import tensorflow as tf
+from tensorflow.python.eager import record
+
+from realm_tf.models.layer import LayerKind, LayerTensors, layer
+from realm_tf.ops.transformer import Layout, Portable
+
+
+class _Keeping:
+  """`Portable`, whose results are kept; or are replaced by those that were kept earlier."""
+
+  def __init__(self, earlier: Iterable[tf.Tensor] = ()):
+    self._earlier, self.kept = iter(earlier), list[tf.Tensor]()
+
+  def _keep(self, value: tf.Tensor) -> tf.Tensor:
+    earlier = next(self._earlier, None)
+    self.kept.append(value if earlier is None else _replaced(value, earlier))
+    return self.kept[-1]
+
+  def product(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    return self._keep(Portable.product(x, kernel))
+
+  def attention(self, *arguments: Any) -> tf.Tensor:
+    return self._keep(Portable.attention(*arguments))
+
+  def feed_forward(self, x: tf.Tensor, inner: tf.Tensor, bias: tf.Tensor, outer: tf.Tensor,
+                   activation: str) -> tf.Tensor:
+    return self.product(Portable.activation(self.product(x, inner), bias, activation), outer)
+
+  def norm(self, *arguments: Any) -> tf.Tensor:
+    return self._keep(Portable.norm(*arguments))
+
+
+@tf.custom_gradient
+def _replaced(value: tf.Tensor, earlier: tf.Tensor):
+  """What was kept, with the gradient of `value`, which nobody computes then."""
+  del value
+  return earlier, lambda upstream: (upstream, None)
+
+
+class _Compiled(NamedTuple):
+  """`infer` gives a layer's result, `learn` what was kept too, `differentiate` gradients."""
+  infer: Any
+  learn: Any
+  differentiate: Any
+
+
+@functools.cache
+def _compiled(kind: LayerKind, dtype: tf.DType, weights: LayerTensors, drops: bool,
+              keeps: bool) -> _Compiled:
+  """Of the specs of the weights; XLA sees B and T when it runs."""
+  hidden, inner = weights.inner.shape
+  rows = tf.TensorSpec([None, hidden], dtype)
+  inputs = [rows, tf.TensorSpec([None, None], tf.bool),
+            tf.TensorSpec([2, 2], tf.int32) if drops else tf.TensorSpec([0], tf.int32),
+            weights]
+  # What comes of qkv, attention, its output, the first norm and the two products.
+  widths = [3 * hidden, hidden, hidden, hidden, inner, hidden] if keeps else []
+  kept_specs = [tf.TensorSpec([None, width], dtype) for width in widths]
+
+  def compute(kernels, x, mask, seeds, weights):
+    return layer(kernels, kind, x, Layout(mask), weights, seeds if drops else None)
+
+  def infer(*inputs):
+    return compute(Portable, *inputs)
+
+  def learn(*inputs):
+    kernels = _Keeping()
+    y = compute(kernels, *inputs)
+    return y, kernels.kept[:len(widths)]  # not the last norm's, which is y
+
+  def differentiate(x, mask, seeds, weights, kept, upstream):
+    with tf.GradientTape() as tape:
+      tape.watch([x, weights])
+      y = compute(_Keeping(kept), x, mask, seeds, weights)
+    return tape.gradient(y, [x, weights], upstream)
+
+  return _Compiled(*(tf.function(run, jit_compile=True, autograph=False,
+                                 input_signature=signature)
+                     for run, signature in ((infer, inputs), (learn, inputs), (
+                         differentiate, [*inputs, kept_specs, rows]))))
+
+
+def compiled_layer(kind: LayerKind, x: tf.Tensor, mask: tf.Tensor, weights: LayerTensors,
+                   seeds: tf.Tensor | None = None, recompute: bool = False) -> tf.Tensor:
+  """As `layer`: [U, H], and mask [B, T] -> [U, H]; with `recompute` nothing is kept."""
+  weights = tf.nest.map_structure(tf.convert_to_tensor, weights)
+  specs = tf.nest.map_structure(lambda w: tf.TensorSpec(w.shape, w.dtype), weights)
+  compiled = _compiled(kind, x.dtype, specs, seeds is not None, not recompute)
+  seeds = tf.zeros([0], tf.int32) if seeds is None else seeds
+  keeps = not recompute and record.could_possibly_record()
+
+  @tf.custom_gradient
+  def run(x: tf.Tensor, *flat: tf.Tensor):
+    weights = tf.nest.pack_sequence_as(specs, flat)
+    y, kept = (compiled.learn(x, mask, seeds, weights) if keeps
+               else (compiled.infer(x, mask, seeds, weights), []))
+
+    def gradient(upstream: tf.Tensor):
+      dx, dweights = compiled.differentiate(x, mask, seeds, weights, kept, upstream)
+      return dx, *tf.nest.flatten(dweights)
+
+    return y, gradient
+
+  y = run(x, *tf.nest.flatten(weights))
+  y.set_shape(x.shape)
+  return y
