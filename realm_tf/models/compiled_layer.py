@@ -62,8 +62,8 @@ def _compiled(kind: LayerKind, dtype: tf.DType, weights: LayerTensors, drops: bo
               keeps: bool) -> _Compiled:
   """Of the specs of the weights; XLA sees B and T when it runs."""
   hidden, inner = weights.inner.shape
-  rows = tf.TensorSpec([None, hidden], dtype)
-  inputs = [rows, tf.TensorSpec([None, None], tf.bool),
+  rows, mask = tf.TensorSpec([None, hidden], dtype), tf.TensorSpec([None, None], tf.bool)
+  inputs = [rows, mask,
             tf.TensorSpec([2, 2], tf.int32) if drops else tf.TensorSpec([0], tf.int32),
             weights]
   # What comes of qkv, attention, its output, the first norm and the two products.
