@@ -11,7 +11,7 @@ def teraflop(s, queries, documents, pairs) -> float:
 
 
 def make_step(s, precision: str, lengths, recompute: bool = False, compiled: bool = False):
-  """A pre-training step on random tokens of these lengths; `compiled` by XLA."""
+  """A pre-training step on random tokens of these lengths; `compiled`: as a whole, by XLA."""
   import tensorflow as tf
 
   from realm_tf.config import PretrainConfig

@@ -19,7 +19,7 @@ from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models import dropout
 from realm_tf.models.compiled_layer import compiled_layer
-from realm_tf.models.layer import Added, LayerKind, LayerTensors, layer
+from realm_tf.models.layer import Added, LayerKind, LayerTensors, transformer_layer
 from realm_tf.ops import compiling, transformer
 from realm_tf.ops.bert import LayerWeights, PackedBert, packed_of
 
@@ -144,8 +144,8 @@ class TransformerLayer(tf_keras.layers.Layer):
   def call(self, x: tf.Tensor, layout: transformer.Layout, seeds: tf.Tensor | None = None
            ) -> tf.Tensor:
     """See `models.layer`; seeds: [2, 2] int32, of its dropout, where there is any."""
-    return layer(transformer.choose_kernels(x.dtype), self.kind, x, layout, self.tensors(),
-                 seeds)
+    return transformer_layer(transformer.choose_kernels(x.dtype), self.kind, x, layout,
+                             self.tensors(), seeds)
 
   def tensors(self) -> LayerTensors:
     """Its variables."""

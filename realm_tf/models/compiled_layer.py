@@ -14,14 +14,17 @@ from typing import Any, Iterable, NamedTuple
 import tensorflow as tf
 from tensorflow.python.eager import record
 
-from realm_tf.models.layer import LayerKind, LayerTensors, layer
+from realm_tf.models.layer import LayerKind, LayerTensors, transformer_layer
+from realm_tf.ops import compiling
+from realm_tf.ops.flash_attention import Flash
 from realm_tf.ops.transformer import Layout, Portable
 
 
 class _Keeping:
-  """`Portable`, whose results are kept; or are replaced by those that were kept earlier."""
+  """Kernels whose results are kept; or are replaced by those that were kept earlier."""
 
-  def __init__(self, earlier: Iterable[tf.Tensor] = ()):
+  def __init__(self, kernels: type[Portable], earlier: Iterable[tf.Tensor] = ()):
+    self._kernels = kernels
     self._earlier, self.kept = iter(earlier), list[tf.Tensor]()
 
   def _keep(self, value: tf.Tensor) -> tf.Tensor:
@@ -30,17 +33,18 @@ class _Keeping:
     return self.kept[-1]
 
   def product(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    return self._keep(Portable.product(x, kernel))
+    return self._keep(self._kernels.product(x, kernel))
 
   def attention(self, *arguments: Any) -> tf.Tensor:
-    return self._keep(Portable.attention(*arguments))
+    return self._keep(self._kernels.attention(*arguments))
 
   def feed_forward(self, x: tf.Tensor, inner: tf.Tensor, bias: tf.Tensor, outer: tf.Tensor,
                    activation: str) -> tf.Tensor:
-    return self.product(Portable.activation(self.product(x, inner), bias, activation), outer)
+    wide = self.product(x, inner)
+    return self.product(self._kernels.activation(wide, bias, activation), outer)
 
   def norm(self, *arguments: Any) -> tf.Tensor:
-    return self._keep(Portable.norm(*arguments))
+    return self._keep(self._kernels.norm(*arguments))
 
 
 @tf.custom_gradient
@@ -58,33 +62,36 @@ class _Compiled(NamedTuple):
 
 
 @functools.cache
-def _compiled(kind: LayerKind, dtype: tf.DType, weights: LayerTensors, drops: bool,
+def _compiled(kernels: type[Portable], kind: LayerKind, dtype: tf.DType,
+              shape: tuple[int | None, int | None], weights: LayerTensors, drops: bool,
               keeps: bool) -> _Compiled:
-  """Of the specs of the weights; XLA sees B and T when it runs."""
+  """Of [B, T], where it is known already (else XLA sees it when it runs), and of the specs
+  of the weights."""
   hidden, inner = weights.inner.shape
-  rows, mask = tf.TensorSpec([None, hidden], dtype), tf.TensorSpec([None, None], tf.bool)
-  inputs = [rows, mask,
-            tf.TensorSpec([2, 2], tf.int32) if drops else tf.TensorSpec([0], tf.int32),
-            weights]
+  count = None if None in shape else shape[0] * shape[1]
+  rows = tf.TensorSpec([count, hidden], dtype)
+  inputs = [rows, tf.TensorSpec(shape, tf.bool),
+            tf.TensorSpec([2, 2] if drops else [0], tf.int32), weights]
   # What comes of qkv, attention, its output, the first norm and the two products.
   widths = [3 * hidden, hidden, hidden, hidden, inner, hidden] if keeps else []
-  kept_specs = [tf.TensorSpec([None, width], dtype) for width in widths]
+  kept_specs = [tf.TensorSpec([count, width], dtype) for width in widths]
 
   def compute(kernels, x, mask, seeds, weights):
-    return layer(kernels, kind, x, Layout(mask), weights, seeds if drops else None)
+    return transformer_layer(kernels, kind, x, Layout(mask), weights,
+                             seeds if drops else None)
 
   def infer(*inputs):
-    return compute(Portable, *inputs)
+    return compute(kernels, *inputs)
 
   def learn(*inputs):
-    kernels = _Keeping()
-    y = compute(kernels, *inputs)
-    return y, kernels.kept[:len(widths)]  # not the last norm's, which is y
+    keeping = _Keeping(kernels)
+    y = compute(keeping, *inputs)
+    return y, keeping.kept[:len(widths)]  # not the last norm's, which is y
 
   def differentiate(x, mask, seeds, weights, kept, upstream):
     with tf.GradientTape() as tape:
       tape.watch([x, weights])
-      y = compute(_Keeping(kept), x, mask, seeds, weights)
+      y = compute(_Keeping(kernels, kept), x, mask, seeds, weights)
     return tape.gradient(y, [x, weights], upstream)
 
   return _Compiled(*(tf.function(run, jit_compile=True, autograph=False,
@@ -95,10 +102,14 @@ def _compiled(kind: LayerKind, dtype: tf.DType, weights: LayerTensors, drops: bo
 
 def compiled_layer(kind: LayerKind, x: tf.Tensor, mask: tf.Tensor, weights: LayerTensors,
                    seeds: tf.Tensor | None = None, recompute: bool = False) -> tf.Tensor:
-  """As `layer`: [U, H], and mask [B, T] -> [U, H]; with `recompute` nothing is kept."""
+  """As `transformer_layer`: [U, H], and mask [B, T] -> [U, H].
+
+  With `recompute` nothing is kept for the gradient but x.
+  """
   weights = tf.nest.map_structure(tf.convert_to_tensor, weights)
   specs = tf.nest.map_structure(lambda w: tf.TensorSpec(w.shape, w.dtype), weights)
-  compiled = _compiled(kind, x.dtype, specs, seeds is not None, not recompute)
+  compiled = _compiled(Flash if compiling.flashes() else Portable, kind, x.dtype,
+                       tuple(mask.shape), specs, seeds is not None, not recompute)
   seeds = tf.zeros([0], tf.int32) if seeds is None else seeds
   keeps = not recompute and record.could_possibly_record()
 

@@ -40,8 +40,8 @@ class LayerTensors(NamedTuple):
   output: Added
 
 
-def layer(kernels, kind: LayerKind, x: tf.Tensor, layout: transformer.Layout,
-          weights: LayerTensors, seeds: tf.Tensor | None = None) -> tf.Tensor:
+def transformer_layer(kernels, kind: LayerKind, x: tf.Tensor, layout: transformer.Layout,
+                      weights: LayerTensors, seeds: tf.Tensor | None = None) -> tf.Tensor:
   """Post-norm self-attention and feed-forward: [U, H] -> [U, H].
 
   Args:

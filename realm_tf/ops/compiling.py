@@ -7,6 +7,7 @@ up to some few: see `bucketed`.
 
 import contextlib
 import math
+import os
 from typing import Iterator, Sequence
 
 import tensorflow as tf
@@ -17,7 +18,7 @@ MODES = ("auto", "on", "off")
 _LENGTH = 32  # word pieces: padded lengths are multiples of it
 _mode = ["auto"]
 # Four in each doubling: at most a fifth of the rows are padding.
-_ROWS = [1, 2, 3] + [quarters * 2 ** power for power in range(18) for quarters in (4, 5, 6, 7)]
+_ROWS = [1, 2, 3, *(quarters * 2 ** power for power in range(18) for quarters in range(4, 8))]
 
 
 def set_compiling(mode: str) -> None:
@@ -48,6 +49,11 @@ def compiles() -> bool:
   if _mode[0] == "auto":
     return bool(tf.config.list_logical_devices("GPU"))
   return _mode[0] == "on"
+
+
+def flashes() -> bool:
+  """Whether attention may be cuDNN's in what is compiled."""
+  return os.environ.get("REALM_FLASH") == "1"  # until it was seen on a GPU
 
 
 def bucketed(rows: Sequence[tf.Tensor], most: int) -> list[tf.Tensor]:

@@ -157,19 +157,26 @@ class Portable:
   def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.matmul(x, tf.cast(kernel, x.dtype))
 
-  @staticmethod
-  def attention(qkv: tf.Tensor, bias: tf.Tensor, layout: Layout, heads: int) -> tf.Tensor:
-    batch, length = tf.unstack(tf.shape(layout.mask))
-    hidden = qkv.shape[-1] // 3
+  @classmethod
+  def attention(cls, qkv: tf.Tensor, bias: tf.Tensor, layout: Layout, heads: int
+                ) -> tf.Tensor:
+    shape, hidden = layout.mask.shape, qkv.shape[-1] // 3
+    batch, length = (shape if shape.is_fully_defined()
+                     else tf.unstack(tf.shape(layout.mask)))
     qkv = tf.reshape(qkv + tf.cast(bias, qkv.dtype),
                      [batch, length, 3, heads, hidden // heads])
     query, key, value = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))  # [B, A, T, H / A]
-    query *= tf.cast((hidden // heads) ** -0.5, query.dtype)
-    scores = _widened(tf.matmul(query, key, transpose_b=True))  # [B, A, T, T]
-    scores += tf.where(layout.mask, tf.zeros([], scores.dtype),
-                       scores.dtype.min)[:, None, None, :]
-    mixed = tf.matmul(tf.cast(tf.nn.softmax(scores), value.dtype), value)
+    mixed = cls.attend(query, key, value, layout.mask)
     return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * length, hidden])
+
+  @staticmethod
+  def attend(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, mask: tf.Tensor
+             ) -> tf.Tensor:
+    """[B, A, T, H / A] each, and [B, T] bool -> [B, A, T, H / A]."""
+    query *= tf.cast(query.shape[-1] ** -0.5, query.dtype)
+    scores = _widened(tf.matmul(query, key, transpose_b=True))  # [B, A, T, T]
+    scores += tf.where(mask, tf.zeros([], scores.dtype), scores.dtype.min)[:, None, None, :]
+    return tf.matmul(tf.cast(tf.nn.softmax(scores), value.dtype), value)
 
   @classmethod
   def feed_forward(cls, x: tf.Tensor, inner: tf.Tensor, bias: tf.Tensor, outer: tf.Tensor,

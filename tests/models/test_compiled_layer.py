@@ -2,11 +2,7 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from realm_tf.models import compiled_layer
-from realm_tf.models.bert import Bert, BertConfig
-from realm_tf.ops import compiling
 from realm_tf.ops.compiling import compiling as compiling_is
 from tests import tiny
 from tests.ops.test_transformer import _bert, _difference, _outcome

@@ -140,7 +140,8 @@ def _reference(bert, packed, seed, step):
        + bert.token_type_embeddings.numpy()[packed.segments.numpy()])
   x = drop(norm(x.astype(float).reshape(batch * length, -1), bert.embedding_norm))
   for layer in bert.layers:
-    q, k, v = (times(x, part).reshape(batch, length, layer.kind.heads, -1).transpose(0, 2, 1, 3)
+    heads = layer.kind.heads
+    q, k, v = (times(x, part).reshape(batch, length, heads, -1).transpose(0, 2, 1, 3)
                for part in (layer.query, layer.key, layer.value))
     weights = np.exp(q @ k.transpose(0, 1, 3, 2) / np.sqrt(q.shape[-1]))
     mixed = weights / weights.sum(-1, keepdims=True) @ v
