@@ -4,10 +4,10 @@
 
 Each measurement is a process of its own. The search is the twin of our op (exact, by stock
 TensorFlow ops) over 1 and 13.4 million rows of 128 units; the step and the encoding are those
-of a BERT-base, in bfloat16 and float32, plain and compiled by XLA (`config.compile`). PyTorch's step is the same
-mathematics on a `BertModel` with scaled dot product attention (`hugging_face/gpu.py`), run by
-the interpreter that `--peer` names. `gpu_bundle.py` brings realm_tf to a machine that has
-PyTorch alone. `--only="step bfloat16"` measures a part.
+of a BERT-base, in bfloat16 and float32, compiled by XLA (`config.compile`) and not. PyTorch's
+step is the same mathematics on a `BertModel` with scaled dot product attention
+(`hugging_face/gpu.py`), run by the interpreter that `--peer` names. `gpu_bundle.py` brings
+realm_tf to a machine that has PyTorch alone. `--only="step bfloat16"` measures a part.
 """
 
 import json
@@ -111,8 +111,8 @@ def _encode(precision: str, compiled: str) -> dict:
     embed.get_concrete_function(packed)
     traced = time.perf_counter() - begun
     figures = _timed(lambda: embed(packed)[0, 0].numpy())
-    few = Packed(*(part[:_COMPARED] for part in packed))
-    vectors = embed(few).numpy()
+    vectors = embed(packed)[:_COMPARED].numpy()
+  few = Packed(*(part[:_COMPARED] for part in packed))
   return figures | {"traced": traced, "passages": rows} | _compared_with_cpu(
       bert, tower, few, vectors)
 

@@ -70,15 +70,14 @@ def _compiled(kernels: type[Portable], kind: LayerKind, dtype: tf.DType,
   hidden, inner = weights.inner.shape
   count = None if None in shape else shape[0] * shape[1]
   rows = tf.TensorSpec([count, hidden], dtype)
-  inputs = [rows, tf.TensorSpec(shape, tf.bool),
-            tf.TensorSpec([2, 2] if drops else [0], tf.int32), weights]
+  seeds = [tf.TensorSpec([2, 2], tf.int32)] if drops else []
+  inputs = [rows, tf.TensorSpec(shape, tf.bool), seeds, weights]
   # What comes of qkv, attention, its output, the first norm and the two products.
   widths = [3 * hidden, hidden, hidden, hidden, inner, hidden] if keeps else []
   kept_specs = [tf.TensorSpec([count, width], dtype) for width in widths]
 
   def compute(kernels, x, mask, seeds, weights):
-    return transformer_layer(kernels, kind, x, Layout(mask), weights,
-                             seeds if drops else None)
+    return transformer_layer(kernels, kind, x, Layout(mask), weights, *seeds)
 
   def infer(*inputs):
     return compute(kernels, *inputs)
@@ -110,17 +109,17 @@ def compiled_layer(kind: LayerKind, x: tf.Tensor, mask: tf.Tensor, weights: Laye
   specs = tf.nest.map_structure(lambda w: tf.TensorSpec(w.shape, w.dtype), weights)
   compiled = _compiled(Flash if compiling.flashes() else Portable, kind, x.dtype,
                        tuple(mask.shape), specs, seeds is not None, not recompute)
-  seeds = tf.zeros([0], tf.int32) if seeds is None else seeds
+  some_seeds = [] if seeds is None else [seeds]
   keeps = not recompute and record.could_possibly_record()
 
   @tf.custom_gradient
   def run(x: tf.Tensor, *flat: tf.Tensor):
     weights = tf.nest.pack_sequence_as(specs, flat)
-    y, kept = (compiled.learn(x, mask, seeds, weights) if keeps
-               else (compiled.infer(x, mask, seeds, weights), []))
+    y, kept = (compiled.learn(x, mask, some_seeds, weights) if keeps
+               else (compiled.infer(x, mask, some_seeds, weights), []))
 
     def gradient(upstream: tf.Tensor):
-      dx, dweights = compiled.differentiate(x, mask, seeds, weights, kept, upstream)
+      dx, dweights = compiled.differentiate(x, mask, some_seeds, weights, kept, upstream)
       return dx, *tf.nest.flatten(dweights)
 
     return y, gradient
