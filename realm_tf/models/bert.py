@@ -5,7 +5,6 @@ Shape letters: B batch, T tokens, H hidden, U rows: tokens that are no padding.
 
 import contextlib
 import dataclasses
-import functools
 import math
 import pathlib
 from typing import Any, Mapping, Sequence
@@ -18,7 +17,7 @@ from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models import dropout
-from realm_tf.models.compiled_layer import compiled_layer
+from realm_tf.models.compiled_layer import compiled_embeddings, compiled_layer
 from realm_tf.models.layer import Added, LayerKind, LayerTensors, transformer_layer
 from realm_tf.ops import compiling, transformer
 from realm_tf.ops.bert import LayerWeights, PackedBert, packed_of
@@ -141,11 +140,18 @@ class TransformerLayer(tf_keras.layers.Layer):
                           config.layer_norm_eps, rate)
     self.built = True
 
-  def call(self, x: tf.Tensor, layout: transformer.Layout, seeds: tf.Tensor | None = None
-           ) -> tf.Tensor:
-    """See `models.layer`; seeds: [2, 2] int32, of its dropout, where there is any."""
-    return transformer_layer(transformer.choose_kernels(x.dtype), self.kind, x, layout,
-                             self.tensors(), seeds)
+  def call(self, x: tf.Tensor, layout: transformer.Layout, seeds: tf.Tensor | None = None,
+           recompute: bool = False) -> tf.Tensor:
+    """See `models.layer`; seeds: [2, 2] int32, of its dropout, where there is any;
+    recompute: keep nothing for the gradient but x."""
+    if compiling.compiles():
+      return compiled_layer(self.kind, x, layout.mask, self.tensors(), seeds, recompute)
+
+    def run(x: tf.Tensor) -> tf.Tensor:
+      return transformer_layer(transformer.choose_kernels(x.dtype), self.kind, x, layout,
+                               self.tensors(), seeds)
+
+    return tf.recompute_grad(run)(x) if recompute else run(x)
 
   def tensors(self) -> LayerTensors:
     """Its variables."""
@@ -217,16 +223,20 @@ class Bert(tf_keras.layers.Layer):
     return tf.bfloat16 if self.precision == "bfloat16" else self.word_embeddings.dtype
 
   @property
+  def tables(self) -> tuple[tf.Variable, tf.Variable, tf.Variable]:
+    """Of words, positions and segments: [.., H] each."""
+    return self.word_embeddings, self.position_embeddings, self.token_type_embeddings
+
+  @property
   def packs(self) -> bool:
     """Whether padding costs nothing, as things are when it is called."""
     return transformer.choose_kernels(self.dtype_of_rows) is transformer.Fused
 
   def pack(self, precision: str = "float32", grams: Sequence[np.ndarray] = ()) -> PackedBert:
     """What infers faster, by its weights as they are; see `ops.bert`, `models.multiplied`."""
-    norm, tables = self.embedding_norm, (
-        self.word_embeddings, self.position_embeddings, self.token_type_embeddings)
+    norm = self.embedding_norm
     return PackedBert(
-        [table.numpy() for table in tables], [norm.gamma.numpy(), norm.beta.numpy()],
+        [table.numpy() for table in self.tables], [norm.gamma.numpy(), norm.beta.numpy()],
         [layer.weights_to_pack() for layer in self.layers], self.config.num_attention_heads,
         transformer.activation_name(self.config.hidden_act), self.config.layer_norm_eps,
         precision, grams)
@@ -249,16 +259,17 @@ class Bert(tf_keras.layers.Layer):
       ids, padding_mask, segments = compiling.bucketed(
           (ids, padding_mask, segments), self.config.max_position_embeddings)
     layout = transformer.choose_kernels(dtype).layout(padding_mask)
-    x = self.embedded(ids, segments, layout, dtype)
+    x = (compiled_embeddings(ids, segments, self.tables, self.embedding_norm, dtype)
+         if compiles else self.embedded(ids, segments, layout, dtype))
     seeds = dropout.seeds(ids, training, 1 + 2 * len(self.layers)) if self.rate else None
     if seeds is not None:
       x = dropout.dropped(x, self.rate, seeds[0])
-    run = (functools.partial(_compiled, self.recompute) if compiles else _recomputed
-           if self.recompute else lambda layer, *inputs: layer(*inputs))
     for i, layer in enumerate(self.layers):
-      x = run(layer, x, layout, None if seeds is None else seeds[2 * i + 1:2 * i + 3])
+      x = layer(x, layout, None if seeds is None else seeds[2 * i + 1:2 * i + 3],
+                self.recompute)
     states = layout.unpack(tf.cast(x, self.word_embeddings.dtype))
-    return states[:count, :length] if compiles else states
+    has_more = compiles and states.shape[:2] != [count, length]
+    return states[:count, :length] if has_more else states
 
   def embedded(self, ids: tf.Tensor, segments: tf.Tensor, layout: transformer.Layout,
                dtype: tf.DType) -> tf.Tensor:
@@ -287,13 +298,3 @@ def make_bert(bert: BertConfig | Mapping[str, Any] | Bert, precision: str, recom
   config = bert if isinstance(bert, BertConfig) else BertConfig(**bert)
   with tf.name_scope(owner) if owner else contextlib.nullcontext():
     return Bert(config, precision, recompute, rate, name="bert")
-
-
-def _recomputed(layer: TransformerLayer, x: tf.Tensor, layout: transformer.Layout,
-                seeds: tf.Tensor | None) -> tf.Tensor:
-  return tf.recompute_grad(lambda x: layer(x, layout, seeds))(x)
-
-
-def _compiled(recompute: bool, layer: TransformerLayer, x: tf.Tensor,
-              layout: transformer.Layout, seeds: tf.Tensor | None) -> tf.Tensor:
-  return compiled_layer(layer.kind, x, layout.mask, layer.tensors(), seeds, recompute)

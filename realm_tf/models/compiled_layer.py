@@ -9,7 +9,7 @@ products of a feed-forward layer.
 """
 
 import functools
-from typing import Any, Iterable, NamedTuple
+from typing import Any, Iterable, NamedTuple, Sequence
 
 import tensorflow as tf
 from tensorflow.python.eager import record
@@ -68,7 +68,8 @@ def _compiled(kernels: type[Portable], kind: LayerKind, dtype: tf.DType,
   """Of [B, T], where it is known already (else XLA sees it when it runs), and of the specs
   of the weights."""
   hidden, inner = weights.inner.shape
-  count = None if None in shape else shape[0] * shape[1]
+  batch, length = shape
+  count = None if batch is None or length is None else batch * length
   rows = tf.TensorSpec([count, hidden], dtype)
   seeds = [tf.TensorSpec([2, 2], tf.int32)] if drops else []
   inputs = [rows, tf.TensorSpec(shape, tf.bool), seeds, weights]
@@ -97,6 +98,48 @@ def _compiled(kernels: type[Portable], kind: LayerKind, dtype: tf.DType,
                                  input_signature=signature)
                      for run, signature in ((infer, inputs), (learn, inputs), (
                          differentiate, [*inputs, kept_specs, rows]))))
+
+
+@functools.cache
+def _embedding(dtype: tf.DType, epsilon: float):
+  """Forward, and backward from the same inputs."""
+  def embed(words, positions, types, type_table, gamma, beta):
+    others = positions + tf.tensordot(types, type_table, 1)
+    rows = Portable.norm(tf.cast(words, dtype), tf.cast(others, dtype), tf.zeros_like(beta),
+                         gamma, beta, epsilon)
+    return tf.reshape(rows, [-1, rows.shape[-1]])
+
+  def differentiate(inputs, upstream):
+    with tf.GradientTape() as tape:
+      tape.watch(inputs)
+      rows = embed(*inputs)
+    return tape.gradient(rows, inputs, upstream)
+
+  return [tf.function(run, jit_compile=True, autograph=False, reduce_retracing=True)
+          for run in (embed, differentiate)]
+
+
+def compiled_embeddings(ids: tf.Tensor, segments: tf.Tensor, tables: Sequence[tf.Tensor],
+                        norm: Any, dtype: tf.DType) -> tf.Tensor:
+  """What goes into the first layer, [B * T, H], of [B, T] int32 both.
+
+  Args:
+    ids, segments: of the tokens.
+    tables: of words, positions and segments, [.., H] each.
+    norm: a `models.bert.Norm`.
+    dtype: of the rows.
+  """
+  embed, differentiate = _embedding(dtype, norm.epsilon)
+  words, positions, types = tables
+
+  @tf.custom_gradient
+  def run(*inputs: tf.Tensor):
+    return embed(*inputs), lambda upstream: differentiate(inputs, upstream)
+
+  # Words are looked up outside, so that their gradient is one of the rows that are used.
+  return run(tf.gather(words, ids), positions[:tf.shape(ids)[1]],
+             tf.one_hot(segments, types.shape[0], dtype=types.dtype),
+             *map(tf.convert_to_tensor, (types, norm.gamma, norm.beta)))
 
 
 def compiled_layer(kind: LayerKind, x: tf.Tensor, mask: tf.Tensor, weights: LayerTensors,

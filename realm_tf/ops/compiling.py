@@ -71,5 +71,7 @@ def bucketed(rows: Sequence[tf.Tensor], most: int) -> list[tf.Tensor]:
   else:
     padded_count = next(bucket for bucket in _ROWS if bucket >= count)
     padded_length = min(math.ceil(length / _LENGTH) * _LENGTH, most)
+    if (padded_count, padded_length) == (count, length):
+      return list(rows)
   return [tf.pad(values, [[0, padded_count - count], [0, padded_length - length]])
           for values in rows]

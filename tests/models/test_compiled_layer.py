@@ -97,12 +97,11 @@ def test_layers_and_lengths_share_what_is_traced():
 def test_few_shapes_are_compiled():
   seen = set()
   for rows in range(1, 65):
-    for length in range(1, 97):
-      ids = tf.ones([rows, length], tf.int32)
-      padded, = compiling.bucketed([ids], 80) if length <= 80 else ([ids],)
+    for length in range(1, 81):
+      padded, = compiling.bucketed([tf.ones([rows, length], tf.int32)], 80)
       seen.add(tuple(padded.shape))
-      assert padded.shape[0] <= max(rows * 1.25, 1) and padded.shape[1] - length < 32
-  assert len({shape for shape in seen if shape[1] <= 80}) <= 3 * 19
+      assert rows <= padded.shape[0] <= 1.25 * rows and 0 <= padded.shape[1] - length < 32
+  assert {length for _, length in seen} == {32, 64, 80} and len(seen) == 3 * 20
 
 
 def test_a_shape_known_when_it_runs_is_padded_as_one_known_before():
