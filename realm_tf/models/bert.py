@@ -18,6 +18,7 @@ from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models import dropout
 from realm_tf.models.compiled_layer import compiled_embeddings, compiled_layer
+from realm_tf.models.dense import Norm, Weights, initializer
 from realm_tf.models.layer import Added, LayerKind, LayerTensors, transformer_layer
 from realm_tf.ops import compiling, transformer
 from realm_tf.ops.bert import LayerWeights, PackedBert, packed_of
@@ -79,45 +80,6 @@ def _fits(value: Any, kind: Any) -> bool:
   return isinstance(value, (int, kind)) and 0 < value < math.inf
 
 
-def initializer() -> tf_keras.initializers.Initializer:
-  return tf_keras.initializers.TruncatedNormal(stddev=0.02)
-
-
-def dense(inputs: int, outputs: int, name: str, **options) -> tf_keras.layers.Dense:
-  """A dense layer of Keras whose variables are there already."""
-  layer = tf_keras.layers.Dense(outputs, name=name, **options)
-  with tf.name_scope(name):
-    layer.build([None, inputs])
-  return layer
-
-
-class Norm(tf_keras.layers.Layer):
-  """Layer normalisation over the last axis."""
-
-  def __init__(self, epsilon: float, size: int, **kwargs):
-    super().__init__(**kwargs)
-    self.epsilon = epsilon
-    with tf.name_scope(self.name):
-      self.gamma = self.add_weight("gamma", [size], initializer="ones")
-      self.beta = self.add_weight("beta", [size], initializer="zeros")
-    self.built = True
-
-  def call(self, x: tf.Tensor) -> tf.Tensor:
-    return transformer.normalised(x, self.gamma, self.beta, self.epsilon)
-
-
-class Weights(tf_keras.layers.Layer):
-  """Kernel and bias of a dense layer inside a BERT, which multiplies by them itself."""
-
-  def __init__(self, inputs: int, outputs: int, name: str):
-    super().__init__(name=name)
-    with tf.name_scope(name):
-      self.kernel = self.add_weight("kernel", [inputs, outputs],
-                                    initializer=initializer())
-      self.bias = self.add_weight("bias", [outputs], initializer="zeros")
-    self.built = True
-
-
 class TransformerLayer(tf_keras.layers.Layer):
   """Post-norm self-attention and feed-forward, on rows; see `ops.transformer`.
 
@@ -141,17 +103,19 @@ class TransformerLayer(tf_keras.layers.Layer):
     self.built = True
 
   def call(self, x: tf.Tensor, layout: transformer.Layout, seeds: tf.Tensor | None = None,
-           recompute: bool = False) -> tf.Tensor:
+           recompute: bool = False, first: bool = False) -> tf.Tensor:
     """See `models.layer`; seeds: [2, 2] int32, of its dropout, where there is any;
-    recompute: keep nothing for the gradient but x."""
+    recompute: keep nothing for the gradient but x; first: of first tokens alone, [B, H]."""
     if compiling.compiles():
-      return compiled_layer(self.kind, x, layout.mask, self.tensors(), seeds, recompute)
+      return compiled_layer(self.kind, x, layout.mask, self.tensors(), seeds, recompute,
+                            first)
 
     def run(x: tf.Tensor) -> tf.Tensor:
       return transformer_layer(transformer.choose_kernels(x.dtype), self.kind, x, layout,
                                self.tensors(), seeds)
 
-    return tf.recompute_grad(run)(x) if recompute else run(x)
+    y = tf.recompute_grad(run)(x) if recompute else run(x)
+    return layout.unpack(y)[:, 0] if first else y
 
   def tensors(self) -> LayerTensors:
     """Its variables."""
@@ -242,17 +206,19 @@ class Bert(tf_keras.layers.Layer):
         precision, grams)
 
   def call(self, ids: tf.Tensor, padding_mask: tf.Tensor, segments: tf.Tensor,
-           training: bool | None = None) -> tf.Tensor:
+           training: bool | None = None, first: bool = False) -> tf.Tensor:
     """ids, segments: [B, T] int32; padding_mask: [B, T] bool, False on padding.
 
-    Whether it drops out is said by `training`, or by `dropout.drawn`.
+    Whether it drops out is said by `training`, or by `dropout.drawn`. With `first` it gives
+    the states of first tokens alone, [B, H], for which less is to be computed.
     """
     tf.debugging.assert_less_equal(
         tf.shape(ids)[1], self.config.max_position_embeddings,
         "more tokens than the model has positions")
     packed = packed_of(self)
     if packed is not None:
-      return packed(ids, padding_mask, segments)
+      states = packed(ids, padding_mask, segments)
+      return states[:, 0] if first else states
     dtype, compiles = self.dtype_of_rows, compiling.compiles()
     count, length = ids.shape if ids.shape.is_fully_defined() else tf.unstack(tf.shape(ids))
     if compiles:
@@ -266,8 +232,11 @@ class Bert(tf_keras.layers.Layer):
       x = dropout.dropped(x, self.rate, seeds[0])
     for i, layer in enumerate(self.layers):
       x = layer(x, layout, None if seeds is None else seeds[2 * i + 1:2 * i + 3],
-                self.recompute)
-    states = layout.unpack(tf.cast(x, self.word_embeddings.dtype))
+                self.recompute, first and layer is self.layers[-1])
+    x = tf.cast(x, self.word_embeddings.dtype)
+    if first:
+      return x[:count]
+    states = layout.unpack(x)
     has_more = compiles and states.shape[:2] != [count, length]
     return states[:count, :length] if has_more else states
 

@@ -14,7 +14,7 @@ from typing import Any, Iterable, NamedTuple, Sequence
 import tensorflow as tf
 from tensorflow.python.eager import record
 
-from realm_tf.models.layer import LayerKind, LayerTensors, transformer_layer
+from realm_tf.models.layer import LayerKind, LayerTensors, first_tokens, transformer_layer
 from realm_tf.ops import compiling
 from realm_tf.ops.flash_attention import Flash
 from realm_tf.ops.transformer import Layout, Portable
@@ -37,6 +37,9 @@ class _Keeping:
 
   def attention(self, *arguments: Any) -> tf.Tensor:
     return self._keep(self._kernels.attention(*arguments))
+
+  def attention_of_first(self, *arguments: Any) -> tf.Tensor:
+    return self._keep(self._kernels.attention_of_first(*arguments))
 
   def feed_forward(self, x: tf.Tensor, inner: tf.Tensor, bias: tf.Tensor, outer: tf.Tensor,
                    activation: str) -> tf.Tensor:
@@ -64,7 +67,7 @@ class _Compiled(NamedTuple):
 @functools.cache
 def _compiled(kernels: type[Portable], kind: LayerKind, dtype: tf.DType,
               shape: tuple[int | None, int | None], weights: LayerTensors, drops: bool,
-              keeps: bool) -> _Compiled:
+              keeps: bool, first: bool) -> _Compiled:
   """Of [B, T], where it is known already (else XLA sees it when it runs), and of the specs
   of the weights."""
   hidden, inner = weights.inner.shape
@@ -73,12 +76,16 @@ def _compiled(kernels: type[Portable], kind: LayerKind, dtype: tf.DType,
   rows = tf.TensorSpec([count, hidden], dtype)
   seeds = [tf.TensorSpec([2, 2], tf.int32)] if drops else []
   inputs = [rows, tf.TensorSpec(shape, tf.bool), seeds, weights]
-  # What comes of qkv, attention, its output, the first norm and the two products.
-  widths = [3 * hidden, hidden, hidden, hidden, inner, hidden] if keeps else []
-  kept_specs = [tf.TensorSpec([count, width], dtype) for width in widths]
+  results = batch if first else count
+  # What comes of query, key and value, attention, its output, the first norm and the two
+  # products of the feed-forward layer.
+  kept = [*([(batch, hidden), (count, 2 * hidden)] if first else [(count, 3 * hidden)]),
+          *((results, width) for width in (hidden, hidden, hidden, inner, hidden))]
+  kept_specs = [tf.TensorSpec(shape, dtype) for shape in kept] if keeps else []
+  run_layer = first_tokens if first else transformer_layer
 
   def compute(kernels, x, mask, seeds, weights):
-    return transformer_layer(kernels, kind, x, Layout(mask), weights, *seeds)
+    return run_layer(kernels, kind, x, Layout(mask), weights, *seeds)
 
   def infer(*inputs):
     return compute(kernels, *inputs)
@@ -86,7 +93,7 @@ def _compiled(kernels: type[Portable], kind: LayerKind, dtype: tf.DType,
   def learn(*inputs):
     keeping = _Keeping(kernels)
     y = compute(keeping, *inputs)
-    return y, keeping.kept[:len(widths)]  # not the last norm's, which is y
+    return y, keeping.kept[:len(kept_specs)]  # not the last norm's, which is y
 
   def differentiate(x, mask, seeds, weights, kept, upstream):
     with tf.GradientTape() as tape:
@@ -97,7 +104,8 @@ def _compiled(kernels: type[Portable], kind: LayerKind, dtype: tf.DType,
   return _Compiled(*(tf.function(run, jit_compile=True, autograph=False,
                                  input_signature=signature)
                      for run, signature in ((infer, inputs), (learn, inputs), (
-                         differentiate, [*inputs, kept_specs, rows]))))
+                         differentiate, [*inputs, kept_specs,
+                                        tf.TensorSpec([results, hidden], dtype)]))))
 
 
 @functools.cache
@@ -143,15 +151,16 @@ def compiled_embeddings(ids: tf.Tensor, segments: tf.Tensor, tables: Sequence[tf
 
 
 def compiled_layer(kind: LayerKind, x: tf.Tensor, mask: tf.Tensor, weights: LayerTensors,
-                   seeds: tf.Tensor | None = None, recompute: bool = False) -> tf.Tensor:
-  """As `transformer_layer`: [U, H], and mask [B, T] -> [U, H].
+                   seeds: tf.Tensor | None = None, recompute: bool = False,
+                   first: bool = False) -> tf.Tensor:
+  """As `transformer_layer`: [U, H], and mask [B, T] -> [U, H]; or as `first_tokens`.
 
   With `recompute` nothing is kept for the gradient but x.
   """
   weights = tf.nest.map_structure(tf.convert_to_tensor, weights)
   specs = tf.nest.map_structure(lambda w: tf.TensorSpec(w.shape, w.dtype), weights)
   compiled = _compiled(Flash if compiling.flashes() else Portable, kind, x.dtype,
-                       tuple(mask.shape), specs, seeds is not None, not recompute)
+                       tuple(mask.shape), specs, seeds is not None, not recompute, first)
   some_seeds = [] if seeds is None else [seeds]
   keeps = not recompute and record.could_possibly_record()
 
@@ -168,5 +177,5 @@ def compiled_layer(kind: LayerKind, x: tf.Tensor, mask: tf.Tensor, weights: Laye
     return y, gradient
 
   y = run(x, *tf.nest.flatten(weights))
-  y.set_shape(x.shape)
+  y.set_shape([mask.shape[0] if first else x.shape[0], x.shape[1]])
   return y

@@ -52,7 +52,29 @@ def transformer_layer(kernels, kind: LayerKind, x: tf.Tensor, layout: transforme
     weights: of the layer.
     seeds: [2, 2] int32, of its dropout, where there is any.
   """
-  x = attended(kernels, kind, x, mixed(kernels, kind, x, layout, weights), weights, seeds)
+  return _transformed(kernels, kind, x, mixed(kernels, kind, x, layout, weights), weights,
+                      seeds)
+
+
+def first_tokens(kernels, kind: LayerKind, x: tf.Tensor, layout: transformer.Layout,
+                 weights: LayerTensors, seeds: tf.Tensor | None = None) -> tf.Tensor:
+  """Of what `transformer_layer` gives, the rows of first tokens alone: [B, H].
+
+  Of the others keys and values are made and nothing else. Rows must be padded.
+  """
+  first = layout.unpack(x)[:, 0]
+  (query, *kernels_of_all), (query_bias, *biases_of_all) = (weights.qkv_kernels,
+                                                            weights.qkv_biases)
+  context = kernels.attention_of_first(
+      kernels.product(first, query), query_bias,
+      kernels.product(x, tf.concat(kernels_of_all, 1)), tf.concat(biases_of_all, 0), layout,
+      kind.heads)
+  return _transformed(kernels, kind, first, context, weights, seeds)
+
+
+def _transformed(kernels, kind: LayerKind, x: tf.Tensor, context: tf.Tensor,
+                 weights: LayerTensors, seeds: tf.Tensor | None) -> tf.Tensor:
+  x = attended(kernels, kind, x, context, weights, seeds)
   output = weights.output
   delta = kernels.feed_forward(x, weights.inner, weights.inner_bias, output.kernel,
                                kind.activation)
