@@ -4,10 +4,10 @@
 
 Each measurement is a process of its own. The search is the twin of our op (exact, by stock
 TensorFlow ops) over 1 and 13.4 million rows of 128 units; the step and the encoding are those
-of a BERT-base, in bfloat16 and float32, plain and compiled by XLA. PyTorch's step is the same
-mathematics on a `BertModel` with scaled dot product attention (`hugging_face/gpu.py`), run by
-the interpreter that `--peer` names. `gpu_bundle.py` brings realm_tf to a machine that has
-PyTorch alone. `--only="step bfloat16"` measures a part.
+of a BERT-base, in bfloat16 and float32, compiled by XLA (`config.compile`) and not. PyTorch's
+step is the same mathematics on a `BertModel` with scaled dot product attention
+(`hugging_face/gpu.py`), run by the interpreter that `--peer` names. `gpu_bundle.py` brings
+realm_tf to a machine that has PyTorch alone. `--only="step bfloat16"` measures a part.
 """
 
 import json
@@ -32,6 +32,7 @@ SIZES = {"vocabulary": 30522, "hidden": 768, "layers": 12, "heads": 12, "batch":
 _ROWS = (1_000_000, 13_353_718)
 _OF_THIS_PYTHON = ("PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH")
 _REPEATS = 10
+_COMPARED = 16  # passages
 
 
 def _timed(run, repeats=_REPEATS) -> dict:
@@ -45,8 +46,9 @@ def _timed(run, repeats=_REPEATS) -> dict:
     run()
     seconds.append(time.perf_counter() - begun)
   seconds.sort()
-  return {"seconds": seconds[len(seconds) // 2], "least": seconds[0], "most": seconds[-1],
-          "repeats": repeats, "first": first}
+  median = seconds[len(seconds) // 2]
+  return {"seconds": median, "least": seconds[0], "most": seconds[-1], "repeats": repeats,
+          "first": first, "compiled": first - median}
 
 
 def _search(rows: int, precision: str) -> dict:
@@ -76,11 +78,18 @@ def _search(rows: int, precision: str) -> dict:
 
 def _step(precision: str, compiled: str) -> dict:
   from realm_step import make_step, teraflop
+
+  from realm_tf.ops.compiling import compiling
   s = SIZES
   rows, pair = s["batch"] * s["candidates"], s["query"] + s["document"]
   lengths = [s["query"]] * s["batch"], [s["document"]] * rows, [pair] * rows
-  step = make_step(s, precision, lengths, compiled=compiled == "xla")
-  return _timed(lambda: step().numpy()) | {"teraflop": teraflop(s, *lengths)}
+  with compiling("on" if compiled == "compiled" else "off"):
+    step = make_step(s, precision, lengths)
+    begun = time.perf_counter()
+    step.get_concrete_function()
+    traced = time.perf_counter() - begun
+    return _timed(lambda: step().numpy()) | {"traced": traced,
+                                             "teraflop": teraflop(s, *lengths)}
 
 
 def _encode(precision: str, compiled: str) -> dict:
@@ -88,16 +97,43 @@ def _encode(precision: str, compiled: str) -> dict:
 
   from realm_tf.models.bert import BertConfig
   from realm_tf.models.retriever import Retriever
+  from realm_tf.ops.compiling import compiling
   from realm_tf.text.inputs import Packed
   s, rows = SIZES, 512
-  retriever = Retriever(BertConfig(s["vocabulary"], s["hidden"], s["layers"], s["heads"],
-                                   4 * s["hidden"]), precision=precision)
+  bert = BertConfig(s["vocabulary"], s["hidden"], s["layers"], s["heads"], 4 * s["hidden"])
+  tower = Retriever(bert, precision=precision).document_tower
   ids = tf.random.uniform([rows, s["document"]], 1000, s["vocabulary"], tf.int32)
   packed = Packed(ids, tf.ones_like(ids, tf.bool), tf.zeros_like(ids),
                   tf.fill([rows], s["document"]))
-  embed = tf.function(lambda p: retriever.document_tower(p),
-                      jit_compile=compiled == "xla")
-  return _timed(lambda: embed(packed)[0, 0].numpy()) | {"passages": rows}
+  embed = tf.function(lambda p: tower(p))
+  with compiling("on" if compiled == "compiled" else "off"):
+    begun = time.perf_counter()
+    embed.get_concrete_function(packed)
+    traced = time.perf_counter() - begun
+    figures = _timed(lambda: embed(packed)[0, 0].numpy())
+    vectors = embed(packed)[:_COMPARED].numpy()
+  few = Packed(*(part[:_COMPARED] for part in packed))
+  return figures | {"traced": traced, "passages": rows} | _compared_with_cpu(
+      bert, tower, few, vectors)
+
+
+def _compared_with_cpu(bert, tower, packed, vectors) -> dict:
+  """Vectors beside those that the processor makes of the same weights in float32."""
+  import numpy as np
+  import tensorflow as tf
+
+  from realm_tf.models.retriever import Retriever
+  from realm_tf.ops import portable
+  with tf.device("CPU"), portable():
+    exact = Retriever(bert, precision="float32").document_tower
+    for copy, variable in zip(exact.variables, tower.variables, strict=True):
+      copy.assign(variable.numpy())
+    expected = tf.function(lambda p: exact(p))(packed).numpy()
+  cosines = (vectors * expected).sum(1) / (
+      np.linalg.norm(vectors, axis=1) * np.linalg.norm(expected, axis=1))
+  return {"least_cosine": float(cosines.min()),
+          "largest_difference": float(np.abs(vectors - expected).max()),
+          "largest_value": float(np.abs(expected).max())}
 
 
 _MEASURES = {"search": _search, "step": _step, "encode": _encode}
@@ -107,15 +143,15 @@ def _commands() -> dict[str, list[str]]:
   ours = [sys.executable, __file__, "--measure"]
   commands = {f"search {rows} {p}": [*ours, f"search:{rows}:{p}"]
               for rows in _ROWS for p in ("float32", "bfloat16")}
-  for what in ("step", "encode"):
-    for precision in ("bfloat16", "float32"):
-      for compiled in ("plain", "xla"):
-        commands[f"{what} {precision} {compiled}"] = [*ours,
-                                                      f"{what}:{precision}:{compiled}"]
+  for precision in ("bfloat16", "float32"):
+    for what in ("encode", "step"):
       if _PEER.value:
         commands[f"{what} {precision} PyTorch"] = [
             _PEER.value, __file__.replace("gpu.py", "hugging_face/gpu.py"),
             json.dumps(SIZES), what, precision, str(_REPEATS)]
+      for compiled in ("compiled", "plain"):
+        commands[f"{what} {precision} {compiled}"] = [*ours,
+                                                      f"{what}:{precision}:{compiled}"]
   return {name: command for name, command in commands.items()
           if name.startswith(_ONLY.value)}
 

@@ -11,7 +11,7 @@ def teraflop(s, queries, documents, pairs) -> float:
 
 
 def make_step(s, precision: str, lengths, recompute: bool = False, compiled: bool = False):
-  """A pre-training step on random tokens of these lengths; `compiled` by XLA."""
+  """A pre-training step on random tokens of these lengths; `compiled`: as a whole, by XLA."""
   import tensorflow as tf
 
   from realm_tf.config import PretrainConfig
@@ -36,9 +36,11 @@ def make_step(s, precision: str, lengths, recompute: bool = False, compiled: boo
   positions = tf.tile(tf.range(3, 3 + s["masks"])[None], [rows, 1])
   labels = tf.gather(pairs.ids, positions, batch_dims=1)
   ones = tf.ones([rows, s["masks"]])
-  optimizer = make_optimizer(PretrainConfig(learning_rate=3e-5))
+  variables = [*retriever.trainable_variables, *encoder.bert.trainable_variables,
+               *encoder.masked_lm.trainable_variables]
+  optimizer = make_optimizer(PretrainConfig(learning_rate=3e-5)).build(variables)
 
-  @tf.function(jit_compile=compiled or None)
+  @tf.function(jit_compile=compiled or None, autograph=False)
   def step():
     with tf.GradientTape() as tape:
       query_vectors, document_vectors = retriever((queries, documents))
@@ -47,8 +49,6 @@ def make_step(s, precision: str, lengths, recompute: bool = False, compiled: boo
       log_probs = tf.reshape(encoder.mask_log_probs(pairs, positions, labels, ones),
                              [s["batch"], s["candidates"], -1])
       loss = tf.reduce_mean(losses.per_mask_loss(scores, log_probs, ones[:s["batch"]]))
-    variables = [*retriever.trainable_variables, *encoder.bert.trainable_variables,
-                 *encoder.masked_lm.trainable_variables]
     optimizer.apply(tape.gradient(loss, variables), variables)
     return loss
 

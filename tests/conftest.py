@@ -6,15 +6,22 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.distribute.strategy import make_strategy
+from realm_tf.ops.compiling import set_compiling
 
 # Two devices where there is one processor, for what must not depend on their number.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+# On a GPU each shape would be compiled, seconds each: what is compiled has tests of its own.
+# And what is compared with other code's float32 must be as exact.
+set_compiling("off")
+tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 @pytest.fixture(name="mirrored", scope="session")
 def _mirrored():
-  # One for all: TensorFlow confuses the collectives of two strategies in one process.
-  strategy = make_strategy("mirrored")
+  # One for all: TensorFlow confuses the collectives of two strategies in one process. One
+  # GPU is no two replicas.
+  strategy = (tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+              if tf.config.list_logical_devices("GPU") else make_strategy("mirrored"))
   assert strategy.num_replicas_in_sync == 2
   return strategy

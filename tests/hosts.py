@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 
+from tests.processes import WITHOUT_GPU
+
 _ROOT = pathlib.Path(__file__).parents[1]
 _PORT = 2222
 _numbers = itertools.count()
@@ -74,7 +76,8 @@ class Hosts:
       process = subprocess.Popen(
           ["ip", "netns", "exec", self._name(host), *map(str, command)], cwd=_ROOT,
           stdout=output, stderr=subprocess.STDOUT, env={
-              **os.environ, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
+              **os.environ, **WITHOUT_GPU, "PYTHONPATH": str(_ROOT),
+              "TF_CONFIG": json.dumps({
                   "cluster": {"worker": workers},
                   "task": {"type": "worker", "index": host}})})
     self._processes.append(process)

@@ -9,6 +9,8 @@ import threading
 
 from realm_tf.distribute.processes import SingleProcess
 
+# Of processes that would share one, which NCCL refuses.
+WITHOUT_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 _LONG = 30  # seconds: a deadlock fails the test instead of hanging it
 _ROOT = pathlib.Path(__file__).parents[1]
 
@@ -23,7 +25,7 @@ def in_two_processes(command, outputs=(subprocess.PIPE, subprocess.PIPE)):
     opened.close()
   return [subprocess.Popen(
       command, cwd=_ROOT, stdout=output, stderr=subprocess.STDOUT, text=True,
-      env={**os.environ, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
+      env={**os.environ, **WITHOUT_GPU, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
           "cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})})
           for index, output in enumerate(outputs)]
 

@@ -27,6 +27,7 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "keep_checkpoints": FREE,
     # Memory and speed: what is computed stays the same.
     "embed_batch_tokens": FREE, "fixed_lengths": FREE, "deterministic": FREE,
+    "compile": FREE,
     "retriever.recompute": FREE, "encoder.recompute": FREE, "evaluate.batch_size": FREE,
     "seed": (*STAGES, "evaluate"), "best_metric": STAGES,
     "embedding_dtype": ("index",), "embed_precision": ("index",),

@@ -220,6 +220,10 @@ class RealmConfig(Section):
   fixed_lengths: bool = setting(
       False, None, "pad everything to the lengths given here, so that no shape depends on "
       "the data: what XLA needs; on a TPU it is always so")
+  compile: str = setting(
+      "auto", one_of("auto", "on", "off"),
+      "transformer layers and updates by XLA (Keras's jit_compile); auto: where there is a "
+      "GPU. Each shape is compiled once, seconds, so lengths are padded to multiples of 32")
   deterministic: bool = setting(
       False, None, "on one CPU a run repeats itself to the bit; slower")
   corpus: CorpusConfig = CorpusConfig()

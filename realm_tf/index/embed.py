@@ -17,6 +17,7 @@ from realm_tf.files import PathLike
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.index_writer import IndexWriter, remove_all_but, write_lock
 from realm_tf.index.stored_index import NotFinite, Origin, StoredIndex, find_version
+from realm_tf.models.packed_graph import packed_graph
 from realm_tf.models.retriever import Retriever
 from realm_tf.models.tower import Tower
 from realm_tf.text.batching import length_batches
@@ -45,17 +46,13 @@ class CorpusEmbedder:
     self._tower = make_tower()
     self._batch_tokens = batch_tokens
     self._lengths = np.minimum(passages.document_lengths, document_length)
-    signature = [tf.TensorSpec([None], tf.int32)]
-
-    @tf.function(input_signature=signature)
-    def embed(rows: tf.Tensor) -> tf.Tensor:
-      return self._tower(passages.documents(rows, document_length))
-
-    self._embed = embed
+    self._pack = tf.function(lambda rows: passages.documents(rows, document_length),
+                             input_signature=[tf.TensorSpec([None], tf.int32)])
+    self._embed = packed_graph(self._tower, self._tower.bert.config.max_position_embeddings)
 
   def embed(self, rows: np.ndarray) -> np.ndarray:
     """[b] int32 -> [b, D] float32, in one batch."""
-    return self._embed(tf.constant(rows)).numpy()
+    return self._embed(self._pack(tf.constant(rows))).numpy()
 
   def snapshot(self, tower: Tower) -> None:
     """Copies the weights of a tower of the same shape, if it is another."""

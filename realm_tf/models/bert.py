@@ -17,7 +17,10 @@ from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models import dropout
-from realm_tf.ops import transformer
+from realm_tf.models.compiled_layer import compiled_embeddings, compiled_layer
+from realm_tf.models.dense import Norm, Weights, initializer
+from realm_tf.models.layer import Added, LayerKind, LayerTensors, transformer_layer
+from realm_tf.ops import compiling, transformer
 from realm_tf.ops.bert import LayerWeights, PackedBert, packed_of
 
 _KINDS: dict[Any, str] = {int: "a whole number above 0", float: "a number above 0",
@@ -77,45 +80,6 @@ def _fits(value: Any, kind: Any) -> bool:
   return isinstance(value, (int, kind)) and 0 < value < math.inf
 
 
-def initializer() -> tf_keras.initializers.Initializer:
-  return tf_keras.initializers.TruncatedNormal(stddev=0.02)
-
-
-def dense(inputs: int, outputs: int, name: str, **options) -> tf_keras.layers.Dense:
-  """A dense layer of Keras whose variables are there already."""
-  layer = tf_keras.layers.Dense(outputs, name=name, **options)
-  with tf.name_scope(name):
-    layer.build([None, inputs])
-  return layer
-
-
-class Norm(tf_keras.layers.Layer):
-  """Layer normalisation over the last axis."""
-
-  def __init__(self, epsilon: float, size: int, **kwargs):
-    super().__init__(**kwargs)
-    self.epsilon = epsilon
-    with tf.name_scope(self.name):
-      self.gamma = self.add_weight("gamma", [size], initializer="ones")
-      self.beta = self.add_weight("beta", [size], initializer="zeros")
-    self.built = True
-
-  def call(self, x: tf.Tensor) -> tf.Tensor:
-    return transformer.normalised(x, self.gamma, self.beta, self.epsilon)
-
-
-class Weights(tf_keras.layers.Layer):
-  """Kernel and bias of a dense layer inside a BERT, which multiplies by them itself."""
-
-  def __init__(self, inputs: int, outputs: int, name: str):
-    super().__init__(name=name)
-    with tf.name_scope(name):
-      self.kernel = self.add_weight("kernel", [inputs, outputs],
-                                    initializer=initializer())
-      self.bias = self.add_weight("bias", [outputs], initializer="zeros")
-    self.built = True
-
-
 class TransformerLayer(tf_keras.layers.Layer):
   """Post-norm self-attention and feed-forward, on rows; see `ops.transformer`.
 
@@ -124,9 +88,7 @@ class TransformerLayer(tf_keras.layers.Layer):
 
   def __init__(self, config: BertConfig, rate: float = 0.0, **kwargs):
     super().__init__(autocast=False, **kwargs)  # rows stay in the dtype that they have
-    self.rate = rate
     hidden, inner = config.hidden_size, config.intermediate_size
-    self.heads = config.num_attention_heads
     with tf.name_scope(self.name):
       self.query, self.key, self.value, self.attention_output = (
           Weights(hidden, hidden, name)
@@ -135,18 +97,34 @@ class TransformerLayer(tf_keras.layers.Layer):
       self.intermediate = Weights(hidden, inner, "intermediate")
       self.output_dense = Weights(inner, hidden, "output")
       self.output_norm = Norm(config.layer_norm_eps, hidden, name="output_norm")
-    self.activation = transformer.activation_name(config.hidden_act)
+    self.kind = LayerKind(config.num_attention_heads,
+                          transformer.activation_name(config.hidden_act),
+                          config.layer_norm_eps, rate)
     self.built = True
 
-  def call(self, x: tf.Tensor, layout: transformer.Layout, seeds: tf.Tensor | None = None
-           ) -> tf.Tensor:
-    """x: [U, H], of the dtype in which products with weights are made; seeds: [2, 2] int32,
-    of its dropout, where there is any."""
-    kernels = transformer.choose_kernels(x.dtype)
-    x = self.attended(kernels, x, self.mixed(kernels, x, layout), seeds)
-    delta = kernels.feed_forward(x, self.intermediate.kernel, self.intermediate.bias,
-                                 self.output_dense.kernel, self.activation)
-    return self._added(kernels, x, delta, self.output_dense.bias, self.output_norm, seeds, 1)
+  def call(self, x: tf.Tensor, layout: transformer.Layout, seeds: tf.Tensor | None = None,
+           recompute: bool = False, first: bool = False) -> tf.Tensor:
+    """See `models.layer`; seeds: [2, 2] int32, of its dropout, where there is any;
+    recompute: keep nothing for the gradient but x; first: of first tokens alone, [B, H]."""
+    if compiling.compiles():
+      return compiled_layer(self.kind, x, layout.mask, self.tensors(), seeds, recompute,
+                            first)
+
+    def run(x: tf.Tensor) -> tf.Tensor:
+      return transformer_layer(transformer.choose_kernels(x.dtype), self.kind, x, layout,
+                               self.tensors(), seeds)
+
+    y = tf.recompute_grad(run)(x) if recompute else run(x)
+    return layout.unpack(y)[:, 0] if first else y
+
+  def tensors(self) -> LayerTensors:
+    """Its variables."""
+    qkv, inner = (self.query, self.key, self.value), self.intermediate
+    attention, output = (Added(part.kernel, part.bias, norm.gamma, norm.beta)
+                         for part, norm in ((self.attention_output, self.attention_norm),
+                                            (self.output_dense, self.output_norm)))
+    return LayerTensors(tuple(part.kernel for part in qkv), tuple(part.bias for part in qkv),
+                        attention, inner.kernel, inner.bias, output)
 
   def weights_to_pack(self) -> LayerWeights:
     """As they are now."""
@@ -160,25 +138,6 @@ class TransformerLayer(tf_keras.layers.Layer):
          *(vector.numpy() for vector in (
              self.attention_output.bias, *norms[0], self.intermediate.bias,
              self.output_dense.bias, *norms[1]))])
-
-  def mixed(self, kernels, x: tf.Tensor, layout: transformer.Layout) -> tf.Tensor:
-    """What attention mixes of all tokens, [U, H]; kernels: see `ops.transformer`."""
-    heads = (self.query, self.key, self.value)  # one product instead of three
-    qkv = kernels.product(x, tf.concat([part.kernel for part in heads], 1))  # [U, 3 H]
-    return kernels.attention(qkv, tf.concat([part.bias for part in heads], 0), layout,
-                             self.heads)
-
-  def attended(self, kernels, x: tf.Tensor, mixed: tf.Tensor, seeds=None) -> tf.Tensor:
-    """What goes into the feed-forward sublayer, [U, H]."""
-    return self._added(kernels, x, kernels.product(mixed, self.attention_output.kernel),
-                       self.attention_output.bias, self.attention_norm, seeds, 0)
-
-  def _added(self, kernels, x: tf.Tensor, delta: tf.Tensor, bias: tf.Variable, norm: Norm,
-             seeds: tf.Tensor | None, place: int) -> tf.Tensor:
-    if seeds is not None:  # the bias is dropped too, and so is added before
-      delta = dropout.dropped(delta + tf.cast(bias, delta.dtype), self.rate, seeds[place])
-      bias = tf.zeros_like(bias)
-    return kernels.norm(x, delta, bias, norm.gamma, norm.beta, norm.epsilon)
 
 
 class Bert(tf_keras.layers.Layer):
@@ -228,42 +187,58 @@ class Bert(tf_keras.layers.Layer):
     return tf.bfloat16 if self.precision == "bfloat16" else self.word_embeddings.dtype
 
   @property
+  def tables(self) -> tuple[tf.Variable, tf.Variable, tf.Variable]:
+    """Of words, positions and segments: [.., H] each."""
+    return self.word_embeddings, self.position_embeddings, self.token_type_embeddings
+
+  @property
   def packs(self) -> bool:
     """Whether padding costs nothing, as things are when it is called."""
     return transformer.choose_kernels(self.dtype_of_rows) is transformer.Fused
 
   def pack(self, precision: str = "float32", grams: Sequence[np.ndarray] = ()) -> PackedBert:
     """What infers faster, by its weights as they are; see `ops.bert`, `models.multiplied`."""
-    norm, tables = self.embedding_norm, (
-        self.word_embeddings, self.position_embeddings, self.token_type_embeddings)
+    norm = self.embedding_norm
     return PackedBert(
-        [table.numpy() for table in tables], [norm.gamma.numpy(), norm.beta.numpy()],
+        [table.numpy() for table in self.tables], [norm.gamma.numpy(), norm.beta.numpy()],
         [layer.weights_to_pack() for layer in self.layers], self.config.num_attention_heads,
         transformer.activation_name(self.config.hidden_act), self.config.layer_norm_eps,
         precision, grams)
 
   def call(self, ids: tf.Tensor, padding_mask: tf.Tensor, segments: tf.Tensor,
-           training: bool | None = None) -> tf.Tensor:
+           training: bool | None = None, first: bool = False) -> tf.Tensor:
     """ids, segments: [B, T] int32; padding_mask: [B, T] bool, False on padding.
 
-    Whether it drops out is said by `training`, or by `dropout.drawn`.
+    Whether it drops out is said by `training`, or by `dropout.drawn`. With `first` it gives
+    the states of first tokens alone, [B, H], for which less is to be computed.
     """
     tf.debugging.assert_less_equal(
         tf.shape(ids)[1], self.config.max_position_embeddings,
         "more tokens than the model has positions")
     packed = packed_of(self)
     if packed is not None:
-      return packed(ids, padding_mask, segments)
-    dtype = self.dtype_of_rows
+      states = packed(ids, padding_mask, segments)
+      return states[:, 0] if first else states
+    dtype, compiles = self.dtype_of_rows, compiling.compiles()
+    count, length = ids.shape if ids.shape.is_fully_defined() else tf.unstack(tf.shape(ids))
+    if compiles:
+      ids, padding_mask, segments = compiling.bucketed(
+          (ids, padding_mask, segments), self.config.max_position_embeddings)
     layout = transformer.choose_kernels(dtype).layout(padding_mask)
-    x = self.embedded(ids, segments, layout, dtype)
+    x = (compiled_embeddings(ids, segments, self.tables, self.embedding_norm, dtype)
+         if compiles else self.embedded(ids, segments, layout, dtype))
     seeds = dropout.seeds(ids, training, 1 + 2 * len(self.layers)) if self.rate else None
     if seeds is not None:
       x = dropout.dropped(x, self.rate, seeds[0])
-    run = _recomputed if self.recompute else lambda layer, *inputs: layer(*inputs)
     for i, layer in enumerate(self.layers):
-      x = run(layer, x, layout, None if seeds is None else seeds[2 * i + 1:2 * i + 3])
-    return layout.unpack(tf.cast(x, self.word_embeddings.dtype))
+      x = layer(x, layout, None if seeds is None else seeds[2 * i + 1:2 * i + 3],
+                self.recompute, first and layer is self.layers[-1])
+    x = tf.cast(x, self.word_embeddings.dtype)
+    if first:
+      return x[:count]
+    states = layout.unpack(x)
+    has_more = compiles and states.shape[:2] != [count, length]
+    return states[:count, :length] if has_more else states
 
   def embedded(self, ids: tf.Tensor, segments: tf.Tensor, layout: transformer.Layout,
                dtype: tf.DType) -> tf.Tensor:
@@ -292,8 +267,3 @@ def make_bert(bert: BertConfig | Mapping[str, Any] | Bert, precision: str, recom
   config = bert if isinstance(bert, BertConfig) else BertConfig(**bert)
   with tf.name_scope(owner) if owner else contextlib.nullcontext():
     return Bert(config, precision, recompute, rate, name="bert")
-
-
-def _recomputed(layer: TransformerLayer, x: tf.Tensor, layout: transformer.Layout,
-                seeds: tf.Tensor | None) -> tf.Tensor:
-  return tf.recompute_grad(lambda x: layer(x, layout, seeds))(x)

@@ -7,7 +7,8 @@ hidden, V vocabulary, H hidden.
 import tensorflow as tf
 import tf_keras
 
-from realm_tf.models.bert import BertConfig, Norm, dense, initializer
+from realm_tf.models.bert import BertConfig
+from realm_tf.models.dense import Norm, dense, initializer
 from realm_tf.ops import transformer
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.models.bert import Bert, TransformerLayer
+from realm_tf.models.layer import attended, mixed
 from realm_tf.ops import portable, transformer
 
 Rows = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # ids, padding mask and segments, [B, T]
@@ -38,9 +39,8 @@ def gram_matrices(bert: Bert, batches: Iterable[Rows]) -> list[np.ndarray]:
 
 def _multiplied(layer: TransformerLayer, x: tf.Tensor, layout: transformer.Layout
                 ) -> list[tf.Tensor]:
-  kernels = transformer.Portable
-  mixed = layer.mixed(kernels, x, layout)
-  middle = layer.attended(kernels, x, mixed)
-  return [x, mixed, middle, kernels.activation(
-      kernels.product(middle, layer.intermediate.kernel), layer.intermediate.bias,
-      layer.activation)]
+  kernels, kind, weights = transformer.Portable, layer.kind, layer.tensors()
+  context = mixed(kernels, kind, x, layout, weights)
+  middle = attended(kernels, kind, x, context, weights)
+  return [x, context, middle, kernels.activation(
+      kernels.product(middle, weights.inner), weights.inner_bias, kind.activation)]

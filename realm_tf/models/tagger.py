@@ -21,7 +21,8 @@ from realm_tf.datasets.conll import EntitySpan, entities
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.folders import FolderKind
-from realm_tf.models.bert import Bert, BertConfig, dense, initializer
+from realm_tf.models.bert import Bert, BertConfig
+from realm_tf.models.dense import dense, initializer
 from realm_tf.models.weights import bert_names, dense_names, load_weights, save_names
 from realm_tf.text.batching import length_batches
 from realm_tf.text.figures import Figure

@@ -6,7 +6,8 @@ A BERT, pooled, projected and normalised. Shape letters: B batch, T tokens, D di
 import tensorflow as tf
 import tf_keras
 
-from realm_tf.models.bert import Bert, Norm, dense
+from realm_tf.models.bert import Bert
+from realm_tf.models.dense import Norm, dense
 from realm_tf.models.lexical import Lexical
 from realm_tf.text.inputs import Packed
 
@@ -43,12 +44,13 @@ class Tower(tf_keras.layers.Layer):
     self.built = True
 
   def call(self, packed: Packed) -> tf.Tensor:
-    hidden = self.bert(packed.ids, packed.padding_mask, packed.segments)  # [B, T, H]
+    rows = packed.ids, packed.padding_mask, packed.segments
     if self.pooling == "mean":
+      hidden = self.bert(*rows)  # [B, T, H]
       weights = tf.cast(packed.padding_mask, hidden.dtype)[:, :, None]
       pooled = tf.reduce_sum(hidden * weights, 1) / tf.reduce_sum(weights, 1)
     else:
-      pooled = hidden[:, 0]
+      pooled = self.bert(*rows, first=True)
     if self.pooler:
       pooled = self.pooler(pooled)
     vectors = self.norm(self.projection(pooled))

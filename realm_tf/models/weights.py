@@ -14,7 +14,8 @@ from safetensors.numpy import save
 from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
-from realm_tf.models.bert import Bert, Norm
+from realm_tf.models.bert import Bert
+from realm_tf.models.dense import Norm
 from realm_tf.models.heads import MaskedLanguageModel, SpanHead
 from realm_tf.models.tensors import Tensors, read_safetensors
 

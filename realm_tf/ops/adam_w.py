@@ -27,3 +27,27 @@ def adam_w(value: tf.Variable, m: tf.Variable, v: tf.Variable, gradient: tf.Tens
   return ops.realm_resource_adam_w(
       value=value.handle, m=m.handle, v=v.handle, grad=gradient, rate=rate, decay=decay,
       scale=scale, beta1=beta1, beta2=beta2, epsilon=epsilon)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def sum_of_squares(tensors: list[tf.Tensor]) -> tf.Tensor:
+  """Of all their elements, a scalar; compiled by XLA."""
+  return tf.add_n([tf.reduce_sum(tf.square(tensor)) for tensor in tensors])
+
+
+@tf.function(jit_compile=True, autograph=False)
+def adam_w_by_xla(values: list[tf.Variable], ms: list[tf.Variable], vs: list[tf.Variable],
+                  gradients: list[tf.Tensor], *, rates: tf.Tensor, decays: tf.Tensor,
+                  scale: tf.Tensor, beta1: float, beta2: float, epsilon: float) -> None:
+  """As `adam_w`, of several variables, by XLA: each variable is one pass over memory.
+
+  It is compiled once for all lists of the same shapes. `rates` and `decays` have an element
+  for each variable.
+  """
+  for i, (value, m, v, gradient) in enumerate(zip(values, ms, vs, gradients, strict=True)):
+    gradient *= scale
+    new_m = m + (1 - beta1) * (gradient - m)
+    new_v = v + (1 - beta2) * (tf.square(gradient) - v)
+    value.assign_sub(decays[i] * value + rates[i] * new_m / (tf.sqrt(new_v) + epsilon))
+    m.assign(new_m)
+    v.assign(new_v)

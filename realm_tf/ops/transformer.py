@@ -14,7 +14,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from realm_tf.errors import UserError
-from realm_tf.ops import library
+from realm_tf.ops import compiling, library
 from realm_tf.ops.library import ops
 
 _ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh",
@@ -30,7 +30,7 @@ def activation_name(name: str) -> str:
 
 def choose_kernels(dtype: tf.DType) -> "type[Fused] | type[Portable]":
   """The faster of the two that can compute on rows of that dtype here."""
-  return Fused if library.can_compute(dtype) else Portable
+  return Fused if library.can_compute(dtype) and not compiling.compiles() else Portable
 
 
 class Layout(NamedTuple):
@@ -52,10 +52,11 @@ class Layout(NamedTuple):
 
   def unpack(self, rows: tf.Tensor) -> tf.Tensor:
     """[U, F] -> [B, T, F], with zeros or anything on padding."""
-    batch, length = tf.unstack(tf.shape(self.mask, tf.int64))
+    batch, length = _sizes(self.mask)
     width = rows.shape[-1]
     if self.places is not None:
-      rows = tf.scatter_nd(self.places[:, None], rows, [batch * length, width])
+      rows = tf.scatter_nd(self.places[:, None], rows,
+                           tf.cast([batch * length, width], tf.int64))
     return tf.reshape(rows, [batch, length, width])
 
 
@@ -157,19 +158,36 @@ class Portable:
   def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.matmul(x, tf.cast(kernel, x.dtype))
 
-  @staticmethod
-  def attention(qkv: tf.Tensor, bias: tf.Tensor, layout: Layout, heads: int) -> tf.Tensor:
-    batch, length = tf.unstack(tf.shape(layout.mask))
-    hidden = qkv.shape[-1] // 3
+  @classmethod
+  def attention(cls, qkv: tf.Tensor, bias: tf.Tensor, layout: Layout, heads: int
+                ) -> tf.Tensor:
+    (batch, length), hidden = _sizes(layout.mask), qkv.shape[-1] // 3
     qkv = tf.reshape(qkv + tf.cast(bias, qkv.dtype),
                      [batch, length, 3, heads, hidden // heads])
     query, key, value = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))  # [B, A, T, H / A]
-    query *= tf.cast((hidden // heads) ** -0.5, query.dtype)
-    scores = _widened(tf.matmul(query, key, transpose_b=True))  # [B, A, T, T]
-    scores += tf.where(layout.mask, tf.zeros([], scores.dtype),
-                       scores.dtype.min)[:, None, None, :]
-    mixed = tf.matmul(tf.cast(tf.nn.softmax(scores), value.dtype), value)
+    mixed = cls.attend(query, key, value, layout.mask)
     return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * length, hidden])
+
+  @staticmethod
+  def attention_of_first(query: tf.Tensor, query_bias: tf.Tensor, rows: tf.Tensor,
+                         bias: tf.Tensor, layout: Layout, heads: int) -> tf.Tensor:
+    """Of first tokens with all: queries [B, H], keys and values [B * T, 2 H] -> [B, H]."""
+    query = tf.reshape(query + tf.cast(query_bias, query.dtype),
+                       [-1, heads, 1, query.shape[-1] // heads])
+    rows = layout.unpack(rows + tf.cast(bias, rows.dtype))
+    key, value = (tf.transpose(tf.reshape(part, [*_sizes(part)[:2], heads, query.shape[-1]]),
+                               [0, 2, 1, 3]) for part in tf.split(rows, 2, 2))
+    mixed = Portable.attend(query, key, value, layout.mask)  # [B, A, 1, H / A]
+    return tf.reshape(mixed, [-1, heads * query.shape[-1]])
+
+  @staticmethod
+  def attend(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, mask: tf.Tensor
+             ) -> tf.Tensor:
+    """[B, A, T, H / A] each, and [B, T] bool -> [B, A, T, H / A]."""
+    query *= tf.cast(query.shape[-1] ** -0.5, query.dtype)
+    scores = _widened(tf.matmul(query, key, transpose_b=True))  # [B, A, T, T]
+    scores += tf.where(mask, tf.zeros([], scores.dtype), scores.dtype.min)[:, None, None, :]
+    return tf.matmul(tf.cast(tf.nn.softmax(scores), value.dtype), value)
 
   @classmethod
   def feed_forward(cls, x: tf.Tensor, inner: tf.Tensor, bias: tf.Tensor, outer: tf.Tensor,
@@ -195,6 +213,12 @@ def normalised(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
   centred = x - tf.reduce_mean(x, -1, keepdims=True)
   variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
   return centred * (tf.math.rsqrt(variance + epsilon) * gamma) + beta
+
+
+def _sizes(values: tf.Tensor) -> list[int | tf.Tensor]:
+  """Its shape; numbers where the graph knows them, for what XLA must know."""
+  sizes = tf.shape(values)
+  return [sizes[axis] if size is None else size for axis, size in enumerate(values.shape)]
 
 
 def _widened(x: tf.Tensor) -> tf.Tensor:

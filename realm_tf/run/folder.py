@@ -60,6 +60,7 @@ from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.models.realm import Realm
 from realm_tf.progress import progress
+from realm_tf.run import computing
 from realm_tf.run.claim import claim
 from realm_tf.run.model import initial_model, saved_model
 from realm_tf.run.question_splits import questions
@@ -86,8 +87,7 @@ class Run:
     # Which model of a stage is meant: the "last", or the "best" by `config.best_metric`.
     self.checkpoint = "last"
     self._is_at_work = False
-    if config.deterministic:
-      tf.config.experimental.enable_op_determinism()
+    computing.set_up(config)
     for part in ("corpus", "export", *(f"{stage}/model" for stage in STAGES)):
       folders.recover(self.path / part)
     claim(self.config, self.path, redo, kept, makes)

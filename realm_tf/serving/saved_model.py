@@ -23,6 +23,7 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.files import PathLike
 from realm_tf.ops import portable
 from realm_tf.ops.bert import computing
+from realm_tf.ops.compiling import compiling
 from realm_tf.serving import numbered, record, variables, warmup
 from realm_tf.serving.packing import packed_berts
 from realm_tf.serving.response import answer_records, passage_records
@@ -70,7 +71,8 @@ def write_model(answerer: QuestionAnswerer, folder: pathlib.Path, flavour: str =
   packed = packed_berts(answerer, precision) if flavour == "native" else {}
   if packed and precision:
     model["precision"] = precision
-  with computing(packed) if flavour == "native" else portable():
+  # Nothing in it is for XLA, wherever it is written.
+  with computing(packed) if flavour == "native" else portable(), compiling("off"):
     served = Signatures(answerer, list(packed.values()), reads)
     tf.saved_model.save(served, str(folder), signatures=served.functions)
 

@@ -8,12 +8,13 @@ import tf_keras
 from realm_tf.config import OptimizerConfig
 from realm_tf.distribute import shares
 from realm_tf.models.bert import Bert
-from realm_tf.ops import library
-from realm_tf.ops.adam_w import adam_w
+from realm_tf.ops import compiling, library
+from realm_tf.ops.adam_w import adam_w, adam_w_by_xla, sum_of_squares
 
 Gradients = Mapping[str, Sequence[tf.Tensor | tf.IndexedSlices | None]]
 LearningRateSchedule: TypeAlias = tf_keras.optimizers.schedules.LearningRateSchedule
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-6
+_AT_A_TIME = 16  # variables that XLA updates
 
 
 @tf_keras.saving.register_keras_serializable(package="realm_tf")
@@ -105,13 +106,13 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     pairs = {name: [(tf.convert_to_tensor(g), v) for g, v in zip(gradients[name], part)
                     if g is not None] for name, part in variables.items()}
     means = shares.all_mean({name: [g for g, _ in part] for name, part in pairs.items()})
-    norms = {name: tf.linalg.global_norm(part) for name, part in means.items()}
+    norms = {name: _norm(part) for name, part in means.items()}
     norm = (tf.linalg.global_norm(list(norms.values())) if len(norms) > 1
             else next(iter(norms.values())))
     scale = self._clip_norm / tf.maximum(norm, self._clip_norm)
     averaged = [(g, v) for name, part in pairs.items()
                 for g, (_, v) in zip(means[name], part)]
-    if _fit_our_kernel(v for _, v in averaged):
+    if _fit_our_kernels(v for _, v in averaged):
       self._update(averaged, scale)
     else:
       # Keras would add up the replicas' gradients, which are all the same by now.
@@ -120,29 +121,39 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     return norm, norms
 
   def _update(self, pairs: Sequence[tuple[tf.Tensor, tf.Variable]], scale: tf.Tensor) -> None:
-    """Scales the gradients, decays and updates in one pass over each float32 variable."""
+    """Scales the gradients, decays and updates in one pass over each float32 variable, by
+    our kernel or XLA's."""
     with tf.init_scope():
       self.build([variable for _, variable in pairs])
     coefficients = self._fallback_apply_state("", tf.float32)
     powers = coefficients["beta_1_power"], coefficients["beta_2_power"]
     correction = tf.sqrt(1 - powers[1]) / (1 - powers[0])
-    for gradient, variable in pairs:
-      rate, decay = self._rates(variable, coefficients["lr_t"])
-      adam_w(variable, self.get_slot(variable, "m"), self.get_slot(variable, "v"), gradient,
-             rate=rate * correction, decay=decay, scale=scale, beta1=_BETA1, beta2=_BETA2,
-             epsilon=_EPSILON)
+    constants = {"scale": scale, "beta1": _BETA1, "beta2": _BETA2, "epsilon": _EPSILON}
+    if _compiles():
+      for some in _some_at_a_time(pairs):
+        gradients, variables = zip(*some)
+        moments = ([self.get_slot(v, name) for v in variables] for name in ("m", "v"))
+        rates, decays = (coefficients["lr_t"] * tf.constant(part) for part in zip(*map(
+            self._rates, variables)))
+        adam_w_by_xla(variables, *moments, gradients, rates=rates * correction,
+                      decays=decays, **constants)
+    else:
+      for gradient, variable in pairs:
+        rate, decay = (coefficients["lr_t"] * part for part in self._rates(variable))
+        adam_w(variable, self.get_slot(variable, "m"), self.get_slot(variable, "v"),
+               gradient, rate=rate * correction, decay=decay, **constants)
     self.iterations.assign_add(1)
 
-  def _rates(self, variable: tf.Variable, rate: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The learning rate of a variable, and the share by which it shrinks."""
-    rate *= self._shares.get(variable.ref(), 1.0)
-    return rate, rate * (self._weight_decay if variable.shape.rank > 1 else 0.0)
+  def _rates(self, variable: tf.Variable) -> tuple[float, float]:
+    """The learning rate of a variable, and by how much it shrinks: shares of the rate."""
+    share = self._shares.get(variable.ref(), 1.0)
+    return share, share * (self._weight_decay if variable.shape.rank > 1 else 0.0)
 
   def _resource_apply_dense(self, grad, var, apply_state=None):
     """Keras's update of one variable, which decays first."""
     key = var.device, var.dtype.base_dtype
     coefficients = (apply_state or {}).get(key) or self._fallback_apply_state(*key)
-    rate, decay = self._rates(var, coefficients["lr_t"])
+    rate, decay = (coefficients["lr_t"] * part for part in self._rates(var))
     with tf.control_dependencies([var.assign_sub(decay * var, read_value=False)]):
       return super()._resource_apply_dense(grad, var, {key: {**coefficients, "lr_t": rate}})
 
@@ -152,12 +163,31 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
             "learning_rate": self._serialize_hyperparameter("learning_rate")}
 
 
-def _fit_our_kernel(variables: Iterable[tf.Variable]) -> bool:
-  """Whether it can update them here: else it is Keras's."""
+def _fit_our_kernels(variables: Iterable[tf.Variable]) -> bool:
+  """Whether ours or XLA's can update them here: else it is Keras's."""
   # With more replicas, a value of a step may not go into the update.
   alone = tf.distribute.get_replica_context().num_replicas_in_sync == 1
-  return alone and library.can_compute(tf.float32) and all(
+  return alone and (library.can_compute(tf.float32) or _compiles()) and all(
       v.dtype == tf.float32 and v.constraint is None for v in variables)
+
+
+def _compiles() -> bool:
+  """Whether XLA compiles an update; outside of a graph it would at each call."""
+  return compiling.compiles() and not tf.executing_eagerly()
+
+
+def _norm(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+  """Of all their elements, a scalar."""
+  if not _compiles():
+    return tf.linalg.global_norm(tensors)
+  return tf.sqrt(tf.add_n([sum_of_squares(some) for some in _some_at_a_time(tensors)]))
+
+
+def _some_at_a_time(values: Sequence[Any]) -> Iterator[list[Any]]:
+  """As many as a layer of a BERT has variables: it has them in the same order in all of its
+  layers, so most of the lists have the same shapes and are compiled as one."""
+  for first in range(0, len(values), _AT_A_TIME):
+    yield list(values[first:first + _AT_A_TIME])
 
 
 def layer_rates(bert: Bert, decay: float) -> Iterator[tuple[tf.Variable, float]]:

@@ -140,7 +140,8 @@ def _reference(bert, packed, seed, step):
        + bert.token_type_embeddings.numpy()[packed.segments.numpy()])
   x = drop(norm(x.astype(float).reshape(batch * length, -1), bert.embedding_norm))
   for layer in bert.layers:
-    q, k, v = (times(x, part).reshape(batch, length, layer.heads, -1).transpose(0, 2, 1, 3)
+    heads = layer.kind.heads
+    q, k, v = (times(x, part).reshape(batch, length, heads, -1).transpose(0, 2, 1, 3)
                for part in (layer.query, layer.key, layer.value))
     weights = np.exp(q @ k.transpose(0, 1, 3, 2) / np.sqrt(q.shape[-1]))
     mixed = weights / weights.sum(-1, keepdims=True) @ v
@@ -214,7 +215,7 @@ def test_a_model_that_is_called_with_training_drops_out_and_has_the_rate_in_its_
   assert (first != plain).any() and (first != second).any()
   again = Reader.from_config(model.get_config())
   assert again.bert.rate == model.get_config()["dropout"] == _RATE
-  assert [layer.rate for layer in again.bert.layers] == [_RATE]
+  assert [layer.kind.rate for layer in again.bert.layers] == [_RATE]
 
 
 def test_a_tower_that_is_made_later_has_it_too():

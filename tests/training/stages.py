@@ -14,6 +14,7 @@ from realm_tf.index.build import build_index, rows_to_read
 from realm_tf.index.embed import CorpusEmbedder, collect_rows
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
+from realm_tf.ops.compiling import set_compiling
 from realm_tf.run.model import initial_model
 from realm_tf.training.cloze import train_cloze
 from realm_tf.training.dpr import train_dpr
@@ -77,6 +78,7 @@ def main(stage: str, world: str, folder: str, kind: str, changes: str) -> None:
   """Trains a stage on the corpus and BERT that lie in `world`, deterministically."""
   strategy = make_strategy(kind)
   tf.config.experimental.enable_op_determinism()
+  set_compiling("off")  # see tests/conftest.py
   changes = json.loads(changes)
   config = tiny.make_config(pathlib.Path(world), write=False, **changes)
   train(stage, pathlib.Path(folder), Corpus.open(pathlib.Path(world) / "corpus"), config,
