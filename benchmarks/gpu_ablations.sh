@@ -41,7 +41,7 @@ done
 
 keep() {
   (cd "$workdir" && find . -maxdepth 3 \( -path './record/*' -o -name curves.csv \
-    -o -name done.json -o -name config.json -o -name measured.json -o -name examples.jsonl \
+    -o -name done.json -o -name settings.json -o -name config.json -o -name measured.json -o -name examples.jsonl \
     -o -path '*/evaluation/*' \) -type f -print0 |
     tar cz --null -T - 2> /dev/null) > "$out/.results" && mv "$out/.results" "$out/results.tar.gz"
 }
