@@ -42,9 +42,9 @@ class Size(NamedTuple):
 
 SIZES = {"full": Size(2000, 600, 16_000, 500, 2000),
          "short": Size(400, 200, 1000, 100, 400), "glance": Size(60, 30, 80, 40, 60),
-         "gpu": Size(2000, 150, 2000, 100, 2000, 256),
-         "gpu_half": Size(2000, 150, 1000, 100, 2000, 256),
-         "gpu_quarter": Size(2000, 150, 500, 50, 2000, 256)}
+         "gpu": Size(2000, 300, 4000, 200, 2000, 128),
+         "gpu_half": Size(2000, 300, 2000, 200, 2000, 128),
+         "gpu_quarter": Size(2000, 300, 1000, 100, 2000, 128)}
 # Values that follow the size of the run.
 _WARM_UP = "warm-up steps"
 _THIRD = "a third of the steps"
