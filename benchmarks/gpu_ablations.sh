@@ -43,7 +43,8 @@ keep() {
   (cd "$workdir" && find . -maxdepth 3 \( -path './record/*' -o -name curves.csv \
     -o -name done.json -o -name settings.json -o -name config.json -o -name measured.json -o -name examples.jsonl \
     -o -path '*/evaluation/*' \) -type f -print0 |
-    tar cz --null -T - 2> /dev/null) > "$out/.results" && mv "$out/.results" "$out/results.tar.gz"
+    tar cz --null -T - 2> /dev/null) > "$out/.results"  # 1 where a file was being written
+  mv "$out/.results" "$out/results.tar.gz"
 }
 
 while sleep 1; do
