@@ -16,8 +16,8 @@ set -u
 python=$1 out=$2 seconds=$3 seed=${4:-0}
 shift $(($# < 4 ? $# : 4))
 end=$(($(date +%s) + seconds))
-[ $# -gt 0 ] || set -- ict:gpu:0,128,1024,all realm:gpu:0,128,1024,all realm:gpu_quarter:0 \
-  published:gpu_quarter:0
+[ $# -gt 0 ] || set -- ict:gpu:0,128,1024,all realm:gpu:0,128,1024,all \
+  ict,realm:gpu_quarter:0 published:gpu_quarter:0
 data=${DATA:-data/wiki26k} workdir=${WORKDIR:-runs/gpu}
 mkdir -p "$out" "$workdir"
 record=$workdir/record
