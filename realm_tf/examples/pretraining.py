@@ -64,6 +64,10 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   if not len(usable):
     raise UserError("pre-training: no sentence of the corpus has a salient span; "
                     "try --config.corpus.tagger=spacy or other text")
+  if with_holders and isinstance(
+      masking.mask(tf.constant(0, tf.int64), usable[:1]).holders, tuple):
+    raise UserError(f"config.pretrain.masker: '{masker}' does not say which blocks hold what "
+                    "it masks, as pretrain.early_update needs it")
   table = Sentences(*(tf.constant(field, tf.int32) for field in sentences))
   bodies, ban_table = _Bodies(corpus), tf.constant(banned, tf.int32)
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
@@ -73,9 +77,6 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     chosen = tf.ensure_shape(tf.gather(usable, drawn), [batch_size])
     row = tf.gather(table.row, chosen)
     masked, other, holders = masking.mask(step, chosen)
-    if with_holders and isinstance(holders, tuple):
-      raise UserError(f"config.pretrain.masker: '{masker}' does not say which blocks hold "
-                      "what it masks, as pretrain.early_update needs it")
     window = _window(tf.gather(table.start, chosen), tf.gather(table.end, chosen), masked,
                      query_length - 2)
     masked = _inside(masked, *window)
