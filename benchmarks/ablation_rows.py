@@ -117,7 +117,8 @@ def base(size: str) -> config_lib.RealmConfig:
       pretrain=config_lib.PretrainConfig(
           steps=steps, batch_size=batch, candidates=8,
           learning_rate=5e-4 if accelerated else 3e-4, warmup_steps=steps // 20,
-          query_length=48, encoder_length=128 if accelerated else 160,
+          query_length=32 if accelerated else 48,
+          encoder_length=128 if accelerated else 160,
           span_blocks=(2, 60)),
       refresh=config_lib.RefreshConfig(mode="sync", every=every, max_staleness=every),
       finetune=config_lib.FinetuneConfig(
