@@ -57,24 +57,27 @@ def test_rows_are_found_among_those_that_are_listed():
       [False, True, False, False], [True, False, False, True], [False] * 4])
 
 
-def test_it_trains_the_retriever_and_only_where_it_is_asked_for(tmp_path):
+def test_its_weight_is_its_part_of_the_loss_and_the_retriever_learns_by_it(tmp_path):
   tiny.write_bert(tmp_path / "bert", hidden=16, layers=1)
-  corpus, passages = tiny.make_corpus(tmp_path / "corpus"), None
+  corpus = tiny.make_corpus(tmp_path / "corpus")
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
-  losses = {}
-  for weight in (0.0, 1.0):
-    config = tiny.make_config(tmp_path, write=False, pretrain__steps=12,
+  first = {}
+  for weight in (1e-6, 2.0):
+    config = tiny.make_config(tmp_path, write=False, pretrain__steps=1,
                               pretrain__batch_size=16, pretrain__accumulate=2,
-                              pretrain__learning_rate=5e-3,
                               pretrain__early_update=weight, refresh__mode="frozen")
     model, passages = initial_model(config, corpus.tokenizer), Passages(corpus)
-    seen = losses.setdefault(weight, [])
     train_pretrain(
         config, corpus, passages, model, stages.make_index(config, model, passages), banned,
         tmp_path / str(weight),
-        on_step=[lambda _, metrics, seen=seen: seen.append(metrics.get("early_update_loss"))])
-  assert losses[0.0] == [None] * 12
-  assert np.mean(losses[1.0][-4:]) < np.mean(losses[1.0][:4]) - 0.2
+        on_step=[lambda _, metrics, weight=weight: first.update({weight: dict(metrics)})])
+  early = first[2.0]["early_update_loss"]
+  assert early > 0.5 and first[1e-6]["early_update_loss"] == pytest.approx(early, rel=1e-4)
+  assert first[2.0]["loss"] - first[1e-6]["loss"] == pytest.approx(2 * early, rel=1e-3)
+  norms = [values["retriever_gradient_norm"] for values in first.values()]
+  assert norms[1] > 1.5 * norms[0]
+  assert first[2.0]["encoder_gradient_norm"] == pytest.approx(
+      first[1e-6]["encoder_gradient_norm"], rel=1e-3)
 
 
 def test_fixed_lengths_cannot_have_it():
