@@ -116,7 +116,7 @@ def base(size: str) -> config_lib.RealmConfig:
                                        warmup_steps=20, candidates=1),
       pretrain=config_lib.PretrainConfig(
           steps=steps, batch_size=batch, candidates=8,
-          learning_rate=5e-4 if accelerated else 3e-4, warmup_steps=steps // 20,
+          learning_rate=3e-4, warmup_steps=steps // 20,
           query_length=32 if accelerated else 48,
           encoder_length=128 if accelerated else 160,
           span_blocks=(2, 60)),
