@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from realm_tf import files
+from realm_tf import files, locks
 from realm_tf.errors import UserError
 from realm_tf.evaluation import figures, metrics
 from realm_tf.evaluation.figures import Columns
@@ -49,9 +49,13 @@ class Results:
   def __init__(self, path: pathlib.Path):
     self._path = path
     self._hits_path = path.with_suffix(".questions.json")
-    self.entries = {key(entry): entry for entry in read_entries(path)}
-    self.hits: dict[str, dict[str, str]] = (
-        files.read_json(self._hits_path) if self._hits_path.exists() else {})
+    self.entries: dict[str, Entry] = {}
+    self.hits: dict[str, dict[str, str]] = {}
+    self._read()
+
+  def _read(self) -> None:
+    self.entries = {key(entry): entry for entry in read_entries(self._path)}
+    self.hits = files.read_json(self._hits_path) if self._hits_path.exists() else {}
 
   def add(self, entry: Entry, hits: Mapping[str, str]) -> None:
     """Writes an entry, and a line of the log where it says what was not known.
@@ -61,14 +65,15 @@ class Results:
       hits: of each figure a character for each question, "1" where it is right.
     """
     name = key(entry)
-    known = self.entries.get(name, {})
-    if any(known.get(field) != entry[field] for field in (*FIGURES, "commit")):
-      self._write_log(entry)
-    self.entries[name], self.hits[name] = entry, dict(hits)
-    self._path.parent.mkdir(parents=True, exist_ok=True)
-    # First the hits: an entry without them would have no interval.
-    files.write_json(self._hits_path, self.hits)
-    files.write_json(self._path, {"rows": list(self.entries.values())})
+    with locks.lock(self._path.with_suffix(".lock"), self._path, wait=True):
+      self._read()  # another process may have added some
+      known = self.entries.get(name, {})
+      if any(known.get(field) != entry[field] for field in (*FIGURES, "commit")):
+        self._write_log(entry)
+      self.entries[name], self.hits[name] = entry, dict(hits)
+      # First the hits: an entry without them would have no interval.
+      files.write_json(self._hits_path, self.hits)
+      files.write_json(self._path, {"rows": list(self.entries.values())})
 
   def append(self, path: pathlib.Path) -> int:
     """Adds what another machine measured; how many entries these are."""

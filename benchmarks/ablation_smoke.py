@@ -4,6 +4,7 @@ import json
 import pathlib
 
 from realm_tf import config as config_lib
+from realm_tf import locks
 from realm_tf.datasets.questions import write_questions
 from tests import tiny
 
@@ -13,12 +14,12 @@ WARM_UP = 2  # steps
 def base(folder: pathlib.Path) -> config_lib.RealmConfig:
   """Writes documents, questions and weights, once; the config that all rows share."""
   documents, questions = folder / "documents.jsonl", folder / "questions.jsonl"
-  if not questions.exists():
-    folder.mkdir(parents=True, exist_ok=True)
-    documents.write_text("".join(json.dumps(vars(document)) + "\n"
-                                 for document in tiny.documents()), encoding="utf-8")
-    tiny.write_bert(folder / "bert", hidden=16, layers=1)
-    write_questions(questions, tiny.questions())  # last: whole or not at all
+  with locks.lock(folder / ".world.making", folder, wait=True):
+    if not questions.exists():
+      documents.write_text("".join(json.dumps(vars(document)) + "\n"
+                                   for document in tiny.documents()), encoding="utf-8")
+      tiny.write_bert(folder / "bert", hidden=16, layers=1)
+      write_questions(questions, tiny.questions())  # last: whole or not at all
   return tiny.make_config(
       folder, write=False, corpus__source=str(documents), retriever__score_scale=20.0,
       ict__steps=4, reading__steps=0, pretrain__steps=6, pretrain__candidates=4,

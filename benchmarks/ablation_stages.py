@@ -7,15 +7,17 @@ budgets. Each has a run's folder of its own, with hard links to what came before
     corpus-<hash>/  ict-<hash>/  pretrain-<hash>/  finetune-<hash>/  mixed-<hash>/
 
 All are runs: `realm report --workdir=...` draws them. A stage that was killed goes on from
-its checkpoint when the same command is run again.
+its checkpoint when the same command is run again. Several processes may make other rows of
+one folder at the same time: who needs a stage that another one makes waits for it.
 """
 
+import contextlib
 import hashlib
 import json
 import pathlib
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import ablation_rows
 import numpy as np
@@ -23,16 +25,18 @@ from machine import processor
 
 import realm_tf
 from realm_tf import config as config_lib
-from realm_tf import files, folders
+from realm_tf import files, folders, locks
 from realm_tf.config.owners import parts_of, used
 from realm_tf.config.settings import RealmConfig
 from realm_tf.datasets.questions import write_questions
 from realm_tf.errors import UserError
+from realm_tf.examples.salient_sentences import salient_sentences
 from realm_tf.models.realm import Realm
 from realm_tf.run import history, stages
 from realm_tf.run.folder import STAGES, Run
 
 Labels = int | str  # how many questions are learnt from, or "all"
+_SHARED = ("corpus", "corpus.derived", "documents", "questions", *STAGES, "index")
 
 
 class Ablations:
@@ -65,12 +69,17 @@ class Ablations:
     if labels != 0:
       run = self._finetuned(row, seed, labels, run)
     stage = run.newest_stage()
-    stages.evaluate(run, stage)
+    with self._alone_in(run.path):
+      stages.evaluate(run, stage)
     return run, stage
 
   def _corpus(self, row: str, seed: int) -> Run:
-    run = self._run("corpus", self._before("corpus", row, seed))
-    stages.corpus(run)
+    with self._run("corpus", self._before("corpus", row, seed)) as run:
+      stages.corpus(run)
+      if run.config.pretrain.steps:  # what each pre-training would derive for itself
+        pretrain = run.config.pretrain
+        salient_sentences(run.corpus, pretrain.max_masks, pretrain.span_blocks)
+        _ = run.banned
     return run
 
   def _warm(self, row: str, seed: int) -> Run:
@@ -78,9 +87,9 @@ class Ablations:
     config, before = self._before("ict", row, seed), self._corpus(row, seed)
     if not config.ict.steps:
       return before
-    run = self._run("ict", config, before)
-    if not run.is_done("ict"):
-      stages.ict(run)
+    with self._run("ict", config, before) as run:
+      if not run.is_done("ict"):
+        stages.ict(run)
     return run
 
   def _pretrained(self, row: str, seed: int) -> Run:
@@ -91,28 +100,30 @@ class Ablations:
     before = self._warm(row, seed)
     if not config.pretrain.steps:
       return before
-    run = self._run("pretrain", config, before)
-    if not run.is_done("pretrain"):
-      stages.pretrain(run)
+    with self._run("pretrain", config, before) as run:
+      if not run.is_done("pretrain"):
+        stages.pretrain(run)
     return run
 
   def _mixed(self, row: str, seed: int, parts: Sequence[Run]) -> Run:
     """The retriever of one run with the encoder of another, as a pre-trained model."""
-    run = self._run("mixed", self.config(row, seed), self._corpus(row, seed), row)
-    if not run.is_done("pretrain"):
-      begun = time.monotonic()
-      first, second = (part.model(part.newest_stage()) for part in parts)
-      seconds = 60 * max(minutes(part) for part in parts)
-      run.finish("pretrain", Realm(first.retriever, second.encoder, **first.parameters()),
-                 begun - seconds, steps=max(map(pretrained_steps, parts)))
+    before = self._corpus(row, seed)
+    with self._run("mixed", self.config(row, seed), before, row) as run:
+      if not run.is_done("pretrain"):
+        begun = time.monotonic()
+        first, second = (part.model(part.newest_stage()) for part in parts)
+        seconds = 60 * max(minutes(part) for part in parts)
+        run.finish("pretrain", Realm(first.retriever, second.encoder, **first.parameters()),
+                   begun - seconds, steps=max(map(pretrained_steps, parts)))
     return run
 
   def _finetuned(self, row: str, seed: int, labels: Labels, before: Run) -> Run:
     config = config_lib.with_changes(self.config(row, seed), {
         "finetune.questions": str(self._labelled(before, seed, labels))})
-    run = self._run("finetune", config, before, row if ablation_rows.ROWS[row].parts else "")
-    if not run.is_done("finetune"):
-      stages.finetune(run)
+    with self._run("finetune", config, before,
+                   row if ablation_rows.ROWS[row].parts else "") as run:
+      if not run.is_done("finetune"):
+        stages.finetune(run)
     return run
 
   def _labelled(self, run: Run, seed: int, labels: Labels) -> pathlib.Path:
@@ -128,20 +139,28 @@ class Ablations:
       write_questions(path, [known[i] for i in sorted(order)])
     return path
 
+  @contextlib.contextmanager
   def _run(self, part: str, config: RealmConfig, before: Run | None = None, row: str = ""
-           ) -> Run:
-    """The run of a stage, with what came before it."""
+           ) -> Iterator[Run]:
+    """The run of a stage, with what came before it; no other process makes it meanwhile."""
     tree = config_lib.portable_paths(config, self._folder)
     made_of = [used(tree, name)
                for name in ("corpus", "pretrain" if part == "mixed" else part)]
     digest = hashlib.sha256(json.dumps([row, *made_of], sort_keys=True).encode())
-    run = Run(config, self._folder / f"{part}-{digest.hexdigest()[:12]}")
-    for name in ("corpus", "documents", "questions", *STAGES, "index") if before else ():
-      source, target = before.path / name, run.path / name
-      if name != part and source.exists() and not target.exists():
-        with folders.new_folder(target) as new:
-          shutil.copytree(source, new, copy_function=files.link_or_copy, dirs_exist_ok=True)
-    return run
+    path = self._folder / f"{part}-{digest.hexdigest()[:12]}"
+    with self._alone_in(path):
+      run = Run(config, path)
+      for name in _SHARED if before else ():
+        source, target = before.path / name, run.path / name
+        if name != part and source.exists() and not target.exists():
+          with folders.new_folder(target) as new:
+            shutil.copytree(source, new, copy_function=files.link_or_copy,
+                            dirs_exist_ok=True)
+      yield run
+
+  def _alone_in(self, path: pathlib.Path) -> contextlib.AbstractContextManager[None]:
+    """Waits until no other process is making that run."""
+    return locks.lock(path.with_name(f".{path.name}.making"), path, "ablations", wait=True)
 
 
 def measured_by(run: Run) -> dict[str, str]:

@@ -36,7 +36,8 @@ def test_each_row_is_a_config_that_can_be_read(size):
     changed = {field for field, value in values.items() if value != base[field]}
     paths = {field for field in changed if config_lib.SETTINGS[field].leads_to(values[field])}
     assert changed - paths == set(of_row.changes), row
-  assert ablation_rows.SIZES["full"].pretrain * 32 >= 500_000
+  assert all(ablation_rows.SIZES[size].pretrain * ablation_rows.SIZES[size].batch >= 500_000
+             for size in ("full", "gpu"))
 
 
 def test_rows_change_what_they_say():
@@ -48,7 +49,7 @@ def test_rows_change_what_they_say():
   assert of("stale").refresh.every == 30 * short.refresh.every
   assert of("frozen").pretrain.freeze_retriever_steps == 333
   assert of("reading").reading.steps == 7 and of("windows").pretrain.candidates == 32
-  assert of("ict").pretrain.steps == 0 and of("realm") == short
+  assert of("ict").pretrain.steps == 0 and of("published") == short
 
 
 def test_results_are_added_to_and_the_log_keeps_each_measurement(tmp_path):
@@ -69,6 +70,17 @@ def test_results_are_added_to_and_the_log_keeps_each_measurement(tmp_path):
   assert [line.split(" | ")[1:3] for line in measured] == [
       ["abc", "2 x A"], ["def", "2 x A"], ["abc", "64 x B"]]
   assert measured[2].endswith("| 25.0 | 100.0 |  |")
+
+
+def test_what_another_process_adds_meanwhile_stays(tmp_path):
+  path = tmp_path / "ablations.json"
+  first, second = ablation_results.Results(path), ablation_results.Results(path)
+  first.add(_entry("ict"), {"recall@5": "10"})
+  second.add(_entry("realm"), {"recall@5": "11"})
+  first.add(_entry("stale"), {"recall@5": "01"})
+  assert [entry["row"] for entry in ablation_results.Results(path).entries.values()] == [
+      "ict", "realm", "stale"]
+  assert first.entries.keys() == first.hits.keys() and len(first.entries) == 3
 
 
 def test_what_is_no_results_file_is_refused(tmp_path):
