@@ -13,7 +13,7 @@
 
 #include <cuda_runtime.h>
 
-#define REALM_KERNEL __global__
+#define REALM_KERNEL static __global__
 #define REALM_DEVICE __device__ __forceinline__
 #define REALM_HOST_DEVICE __host__ __device__ __forceinline__
 #define REALM_THREADS(count) __launch_bounds__(count, 1)
