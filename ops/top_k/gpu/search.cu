@@ -50,7 +50,8 @@ size_t WorkspaceBytes(const Search& s, const Device& device) {
   const int64_t row_bytes = s.depth * (s.is_bfloat16 ? 2 : 4);
   if (s.batch < 1 || s.rows < 1 || s.rows > INT32_MAX || s.depth < 1 ||
       s.depth > kMaxDepth || row_bytes % kPieceBytes != 0 || s.width < 1 ||
-      s.width > kMaxWidth || s.width > s.rows) {
+      s.width > kMaxWidth || s.width > s.rows ||
+      reinterpret_cast<uintptr_t>(s.table) % kPieceBytes != 0) {
     return 0;
   }
   const Fit fit = FitOf(s, device);
@@ -64,6 +65,10 @@ int Start(const Search& s, const Device& device, void* workspace, void* stream) 
                        : StartTiles<float>(s, device, workspace, of_cuda);
 }
 
+int Refuse(const Search& s, void* stream) {
+  return cudaMemsetAsync(s.problem, 1, sizeof(*s.problem), static_cast<Stream>(stream));
+}
+
 int Describe(Device* device) {
   int which = 0, processors = 0, bytes = 0;
   int error = cudaGetDevice(&which);
@@ -75,6 +80,10 @@ int Describe(Device* device) {
   }
   *device = {processors, static_cast<size_t>(bytes)};
   return error;
+}
+
+const char* MessageOf(int error) {
+  return cudaGetErrorString(static_cast<cudaError_t>(error));
 }
 
 }  // namespace realm::gpu

@@ -34,8 +34,13 @@ size_t WorkspaceBytes(const Search& search, const Device& device);
 // `stream` is a cudaStream_t. Returns a cudaError_t.
 int Start(const Search& search, const Device& device, void* workspace, void* stream);
 
+// Says that there is a problem, and no more.
+int Refuse(const Search& search, void* stream);
+
 // Of the current device. Returns a cudaError_t.
 int Describe(Device* device);
+
+const char* MessageOf(int error);
 
 }  // namespace realm::gpu
 
