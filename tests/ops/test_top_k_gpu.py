@@ -1,7 +1,7 @@
 # Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
 """The search on a GPU, which is the op's for CPUs to the bit.
 
-Its kernels are tested without a GPU too, emulated: ops/top_k/gpu/kernels_test.cc.
+Its kernels are tested without a GPU too, emulated: ops/top_k_gpu/kernels_test.cc.
 """
 
 import numpy as np

@@ -4,7 +4,7 @@
 // nothing but a driver:
 //
 //   nvcc -std=c++17 -O3 -cudart static -gencode arch=compute_90,code=sm_90 -I. \
-//       -o gpu_benchmark ops/top_k/gpu/benchmark.cu
+//       -o gpu_benchmark ops/top_k_gpu/benchmark.cu
 //   ./gpu_benchmark              both
 //   ./gpu_benchmark check        or one of them
 //   ./gpu_benchmark time
@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "ops/top_k/gpu/launch.h"
+#include "ops/top_k_gpu/launch.h"
 
 namespace realm::gpu {
 namespace {

@@ -85,7 +85,7 @@ REALM_DEVICE int AddToCount(int* count) { return atomicAdd(count, 1); }
 }  // namespace realm::gpu
 
 #else
-#include "ops/top_k/gpu/emulated.h"
+#include "ops/top_k_gpu/emulated.h"
 #endif
 
 #endif  // REALM_OPS_TOP_K_GPU_DEVICE_H_

@@ -1,6 +1,6 @@
 // Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
 
-#include "ops/top_k/gpu/launch.h"
+#include "ops/top_k_gpu/launch.h"
 
 namespace realm::gpu {
 namespace {

@@ -7,8 +7,8 @@
 
 #include <algorithm>
 
-#include "ops/top_k/gpu/choose.h"
-#include "ops/top_k/gpu/search.h"
+#include "ops/top_k_gpu/choose.h"
+#include "ops/top_k_gpu/search.h"
 
 namespace realm::gpu {
 

@@ -19,7 +19,7 @@
 
 #include <cfloat>
 
-#include "ops/top_k/gpu/scan.h"
+#include "ops/top_k_gpu/scan.h"
 
 namespace realm::gpu {
 

@@ -12,7 +12,7 @@
 #include "tensorflow/core/framework/tensor.h"
 #include "xla/stream_executor/stream.h"
 
-#include "ops/top_k/gpu/search.h"
+#include "ops/top_k_gpu/search.h"
 
 namespace realm {
 namespace {

@@ -33,7 +33,7 @@
 #ifndef REALM_OPS_TOP_K_GPU_SCAN_H_
 #define REALM_OPS_TOP_K_GPU_SCAN_H_
 
-#include "ops/top_k/gpu/device.h"
+#include "ops/top_k_gpu/device.h"
 
 namespace realm::gpu {
 
