@@ -95,7 +95,7 @@ ablations-smoke: setup
 # What computes elsewhere on a GPU than on a CPU; `GPU_PYTHON` is what benchmarks/gpu_bundle.py
 # made on a machine where nothing can be installed.
 GPU_PYTHON ?= $(BIN)/python
-GPU_TESTS := tests/ops/test_top_k_twin.py tests/models tests/training tests/distribute
+GPU_TESTS := tests/ops/test_top_k_twin.py tests/ops/test_top_k_gpu.py tests/models tests/training tests/distribute
 
 test-gpu:
 	@$(GPU_PYTHON) -c "import realm_tf, sys, tensorflow as tf; \

@@ -57,10 +57,10 @@ SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefine
 FUZZ = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
         "-Wno-unknown-warning-option")
 GPU_OPS = "realm_tf._realm_gpu_ops"
-# Ampere, its and Ada's smaller ones, Hopper; and what drivers compile for those to come.
+# Ampere and Ada, Hopper; and what drivers compile for those to come.
 CUDA_ARCHITECTURES = os.environ.get(
     "REALM_CUDA_ARCHITECTURES",
-    " ".join(f"-gencode=arch=compute_{a},code=sm_{a}" for a in (80, 86, 89, 90)) +
+    " ".join(f"-gencode=arch=compute_{a},code=sm_{a}" for a in (80, 90)) +
     " -gencode=arch=compute_90,code=compute_90")
 DIRECT = {"build_op_test", "--inplace"}
 

@@ -101,10 +101,10 @@ Case Normal(const char* name, int64_t batch, int64_t rows, int64_t depth, int64_
 void TestShapes() {
   using Few = gpu::Shape<2, 4>;
   using Many = gpu::Shape<4, 3>;
-  Check<float, 1, Many>(Normal("one query", 1, 1500, 128, 8));
-  Check<gpu::Bfloat16, 1, Many>(Normal("one query", 1, 1500, 128, 8));
-  Check<float, 8, Few>(Normal("many queries", 60, 333, 64, 4));
-  Check<gpu::Bfloat16, 8, Few>(Normal("many queries", 60, 333, 64, 4));
+  Check<float, 1, Many>(Normal("one query", 1, 700, 128, 8));
+  Check<gpu::Bfloat16, 1, Many>(Normal("one query", 1, 700, 128, 8));
+  Check<float, 8, Few>(Normal("many queries", 60, 131, 64, 4));
+  Check<gpu::Bfloat16, 8, Few>(Normal("many queries", 60, 131, 64, 4));
   Check<float, 2, gpu::Shape<2, 2>>(Normal("several launches", 20, 99, 36, 5));
   Check<gpu::Bfloat16, 4, Few>(Normal("a part of a chunk", 17, 99, 72, 5));
   Check<float, 1, Few>(Normal("fewer rows than a group", 3, 5, 4, 5));
