@@ -37,7 +37,8 @@ def top_k_inner_product_gpu(queries, table, k, banned_rows=None, name=None):
   One kernel reads the table once for 64 queries and multiplies on tensor cores, with a
   proven bound on the error, and what that does not decide is scored in double precision
   (`ops/top_k_gpu/`). Where it does not decide (scores that are not numbers, thousands of
-  rows that are nearly alike, W above 1,024 or N, rows of no whole 16 bytes), the twin does.
+  rows that are nearly alike, W above 1,024, rows of no whole 16 bytes), the twin does, within
+  its limits.
 
   Works eagerly and in graphs that run where this op is loaded; XLA cannot compile it.
 
