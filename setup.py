@@ -2,7 +2,8 @@
 """Builds the TensorFlow ops as part of the package.
 
   pip install .                           ops and package
-  python setup.py build_ext --inplace     the ops, into the source tree
+  python setup.py build_ext --inplace     the ops, into the source tree; that for NVIDIA's
+                                          GPUs where nvcc is (CUDACXX, CUDA_HOME or PATH)
   python setup.py build_op_test           their C++ tests, build/tests/*/*_test
   python setup.py build_op_test --sanitize      ... with sanitizers, build/tests-sanitized/
   CXX=clang++ python setup.py build_op_test --fuzz    libFuzzer targets, build/fuzz/*/*
@@ -24,6 +25,7 @@ import types
 from setuptools import Command, Extension, find_packages, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 ROOT = pathlib.Path(__file__).resolve().parent
 
@@ -54,6 +56,12 @@ SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefine
             "-fno-sanitize-recover=all")
 FUZZ = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
         "-Wno-unknown-warning-option")
+GPU_OPS = "realm_tf._realm_gpu_ops"
+# Ampere and Ada, Hopper; and what drivers compile for those to come.
+CUDA_ARCHITECTURES = os.environ.get(
+    "REALM_CUDA_ARCHITECTURES",
+    " ".join(f"-gencode=arch=compute_{a},code=sm_{a}" for a in (80, 90)) +
+    " -gencode=arch=compute_90,code=compute_90")
 DIRECT = {"build_op_test", "--inplace"}
 
 
@@ -128,6 +136,15 @@ def compiler():
   return os.environ.get("CXX", "g++")
 
 
+def nvcc():
+  """NVIDIA's compiler, or None: then there is no op for GPUs, and its twin searches."""
+  home = os.environ.get("CUDA_HOME")
+  for name in (os.environ.get("CUDACXX"), home and f"{home}/bin/nvcc", "nvcc"):
+    if name and (found := shutil.which(name)):
+      return found
+  return None
+
+
 def machine():
   """What the compiler compiles for, which need not be where it runs."""
   cross = re.match(r"(\w+)-linux-gnu-", pathlib.Path(compiler()).name)
@@ -145,7 +162,7 @@ def run(command):
 
 
 class BuildOp(build_ext):
-  """Makes realm_tf/_realm_ops.so, which TensorFlow loads."""
+  """Makes realm_tf/_realm_ops.so and _realm_gpu_ops.so, which TensorFlow loads."""
 
   def get_ext_filename(self, fullname):
     # Not a Python module: no interpreter in its name.
@@ -153,14 +170,29 @@ class BuildOp(build_ext):
 
   def build_extension(self, ext):
     compiling, linking = tensorflow_flags()
-    flags = algorithm_flags()
-    flags.update(dict.fromkeys(OPS.TENSORFLOW, compiling))
-    objects = Compiler("build/ops").objects(flags)
     target = self.get_ext_fullpath(ext.name)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     # A process that has the old library loaded must keep it: link, then rename.
-    run([compiler(), "-shared", "-o", target + ".new", *objects, *linking])
+    if ext.name == GPU_OPS:
+      self._build_for_gpus(compiling, linking, target + ".new")
+    else:
+      flags = algorithm_flags()
+      flags.update(dict.fromkeys(OPS.TENSORFLOW, compiling))
+      objects = Compiler("build/ops").objects(flags)
+      run([compiler(), "-shared", "-o", target + ".new", *objects, *linking])
     os.replace(target + ".new", target)
+
+  def _build_for_gpus(self, compiling, linking, target):
+    """It is optional, so what fails here is a warning."""
+    objects = Compiler("build/ops").objects(dict.fromkeys(OPS.GPU_TENSORFLOW, compiling))
+    by_nvcc = [nvcc(), "-std=c++17", "-O3", "-Xcompiler", "-fPIC", "--threads=0",
+               "--cudart=static", f"-I{ROOT}", *CUDA_ARCHITECTURES.split()]
+    try:
+      subprocess.run([*by_nvcc, "-shared", "-o", target, *objects,
+                      *(str(ROOT / "ops" / source) for source in OPS.GPU), *linking],
+                     check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+      raise CompileError(f"there will be no op for GPUs: {error}") from error
 
 
 class Wheel(bdist_wheel):
@@ -221,7 +253,8 @@ setup(
     # pip installs this into its isolated build environment; called directly,
     # this script would try to install it by itself.
     setup_requires=[] if DIRECT & set(sys.argv) else [requirement("tensorflow")],
-    ext_modules=[Extension("realm_tf._realm_ops", sources=[])],
+    ext_modules=[Extension("realm_tf._realm_ops", sources=[]),
+                 *([Extension(GPU_OPS, sources=[], optional=True)] if nvcc() else [])],
     cmdclass={"build_ext": BuildOp, "build_op_test": BuildOpTest, "bdist_wheel": Wheel},
     zip_safe=False,
 )

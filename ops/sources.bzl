@@ -67,12 +67,17 @@ TENSORFLOW = [
     "transformer/op.cc",
 ]
 
+# The op for GPUs, a library of its own: what nvcc compiles, and what knows TensorFlow.
+GPU = ["top_k_gpu/search.cu"]
+GPU_TENSORFLOW = ["top_k_gpu/op.cc"]
+
 # A program each.
 TESTS = [
     "common/team_test.cc",
     "top_k/extremes_test.cc",
     "top_k/inner_product_test.cc",
     "top_k/shadow_test.cc",
+    "top_k_gpu/kernels_test.cc",
     "transformer/attention_test.cc",
     "transformer/bert_test.cc",
     "transformer/rows_test.cc",

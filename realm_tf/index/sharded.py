@@ -4,7 +4,6 @@ Shape letters: B batch, K results, N rows, D projection, E banned rows, J device
 candidates.
 """
 
-import contextlib
 from typing import Any, Sequence
 
 import numpy as np
@@ -17,7 +16,7 @@ from realm_tf.errors import UserError
 from realm_tf.index.distributed import DistributedIndex, own_rows
 from realm_tf.index.interface import QueryModel, RowIndex, host_variable
 from realm_tf.index.merge import best_of
-from realm_tf.ops import portable, top_k
+from realm_tf.ops import top_k
 
 
 class ShardedIndex(RowIndex):
@@ -93,9 +92,8 @@ class ShardedIndex(RowIndex):
     depth = k + tf.shape(banned)[1]
     parts = []
     for device, table, first in zip(self._devices, self.tables, self._bounds):
-      has_our_op = device.startswith("CPU")
-      with tf.device(device), contextlib.nullcontext() if has_our_op else portable():
-        scores, rows = top_k.top_k_inner_product(
+      with tf.device(device):
+        scores, rows = top_k.search_on(device)(
             queries, table, tf.minimum(depth, table.shape[0]))
       parts.append((scores, rows + first))
     scores, rows = (tf.concat(part, 1) for part in zip(*parts))

@@ -6,7 +6,7 @@ B queries, N documents, D projection, K candidates, R banned rows.
 
 import tensorflow as tf
 
-from realm_tf.ops import library
+from realm_tf.ops import library, top_k_gpu
 from realm_tf.ops.library import ops as _ops
 from realm_tf.ops.top_k_twin import as_tensors, top_k_inner_product_portable
 
@@ -57,3 +57,16 @@ def top_k_inner_product(queries, table, k, banned_rows=None, name=None, shadow=N
   return tuple(_ops.realm_shadowed_top_k_inner_product(
       queries=queries, table=table, banned_rows=banned_rows, k=k, codes=codes,
       bounds=bounds, name=name))
+
+
+def search_on(device):
+  """`top_k_inner_product`, or what is the same on a device: "CPU:0", "GPU:1", "TPU:0".
+
+  XLA compiles none but the twin, which is this inside of `portable()`.
+  """
+  if device.startswith("CPU"):
+    return top_k_inner_product
+  has_op = device.startswith("GPU") and top_k_gpu.is_available()
+  if has_op and not library.is_portable():
+    return top_k_gpu.top_k_inner_product_gpu
+  return top_k_inner_product_portable

@@ -57,16 +57,11 @@ def top_k_inner_product_portable(queries, table, k, banned_rows=None,
   """
   with tf.name_scope(name or "top_k_inner_product_portable"):
     queries, table, k, banned_rows = as_tensors(queries, table, k, banned_rows)
-    _check_types_and_ranks(queries, table, k, banned_rows)
     shape = [queries.shape[0], tf.get_static_value(k)]
-    queries = tf.cast(tf.stop_gradient(queries), tf.float32)
-    table = tf.stop_gradient(table)
-    with tf.control_dependencies(
-        _shape_checks(queries, table, k, banned_rows)):
-      queries, k = tf.identity(queries), tf.identity(k)
-      banned_rows = tf.identity(banned_rows)
-    bans = _ordered_bans(banned_rows, tf.shape(queries)[0], tf.shape(table)[0])
-    with tf.control_dependencies([_k_check(k, bans, tf.shape(table)[0])]):
+    queries, table = tf.stop_gradient(queries), tf.stop_gradient(table)
+    queries, k, banned_rows = checked(queries, table, k, banned_rows)
+    bans = ordered_bans(banned_rows, tf.shape(queries)[0], tf.shape(table)[0])
+    with tf.control_dependencies([k_check(k, bans, tf.shape(table)[0])]):
       queries = tf.identity(queries)
     width = tf.maximum(1, k + tf.shape(banned_rows)[1])
     scores, rows = _scan(_scaled(queries), table, width)
@@ -86,6 +81,14 @@ def as_tensors(queries, table, k, banned_rows):
   if banned_rows is None:
     banned_rows = tf.zeros([tf.shape(queries)[0], 0], tf.int32)
   return queries, table, k, tf.convert_to_tensor(banned_rows)
+
+
+def checked(queries, table, k, banned_rows):
+  """Queries as float32, k and bans, all of which wait for checks of shapes."""
+  _check_types_and_ranks(queries, table, k, banned_rows)
+  queries = tf.cast(queries, tf.float32)
+  with tf.control_dependencies(_shape_checks(queries, table, k, banned_rows)):
+    return tf.identity(queries), tf.identity(k), tf.identity(banned_rows)
 
 
 def _check_types_and_ranks(queries, table, k, banned_rows):
@@ -117,7 +120,7 @@ def _shape_checks(queries, table, k, banned_rows):
   ]
 
 
-def _ordered_bans(banned_rows, batch, rows):
+def ordered_bans(banned_rows, batch, rows):
   """[B, R + 1] int32, ascending, with `rows` in place of what bans nothing, and last."""
   width = banned_rows.shape[1]
   # XLA has no assertions, but shapes that do not fit are an error there too.
@@ -128,7 +131,8 @@ def _ordered_bans(banned_rows, batch, rows):
   return tf.ensure_shape(bans, [None, None if width is None else width + 1])
 
 
-def _k_check(k, bans, rows):
+def k_check(k, bans, rows):
+  """That each query has k rows left."""
   distinct = tf.not_equal(bans[:, 1:], bans[:, :-1])
   banned = tf.reduce_sum(tf.cast(distinct, tf.int32), axis=1)  # [B]
   most = tf.reduce_max(tf.concat([banned, [0]], axis=0))
@@ -239,12 +243,17 @@ def _nan_check(scores, rows, k):
       at // width, tf.concat([tf.reshape(rows, [-1]), [-1]], 0)[at]])
 
 
+def is_free(rows, bans):
+  """[B, W]: whether `ordered_bans` do not have them."""
+  place = tf.raw_ops.LowerBound(sorted_inputs=bans, values=rows, out_type=tf.int32)
+  return tf.not_equal(tf.gather(bans, place, batch_dims=1), rows)
+
+
 def _free_rows(rows, bans, k):
   """The first K of [B, W] rows that are not banned, ascending; _NONE where there are less."""
   if bans.shape[1] == 1:  # R is 0
     return tf.sort(rows[:, :k], axis=1)
-  place = tf.raw_ops.LowerBound(sorted_inputs=bans, values=rows, out_type=tf.int32)
-  free = tf.not_equal(tf.gather(bans, place, batch_dims=1), rows)
+  free = is_free(rows, bans)
   free &= tf.cumsum(tf.cast(free, tf.int32), axis=1) <= k
   return tf.sort(tf.where(free, rows, _NONE), axis=1)[:, :k]
 
