@@ -110,6 +110,13 @@ def test_what_depends_on_a_setting_is_named(run, capsys, change, again, named):
   assert _files(run) == before
 
 
+def test_what_was_to_be_made_again_anyway_stays_in_the_advice(run, capsys):
+  for part in ("evaluate", "export"):
+    assert realm("run", f"--workdir={run}", "--config.evaluate.read_blocks=1",
+                 f"--redo={part}") == 2
+    assert "--redo=evaluate,export makes " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words, message", [
     (["run", "--redo=finetun"], "--redo: 'finetun': no such part; the nearest is finetune"),
     (["run", "--redo="], "--redo: '': no such part; one of corpus, ict"),
