@@ -138,6 +138,8 @@ class DPRConfig(OptimizerConfig):
       "hard negatives are drawn from; those in which an answer stands are none")
   mine_every: int = setting(
       0, at_least(0), "steps after which the index is made anew, and asked again; 0: never")
+  least_questions: int = setting(
+      0, at_least(0), "to train on; with fewer, `realm run` leaves the stage out")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,8 @@ Both models start from MiniLM, a sentence encoder that finds passages as it is; 
 the words of a text besides (`lexical_size`). From documents alone the span head learns by
 cloze questions; questions train the retriever (`dpr`), then the reader (`finetune`). Stages
 have so many passes over what there is to learn from, so that 300 documents and 26,000 are
-served by one recipe; `steps` bounds their time.
+served by one recipe; `steps` bounds their time. From fewer than 90 questions the retriever
+learns nothing, since none are spared to choose its best state by, and 40 did not help it.
 """
 
 from realm_tf import config
@@ -35,7 +36,7 @@ def get_config(documents="", questions="", eval_questions="", data="", name="own
       pretrain=config.PretrainConfig(steps=0),
       dpr=config.DPRConfig(
           steps=2000 if asked else 0, passes=4.0, batch_size=32, learning_rate=5e-5,
-          warmup_steps=20, hard_negatives=1),
+          warmup_steps=20, hard_negatives=1, least_questions=90),
       cloze=config.ClozeConfig(
           steps=200 if asked else 600, passes=3.0, batch_size=12, learning_rate=1e-4,
           warmup_steps=30),

@@ -98,9 +98,9 @@ def _check(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,
             and previous.corpus.source == config.corpus.source else "")
   raise UserError(
       f"{folder}: made with another config: {_in_words(folder, previous, config, others)}; "
-      f"{adding}--redo={','.join(_roots({*missing, *redo}))} makes {', '.join(again)} again, and keeps "
-      f"what is there as {again[0]}.1 or the like; or give another --workdir, or the same "
-      "values")
+      f"{adding}--redo={','.join(_roots({*missing, *redo}))} makes {', '.join(again)} again, "
+      f"and keeps what is there as {again[0]}.1 or the like; or give another --workdir, "
+      "or the same values")
 
 
 def _in_words(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,

@@ -11,6 +11,7 @@ from realm_tf.run.baselines import bm25, hybrid
 from realm_tf.run.export import export_run
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.held_out_questions import checked_questions
+from realm_tf.run.left_out import why_left_out
 from realm_tf.run.make_report import make_report
 from realm_tf.run.question_splits import NoneHeldOut
 from realm_tf.run.worth import stage_rows, unjudged, warn
@@ -66,7 +67,7 @@ def _count(run: Run) -> bool:
 def _train(run: Run, stage: str, measured: bool) -> None:
   _say(stage)
   if not run.is_done(stage):
-    obstacle = stages.nothing_to_ask(run) if stage == "cloze" else None
+    obstacle = why_left_out(run, stage)
     if obstacle:
       print(f"left out: {obstacle}")
       return

@@ -26,7 +26,6 @@ from realm_tf.evaluation import predictions
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import UNCALIBRATED
 from realm_tf.evaluation.masked_words import masked_words
-from realm_tf.examples.cloze_questions import find_clozes
 from realm_tf.index import stored_index
 from realm_tf.index.embed import encoder_hash
 from realm_tf.index.index_writer import remove_all_but, write_lock
@@ -176,17 +175,6 @@ def dpr(run: Run) -> None:
   loop = train_dpr(run.config, run.corpus, run.passages, model, embed,
                    checked_questions(run, "train"), run.questions("dev"), run.path / "dpr")
   run.finish("dpr", model, started - loop.earlier_seconds, **loop.facts())
-
-
-def nothing_to_ask(run: Run) -> str | None:
-  """Why a corpus, such as a small one, has no cloze questions; None where it has some."""
-  try:
-    find_clozes(run.config, run.corpus)
-  except UserError as obstacle:
-    return str(obstacle)
-  if run.corpus.num_blocks <= run.banned.shape[1]:
-    return "cloze questions: all blocks are like each other, so that none is left to read"
-  return None
 
 
 @_alone

@@ -14,6 +14,7 @@ from realm_tf.run import evaluations
 from realm_tf.run.baselines import BM25, hybrid_name
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.held_out_questions import same_measure
+from realm_tf.run.left_out import why_left_out
 
 CHOSEN = ("dpr", "finetune")  # stages that end as the best that they were, by dev questions
 _DEPTHS = (1, 5)  # of the recall that a stage must not lose
@@ -47,9 +48,12 @@ def unjudged(run: Run) -> str:
   """Says where no dev questions are there to choose the best model of a stage by."""
   if not run.config.dev.share or run.questions("dev"):
     return ""
+  stages = [stage for stage in CHOSEN
+            if getattr(run.config, stage).steps and not why_left_out(run, stage)]
   return (f"no dev questions ({dev.FEWEST} or more to train on give some, or "
           "config.dev.questions): nothing chooses the best model, and "
-          f"{' and '.join(CHOSEN)} end with their last step, be it better or not")
+          f"{' and '.join(stages)} {'ends' if len(stages) == 1 else 'end'} with the last "
+          "step, be it better or not")
 
 
 def warnings(run: Run, stage: str) -> Iterator[str]:

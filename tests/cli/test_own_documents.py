@@ -147,7 +147,7 @@ def test_few_questions_are_all_trained_on(init, world, tmp_path, capsys):
   printed = _said(capsys)
   assert "12 questions to train on, too few to hold some out: nothing is measured" in printed
   assert "no dev questions (100 or more" in printed
-  assert run.steps("dpr") == 2 and run.steps("finetune") == 6  # 6 passes over a batch
+  assert not run.is_done("dpr") and run.steps("finetune") == 6  # 6 passes over a batch
   assert not (run.path / "evaluation").exists()
 
 
@@ -156,7 +156,9 @@ def test_a_file_to_measure_by(init, world, tmp_path, capsys):
   assert init(f"--questions={world}/questions.jsonl", "--config.cloze.steps=2",
               f"--eval_questions={world}/questions.jsonl", "--config.finetune.passes=1") == 0
   assert realm("run", f"--workdir={tmp_path}/run") == 0
-  assert "12 held-out questions" in _said(capsys)
+  printed = _said(capsys)
+  assert "12 held-out questions" in printed
+  assert "left out: 12 questions to train on are fewer than dpr.least_questions=90" in printed
 
 
 def test_two_documents_that_nothing_can_be_asked_of(init, tmp_path, capsys, caplog):

@@ -10,7 +10,7 @@ import pytest
 from realm_tf import config as config_lib
 from realm_tf.errors import UserError
 from realm_tf.evaluation import predictions
-from realm_tf.run import baselines, evaluations, stages, worth
+from realm_tf.run import baselines, evaluations, left_out, stages, worth
 from realm_tf.run.folder import WARM_START, Run
 from realm_tf.run.make_report import make_report
 from realm_tf.run.mistakes import find_mistakes
@@ -206,6 +206,16 @@ def test_what_to_do_is_told_where_no_dev_questions_chose_the_model(run, tmp_path
   worth.warn(run, "dpr")
   assert "exact match" in caplog.text and "leaves it out" not in caplog.text
   assert not worth.unjudged(run)
+
+
+def test_a_retriever_does_not_learn_from_too_few_questions(run, tmp_path):
+  run = _copy(run, tmp_path)
+  for least, stages_to_come in ((13, "finetune ends"), (12, "dpr and finetune end")):
+    run.config = config_lib.with_changes(
+        run.config, {"dpr.steps": 2, "dpr.least_questions": least})
+    assert f"best model, and {stages_to_come} with" in worth.unjudged(run)
+    assert bool(left_out.why_left_out(run, "dpr")) == (least == 13)
+  assert left_out.why_left_out(run, "finetune") is None
 
 
 def test_an_evaluation_is_made_anew_when_the_questions_change(run, tmp_path):
