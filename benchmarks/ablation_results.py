@@ -198,12 +198,15 @@ def as_table(table: Mapping[str, Mapping[str, Mapping[str, Change]]]) -> str:
 
 def draw(table: Mapping[str, Mapping[str, Mapping[str, Change]]], path: pathlib.Path,
          title: str) -> None:
-  """Gains over the baseline with their intervals, a panel for each figure."""
+  """Gains over the baseline with their intervals, a panel for each figure; nothing where
+  there is only the baseline."""
+  names = [(labels, row) for labels, rows in table.items() for row in rows
+           if row != _BASELINE]
+  if not names:
+    return
   import matplotlib  # pylint: disable=import-outside-toplevel
   matplotlib.use("Agg")
   from matplotlib import pyplot  # pylint: disable=import-outside-toplevel
-  names = [(labels, row) for labels, rows in table.items() for row in rows
-           if row != _BASELINE]
   figure, panels = pyplot.subplots(1, len(FIGURES), sharey=True, squeeze=False,
                                    figsize=(11, 1.5 + 0.3 * len(names)))
   for panel, name in zip(panels[0], FIGURES):

@@ -23,7 +23,6 @@ import ablation_rows
 import numpy as np
 from machine import processor
 
-import realm_tf
 from realm_tf import config as config_lib
 from realm_tf import files, folders, locks
 from realm_tf.config.owners import parts_of, used
@@ -164,14 +163,16 @@ class Ablations:
 
 
 def measured_by(run: Run) -> dict[str, str]:
-  """`commit` and `machine` of when a run was first measured, which stay when it is asked
-  again later: a "+" stands behind the commit of a changed working tree."""
+  """`commit` and `machine`, its GPUs too, of when a run was first measured, which stay when
+  it is asked again later: a "+" stands behind the commit of a changed working tree."""
   path = run.path / "measured.json"
   if not path.exists():
-    source = history.source(pathlib.Path(realm_tf.__file__).parent)
+    made_by = history.describe()
+    source = made_by["source"]
+    cards = [card for device in made_by["devices"] if (card := device.partition(" ")[2])]
     files.write_json(path, {
         "commit": f"{(source['git'] or 'unknown')[:12]}{'+' * bool(source['modified'])}",
-        "machine": processor()})
+        "machine": ", ".join([processor(), *cards])})
   return files.read_json(path)
 
 

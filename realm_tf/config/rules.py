@@ -44,9 +44,6 @@ _RULES = (
     Rule("refresh.mode",
          lambda config: not (config.fixed_lengths and config.refresh.mode == "rerank"),
          "another than rerank with fixed_lengths: it embeds as many blocks as differ"),
-    Rule("pretrain.early_update",
-         lambda config: not (config.fixed_lengths and config.pretrain.early_update),
-         "0 with fixed_lengths: it compares with as many blocks as differ"),
     Rule("pretrain.max_masks",
          lambda config: config.pretrain.max_masks <= config.pretrain.query_length - 2,
          "at most pretrain.query_length - 2, with {pretrain.query_length}: a masked span "

@@ -117,10 +117,6 @@ class PretrainConfig(OptimizerConfig):
   ban_similarity: float = setting(
       0.5, SHARE, "blocks so like a sentence's own (see `corpus.duplicates`) are banned "
       "with it; 0: none")
-  early_update: float = setting(
-      0.0, at_least(0, 1e6), "weight of a further loss of the retriever: of all blocks that "
-      "the batch retrieved those that hold the masked span, as in ORQA's early update; 0: "
-      "none")
   span_blocks: tuple[int, int] = setting(
       (2, 0), at_least(0), "mask only spans that are salient in so many blocks, from least "
       "to most, their own counted; 0: no limit")

@@ -28,8 +28,6 @@ class Masked(NamedTuple):
   """What is masked in each of B sentences."""
   positions: tf.RaggedTensor  # [B, (M)] int32, ascending: tokens of the body
   support: tf.Tensor  # [B] int32: another block that holds it; the own one if none is known
-  # [B, (H)] int32: all blocks that hold it, the own one too; () where they are not known.
-  holders: tf.RaggedTensor | tuple[()] = ()
 
 
 class Masker(Protocol):
@@ -70,8 +68,7 @@ class SalientSpans:
     positions = tf.ragged.range(tf.gather(self._table.span_start, span),
                                 tf.gather(self._table.span_end, span))
     drawn = order.uniform(step, self._seed + 1, size)
-    support = self._table.support
-    return Masked(positions, support.another(span, drawn), support.all_of(span))
+    return Masked(positions, self._table.support.another(span, drawn))
 
 
 class RandomSpans:

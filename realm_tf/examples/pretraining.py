@@ -27,16 +27,13 @@ class PretrainingBatch(NamedTuple):
   banned: tf.Tensor  # [B, E] int32: the sentence's own block and its near duplicates
   row: tf.Tensor  # [B] int32: block that the sentence comes from
   support: tf.Tensor  # [B] int32: another block with the same span, if there is one
-  # [B, H] int32: all blocks that hold the span; -1 on padding. Where they are asked for.
-  holders: tf.Tensor | tuple[()] = ()
 
 
 def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
                         query_length: int, max_masks: int, support: tuple[int, int],
                         seed: int, first_step: int, last_step: int,
                         held_out: bool = False, fixed_lengths: bool = False,
-                        masker: str = "salient", with_holders: bool = False
-                        ) -> tf.data.Dataset:
+                        masker: str = "salient") -> tf.data.Dataset:
   """Yields a `PretrainingBatch` per step; (seed, step) decides it.
 
   Args:
@@ -53,10 +50,6 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     fixed_lengths: T is `query_length` and M `max_masks` in every batch; else they are
       those of its longest sentence and span.
     masker: what is masked, a name in `realm_tf.registry.MASKERS`.
-    with_holders: batches have `holders`.
-
-  Raises:
-    UserError: there is nothing to mask, or the masker does not know the holders.
   """
   masking = MASKERS[masker](corpus, max_masks, support, seed)
   sentences = masking.sentences
@@ -64,10 +57,6 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   if not len(usable):
     raise UserError("pre-training: no sentence of the corpus has a salient span; "
                     "try --config.corpus.tagger=spacy or other text")
-  if with_holders and isinstance(
-      masking.mask(tf.constant(0, tf.int64), usable[:1]).holders, tuple):
-    raise UserError(f"config.pretrain.masker: '{masker}' does not say which blocks hold what "
-                    "it masks, as pretrain.early_update needs it")
   table = Sentences(*(tf.constant(field, tf.int32) for field in sentences))
   bodies, ban_table = _Bodies(corpus), tf.constant(banned, tf.int32)
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
@@ -76,7 +65,7 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   def batch(step: tf.Tensor, drawn: tf.Tensor) -> PretrainingBatch:
     chosen = tf.ensure_shape(tf.gather(usable, drawn), [batch_size])
     row = tf.gather(table.row, chosen)
-    masked, other, holders = masking.mask(step, chosen)
+    masked, other = masking.mask(step, chosen)
     window = _window(tf.gather(table.start, chosen), tf.gather(table.end, chosen), masked,
                      query_length - 2)
     masked = _inside(masked, *window)
@@ -87,8 +76,7 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     weights = tf.sequence_mask(masked.row_lengths(), tf.shape(labels)[1], tf.float32)
     examples = PretrainingBatch(query, positions, labels,
                                 tf.ensure_shape(weights, labels.shape),
-                                tf.gather(ban_table, row), row, other,
-                                holders.to_tensor(-1) if with_holders else ())
+                                tf.gather(ban_table, row), row, other)
     return order.fix_batch_size(examples, batch_size)
 
   return order.shuffled_batches(

@@ -38,12 +38,6 @@ class Support(NamedTuple):
     number = tf.cast(drawn * tf.cast(others, tf.float32), count.dtype)
     return tf.gather(self.rows, first + (own_place + 1 + number) % count)
 
-  def all_of(self, span: tf.Tensor) -> tf.RaggedTensor:
-    """All blocks of each span, its own among them: [B] -> [B, (H)] int32, in the graph."""
-    first, count = (tf.gather(field, span) for field in self[1:3])
-    places = tf.ragged.range(first, first + count)
-    return places.with_values(tf.gather(self.rows, places.values))
-
 
 class SalientSentences(NamedTuple):
   """Sentences with at least one salient span; spans by CSR splits."""

@@ -110,10 +110,10 @@ class Realm(Task):
     return scores.score_reads(self.retriever, self.encoder, inputs)
 
   def reads(self, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor, length: int,
-            window: int = 0, others: tf.Tensor | None = None) -> Reads:
+            window: int = 0) -> Reads:
     """What is read of masked sentences with candidates [B, K]; see `scores.pack_reads`."""
     return scores.pack_reads(self.retriever, self.encoder, passages, batch, rows, length,
-                             window, others)
+                             window)
 
   # What `fit` does; see `Task`.
 

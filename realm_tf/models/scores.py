@@ -41,7 +41,6 @@ class Reads(NamedTuple):
   positions: tf.Tensor  # [B, M] int32: of the masks, in query and pair alike
   labels: tf.Tensor  # [B, M] int32
   weights: tf.Tensor  # [B, M] float32: 0 on padding
-  rows: tf.Tensor | tuple[()] = ()  # [U] int32: which blocks the documents are, if asked
 
 
 READS = Reads(
@@ -56,12 +55,11 @@ class Scores(NamedTuple):
   """What the marginal loss is made of."""
   relevance: tf.Tensor  # [B, K] float32: f(x, z)
   log_probs: tf.Tensor  # [B, K, M] float32: log p(y_j|z, x); 0 on padding
-  of_all: tf.Tensor | tuple[()] = ()  # [B, U] float32: f(x, z) of all documents, if asked
 
 
 def pack_reads(retriever: Retriever, encoder: Reader, passages: Passages,
-               batch: PretrainingBatch, rows: tf.Tensor, length: int, window: int = 0,
-               others: tf.Tensor | None = None) -> Reads:
+               batch: PretrainingBatch, rows: tf.Tensor, length: int, window: int = 0
+               ) -> Reads:
   """Packs what is read of a batch.
 
   Args:
@@ -71,15 +69,12 @@ def pack_reads(retriever: Retriever, encoder: Reader, passages: Passages,
     rows: [B, K] int32, their candidates, the first being the null document.
     length: of a packed pair, word pieces.
     window: of each block, see `Passages.after`.
-    others: [B, S] int32, blocks that are documents too, though no encoder reads them. Where
-      they are given, `Reads` has its `rows`.
   """
-  shown = rows if others is None else tf.concat([rows, others], 1)
-  documents, place, unique = _distinct(retriever, passages, shown)
+  documents, place = _distinct(retriever, passages, rows)
   pairs = tuple(_pairs(passages, batch, part, length, window)
                 for part in _groups(encoder, rows))
-  return Reads(batch.query, documents, place[:, :rows.shape[1]], pairs, batch.positions,
-               batch.labels, batch.weights, () if others is None else unique)
+  return Reads(batch.query, documents, place, pairs, batch.positions, batch.labels,
+               batch.weights)
 
 
 def score_reads(retriever: Retriever, encoder: Reader, reads: Reads, padded: bool = False,
@@ -87,17 +82,14 @@ def score_reads(retriever: Retriever, encoder: Reader, reads: Reads, padded: boo
   """By the weights as they are; it is a function of these and of `reads` alone.
 
   With `padded`, logits are made on padding too, so that no shape depends on the data. `read`
-  makes log p(y_j|z, x) of pairs; by default the encoder's masked words do. `Scores` have
-  `of_all` where `reads` have `rows`.
+  makes log p(y_j|z, x) of pairs; by default the encoder's masked words do.
   """
   queries, documents = retriever((reads.query, reads.documents))
   read = read or (encoder.mask_log_probs_padded if padded else encoder.mask_log_probs)
   return Scores(_products(queries, documents, reads.place), tf.concat([
       read_by_candidate(read, pairs,
                     (reads.positions, reads.labels, reads.weights))
-      for pairs in reads.pairs], 1),
-                () if isinstance(reads.rows, tuple) else
-                tf.matmul(queries, documents, transpose_b=True))
+      for pairs in reads.pairs], 1))
 
 
 def top_candidates(index: Index, passages: Passages, queries: tf.Tensor, banned: tf.Tensor,
@@ -119,7 +111,7 @@ def relevance(retriever: Retriever, passages: Passages, queries: tf.Tensor, rows
 
   A block that several queries retrieved is embedded once.
   """
-  documents, place, _ = _distinct(retriever, passages, rows)
+  documents, place = _distinct(retriever, passages, rows)
   return _products(queries, retriever.embed_documents(documents), place)
 
 
@@ -154,12 +146,11 @@ def without_special_tokens(query: Packed) -> tf.RaggedTensor:
 
 
 def _distinct(retriever: Retriever, passages: Passages, rows: tf.Tensor
-              ) -> tuple[Packed, tf.Tensor, tf.Tensor]:
-  """The blocks that are among [B, K] rows, each once, which of them each row is, and the
-  rows of these blocks."""
+              ) -> tuple[Packed, tf.Tensor]:
+  """The blocks that are among [B, K] rows, each once, and which of them each row is."""
   unique, place = tf.unique(tf.reshape(rows, [-1]))
   packed = passages.documents(unique, retriever.document_length)
-  return packed, tf.reshape(place, tf.shape(rows)), unique
+  return packed, tf.reshape(place, tf.shape(rows))
 
 
 def _products(queries: tf.Tensor, documents: tf.Tensor, place: tf.Tensor) -> tf.Tensor:

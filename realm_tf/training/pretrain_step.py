@@ -28,7 +28,6 @@ from realm_tf.models.scores import Reads, Scores, score_reads
 from realm_tf.registry import LOSSES
 from realm_tf.training import padded
 from realm_tf.training.candidates import configured_candidates
-from realm_tf.training.early_update import early_update
 from realm_tf.training.likelihood import (
   configured_read,
   configured_relevance,
@@ -66,8 +65,7 @@ def loss_fn(config: RealmConfig, model: Realm, reads: Reads, masks: tf.Tensor,
   scored = score_reads(model.retriever, model.encoder, reads, fixed_lengths, read)
   scored = scored._replace(relevance=configured_relevance(config, scored.relevance))
   loss = LOSSES[config.pretrain.loss]
-  return losses.mean_marginal(loss, scored.relevance, scored.log_probs, reads.weights,
-                              masks), scored
+  return losses.mean_marginal(loss, *scored, reads.weights, masks), scored
 
 
 def update(config: RealmConfig, model: Realm, optimizers: Optimizers, look_up: LookUp,
@@ -98,10 +96,7 @@ def update(config: RealmConfig, model: Realm, optimizers: Optimizers, look_up: L
     reads = look_up(*part)
     with tf.GradientTape() as tape, dropout.drawn(config.seed, optimizers.encoder.iterations):
       value, scored = loss_fn(config, model, reads, masks, fixed_lengths)
-      early, early_metrics = early_update(part[0], reads, scored)
-      value += pretrain.early_update * early
-    metrics = {"loss": value} | early_metrics | losses.marginal_metrics(
-        scored.relevance, scored.log_probs, reads.weights, masks)
+    metrics = {"loss": value} | losses.marginal_metrics(*scored, reads.weights, masks)
     metrics |= retrieved_metrics(reads, scored, continuation(model.encoder),
                                  pretrain.masker != "random_token")
     return (tape.gradient(value, parts), metrics), scored.relevance
@@ -151,9 +146,8 @@ class PretrainStep:
     def look_up(batch: PretrainingBatch, candidates: Any) -> Reads:
       if is_fixed:
         return padded.reads(batch, candidates, passages.special)
-      others = batch.support[:, None] if pretrain.early_update else None
       return model.reads(passages, batch, candidates, pretrain.encoder_length,
-                         pretrain.window, others)
+                         pretrain.window)
 
     def training(frozen: bool) -> Callable[[PretrainingBatch, tf.Tensor], Any]:
       def on_replica(examples: tuple[PretrainingBatch, Any]) -> Metrics:

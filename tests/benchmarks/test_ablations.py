@@ -49,7 +49,7 @@ def test_rows_change_what_they_say():
   assert of("stale").refresh.every == 30 * short.refresh.every
   assert of("frozen").pretrain.freeze_retriever_steps == 333
   assert of("reading").reading.steps == 7 and of("windows").pretrain.candidates == 32
-  assert of("ict").pretrain.steps == 0 and of("published") == short
+  assert of("ict").pretrain.steps == 0 and of("realm") == short
 
 
 def test_results_are_added_to_and_the_log_keeps_each_measurement(tmp_path):
@@ -121,11 +121,58 @@ def test_intervals_over_one_seed_are_those_over_questions_and_more_seeds_are_dra
   assert ablation_results.interval(apart, 3) == (0.0, 2.0)
 
 
-def _ablations(*flags, **options):
+def _ablations(*flags, python_path=()):
+  folders = os.pathsep.join(map(str, [*python_path, _ROOT]))
   return subprocess.run(
       [sys.executable, "benchmarks/ablations.py", "--size=smoke", *flags], cwd=_ROOT,
-      env={**os.environ, "PYTHONPATH": str(_ROOT)}, capture_output=True, text=True,
-      check=False, timeout=1200, **options)
+      env={**os.environ, "PYTHONPATH": folders}, capture_output=True, text=True,
+      check=False, timeout=1200)
+
+
+def test_where_no_picture_can_be_drawn_all_else_is_written(tmp_path):
+  measured = ablation_results.Results(tmp_path / "measured.json")
+  for row, hits in (("ict", "10"), ("realm", "11")):
+    measured.add(_entry(row), {"recall@5": hits})
+  (tmp_path / "broken").mkdir()
+  (tmp_path / "broken" / "fontTools.py").write_text("")  # matplotlib needs a package
+  path = tmp_path / "ablations.json"
+  ran = _ablations(f"--append={tmp_path / 'measured.json'}", f"--results={path}",
+                   python_path=[tmp_path / "broken"])
+  assert ran.returncode == 0, ran.stderr[-3000:]
+  assert "ablations.short.png: not drawn: ModuleNotFoundError: No module named" in ran.stderr
+  assert ablation_results.Results(path).entries == measured.entries
+  table = ablation_results.as_table(ablation_results.changes(measured, "short"))
+  assert table in ran.stdout and table in path.with_suffix(".md").read_text()
+  assert len(path.with_suffix(".log.md").read_text().splitlines()) == 8
+  assert not list(tmp_path.glob("*.png"))
+
+
+def test_the_baseline_alone_is_no_picture(tmp_path):
+  results = ablation_results.Results(tmp_path / "ablations.json")
+  results.add(_entry("ict"), {"recall@5": "10"})
+  picture = tmp_path / "ict.png"
+  ablation_results.draw(ablation_results.changes(results, "short"), picture, "")
+  assert not picture.exists()
+  results.add(_entry("realm"), {"recall@5": "11"})
+  ablation_results.draw(ablation_results.changes(results, "short"), picture, "")
+  assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_recorded_results_are_read_back_and_their_table_follows_from_them():
+  path = _ROOT / "benchmarks" / "results" / "ablations.json"
+  results = ablation_results.Results(path)
+  assert results.entries.keys() == results.hits.keys() and results.entries
+  for name, entry in results.entries.items():
+    row, _, size = entry["config"].partition(":")[2].partition(",")
+    assert row == entry["row"] in ablation_rows.ROWS and size in ablation_rows.SIZES
+    for figure in ablation_results.FIGURES:
+      shown = results.hits[name].get(figure)
+      assert entry[figure] == (pytest.approx(shown.count("1") / len(shown)) if shown
+                               else None)
+    table = ablation_results.as_table(ablation_results.changes(results, size))
+    assert table in path.with_suffix(".md").read_text(encoding="utf-8")
+    assert f"| {entry['commit']} | {entry['machine']} | {entry['config']} |" in (
+        path.with_suffix(".log.md").read_text(encoding="utf-8"))
 
 
 def test_a_mistyped_row_is_refused_at_once(tmp_path):

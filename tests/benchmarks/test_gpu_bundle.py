@@ -1,5 +1,7 @@
 """What is packed for a machine with a GPU: only the code of its card stays."""
 
+import fnmatch
+import importlib.metadata
 import pathlib
 import shutil
 import struct
@@ -62,3 +64,19 @@ def test_only_an_earlier_bundle_is_replaced(tmp_path):
   with pytest.raises(SystemExit, match="letter.txt"):
     gpu_bundle._empty(tmp_path)
   assert len(list(tmp_path.iterdir())) == 2
+
+
+def _stays(name):
+  return not any(fnmatch.fnmatch(name, pattern) for pattern in gpu_bundle._LEFT_OUT)
+
+
+def test_what_draws_and_what_pytest_loads_is_packed():
+  drawn = subprocess.run(
+      [sys.executable, "-c", "import sys, matplotlib.pyplot; print(*sys.modules)"],
+      capture_output=True, text=True, check=True).stdout.split()
+  top = {name for name in drawn if "." not in name and not name.startswith("__editable__")}
+  assert "fontTools" in top and all(map(_stays, top))
+  plugins = importlib.metadata.entry_points(group="pytest11")
+  for plugin in set(plugins.names) - {"schemathesis"}:  # pyproject.toml loads it not
+    needs = {plugins[plugin].module.partition(".")[0], plugins[plugin].dist.name}
+    assert all(map(_stays, needs)), plugin

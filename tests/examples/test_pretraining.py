@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from realm_tf.errors import UserError
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.examples.salient_sentences import num_without_spans, salient_sentences
 from tests import tiny
@@ -71,31 +70,6 @@ def test_supported_spans_equal_a_plain_loop(corpus, support):
   rows = np.repeat(sentences.row, np.diff(sentences.span_splits))
   assert list(zip(rows, sentences.span_start, sentences.span_end)) == expected
   assert 0 < len(expected) < sum(map(len, _naive_sentences(corpus, 4).values()))
-
-
-def test_holders_are_all_blocks_in_which_the_masked_span_is_salient(corpus):
-  of_span = {}
-  for row in range(corpus.num_blocks):
-    for start, end in zip(corpus.span_starts.row(row), corpus.span_ends.row(row)):
-      of_span.setdefault(tuple(corpus.body_ids.row(row)[start:end]), set()).add(row)
-  several = 0
-  for batch in pretraining_batches(
-      corpus, np.full([corpus.num_blocks, 1], -1, np.int32), batch_size=6, query_length=64,
-      max_masks=4, support=(2, 0), seed=5, first_step=0, last_step=10, with_holders=True):
-    for labels, weights, holders in zip(batch.labels.numpy(), batch.weights.numpy(),
-                                        batch.holders.numpy()):
-      held = holders[holders >= 0].tolist()
-      assert sorted(held) == sorted(of_span[tuple(labels[weights > 0])])
-      several += len(held) > 1
-  assert several > 5
-
-
-def test_a_masker_that_knows_no_holders_is_refused(corpus):
-  with pytest.raises(UserError, match="masker: 'random_span' does not say which blocks"):
-    pretraining_batches(
-        corpus, np.full([corpus.num_blocks, 1], -1, np.int32), batch_size=6,
-        query_length=64, max_masks=4, support=(2, 0), seed=5, first_step=0, last_step=1,
-        masker="random_span", with_holders=True)
 
 
 def test_support_is_another_block_with_the_same_span(corpus):

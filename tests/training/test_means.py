@@ -48,7 +48,6 @@ def test_the_retriever_stands_still_and_the_null_document_has_its_share(world, t
     assert {"distinct_blocks_per_thousand", "most_retrieved_share", "null_log_likelihood",
             "span_in_any", "span_in_blocks", "stale_order_overlap",
             "encoder_gradient_norm@span_head"} <= values.keys()
-    assert "early_update_loss" not in values
 
 
 def test_the_word_head_learns_alone_and_no_block_is_read(world, tmp_path):
