@@ -111,10 +111,10 @@ gpu-bundle: setup
 # with a card, where it may be carried to: build/gpu_benchmark
 gpu-benchmark: build/gpu_benchmark
 
-build/gpu_benchmark: $(wildcard ops/top_k_gpu/*.h) ops/top_k_gpu/benchmark.cu
+build/gpu_benchmark: $(wildcard ops/top_k_gpu/*.h ops/top_k_gpu/*.cu)
 	@mkdir -p build
 	@nvcc -std=c++17 -O3 --cudart=static -I. -o $@ \
-	  "-gencode=arch=compute_80,code=[compute_80,sm_80,sm_90]" ops/top_k_gpu/benchmark.cu
+	  "-gencode=arch=compute_80,code=[compute_80,sm_80,sm_90]" $(filter %.cu,$^)
 	@echo "Compiled: $@"
 
 test-bazel: setup

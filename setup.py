@@ -60,7 +60,7 @@ FUZZ = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
         "-Wno-unknown-warning-option")
 GPU_OPS = "realm_tf._realm_gpu_ops"
 # Ampere and Ada, Hopper, and what a driver compiles for those to come. All from one PTX, which
-# is most of the time; for Hopper the same instructions, to the byte, as from PTX of its own.
+# is most of the time; for Hopper the same instructions, to the byte, as from its own PTX.
 NVCC_FLAGS = ("-std=c++17", "-O3", "-Xcompiler", "-fPIC",
               "-gencode=arch=compute_80,code=[compute_80,sm_80,sm_90]")
 DIRECT = {"build_op_test", "--inplace"}
