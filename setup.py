@@ -59,8 +59,8 @@ SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefine
 FUZZ = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
         "-Wno-unknown-warning-option")
 GPU_OPS = "realm_tf._realm_gpu_ops"
-# Ampere and Ada, Hopper, and what a driver compiles for those to come. All from one PTX, which
-# is most of the time; for Hopper the same instructions, to the byte, as from its own PTX.
+# Ampere and Ada, Hopper, and what drivers compile for those to come; all from one PTX, which
+# is most of the time. (Hopper's instructions are those of its own PTX, to the byte.)
 NVCC_FLAGS = ("-std=c++17", "-O3", "-Xcompiler", "-fPIC",
               "-gencode=arch=compute_80,code=[compute_80,sm_80,sm_90]")
 DIRECT = {"build_op_test", "--inplace"}
