@@ -1,7 +1,7 @@
 # make test | demo | setup | test-slow | test-stress | test-sanitize | test-bazel | docs | wheel | lint |
 #      ask | clean
 # make test-aarch64 | fuzz | fuzz-python | fuzz-api | fuzz-cc | ablations-smoke | test-gpu |
-#      gpu-bundle
+#      gpu-bundle | gpu-benchmark
 #
 # Each of them prepares what it needs in .venv; a second call installs nothing.
 # Needs Python 3.11, 3.12 or 3.13 and a C++17 compiler.
@@ -11,10 +11,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 OP := realm_tf/_realm_ops.so
-OP_SOURCES := $(wildcard ops/*/*.h ops/*/*.cc) ops/sources.bzl setup.py
+OP_SOURCES := $(wildcard ops/*/*.h ops/*/*.cc ops/*/*.cu) ops/sources.bzl setup.py
 
 .PHONY: setup test test-cc test-aarch64 test-slow test-stress test-sanitize test-bazel fuzz fuzz-python \
-  fuzz-api fuzz-cc ablations-smoke test-gpu gpu-bundle demo ask docs wheel lint clean
+  fuzz-api fuzz-cc ablations-smoke test-gpu gpu-bundle gpu-benchmark demo ask docs wheel lint clean
 
 setup: $(OP) $(VENV)/package.stamp
 	@:
@@ -106,6 +106,16 @@ test-gpu:
 
 gpu-bundle: setup
 	@$(BIN)/python benchmarks/gpu_bundle.py --out=build/gpu
+
+# Checks and measures the kernels of the search on a GPU; needs nvcc alone. Run it on a machine
+# with a card, where it may be carried to: build/gpu_benchmark
+gpu-benchmark: build/gpu_benchmark
+
+build/gpu_benchmark: $(wildcard ops/top_k_gpu/*.h ops/top_k_gpu/*.cu)
+	@mkdir -p build
+	@nvcc -std=c++17 -O3 --cudart=static -I. -o $@ \
+	  "-gencode=arch=compute_80,code=[compute_80,sm_80,sm_90]" $(filter %.cu,$^)
+	@echo "Compiled: $@"
 
 test-bazel: setup
 	@command -v bazel >/dev/null || { \

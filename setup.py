@@ -2,13 +2,15 @@
 """Builds the TensorFlow ops as part of the package.
 
   pip install .                           ops and package
-  python setup.py build_ext --inplace     the ops, into the source tree; that for NVIDIA's
-                                          GPUs where nvcc is (CUDACXX, CUDA_HOME or PATH)
+  python setup.py build_ext --inplace     the ops, into the source tree
   python setup.py build_op_test           their C++ tests, build/tests/*/*_test
   python setup.py build_op_test --sanitize      ... with sanitizers, build/tests-sanitized/
   CXX=clang++ python setup.py build_op_test --fuzz    libFuzzer targets, build/fuzz/*/*
   CXX=aarch64-linux-gnu-g++ python setup.py build_op_test     for that, build/tests-aarch64/
   python setup.py build_op_test --benchmark     their C++ benchmarks, build/benchmarks/*/*
+
+Where nvcc is (CUDACXX, CUDA_HOME or PATH), there is an op for NVIDIA's GPUs too, 15 s of a
+CPU; `REALM_GPU_OP=off` leaves it out.
 """
 
 import concurrent.futures
@@ -57,11 +59,10 @@ SANITIZE = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefine
 FUZZ = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
         "-Wno-unknown-warning-option")
 GPU_OPS = "realm_tf._realm_gpu_ops"
-# Ampere and Ada, Hopper; and what drivers compile for those to come.
-CUDA_ARCHITECTURES = os.environ.get(
-    "REALM_CUDA_ARCHITECTURES",
-    " ".join(f"-gencode=arch=compute_{a},code=sm_{a}" for a in (80, 90)) +
-    " -gencode=arch=compute_90,code=compute_90")
+# Ampere and Ada, Hopper, and what drivers compile for those to come; all from one PTX, which
+# is most of the time. (Hopper's instructions are those of its own PTX, to the byte.)
+NVCC_FLAGS = ("-std=c++17", "-O3", "-Xcompiler", "-fPIC",
+              "-gencode=arch=compute_80,code=[compute_80,sm_80,sm_90]")
 DIRECT = {"build_op_test", "--inplace"}
 
 
@@ -100,9 +101,10 @@ def tensorflow_flags():
 class Compiler:
   """Compiles sources of ops/ into `folder`, what has changed since last time."""
 
-  def __init__(self, folder, flags=()):
+  def __init__(self, folder, flags=(), command=None):
     self.folder = pathlib.Path(folder)
-    self.flags = flags
+    self.command = command or [compiler(), *OPS.FLAGS, *flags]
+    self.include = ["-I" if command else "-iquote", str(ROOT)]
     self.newest_header = max(
         path.stat().st_mtime for path in (ROOT / "ops").rglob("*.h"))
 
@@ -116,8 +118,7 @@ class Compiler:
     target = (self.folder / name).with_suffix(".o")
     record = target.with_suffix(".command")
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = [compiler(), *OPS.FLAGS, *self.flags, *flags, "-iquote", str(ROOT),
-               "-c", str(source), "-o", str(target)]
+    command = [*self.command, *flags, *self.include, "-c", str(source), "-o", str(target)]
     if not self._is_fresh(source, target, record, command):
       record.unlink(missing_ok=True)
       run(command)
@@ -138,6 +139,8 @@ def compiler():
 
 def nvcc():
   """NVIDIA's compiler, or None: then there is no op for GPUs, and its twin searches."""
+  if os.environ.get("REALM_GPU_OP") == "off":
+    return None
   home = os.environ.get("CUDA_HOME")
   for name in (os.environ.get("CUDACXX"), home and f"{home}/bin/nvcc", "nvcc"):
     if name and (found := shutil.which(name)):
@@ -155,10 +158,10 @@ def run(command):
   try:
     subprocess.run(command, check=True)
   except FileNotFoundError:
-    sys.exit(f"{command[0]} is missing: realm_tf's op needs a C++17 compiler; "
-             "install g++ or set CXX.")
+    raise CompileError(f"{command[0]} is missing: realm_tf's op needs a C++17 compiler; "
+                       "install g++ or set CXX.") from None
   except subprocess.CalledProcessError as error:
-    sys.exit(f"Compiling realm_tf's op failed: {' '.join(error.cmd)}")
+    raise CompileError(f"compiling realm_tf's op failed: {' '.join(error.cmd)}") from None
 
 
 class BuildOp(build_ext):
@@ -170,29 +173,41 @@ class BuildOp(build_ext):
 
   def build_extension(self, ext):
     compiling, linking = tensorflow_flags()
-    target = self.get_ext_fullpath(ext.name)
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    # A process that has the old library loaded must keep it: link, then rename.
+    target = pathlib.Path(self.get_ext_fullpath(ext.name))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # an older one is no answer to a failure
     if ext.name == GPU_OPS:
-      self._build_for_gpus(compiling, linking, target + ".new")
+      linker, objects = self._for_gpus(compiling)
     else:
       flags = algorithm_flags()
       flags.update(dict.fromkeys(OPS.TENSORFLOW, compiling))
-      objects = Compiler("build/ops").objects(flags)
-      run([compiler(), "-shared", "-o", target + ".new", *objects, *linking])
-    os.replace(target + ".new", target)
+      linker, objects = [compiler()], Compiler("build/ops").objects(flags)
+    if objects:
+      run([*linker, "-shared", "-o", f"{target}.new", *objects, *linking])
+      os.replace(f"{target}.new", target)
 
-  def _build_for_gpus(self, compiling, linking, target):
-    """It is optional, so what fails here is a warning."""
-    objects = Compiler("build/ops").objects(dict.fromkeys(OPS.GPU_TENSORFLOW, compiling))
-    by_nvcc = [nvcc(), "-std=c++17", "-O3", "-Xcompiler", "-fPIC", "--threads=0",
-               "--cudart=static", f"-I{ROOT}", *CUDA_ARCHITECTURES.split()]
-    try:
-      subprocess.run([*by_nvcc, "-shared", "-o", target, *objects,
-                      *(str(ROOT / "ops" / source) for source in OPS.GPU), *linking],
-                     check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-      raise CompileError(f"there will be no op for GPUs: {error}") from error
+  def _for_gpus(self, compiling):
+    """What links the op for GPUs, and its objects: none without nvcc."""
+    if nvcc() is None:
+      return [], []
+    by_nvcc = Compiler("build/ops", command=[nvcc(), *NVCC_FLAGS, "--threads=0"])
+    return [nvcc(), "--cudart=static"], [
+        *by_nvcc.objects(dict.fromkeys(OPS.GPU, ())),
+        *Compiler("build/ops").objects(dict.fromkeys(OPS.GPU_TENSORFLOW, compiling))]
+
+  def copy_extensions_to_source(self):
+    """Each whole or not at all; and none is left of an earlier build that this one lacks.
+
+    A process that has the old library loaded keeps it.
+    """
+    for ext in self.extensions:
+      name = self.get_ext_filename(ext.name)
+      built, inplace = pathlib.Path(self.build_lib, name), ROOT / name
+      if built.exists():
+        shutil.copy(built, f"{inplace}.new")
+        os.replace(f"{inplace}.new", inplace)
+      else:
+        inplace.unlink(missing_ok=True)
 
 
 class Wheel(bdist_wheel):
@@ -254,7 +269,7 @@ setup(
     # this script would try to install it by itself.
     setup_requires=[] if DIRECT & set(sys.argv) else [requirement("tensorflow")],
     ext_modules=[Extension("realm_tf._realm_ops", sources=[]),
-                 *([Extension(GPU_OPS, sources=[], optional=True)] if nvcc() else [])],
+                 Extension(GPU_OPS, sources=[], optional=True)],
     cmdclass={"build_ext": BuildOp, "build_op_test": BuildOpTest, "bdist_wheel": Wheel},
     zip_safe=False,
 )

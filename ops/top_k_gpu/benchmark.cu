@@ -3,11 +3,10 @@
 // Checks the search on a GPU against sums in double precision, then measures it; needs
 // nothing but a driver:
 //
-//   nvcc -std=c++17 -O3 -cudart static -gencode arch=compute_90,code=sm_90 -I. \
-//       -o gpu_benchmark ops/top_k_gpu/benchmark.cu
-//   ./gpu_benchmark              both
-//   ./gpu_benchmark check        or one of them
-//   ./gpu_benchmark time
+//   make gpu-benchmark
+//   build/gpu_benchmark          both
+//   build/gpu_benchmark check    or one of them
+//   build/gpu_benchmark time
 
 #include <chrono>
 #include <cstdio>
@@ -199,8 +198,7 @@ int CheckAll() {
   int failed = 0;
   failed += Check<T, 8, S>(kNormal, 64, 100001, 128, 8);
   failed += Check<T, 8, Shape<8, 4>>(kNormal, 64, 100001, 128, 8);
-  failed += Check<T, 8, Shape<12, 4>>(kNormal, 64, 100001, 128, 8);
-  failed += Check<T, 8, Shape<16, 3>>(kNormal, 64, 100001, 128, 8);
+  failed += Check<T, 8, Shape<8, 2>>(kNormal, 64, 100001, 128, 8);
   failed += Check<T, 8, S>(kNormal, 150, 54321, 64, 50);
   failed += Check<T, 4, S>(kNormal, 31, 99990, 200, 8);
   failed += Check<T, 2, Shape<8, 4>>(kNormal, 16, 40000, 768, 300);
@@ -309,18 +307,10 @@ int TimeAll(int64_t rows) {
   const T* t = table.data;
   const float* q = queries.data;
   failed += Time<T, 8, Shape<8, 6>>(q, t, 64, rows, true);
-  failed += Time<T, 8, Shape<8, 5>>(q, t, 64, rows, false);
   failed += Time<T, 8, Shape<8, 4>>(q, t, 64, rows, false);
-  failed += Time<T, 8, Shape<4, 12>>(q, t, 64, rows, false);
   failed += Time<T, 8, Shape<12, 4>>(q, t, 64, rows, false);
-  failed += Time<T, 8, Shape<12, 3>>(q, t, 64, rows, false);
-  failed += Time<T, 8, Shape<16, 3>>(q, t, 64, rows, false);
   failed += Time<T, 4, Shape<8, 6>>(q, t, 32, rows, false);
-  failed += Time<T, 4, Shape<12, 4>>(q, t, 32, rows, false);
   failed += Time<T, 1, Shape<8, 6>>(q, t, 1, rows, true);
-  failed += Time<T, 1, Shape<12, 4>>(q, t, 1, rows, false);
-  failed += Time<T, 1, Shape<16, 3>>(q, t, 1, rows, false);
-  failed += Time<T, 1, Shape<8, 4>>(q, t, 1, rows, false);
   failed += Time<T, 1, Shape<8, 6>>(q, t, 8, rows, false);
   return failed;
 }

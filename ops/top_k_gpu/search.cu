@@ -12,6 +12,9 @@ struct Fit {
 
 constexpr int kWarps = 8;
 
+// Three numbers of stages, for what shared memory leaves: six for rows of 128 on Hopper, less
+// for longer rows and smaller cards.
+
 Fit FitOf(const Search& s, const Device& device) {
   int tiles = 8;
   while (tiles > 1 && tiles * 4 >= s.batch) tiles /= 2;
@@ -61,8 +64,13 @@ size_t WorkspaceBytes(const Search& s, const Device& device) {
 
 int Start(const Search& s, const Device& device, void* workspace, void* stream) {
   const auto of_cuda = static_cast<Stream>(stream);
-  return s.is_bfloat16 ? StartTiles<Bfloat16>(s, device, workspace, of_cuda)
-                       : StartTiles<float>(s, device, workspace, of_cuda);
+  const int error = s.is_bfloat16 ? StartTiles<Bfloat16>(s, device, workspace, of_cuda)
+                                  : StartTiles<float>(s, device, workspace, of_cuda);
+  if (error != cudaErrorNoKernelImageForDevice && error != cudaErrorInvalidDeviceFunction) {
+    return error;
+  }
+  cudaGetLastError();  // a card older than the kernels were compiled for: forgotten
+  return Refuse(s, stream);
 }
 
 int Refuse(const Search& s, void* stream) {

@@ -38,7 +38,7 @@ def _is_decided(queries, table, width):
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
 @pytest.mark.parametrize("batch, rows, depth, k", [
     (1, 50001, 128, 8), (5, 33, 8, 33), (64, 20000, 128, 8), (70, 20011, 64, 20),
-    (33, 3001, 768, 3), (2, 100000, 128, 1000)])
+    (33, 3001, 768, 3), (64, 3001, 512, 3), (2, 100000, 128, 1000)])
 def test_equals_the_op(batch, rows, depth, k, dtype):
   queries, table = _normal([batch, depth], 0), _normal([rows, depth], 1, dtype)
   assert _is_decided(queries, table, k)
