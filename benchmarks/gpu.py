@@ -5,10 +5,10 @@
 Each measurement is a process of its own. The search is our op for GPUs, where it was built,
 and its twin of stock TensorFlow ops, both exact, over 1 and 13.4 million rows of 128 units;
 the step and the encoding are those of a BERT-base, in bfloat16 and float32, compiled by XLA
-(`config.compile`) and not. PyTorch's step is the same mathematics on a `BertModel` with scaled
-dot product attention
-(`hugging_face/gpu.py`), run by the interpreter that `--peer` names. `gpu_bundle.py` brings
-realm_tf to a machine that has PyTorch alone. `--only="step bfloat16"` measures a part.
+(`config.compile`) and not. PyTorch's step is the same mathematics on a `BertModel` with
+scaled dot product attention (`hugging_face/gpu.py`), run by the interpreter that `--peer`
+names. `gpu_bundle.py` brings realm_tf to a machine that has PyTorch alone.
+`--only="step bfloat16"` measures a part.
 """
 
 import json

@@ -1,5 +1,9 @@
 """Layers that XLA compiles give the figures of those that it does not."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -133,6 +137,46 @@ def test_what_must_be_of_stock_ops_is_not_compiled():
 def test_a_run_compiles_as_its_config_says(mode, compiles):
   with compiling.compiling("auto"):
     computing.set_up(RealmConfig(compile=mode))
-    assert compiling.compiles() == compiles
+    assert compiling.compiles(16) == compiling.compiles(768) == compiles
     computing.set_up(RealmConfig())
-    assert compiling.compiles() == bool(tf.config.list_logical_devices("GPU"))
+    assert not compiling.compiles(16)
+    assert compiling.compiles(768) == bool(tf.config.list_logical_devices("GPU"))
+
+
+def test_of_itself_it_compiles_large_models_on_a_gpu(monkeypatch):
+  devices = {"GPU": [], "TPU": []}
+  monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: devices[kind])
+  monkeypatch.setenv("XLA_FLAGS", "")
+  with compiling.compiling("auto"):
+    assert not compiling.compiles(1024)
+    devices["GPU"] = ["GPU:0"]
+    # MiniLM's is small: compiling took longer than it spared.
+    assert not compiling.compiles(384) and not os.environ["XLA_FLAGS"]
+    assert compiling.compiles(768) and "triton" in os.environ["XLA_FLAGS"]
+  with compiling.compiling("off"):
+    assert not compiling.compiles(1024)
+
+
+@pytest.mark.parametrize("given, expected", [
+    ("", "--xla_gpu_enable_triton_gemm=false"),
+    ("--xla_dump_to=/x", "--xla_dump_to=/x --xla_gpu_enable_triton_gemm=false"),
+    ("--xla_gpu_enable_triton_gemm=true", "--xla_gpu_enable_triton_gemm=true"),
+    ("/a/file/of/flags", "/a/file/of/flags")])
+def test_the_flags_of_xla_that_a_user_gave_stay(monkeypatch, given, expected):
+  monkeypatch.setenv("XLA_FLAGS", given)
+  for _ in range(2):
+    compiling.prefer_cublas()
+    assert os.environ["XLA_FLAGS"] == expected
+
+
+@pytest.mark.slow
+def test_flags_are_read_when_xla_first_compiles(tmp_path):
+  """So that it is soon enough to set them after TensorFlow has begun."""
+  subprocess.run([sys.executable, "-c", f"""
+import os, realm_tf, tensorflow as tf
+tf.function(lambda x: x * 2)(tf.ones(3))
+os.environ["XLA_FLAGS"] = "--xla_dump_to={tmp_path}"
+from realm_tf.ops import compiling
+compiling.prefer_cublas()
+tf.function(lambda x: x * 2 + 1, jit_compile=True)(tf.ones(3))"""], check=True)
+  assert list(tmp_path.iterdir())
