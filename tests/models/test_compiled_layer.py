@@ -14,6 +14,7 @@ from realm_tf.models.bert import Bert, BertConfig
 from realm_tf.ops import compiling, portable
 from realm_tf.run import computing
 from realm_tf.text.inputs import packed_spec
+from realm_tf.training.optimizer import AdamW
 from tests import tiny
 
 _CONFIG = BertConfig(len(tiny.vocabulary()), 16, 2, 2, 24, 80)
@@ -118,13 +119,18 @@ def test_a_shape_known_when_it_runs_is_padded_as_one_known_before():
       np.testing.assert_array_equal(actual, expected)
 
 
+def _has_compiled(function) -> bool:
+  """Whether XLA compiles a part of it."""
+  graph = function.get_concrete_function().graph
+  return any(function.attr["_XlaMustCompile"].b
+             for function in graph.as_graph_def().library.function)
+
+
 def test_what_must_be_of_stock_ops_is_not_compiled():
   bert, packed = _bert(), tiny.random_packed(np.random.default_rng(3), 2, 8)
 
   def compiled() -> bool:
-    graph = tf.function(lambda: bert(*packed[:3])).get_concrete_function().graph
-    return any(function.attr["_XlaMustCompile"].b
-               for function in graph.as_graph_def().library.function)
+    return _has_compiled(tf.function(lambda: bert(*packed[:3])))
 
   with compiling.compiling("on"):
     assert compiled()
@@ -153,6 +159,12 @@ def test_of_itself_it_compiles_large_models_on_a_gpu(monkeypatch):
     # MiniLM's is small: compiling took longer than it spared.
     assert not compiling.compiles(384) and not os.environ["XLA_FLAGS"]
     assert compiling.compiles(768) and "triton" in os.environ["XLA_FLAGS"]
+    # An update's hidden size is that of its variables.
+    for hidden, some in ((384, False), (768, True)):
+      variables = [tf.Variable(tf.zeros(shape)) for shape in ([2000, hidden], [4 * hidden])]
+      optimizer = AdamW(1e-3).build(variables)
+      step = tf.function(lambda: optimizer.apply(variables, variables))  # noqa: B023
+      assert _has_compiled(step) == some
   with compiling.compiling("off"):
     assert not compiling.compiles(1024)
 
