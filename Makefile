@@ -96,7 +96,7 @@ ablations-smoke: setup
 # made on a machine where nothing can be installed.
 GPU_PYTHON ?= $(BIN)/python
 GPU_TESTS := tests/ops/test_top_k_twin.py tests/ops/test_top_k_gpu.py \
-  tests/ops/test_flash_attention.py tests/models tests/training tests/distribute/test_shares.py
+  tests/models tests/training tests/distribute/test_shares.py
 
 test-gpu:
 	@$(GPU_PYTHON) -c "import realm_tf, sys, tensorflow as tf; \

@@ -223,7 +223,8 @@ class RealmConfig(Section):
   compile: str = setting(
       "auto", one_of("auto", "on", "off"),
       "transformer layers and updates by XLA (Keras's jit_compile); auto: where there is a "
-      "GPU. Each shape is compiled once, seconds, so lengths are padded to multiples of 32")
+      "GPU and the hidden size is 512 or more. Each shape is compiled once, seconds, so "
+      "lengths are padded to multiples of 32")
   deterministic: bool = setting(
       False, None, "on one CPU a run repeats itself to the bit; slower")
   corpus: CorpusConfig = CorpusConfig()

@@ -17,12 +17,14 @@ from realm_tf.files import PathLike
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.index_writer import IndexWriter, remove_all_but, write_lock
 from realm_tf.index.stored_index import NotFinite, Origin, StoredIndex, find_version
-from realm_tf.models.packed_graph import packed_graph
 from realm_tf.models.retriever import Retriever
 from realm_tf.models.tower import Tower
+from realm_tf.ops import compiling
 from realm_tf.text.batching import length_batches
 
 OnRows = Callable[[int], None]
+
+_COMPILED_MULTIPLE = 64  # of lengths, where XLA compiles: each is compiled for, seconds
 
 
 def encoder_hash(tower: Tower) -> str:
@@ -45,14 +47,26 @@ class CorpusEmbedder:
     self._passages = passages
     self._tower = make_tower()
     self._batch_tokens = batch_tokens
-    self._lengths = np.minimum(passages.document_lengths, document_length)
-    self._pack = tf.function(lambda rows: passages.documents(rows, document_length),
-                             input_signature=[tf.TensorSpec([None], tf.int32)])
-    self._embed = packed_graph(self._tower, self._tower.bert.config.max_position_embeddings)
+    self._compiles = compiling.compiles(self._tower.bert.config.hidden_size)
+    multiple = _COMPILED_MULTIPLE if self._compiles else 8
+    lengths = passages.document_lengths
+    if self._compiles:
+      lengths = -(-lengths // multiple) * multiple
+    self._lengths = np.minimum(lengths, document_length)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
+    def embed(rows: tf.Tensor) -> tf.Tensor:
+      return self._tower(passages.documents(rows, document_length, multiple))
+
+    self._embed = embed
 
   def embed(self, rows: np.ndarray) -> np.ndarray:
     """[b] int32 -> [b, D] float32, in one batch."""
-    return self._embed(self._pack(tf.constant(rows))).numpy()
+    count = len(rows)
+    if self._compiles:  # of one number of rows for each length
+      whole = compiling.fewer_rows(self._batch_tokens // int(self._lengths[rows].max()))
+      rows = np.pad(rows, (0, max(0, whole - count)), "edge")
+    return self._embed(tf.constant(rows)).numpy()[:count]
 
   def snapshot(self, tower: Tower) -> None:
     """Copies the weights of a tower of the same shape, if it is another."""
@@ -68,7 +82,8 @@ class CorpusEmbedder:
 
   def some(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """As `batches`, of rows [n] int32."""
-    for places in length_batches(self._lengths[rows], self._batch_tokens):
+    for places in length_batches(self._lengths[rows], self._batch_tokens,
+                                 compiling.fewer_rows if self._compiles else int):
       yield rows[places], self.embed(rows[places])
 
   @property

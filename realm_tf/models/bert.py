@@ -106,7 +106,7 @@ class TransformerLayer(tf_keras.layers.Layer):
            recompute: bool = False, first: bool = False) -> tf.Tensor:
     """See `models.layer`; seeds: [2, 2] int32, of its dropout, where there is any;
     recompute: keep nothing for the gradient but x; first: of first tokens alone, [B, H]."""
-    if compiling.compiles():
+    if compiling.compiles(self.query.kernel.shape[0]):
       return compiled_layer(self.kind, x, layout.mask, self.tensors(), seeds, recompute,
                             first)
 
@@ -219,7 +219,7 @@ class Bert(tf_keras.layers.Layer):
     if packed is not None:
       states = packed(ids, padding_mask, segments)
       return states[:, 0] if first else states
-    dtype, compiles = self.dtype_of_rows, compiling.compiles()
+    dtype, compiles = self.dtype_of_rows, compiling.compiles(self.config.hidden_size)
     count, length = ids.shape if ids.shape.is_fully_defined() else tf.unstack(tf.shape(ids))
     if compiles:
       ids, padding_mask, segments = compiling.bucketed(

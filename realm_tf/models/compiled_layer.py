@@ -15,16 +15,13 @@ import tensorflow as tf
 from tensorflow.python.eager import record
 
 from realm_tf.models.layer import LayerKind, LayerTensors, first_tokens, transformer_layer
-from realm_tf.ops import compiling
-from realm_tf.ops.flash_attention import Flash
 from realm_tf.ops.transformer import Layout, Portable
 
 
 class _Keeping:
-  """Kernels whose results are kept; or are replaced by those that were kept earlier."""
+  """`Portable`, whose results are kept; or are replaced by those that were kept earlier."""
 
-  def __init__(self, kernels: type[Portable], earlier: Iterable[tf.Tensor] = ()):
-    self._kernels = kernels
+  def __init__(self, earlier: Iterable[tf.Tensor] = ()):
     self._earlier, self.kept = iter(earlier), list[tf.Tensor]()
 
   def _keep(self, value: tf.Tensor) -> tf.Tensor:
@@ -33,21 +30,21 @@ class _Keeping:
     return self.kept[-1]
 
   def product(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    return self._keep(self._kernels.product(x, kernel))
+    return self._keep(Portable.product(x, kernel))
 
   def attention(self, *arguments: Any) -> tf.Tensor:
-    return self._keep(self._kernels.attention(*arguments))
+    return self._keep(Portable.attention(*arguments))
 
   def attention_of_first(self, *arguments: Any) -> tf.Tensor:
-    return self._keep(self._kernels.attention_of_first(*arguments))
+    return self._keep(Portable.attention_of_first(*arguments))
 
   def feed_forward(self, x: tf.Tensor, inner: tf.Tensor, bias: tf.Tensor, outer: tf.Tensor,
                    activation: str) -> tf.Tensor:
     wide = self.product(x, inner)
-    return self.product(self._kernels.activation(wide, bias, activation), outer)
+    return self.product(Portable.activation(wide, bias, activation), outer)
 
   def norm(self, *arguments: Any) -> tf.Tensor:
-    return self._keep(self._kernels.norm(*arguments))
+    return self._keep(Portable.norm(*arguments))
 
 
 @tf.custom_gradient
@@ -65,47 +62,41 @@ class _Compiled(NamedTuple):
 
 
 @functools.cache
-def _compiled(kernels: type[Portable], kind: LayerKind, dtype: tf.DType,
-              shape: tuple[int | None, int | None], weights: LayerTensors, drops: bool,
+def _compiled(kind: LayerKind, dtype: tf.DType, weights: LayerTensors, drops: bool,
               keeps: bool, first: bool) -> _Compiled:
-  """Of [B, T], where it is known already (else XLA sees it when it runs), and of the specs
-  of the weights."""
+  """Of the specs of the weights; XLA sees B and T when it runs."""
   hidden, inner = weights.inner.shape
-  batch, length = shape
-  count = None if batch is None or length is None else batch * length
-  rows = tf.TensorSpec([count, hidden], dtype)
+  rows = tf.TensorSpec([None, hidden], dtype)
   seeds = [tf.TensorSpec([2, 2], tf.int32)] if drops else []
-  inputs = [rows, tf.TensorSpec(shape, tf.bool), seeds, weights]
-  results = batch if first else count
+  inputs = [rows, tf.TensorSpec([None, None], tf.bool), seeds, weights]
   # What comes of query, key and value, attention, its output, the first norm and the two
   # products of the feed-forward layer.
-  kept = [*([(batch, hidden), (count, 2 * hidden)] if first else [(count, 3 * hidden)]),
-          *((results, width) for width in (hidden, hidden, hidden, inner, hidden))]
-  kept_specs = [tf.TensorSpec(shape, dtype) for shape in kept] if keeps else []
+  kept = [*([hidden, 2 * hidden] if first else [3 * hidden]),
+          hidden, hidden, hidden, inner, hidden]
+  kept_specs = [tf.TensorSpec([None, width], dtype) for width in kept] if keeps else []
   run_layer = first_tokens if first else transformer_layer
 
   def compute(kernels, x, mask, seeds, weights):
     return run_layer(kernels, kind, x, Layout(mask), weights, *seeds)
 
   def infer(*inputs):
-    return compute(kernels, *inputs)
+    return compute(Portable, *inputs)
 
   def learn(*inputs):
-    keeping = _Keeping(kernels)
+    keeping = _Keeping()
     y = compute(keeping, *inputs)
     return y, keeping.kept[:len(kept_specs)]  # not the last norm's, which is y
 
   def differentiate(x, mask, seeds, weights, kept, upstream):
     with tf.GradientTape() as tape:
       tape.watch([x, weights])
-      y = compute(_Keeping(kernels, kept), x, mask, seeds, weights)
+      y = compute(_Keeping(kept), x, mask, seeds, weights)
     return tape.gradient(y, [x, weights], upstream)
 
   return _Compiled(*(tf.function(run, jit_compile=True, autograph=False,
                                  input_signature=signature)
                      for run, signature in ((infer, inputs), (learn, inputs), (
-                         differentiate, [*inputs, kept_specs,
-                                        tf.TensorSpec([results, hidden], dtype)]))))
+                         differentiate, [*inputs, kept_specs, rows]))))
 
 
 @functools.cache
@@ -159,8 +150,7 @@ def compiled_layer(kind: LayerKind, x: tf.Tensor, mask: tf.Tensor, weights: Laye
   """
   weights = tf.nest.map_structure(tf.convert_to_tensor, weights)
   specs = tf.nest.map_structure(lambda w: tf.TensorSpec(w.shape, w.dtype), weights)
-  compiled = _compiled(Flash if compiling.flashes() else Portable, kind, x.dtype,
-                       tuple(mask.shape), specs, seeds is not None, not recompute, first)
+  compiled = _compiled(kind, x.dtype, specs, seeds is not None, not recompute, first)
   some_seeds = [] if seeds is None else [seeds]
   keeps = not recompute and record.could_possibly_record()
 

@@ -21,9 +21,8 @@ import tf_keras
 
 from realm_tf.errors import UserError
 from realm_tf.models.bert import BertConfig
-from realm_tf.models.packed_graph import packed_graph
 from realm_tf.ops import compiling, transformer
-from realm_tf.text.inputs import Packed
+from realm_tf.text.inputs import Packed, packed_spec
 from realm_tf.text.tokenizer import Tokenizer
 
 _BATCH_SIZE = 32  # Keras's own
@@ -63,10 +62,11 @@ class Task(tf_keras.Model):
 
   def _graph(self, function: Callable[[Packed], Any]) -> Callable[[Packed], Any]:
     """`function` of packed rows, traced once for whatever number and length of rows."""
-    key = function, transformer.choose_kernels(tf.float32), compiling.compiles()
+    key = (function, transformer.choose_kernels(tf.float32),
+           compiling.compiles(self.bert_config.hidden_size))
     graphs = self._untracked.graphs
     if key not in graphs:
-      graphs[key] = packed_graph(function, self.bert_config.max_position_embeddings)
+      graphs[key] = tf.function(function, input_signature=[packed_spec()])
     return graphs[key]
 
   # What `fit` does.

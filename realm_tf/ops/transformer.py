@@ -30,6 +30,7 @@ def activation_name(name: str) -> str:
 
 def choose_kernels(dtype: tf.DType) -> "type[Fused] | type[Portable]":
   """The faster of the two that can compute on rows of that dtype here."""
+  # Where `Fused` can there is no GPU, and so no size matters to what XLA compiles.
   return Fused if library.can_compute(dtype) and not compiling.compiles() else Portable
 
 
@@ -158,14 +159,13 @@ class Portable:
   def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.matmul(x, tf.cast(kernel, x.dtype))
 
-  @classmethod
-  def attention(cls, qkv: tf.Tensor, bias: tf.Tensor, layout: Layout, heads: int
-                ) -> tf.Tensor:
+  @staticmethod
+  def attention(qkv: tf.Tensor, bias: tf.Tensor, layout: Layout, heads: int) -> tf.Tensor:
     (batch, length), hidden = _sizes(layout.mask), qkv.shape[-1] // 3
     qkv = tf.reshape(qkv + tf.cast(bias, qkv.dtype),
                      [batch, length, 3, heads, hidden // heads])
     query, key, value = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))  # [B, A, T, H / A]
-    mixed = cls.attend(query, key, value, layout.mask)
+    mixed = Portable.attend(query, key, value, layout.mask)
     return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * length, hidden])
 
   @staticmethod

@@ -106,21 +106,23 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     pairs = {name: [(tf.convert_to_tensor(g), v) for g, v in zip(gradients[name], part)
                     if g is not None] for name, part in variables.items()}
     means = shares.all_mean({name: [g for g, _ in part] for name, part in pairs.items()})
-    norms = {name: _norm(part) for name, part in means.items()}
+    compiles = _compiles([v for part in pairs.values() for _, v in part])
+    norms = {name: _norm(part, compiles) for name, part in means.items()}
     norm = (tf.linalg.global_norm(list(norms.values())) if len(norms) > 1
             else next(iter(norms.values())))
     scale = self._clip_norm / tf.maximum(norm, self._clip_norm)
     averaged = [(g, v) for name, part in pairs.items()
                 for g, (_, v) in zip(means[name], part)]
-    if _fit_our_kernels(v for _, v in averaged):
-      self._update(averaged, scale)
+    if _fit_our_kernels([v for _, v in averaged], compiles):
+      self._update(averaged, scale, compiles)
     else:
       # Keras would add up the replicas' gradients, which are all the same by now.
       self.apply_gradients([(g * scale, v) for g, v in averaged],
                            experimental_aggregate_gradients=False)
     return norm, norms
 
-  def _update(self, pairs: Sequence[tuple[tf.Tensor, tf.Variable]], scale: tf.Tensor) -> None:
+  def _update(self, pairs: Sequence[tuple[tf.Tensor, tf.Variable]], scale: tf.Tensor,
+              compiles: bool) -> None:
     """Scales the gradients, decays and updates in one pass over each float32 variable, by
     our kernel or XLA's."""
     with tf.init_scope():
@@ -129,7 +131,7 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
     powers = coefficients["beta_1_power"], coefficients["beta_2_power"]
     correction = tf.sqrt(1 - powers[1]) / (1 - powers[0])
     constants = {"scale": scale, "beta1": _BETA1, "beta2": _BETA2, "epsilon": _EPSILON}
-    if _compiles():
+    if compiles:
       for some in _some_at_a_time(pairs):
         gradients, variables = zip(*some)
         moments = ([self.get_slot(v, name) for v in variables] for name in ("m", "v"))
@@ -163,22 +165,24 @@ class AdamW(tf_keras.optimizers.legacy.Adam):
             "learning_rate": self._serialize_hyperparameter("learning_rate")}
 
 
-def _fit_our_kernels(variables: Iterable[tf.Variable]) -> bool:
+def _fit_our_kernels(variables: Iterable[tf.Variable], compiles: bool) -> bool:
   """Whether ours or XLA's can update them here: else it is Keras's."""
   # With more replicas, a value of a step may not go into the update.
   alone = tf.distribute.get_replica_context().num_replicas_in_sync == 1
-  return alone and (library.can_compute(tf.float32) or _compiles()) and all(
+  return alone and (library.can_compute(tf.float32) or compiles) and all(
       v.dtype == tf.float32 and v.constraint is None for v in variables)
 
 
-def _compiles() -> bool:
-  """Whether XLA compiles an update; outside of a graph it would at each call."""
-  return compiling.compiles() and not tf.executing_eagerly()
+def _compiles(variables: Iterable[tf.Variable]) -> bool:
+  """Whether XLA compiles their update; outside of a graph it would at each call."""
+  # A BERT's matrices are H wide or high, and of other sizes those of [H, F] and [V, H] are.
+  hidden = max((min(v.shape) for v in variables if v.shape.rank == 2), default=0)
+  return compiling.compiles(hidden) and not tf.executing_eagerly()
 
 
-def _norm(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+def _norm(tensors: Sequence[tf.Tensor], compiles: bool) -> tf.Tensor:
   """Of all their elements, a scalar."""
-  if not _compiles():
+  if not compiles:
     return tf.linalg.global_norm(tensors)
   return tf.sqrt(tf.add_n([sum_of_squares(some) for some in _some_at_a_time(tensors)]))
 

@@ -2,9 +2,21 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from realm_tf.index.embed import collect_rows, length_batches
+from realm_tf.corpus.blocks import split_blocks
+from realm_tf.corpus.passages import Passages
+from realm_tf.corpus.readers import Document
+from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.store_writer import write_store
+from realm_tf.index.embed import CorpusEmbedder, collect_rows, length_batches
 from realm_tf.index.stored_index import NotFinite
+from realm_tf.models.bert import BertConfig
+from realm_tf.models.retriever import Retriever
+from realm_tf.ops.compiling import compiling
+from realm_tf.text.salient_spans import RuleTagger
+from realm_tf.text.tokenizer import Tokenizer
+from tests import tiny
 
 
 def _table(seed=0, rows=40):
@@ -26,3 +38,31 @@ def test_collect_orders_rows_and_refuses_nan():
   parts[3][1][0, 0] = np.nan
   with pytest.raises(NotFinite, match="lower the learning rate"):
     collect_rows(iter(parts), 40)
+
+
+def test_a_corpus_is_embedded_in_few_shapes_where_xla_compiles(tmp_path):
+  rng = np.random.default_rng(0)
+  documents = [Document(str(i), "Tower", " ".join(rng.choice(["old", "great"], size)))
+               for i, size in enumerate(rng.integers(3, 118, 50))]
+  tokenizer = Tokenizer(tiny.vocabulary())
+  write_store(tmp_path, split_blocks(documents, tokenizer, 120, RuleTagger()),
+              tokenizer=tokenizer, max_tokens=120, source="random")
+  passages = Passages(Corpus.open(tmp_path))
+  tower = Retriever(BertConfig(len(tiny.vocabulary()), 16, 1, 2, 24, 128)).document_tower
+  call, shapes = tower.call, []
+
+  def recorded(packed):
+    tf.numpy_function(lambda shape: shapes.append(tuple(shape)), [tf.shape(packed.ids)], [])
+    return call(packed)
+
+  tower.call = recorded
+  tables = []
+  for mode in ("off", "on"):
+    shapes.clear()
+    with compiling(mode):
+      embedder = CorpusEmbedder(passages, lambda: tower, 100, 512)
+      tables.append(collect_rows(embedder.batches(), embedder.num_rows))
+      assert len(embedder.embed(np.arange(3, dtype=np.int32))) == 3
+  np.testing.assert_allclose(tables[1], tables[0], rtol=1e-4, atol=1e-5)
+  # 512 pieces are 5 rows of 100 or 8 of 64, to which none are added: see `bucketed`.
+  assert set(shapes) == {(5, 100), (8, 64)} and len(shapes) > 6

@@ -1,5 +1,9 @@
 """Layers that XLA compiles give the figures of those that it does not."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +14,7 @@ from realm_tf.models.bert import Bert, BertConfig
 from realm_tf.ops import compiling, portable
 from realm_tf.run import computing
 from realm_tf.text.inputs import packed_spec
+from realm_tf.training.optimizer import AdamW
 from tests import tiny
 
 _CONFIG = BertConfig(len(tiny.vocabulary()), 16, 2, 2, 24, 80)
@@ -114,13 +119,18 @@ def test_a_shape_known_when_it_runs_is_padded_as_one_known_before():
       np.testing.assert_array_equal(actual, expected)
 
 
+def _has_compiled(function) -> bool:
+  """Whether XLA compiles a part of it."""
+  graph = function.get_concrete_function().graph
+  return any(function.attr["_XlaMustCompile"].b
+             for function in graph.as_graph_def().library.function)
+
+
 def test_what_must_be_of_stock_ops_is_not_compiled():
   bert, packed = _bert(), tiny.random_packed(np.random.default_rng(3), 2, 8)
 
   def compiled() -> bool:
-    graph = tf.function(lambda: bert(*packed[:3])).get_concrete_function().graph
-    return any(function.attr["_XlaMustCompile"].b
-               for function in graph.as_graph_def().library.function)
+    return _has_compiled(tf.function(lambda: bert(*packed[:3])))
 
   with compiling.compiling("on"):
     assert compiled()
@@ -133,6 +143,52 @@ def test_what_must_be_of_stock_ops_is_not_compiled():
 def test_a_run_compiles_as_its_config_says(mode, compiles):
   with compiling.compiling("auto"):
     computing.set_up(RealmConfig(compile=mode))
-    assert compiling.compiles() == compiles
+    assert compiling.compiles(16) == compiling.compiles(768) == compiles
     computing.set_up(RealmConfig())
-    assert compiling.compiles() == bool(tf.config.list_logical_devices("GPU"))
+    assert not compiling.compiles(16)
+    assert compiling.compiles(768) == bool(tf.config.list_logical_devices("GPU"))
+
+
+def test_of_itself_it_compiles_large_models_on_a_gpu(monkeypatch):
+  devices = {"GPU": [], "TPU": []}
+  monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: devices[kind])
+  monkeypatch.setenv("XLA_FLAGS", "")
+  with compiling.compiling("auto"):
+    assert not compiling.compiles(1024)
+    devices["GPU"] = ["GPU:0"]
+    # MiniLM's is small: compiling took longer than it spared.
+    assert not compiling.compiles(384) and not os.environ["XLA_FLAGS"]
+    assert compiling.compiles(768) and "triton" in os.environ["XLA_FLAGS"]
+    # An update's hidden size is that of its variables.
+    for hidden, some in ((384, False), (768, True)):
+      variables = [tf.Variable(tf.zeros(shape)) for shape in ([2000, hidden], [4 * hidden])]
+      optimizer = AdamW(1e-3).build(variables)
+      step = tf.function(lambda: optimizer.apply(variables, variables))  # noqa: B023
+      assert _has_compiled(step) == some
+  with compiling.compiling("off"):
+    assert not compiling.compiles(1024)
+
+
+@pytest.mark.parametrize("given, expected", [
+    ("", "--xla_gpu_enable_triton_gemm=false"),
+    ("--xla_dump_to=/x", "--xla_dump_to=/x --xla_gpu_enable_triton_gemm=false"),
+    ("--xla_gpu_enable_triton_gemm=true", "--xla_gpu_enable_triton_gemm=true"),
+    ("/a/file/of/flags", "/a/file/of/flags")])
+def test_the_flags_of_xla_that_a_user_gave_stay(monkeypatch, given, expected):
+  monkeypatch.setenv("XLA_FLAGS", given)
+  for _ in range(2):
+    compiling.prefer_cublas()
+    assert os.environ["XLA_FLAGS"] == expected
+
+
+@pytest.mark.slow
+def test_flags_are_read_when_xla_first_compiles(tmp_path):
+  """So that it is soon enough to set them after TensorFlow has begun."""
+  subprocess.run([sys.executable, "-c", f"""
+import os, realm_tf, tensorflow as tf
+tf.function(lambda x: x * 2)(tf.ones(3))
+os.environ["XLA_FLAGS"] = "--xla_dump_to={tmp_path}"
+from realm_tf.ops import compiling
+compiling.prefer_cublas()
+tf.function(lambda x: x * 2 + 1, jit_compile=True)(tf.ones(3))"""], check=True)
+  assert list(tmp_path.iterdir())
