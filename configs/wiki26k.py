@@ -26,8 +26,8 @@ beside the first; seeds 1 and 2 some three minutes each on an NVIDIA H100 that o
 A 95 % interval of one run's exact match is 3.2 points either way, of R@1 2.5. With five
 blocks read, exact match was 52.8 (seed 0). More of the same did not help: seed 1 with twice
 the passes and five blocks read in training had 52.4 and F1 62.8, though its own dev questions
-were answered no worse. Without lexical dimensions MiniLM as it is has 59.3, 86.0 and 94.0, and
-dpr reached 72.7, 92.0 and 96.8. docs/training.md has what else was tried, and did not help.
+were answered no worse. Without lexical dimensions MiniLM as it is has 59.3, 86.0 and 94.0,
+and dpr reached 72.7, 92.0 and 96.8. docs/training.md has what else was tried, and did not help.
 """
 
 from realm_tf import config
