@@ -27,7 +27,7 @@ A 95 % interval of one run's exact match is 3.2 points either way, of R@1 2.5. W
 blocks read, exact match was 52.8 (seed 0). More of the same did not help: seed 1 with twice
 the passes and five blocks read in training had 52.4 and F1 62.8, though its own dev questions
 were answered no worse. Without lexical dimensions MiniLM as it is has 59.3, 86.0 and 94.0,
-and dpr reached 72.7, 92.0 and 96.8. docs/training.md has what else was tried, and did not help.
+and dpr reached 72.7, 92.0 and 96.8. docs/training.md has what else was tried, in vain.
 """
 
 from realm_tf import config
