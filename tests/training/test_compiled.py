@@ -13,7 +13,8 @@ from tests.training import stages
 @pytest.mark.parametrize("stage", [
     "pretrain", *(pytest.param(stage, marks=pytest.mark.stress)
                   for stage in ("ict", "dpr", "cloze", "finetune"))])
-@pytest.mark.parametrize("fixed_lengths", [False, True])
+@pytest.mark.parametrize("fixed_lengths", [
+    False, pytest.param(True, marks=pytest.mark.stress)])
 def test_a_stage_learns_the_same(tmp_path, stage, fixed_lengths):
   tiny.write_bert(tmp_path / "bert", hidden=16, layers=2)
   corpus = tiny.make_corpus(tmp_path / "corpus")
