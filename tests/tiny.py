@@ -107,6 +107,14 @@ def make_config(folder: pathlib.Path, write: bool = True, **changes
   return config_lib.from_dict(values)
 
 
+def with_random_weights(bert: Bert, scale: float) -> Bert:
+  """With normal numbers in place of all its weights, the same each time."""
+  rng = np.random.default_rng(0)
+  for variable in bert.variables:
+    variable.assign(rng.normal(size=variable.shape, scale=scale))
+  return bert
+
+
 def random_packed(rng: np.random.Generator, rows: int, length: int) -> Packed:
   """Random ids with random lengths, as `pack_pair` would give them."""
   lengths = rng.integers(4, length + 1, rows)

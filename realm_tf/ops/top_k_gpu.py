@@ -34,11 +34,12 @@ def is_available() -> bool:
 def top_k_inner_product_gpu(queries, table, k, banned_rows=None, name=None):
   """`top_k_inner_product` on a GPU: same contract, same answer, to the bit.
 
-  One kernel reads the table once for 64 queries and multiplies on tensor cores, with a
-  proven bound on the error, and what that does not decide is scored in double precision
-  (`ops/top_k_gpu/`). Where it does not decide (scores that are not numbers, thousands of
-  rows that are nearly alike, W above 1,024, rows of no whole 16 bytes), the twin does, within
-  its limits.
+  One kernel reads the table once for 64 queries and multiplies on tensor cores, and what the
+  bound on their error does not decide is scored in double precision (`ops/top_k_gpu/`). The
+  bound takes for granted that they round as was published and measured, which NVIDIA does
+  not document (`docs/top_k.md`). Where it does not decide (scores that are not numbers,
+  thousands of rows that are nearly alike, W above 1,024, rows of no whole 16 bytes), the twin
+  does, within its limits.
 
   Works eagerly and in graphs that run where this op is loaded; XLA cannot compile it.
 

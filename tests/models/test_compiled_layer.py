@@ -21,11 +21,7 @@ _CONFIG = BertConfig(len(tiny.vocabulary()), 16, 2, 2, 24, 80)
 
 
 def _bert(**options) -> Bert:
-  bert = Bert(_CONFIG, **options)
-  rng = np.random.default_rng(0)
-  for variable in bert.variables:
-    variable.assign(rng.normal(size=variable.shape, scale=0.3))
-  return bert
+  return tiny.with_random_weights(Bert(_CONFIG, **options), scale=0.3)
 
 
 def _outcome(bert: Bert, packed, mode: str, spec=None, **options):

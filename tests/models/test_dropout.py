@@ -20,11 +20,7 @@ _RATE = 0.3
 
 
 def _bert(rate=_RATE, **options) -> Bert:
-  bert = Bert(_CONFIG, rate=rate, **options)
-  rng = np.random.default_rng(0)
-  for variable in bert.variables:
-    variable.assign(rng.normal(size=variable.shape, scale=0.3))
-  return bert
+  return tiny.with_random_weights(Bert(_CONFIG, rate=rate, **options), scale=0.3)
 
 
 def _packed(rows=3, length=9, full=False, seed=1):

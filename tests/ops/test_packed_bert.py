@@ -15,11 +15,8 @@ _WORDS = len(tiny.vocabulary())
 
 
 def _bert(hidden=32, heads=2, inner=64, layers=2, activation="gelu") -> Bert:
-  bert = Bert(BertConfig(_WORDS, hidden, layers, heads, inner, 600, hidden_act=activation))
-  rng = np.random.default_rng(0)
-  for variable in bert.variables:
-    variable.assign(rng.normal(size=variable.shape, scale=0.2))
-  return bert
+  config = BertConfig(_WORDS, hidden, layers, heads, inner, 600, hidden_act=activation)
+  return tiny.with_random_weights(Bert(config), scale=0.2)
 
 
 def _tokens(lengths):

@@ -12,11 +12,7 @@ _CONFIG = BertConfig(len(tiny.vocabulary()), 64, 2, 2, 96, 64)
 
 
 def _bert(**changes) -> Bert:
-  bert = Bert(_CONFIG, **changes)
-  rng = np.random.default_rng(0)
-  for variable in bert.variables:
-    variable.assign(rng.normal(size=variable.shape, scale=0.2))
-  return bert
+  return tiny.with_random_weights(Bert(_CONFIG, **changes), scale=0.2)
 
 
 def _outcome(bert: Bert, packed):
