@@ -73,6 +73,7 @@ LOSSES = Registry("loss", {"joint": "realm_tf.models.losses:joint_loss",
 # Makes a `realm_tf.examples.maskers.Masker` of a corpus.
 MASKERS = Registry("masker", {
     "salient": "realm_tf.examples.maskers:SalientSpans",
+    "related": "realm_tf.examples.maskers:RelatedSpans",
     "random_span": "realm_tf.examples.maskers:RandomSpans",
     "random_token": "realm_tf.examples.maskers:RandomTokens"})
 

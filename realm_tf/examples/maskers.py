@@ -1,6 +1,8 @@
 """What is masked in a sentence (REALM, section 3.4): a masker by name, `pretrain.masker`.
 
 * `salient`: one named entity or date (salient span masking, the paper's);
+* `related`: the same, but one that another block about the same thing holds, so that it can
+  be found: see `related_blocks`;
 * `random_span`: one span of a random width, as in SpanBERT (Joshi et al. 2020);
 * `random_token`: tokens at random, as in BERT (Devlin et al. 2019).
 
@@ -18,6 +20,7 @@ import tensorflow as tf
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples import order
 from realm_tf.examples.corpus_sentences import SHORTEST, Sentences, all_sentences
+from realm_tf.examples.related_blocks import related_sentences
 from realm_tf.examples.salient_sentences import salient_sentences
 
 _TOKEN_RATE = 0.15  # of the tokens of a sentence are masked at random, as in BERT
@@ -53,8 +56,10 @@ class Masker(Protocol):
 class SalientSpans:
   """One salient span per sentence, each as likely as the others."""
 
+  _find = staticmethod(salient_sentences)
+
   def __init__(self, corpus: Corpus, max_masks: int, support: tuple[int, int], seed: int):
-    salient = salient_sentences(corpus, max_masks, support)
+    salient = self._find(corpus, max_masks, support)
     self.sentences = Sentences(*salient[:3])
     self._seed = seed
     self._table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), salient)
@@ -69,6 +74,12 @@ class SalientSpans:
                                 tf.gather(self._table.span_end, span))
     drawn = order.uniform(step, self._seed + 1, size)
     return Masked(positions, self._table.support.another(span, drawn))
+
+
+class RelatedSpans(SalientSpans):
+  """Of the salient spans of a sentence one that a related block holds."""
+
+  _find = staticmethod(related_sentences)
 
 
 class RandomSpans:

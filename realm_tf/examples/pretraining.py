@@ -55,8 +55,9 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   sentences = masking.sentences
   usable = tf.constant(_numbers(sentences, held_out))
   if not len(usable):
-    raise UserError("pre-training: no sentence of the corpus has a salient span; "
-                    "try --config.corpus.tagger=spacy or other text")
+    raise UserError(f"pre-training: the masker '{masker}' (pretrain.masker) finds nothing to "
+                    "mask in any sentence of the corpus; try another masker, "
+                    "--config.corpus.tagger=spacy, or other text")
   table = Sentences(*(tf.constant(field, tf.int32) for field in sentences))
   bodies, ban_table = _Bodies(corpus), tf.constant(banned, tf.int32)
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8

@@ -19,6 +19,7 @@ from realm_tf.run.sentence_corpus import has_sentences, sentences_path
 from realm_tf.text.tokenizer import Tokenizer
 
 DOCUMENTS_FOLDER = "documents"
+_MASK_SPANS = ("salient", "related")  # maskers that know which blocks hold a span
 
 
 def make_corpus(run: Run, tokenizer: Tokenizer, strict: bool, beam: str | None = None
@@ -43,10 +44,10 @@ def make_sentences(run: Run, beam: str | None = None) -> None:
   source = run.config.pretrain.corpus
   if not source or has_sentences(run.path):
     return
-  if run.config.reading.steps and run.config.pretrain.masker != "salient":
+  if run.config.reading.steps and run.config.pretrain.masker not in _MASK_SPANS:
     raise UserError("config.reading.steps: the reading warm-up needs a block that holds what "
                     "is masked; of another corpus's sentences (config.pretrain.corpus) "
-                    "only the masker 'salient' knows; set it to 0")
+                    f"only the maskers {' and '.join(_MASK_SPANS)} know; set it to 0")
   if num_processes(run.strategy) > 1:
     raise UserError(f"config.pretrain.corpus: {source} is not cut into blocks yet, which one "
                     "process must do: run `realm pretrain` without --strategy first, and end "
