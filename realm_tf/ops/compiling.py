@@ -20,7 +20,8 @@ _LENGTH = 32  # word pieces: padded lengths are multiples of it
 # On an H100, BERT-base (768) encoded six times as fast; MiniLM (384) embedded 28,000 blocks
 # in 11 s without XLA, and in 85 s with it, most of which was compiling.
 _LEAST_HIDDEN = 512
-_CUBLAS = "--xla_gpu_enable_triton_gemm=false"
+_XLA_FLAGS = ("--xla_gpu_enable_triton_gemm=false",  # products by cuBLAS
+              "--xla_gpu_enable_command_buffer=")  # and no CUDA graphs
 _mode = ["auto"]
 # Four in each doubling: at most a fifth of the rows are padding.
 _ROWS = [1, 2, 3, *(quarters * 2 ** power for power in range(18) for quarters in range(4, 8))]
@@ -55,20 +56,24 @@ def compiles(hidden: float = math.inf) -> bool:
   if _mode[0] == "off" or _mode[0] == "auto" and not (has_gpu and hidden >= _LEAST_HIDDEN):
     return False
   if has_gpu:
-    prefer_cublas()
+    set_xla_flags()
   return True
 
 
-def prefer_cublas() -> None:
-  """Products by cuBLAS, unless XLA_FLAGS say something of it: XLA reads them when it first
-  compiles.
+def set_xla_flags() -> None:
+  """What XLA does on a GPU, unless XLA_FLAGS say something of it: XLA reads them when it
+  first compiles.
 
-  XLA's own (Triton's) are tried out for each shape: on an H100 the first call of a BERT-base
-  took 14 s instead of 3.5 s, and the others were no faster.
+  Products are cuBLAS's. XLA's own (Triton's) are tried out for each shape: on an H100 the first
+  call of a BERT-base took 14 s instead of 3.5 s, and the others were no faster. Kernels are
+  launched one by one: while they are recorded into a CUDA graph no other thread may use the
+  device, but one may refresh the index, and a run on an H100 ended by that.
   """
   flags = os.environ.get("XLA_FLAGS", "")
-  if (not flags or flags.startswith("-")) and _CUBLAS.split("=")[0] not in flags:  # or a file
-    os.environ["XLA_FLAGS"] = f"{flags} {_CUBLAS}".strip()
+  if flags and not flags.startswith("-"):  # a file of flags
+    return
+  added = [flag for flag in _XLA_FLAGS if flag.split("=")[0] not in flags]
+  os.environ["XLA_FLAGS"] = " ".join([flags, *added]).strip()
 
 
 def fewer_rows(count: int) -> int:

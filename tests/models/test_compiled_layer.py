@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -56,6 +57,29 @@ def test_states_and_gradients_are_the_same(options, tolerance):
   _assert_close(actual, expected, tolerance)
   # That they are not computed in the same way shows in the last digits.
   assert any((a != b).any() for a, b in zip(actual, expected, strict=True))
+
+
+def test_another_thread_may_use_the_device_meanwhile():
+  """As one does that refreshes an index, whose allocations end a recording of CUDA graphs."""
+  packed, bert, ended = tiny.random_packed(np.random.default_rng(1), 9, 30), _bert(), []
+
+  def allocate():
+    size = 1000
+    while not ended:
+      size += 1
+      tf.reduce_sum(tf.linalg.matmul(tf.ones([size, size]), tf.ones([size, size]))).numpy()
+
+  other = threading.Thread(target=allocate)
+  with compiling.compiling("on"):
+    run = tf.function(lambda: bert(packed.ids, packed.padding_mask, packed.segments))
+    expected = run().numpy()
+    other.start()
+    try:
+      for _ in range(30):
+        np.testing.assert_allclose(run(), expected, atol=1e-5)
+    finally:
+      ended.append(True)
+      other.join()
 
 
 def test_the_gradient_is_of_what_was_dropped():
@@ -165,15 +189,20 @@ def test_of_itself_it_compiles_large_models_on_a_gpu(monkeypatch):
     assert not compiling.compiles(1024)
 
 
+_NO_GRAPHS = "--xla_gpu_enable_command_buffer="
+
+
 @pytest.mark.parametrize("given, expected", [
-    ("", "--xla_gpu_enable_triton_gemm=false"),
-    ("--xla_dump_to=/x", "--xla_dump_to=/x --xla_gpu_enable_triton_gemm=false"),
-    ("--xla_gpu_enable_triton_gemm=true", "--xla_gpu_enable_triton_gemm=true"),
+    ("", f"--xla_gpu_enable_triton_gemm=false {_NO_GRAPHS}"),
+    ("--xla_dump_to=/x", f"--xla_dump_to=/x --xla_gpu_enable_triton_gemm=false {_NO_GRAPHS}"),
+    ("--xla_gpu_enable_triton_gemm=true", f"--xla_gpu_enable_triton_gemm=true {_NO_GRAPHS}"),
+    ("--xla_gpu_enable_command_buffer=FUSION --xla_gpu_enable_triton_gemm=true",
+     "--xla_gpu_enable_command_buffer=FUSION --xla_gpu_enable_triton_gemm=true"),
     ("/a/file/of/flags", "/a/file/of/flags")])
 def test_the_flags_of_xla_that_a_user_gave_stay(monkeypatch, given, expected):
   monkeypatch.setenv("XLA_FLAGS", given)
   for _ in range(2):
-    compiling.prefer_cublas()
+    compiling.set_xla_flags()
     assert os.environ["XLA_FLAGS"] == expected
 
 
@@ -185,6 +214,6 @@ import os, realm_tf, tensorflow as tf
 tf.function(lambda x: x * 2)(tf.ones(3))
 os.environ["XLA_FLAGS"] = "--xla_dump_to={tmp_path}"
 from realm_tf.ops import compiling
-compiling.prefer_cublas()
+compiling.set_xla_flags()
 tf.function(lambda x: x * 2 + 1, jit_compile=True)(tf.ones(3))"""], check=True)
   assert list(tmp_path.iterdir())
