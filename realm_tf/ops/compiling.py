@@ -64,10 +64,10 @@ def set_xla_flags() -> None:
   """What XLA does on a GPU, unless XLA_FLAGS say something of it: XLA reads them when it
   first compiles.
 
-  Products are cuBLAS's. XLA's own (Triton's) are tried out for each shape: on an H100 the first
-  call of a BERT-base took 14 s instead of 3.5 s, and the others were no faster. Kernels are
-  launched one by one: while they are recorded into a CUDA graph no other thread may use the
-  device, but one may refresh the index, and a run on an H100 ended by that.
+  Products are cuBLAS's. XLA's own (Triton's) are tried out for each shape: on an H100 the
+  first call of a BERT-base took 14 s instead of 3.5 s, and the others were no faster. Kernels
+  are launched one by one: while they are recorded into a CUDA graph no other thread may use
+  the device, but one may refresh the index, and a run on an H100 ended by that.
   """
   flags = os.environ.get("XLA_FLAGS", "")
   if flags and not flags.startswith("-"):  # a file of flags
