@@ -6,10 +6,11 @@
 # PYTHON runs realm_tf there (`gpu_bundle.py`). OUT gets results.tar.gz, made anew every half
 # minute and at the end: results, logs, curves, evaluations, what the card did; and, if time is
 # left, the models in parts of 15 MB (`cat models.* | tar xJ`). After SECONDS all has ended.
-# Each row is a process; who needs a stage that another makes waits for it. An H100 sees some
-# 1,150 sentences a second (BERT-tiny, K = 8), all processes together: `gpu` takes 8 minutes of
-# it, `gpu_quarter` 3, and all label budgets of a row 4 more. DATA (data/wiki26k)
-# and WORKDIR (runs/gpu) are folders; a pack of both, made by
+# Each row is a process; who needs a stage that another makes waits for it. By itself on an
+# H100, one sees 3,200 sentences a second (BERT-tiny, K = 8, compiled: half a minute of
+# compiling first), so that `gpu` takes some 4 minutes and `gpu_quarter` 2; several share that,
+# and more than three or four hinder each other. DATA (data/wiki26k) and WORKDIR (runs/gpu) are
+# folders; a pack of both, made by
 #
 #     tar cJ data/weights/bert-tiny data/wiki26k runs/gpu/corpus-* > ablations.tar.xz
 #
