@@ -11,6 +11,7 @@ examples, but from other targets:
                      would say were the encoder always right and all blocks candidates
     both             half of each batch is of either
     recurring_spans  text around a span finds another block that holds it (Spider)
+    questions        a training question finds its block: what labels teach such towers
 
 and the held-out questions say what that is worth: recall by gold passage, or where none is
 named by answer. What is there already is kept; the same command goes on.
@@ -29,18 +30,19 @@ from machine import processor
 from realm_tf import config as config_lib
 from realm_tf.corpus.ragged import RaggedLookup
 from realm_tf.examples.ict_pairs import ICTBatch, ict_batches
-from realm_tf.examples.order import fix_batch_size
+from realm_tf.examples.order import fix_batch_size, shuffled_batches
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.files import new_file, read_json
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.registry import WARM_STARTS
 from realm_tf.run.folder import Run
-from realm_tf.text.inputs import joined, pack_pair
+from realm_tf.text.inputs import joined, pack_pair, pack_single
 from realm_tf.training.ict import train_ict
 from realm_tf.training.mining import CorpusSearch, LabelledQuestions, make_retrieval_judge
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "A run that is done with ICT.", required=True)
-_TARGETS = flags.DEFINE_list("targets", ["ict", "related", "both", "recurring_spans"], "")
+_TARGETS = flags.DEFINE_list("targets", ["ict", "related", "both", "recurring_spans",
+                                         "questions"], "Of these.")
 _STEPS = flags.DEFINE_integer("steps", 600, "Of each training.")
 _RATE = flags.DEFINE_float("learning_rate", 3e-4, "At its peak.")
 _SEED = flags.DEFINE_integer("seed", 1, "Of the order of the examples.")
@@ -82,6 +84,30 @@ def _both(related):
   return batches
 
 
+def _questions(run: Run):
+  """Batches of the run's training questions and a block that answers each."""
+  labelled = LabelledQuestions.of(run.questions("train"), run.corpus)
+  usable = labelled.usable
+  rows = tf.constant([labelled.right(i)[0] for i in usable], tf.int32)
+  tokens = run.corpus.tokenizer.tokenize([labelled.texts[i] for i in usable])
+
+  def batches(corpus, *, batch_size, query_length, document_length, seed, first_step,
+              last_step, **_):
+    titles, bodies = RaggedLookup(corpus.title_ids), RaggedLookup(corpus.body_ids)
+
+    def pairs(step, chosen):
+      del step
+      right = tf.gather(rows, chosen)
+      return fix_batch_size(ICTBatch(
+          pack_single(tf.gather(tokens, chosen), query_length, corpus.tokenizer, 8),
+          pack_pair(titles.gather(right), bodies.gather(right), document_length,
+                    corpus.tokenizer, 8), right), batch_size)
+
+    return shuffled_batches(len(usable), batch_size, seed, first_step, last_step).map(pairs)
+
+  return batches
+
+
 def _measured(run: Run, model) -> dict[str, float]:
   """Recall of the held-out questions, in shares."""
   embedder = CorpusEmbedder(run.passages, lambda: model.retriever.document_tower,
@@ -109,6 +135,7 @@ def main(_) -> None:
   related = _related(run)
   WARM_STARTS.register("related", related)
   WARM_STARTS.register("both", _both(related))
+  WARM_STARTS.register("questions", _questions(run))
   for target in _TARGETS.value:
     name = f"{target}, {_STEPS.value} steps, {_RATE.value:g}, seed {_SEED.value}"
     if name in results:
