@@ -56,32 +56,32 @@ def strings(questions: Sequence[Question], texts: Iterable[Iterable[bytes]]) -> 
   f1: list[float] = []
   for number, (question, row) in enumerate(zip(questions, texts, strict=True)):
     number_of: dict[str, int] = {}
-    is_right = _judge(question)
+    judge = _judge(question)
     places = []
     for text in (text.decode() for text in row):
-      form = normalize(text) or text
+      normal = normalize(text)
+      form = normal or text
       if form not in number_of:
         number_of[form] = len(owner)
         owner.append(number)
         forms.append(form)
-        right.append(is_right(text))
-        f1.append(metrics.f1(text, question.answers, question.regex))
+        is_right, overlap = judge(text, normal)
+        right.append(is_right)
+        f1.append(overlap)
       places.append(number_of[form])
     string_of_span.append(places)
   return AnswerStrings(np.array(string_of_span), np.array(owner), np.array(forms, object),
                        np.array(right, bool), np.array(f1))
 
 
-def _judge(question: Question) -> Callable[[str], bool]:
-  """Whether a text is an answer by the published rule, as `metrics.exact_match`."""
+def _judge(question: Question) -> Callable[[str, str], tuple[bool, float]]:
+  """How good a text and its normal form are: `metrics.exact_match` and `metrics.f1`."""
   if question.regex:
-    return functools.partial(_matches, question.answers)
-  wanted = set(map(normalize, question.answers))
-  return lambda text: normalize(text) in wanted
-
-
-def _matches(patterns: Sequence[str], text: str) -> bool:
-  return metrics.regex_match(text, patterns)
+    return lambda text, _: (metrics.regex_match(text, question.answers), 0.0)
+  wanted = list(map(normalize, question.answers))
+  words = [answer.split() for answer in wanted]
+  return lambda _, normal: (normal in wanted, max(
+      (metrics.token_f1(normal.split(), answer) for answer in words), default=0.0))
 
 
 class Answered(NamedTuple):
