@@ -6,11 +6,12 @@ than each. So the answer is not the most probable string but the one that is wor
 average, if a string b is right as often as its probability p(b) says (Kumar and Byrne 2004,
 with a gain in place of a loss):
 
-    argmax over a of  sum over b of p(b) gain(a, b),   gain = F1(a, b) ** 2
+    argmax over a of  sum over b of p(b) ([a = b] + F1(a, b)) / 2
 
-F1 is that of their words, as an evaluation has it. As it comes it gains F1 and loses exact
-matches, since two answers that are half right weigh as much as one that is right; the square
-gains both (docs/answers.md). Shape letters: Q questions, S strings, C compared ones, V words.
+What is gained is the mean of the two figures by which answers are measured. F1 alone, that of
+the words of both, gains more F1 and loses exact matches; exact match alone is the most
+probable string (docs/answers.md). Shape letters: Q questions, S strings, C compared ones, V
+words.
 """
 
 import tensorflow as tf
@@ -30,8 +31,8 @@ def most_agreeing(forms: tf.Tensor, probability: tf.Tensor) -> tf.Tensor:
     these the first.
   """
   p, place = tf.math.top_k(probability, tf.minimum(COMPARED, tf.shape(forms)[1]))  # [Q, C]
-  gain = tf.square(_f1(_word_counts(tf.gather(forms, place, batch_dims=1))))
-  worth = tf.linalg.matvec(gain, tf.maximum(p, 0.0))
+  f1 = _f1(_word_counts(tf.gather(forms, place, batch_dims=1)))
+  worth = p + tf.linalg.matvec(f1, tf.maximum(p, 0.0))
   best = tf.argmax(tf.where(p < 0, -1.0, worth), 1, tf.int32)
   return tf.gather(place, best, batch_dims=1)
 

@@ -9,9 +9,9 @@ temperature (Guo et al. 2017), the weight of the retriever's score (as Karpukhin
 and Fajcik et al. 2021 fuse scores on dev) and whether equal answers are added, on a grid:
 two numbers and a yes or no cannot learn some hundred questions by heart. What answers fewer
 dev questions right than the published rule, by more than one standard deviation, is not
-taken. Then, by the probabilities that this gives, the answers of `agreement` are taken if
-their F1 is higher and no fewer of them are right, again within one standard deviation: that
-rule does not change what strings there are, so log loss cannot judge it.
+taken. Then, by the probabilities that this gives, the answers of `agreement` are taken if the
+mean of exact match and F1, which they are chosen by, is higher and no fewer are right, again
+within one standard deviation: probabilities stay as they are, so log loss cannot judge this.
 
 Shape letters: Q questions, R read blocks, S spans of each, Y temperatures, A answer strings.
 """
@@ -89,6 +89,11 @@ class Answered(NamedTuple):
   probability: np.ndarray  # [Q] float
   right: np.ndarray  # [Q] bool
   f1: np.ndarray  # [Q] float
+
+  @property
+  def worth(self) -> float:
+    """The mean of exact match and F1."""
+    return float(self.right.mean() + self.f1.mean()) / 2
 
 
 class Dev:
@@ -197,7 +202,7 @@ def fit(dev: Dev) -> Calibration:
   (value, merged), (weight, temperature) = min(losses.items())
   p = dev.probabilities(_WEIGHTS[weight], temperature, merged)
   probable, agreeing = dev.answered(p), dev.answered(p, by_agreement=True)
-  agrees = bool(agreeing.f1.sum() > probable.f1.sum()) and _no_fewer(agreeing, probable)
+  agrees = agreeing.worth > probable.worth and _no_fewer(agreeing, probable)
   answered = agreeing if agrees else probable
   return dataclasses.replace(
       PUBLISHED, retriever_weight=float(_WEIGHTS[weight]),

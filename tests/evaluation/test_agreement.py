@@ -25,7 +25,7 @@ def _worth(forms, probability):
   listed = listed[:agreement.COMPARED]
   worth = np.full(len(forms), -1.0)
   for i in listed:
-    worth[i] = sum(probability[j] * _f1(forms[i], forms[j]) ** 2 for j in listed)
+    worth[i] = sum(probability[j] * ((i == j) + _f1(forms[i], forms[j])) for j in listed)
   return worth
 
 
@@ -60,8 +60,8 @@ def test_forms_of_one_answer_win_over_a_more_probable_other():
   assert choose(0.35, 0.2, 0.25, 0.2) == 2
   assert choose(0.6, 0.1, 0.2, 0.1) == 0  # nothing outweighs half
   assert choose(0.3, -1.0, 0.3, -1.0) == 0  # as good: the first
-  # By F1 as it comes "barack obama" would be worth .4 + .2 * 4 / 5 + .14 * 2 / 3.
-  assert choose(0.55, 0.14, 0.11, 0.2) == 0
+  # By F1 alone "barack obama" would be worth .2 * (1 + 2 / 3 + 4 / 5), more than .4.
+  assert choose(0.4, 0.2, 0.2, 0.2) == 0
 
 
 def test_words_count_as_often_as_both_have_them():

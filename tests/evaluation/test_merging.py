@@ -34,7 +34,7 @@ def _most_agreeing(share):
   """Of {form: share}, the most probable first."""
   def gain(form, other):
     words, others = map(collections.Counter, (form.split(), other.split()))
-    return (2 * (words & others).total() / (words.total() + others.total())) ** 2
+    return (form == other) + 2 * (words & others).total() / (words.total() + others.total())
   listed = sorted(share, key=lambda form: -share[form])[:30]
   return max(listed, key=lambda form: sum(share[x] * gain(form, x) for x in listed))
 
