@@ -135,7 +135,7 @@ class QuestionAnswerer(tf.Module):
   def answer(self, questions: tf.Tensor, top_n: tf.Tensor | int | None = None,
              banned: tf.Tensor | None = None,
              read_blocks: tf.Tensor | int | None = None) -> Answers:
-    """The most probable answers of the best passages.
+    """The answers of the best passages: the one to give first, then the most probable ones.
 
     Args:
       questions: [B] string.
@@ -248,12 +248,12 @@ class QuestionAnswerer(tf.Module):
                                        reads)
 
   def _choose(self, read: answer_spans.ReadSpans, count: tf.Tensor) -> Chosen:
-    """The `count` most probable answers, by the calibration."""
+    """`count` answers, by the calibration."""
     rule = self.calibration
     best = answer_spans.best(read, self.passages, _SPANS, rule.retriever_weight,
                              rule.temperature)
     return choose_answers(best, self._texts_of(best.row, best.first, best.last), count,
-                          rule.merged)
+                          rule.merged, rule.agreement)
 
   def _bytes(self, row: tf.Tensor, first: tf.Tensor, last: tf.Tensor
              ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -29,6 +29,8 @@ class Calibration:
     temperature: by which both are divided before the softmax over all spans (Guo et al.
       2017, "On Calibration of Modern Neural Networks").
     merged: whether the places of an answer are added; else its best place counts alone.
+    agreement: whether the answer is the one that agrees with other likely ones
+      (`evaluation.agreement`); else the most probable one. Its probability is its own.
     model: of a run, for which it was made: its stage.
     questions: of dev, by which it was made; 0: it was not.
     curve: what precision costs, by falling threshold; empty where it was not measured.
@@ -37,6 +39,7 @@ class Calibration:
   retriever_weight: float = 1.0
   temperature: float = 1.0
   merged: bool = True
+  agreement: bool = False
   model: str = ""
   questions: int = 0
   curve: tuple[Point, ...] = ()
@@ -46,7 +49,8 @@ class Calibration:
   def rule(self) -> str:
     """What the answers depend on, in a line."""
     return (f"reader + {self.retriever_weight:g} retriever, over {self.temperature:g}, "
-            f"{'equal answers added' if self.merged else 'best span'}")
+            f"{'equal answers added' if self.merged else 'best span'}"
+            f"{', in agreement with others' if self.agreement else ''}")
 
   def threshold(self, precision: float) -> float:
     """The least probability from which answers are as precise as wanted, on dev.
@@ -103,7 +107,7 @@ def write_calibration(path: PathLike, calibration: Calibration) -> None:
 
 
 def read_calibration(path: PathLike) -> Calibration:
-  """What `write_calibration` wrote.
+  """What `write_calibration` wrote; one that is older than `agreement` is without.
 
   Raises:
     UserError: the file holds something else.
@@ -111,8 +115,8 @@ def read_calibration(path: PathLike) -> Calibration:
   values = read_json(path)
   try:
     fitted = Calibration(float(values["retriever_weight"]), float(values["temperature"]),
-                         bool(values["merged"]), str(values["model"]),
-                         int(values["questions"]),
+                         _flag(values["merged"]), _flag(values.get("agreement", False)),
+                         str(values["model"]), int(values["questions"]),
                          tuple(Point(*map(float, point)) for point in values["curve"]),
                          dict(values["figures"]))
   except (KeyError, TypeError, ValueError) as error:
@@ -123,3 +127,9 @@ def read_calibration(path: PathLike) -> Calibration:
     raise UserError(f"{path}: retriever_weight {weight:g} and temperature {temperature:g}; "
                     "expected finite numbers, the temperature above 0")
   return fitted
+
+
+def _flag(value: object) -> bool:
+  if not isinstance(value, bool):
+    raise TypeError(f"{value!r} is neither true nor false")
+  return value

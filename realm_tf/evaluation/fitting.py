@@ -9,7 +9,9 @@ temperature (Guo et al. 2017), the weight of the retriever's score (as Karpukhin
 and Fajcik et al. 2021 fuse scores on dev) and whether equal answers are added, on a grid:
 two numbers and a yes or no cannot learn some hundred questions by heart. What answers fewer
 dev questions right than the published rule, by more than one standard deviation, is not
-taken.
+taken. Then, by the probabilities that this gives, the answers of `agreement` are taken if the
+mean of exact match and F1, which they are chosen by, is higher and no fewer are right, again
+within one standard deviation: probabilities stay as they are, so log loss cannot judge this.
 
 Shape letters: Q questions, R read blocks, S spans of each, Y temperatures, A answer strings.
 """
@@ -22,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.datasets.questions import Question
-from realm_tf.evaluation import confidence, metrics
+from realm_tf.evaluation import agreement, confidence, metrics
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import PUBLISHED, Calibration
 from realm_tf.progress import progress
@@ -40,39 +42,58 @@ class AnswerStrings(NamedTuple):
   """Answer strings of all questions; strings of one normal form are one, in a question."""
   string_of_span: np.ndarray  # [Q, R * S] int: the number of a span's string, in [0, A)
   owner: np.ndarray  # [A] int: its question, ascending
+  form: np.ndarray  # [A] str: the normal form, or the text of which nothing is left
   right: np.ndarray  # [A] bool
+  f1: np.ndarray  # [A] float
 
 
 def strings(questions: Sequence[Question], texts: Iterable[Iterable[bytes]]) -> AnswerStrings:
-  """Tells the answers of [Q, R * S] spans apart, and which of them are right."""
+  """Tells the answers of [Q, R * S] spans apart, and how good they are."""
   string_of_span: list[list[int]] = []
   owner: list[int] = []
+  forms: list[str] = []
   right: list[bool] = []
+  f1: list[float] = []
   for number, (question, row) in enumerate(zip(questions, texts, strict=True)):
     number_of: dict[str, int] = {}
-    is_right = _judge(question)
+    judge = _judge(question)
     places = []
     for text in (text.decode() for text in row):
-      form = normalize(text) or text
+      normal = normalize(text)
+      form = normal or text
       if form not in number_of:
         number_of[form] = len(owner)
         owner.append(number)
-        right.append(is_right(text))
+        forms.append(form)
+        is_right, overlap = judge(text, normal)
+        right.append(is_right)
+        f1.append(overlap)
       places.append(number_of[form])
     string_of_span.append(places)
-  return AnswerStrings(np.array(string_of_span), np.array(owner), np.array(right, bool))
+  return AnswerStrings(np.array(string_of_span), np.array(owner), np.array(forms, object),
+                       np.array(right, bool), np.array(f1))
 
 
-def _judge(question: Question) -> Callable[[str], bool]:
-  """Whether a text is an answer by the published rule, as `metrics.exact_match`."""
+def _judge(question: Question) -> Callable[[str, str], tuple[bool, float]]:
+  """How good a text and its normal form are: `metrics.exact_match` and `metrics.f1`."""
   if question.regex:
-    return functools.partial(_matches, question.answers)
-  wanted = set(map(normalize, question.answers))
-  return lambda text: normalize(text) in wanted
+    return lambda text, _: (metrics.regex_match(text, question.answers), 0.0)
+  wanted = list(map(normalize, question.answers))
+  words = [answer.split() for answer in wanted]
+  return lambda _, normal: (normal in wanted, max(
+      (metrics.token_f1(normal.split(), answer) for answer in words), default=0.0))
 
 
-def _matches(patterns: Sequence[str], text: str) -> bool:
-  return metrics.regex_match(text, patterns)
+class Answered(NamedTuple):
+  """The answers to all questions."""
+  probability: np.ndarray  # [Q] float
+  right: np.ndarray  # [Q] bool
+  f1: np.ndarray  # [Q] float
+
+  @property
+  def worth(self) -> float:
+    """The mean of exact match and F1."""
+    return float(self.right.mean() + self.f1.mean()) / 2
 
 
 class Dev:
@@ -100,13 +121,31 @@ class Dev:
     over = np.add if merged else np.maximum
     return over.reduceat(share.ravel()[self._order], self._groups)
 
-  def answered(self, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The probability of each question's answer, and whether it is right: [Q] both."""
+  def answered(self, probabilities: np.ndarray, by_agreement: bool = False) -> Answered:
+    """What is answered by the probabilities [A] of all strings."""
+    best = (self._most_agreeing if by_agreement else self._most_probable)(probabilities)
+    return Answered(probabilities[best], self._strings.right[best], self._strings.f1[best])
+
+  def _most_probable(self, probabilities: np.ndarray) -> np.ndarray:
+    """Strings, [Q]; of equal ones the first: at the best span, as answering takes it."""
     most = np.maximum.reduceat(probabilities, self._firsts)
     best = probabilities == most[self._strings.owner]
-    # Of equal ones the first: at the best span, as answering takes it.
     place = np.where(best, np.arange(len(best)), len(best))
-    return most, self._strings.right[np.minimum.reduceat(place, self._firsts)]
+    return np.minimum.reduceat(place, self._firsts)
+
+  def _most_agreeing(self, probabilities: np.ndarray) -> np.ndarray:
+    """Strings, [Q]: see `agreement.most_agreeing`, which need not see improbable ones."""
+    owner, form = self._strings.owner, self._strings.form
+    order = np.lexsort([-probabilities, owner])
+    rank = np.arange(len(order)) - self._firsts[owner]  # an owner's stay where they are
+    kept = rank < agreement.COMPARED
+    number = np.zeros([len(self._firsts), agreement.COMPARED], int)
+    probability = np.full(number.shape, -1.0, np.float32)
+    number[owner[kept], rank[kept]] = order[kept]
+    probability[owner[kept], rank[kept]] = probabilities[order[kept]]
+    best = agreement.most_agreeing(tf.constant(form[number].tolist(), shape=number.shape),
+                                   tf.constant(probability)).numpy()
+    return number[np.arange(len(best)), best]
 
   def log_loss(self, probabilities: np.ndarray) -> float:
     """The log loss of a question, on average."""
@@ -152,10 +191,7 @@ def fit(dev: Dev) -> Calibration:
   """The calibration of least log loss on dev."""
   def loss(place: tuple[int, int], merged: bool) -> float:
     p = dev.probabilities(_WEIGHTS[place[0]], place[1], merged)
-    right = dev.answered(p)[1]
-    # Paired: where both are right or both wrong, the rules do not differ.
-    lost, differ = published[1].sum() - right.sum(), (published[1] != right).sum()
-    return np.inf if lost > np.sqrt(differ) else dev.log_loss(p)
+    return dev.log_loss(p) if _no_fewer(dev.answered(p), published) else np.inf
 
   temperature_one = int(np.flatnonzero(_TEMPERATURES == 1)[0])
   published = dev.answered(dev.probabilities(1.0, temperature_one, False))
@@ -164,16 +200,31 @@ def fit(dev: Dev) -> Calibration:
     place, value = _descend(functools.partial(loss, merged=merged))
     losses[value, merged] = place
   (value, merged), (weight, temperature) = min(losses.items())
-  p, right = dev.answered(dev.probabilities(_WEIGHTS[weight], temperature, merged))
+  p = dev.probabilities(_WEIGHTS[weight], temperature, merged)
+  probable, agreeing = dev.answered(p), dev.answered(p, by_agreement=True)
+  agrees = agreeing.worth > probable.worth and _no_fewer(agreeing, probable)
+  answered = agreeing if agrees else probable
   return dataclasses.replace(
       PUBLISHED, retriever_weight=float(_WEIGHTS[weight]),
-      temperature=float(_TEMPERATURES[temperature]), merged=merged, questions=len(p),
-      curve=confidence.curve(p, right), figures={
-          "log_loss": value, "exact_match": float(right.mean()),
-          "exact_match_published": float(published[1].mean()),
-          **confidence.confidence_figures(p, right), **{
-              f"{name}_published": number
-              for name, number in confidence.confidence_figures(*published).items()}})
+      temperature=float(_TEMPERATURES[temperature]), merged=merged, agreement=agrees,
+      questions=len(answered.right),
+      curve=confidence.curve(answered.probability, answered.right), figures={
+          "log_loss": value, **_figures(answered),
+          **_figures(probable, "_most_probable"), **_figures(agreeing, "_agreeing"),
+          **_figures(published, "_published")})
+
+
+def _no_fewer(answered: Answered, other: Answered) -> bool:
+  """Whether no fewer answers are right, but for one standard deviation."""
+  # Paired: where both are right or both wrong, the rules do not differ.
+  lost = other.right.sum() - answered.right.sum()
+  return bool(lost <= np.sqrt((other.right != answered.right).sum()))
+
+
+def _figures(answered: Answered, suffix: str = "") -> dict[str, float]:
+  figures = {"exact_match": float(answered.right.mean()), "f1": float(answered.f1.mean()),
+             **confidence.confidence_figures(answered.probability, answered.right)}
+  return {f"{name}{suffix}": value for name, value in figures.items()}
 
 
 def _descend(loss: Callable[[tuple[int, int]], float]) -> tuple[tuple[int, int], float]:

@@ -3,7 +3,9 @@
 An answer's probability is the sum of the shares of its places, in whatever blocks; texts are
 equal if their normal forms are (SQuAD; `realm_tf.text.answers`). A text that overlaps, at its
 best place, an answer that is in the list already ("in Paris" beside "Paris") is a near-copy:
-it keeps its probability, and is not listed. Shape letters: Q questions, S spans, A answers.
+it keeps its probability, and is not listed. The first of the list, the answer, is the most
+probable text, or that of `agreement`; the others follow by falling probability. Shape
+letters: Q questions, S spans, A answers.
 """
 
 import string
@@ -12,6 +14,7 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow_text as tf_text
 
+from realm_tf.evaluation.agreement import most_agreeing
 from realm_tf.evaluation.answer_spans import Spans
 
 # As Python has them: punctuation of ASCII, white space, and what `\w` is.
@@ -21,7 +24,7 @@ _ARTICLE = r"(^|[^\pL\pN])(?:an?|the)($|[^\pL\pN])"
 
 
 class Chosen(NamedTuple):
-  """Answers to each question, most probable first."""
+  """Answers to each question: the one that is given, and others, most probable first."""
   score: tf.Tensor  # [Q, A] float32: of the best place; minus infinity where there is none
   probability: tf.Tensor  # [Q, A] float32; 0 where there are no more
   row: tf.Tensor  # [Q, A] int32, of the best place; -1 where there are no more
@@ -45,9 +48,9 @@ def normal_form(texts: tf.Tensor) -> tf.Tensor:
   return tf.reshape(tf.where(bare == "", flat, bare), tf.shape(texts))
 
 
-def choose_answers(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merged: bool
-                   ) -> Chosen:
-  """The `count` most probable answers that are no near-copies.
+def choose_answers(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merged: bool,
+                   agreement: bool = False) -> Chosen:
+  """The answer, and the most probable ones that are no near-copies of those before them.
 
   Args:
     spans: of each question, best first.
@@ -55,9 +58,12 @@ def choose_answers(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merge
     count: scalar int32 of at least 1, A.
     merged: whether the probability of an answer is the sum over its places; else it is
       that of its best place alone, and the first answer is the best span, as published.
+    agreement: whether the first answer is that of `agreement.most_agreeing`; else it is
+      the most probable one.
   """
   exists = tf.math.is_finite(spans.score)
-  _, key = tf.unique(tf.reshape(normal_form(texts), [-1]))
+  forms = normal_form(texts)
+  _, key = tf.unique(tf.reshape(forms, [-1]))
   key = tf.reshape(key, tf.shape(texts))
   same = (key[:, :, None] == key[:, None, :]) & exists[:, None, :]  # [Q, S, S]
   place = tf.range(tf.shape(texts)[1])
@@ -68,7 +74,11 @@ def choose_answers(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merge
   overlap = ((spans.row[:, :, None] == spans.row[:, None, :])
              & (spans.first[:, :, None] <= spans.last[:, None, :])
              & (spans.first[:, None, :] <= spans.last[:, :, None]))
-  chosen, left = _greedily(leads, probability, same, overlap, count)
+  order = probability
+  if agreement:
+    first = most_agreeing(forms, tf.where(leads, probability, -1.0))
+    order = tf.where(place == first[:, None], 2.0, probability)  # above any probability
+  chosen, left = _greedily(leads, order, same, overlap, count)
   score, share, row, first, last = (tf.gather(value, chosen, batch_dims=1) for value in (
       spans.score, probability, spans.row, spans.first, spans.last))
   none = ~left & (tf.range(count) > 0)  # the first has its block, if nothing else
@@ -84,13 +94,13 @@ def first_of_each(chosen: Chosen, counts: tf.Tensor) -> Chosen:
                   for value, none in zip(chosen, nothing, strict=True)))
 
 
-def _greedily(leads: tf.Tensor, probability: tf.Tensor, same: tf.Tensor, overlap: tf.Tensor,
+def _greedily(leads: tf.Tensor, order: tf.Tensor, same: tf.Tensor, overlap: tf.Tensor,
               count: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
-  """The most probable text, again and again, that is no near-copy of those before.
+  """The text of highest order, again and again, that is no near-copy of those before.
 
   Args:
     leads: [Q, S] bool: the best place of each text.
-    probability: [Q, S] float32.
+    order: [Q, S] float32, above -1.
     same, overlap: [Q, S, S] bool.
     count: A.
 
@@ -98,7 +108,7 @@ def _greedily(leads: tf.Tensor, probability: tf.Tensor, same: tf.Tensor, overlap
     [Q, A] int32, its place among the S; [Q, A] bool, whether there was one left.
   """
   def step(i, left, chosen, any_left):
-    best = tf.argmax(tf.where(left, probability, -1.0), 1, tf.int32)  # [Q]
+    best = tf.argmax(tf.where(left, order, -1.0), 1, tf.int32)  # [Q]
     places = tf.gather(same, best, batch_dims=1)  # [Q, S]
     near = tf.reduce_any(places[:, :, None] & overlap, 1)
     return (i + 1, left & ~near & ~places, chosen.write(i, best),

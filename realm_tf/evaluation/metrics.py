@@ -34,7 +34,8 @@ def exact_match(prediction: str, answers: Iterable[str], regex: bool = False) ->
   return any(normal == normalize(answer) for answer in answers)
 
 
-def _token_f1(prediction: Sequence[str], answer: Sequence[str]) -> float:
+def token_f1(prediction: Sequence[str], answer: Sequence[str]) -> float:
+  """`f1` of the words of two normal forms."""
   # Two empty bags agree: an answer such as "The" has no token left.
   if not prediction or not answer:
     return float(prediction == answer)
@@ -47,7 +48,7 @@ def f1(prediction: str, answers: Iterable[str], regex: bool = False) -> float:
   if regex:
     return 0.0
   tokens = normalize(prediction).split()
-  return max((_token_f1(tokens, normalize(a).split()) for a in answers), default=0.0)
+  return max((token_f1(tokens, normalize(a).split()) for a in answers), default=0.0)
 
 
 def regex_match(prediction: str, patterns: Iterable[str]) -> bool:

@@ -27,7 +27,7 @@ from realm_tf.server.statuses import Refused, refusal
 
 _INSTRUCTIONS = (
     "Answers questions from one collection of documents, by text cut out of them. `answer` "
-    "gives the most probable answer, how probable it is, and the passage that says so; "
+    "gives the best answer, how probable it is, and the passage that says so; "
     "`search` gives the passages that fit a question best. Nothing is known here that is "
     "not in these documents.")
 _READS_ONLY = ToolAnnotations(read_only_hint=True, idempotent_hint=True,
@@ -54,9 +54,10 @@ class Candidate(BaseModel):
 
 class Answer(Candidate):
   """The answer to a question."""
-  answerable: bool = Field(description="False: nothing in the documents is as probable an "
-                           "answer as was wanted; `answer` is empty.")
-  answers: list[Candidate] = Field(description="The most probable ones, given or not.")
+  answerable: bool = Field(description="False: the best answer is less probable than was "
+                           "wanted; `answer` is empty.")
+  answers: list[Candidate] = Field(description="The best one, given or not, then others by "
+                                   "falling probability.")
   passages: list[FoundPassage]
 
 
@@ -79,7 +80,7 @@ def make_tools(questions: QuestionRequest, name: str) -> MCPServer:
   async def answer(
       question: Annotated[str, Field(description="One question, in full words.")],
       top_n: Annotated[int, Field(ge=1, le=MOST_LISTED_ANSWERS, description=(
-          "How many of the most probable answers to list."))] = 3,
+          "How many answers to list."))] = 3,
       threshold: Annotated[float, Field(ge=0, le=1, description=(
           "No answer if the best is less probable."))] = 0.0,
       passages: Annotated[int, Field(ge=0, le=MOST_PASSAGES, description=(

@@ -41,9 +41,11 @@ def _list(items: dict[str, Any], **more: Any) -> dict[str, Any]:
 _PASSAGE = _object(_PLACE, list(_PLACE))
 _ANSWER = _object({
     "question": _TEXT, **_SPAN,
-    "answerable": {"type": "boolean", "description": "False: no answer is as probable as "
-                   "wanted; `answer` is empty."},
-    "answers": _list(_object(_SPAN, list(_SPAN))), "passages": _list(_PASSAGE),
+    "answerable": {"type": "boolean", "description": "False: the best answer is less "
+                   "probable than wanted; `answer` is empty."},
+    "answers": _list(_object(_SPAN, list(_SPAN)), description="The best one, given or not, "
+                     "then others by falling probability."),
+    "passages": _list(_PASSAGE),
     "version": _TEXT}, ["question", *_SPAN, "answerable", "answers", "passages"])
 _FOUND = _object({"question": _TEXT, "passages": _list(_PASSAGE), "version": _TEXT},
                  ["question", "passages"])

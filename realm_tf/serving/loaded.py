@@ -53,12 +53,12 @@ class ExportedModel:
   def answer(self, questions: Questions, top_n: int = 1, threshold: float | None = None,
              precision: float | None = None, read_blocks: int | None = None
              ) -> list[dict[str, Any]]:
-    """The most probable answers to each question.
+    """The answer to each question, and others.
 
     Args:
       questions: one, or a list of B.
       top_n: how many answers `answers` lists, at most; from 1 to 100.
-      threshold: an answer that is less probable is not given; 0 by default.
+      threshold: if the answer is less probable, none is given; 0 by default.
       precision: instead of a threshold, the share of right ones among the answers that are
         given, as it was on the dev questions by which the model was calibrated.
       read_blocks: how many passages are read; by default as many as when it was exported.
@@ -67,8 +67,9 @@ class ExportedModel:
       B objects: `answer`, `score`, `probability`, `title`, `passage`, `passage_id`, `row`,
       and where the answer stands in the passage: `start`, `end` in characters,
       `start_byte`, `end_byte` in bytes of its UTF-8. `answerable` is whether it is given:
-      else `answer` is empty. `answers` are the same of the `top_n` most probable ones,
-      given or not.
+      else `answer` is empty. `answers` are the same of `top_n` answers: this one, given or
+      not, then others by falling probability. Where the model was calibrated to answer in
+      agreement with other likely answers, one of these may be more probable than the first.
 
     Raises:
       UserError: threshold or precision is out of range, or the precision is not reached;

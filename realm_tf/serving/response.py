@@ -15,9 +15,9 @@ _TOP = "top_"
 
 
 def respond(answers: Answers, threshold: tf.Tensor | float) -> dict[str, tf.Tensor]:
-  """Columns of the most probable answer, with `answerable`, and of all answers.
+  """Columns of the answer, the first of each question's, with `answerable`, and of all.
 
-  An answer that is less probable than the threshold is not given: `answerable` is false,
+  If it is less probable than the threshold, none is given: `answerable` is false,
   `answer` empty; probability, passage and the list of all stay for those who look closer.
 
   Args:

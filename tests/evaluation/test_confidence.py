@@ -1,6 +1,7 @@
 """Figures of confidence against hand-computed cases and plain loops."""
 
 import itertools
+import json
 import math
 
 import numpy as np
@@ -69,10 +70,30 @@ def test_what_cannot_be_wanted_is_one_line(threshold, precision, message):
 
 
 def test_a_calibration_is_kept_as_json(tmp_path):
-  written = Calibration(0.25, 2.0, False, "finetune", 30,
+  written = Calibration(0.25, 2.0, False, True, "finetune", 30,
                         (Point(0.5, 0.75, 1.0),), {"x": 0.5})
   calibration.write_calibration(tmp_path / "c.json", written)
   assert calibration.read_calibration(tmp_path / "c.json") == written
+  assert written.rule.endswith("best span, in agreement with others")
+
+
+def test_a_calibration_that_is_older_than_agreement_is_without(tmp_path):
+  calibration.write_calibration(tmp_path / "c.json", Calibration(0.5, 2.0, agreement=True))
+  values = json.loads((tmp_path / "c.json").read_text())
+  del values["agreement"]
+  (tmp_path / "c.json").write_text(json.dumps(values))
+  assert calibration.read_calibration(tmp_path / "c.json") == Calibration(0.5, 2.0)
+  assert not calibration.PUBLISHED.agreement and not calibration.UNCALIBRATED.agreement
+
+
+@pytest.mark.parametrize("name", ["merged", "agreement"])
+def test_what_is_neither_true_nor_false_is_one_line(tmp_path, name):
+  calibration.write_calibration(tmp_path / "c.json", Calibration())
+  for value in ("no", 0, None):
+    values = json.loads((tmp_path / "c.json").read_text()) | {name: value}
+    (tmp_path / "c.json").write_text(json.dumps(values))
+    with pytest.raises(UserError, match=r"c\.json: .* neither true nor false"):
+      calibration.read_calibration(tmp_path / "c.json")
 
 
 @pytest.mark.parametrize("text", [

@@ -30,15 +30,17 @@ def _made_up(questions, weight, temperature, seed, strings=12):
   share /= share.sum(1, keepdims=True)
   drawn = (share.cumsum(1) < rng.random([questions, 1])).sum(1).clip(0, 11)
   right_text = text[np.arange(questions), drawn]
-  string_of_span, owner, right = [], [], []
+  string_of_span, owner, right, form = [], [], [], []
   for i in range(questions):
     names = {name: len(owner) + j for j, name in enumerate(dict.fromkeys(text[i]))}
     string_of_span.append([names[name] for name in text[i]])
     owner += [i] * len(names)
     right += [name == right_text[i] for name in names]
+    form += map(str, names)
   total = np.log(np.exp(logit[..., None] / fitting._TEMPERATURES).sum(2))
   return logit, score, total, AnswerStrings(np.array(string_of_span), np.array(owner),
-                                      np.array(right))
+                                            np.array(form, object), np.array(right),
+                                            np.array(right, float))
 
 
 def _dev(logit, score, total, strings):
@@ -53,7 +55,7 @@ def test_probabilities_are_those_of_a_plain_softmax():
   place = int(np.flatnonzero(fitting._TEMPERATURES == 4)[0])
   for merged in (True, False):
     probabilities = dev.probabilities(0.25, place, merged)
-    most, right = dev.answered(probabilities)
+    most, right, f1 = dev.answered(probabilities)
     for i in range(30):
       z = ((logit[i] + 0.25 * score[i][:, None]) / 4).ravel()
       share = np.exp(z) / max(1e-300, np.exp(z).sum())
@@ -64,7 +66,7 @@ def test_probabilities_are_those_of_a_plain_softmax():
                                  rtol=1e-9)
       best = max(mine, key=lambda name: plain[name])
       assert most[i] == pytest.approx(plain[best])
-      assert right[i] == strings.right[best]
+      assert right[i] == f1[i] == strings.right[best]
   likely = np.clip(np.where(strings.right, probabilities, 1 - probabilities), 1e-7, 1)
   np.testing.assert_allclose(dev.log_loss(probabilities), -np.mean([
       np.log(likely[strings.owner == i]).sum() for i in range(30)]), rtol=1e-6)
@@ -80,7 +82,8 @@ def test_the_rule_by_which_answers_are_right_is_found(weight, temperature):
   # On questions that it has not seen.
   other = _dev(*_made_up(3000, weight, temperature, seed=5))
   place = int(np.argmin(abs(fitting._TEMPERATURES - fitted.temperature)))
-  p, right = other.answered(other.probabilities(fitted.retriever_weight, place, True))
+  p, right, _ = other.answered(other.probabilities(fitted.retriever_weight, place, True))
+  assert not fitted.agreement  # no two strings have a word in common
   assert confidence.expected_calibration_error(p, right) < 0.04
   wanted = (1 + right.mean()) / 2
   is_answered = p >= fitted.threshold(wanted)
@@ -111,13 +114,46 @@ def test_what_loses_answers_is_not_taken():
   logit[40:, 0], score[40:, 0] = -10, 5
   total = np.log(np.exp(logit[..., None] / fitting._TEMPERATURES).sum(2))
   dev = _dev(logit, score, total, AnswerStrings(
-      np.arange(120).reshape(60, 2), np.repeat(np.arange(60), 2), np.tile([True, False], 60)))
+      np.arange(120).reshape(60, 2), np.repeat(np.arange(60), 2),
+      np.array(["x", "y"] * 60, object), *[np.tile([True, False], 60)] * 2))
   fitted = fitting.fit(dev)
   assert fitted.retriever_weight <= 1
   assert fitted.figures["exact_match"] == fitted.figures["exact_match_published"] == 2 / 3
   surer = dev.probabilities(8.0, 8, False)
   assert dev.log_loss(surer) < fitted.figures["log_loss"]
-  assert dev.answered(surer)[1].sum() == 20
+  assert dev.answered(surer).right.sum() == 20
+
+
+def _of_strings(shares, right):
+  """Dev of questions whose spans have these shares, by string; `right` is of each."""
+  questions = [Question(str(i), "?", (text,)) for i, text in enumerate(right)]
+  logit = np.tile(np.log(list(shares.values())), [len(right), 1, 1])
+  total = np.log(np.exp(logit[..., None] / fitting._TEMPERATURES).sum(2))
+  return Dev(logit, total, np.zeros([len(right), 1]), fitting.strings(
+      questions, [[text.encode() for text in shares]] * len(right)))
+
+
+def test_agreement_is_taken_where_answers_are_better_and_no_match_is_lost():
+  variants = {"McCain": 0.28, "Obama": 0.24, "Barack Obama": 0.26, "Barack H. Obama": 0.22}
+  right = ["Barack Obama"] * 25 + ["Obama"] * 10 + ["McCain"] * 15
+  fitted = fitting.fit(_of_strings(variants, right))
+  assert fitted.agreement and fitted.figures["exact_match"] == 0.5
+  assert fitted.figures["f1"] == pytest.approx((25 + 10 * 2 / 3) / 50)
+  assert fitted.figures["exact_match_most_probable"] == 0.3 == fitted.figures[
+      "f1_most_probable"]
+  # Its curve is of the answers that are given.
+  assert fitted.curve[-1].precision == 0.5 and fitted.curve[-1].coverage == 1
+  worse = fitting.fit(_of_strings(variants, ["McCain"] * 30 + ["Obama"] * 20))
+  assert not worse.agreement and worse.figures["exact_match"] == 0.6
+
+
+def test_agreement_that_loses_matches_is_not_taken_whatever_its_f1():
+  shares = {"x": 0.28, "b c z": 0.25, "b c z e": 0.235, "b f c z": 0.235}
+  fitted = fitting.fit(_of_strings(shares, ["x"] * 10 + ["b c d z"] * 50))
+  assert fitted.figures["f1_agreeing"] == pytest.approx(50 / 60 * 6 / 7)
+  assert fitted.figures["f1_most_probable"] == pytest.approx(1 / 6)
+  assert fitted.figures["exact_match_agreeing"] == 0 and not fitted.agreement
+  assert fitted.figures["exact_match"] == pytest.approx(1 / 6)
 
 
 def test_where_nothing_is_right_nothing_is_probable():
@@ -135,6 +171,8 @@ def test_answers_are_judged_by_the_published_rule():
   assert strings.string_of_span.tolist() == [[0, 1, 0, 2], [3, 4, 5, 6]]
   assert strings.owner.tolist() == [0, 0, 0, 1, 1, 1, 1]
   assert strings.right.tolist() == [True, False, True, True, False, False, False]
+  assert strings.form.tolist() == ["beatles", "rome", "%", "beatles", "the", "a", ""]
+  assert strings.f1.tolist() == [1, 0, 1, 0, 0, 0, 0]  # of patterns there is none
 
 
 @pytest.fixture(name="answerer", scope="module")
@@ -159,11 +197,13 @@ def test_dev_holds_what_answering_says(answerer, monkeypatch):
   monkeypatch.setattr("realm_tf.evaluation.answering._SPANS", 3000)
   questions = _questions()[:7]
   dev = fitting.collect_dev(answerer, questions, batch_size=3)
-  for weight, place, merged in ((1.0, 8, False), (0.25, 11, True)):
-    rule = Calibration(weight, float(fitting._TEMPERATURES[place]), merged)
+  for weight, place, merged, agreement in (
+      (1.0, 8, False, False), (0.25, 11, True, False), (0.25, 11, True, True),
+      (0.5, 20, False, True)):
+    rule = Calibration(weight, float(fitting._TEMPERATURES[place]), merged, agreement)
     monkeypatch.setattr(answerer, "calibration", rule)
     answers = answerer.answer(tf.constant([question.question for question in questions]))
-    p, right = dev.answered(dev.probabilities(weight, place, merged))
+    p, right, _ = dev.answered(dev.probabilities(weight, place, merged), agreement)
     np.testing.assert_allclose(p, answers.probability, rtol=1e-3)
     assert right.tolist() == [
         text.decode().lower() in map(str.lower, question.answers)

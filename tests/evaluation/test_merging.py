@@ -1,5 +1,7 @@
 """Merging in the graph against plain loops, and its normal form against that of Python."""
 
+import collections
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -28,7 +30,16 @@ def test_normal_form_is_that_of_python():
   assert normal_form(square).shape == [2, 2]
 
 
-def _by_loops(spans, texts, count, merged):
+def _most_agreeing(share):
+  """Of {form: share}, the most probable first."""
+  def gain(form, other):
+    words, others = map(collections.Counter, (form.split(), other.split()))
+    return (form == other) + 2 * (words & others).total() / (words.total() + others.total())
+  listed = sorted(share, key=lambda form: -share[form])[:30]
+  return max(listed, key=lambda form: sum(share[x] * gain(form, x) for x in listed))
+
+
+def _by_loops(spans, texts, count, merged, agreement):
   """[(text's normal form, score, probability, row, first, last)] of one question."""
   finite = [i for i in range(len(texts)) if np.isfinite(spans.score[i])]
   groups = {}
@@ -37,7 +48,9 @@ def _by_loops(spans, texts, count, merged):
   share = {form: (sum if merged else max)(float(spans.share[i]) for i in places)
            for form, places in groups.items()}
   listed, taken = [], []
-  for form in sorted(groups, key=lambda form: (-share[form], groups[form][0])):
+  given = _most_agreeing(share) if agreement else None
+  for form in sorted(groups, key=lambda form: (form != given, -share[form],
+                                               groups[form][0])):
     best = groups[form][0]
     if all(spans.row[best] != spans.row[i] or spans.last[best] < spans.first[i]
            or spans.last[i] < spans.first[best] for i in taken):
@@ -47,11 +60,12 @@ def _by_loops(spans, texts, count, merged):
   return listed[:count]
 
 
-@pytest.mark.parametrize("merged", [True, False])
-def test_answers_are_those_of_plain_loops(merged):
+@pytest.mark.parametrize("merged, agreement", [
+    (True, False), (False, False), (True, True), (False, True)])
+def test_answers_are_those_of_plain_loops(merged, agreement):
   rng = np.random.default_rng(0)
   size, most, words = 12, 40, "river the Old old. bridge a Paris".split()
-  longer = 0
+  longer = less_probable = 0
   for trial in range(4):
     row, first = rng.integers(0, 3, [size, most]), rng.integers(0, 12, [size, most])
     last = first + rng.integers(0, 3, [size, most])
@@ -63,17 +77,20 @@ def test_answers_are_those_of_plain_loops(merged):
     share = np.where(np.isfinite(score), np.exp(score), 0)
     share = (0.9 * share / share.sum(1, keepdims=True)).astype(np.float32)
     spans = Spans(score, share, *(value.astype(np.int32) for value in (row, first, last)))
-    answers = choose_answers(Spans(*map(tf.constant, spans)), tf.constant(texts), 9, merged)
+    answers = choose_answers(Spans(*map(tf.constant, spans)), tf.constant(texts), 9, merged,
+                             agreement)
     for p in range(size):
-      expected = _by_loops(Spans(*(value[p] for value in spans)), texts[p], 9, merged)
+      expected = _by_loops(Spans(*(value[p] for value in spans)), texts[p], 9, merged,
+                           agreement)
       longer += len(expected) > 3
+      less_probable += expected[0][2] < max(text[2] for text in expected)
       columns = [value[p].numpy() for value in answers]
       assert len(expected) == (columns[2] >= 0).sum()
       for actual, wanted in zip(zip(*columns), expected):
         np.testing.assert_allclose(actual[1], wanted[2], rtol=1e-5)
         assert (actual[0], *actual[2:]) == (wanted[1], *wanted[3:])
       assert (columns[1][len(expected):] == 0).all()
-  assert longer > 20
+  assert longer > 20 and (less_probable > 5) == agreement
 
 
 def test_near_copies_are_not_listed_and_other_places_are():

@@ -41,7 +41,7 @@ def _world(tmp_path_factory):
       index = ScannInGraph(index, IndexConfig(rescored=20))
       assert index._state is not None  # of so few rows, ScaNN has a use for them
     return QuestionAnswerer(model, corpus, Passages(corpus), index, 2, Calibration(
-        0.5, 2.0, questions=30, curve=(Point(0.0625, 0.75, 1.0),)))
+        0.5, 2.0, agreement=True, questions=30, curve=(Point(0.0625, 0.75, 1.0),)))
 
   @functools.cache
   def exported(flavour):

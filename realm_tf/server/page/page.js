@@ -63,8 +63,8 @@ function best(found) {
   return element('section', 'card none', element('h2', '', 'Answer'),
     element('p', 'answer', 'No answer'),
     element('p', '', candidate
-      ? `Nothing in the documents is sure enough. The best candidate is “${candidate.answer}”, `
-        + `at ${percent(candidate.probability)}.`
+      ? `The best candidate is “${candidate.answer}”, at ${percent(candidate.probability)}: `
+        + 'that is not sure enough.'
       : 'Nothing in the documents answers this.'));
 }
 
