@@ -11,7 +11,7 @@ import bisect
 import functools
 import pathlib
 import re
-from typing import Iterable, Iterator, NamedTuple, Protocol, Sequence
+from typing import Iterable, Iterator, Protocol, Sequence
 
 from realm_tf import files
 from realm_tf.errors import UserError
@@ -70,8 +70,10 @@ _OPENERS = "\"'“‘«([¿¡"
 _CONNECTORS = frozenset(
     "of the for de la le las los del della di da do dos du des van von der den ter ten "
     "zu al el bin ibn".split())
-# Between two words of one name: a space, the full stop of an initial, an ampersand.
+# Between two words of one name: a space, the full stop of an initial, an ampersand. Most
+# words that follow are small, and so end the name.
 _JOINED = re.compile(r"(?:[^\S\n]|\.[^\S\n]|[^\S\n]&[^\S\n])"
+                     rf"(?:(?![a-z])|(?=(?:{'|'.join(_CONNECTORS)})(?![^\W_])))"
                      rf"([^\W_]+(?:{_JOINT}[^\W_]+)*)")
 _ABBREVIATED = re.compile(
     r"[A-Z]|St|Bros|Mt|Ft|Dr|Mr|Mrs|Ms|Jr|Sr|Prof|Lt|Col|Gen|Sgt|Capt")
@@ -100,12 +102,9 @@ _COMMON = frozenset("""
 """.split())
 
 
-class _Name(NamedTuple):
-  """A word that may begin a name."""
-  start: int
-  end: int
-  word: str
-  initial: bool  # of its sentence: there any word has a capital
+# Where a word begins and ends, the word, and whether it is the first of its sentence: there
+# any word has a capital.
+_Word = tuple[int, int, str, bool]
 
 
 @functools.cache
@@ -121,36 +120,34 @@ def _capitalised() -> re.Pattern[str]:
 
 
 class _Text:
-  """A text, and the words of it that may stand in a name."""
+  """A text, and the words of it that may begin a name."""
 
   def __init__(self, text: str, sentences: Sequence[CharacterSpan],
                taken: Sequence[Figure]):
     self._text = text
-    self._taken = [figure.start for figure in taken], [figure.end for figure in taken]
+    self._starts, self._ends = [one.start for one in taken], [one.end for one in taken]
     self._firsts = {start for start, _ in sentences}
-    self.capitalised: list[_Name] = []
+    self.capitalised: list[_Word] = []
     for match in _capitalised().finditer(text):
-      start, end = match.span()
-      end = self._without_s(start, end)
-      word = text[start:end]
+      (start, end), word = match.span(), match.group()
+      if word.endswith(_POSSESSIVES):
+        end, word = end - 2, word[:-2]
       if word != "I" and word[0].isupper() and self._is_free(start, end):
-        self.capitalised.append(_Name(start, end, word, self._is_initial(start)))
-    self.seen = {name.word for name in self.capitalised if not name.initial}
-
-  def _without_s(self, start: int, end: int) -> int:
-    return end - 2 if self._text.endswith(_POSSESSIVES, start, end) else end
+        self.capitalised.append((start, end, word, self._is_initial(start)))
+    self.seen = {word for _, _, word, initial in self.capitalised if not initial}
 
   def _is_free(self, start: int, end: int) -> bool:
     """Whether no date or figure is in it, all of which are sorted and disjoint."""
-    starts, ends = self._taken
-    place = bisect.bisect_right(ends, start)
-    return place == len(ends) or end <= starts[place]
+    place = bisect.bisect_right(self._ends, start)
+    return place == len(self._ends) or end <= self._starts[place]
 
   def _is_initial(self, start: int) -> bool:
     # An opening quote or bracket may stand between the sentence's start and its word.
-    while (start > 0 and start not in self._firsts and self._text[start - 1] in _OPENERS):
+    while start not in self._firsts:
+      if not start or self._text[start - 1] not in _OPENERS:
+        return False
       start -= 1
-    return start in self._firsts
+    return True
 
   def _next(self, start: int, end: int) -> CharacterSpan | None:
     """The word that is joined to another one, if there is one."""
@@ -159,12 +156,13 @@ class _Text:
                      and not _ABBREVIATED.fullmatch(self._text, start, end)):
       return None
     start, end = match.span(1)
-    end = self._without_s(start, end)
+    if match[1].endswith(_POSSESSIVES):
+      end -= 2
     return (start, end) if self._is_free(start, end) else None
 
-  def end_of_name(self, name: _Name) -> int:
-    """Where the name ends that begins with a word."""
-    last: CharacterSpan = name.start, name.end
+  def end_of_name(self, start: int, end: int) -> int:
+    """Where the name ends that begins with the word [start, end)."""
+    last: CharacterSpan = start, end
     while True:
       connectors, word = 0, self._next(*last)
       while word and connectors < 3 and self._text[word[0]:word[1]] in _CONNECTORS:
@@ -181,17 +179,16 @@ class _Text:
 
 def _names(text: _Text) -> Iterator[CharacterSpan]:
   done = 0
-  for name in text.capitalised:
-    common = name.word.lower() in _COMMON
-    if name.start < done or name.initial and common:
+  for start, end, word, initial in text.capitalised:
+    if start < done:
       continue
-    end = text.end_of_name(name)
-    if end == name.end and (
-        name.initial and name.word not in text.seen and not _is_acronym(name.word)
-        or len(name.word) == 1 or common):
+    common = word.lower() in _COMMON
+    if initial and common:
       continue
-    yield name.start, end
-    done = end
+    done = text.end_of_name(start, end)
+    if done > end or not (initial and word not in text.seen and not _is_acronym(word)
+                          or len(word) == 1 or common):
+      yield start, done
 
 
 def _is_acronym(word: str) -> bool:
