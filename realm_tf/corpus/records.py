@@ -28,12 +28,15 @@ def serialized(blocks: Iterable[Block]) -> Iterator[bytes]:
   """Each block as the bytes of a tf.train.Example; the same for the same block."""
   blocks = iter(blocks)
   while batch := list(itertools.islice(blocks, _BLOCKS)):
-    features = {name: [_sized(_FIRST, getattr(block, name).encode("utf-8"))
-                       for block in batch] for name in STRINGS}
-    features |= {name: _packed([getattr(block, name) for block in batch])
-                 for name in INTEGERS}
-    columns = [_entries(name, features[name]) for name in _FIELDS]
-    yield from (_sized(_FIRST, b"".join(entries)) for entries in zip(*columns))
+    columns = []
+    for name in _FIELDS:
+      rows = [getattr(block, name) for block in batch]
+      values = ([row.encode("utf-8") for row in rows] if name in STRINGS
+                else _varints(rows))
+      columns += [[_before(name, len(value)) for value in values], values]
+    for parts in zip(*columns):
+      features = b"".join(parts)
+      yield _FIRST + _varint(len(features)) + features
 
 
 def record(example: bytes) -> bytes:
@@ -48,37 +51,36 @@ def _checksum(data: bytes) -> bytes:
   return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
-def _entries(name: str, lists: Iterable[bytes]) -> Iterator[bytes]:
-  """Lists of values -> entries of the map of features."""
-  key = _sized(_FIRST, name.encode())
-  kind = _BYTES if name in STRINGS else _INTEGERS
-  return (_sized(_FIRST, key + _sized(_SECOND, _sized(kind, values))) for values in lists)
+@functools.lru_cache(maxsize=1 << 16)
+def _before(name: str, size: int) -> bytes:
+  """What comes before the value of a field, of so many bytes, in the map of features."""
+  before = _FIRST + _varint(size) if size or name in STRINGS else b""
+  for tag in (_BYTES if name in STRINGS else _INTEGERS, _SECOND):
+    before = tag + _varint(len(before) + size) + before
+  before = _FIRST + _varint(len(name)) + name.encode() + before
+  return _FIRST + _varint(len(before) + size) + before
 
 
-def _packed(rows: Sequence[np.ndarray]) -> Iterator[bytes]:
-  """Rows of integers from 0 to 2**31 - 1 -> each as the bytes of an Int64List."""
-  values = np.concatenate(rows).astype(np.int64)
-  most = max(1, -(-int(values.max(initial=1)).bit_length() // _BITS))
-  shifts = _BITS * np.arange(most)
-  parts = values[:, None] >> shifts
-  used = parts > 0
-  used[:, 0] = True
-  more = np.append(used[:, 1:], np.zeros([len(values), 1], bool), 1)
-  data = (parts & 0x7F | more << _BITS).astype(np.uint8)[used].tobytes()
-  places = np.append(0, np.cumsum(used.sum(1)))
-  ends = places[np.cumsum([0, *map(len, rows)])].tolist()
-  return (_sized(_FIRST, data[start:end]) if start < end else b""
-          for start, end in itertools.pairwise(ends))
-
-
-def _sized(tag: bytes, data: bytes) -> bytes:
-  return tag + _varint(len(data)) + data
-
-
-@functools.lru_cache(maxsize=1 << 14)
 def _varint(number: int) -> bytes:
   data = bytearray()
   while number >> _BITS:
-    data.append(number & 0x7F | 1 << _BITS)
+    data.append(number & 0x7F | 0x80)
     number >>= _BITS
   return bytes([*data, number])
+
+
+def _varints(rows: Sequence[np.ndarray]) -> list[bytes]:
+  """The integers of each row, from 0 to 2**31 - 1, as varints."""
+  values = np.concatenate(rows)
+  most = max(1, -(-int(values.max(initial=0)).bit_length() // _BITS))
+  widths = np.ones(len(values), np.int64)
+  for place in range(1, most):
+    widths += values >= 1 << _BITS * place
+  ends = np.append(0, np.cumsum(widths))
+  data = np.empty(ends[-1], np.uint8)
+  for place in range(most):
+    wide = np.flatnonzero(widths > place)
+    part = values[wide] >> _BITS * place & 0x7F
+    data[ends[wide] + place] = part | (widths[wide] > place + 1) << _BITS
+  joined, places = data.tobytes(), ends[np.cumsum([0, *map(len, rows)])].tolist()
+  return [joined[start:end] for start, end in itertools.pairwise(places)]
