@@ -52,10 +52,9 @@ class Block:
 
 
 class _Bodies(NamedTuple):
-  """Texts end to end: D documents, C characters, T tokens."""
+  """Texts end to end: D documents, T tokens, W words."""
   data: bytes
   characters: np.ndarray   # [D + 1] int: where each text begins, in characters
-  char_places: np.ndarray  # [C + 1] int: where each character begins, in bytes
   pieces: Pieces
   word_starts: np.ndarray  # [W + 1] int: tokens that begin a word, and T
 
@@ -64,15 +63,13 @@ class _Bodies(NamedTuple):
     chain = itertools.chain.from_iterable
     ends = np.fromiter(chain(chain(spans)), np.int64).reshape(-1, 2)
     counts = np.fromiter(map(len, spans), np.int64)
-    return self.char_places[ends + np.repeat(self.characters[:len(spans)], counts)[:, None]]
+    return self.pieces.char_places[ends + np.repeat(self.characters[:len(spans)], counts)[:, None]]
 
 
 def _bodies(texts: Sequence[str], tokenizer: Tokenizer) -> _Bodies:
-  data, pieces = "".join(texts).encode("utf-8"), tokenizer.pieces(texts)
-  codes = np.frombuffer(data, np.uint8)
+  pieces = tokenizer.pieces(texts)
   return _Bodies(
-      data, np.cumsum([0, *map(len, texts)]),
-      np.append(np.flatnonzero((codes & 0xC0) != 0x80), len(codes)), pieces,
+      "".join(texts).encode("utf-8"), np.cumsum([0, *map(len, texts)]), pieces,
       np.append(np.flatnonzero(~tokenizer.continuation[pieces.ids]), len(pieces.ids)))
 
 

@@ -35,7 +35,7 @@ class NormalizedTexts(NamedTuple):
   texts: list[bytes]
   splits: np.ndarray       # [B + 1] int64: where the bytes of each begin, end to end
   source: np.ndarray       # [N] int32: which character each byte is of
-  char_starts: np.ndarray  # [C] int64: its first byte, in the original texts end to end
+  char_places: np.ndarray  # [C + 1] int64: its first byte, in the original texts end to end
   char_ends: np.ndarray    # [C] int64: exclusive, with the marks stripped after it
 
 
@@ -65,32 +65,34 @@ def _byte_table(lower_case: bool) -> _ByteTable:
 def normalize_with_map(texts: Sequence[str], lower_case: bool) -> NormalizedTexts:
   """Normalises texts, which UTF-8 can hold, and keeps the way back to their bytes."""
   table = _byte_table(lower_case)
-  codes = np.frombuffer("".join(texts).encode("utf-32-le"), np.int32)
-  ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
-  text_starts = np.zeros(len(codes) + 1, bool)  # [C + 1]
-  text_starts[ends] = True
-  text_starts[0] = True
+  whole = "".join(texts)
+  codes = np.frombuffer(whole.encode("utf-32-le"), np.int32)
+  text_places = np.cumsum([0, *map(len, texts)])
+  text_starts = np.zeros(len(codes) + 1, bool)
+  text_starts[text_places] = True
   rows = _table_rows(codes)
-  kinds, counts = table.kinds[rows], table.counts[rows]
-  long = _too_long(kinds, counts, text_starts[:-1])
-  rows = np.where(long, len(table.kinds) + counts, rows)
+  kinds = table.kinds[rows]
+  long = _long_words(kinds, table.counts, rows, text_starts)
+  if len(long):
+    rows = rows.copy()
+    rows[long] = len(table.kinds) + table.counts[rows[long]]
   lengths = table.lengths[rows]
-  places = np.append(0, np.cumsum(lengths, dtype=np.int64))  # [C + 1]
+  places = np.append(0, np.cumsum(lengths))  # [C + 1]
   source = np.repeat(np.arange(len(codes), dtype=np.int32), lengths)  # [N]
   data = table.data[(table.starts[rows] - places[:-1])[source] + np.arange(len(source))]
-  splits = np.append(0, places[ends])
-  joined = data.tobytes()
-  return NormalizedTexts([joined[start:end] for start, end in itertools.pairwise(splits)],
-                         splits, source, *_original_bytes(codes, kinds, text_starts))
-
-
-def _original_bytes(codes: np.ndarray, kinds: np.ndarray, text_starts: np.ndarray
-                    ) -> tuple[np.ndarray, np.ndarray]:
-  """Where each character begins and ends in the texts, end to end: [C] int64 each."""
-  places = np.append(0, np.cumsum(_utf8_lengths(codes)))  # [C + 1]
+  splits, joined = places[text_places], data.tobytes()
+  char_places = _char_places(whole.encode("utf-8"))
   # A stripped accent belongs to the surface of the character it stood on.
   clusters = np.flatnonzero(text_starts | np.append(kinds != MARK, True))
-  return places[:-1], np.repeat(places[clusters[1:]], np.diff(clusters))
+  return NormalizedTexts(
+      [joined[start:end] for start, end in itertools.pairwise(splits.tolist())], splits,
+      source, char_places, np.repeat(char_places[clusters[1:]], np.diff(clusters)))
+
+
+def _char_places(data: bytes) -> np.ndarray:
+  """Where each character of UTF-8 begins, and where the last one ends."""
+  starts = np.flatnonzero(np.frombuffer(data, np.uint8) & 0xC0 != 0x80)
+  return np.append(starts, len(data))
 
 
 def _table_rows(codes: np.ndarray) -> np.ndarray:
@@ -102,14 +104,17 @@ def _table_rows(codes: np.ndarray) -> np.ndarray:
   return np.where(codes < ASSIGNED_END, codes, other)
 
 
-def _too_long(kinds: np.ndarray, counts: np.ndarray, text_starts: np.ndarray) -> np.ndarray:
-  """[C] bool: letters of words that are [UNK] for their length."""
-  letter = kinds == LETTER
-  words = np.flatnonzero(text_starts | (kinds == BLANK) | (kinds == ALONE))
-  if not len(words):
-    return np.zeros(0, bool)
-  chars = np.add.reduceat(np.where(letter, counts, 0), words)
-  return letter & np.repeat(chars > MAX_WORD_CHARS, np.diff(np.append(words, len(kinds))))
+def _long_words(kinds: np.ndarray, counts: np.ndarray, rows: np.ndarray,
+                text_starts: np.ndarray) -> np.ndarray:
+  """[X] int: the letters of words that are [UNK] for their length."""
+  breaks = np.flatnonzero(text_starts | np.append((kinds == BLANK) | (kinds == ALONE), True))
+  sizes = np.diff(breaks)
+  found = [np.zeros(0, np.int64)]
+  for word in np.flatnonzero(sizes * counts.max() > MAX_WORD_CHARS):
+    letters = breaks[word] + np.flatnonzero(kinds[breaks[word]:breaks[word + 1]] == LETTER)
+    if counts[rows[letters]].sum() > MAX_WORD_CHARS:
+      found.append(letters)
+  return np.concatenate(found)
 
 
 def _utf8_lengths(codes: np.ndarray) -> np.ndarray:

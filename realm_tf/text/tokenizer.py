@@ -64,6 +64,7 @@ class Pieces(NamedTuple):
   starts: np.ndarray  # [T] int64: bytes of the texts, end to end
   ends: np.ndarray    # [T] int64: exclusive
   splits: np.ndarray  # [B + 1] int64: where those of each text begin
+  char_places: np.ndarray  # [C + 1] int64: where each character of the texts begins
 
 
 class Tokenizer(tf.Module):
@@ -159,5 +160,5 @@ class Tokenizer(tf.Module):
     base = np.repeat(normalized.splits[:-1], np.diff(splits))
     first = normalized.source[base + starts.values.numpy()]
     last = normalized.source[base + ends.values.numpy() - 1]
-    return Pieces(ids.values.numpy(), normalized.char_starts[first],
-                  normalized.char_ends[last], splits)
+    return Pieces(ids.values.numpy(), normalized.char_places[first],
+                  normalized.char_ends[last], splits, normalized.char_places)
