@@ -25,7 +25,7 @@ INTEGERS = ("title_ids", "body_ids", "body_starts", "body_ends", "sentence_start
             "span_starts", "span_ends")
 CUT_VERSION = 1  # changes where the same documents would give other blocks
 _MIN_TOKENS = 8
-_DOCUMENTS_PER_CALL = 2048
+_DOCUMENTS, _CHARACTERS = 2048, 1 << 20  # at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,8 +62,20 @@ class _Bodies(NamedTuple):
     """Spans of characters of each text -> `[X, 2]` spans of bytes."""
     chain = itertools.chain.from_iterable
     ends = np.fromiter(chain(chain(spans)), np.int64).reshape(-1, 2)
-    counts = np.fromiter(map(len, spans), np.int64)
-    return self.pieces.char_places[ends + np.repeat(self.characters[:len(spans)], counts)[:, None]]
+    texts = np.repeat(self.characters[:len(spans)], [len(own) for own in spans])
+    return self.pieces.char_places[ends + texts[:, None]]
+
+
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+  batch, characters = [], 0
+  for document in documents:
+    batch.append(document)
+    characters += len(document.text)
+    if len(batch) == _DOCUMENTS or characters >= _CHARACTERS:
+      yield batch
+      batch, characters = [], 0
+  if batch:
+    yield batch
 
 
 def _bodies(texts: Sequence[str], tokenizer: Tokenizer) -> _Bodies:
@@ -180,8 +192,7 @@ def split_blocks(documents: Iterable[Document], tokenizer: Tokenizer, max_tokens
   """
   if max_tokens < _MIN_TOKENS:
     raise UserError(f"max_tokens is {max_tokens}; expected at least {_MIN_TOKENS}")
-  documents = iter(documents)
-  while batch := list(itertools.islice(documents, _DOCUMENTS_PER_CALL)):
+  for batch in _batches(documents):
     texts = [document.text for document in batch]
     bodies = _bodies(texts, tokenizer)
     counts = np.diff(bodies.pieces.splits)

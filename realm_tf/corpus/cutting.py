@@ -69,7 +69,7 @@ class _Process:
   def __init__(self, settings: Settings):
     paths = os.pathsep.join([_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
     self._process = subprocess.Popen(
-        [sys.executable, "-m", "realm_tf.corpus.cutting"], stdin=subprocess.PIPE,
+        [sys.executable, "-P", "-m", "realm_tf.corpus.cutting"], stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": paths, **_ENVIRONMENT})
     assert self._process.stdin and self._process.stdout

@@ -44,10 +44,10 @@ _FIGURES = re.compile(
     | {_YEAR}(?![\w.,]?\d)(?!\w)
     )""", re.VERBOSE)
 # What each of them begins with: to try them all at every place takes five times as long.
-_BEGINS = r"[\d$£€¥JFMASOND{}](?<![\w.].)(?:(?<![A-Za-z])|(?=an|u[nl]|eb|a[ry]|pr|ug|D\s|ep|ct|ov|ec{}))"
-_FIGURE_STARTS = re.compile(_BEGINS.format("", ""))
-# With ordinals, that is of texts with centuries.
-_ORDINAL_STARTS = re.compile(_BEGINS.format("tfsen", "|hi|we|en|i|ou|ix|ev|l"))
+_BEGINS = (r"[\d$£€¥JFMASOND{}](?<![\w.].)"
+           r"(?:(?<![A-Za-z])|(?=an|u[nl]|eb|a[ry]|pr|ug|D\s|ep|ct|ov|ec{}))")
+_STARTS = re.compile(_BEGINS.format("", ""))
+_STARTS_AND_ORDINALS = re.compile(_BEGINS.format("tfsen", "|hi|we|en|i|ou|ix|ev|l"))
 
 
 class Figure(NamedTuple):
@@ -63,8 +63,8 @@ def figures(text: str) -> list[Figure]:
   They are sorted and disjoint. A length of time ("three days") is a number.
   """
   found, done = [], 0
-  has_ordinals = "centur" in text or "millennium" in text
-  for start in (_ORDINAL_STARTS if has_ordinals else _FIGURE_STARTS).finditer(text):
+  has_centuries = "centur" in text or "millennium" in text
+  for start in (_STARTS_AND_ORDINALS if has_centuries else _STARTS).finditer(text):
     if start.start() >= done and (figure := _FIGURES.match(text, start.start())):
       found.append(Figure(*figure.span(), figure.lastgroup == "number"))
       done = figure.end()
