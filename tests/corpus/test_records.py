@@ -7,7 +7,8 @@ import tensorflow as tf
 from realm_tf.corpus import records
 from realm_tf.corpus.blocks import INTEGERS, STRINGS, Block
 
-_EDGES = [0, 1, 127, 128, 129, 2**14 - 1, 2**14, 2**21 - 1, 2**21, 2**28 - 1, 2**28, 2**31 - 1]
+_EDGES = [0, 1, 127, 128, 129, 2**14 - 1, 2**14, 2**21 - 1, 2**21, 2**28 - 1, 2**28,
+          2**31 - 1]
 _TEXTS = ["", "a", "é😀", "x" * 127, "x" * 128, "日" * 20_000]
 
 
@@ -15,7 +16,7 @@ def _blocks():
   rng = np.random.default_rng(3)
   rows = [[], [0], _EDGES, *([number] for number in _EDGES), [7] * 127, [7] * 128,
           rng.integers(0, 2**31, 5000)]
-  for number in range(60):
+  for _ in range(60):
     yield Block(**{name: _TEXTS[rng.integers(len(_TEXTS))] for name in STRINGS},
                 **{name: np.asarray(rows[rng.integers(len(rows))], np.int32)
                    for name in INTEGERS})

@@ -12,7 +12,8 @@ from tests.vocabulary import small_vocabulary
 
 _PICKS = ["", "a", "Å", "e\u0301\u0302", "\u0301", "한국", "日本", "\U0001f600", "\u200b",
           "\0", "\t", " ", ".", "½", "™", "İ", "ß", "\U000e0100", "\U000e0001", "“",
-          "\U0010ffff", "\ufffd", "q" * 99, "Z" * 3, "한" * 33, "\r\n", "\U00031350", "\U0002fa20"]
+          "\U0010ffff", "\ufffd", "q" * 99, "Z" * 3, "한" * 33, "\r\n",
+          "\U00031350", "\U0002fa20"]
 
 
 def _texts():
@@ -62,5 +63,5 @@ def test_pieces_are_those_of_the_graph():
     before = np.cumsum([0, *map(len, encoded)])[ids.value_rowids()]
     for ours, ragged in zip((found.starts, found.ends), places, strict=True):
       np.testing.assert_array_equal(ours - before, ragged.values)
-    assert found.char_places.tolist() == [
-        len("".join(texts)[:place].encode("utf-8")) for place in range(len("".join(texts)) + 1)]
+    widths = [len(char.encode("utf-8")) for char in "".join(texts)]
+    assert found.char_places.tolist() == np.cumsum([0, *widths]).tolist()
