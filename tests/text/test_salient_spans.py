@@ -82,8 +82,8 @@ def test_figures_are_those_of_a_look_at_every_place():
   rng = random.Random(9)
   words = """January Feb Mar April May June Jul August September October Oct Nov. December AD
              D 3rd third thirteenth twenty-first tenth eleventh nineteenth fourth fifth sixth
-             second seventh ninth century centuries millennium BC 1920 1920s ٣ $3 million of or
-             - – . , x1 é 12 km""".split()
+             second seventh ninth century centuries millennium BC 1920 1920s ٣ $3 million of
+             or - – . , x1 é 12 km""".split()
   for _ in range(400):
     text = "".join(rng.choice(words) + rng.choice(["", " ", " ", "  "]) for _ in range(12))
     found, done = [], 0
