@@ -65,8 +65,9 @@ class _OtherNames(NamesAndFigures):
 
 
 _JOINT = "[’'&./-]"  # within a word
-_POSSESSIVES = ("'s", "’s")
-_OPENERS = "\"'“‘«([¿¡"
+# What goes on with a word, less a possessive's end.
+_PARTS = rf"(?:(?!['’]s(?!{_JOINT}?[^\W_])){_JOINT}[^\W_]+)*"
+_OPENERS = frozenset("\"'“‘«([¿¡")
 _CONNECTORS = frozenset(
     "of the for de la le las los del della di da do dos du des van von der den ter ten "
     "zu al el bin ibn".split())
@@ -74,7 +75,7 @@ _CONNECTORS = frozenset(
 # words that follow are small, and so end the name.
 _JOINED = re.compile(r"(?:[^\S\n]|\.[^\S\n]|[^\S\n]&[^\S\n])"
                      rf"(?:(?![a-z])|(?=(?:{'|'.join(_CONNECTORS)})(?![^\W_])))"
-                     rf"([^\W_]+(?:{_JOINT}[^\W_]+)*)")
+                     rf"([^\W_]+{_PARTS})")
 _ABBREVIATED = re.compile(
     r"[A-Z]|St|Bros|Mt|Ft|Dr|Mr|Mrs|Ms|Jr|Sr|Prof|Lt|Col|Gen|Sgt|Capt")
 # Capitalised at the start of a sentence, they are not (part of) a name.
@@ -116,7 +117,16 @@ def _capitalised() -> re.Pattern[str]:
   """
   capitals = "".join(char for char in map(chr, range(0x10000)) if char.isupper())
   return re.compile(rf"[{capitals}\U00010000-\U0010ffff](?<=[^\W_])(?<![^\W_].)"
-                    rf"(?<![^\W_]{_JOINT}.)[^\W_]*(?:{_JOINT}[^\W_]+)*")
+                    rf"(?<![^\W_]{_JOINT}.)[^\W_]*{_PARTS}")
+
+
+def _initials(text: str, sentences: Sequence[CharacterSpan]) -> Iterator[int]:
+  """Where the first words of sentences may begin: behind opening quotes or brackets too."""
+  for start, _ in sentences:
+    yield start
+    while text[start:start + 1] in _OPENERS:
+      start += 1
+      yield start
 
 
 class _Text:
@@ -126,14 +136,12 @@ class _Text:
                taken: Sequence[Figure]):
     self._text = text
     self._starts, self._ends = [one.start for one in taken], [one.end for one in taken]
-    self._firsts = {start for start, _ in sentences}
+    self._initials = set(_initials(text, sentences))
     self.capitalised: list[_Word] = []
     for match in _capitalised().finditer(text):
       (start, end), word = match.span(), match.group()
-      if word.endswith(_POSSESSIVES):
-        end, word = end - 2, word[:-2]
       if word != "I" and word[0].isupper() and self._is_free(start, end):
-        self.capitalised.append((start, end, word, self._is_initial(start)))
+        self.capitalised.append((start, end, word, start in self._initials))
     self.seen = {word for _, _, word, initial in self.capitalised if not initial}
 
   def _is_free(self, start: int, end: int) -> bool:
@@ -141,24 +149,13 @@ class _Text:
     place = bisect.bisect_right(self._ends, start)
     return place == len(self._ends) or end <= self._starts[place]
 
-  def _is_initial(self, start: int) -> bool:
-    # An opening quote or bracket may stand between the sentence's start and its word.
-    while start not in self._firsts:
-      if not start or self._text[start - 1] not in _OPENERS:
-        return False
-      start -= 1
-    return True
-
   def _next(self, start: int, end: int) -> CharacterSpan | None:
     """The word that is joined to another one, if there is one."""
     match = _JOINED.match(self._text, end)
     if not match or (self._text[end] == "."
                      and not _ABBREVIATED.fullmatch(self._text, start, end)):
       return None
-    start, end = match.span(1)
-    if match[1].endswith(_POSSESSIVES):
-      end -= 2
-    return (start, end) if self._is_free(start, end) else None
+    return match.span(1) if self._is_free(*match.span(1)) else None
 
   def end_of_name(self, start: int, end: int) -> int:
     """Where the name ends that begins with the word [start, end)."""
@@ -172,7 +169,7 @@ class _Text:
       text = self._text[word[0]:word[1]]
       number = not connectors and text.isdigit()  # "Apollo 11"
       capital = text[0].isupper() and text != "I"
-      if not (capital or number) or self._is_initial(word[0]):
+      if not (capital or number) or word[0] in self._initials:
         return last[1]
       last = word
 
