@@ -44,7 +44,7 @@ _FIGURES = re.compile(
     | {_YEAR}(?![\w.,]?\d)(?!\w)
     )""", re.VERBOSE)
 # What each of them begins with: to try them all at every place takes five times as long.
-_BEGINS = (r"[\d$£€¥JFMASOND{}](?<![\w.].)"
+_BEGINS = (r"[0-9$JFMASOND{}\u0080-\U0010ffff](?<![\w.].)"
            r"(?:(?<![A-Za-z])|(?=an|u[nl]|eb|a[ry]|pr|ug|D\s|ep|ct|ov|ec{}))")
 _STARTS = re.compile(_BEGINS.format("", ""))
 _STARTS_AND_ORDINALS = re.compile(_BEGINS.format("tfsen", "|hi|we|en|i|ou|ix|ev|l"))
