@@ -3,7 +3,9 @@
 A block goes into a model as `[CLS] title [SEP] body [SEP]`, which never takes more
 than `max_tokens`. It is filled with whole sentences, greedily, as in ORQA.
 
-Shape letters: T tokens of a document's body, X sentences.
+Many documents are cut at a time, their texts end to end: for NumPy each one is little.
+
+Shape letters: D documents, T tokens of all their bodies, W words, X spans.
 """
 
 import dataclasses
@@ -52,7 +54,7 @@ class Block:
 
 
 class _Bodies(NamedTuple):
-  """Texts end to end: D documents, T tokens, W words."""
+  """Texts end to end."""
   data: bytes
   characters: np.ndarray   # [D + 1] int: where each text begins, in characters
   pieces: Pieces
@@ -150,7 +152,7 @@ def _word_spans(bodies: _Bodies, spans: np.ndarray, cuts: np.ndarray) -> np.ndar
 
 def _blocks(documents: Sequence[Document], titles: Sequence[np.ndarray], bodies: _Bodies,
             cuts: np.ndarray, firsts: np.ndarray, spans: np.ndarray) -> Iterator[Block]:
-  """Blocks of tokens [firsts[i], firsts[i + 1])."""
+  """Blocks of tokens [firsts[i], firsts[i + 1]), with sentences and spans as of tokens."""
   pieces = bodies.pieces
   first, last = firsts[:-1], firsts[1:]
   text_starts, text_ends = pieces.starts[first], pieces.ends[last - 1]
