@@ -7,8 +7,9 @@ Stages that are done in a folder are not measured again. The result holds each s
 measured, and what follows for `--extrapolate` blocks: time and memory by the straight line
 through the two largest sizes, disk by what a block takes in the largest.
 
-Documents are made up: words of a Zipf distribution, names and years among them, one document
-in twenty a copy of an earlier one with a few words changed. Each measurement is a process of
+Documents are made up, and written as JSON lines before anything is measured: words of a Zipf
+distribution, names and years among them, one document in twenty a copy of an earlier one with
+a few words changed. Each measurement is a process of
 its own, so that its memory is its own: `peak` is the most that it had resident, less what it
 had once TensorFlow was there; mapped files count as far as their pages were touched. `cpu` is
 the processor time of the process and its children, imports too: what to go by on a machine
@@ -23,17 +24,18 @@ import resource
 import subprocess
 import sys
 import time
+from typing import Iterator
 
 import numpy as np
 from machine import processor
 
 _STAGES = ("make", "open_first", "open", "near_duplicates", "sentences", "answers", "batches")
+_DOCUMENTS = "documents.jsonl"
 _BATCHES, _BATCH, _CANDIDATES = 20, 16, 8
 _SENTENCES, _WORDS = 6, 16  # of a document, of a sentence
 
 
-def _documents(count: int):
-  from realm_tf.corpus.readers import Document
+def _documents(count: int) -> Iterator[dict[str, str]]:
   rng = np.random.default_rng(0)
   letters = np.array(list("etaoinshrdlucmfwypvbgk"))
   words = ["".join(rng.choice(letters[:12 + i % 10], 2 + i % 7)) for i in range(20_000)]
@@ -54,7 +56,13 @@ def _documents(count: int):
       earlier = earlier[-4999:] + [chosen]
     text = " ".join(" ".join(chosen[i:i + _WORDS]).strip().capitalize() + "."
                     for i in range(0, len(chosen), _WORDS))
-    yield Document(f"d{number}", f"{names[number % len(names)]} {number}", text)
+    yield {"id": f"d{number}", "title": f"{names[number % len(names)]} {number}",
+           "text": text}
+
+
+def _write_documents(path: pathlib.Path, count: int) -> None:
+  with open(path, "w", encoding="utf-8") as file:
+    file.writelines(json.dumps(document) + "\n" for document in _documents(count))
 
 
 def _memory() -> int:
@@ -71,6 +79,7 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
   from realm_tf.corpus.duplicates import stored_bans
   from realm_tf.corpus.making import make_store
   from realm_tf.corpus.passages import Passages
+  from realm_tf.corpus.readers import read_documents
   from realm_tf.corpus.store import Corpus
   from realm_tf.datasets.matching import stored_occurrences
   from realm_tf.examples.pretraining import pretraining_batches
@@ -88,8 +97,8 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
     before = _memory() if stage == "make" else before
     begun = time.monotonic()
     if stage == "make":
-      make_store(store, _documents(blocks), tokenizer=tokenizer, max_tokens=288,
-                 source="made up")
+      make_store(store, read_documents(folder / _DOCUMENTS), tokenizer=tokenizer,
+                 max_tokens=288, source="made up")
     seconds = time.monotonic() - begun if stage == "make" else opened
     return _measured(seconds, before)
   banned = (stored_bans(corpus, 0.5) if stage == "batches" else
@@ -154,6 +163,8 @@ def _measure(folder: pathlib.Path, flags: argparse.Namespace) -> dict[str, dict]
   """What each stage takes, each measured once in a folder."""
   path, root = folder / "measured.json", str(pathlib.Path(__file__).parents[1])
   measured = json.loads(path.read_text()) if path.exists() else {}
+  if "make" not in measured:
+    _write_documents(folder / _DOCUMENTS, flags.blocks)
   for stage in _STAGES:
     if stage not in measured:
       completed = subprocess.run(

@@ -3,13 +3,14 @@
 A block goes into a model as `[CLS] title [SEP] body [SEP]`, which never takes more
 than `max_tokens`. It is filled with whole sentences, greedily, as in ORQA.
 
-Shape letters: T tokens of a document's body, X sentences.
+Many documents are cut at a time, their texts end to end: for NumPy each one is little.
+
+Shape letters: D documents, T tokens of all their bodies, W words, X spans.
 """
 
-import bisect
 import dataclasses
 import itertools
-from typing import Iterable, Iterator, Sequence
+from typing import Iterable, Iterator, NamedTuple, Sequence
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from realm_tf.corpus.readers import Document
 from realm_tf.errors import UserError
 from realm_tf.text.salient_spans import CharacterSpan, SpanTagger
 from realm_tf.text.sentences import split_sentences
-from realm_tf.text.tokenizer import Tokenizer
+from realm_tf.text.tokenizer import Pieces, Tokenizer
 
 NUM_SPECIAL_TOKENS = 3  # [CLS] title [SEP] body [SEP]
 # The fields of a block, as they are stored.
@@ -26,7 +27,7 @@ INTEGERS = ("title_ids", "body_ids", "body_starts", "body_ends", "sentence_start
             "span_starts", "span_ends")
 CUT_VERSION = 1  # changes where the same documents would give other blocks
 _MIN_TOKENS = 8
-_DOCUMENTS_PER_CALL = 2048
+_DOCUMENTS, _CHARACTERS = 2048, 1 << 20  # at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,101 +53,127 @@ class Block:
   span_ends: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True)
-class _Body:
-  """A document's text as tokens `[T]`, its offsets in bytes."""
-  text: bytes
-  ids: np.ndarray
-  starts: np.ndarray
-  ends: np.ndarray
-  word_starts: np.ndarray  # [W] int: tokens that begin a word
+class _Bodies(NamedTuple):
+  """Texts end to end."""
+  data: bytes
+  characters: np.ndarray   # [D + 1] int: where each text begins, in characters
+  pieces: Pieces
+  word_starts: np.ndarray  # [W + 1] int: tokens that begin a word, and T
+
+  def places(self, spans: Sequence[Sequence[CharacterSpan]]) -> np.ndarray:
+    """Spans of characters of each text -> `[X, 2]` spans of bytes."""
+    chain = itertools.chain.from_iterable
+    ends = np.fromiter(chain(chain(spans)), np.int64).reshape(-1, 2)
+    texts = np.repeat(self.characters[:len(spans)], [len(own) for own in spans])
+    return self.pieces.char_places[ends + texts[:, None]]
 
 
-def _byte_offsets(text: str, spans: Sequence[tuple[int, int]]) -> np.ndarray:
-  """Character spans of `text` -> `[X, 2]` spans in bytes of its UTF-8."""
-  chars = np.asarray(spans, np.int64).reshape(-1, 2)
-  if text.isascii():
-    return chars
-  codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-  widths = 1 + (codes >= 0x80) + (codes >= 0x800) + (codes >= 0x10000)
-  return np.concatenate([[0], np.cumsum(widths)])[chars]
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+  batch, characters = [], 0
+  for document in documents:
+    batch.append(document)
+    characters += len(document.text)
+    if len(batch) == _DOCUMENTS or characters >= _CHARACTERS:
+      yield batch
+      batch, characters = [], 0
+  if batch:
+    yield batch
 
 
-def _sentence_tokens(body: _Body, sentences: np.ndarray) -> list[int]:
-  """Token boundaries of the sentences that have tokens: from 0 to T."""
-  first = np.searchsorted(body.starts, sentences[:, 0])
-  return sorted({0, *first.tolist(), len(body.ids)})
+def _bodies(texts: Sequence[str], tokenizer: Tokenizer) -> _Bodies:
+  pieces = tokenizer.pieces(texts)
+  return _Bodies(
+      "".join(texts).encode("utf-8"), np.cumsum([0, *map(len, texts)]), pieces,
+      np.append(np.flatnonzero(~tokenizer.continuation[pieces.ids]), len(pieces.ids)))
 
 
-def _cut_long(boundaries: list[int], body: _Body, room: int) -> list[int]:
+def _titles(documents: Sequence[Document], tokenizer: Tokenizer, limit: int
+            ) -> list[np.ndarray]:
+  """The first pieces of each title."""
+  pieces = tokenizer.pieces([document.title for document in documents])
+  return [pieces.ids[start:min(start + limit, end)]
+          for start, end in itertools.pairwise(pieces.splits.tolist())]
+
+
+def _cut_long(boundaries: list[int], word_starts: np.ndarray, room: int) -> list[int]:
   """Cuts sentences longer than `room`, between words where a word is shorter."""
-  words = body.word_starts.tolist()
-  cut = [0]
+  cut = boundaries[:1]
   for end in boundaries[1:]:
     while end - cut[-1] > room:
-      word = words[bisect.bisect_right(words, cut[-1] + room) - 1]
+      word = int(word_starts[np.searchsorted(word_starts, cut[-1] + room, "right") - 1])
       cut.append(word if word > cut[-1] else cut[-1] + room)
     cut.append(end)
   return cut
 
 
-def _fill(boundaries: list[int], room: int) -> Iterator[list[int]]:
-  """Groups sentences greedily: yields the boundaries of each block's sentences."""
-  group = boundaries[:1]
-  for end in boundaries[1:]:
-    if end - group[0] > room:
-      yield group
-      group = group[-1:]
-    group.append(end)
-  yield group
+def _fill(boundaries: list[int], room: int) -> Iterator[int]:
+  """Groups sentences greedily: yields where each block begins."""
+  first = boundaries[0]
+  yield first
+  for start, end in itertools.pairwise(boundaries):
+    if end - first > room:
+      yield (first := start)
 
 
-def _word_spans(body: _Body, spans: np.ndarray) -> np.ndarray:
-  """Byte spans -> `[X, 2]` spans of tokens: the whole words within each."""
-  words = np.append(body.word_starts, len(body.ids))
-  word_ends = body.ends[words[1:] - 1] if len(body.ids) else words[1:]
-  first = np.searchsorted(body.starts[words[:-1]], spans[:, 0])
-  last = np.searchsorted(word_ends, spans[:, 1], side="right")
+def _cuts(bodies: _Bodies, sentences: np.ndarray, rooms: np.ndarray
+          ) -> tuple[np.ndarray, np.ndarray]:
+  """Tokens that begin a sentence, or a part of a long one; and those that begin a block.
+
+  Args:
+    sentences: [X, 2] int, spans of bytes.
+    rooms: [D] int, most tokens of a block of each document.
+  """
+  splits = bodies.pieces.splits
+  starts = np.unique(np.append(
+      splits, np.searchsorted(bodies.pieces.starts, sentences[:, 0])))
+  cuts, firsts = [starts], [splits]
+  for number in np.flatnonzero(np.diff(splits) > rooms):
+    first, last = np.searchsorted(starts, splits[number:number + 2])
+    room = int(rooms[number])
+    whole = _cut_long(starts[first:last + 1].tolist(), bodies.word_starts, room)
+    cuts.append(np.array(whole))
+    firsts.append(np.fromiter(_fill(whole, room), np.int64))
+  return np.unique(np.concatenate(cuts)), np.unique(np.concatenate(firsts))
+
+
+def _word_spans(bodies: _Bodies, spans: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+  """Spans of bytes -> `[X, 2]` spans of tokens: the whole words within each.
+
+  Those that are not within one sentence are left out.
+  """
+  words = bodies.word_starts
+  first = np.searchsorted(bodies.pieces.starts[words[:-1]], spans[:, 0])
+  last = np.searchsorted(bodies.pieces.ends[words[1:] - 1], spans[:, 1], side="right")
   has_words = first < last
-  return np.stack([words[first[has_words]], words[last[has_words]]], 1)
+  tokens = np.stack([words[first[has_words]], words[last[has_words]]], 1)
+  sentence = np.searchsorted(cuts, tokens[:, 0], side="right")
+  return tokens[sentence == np.searchsorted(cuts, tokens[:, 1] - 1, side="right")]
 
 
-def _int32(values) -> np.ndarray:
-  return np.asarray(values, np.int32)
-
-
-def _document_blocks(document: Document, title_ids: np.ndarray, body: _Body,
-                     sentences: Sequence[CharacterSpan], spans: Sequence[CharacterSpan],
-                     max_tokens: int) -> Iterator[Block]:
-  room = max_tokens - NUM_SPECIAL_TOKENS - len(title_ids)
-  boundaries = _cut_long(
-      _sentence_tokens(body, _byte_offsets(document.text, sentences)), body, room)
-  tokens = _word_spans(body, _byte_offsets(document.text, spans))
-  # Within one sentence: the same number of boundaries before its first token as
-  # before its last.
-  sentence = np.searchsorted(boundaries, tokens[:, 0], side="right")
-  tokens = tokens[sentence == np.searchsorted(boundaries, tokens[:, 1] - 1, "right")]
-  for group in _fill(boundaries, room):
-    first, end = group[0], group[-1]
-    offset, text_end = int(body.starts[first]), int(body.ends[first:end].max())
-    inside = tokens[(tokens[:, 0] >= first) & (tokens[:, 1] <= end)] - first
+def _blocks(documents: Sequence[Document], titles: Sequence[np.ndarray], bodies: _Bodies,
+            cuts: np.ndarray, firsts: np.ndarray, spans: np.ndarray) -> Iterator[Block]:
+  """Blocks of tokens [firsts[i], firsts[i + 1]), with sentences and spans as of tokens."""
+  pieces = bodies.pieces
+  first, last = firsts[:-1], firsts[1:]
+  text_starts, text_ends = pieces.starts[first], pieces.ends[last - 1]
+  counts = last - first
+  body_starts = (pieces.starts - np.repeat(text_starts, counts)).astype(np.int32)
+  body_ends = (pieces.ends - np.repeat(text_starts, counts)).astype(np.int32)
+  of_sentence = np.searchsorted(cuts, firsts)
+  sentences = (cuts[:-1] - np.repeat(first, np.diff(of_sentence))).astype(np.int32)
+  of_span = np.searchsorted(spans[:, 0], firsts)
+  salient = (spans - np.repeat(first, np.diff(of_span))[:, None]).astype(np.int32)
+  numbers = np.searchsorted(pieces.splits, first, side="right") - 1
+  for row, (number, start, end, text_start, text_end) in enumerate(np.stack(
+      [numbers, first, last, text_starts, text_ends], 1).tolist()):
     yield Block(
-        document_id=document.id, title=document.title,
-        text=body.text[offset:text_end].decode("utf-8"), title_ids=title_ids,
-        body_ids=body.ids[first:end], body_starts=_int32(body.starts[first:end] - offset),
-        body_ends=_int32(body.ends[first:end] - offset),
-        sentence_starts=_int32(group[:-1]) - first,
-        span_starts=_int32(inside[:, 0]), span_ends=_int32(inside[:, 1]))
-
-
-def _bodies(texts: Sequence[str], tokenizer: Tokenizer,
-            continuation: np.ndarray) -> Iterator[_Body]:
-  pieces = tokenizer.pieces(texts)
-  for text, first, last in zip(texts, pieces.splits[:-1], pieces.splits[1:]):
-    row = slice(first, last)
-    ids = pieces.ids[row]
-    yield _Body(text.encode("utf-8"), ids, pieces.starts[row], pieces.ends[row],
-                np.flatnonzero(~continuation[ids]))
+        document_id=documents[number].id, title=documents[number].title,
+        text=bodies.data[text_start:text_end].decode("utf-8"), title_ids=titles[number],
+        body_ids=pieces.ids[start:end], body_starts=body_starts[start:end],
+        body_ends=body_ends[start:end],
+        sentence_starts=sentences[of_sentence[row]:of_sentence[row + 1]],
+        span_starts=salient[of_span[row]:of_span[row + 1], 0],
+        span_ends=salient[of_span[row]:of_span[row + 1], 1])
 
 
 def split_blocks(documents: Iterable[Document], tokenizer: Tokenizer, max_tokens: int,
@@ -167,20 +194,17 @@ def split_blocks(documents: Iterable[Document], tokenizer: Tokenizer, max_tokens
   """
   if max_tokens < _MIN_TOKENS:
     raise UserError(f"max_tokens is {max_tokens}; expected at least {_MIN_TOKENS}")
-  title_limit = (max_tokens - NUM_SPECIAL_TOKENS) // 2
-  continuation = tokenizer.continuation
-  documents = iter(documents)
-  while batch := list(itertools.islice(documents, _DOCUMENTS_PER_CALL)):
+  for batch in _batches(documents):
     texts = [document.text for document in batch]
-    titles = tokenizer.tokenize([d.title.encode("utf-8") for d in batch])
-    titles = np.split(titles.values.numpy(), titles.row_splits.numpy()[1:-1])
+    bodies = _bodies(texts, tokenizer)
+    counts = np.diff(bodies.pieces.splits)
+    if not counts.all():
+      raise UserError(f"document '{batch[int(counts.argmin())].id}': no words in field "
+                      "'text'; expected more than control characters")
+    titles = _titles(batch, tokenizer, (max_tokens - NUM_SPECIAL_TOKENS) // 2)
     sentences = [split_sentences(text) for text in texts]
-    spans = tagger(texts, sentences) if tagger else [[]] * len(batch)
-    for document, title, body, body_sentences, salient in zip(
-        batch, titles, _bodies(texts, tokenizer, continuation), sentences, spans,
-        strict=True):
-      if not len(body.ids):
-        raise UserError(f"document '{document.id}': no words in field 'text'; expected "
-                        "more than control characters")
-      yield from _document_blocks(
-          document, title[:title_limit], body, body_sentences, salient, max_tokens)
+    rooms = max_tokens - NUM_SPECIAL_TOKENS - np.array([len(title) for title in titles])
+    cuts, firsts = _cuts(bodies, bodies.places(sentences), rooms)
+    spans = tagger(texts, sentences) if tagger else []
+    salient = _word_spans(bodies, bodies.places(spans), cuts)
+    yield from _blocks(batch, titles, bodies, cuts, firsts, salient)

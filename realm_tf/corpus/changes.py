@@ -21,9 +21,10 @@ from realm_tf.corpus.manifest import (
   read_store_manifest,
   write_store_manifest,
 )
+from realm_tf.corpus.records import serialized
 from realm_tf.corpus.sources import Sources, live_sources, merged, sources_of
 from realm_tf.corpus.store import Corpus
-from realm_tf.corpus.store_writer import serialize, write_shards
+from realm_tf.corpus.store_writer import write_shards
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
@@ -52,10 +53,10 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
                     + "; nothing was deleted")
   added: set[str] = set()
 
-  def examples() -> Iterator[bytes]:
+  def noted() -> Iterator[Block]:
     for block in add:
       added.add(block.document_id)
-      yield serialize(block)
+      yield block
 
   with folders.new_folder(folder, STORE) as new:
     if read_store_manifest(folder) != manifest:
@@ -64,7 +65,7 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
     shards, sources = list(manifest["shards"]), sources_of(manifest)
     for name in (VOCABULARY, *(shard["name"] for shard in shards)):
       files.link_or_copy(folder / name, new / name)
-    write_shards(new, shards, examples())
+    write_shards(new, shards, serialized(noted()))
     gone = [row for row, name in zip(corpus.stored_rows, corpus.document_ids)
             if name in delete or name in added]
     live = live_rows({**manifest, "shards": shards})
@@ -87,8 +88,7 @@ def changed(blocks: Iterable[Block], corpus: Corpus) -> Iterator[Block]:
   ends = {name: row + 1 for row, name in enumerate(corpus.document_ids)}
   for name, group in itertools.groupby(blocks, lambda block: block.document_id):
     new, rows = list(group), range(ends.get(name, 0) - counts[name], ends.get(name, 0))
-    if len(new) != len(rows) or any(
-        serialize(block) != serialize(_stored(corpus, row)) for block, row in zip(new, rows)):
+    if list(serialized(new)) != list(serialized(_stored(corpus, row) for row in rows)):
       yield from new
 
 

@@ -13,17 +13,14 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import traceback
 from typing import Any, Generator, Iterable, Iterator, NamedTuple, Sequence
-
-import tensorflow as tf
 
 import realm_tf
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.readers.children import in_order
-from realm_tf.corpus.store_writer import serialize
+from realm_tf.corpus.records import record, serialized
 from realm_tf.errors import UserError
 from realm_tf.text.salient_spans import tagger
 from realm_tf.text.tokenizer import Tokenizer
@@ -32,7 +29,6 @@ _ROOT = str(pathlib.Path(realm_tf.__file__).parents[1])
 # There are as many as cores, and no device is for them.
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "", "TF_NUM_INTRAOP_THREADS": "1",
                 "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
-_FRAME = 16  # bytes that a TFRecord has around its data
 
 
 class Settings(NamedTuple):
@@ -62,15 +58,9 @@ class Cutter:
 
   def __call__(self, documents: Sequence[Document]) -> CutRecords:
     """The blocks of the documents; errors as of `split_blocks`."""
-    sizes = []
-    with tempfile.NamedTemporaryFile(prefix="realm_tf.") as file:
-      with tf.io.TFRecordWriter(file.name) as writer:
-        for block in split_blocks(documents, self._tokenizer, self._max_tokens,
-                                  self._tagger):
-          example = serialize(block)
-          writer.write(example)
-          sizes.append(len(example) + _FRAME)
-      return CutRecords(sizes, pathlib.Path(file.name).read_bytes())
+    blocks = split_blocks(documents, self._tokenizer, self._max_tokens, self._tagger)
+    records = [record(example) for example in serialized(blocks)]
+    return CutRecords([len(data) for data in records], b"".join(records))
 
 
 class _Process:
@@ -79,7 +69,7 @@ class _Process:
   def __init__(self, settings: Settings):
     paths = os.pathsep.join([_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
     self._process = subprocess.Popen(
-        [sys.executable, "-m", "realm_tf.corpus.cutting"], stdin=subprocess.PIPE,
+        [sys.executable, "-P", "-m", "realm_tf.corpus.cutting"], stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": paths, **_ENVIRONMENT})
     assert self._process.stdin and self._process.stdout

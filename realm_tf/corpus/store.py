@@ -26,7 +26,7 @@ from realm_tf.corpus.columns import read_columns
 from realm_tf.corpus.manifest import VOCABULARY, check_files, read_store_manifest, rows_hash
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.readers import Document, as_documents
-from realm_tf.corpus.store_writer import serialize
+from realm_tf.corpus.records import serialized
 from realm_tf.corpus.strings import Strings
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
@@ -105,8 +105,8 @@ class Corpus:
     if not blocks:
       raise UserError("an empty corpus; expected at least one document with text")
     digest = hashlib.sha256(tokenizer.hash.encode())
-    for block in blocks:
-      digest.update(serialize(block))
+    for example in serialized(blocks):
+      digest.update(example)
     strings = {name: Strings.of((getattr(block, name) for block in blocks),
                                 decoded=name == "document_id") for name in STRINGS}
     fields: dict[str, Any] = {

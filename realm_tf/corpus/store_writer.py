@@ -4,27 +4,15 @@ import itertools
 import pathlib
 from typing import Any, Iterable, Sequence
 
-import tensorflow as tf
-
-from realm_tf.corpus.blocks import INTEGERS, STRINGS, Block
+from realm_tf.corpus.blocks import Block
 from realm_tf.corpus.manifest import STORE, VOCABULARY, write_store_manifest
+from realm_tf.corpus.records import record, serialized
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike, sha256
 from realm_tf.folders import new_folder
 from realm_tf.text.tokenizer import Tokenizer
 
 BLOCKS_PER_SHARD = 16384
-
-
-def serialize(block: Block) -> bytes:
-  """A block as the bytes of a tf.train.Example; the same for the same block."""
-  example = tf.train.Example()
-  features = example.features.feature
-  for name in STRINGS:
-    features[name].bytes_list.value.append(getattr(block, name).encode("utf-8"))
-  for name in INTEGERS:
-    features[name].int64_list.value.extend(getattr(block, name).tolist())
-  return example.SerializeToString(deterministic=True)
 
 
 def write_store(folder: PathLike, blocks: Iterable[Block], *, tokenizer: Tokenizer,
@@ -46,7 +34,7 @@ def write_store(folder: PathLike, blocks: Iterable[Block], *, tokenizer: Tokeniz
   """
   with new_folder(folder, STORE) as new:
     shards: list[dict[str, Any]] = []
-    write_shards(new, shards, map(serialize, blocks), blocks_per_shard)
+    write_shards(new, shards, serialized(blocks), blocks_per_shard)
     if not shards:
       raise UserError(f"{folder}: an empty corpus; expected at least one block")
     finish_store(new, shards, tokenizer, max_tokens, source)
@@ -70,7 +58,6 @@ def write_shards(folder: pathlib.Path, shards: list[dict[str, Any]],
   examples = iter(examples)
   while shard := list(itertools.islice(examples, blocks_per_shard)):
     path = folder / f"blocks-{len(shards):05d}.tfrecord"
-    with tf.io.TFRecordWriter(str(path)) as writer:
-      for example in shard:
-        writer.write(example)
+    with open(path, "wb") as file:
+      file.writelines(map(record, shard))
     shards.append({"name": path.name, "blocks": len(shard), "sha256": sha256(path)})

@@ -11,7 +11,7 @@ import bisect
 import functools
 import pathlib
 import re
-from typing import Iterable, Iterator, NamedTuple, Protocol, Sequence
+from typing import Iterable, Iterator, Protocol, Sequence
 
 from realm_tf import files
 from realm_tf.errors import UserError
@@ -65,14 +65,17 @@ class _OtherNames(NamesAndFigures):
 
 
 _JOINT = "[’'&./-]"  # within a word
-_POSSESSIVES = ("'s", "’s")
-_OPENERS = "\"'“‘«([¿¡"
+# What goes on with a word, less a possessive's end.
+_PARTS = rf"(?:(?!['’]s(?!{_JOINT}?[^\W_])){_JOINT}[^\W_]+)*"
+_OPENERS = frozenset("\"'“‘«([¿¡")
 _CONNECTORS = frozenset(
     "of the for de la le las los del della di da do dos du des van von der den ter ten "
     "zu al el bin ibn".split())
-# Between two words of one name: a space, the full stop of an initial, an ampersand.
+# Between two words of one name: a space, the full stop of an initial, an ampersand. Most
+# words that follow are small, and so end the name.
 _JOINED = re.compile(r"(?:[^\S\n]|\.[^\S\n]|[^\S\n]&[^\S\n])"
-                     rf"([^\W_]+(?:{_JOINT}[^\W_]+)*)")
+                     rf"(?:(?![a-z])|(?=(?:{'|'.join(_CONNECTORS)})(?![^\W_])))"
+                     rf"([^\W_]+{_PARTS})")
 _ABBREVIATED = re.compile(
     r"[A-Z]|St|Bros|Mt|Ft|Dr|Mr|Mrs|Ms|Jr|Sr|Prof|Lt|Col|Gen|Sgt|Capt")
 # Capitalised at the start of a sentence, they are not (part of) a name.
@@ -100,12 +103,9 @@ _COMMON = frozenset("""
 """.split())
 
 
-class _Name(NamedTuple):
-  """A word that may begin a name."""
-  start: int
-  end: int
-  word: str
-  initial: bool  # of its sentence: there any word has a capital
+# Where a word begins and ends, the word, and whether it is the first of its sentence: there
+# any word has a capital.
+_Word = tuple[int, int, str, bool]
 
 
 @functools.cache
@@ -117,40 +117,37 @@ def _capitalised() -> re.Pattern[str]:
   """
   capitals = "".join(char for char in map(chr, range(0x10000)) if char.isupper())
   return re.compile(rf"[{capitals}\U00010000-\U0010ffff](?<=[^\W_])(?<![^\W_].)"
-                    rf"(?<![^\W_]{_JOINT}.)[^\W_]*(?:{_JOINT}[^\W_]+)*")
+                    rf"(?<![^\W_]{_JOINT}.)[^\W_]*{_PARTS}")
+
+
+def _initials(text: str, sentences: Sequence[CharacterSpan]) -> Iterator[int]:
+  """Where the first words of sentences may begin: behind opening quotes or brackets too."""
+  for start, _ in sentences:
+    yield start
+    while text[start:start + 1] in _OPENERS:
+      start += 1
+      yield start
 
 
 class _Text:
-  """A text, and the words of it that may stand in a name."""
+  """A text, and the words of it that may begin a name."""
 
   def __init__(self, text: str, sentences: Sequence[CharacterSpan],
                taken: Sequence[Figure]):
     self._text = text
-    self._taken = [figure.start for figure in taken], [figure.end for figure in taken]
-    self._firsts = {start for start, _ in sentences}
-    self.capitalised: list[_Name] = []
+    self._starts, self._ends = [one.start for one in taken], [one.end for one in taken]
+    self._initials = set(_initials(text, sentences))
+    self.capitalised: list[_Word] = []
     for match in _capitalised().finditer(text):
-      start, end = match.span()
-      end = self._without_s(start, end)
-      word = text[start:end]
+      (start, end), word = match.span(), match.group()
       if word != "I" and word[0].isupper() and self._is_free(start, end):
-        self.capitalised.append(_Name(start, end, word, self._is_initial(start)))
-    self.seen = {name.word for name in self.capitalised if not name.initial}
-
-  def _without_s(self, start: int, end: int) -> int:
-    return end - 2 if self._text.endswith(_POSSESSIVES, start, end) else end
+        self.capitalised.append((start, end, word, start in self._initials))
+    self.seen = {word for _, _, word, initial in self.capitalised if not initial}
 
   def _is_free(self, start: int, end: int) -> bool:
     """Whether no date or figure is in it, all of which are sorted and disjoint."""
-    starts, ends = self._taken
-    place = bisect.bisect_right(ends, start)
-    return place == len(ends) or end <= starts[place]
-
-  def _is_initial(self, start: int) -> bool:
-    # An opening quote or bracket may stand between the sentence's start and its word.
-    while (start > 0 and start not in self._firsts and self._text[start - 1] in _OPENERS):
-      start -= 1
-    return start in self._firsts
+    place = bisect.bisect_right(self._ends, start)
+    return place == len(self._ends) or end <= self._starts[place]
 
   def _next(self, start: int, end: int) -> CharacterSpan | None:
     """The word that is joined to another one, if there is one."""
@@ -158,13 +155,11 @@ class _Text:
     if not match or (self._text[end] == "."
                      and not _ABBREVIATED.fullmatch(self._text, start, end)):
       return None
-    start, end = match.span(1)
-    end = self._without_s(start, end)
-    return (start, end) if self._is_free(start, end) else None
+    return match.span(1) if self._is_free(*match.span(1)) else None
 
-  def end_of_name(self, name: _Name) -> int:
-    """Where the name ends that begins with a word."""
-    last: CharacterSpan = name.start, name.end
+  def end_of_name(self, start: int, end: int) -> int:
+    """Where the name ends that begins with the word [start, end)."""
+    last: CharacterSpan = start, end
     while True:
       connectors, word = 0, self._next(*last)
       while word and connectors < 3 and self._text[word[0]:word[1]] in _CONNECTORS:
@@ -174,24 +169,23 @@ class _Text:
       text = self._text[word[0]:word[1]]
       number = not connectors and text.isdigit()  # "Apollo 11"
       capital = text[0].isupper() and text != "I"
-      if not (capital or number) or self._is_initial(word[0]):
+      if not (capital or number) or word[0] in self._initials:
         return last[1]
       last = word
 
 
 def _names(text: _Text) -> Iterator[CharacterSpan]:
   done = 0
-  for name in text.capitalised:
-    common = name.word.lower() in _COMMON
-    if name.start < done or name.initial and common:
+  for start, end, word, initial in text.capitalised:
+    if start < done:
       continue
-    end = text.end_of_name(name)
-    if end == name.end and (
-        name.initial and name.word not in text.seen and not _is_acronym(name.word)
-        or len(name.word) == 1 or common):
+    common = word.lower() in _COMMON
+    if initial and common:
       continue
-    yield name.start, end
-    done = end
+    done = text.end_of_name(start, end)
+    if done > end or not (initial and word not in text.seen and not _is_acronym(word)
+                          or len(word) == 1 or common):
+      yield start, done
 
 
 def _is_acronym(word: str) -> bool:

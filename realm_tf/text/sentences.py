@@ -27,14 +27,15 @@ _STARTERS = frozenset("""
 """.split())
 
 _CLOSERS = "\"'”’»›)\\]}"
-# The look-behind and the possessive quantifiers keep it linear on rows of dots.
-_END = re.compile(
-    rf"(?<![.!?…])(?P<marks>[.!?…]++)(?P<closers>[{_CLOSERS}]*+)(?=\s|$)"
-    r"|[。！？]+[」』”’）]*"
-    r"|\n[ \t\r\f\v]*\n\s*")
 _OPENERS = "\"'“‘«‹([{¿¡*"
+# It begins with a character, which `re` looks for before all else. The look-behind and the
+# possessive quantifiers keep it linear on rows of dots.
+_END = re.compile(
+    r"[.!?…。！？\n](?:(?<=[.!?…])(?<![.!?…].)[.!?…]*+"
+    rf"(?P<closers>[{_CLOSERS}]*+)(?=\s|$)(?=\s*[{re.escape(_OPENERS)}]*(?P<next>[\w’']*))"
+    r"|(?<=[。！？])[。！？]*[」』”’）]*"
+    r"|(?<=\n)[ \t\r\f\v]*\n\s*)")
 _LAST_WORD = re.compile(r"[\w.&’'-]*$")
-_NEXT_WORD = re.compile(rf"\s*[{re.escape(_OPENERS)}]*([\w’']*)")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _BRACKETS = re.compile(r"[()\[\]]")
 _LONGEST_BRACKET = 500
@@ -63,15 +64,16 @@ def _bracketed(text: str) -> list[tuple[int, int]]:
 
 
 def _ends_sentence(text: str, match: re.Match) -> bool:
-  # Both patterns match the empty string, and so always.
-  following = cast(re.Match, _NEXT_WORD.match(text, match.end())).group(1)
+  following = match["next"]
   if following[:1].islower():
     return False
-  if match["marks"] != "." or match["closers"]:
+  if match.group() != ".":
     return True
   # No abbreviation is longer than the window; text is not copied in the long.
-  before = text[max(0, match.start() - 24):match.start()]
-  word = cast(re.Match, _LAST_WORD.search(before)).group().strip("'’-.")
+  before = text[max(0, match.start() - 24):match.start()].rpartition(" ")[2]
+  # It matches the empty string, and so always.
+  word = before if before.isalnum() else cast(
+      re.Match, _LAST_WORD.search(before)).group().strip("'’-.")
   lower = word.lower()
   if lower in _NEVER_LAST:
     return False
@@ -93,12 +95,12 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
   for match in _END.finditer(text):
     while bracket < len(brackets) and brackets[bracket][1] < match.start():
       bracket += 1
-    blank_line = match.group().isspace()
+    blank_line = text[match.start()] == "\n"
     inside = bracket < len(brackets) and brackets[bracket][0] < match.start()
     # The full stop in "(as he said.)" takes the bracket along as its closer.
     if not blank_line and inside and brackets[bracket][1] >= match.end():
       continue
-    if match["marks"] and not _ends_sentence(text, match):
+    if match["next"] is not None and not _ends_sentence(text, match):
       continue
     spans.append((start, match.end()))
     start = match.end()

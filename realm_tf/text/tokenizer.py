@@ -61,9 +61,10 @@ def read_vocabulary(path: PathLike) -> list[str]:
 class Pieces(NamedTuple):
   """The pieces of B texts, end to end."""
   ids: np.ndarray     # [T] int32
-  starts: np.ndarray  # [T] int32: bytes of the text
-  ends: np.ndarray    # [T] int32: exclusive
+  starts: np.ndarray  # [T] int64: bytes of the texts, end to end
+  ends: np.ndarray    # [T] int64: exclusive
   splits: np.ndarray  # [B + 1] int64: where those of each text begin
+  char_places: np.ndarray  # [C + 1] int64: where each character of the texts begins
 
 
 class Tokenizer(tf.Module):
@@ -156,6 +157,8 @@ class Tokenizer(tf.Module):
     ids, starts, ends = self._wordpieces.tokenize_with_offsets(
         tf.constant(normalized.texts, tf.string, [len(texts)]))
     splits = ids.row_splits.numpy()
-    base = np.repeat(normalized.byte_splits[:-1], np.diff(splits))
-    return Pieces(ids.values.numpy(), normalized.byte_starts[base + starts.values.numpy()],
-                  normalized.byte_ends[base + ends.values.numpy() - 1], splits)
+    base = np.repeat(normalized.splits[:-1], np.diff(splits))
+    first = normalized.source[base + starts.values.numpy()]
+    last = normalized.source[base + ends.values.numpy() - 1]
+    return Pieces(ids.values.numpy(), normalized.char_places[first],
+                  normalized.char_ends[last], splits, normalized.char_places)

@@ -144,15 +144,20 @@ def test_spans_that_fit_no_word_are_dropped(tokenizer):
   assert block.span_starts.tolist() == []
 
 
-def test_batches_do_not_show(tokenizer, documents, monkeypatch):
-  expected = list(split_blocks(documents, tokenizer, 32, RuleTagger()))
-  monkeypatch.setattr("realm_tf.corpus.blocks._DOCUMENTS_PER_CALL", 7)
-  blocks = list(split_blocks(iter(documents), tokenizer, 32, RuleTagger()))
+@pytest.mark.parametrize("limit", [
+    {"_DOCUMENTS": 1}, {"_DOCUMENTS": 7}, {"_CHARACTERS": 1000}])
+@pytest.mark.parametrize("max_tokens", [9, 32])
+def test_batches_do_not_show(tokenizer, documents, monkeypatch, limit, max_tokens):
+  expected = list(split_blocks(documents, tokenizer, max_tokens, RuleTagger()))
+  for name, value in limit.items():
+    monkeypatch.setattr(f"realm_tf.corpus.blocks.{name}", value)
+  blocks = list(split_blocks(iter(documents), tokenizer, max_tokens, RuleTagger()))
   assert [str(block) for block in blocks] == [str(block) for block in expected]
 
 
 def test_bad_input(tokenizer):
   with pytest.raises(UserError, match="document 'x': no words in field 'text'"):
-    list(split_blocks([Document("x", "t", "\u200b")], tokenizer, 32))
+    list(split_blocks([Document("w", "t", "cat"), Document("x", "t", "\u200b"),
+                       Document("y", "t", "\u0301")], tokenizer, 32))
   with pytest.raises(UserError, match="max_tokens is 7"):
     list(split_blocks([], tokenizer, 7))

@@ -47,7 +47,9 @@ def deep(data):
   return deep(data)
 
 
-def test_values_come_back():
+def test_values_come_back(tmp_path, monkeypatch):
+  (tmp_path / "json.py").write_text("1 / 0")
+  monkeypatch.chdir(tmp_path)  # of users' files, which are no modules of ours
   with Children() as children:
     assert children.call(f"{_HERE}:upper", "é\n\0x".encode(), 9) == "É\n\0X"
     assert children.call(f"{_HERE}:upper", b"", 9) == ""

@@ -58,7 +58,11 @@ def _whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path, whole, workers):
+def test_the_bytes_do_not_depend_on_the_number_of_workers(
+    tmp_path, tmp_path_factory, whole, workers, monkeypatch):
+  users = tmp_path_factory.mktemp("users")
+  (users / "json.py").write_text("1 / 0")
+  monkeypatch.chdir(users)  # of users' files, which are no modules of ours
   _make(tmp_path / "store", iter(_documents()), workers=workers)
   assert _bytes(tmp_path / "store") == whole
   assert [path.name for path in tmp_path.iterdir()] == ["store"]

@@ -6,7 +6,7 @@ import pytest
 
 from realm_tf.errors import UserError
 from realm_tf.registry import TAGGERS
-from realm_tf.text import salient_spans, spacy_tagger
+from realm_tf.text import figures, salient_spans, spacy_tagger
 from realm_tf.text.sentences import split_sentences
 
 
@@ -68,12 +68,31 @@ def test_dates_are_found_whatever_finds_the_names(monkeypatch, name, numbers, ex
      ["Ludwig van Beethoven", "Alexander the Great"]),
     ("A firm, Procter & Gamble, of Paris.", ["Procter & Gamble", "Paris"]),
     ('He said "Hello" to Émile Zola.', ["Hello", "Émile Zola"]),
+    ("In Port of's Bay, Port of-the Bay, Port often Bay and Port of the de la Mer.",
+     ["Port", "Bay", "Port", "Bay", "Port", "Bay", "Port", "Mer"]),
     ("It is big. London is bigger than Rome, says London.",
      ["London", "Rome", "London"]),
     ("", []),
 ])
 def test_names(text, expected):
   assert spans_of(text) == expected
+
+
+def test_figures_are_those_of_a_look_at_every_place():
+  rng = random.Random(9)
+  words = """January Feb Mar April May June Jul August September October Oct Nov. December AD
+             D 3rd third thirteenth twenty-first tenth eleventh nineteenth fourth fifth sixth
+             second seventh ninth century centuries millennium BC 1920 1920s ٣ $3 million of
+             or - – . , x1 é 12 km""".split()
+  for _ in range(400):
+    text = "".join(rng.choice(words) + rng.choice(["", " ", " ", "  "]) for _ in range(12))
+    found, done = [], 0
+    for start in range(len(text)):
+      figure = figures._FIGURES.match(text, start)
+      if start >= done and figure:
+        found.append(figure.span())
+        done = figure.end()
+    assert [(figure.start, figure.end) for figure in figures.figures(text)] == found, text
 
 
 def test_spans_are_sorted_and_disjoint():

@@ -30,7 +30,7 @@ class _Child:
   def __init__(self) -> None:
     paths = os.pathsep.join([_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
     self._process = subprocess.Popen(
-        [sys.executable, "-m", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, "-P", "-m", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": paths})
     assert self._process.stdin and self._process.stdout
     self._requests, self._answers = self._process.stdin, self._process.stdout
