@@ -9,9 +9,9 @@ _NUMBER = re.compile(r"[-+−]?[\d,. ]*\d(\.\d*)?([eE][-+−]?\d+)?(\+\d+)?((//?
 _DIGITS = re.compile(r"([-+−]?)(\d+)(\.\d+)?")
 _SUPERSCRIPTS = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
 _SUBSCRIPTS = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
-_BETWEEN = {"-": "–", "–": "–", "(-)": "–", "(–)": "–", "to": " to ", "and": " and ", "or": " or ", "x": " × ",
-            "×": " × ", "by": " by ", "*": " × ", "+/-": " ± ", "±": " ± ", "+": " + ",
-            "to about": " to about ", "xx": " × ", "&ndash;": "–", ",": ", ",
+_BETWEEN = {"-": "–", "–": "–", "(-)": "–", "(–)": "–", "to": " to ", "and": " and ",
+            "or": " or ", "x": " × ", "×": " × ", "by": " by ", "*": " × ", "+/-": " ± ",
+            "±": " ± ", "+": " + ", "to about": " to about ", "xx": " × ", "&ndash;": "–", ",": ", ",
             ", and": ", and ", ", or": ", or ", "&": " & ", "/": "/", "till": " till ",
             "vs": " vs ", "versus": " versus ", "~": " ~ "}
 # Units that go on with smaller ones: {{convert|5|ft|10|in|m}}.
