@@ -116,8 +116,9 @@ def test_a_model_goes_to_other_documents(init, world, tmp_path, capsys):
   stages.corpus(run)
   stages.cloze(run)
   assert realm(*words) == 0
+  assert realm("predict", f"--workdir={new}", f"--questions={world}/questions.jsonl",
+               f"--output={tmp_path}/answers.jsonl") == 0  # which reads the documents
   moved = Run.existing(new)
-  stages.corpus(moved)
   assert moved.corpus.document_ids == ["a", "b"] and moved.newest_stage() == "cloze"
   for trained, brought in zip(run.model("cloze").variables, moved.model("cloze").variables,
                               strict=True):

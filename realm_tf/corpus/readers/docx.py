@@ -1,5 +1,4 @@
-"""Word's .docx as a document: paragraphs, tables, notes; its title from properties or heading.
-"""
+"""Word's .docx as a document: paragraphs, tables, notes; title from properties or heading."""
 
 import io
 import re

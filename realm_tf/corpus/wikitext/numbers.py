@@ -11,9 +11,9 @@ _SUPERSCRIPTS = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸�
 _SUBSCRIPTS = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
 _BETWEEN = {"-": "–", "–": "–", "(-)": "–", "(–)": "–", "to": " to ", "and": " and ",
             "or": " or ", "x": " × ", "×": " × ", "by": " by ", "*": " × ", "+/-": " ± ",
-            "±": " ± ", "+": " + ", "to about": " to about ", "xx": " × ", "&ndash;": "–", ",": ", ",
-            ", and": ", and ", ", or": ", or ", "&": " & ", "/": "/", "till": " till ",
-            "vs": " vs ", "versus": " versus ", "~": " ~ "}
+            "±": " ± ", "+": " + ", "to about": " to about ", "xx": " × ",
+            "&ndash;": "–", ",": ", ", ", and": ", and ", ", or": ", or ", "&": " & ",
+            "/": "/", "till": " till ", "vs": " vs ", "versus": " versus ", "~": " ~ "}
 # Units that go on with smaller ones: {{convert|5|ft|10|in|m}}.
 _SMALLER = {"ft": ("in",), "yd": ("ft", "in"), "mi": ("yd", "ft", "ch", "furlong"),
             "lb": ("oz",), "st": ("lb",), "LT": ("cwt", "qtr")}
