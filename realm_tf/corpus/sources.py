@@ -85,7 +85,7 @@ def folder_above(folder: PathLike, own: str, path: PathLike) -> str | None:
   Returns:
     None where there is none, or where it is `path` itself.
   """
-  known = {own, *(name for name, _ in sources_of(read_store_manifest(folder)))}
+  known = {own, *(name for name, _ in sources_of(read_store_manifest(pathlib.Path(folder))))}
   inner = {name: part for name in known if os.path.isdir(name)
            and (part := _inside(str(path), name)) is not None}
   if not inner or "" in inner.values():

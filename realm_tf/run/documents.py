@@ -46,7 +46,8 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
     with reading_documents(run, "add", source, strict, within=within) as documents:
       blocks = split_blocks(noted(documents), corpus.tokenizer, corpus.max_tokens,
                             tagger(run.config.corpus.tagger, run.config.corpus.tag_numbers))
-      change_store(folder, add=changed(blocks, corpus), source=within or os.path.abspath(source))
+      change_store(folder, add=changed(blocks, corpus),
+                   source=within or os.path.abspath(source))
     run.forget_corpus()
     new_ids = {name for name, row in zip(run.corpus.document_ids, run.corpus.stored_rows)
                if row >= rows}
