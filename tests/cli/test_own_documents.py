@@ -64,6 +64,8 @@ def test_passages_at_once_and_no_answer_of_an_untrained_head(
   opened = Run.existing(run)
   assert opened.search([question], 3) == [searched["passages"]]
   assert len(opened.search(["Oslo", question], 2)) == 2 and opened.search([]) == []
+  with pytest.raises(ValueError, match="got a single one"):
+    opened.search(question)
   (ranked,) = opened.search([question], 1000)
   scores = [passage["score"] for passage in ranked]
   assert {passage["id"] for passage in ranked} == set(texts)

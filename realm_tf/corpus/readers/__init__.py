@@ -65,12 +65,18 @@ def as_documents(values: Iterable[Document | Mapping[str, Any] | str], strict: b
     strict: refuse a blank text, instead of passing it over.
 
   Raises:
-    UserError: names the document, by its number from 0, and the field.
+    UserError: names the document, by its number from 0, and the field; or they are no list.
   """
+  if isinstance(values, (str, bytes, Mapping)):
+    raise UserError("documents: expected a list of texts or objects, got a single one: write "
+                    "[text]")
   maker = Maker("documents", strict)
   for number, value in enumerate(values):
     fields = (dataclasses.asdict(value) if isinstance(value, Document)
               else {"text": value} if isinstance(value, str) else value)
+    if not isinstance(fields, Mapping):
+      raise UserError(f"{maker.where(str(number))}: {type(value).__name__}; expected a text, "
+                      "or an object with text")
     yield from maker.make(str(number), {"id": str(number), **fields})
   maker.finish()
 
