@@ -291,7 +291,7 @@ def test_ids(tmp_path):
 
 
 @pytest.mark.parametrize("values, message", [
-    ("Some text.", "expected a list of texts"), ({"text": "Some."}, "expected a list of texts"),
+    ("Some text.", "expected a list of texts"), ({"text": "x"}, "expected a list of texts"),
     (b"Some.", "expected a list of texts"), ([5], "entry '0': int; expected a text"),
     (["Some.", None], "entry '1': NoneType; expected a text"), ([b"x"], "entry '0': bytes;"),
     ([{"title": "x"}], "entry '0': field 'text' is missing")])
