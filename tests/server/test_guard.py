@@ -110,15 +110,15 @@ def test_what_is_open_without_a_key_says_nothing_of_the_documents(make, keys):
     assert client.get(path).status_code == 401, path
 
 
-@pytest.mark.parametrize("content, message", [
-    ("", "no API key in it"), ("# none\n", "no API key in it"), ("short\n", "keys:1: no API"),
-    (f"{_KEYS[0]}\nwith a space in it\n", "keys:2: no API key"),
-    (f"{_KEYS[0]}\n\nschlüssel-schlüssel\n", "keys:3: no API key"), (None, "cannot be read")])
 def test_a_file_of_keys_may_come_from_windows(tmp_path, keys):
   (tmp_path / "keys").write_bytes(f"\ufeff{_KEYS[0]}\r\n\r\n{_KEYS[1]}\r\n".encode())
   assert read_keys(tmp_path / "keys") == keys
 
 
+@pytest.mark.parametrize("content, message", [
+    ("", "no API key in it"), ("# none\n", "no API key in it"), ("short\n", "keys:1: no API"),
+    (f"{_KEYS[0]}\nwith a space in it\n", "keys:2: no API key"),
+    (f"{_KEYS[0]}\n\nschlüssel-schlüssel\n", "keys:3: no API key"), (None, "cannot be read")])
 def test_a_file_of_keys_that_cannot_be_meant(tmp_path, content, message):
   if content is not None:
     (tmp_path / "keys").write_text(content)
