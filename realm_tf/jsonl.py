@@ -117,16 +117,17 @@ def _what_it_is(text: str, stop: int) -> str:
   return ""
 
 
-def text_field(fields: Mapping[str, Any], name: str, where: str) -> str:
-  """The string in a field, which may be empty.
+def text_field(fields: Mapping[str, Any], name: str, where: str, expected: str = "a string"
+               ) -> str:
+  """The string in a field, which may be empty; `expected` ends the error of a missing one.
 
   Raises:
     UserError: names `where` and field; it is missing, no string, or not valid Unicode.
   """
   value = fields.get(name)
   if value is None:
-    raise UserError(f"{where}: field '{name}' is missing{_like(fields, name)}; expected a "
-                    "string")
+    raise UserError(f"{where}: field '{name}' is missing{_like(fields, name)}; expected "
+                    f"{expected}")
   return checked_text(value, f"{where}: field '{name}'")
 
 

@@ -1,6 +1,7 @@
 """--config=FILE, and a flag for each of its fields, as in --config.pretrain.steps=200."""
 
 import difflib
+import math
 from typing import Any, Sequence
 
 from absl import flags
@@ -62,7 +63,7 @@ def parse(command: str, arguments: Sequence[str]) -> list[str]:
     UserError: a flag or a --flagfile that is not there, or a value that is none.
   """
   try:
-    return flags.FLAGS([f"realm {command}", *arguments])[1:]
+    words = flags.FLAGS([f"realm {command}", *arguments])[1:]
   except flags.UnrecognizedFlagError as error:
     raise _unknown(error.flagname) from error
   except flags.CantOpenFlagFileError as error:
@@ -74,6 +75,17 @@ def parse(command: str, arguments: Sequence[str]) -> list[str]:
                     ) from error
   except (flags.Error, ValueError) as error:
     raise UserError(f"{str(error)[:300]}; see `realm {command} --help`") from error
+  _refuse_no_numbers()
+  return words
+
+
+def _refuse_no_numbers() -> None:
+  """NaN is below no bound, and absl takes it for within."""
+  for name in flags.FLAGS:
+    flag = flags.FLAGS[name]
+    if (getattr(flag.parser, "lower_bound", None) is not None
+        and isinstance(flag.value, float) and not math.isfinite(flag.value)):
+      raise UserError(f"--{name}={flag.value}: expected a number")
 
 
 def _unknown(name: str) -> UserError:

@@ -1,6 +1,7 @@
 """`realm COMMAND [flags]`: parse, build, call."""
 
 import contextlib
+import difflib
 import os
 import pathlib
 import signal
@@ -105,7 +106,10 @@ def _run(arguments: Sequence[str]) -> int:
     return 0
   name, *rest = arguments
   if name not in commands.NAMES:
-    raise UserError(f"'{name}': no such command; one of {', '.join(commands.NAMES)}")
+    near = difflib.get_close_matches(name[:100], commands.NAMES, n=1)
+    raise UserError(f"'{name[:100]}': no such command; "
+                    + (f"the nearest is {near[0]}; " if near else "")
+                    + f"one of {', '.join(commands.NAMES)}")
   command = commands.load_command(name)
   words = _parse(name, command, rest)
   if words is None:

@@ -52,8 +52,11 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def as_config_dict(config: RealmConfig) -> ml_collections.ConfigDict:
-  """The config as what a `get_config()` returns: its fields can be assigned to."""
-  return ml_collections.ConfigDict(to_dict(config))
+  """The config as what a `get_config()` returns: its fields can be assigned to.
+
+  What is assigned is checked by `from_dict`, whose errors say what was expected.
+  """
+  return ml_collections.ConfigDict(to_dict(config), type_safe=False)
 
 
 def from_dict(tree: Any) -> RealmConfig:

@@ -33,6 +33,8 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
                  delete: Collection[str] = (), source: str | None = None) -> None:
   """Deletes documents, then adds blocks behind the others.
 
+  Without anything to delete or add, no file is touched: who watches them need do nothing.
+
   Args:
     folder: of the store.
     add: blocks, made with the store's tokenizer and limit; a document whose id is
@@ -51,10 +53,14 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
     raise UserError(f"{folder}: no document '{unknown[0]}'"
                     + (f" (nor {len(unknown) - 1} others)" if unknown[1:] else "")
                     + "; nothing was deleted")
+  blocks = iter(add)
+  first = list(itertools.islice(blocks, 1))
+  if not first and not delete:
+    return
   added: set[str] = set()
 
   def noted() -> Iterator[Block]:
-    for block in add:
+    for block in itertools.chain(first, blocks):
       added.add(block.document_id)
       yield block
 

@@ -74,6 +74,25 @@ def documents_from(folder: PathLike, path: str) -> set[str]:
   return documents
 
 
+def folder_above(folder: PathLike, own: str, path: PathLike) -> str | None:
+  """The nearest folder that documents were read from, and that `path` lies in.
+
+  Args:
+    folder: of the store.
+    own: the source that the run names.
+    path: of a file or folder.
+
+  Returns:
+    None where there is none, or where it is `path` itself.
+  """
+  known = {own, *(name for name, _ in sources_of(read_store_manifest(pathlib.Path(folder))))}
+  inner = {name: part for name in known if os.path.isdir(name)
+           and (part := _inside(str(path), name)) is not None}
+  if not inner or "" in inner.values():
+    return None
+  return min(inner, key=lambda name: len(inner[name]))
+
+
 def _inside(path: str, source: str) -> str | None:
   """Where a path is within a source: "" for the source itself, None for elsewhere."""
   if path == source:

@@ -152,7 +152,7 @@ def _answers(row: Row) -> tuple[str, ...]:
   elif not isinstance(answers, list):  # one that is missing, or of another type
     text_field(row.fields, "answer", row.where)
   field = f"{row.where}: field 'answer'"
-  if not answers or not all(checked_text(answer, field).strip() for answer in answers):
+  if not answers or any(is_blank(checked_text(answer, field)) for answer in answers):
     raise UserError(f"{field} holds nothing, or an empty text; expected a text or a list of "
                     "texts")
   return tuple(answers)

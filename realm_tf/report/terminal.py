@@ -38,8 +38,9 @@ def mark_answer(
 
 
 def in_line(text: str) -> str:
-  """Without control characters, which could steer the terminal."""
-  return re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text)
+  """Without control characters, which could steer the terminal, and without those that turn
+  the direction of what follows, which could show it as something else."""
+  return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", " ", text)
 
 
 def _colored(lines: Sequence[str]) -> list[str]:

@@ -47,6 +47,7 @@ def predict_file(run: Run, source: files.PathLike, target: files.PathLike,
     UserError: the questions cannot be read.
   """
   questions = read_questions(source, answered=False)
+  search.make_corpus_if_missing(run)
   stage = run.newest_stage()
   threshold = wanted_threshold(run.calibration(stage), *wanted[1:])
   if not has_reader(run):

@@ -116,10 +116,14 @@ def _in_words(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,
                  and before[field] == now[field])
       described[field] = f"{field} " + (
           f"({now[field]} holds other things than then)" if is_file else
-          f"({made_of} there, {now[field]} now)")
+          f"({_shown(made_of)} there, {_shown(now[field])} now)")
   names = [described[field] for field in config_lib.SETTINGS if field in described]
   return ", ".join(names[:_MOST]) + (
       f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
+
+
+def _shown(value: Any) -> str:
+  return "''" if value == "" else str(value)
 
 
 def _roots(parts: Collection[str]) -> list[str]:

@@ -30,7 +30,8 @@ def named_predictions(name: PathLike, stage: str | None) -> pathlib.Path:
                 for candidate in ([stage] if stage else [*reversed(STAGES), WARM_START])]
   chosen = next((candidate for candidate in candidates if candidate.exists()), None)
   if chosen is None:
-    raise UserError(f"{path}: {stage or 'no stage'} was not evaluated; run `realm evaluate "
+    missing = f"{stage} was not" if stage else "no stage was"
+    raise UserError(f"{path}: {missing} evaluated; run `realm evaluate "
                     f"--workdir={path}`, or name another by --stage, such as {BM25}")
   return chosen
 

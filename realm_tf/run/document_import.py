@@ -80,7 +80,8 @@ def _by_beam(folder: pathlib.Path, options: str) -> CutBatches:
 
 @contextlib.contextmanager
 def reading_documents(run: Run, command: str, source: files.PathLike, strict: bool,
-                      format: str = "") -> Iterator[Iterator[Document]]:
+                      format: str = "", within: str | None = None
+                      ) -> Iterator[Iterator[Document]]:
   """Documents as `read_documents` reads them; then a report of what was left out.
 
   Raises:
@@ -91,7 +92,7 @@ def reading_documents(run: Run, command: str, source: files.PathLike, strict: bo
   def counted() -> Generator[Document, None, None]:
     nonlocal count
     for document in read_documents(source, strict, format or run.config.corpus.format,
-                                   report):
+                                   report, within):
       count += 1
       yield document
 

@@ -11,8 +11,8 @@ from realm_tf import files, folders
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.changes import change_store, changed, compact_store
 from realm_tf.corpus.manifest import STORE, read_store_manifest
-from realm_tf.corpus.readers import Document
-from realm_tf.corpus.sources import documents_from
+from realm_tf.corpus.readers import Document, is_of_folder
+from realm_tf.corpus.sources import documents_from, folder_above
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.index import stored_index
@@ -28,7 +28,8 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
   """Adds documents, or replaces those of the same id; says what was done.
 
   A document that is there as it is stays. Documents that cannot be read, or have a blank
-  text, are passed over, or refused where `strict`.
+  text, are passed over, or refused where `strict`. Of a folder that was read before, a part
+  may be named: what is read then is that folder's, by the ids that it has there.
   """
   ids: list[str] = []
 
@@ -39,10 +40,14 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
 
   with _changing(run, "add") as folder:
     corpus, rows = run.corpus, run.corpus.num_stored_rows
-    with reading_documents(run, "add", source, strict) as documents:
+    within = (folder_above(folder, run.config.corpus.source, source)
+              if run.config.corpus.format in ("auto", "folder") and is_of_folder(source)
+              else None)
+    with reading_documents(run, "add", source, strict, within=within) as documents:
       blocks = split_blocks(noted(documents), corpus.tokenizer, corpus.max_tokens,
                             tagger(run.config.corpus.tagger, run.config.corpus.tag_numbers))
-      change_store(folder, add=changed(blocks, corpus), source=os.path.abspath(source))
+      change_store(folder, add=changed(blocks, corpus),
+                   source=within or os.path.abspath(source))
     run.forget_corpus()
     new_ids = {name for name, row in zip(run.corpus.document_ids, run.corpus.stored_rows)
                if row >= rows}

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.models.texts import as_list
 
 
 def retrieve_passages(answerer: QuestionAnswerer, questions: Sequence[str], k: int
@@ -13,8 +14,11 @@ def retrieve_passages(answerer: QuestionAnswerer, questions: Sequence[str], k: i
   """The k best passages for each question, best first; all where there are fewer.
 
   Each has `id` of its document, `title`, `text` and `score`, the retriever's inner product.
+
+  Raises:
+    ValueError: it is a single question, and no list.
   """
-  retrieved = answerer.retrieve(tf.constant(list(questions), tf.string),
+  retrieved = answerer.retrieve(tf.constant(as_list(questions), tf.string),
                                 min(k, answerer.num_blocks))
   columns = (retrieved.passage_id, retrieved.title, retrieved.passage, retrieved.score)
   return [[{"id": name.decode("utf-8", "replace"), "title": title.decode("utf-8", "replace"),

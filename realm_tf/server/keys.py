@@ -19,7 +19,7 @@ def read_keys(path: str | os.PathLike) -> tuple[bytes, ...]:
     UserError: names the line, never what stands in it.
   """
   try:
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
       lines = file.read().splitlines()
       mode = os.fstat(file.fileno()).st_mode
   except (OSError, UnicodeDecodeError) as error:

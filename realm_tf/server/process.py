@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from realm_tf.errors import UserError
 from realm_tf.server.app import make_app
 from realm_tf.server.batching import Batcher
+from realm_tf.server.connections import ImpatientProtocol
 from realm_tf.server.guard import is_loopback
 from realm_tf.server.keys import read_keys
 from realm_tf.server.lifecycle import Lifecycle, VersionSource, Watcher
@@ -72,7 +73,7 @@ def serve(source: VersionSource, where: str, place: Address, batching: Batching,
 def http_server(app: ASGIApp, graceful_seconds: int) -> uvicorn.Server:
   """What speaks HTTP for an application."""
   return uvicorn.Server(uvicorn.Config(
-      app, http="httptools", ws="none", loop="asyncio", lifespan="on", log_config=None,
+      app, http=ImpatientProtocol, ws="none", loop="asyncio", lifespan="on", log_config=None,
       access_log=False, proxy_headers=False, server_header=False,
       limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=graceful_seconds))
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from realm_tf.errors import UserError
 from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.files import PathLike
+from realm_tf.models.texts import as_list
 from realm_tf.report.answers import NO_READER
 from realm_tf.serving import numbered, record, warmup
 from realm_tf.serving.response import answer_records, passage_records
@@ -80,9 +81,9 @@ class ExportedModel:
       raise UserError(f"{self.folder}: {NO_READER}; `retrieve` finds passages")
     least = wanted_threshold(self._calibration, threshold, precision)
     more = {} if read_blocks is None else {
-        "read_blocks": tf.constant([read_blocks], tf.int32)}
+        "read_blocks": _count(read_blocks)}
     return answer_records(self._model.answer(
-        _tensor(questions), top_n=tf.constant([top_n], tf.int32),
+        _tensor(questions), top_n=_count(top_n),
         threshold=tf.constant([least], tf.float32), **more))
 
   def retrieve(self, questions: Questions, k: int = 5) -> list[list[dict[str, Any]]]:
@@ -95,7 +96,7 @@ class ExportedModel:
       tf.errors.InvalidArgumentError: k is negative, or more than there are.
     """
     return passage_records(self._model.retrieve(
-        _tensor(questions), tf.constant([k], tf.int32)))
+        _tensor(questions), _count(k)))
 
   def embed(self, questions: Questions) -> np.ndarray:
     """[B, D] float32, as the query tower sees them."""
@@ -122,5 +123,10 @@ def load(path: PathLike) -> ExportedModel:
 
 
 def _tensor(questions: Questions) -> tf.Tensor:
-  questions = [questions] if isinstance(questions, str) else list(questions)
-  return tf.constant(questions, tf.string)
+  alone = isinstance(questions, (str, bytes))
+  return tf.constant(as_list([questions] if alone else questions), tf.string)
+
+
+def _count(number: int) -> tf.Tensor:
+  """[1] int32; a number that does not fit there is as much out of range as the nearest."""
+  return tf.constant([max(min(number, tf.int32.max), tf.int32.min)], tf.int32)

@@ -99,6 +99,9 @@ def test_runs_by_their_folders(files, capsys):
     compared = json.loads(capsys.readouterr().out)
     assert compared["figures"]["exact_match"]["b_wins"] == wins
   assert "pretrain was not evaluated" in _refused(capsys, *runs, "--stage=pretrain")
+  (files / "none").mkdir()
+  (files / "none" / "config.json").write_text("{}")
+  assert "none: no stage was evaluated" in _refused(capsys, files / "none", runs[0])
   capsys.readouterr()
   assert realm("compare", files / "one" / "evaluation" / "ict.predictions.jsonl", runs[0],
                "--json") == 0

@@ -64,6 +64,8 @@ def test_passages_at_once_and_no_answer_of_an_untrained_head(
   opened = Run.existing(run)
   assert opened.search([question], 3) == [searched["passages"]]
   assert len(opened.search(["Oslo", question], 2)) == 2 and opened.search([]) == []
+  with pytest.raises(ValueError, match="got a single one"):
+    opened.search(question)
   (ranked,) = opened.search([question], 1000)
   scores = [passage["score"] for passage in ranked]
   assert {passage["id"] for passage in ranked} == set(texts)
@@ -116,8 +118,9 @@ def test_a_model_goes_to_other_documents(init, world, tmp_path, capsys):
   stages.corpus(run)
   stages.cloze(run)
   assert realm(*words) == 0
+  assert realm("predict", f"--workdir={new}", f"--questions={world}/questions.jsonl",
+               f"--output={tmp_path}/answers.jsonl") == 0  # which reads the documents
   moved = Run.existing(new)
-  stages.corpus(moved)
   assert moved.corpus.document_ids == ["a", "b"] and moved.newest_stage() == "cloze"
   for trained, brought in zip(run.model("cloze").variables, moved.model("cloze").variables,
                               strict=True):

@@ -97,7 +97,7 @@ def test_what_nothing_is_made_of_changes_freely(run, made_run, capsys, caplog):
     ("corpus.tag_numbers=False", "corpus", "corpus.tag_numbers (True there, False now)"),
     ("retriever.pooling=cls", "ict,index", "retriever.pooling (mean there, cls now)"),
     ("evaluate.recall_at=(1,)", "evaluate", "evaluate.recall_at"),
-    ("evaluate.questions=", "finetune", "evaluate.questions"),
+    ("evaluate.questions=", "finetune", "asked.jsonl there, '' now)"),
     ("evaluate.read_blocks=1", "evaluate,export", "evaluate.read_blocks"),
     ("embedding_dtype=bfloat16", "index", "embedding_dtype"),
     ("dpr.steps=3", "finetune", "dpr.steps (0 there, 3 now)"),

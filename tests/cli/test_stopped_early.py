@@ -48,4 +48,4 @@ def test_help_of_a_command_by_either_name(capsys):
   overview = capsys.readouterr().out
   assert realm() == 0 and capsys.readouterr().out == overview and "  ask " in overview
   assert realm("help", "aks") == 2
-  assert "'aks': no such command" in capsys.readouterr().err
+  assert "'aks': no such command; the nearest is ask; one of" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from realm_tf.corpus.blocks import split_blocks
-from realm_tf.corpus.changes import change_store, compact_store
+from realm_tf.corpus.changes import change_store, changed, compact_store
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
@@ -67,6 +67,22 @@ def test_after_any_churn_the_store_is_as_if_written_anew(tmp_path):
   assert names == sorted(path.name for path in rebuilt.folder.iterdir())
   for name in names:
     assert (tmp_path / "compact" / name).read_bytes() == (rebuilt.folder / name).read_bytes()
+
+
+def test_without_a_change_no_file_is_touched(tmp_path):
+  rng = np.random.default_rng(2)
+  documents = [_document("a", rng), _document("b", rng)]
+  store = _write(tmp_path / "store", documents)
+
+  def stamps():
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns)
+            for path in (store, *store.iterdir())}
+  before = stamps()
+  change_store(store)
+  change_store(store, add=changed(_blocks(documents), Corpus.open(store)), source="again")
+  assert stamps() == before
+  change_store(store, add=changed(_blocks([_document("c", rng)]), Corpus.open(store)))
+  assert stamps() != before
 
 
 def test_an_index_of_before_fits_as_far_as_it_goes(tmp_path):

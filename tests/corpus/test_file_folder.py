@@ -183,6 +183,8 @@ def _page(content):
     ("<pre>a  b\n  c</pre><p>d   e\nf", "", "a  b\n  c\n\nd e f"),
     ("&lt;p&gt; &eacute;&#233;&#x1F600;&nbsp;x &unknown;", "", "<p> éé😀\u00a0x &unknown;"),
     ("<p hidden>no</p><template>no</template><noscript>no</noscript>yes", "", "yes"),
+    ("<p style='Display : None'>no<b>no</b></p><i style='visibility:hidden'>no</i>yes"
+     "<p style='display: block'>Yes.", "", "yes\n\nYes."),
     ("<svg><title>no</title></svg><p>1 < 2", "", "1 < 2"),
     ("", "", ""), ("   ", "", ""), ("Text alone.", "", "Text alone."),
     ("<math><mn>42</mn><annotation>no</annotation></math> is it", "", "42 is it")])

@@ -109,6 +109,28 @@ def test_docx_with_changes_and_controls():
   assert read_docx(file.getvalue()) == ("", "Kept new control")
 
 
+def test_docx_with_notes():
+  """Notes stand behind the text; the lines above them, which Word draws, are none."""
+  kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/{}s"
+  types = "application/vnd.openxmlformats-officedocument.wordprocessingml.{}s+xml"
+  wordml = docx.oxml.ns.nsmap["w"]
+
+  def add_notes(document):
+    document.add_paragraph("Text.")
+    for name in ("endnote", "footnote"):
+      notes = "".join(
+          f'<w:{name} w:id="{i}"{more}><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:{name}>'
+          for i, (more, text) in enumerate([(' w:type="separator"', "no"),
+                                            ("", f"First {name}."), ("", "Second.")]))
+      part = docx.opc.part.Part(
+          docx.opc.packuri.PackURI(f"/word/{name}s.xml"), types.format(name),
+          f'<w:{name}s xmlns:w="{wordml}">{notes}</w:{name}s>'.encode(),
+          document.part.package)
+      document.part.relate_to(part, kind.format(name))
+  assert read_docx(_docx(add_notes)) == (
+      "", "Text.\n\nFirst footnote.\n\nSecond.\n\nFirst endnote.\n\nSecond.")
+
+
 def _bomb():
   file = io.BytesIO()
   with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -188,7 +188,7 @@ def test_bad_leads(tmp_path, lead, message):
 
 
 def test_an_unknown_kind_of_file(tmp_path):
-  with pytest.raises(UserError, match="not a kind of file known here"):
+  with pytest.raises(UserError, match="not a kind of file known here.*; name the folder"):
     list(readers.read_documents(_write(tmp_path / "a.txt", "Some text.\n")))
   with pytest.raises(UserError, match="its first line is not DPR's header"):
     list(readers.read_documents(_write(tmp_path / "a.txt", "1\tSome text.\tTitle\n")))
@@ -288,3 +288,13 @@ def test_ids(tmp_path):
   assert readers.read_ids(_write(tmp_path / "i.gz", gzip.compress(b"1\n2\n"))) == ["1", "2"]
   with pytest.raises(UserError, match="ids.txt:2: not UTF-8"):
     readers.read_ids(_write(tmp_path / "ids.txt", b"1\n\xff\n"))
+
+
+@pytest.mark.parametrize("values, message", [
+    ("Some text.", "expected a list of texts"), ({"text": "x"}, "expected a list of texts"),
+    (b"Some.", "expected a list of texts"), ([5], "entry '0': int; expected a text"),
+    (["Some.", None], "entry '1': NoneType; expected a text"), ([b"x"], "entry '0': bytes;"),
+    ([{"title": "x"}], "entry '0': field 'text' is missing")])
+def test_what_a_program_gives_that_are_no_documents(values, message):
+  with pytest.raises(UserError, match=f"^documents: {message}"):
+    list(readers.as_documents(values))

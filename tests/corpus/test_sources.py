@@ -9,7 +9,12 @@ from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.changes import change_store, changed, compact_store
 from realm_tf.corpus.manifest import read_store_manifest
 from realm_tf.corpus.readers import Document
-from realm_tf.corpus.sources import documents_from, live_sources, source_by_document
+from realm_tf.corpus.sources import (
+  documents_from,
+  folder_above,
+  live_sources,
+  source_by_document,
+)
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.store_writer import write_store
 from realm_tf.errors import UserError
@@ -85,6 +90,22 @@ def test_a_source_may_be_gone_or_named_by_a_link(tmp_path):
   store = _write(tmp_path / "store", ["a.txt", "b.txt"], str(tmp_path / "link"))
   assert documents_from(store, str(tmp_path / "real" / "a.txt")) == {"a.txt"}
   assert documents_from(store, str(tmp_path / "link" / "b.txt")) == {"b.txt"}
+
+
+def test_the_folder_that_a_path_lies_in(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / "docs" / "sub" / "deep").mkdir(parents=True)
+  (tmp_path / "link").symlink_to("docs")
+  docs, sub = str(tmp_path / "docs"), str(tmp_path / "docs" / "sub")
+  store = _write(tmp_path / "store", ["a.txt"], docs)
+  change_store(store, add=_blocks(["x"]), source=str(tmp_path / "list.jsonl"))
+  for path, expected in (("docs", None), ("docs/sub", docs), ("link/a.txt", docs),
+                         (sub, docs), (".", None), ("docs2/a.txt", None), ("link", None),
+                         ("list.jsonl", None)):
+    assert folder_above(store, docs, path) == expected, path
+  change_store(store, add=_blocks(["b.txt"]), source=sub)
+  for path, expected in (("docs/sub", None), ("docs/sub/deep", sub), ("docs/c.txt", docs)):
+    assert folder_above(store, "", path) == expected, path
 
 
 def test_what_is_there_as_it_is_does_not_change(tmp_path):

@@ -53,7 +53,7 @@ def test_what_csv_writes_is_read(tmp_path, delimiter, quoting):
     ("id,body\n1,One.\n", ":1: field 'text' is missing .rename 'body' to 'text'."),
     ("_id;text\n1;One.\n", ":1: field 'id' is missing .rename '_id' to 'id'."),
     ("id,text,Text\n1,a,b\n", ":1: column 'text' is there twice"),
-    ("1,One.\n2,Two.\n", ":1: field 'id' is missing"),
+    ("1,One.\n2,Two.\n", ":1: field 'id' is missing; expected a header with id, title"),
     ("id,text\n1,a\n1,b\n", ":3: field 'id': '1' is there already, in .*:2"),
     ("id,text\n,a\n", ":2: field 'id' is empty"),
     (b"id,text\n1,caf\xe9\n", ":2: not UTF-8"),

@@ -55,6 +55,7 @@ def test_lines_with_answers(tmp_path):
 
 @pytest.mark.parametrize("text, message", [
     ('[{"question": "a?", "answers": []}]', ": entry 1: field 'answer' holds nothing"),
+    ('[{"question": "a?", "answers": ["b", "\\u200b"]}]', ": entry 1: field 'answer' holds"),
     ('[{"question": "a?", "answers": [3]}]', ": entry 1: field 'answer' is int"),
     ('[{"question": "a?"}]', ": entry 1: field 'answer' is missing"),
     ('[{"query": "a?", "answers": ["x"]}]', ": entry 1: field 'question' is missing .re"),

@@ -323,3 +323,23 @@ def test_sigterm_ends_a_refresh_job_with_a_line_and_its_code(fresh, tmp_path):
     job.send_signal(signal.SIGTERM)
     rest = job.stderr.read()
   assert job.returncode == 143 and "run the same command to go on" in rest
+
+
+def test_a_part_of_a_folder_has_the_ids_that_it_has_there(fresh, tmp_path):
+  source = tmp_path / "docs"
+  (source / "sub").mkdir(parents=True)
+  for name in ("a.txt", "sub/a.txt", "sub/b.txt"):
+    (source / name).write_text(f"Paris is old. {name} is great.")
+  run = _run(tmp_path, source, like=fresh)
+  (source / "sub" / "a.txt").write_text("Oslo is old.")
+  (source / "sub" / "new.txt").write_text("Rome is old.")
+  for part, summary in (("sub/a.txt", "0 documents added, 1 replaced; 3"),
+                        ("sub/", "1 documents added, 0 replaced, 2 unchanged; 4"),
+                        ("a.txt", "0 documents added, 0 replaced, 1 unchanged; 4")):
+    assert documents.add(run, source / part).startswith(summary)
+  assert sorted(run.corpus.document_ids) == ["a.txt", "sub/a.txt", "sub/b.txt", "sub/new.txt"]
+  documents.delete(run, [], str(source / "sub"))
+  assert run.corpus.document_ids == ["a.txt"]
+  (source / "list.jsonl").write_text('{"id": "x", "text": "Rome is old."}\n')
+  documents.add(run, source / "list.jsonl")  # no file that the folder's reader reads
+  assert run.corpus.document_ids == ["a.txt", "x"]

@@ -14,12 +14,14 @@ from starlette.testclient import TestClient
 from realm_tf.errors import UserError
 from realm_tf.server.app import make_app
 from realm_tf.server.batching import Batcher
+from realm_tf.server.connections import ImpatientProtocol
 from realm_tf.server.guard import HEADERS, OPEN
 from realm_tf.server.keys import read_keys
 from realm_tf.server.process import http_server
 from realm_tf.server.prometheus import Gauges
 from realm_tf.server.server_settings import Batching, Limits
 from realm_tf.server.service import Service
+from tests.server.conftest import listening
 
 _KEYS = ("correct-horse-battery", "0123456789abcdef")
 _PASSAGE = {"row": 0, "score": 1.0, "title": "<b>", "passage": "<script>", "passage_id": "x"}
@@ -108,6 +110,11 @@ def test_what_is_open_without_a_key_says_nothing_of_the_documents(make, keys):
     assert client.get(path).status_code == 401, path
 
 
+def test_a_file_of_keys_may_come_from_windows(tmp_path, keys):
+  (tmp_path / "keys").write_bytes(f"\ufeff{_KEYS[0]}\r\n\r\n{_KEYS[1]}\r\n".encode())
+  assert read_keys(tmp_path / "keys") == keys
+
+
 @pytest.mark.parametrize("content, message", [
     ("", "no API key in it"), ("# none\n", "no API key in it"), ("short\n", "keys:1: no API"),
     (f"{_KEYS[0]}\nwith a space in it\n", "keys:2: no API key"),
@@ -172,12 +179,9 @@ def test_limits_of_a_body(make):
   assert _ask(client).status_code == 200
 
 
-def test_a_body_that_never_comes(make):
-  # Straight to the application: the client of the tests sends bodies whole.
-  client, sent = make(request_timeout=0.01), []
-
-  async def receive():
-    await asyncio.Event().wait()
+def _status_of(client, receive):
+  """Straight from the application: the client of the tests sends bodies whole."""
+  sent = []
 
   async def send(message):
     sent.append(message)
@@ -185,7 +189,44 @@ def test_a_body_that_never_comes(make):
   scope = {"type": "http", "method": "POST", "path": "/answer", "raw_path": b"/answer",
            "headers": [(b"host", b"localhost")], "query_string": b"", "state": {}}
   asyncio.run(client.app(scope, receive, send))
-  assert sent[0]["status"] == 504
+  return sent[0]["status"]
+
+
+def test_a_body_that_never_comes(make):
+  async def receive():
+    await asyncio.Event().wait()
+  assert _status_of(make(request_timeout=0.01), receive) == 504
+
+
+def test_a_client_that_goes_before_its_body_is_there_is_no_error_of_the_server(make, caplog):
+  messages = iter([{"type": "http.request", "body": b"{", "more_body": True},
+                   {"type": "http.disconnect"}])
+
+  async def receive():
+    return next(messages)
+  assert _status_of(make(), receive) == 499 and not caplog.records
+
+
+def test_connections_that_do_not_ask_are_closed(make, monkeypatch):
+  monkeypatch.setattr(ImpatientProtocol, "HEAD_SECONDS", 0.2)
+  client = make()
+  request = (b"POST /answer HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s")
+  with listening(client.app) as port:
+    for begun in (b"", b"POST /answer HTTP/1.1\r\nHost:"):
+      with socket.create_connection(("127.0.0.1", port), 60) as idle:
+        idle.sendall(begun)
+        assert idle.recv(100) == b""
+    asked = b'{"question": "wait"}'
+    with socket.create_connection(("127.0.0.1", port), 60) as asking:
+      asking.sendall(request % (len(asked), asked))
+      assert client.model.reached.acquire(timeout=60)
+      with socket.create_connection(("127.0.0.1", port), 60) as idle:
+        assert idle.recv(100) == b""  # as late as that, the other one is still open
+      client.model.opened.set()
+      assert asking.recv(10_000).startswith(b"HTTP/1.1 200")
+      asking.sendall(b"POST")
+      while told := asking.recv(10_000):  # what is left of the answer
+        assert b"HTTP/1.1" not in told
 
 
 def test_a_request_that_takes_too_long(make):

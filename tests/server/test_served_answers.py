@@ -115,6 +115,8 @@ def test_what_cannot_be_asked_is_named(client, fields, message):
     (b'{"question": "who?", "threshold": 1e999}', "1e999 is too large"),
     (b'{"question": "who?", "top_n": ' + b"9" * 5000 + b"}", "JSON Parse error"),
     (b'{"question": ' + b"[" * 100_000, "nested too deeply"),
+    (b'{"question": "who?", "question": "where?"}', "'question' is there twice"),
+    (b'{"question": "who?", "more": {"a": 1, "a": 1}}', "'a' is there twice"),
     (b'{"\\ud800": 1}', "no such field")])
 @pytest.mark.parametrize("path", ["/answer", "/search"])
 def test_a_body_that_is_no_request_is_named(client, path, body, message):

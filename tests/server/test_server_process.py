@@ -165,6 +165,8 @@ def test_what_cannot_be_served_is_one_line(exported, tmp_path, capsys):
         ([f"--model={exported}", "--host=no.such.host.invalid"], "cannot listen there"),
         ([f"--model={exported}", f"--api_keys={tmp_path / 'keys'}"], "keys:1: no API key"),
         ([f"--model={exported}", f"--workdir={tmp_path}"], "give one of both"),
+        ([f"--model={exported}", "--request_timeout=nan"], "--request_timeout=nan: expected"),
+        ([f"--model={exported}", "--poll_seconds=inf"], "--poll_seconds=inf: expected"),
         ([f"--model={exported}", "--name=a/b"], "--name=a/b")):
       assert realm("serve", *arguments) == 2
       line = capsys.readouterr().err.splitlines()[-1]

@@ -100,11 +100,12 @@ def _check_top(model, questions, best):
     assert record["answer"] == (top["answer"] if record["answerable"] else "")
     assert record["passage"][record["start"]:record["end"]] == record["answer"]
     assert record["answers"] == top["answers"] and record["probability"] == top["probability"]
+  assert model.answer(questions[0].encode()) == model.answer(questions[0])
   assert model.answer(questions, precision=0.75) == model.answer(questions, threshold=0.0625)
   for wrong in ({"threshold": 2.0}, {"precision": 0.9}, {"threshold": 0.5, "precision": 0.5}):
     with pytest.raises(UserError):
       model.answer(questions, **wrong)
-  for top_n in (0, -1, 101):
+  for top_n in (0, -1, 101, 2**32 + 1):
     with pytest.raises(tf.errors.InvalidArgumentError, match="top_n must be from 1 to 100"):
       model.answer(questions, top_n=top_n)
 

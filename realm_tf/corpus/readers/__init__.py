@@ -13,18 +13,19 @@ from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
 from realm_tf.corpus.readers.reading_report import ReadingReport
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
-from realm_tf.lines import read_lines
+from realm_tf.lines import plain_suffix, read_lines
 from realm_tf.registry import READERS
 
 __all__ = ["AUTO", "Document", "Format", "Maker", "Report", "as_documents",
-           "read_documents", "read_ids"]
+           "is_of_folder", "read_documents", "read_ids"]
 _EXPECTED = ("JSON lines with id, title and text (.jsonl), DPR's tab-separated passages "
              "(.tsv), a table with these columns (.csv), a JSON object of leads (.json), a "
              "dump of MediaWiki (.xml) or a folder of documents")
 
 
 def read_documents(path: PathLike, strict: bool = False, format: str = "auto",
-                   report: ReadingReport | None = None) -> Iterator[Document]:
+                   report: ReadingReport | None = None, within: PathLike | None = None
+                   ) -> Iterator[Document]:
   """Reads documents.
 
   A document whose text is blank (see `jsonl.is_blank`), or which cannot be read while
@@ -36,13 +37,22 @@ def read_documents(path: PathLike, strict: bool = False, format: str = "auto",
     strict: refuse what would be passed over.
     format: a name in `registry.READERS`; "auto" tells it by first line and name.
     report: takes each document that is left out, and why.
+    within: a folder whose documents are read again in part: where `path` `is_of_folder`.
 
   Raises:
     UserError: as the readers do, or where the kind of the file is not known.
   """
-  maker = Maker(path, strict, report)
+  maker = Maker(path, strict, report, within)
+  format = format if within is None else "folder"
   yield from READERS[format].parse(read_lines(path, _EXPECTED), maker)
   maker.finish()
+
+
+def is_of_folder(path: PathLike) -> bool:
+  """Whether a file or folder is what the format `folder` reads of a folder above it."""
+  path = pathlib.Path(path)
+  kind = next((name for name in READERS if READERS[name].sniff_path(path)), "")
+  return kind == "folder" or (path.is_file() and plain_suffix(path) in (".txt", ".text"))
 
 
 def as_documents(values: Iterable[Document | Mapping[str, Any] | str], strict: bool = True
@@ -55,12 +65,18 @@ def as_documents(values: Iterable[Document | Mapping[str, Any] | str], strict: b
     strict: refuse a blank text, instead of passing it over.
 
   Raises:
-    UserError: names the document, by its number from 0, and the field.
+    UserError: names the document, by its number from 0, and the field; or they are no list.
   """
+  if isinstance(values, (str, bytes, Mapping)):
+    raise UserError("documents: expected a list of texts or objects, got a single one: write "
+                    "[text]")
   maker = Maker("documents", strict)
   for number, value in enumerate(values):
     fields = (dataclasses.asdict(value) if isinstance(value, Document)
               else {"text": value} if isinstance(value, str) else value)
+    if not isinstance(fields, Mapping):
+      raise UserError(f"{maker.where(str(number))}: {type(value).__name__}; expected a text, "
+                      "or an object with text")
     yield from maker.make(str(number), {"id": str(number), **fields})
   maker.finish()
 
@@ -88,8 +104,9 @@ def _sniffed(numbered: Lines, maker: Maker) -> Iterator[Document]:
     if READERS[name].sniff(path, first[1]):
       yield from READERS[name].parse(itertools.chain([first], numbered), maker)
       return
-  hint = "" if "\t" not in first[1] else (
-      "; its first line is not DPR's header, id, text and title")
+  hint = ("; its first line is not DPR's header, id, text and title" if "\t" in first[1] else
+          "; name the folder of a text, or set config.corpus.format=folder"
+          if is_of_folder(path) else "")
   raise UserError(f"{path}: not a kind of file known here; expected {_EXPECTED}{hint}")
 
 

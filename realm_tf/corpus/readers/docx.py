@@ -1,12 +1,14 @@
-"""Word's .docx as a document: paragraphs and tables; the title from properties or heading."""
+"""Word's .docx as a document: paragraphs, tables, notes; title from properties or heading."""
 
 import io
 import re
 import zipfile
+from collections.abc import Iterator
 
 import docx
 from docx.document import Document
 from docx.opc.exceptions import PackageNotFoundError
+from docx.oxml import parse_xml
 from docx.oxml.ns import qn
 from lxml import etree
 
@@ -37,7 +39,7 @@ def read_docx(data: bytes) -> tuple[str, str]:
   except (zipfile.BadZipFile, PackageNotFoundError, KeyError, ValueError) as error:
     raise Unreadable("damaged", str(error)[:200]) from None
   title, text = _title(document), _text(document.element.body)
-  return title, without_title(title, text)
+  return title, "\n\n".join([without_title(title, text), *_notes(document)]).strip()
 
 
 def _title(document: Document) -> str:
@@ -49,6 +51,16 @@ def _title(document: Document) -> str:
     if re.fullmatch(r"Title|Heading \d", style) and paragraph.text.strip():
       return " ".join(paragraph.text.split())
   return ""
+
+
+def _notes(document: Document) -> Iterator[str]:
+  """The footnotes, then the endnotes, less the lines that Word draws above them."""
+  for kind in ("footnote", "endnote"):
+    for relation in document.part.rels.values():
+      if not relation.is_external and relation.reltype.endswith(f"/{kind}s"):
+        for note in parse_xml(relation.target_part.blob).iter(qn(f"w:{kind}")):
+          if note.get(qn("w:type"), "normal") == "normal" and (text := _text(note)):
+            yield text
 
 
 def _text(body: etree._Element) -> str:

@@ -5,6 +5,7 @@ replaced where the folder is added again. Links are not followed, hidden files a
 """
 
 import contextlib
+import os
 import pathlib
 from typing import Any, Iterator, NamedTuple
 
@@ -43,6 +44,8 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
   del numbered  # these are other files
   root = pathlib.Path(maker.path)
   base, names = files_of(root, maker)
+  above = pathlib.PurePosixPath() if maker.within is None else pathlib.PurePosixPath(
+      os.path.relpath(os.path.realpath(base), os.path.realpath(maker.within)))
 
   def read(name: pathlib.PurePosixPath) -> tuple[pathlib.PurePosixPath, Any]:
     try:
@@ -58,7 +61,7 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
         continue
       title, text = result
       yield from maker.make(name, {
-          "id": str(name), "title": title or _stem(name), "text": text})
+          "id": str(above / name), "title": title or _stem(name), "text": text})
   if maker.report.is_empty() and not maker.num_made:
     raise UserError(f"{root}: an empty corpus: a folder without anything cannot be read; "
                     f"expected files that end in {', '.join(_KINDS)}")

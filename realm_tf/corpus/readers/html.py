@@ -26,6 +26,7 @@ _PARAGRAPHS = frozenset("""
   table caption figure figcaption address details summary hr fieldset center
 """.split())
 _LINES = frozenset(("li", "dt", "dd", "tr", "br"))
+_HIDING = re.compile(r"\b(display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
 _CELLS = frozenset(("td", "th"))
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 # They stand for what the tree says while a text is put together.
@@ -88,7 +89,8 @@ def _text(top: etree._Element) -> str:
   unread = pre = 0
   for event, element in etree.iterwalk(top, events=("start", "end")):
     name = element.tag
-    hidden = name in _UNREAD or "hidden" in element.attrib
+    hidden = name in _UNREAD or "hidden" in element.attrib or bool(
+        _HIDING.search(element.get("style", "")))
     if event == "start":
       unread += hidden
       pre += name == "pre"

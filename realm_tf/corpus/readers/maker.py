@@ -29,13 +29,15 @@ class Document:
 class Maker:
   """Makes documents of fields: each id once; what has no text is passed over, and counted."""
 
-  def __init__(self, path: PathLike, strict: bool, report: ReadingReport | None = None):
+  def __init__(self, path: PathLike, strict: bool, report: ReadingReport | None = None,
+               within: PathLike | None = None):
     """Args:
       path: of what is read.
       strict: refuse what else would be skipped.
       report: takes what is left out, and why.
+      within: a folder that `path` lies in; ids that are paths are relative to it.
     """
-    self.path, self._strict = path, strict
+    self.path, self._strict, self.within = path, strict, within
     self.report = report or ReadingReport()
     self._places: dict[str, Place] = {}
     self.num_made = 0

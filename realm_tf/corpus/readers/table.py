@@ -83,7 +83,7 @@ def _columns(header: str, where: str) -> list[str]:
   """The names of the columns."""
   names = _names(header, _delimiter(header))
   for name in ("id", "text"):
-    jsonl.text_field(dict.fromkeys(names, ""), name, where)
+    jsonl.text_field(dict.fromkeys(names, ""), name, where, _EXPECTED)
   if twice := [name for name in _NAMES if names.count(name) > 1]:
     raise UserError(f"{where}: column '{twice[0]}' is there twice; expected it once")
   return names

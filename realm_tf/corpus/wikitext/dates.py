@@ -32,9 +32,11 @@ def _date(parts: list[str], day_first: bool) -> str:
 
 def date(call: Call) -> str:
   """{{start date|1969|7|20}} -> July 20, 1969; {{birth-date|7 May 1990}} as it is."""
-  first = call.need(0)
+  given = call.positional if call.at(0) else [
+      call.get(name) for name in ("year", "month", "day")]
+  first = given[0] or call.need(0)
   iso = re.fullmatch(r"(\d{4})-(\d\d?)-(\d\d?)", first.strip())
-  parts = list(iso.groups()) if iso else call.positional
+  parts = list(iso.groups()) if iso else given
   day_first = call.says_yes("df") or call.at(1) in ("dmy", "DMY")
   return _date(parts, day_first) if iso or re.fullmatch(r"\d{1,4}", first.strip()) else first
 
@@ -57,6 +59,29 @@ def death(call: Call) -> str:
     return f"{shown} (aged {_years(call.positional, call.positional[3:6])})"
   except Unrendered:
     return shown
+
+
+def death_with_age(call: Call) -> str:
+  """{{death date and given age|1955|4|18|76}} -> April 18, 1955 (aged 76)"""
+  return f"{date(call)} (aged {call.need(3)})"
+
+
+def born_by_age(call: Call) -> str:
+  """{{birth based on age as of date|30|2010|5|1}} -> 1979 or 1980"""
+  years, year = (call.need(place) for place in (0, 1))
+  if not (years.isdecimal() and year.isdecimal()):
+    raise Unrendered
+  last = int(year) - int(years)
+  return f"{last - 1} or {last}"
+
+
+def years_and_days(call: Call) -> str:
+  """{{age in years and days|1990|1|1|2010|5|1}} -> 20 years, 120 days"""
+  years = _years(call.positional[3:6], call.positional[:3])
+  (year, month, day), last = (tuple(map(int, call.positional[start:start + 3]))
+                              for start in (0, 3))
+  birthday = datetime.date(year + years, month, 1) + datetime.timedelta(days=day - 1)
+  return f"{years} years, {(datetime.date(*last) - birthday).days} days"
 
 
 def death_year(call: Call) -> str:
@@ -128,7 +153,9 @@ _DATES = """
 DATE_TEMPLATES = {
     **{name.strip(): date for name in " ".join(_DATES.split()).split(",")},
     "death date and age": death, "death-date and age": date, "dda": death,
-    "death year and age": death_year, "age": age, "age in years": age,
+    "death date and given age": death_with_age, "birth based on age as of date": born_by_age,
+    "age in years and days": years_and_days, "death year and age": death_year,
+    "age": age, "age in years": age,
     "as of": as_of, "asof": as_of, "circa": _about("c."), "c.": _about("c."),
     "ca.": _about("c."), "ca": _about("c."), "b.": _about("b."), "d.": _about("d."),
     "age in days": days, "oldstyledate": old_style, "old style date": old_style,

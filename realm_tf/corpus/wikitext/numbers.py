@@ -9,11 +9,11 @@ _NUMBER = re.compile(r"[-+−]?[\d,. ]*\d(\.\d*)?([eE][-+−]?\d+)?(\+\d+)?((//?
 _DIGITS = re.compile(r"([-+−]?)(\d+)(\.\d+)?")
 _SUPERSCRIPTS = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
 _SUBSCRIPTS = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
-_BETWEEN = {"-": "–", "–": "–", "to": " to ", "and": " and ", "or": " or ", "x": " × ",
-            "×": " × ", "by": " by ", "*": " × ", "+/-": " ± ", "±": " ± ", "+": " + ",
-            "to about": " to about ", "xx": " × ", "&ndash;": "–", ",": ", ",
-            ", and": ", and ", ", or": ", or ", "&": " & ", "/": "/", "till": " till ",
-            "vs": " vs ", "versus": " versus ", "~": " ~ "}
+_BETWEEN = {"-": "–", "–": "–", "(-)": "–", "(–)": "–", "to": " to ", "and": " and ",
+            "or": " or ", "x": " × ", "×": " × ", "by": " by ", "*": " × ", "+/-": " ± ",
+            "±": " ± ", "+": " + ", "to about": " to about ", "xx": " × ",
+            "&ndash;": "–", ",": ", ", ", and": ", and ", ", or": ", or ", "&": " & ",
+            "/": "/", "till": " till ", "vs": " vs ", "versus": " versus ", "~": " ~ "}
 # Units that go on with smaller ones: {{convert|5|ft|10|in|m}}.
 _SMALLER = {"ft": ("in",), "yd": ("ft", "in"), "mi": ("yd", "ft", "ch", "furlong"),
             "lb": ("oz",), "st": ("lb",), "LT": ("cwt", "qtr")}
@@ -55,6 +55,7 @@ def unit_name(code: str) -> str:
   for scale, words in _SCALES.items():
     if code.startswith(scale) and len(code) > len(scale):
       return words + unit_name(code[len(scale):])
+  code = code.removesuffix("-change")  # of a temperature
   if code in _UNITS:
     return _UNITS[code]
   return re.sub(r"(?<=[a-zA-Zµμ])-?[23]\b", lambda match: superscript(match.group()), code)
@@ -72,7 +73,7 @@ def convert(call: Call) -> str:
   while place < len(values) and _NUMBER.fullmatch(values[place]):
     text += _shown(values[place])
     place += 1
-    between = _BETWEEN.get(re.sub(r"\([-–]\)$", "", values[place])) if (
+    between = _BETWEEN.get(re.sub(r"(?<=.)\([-–]\)$", "", values[place])) if (
         values[place + 1:] and _NUMBER.fullmatch(values[place + 1])) else None
     if between:
       text += between
@@ -85,7 +86,17 @@ def convert(call: Call) -> str:
          and _NUMBER.fullmatch(values[place + 1])):
     text += f" {_shown(values[place + 1])} {unit_name(values[place + 2])}"
     place += 2
-  return text
+  return _with_word(text, unit_name(unit), call, values[place + 1:])
+
+
+def _with_word(text: str, unit: str, call: Call, behind: list[str]) -> str:
+  """The word that `adj=mid` puts behind the unit, and `adj=pre` before it."""
+  word = behind[-1] if behind and call.get("adj") in ("mid", "pre") else ""
+  if not word:
+    return text
+  if call.get("adj") == "pre":
+    return f"{text.removesuffix(unit).rstrip()} {word} {unit}"
+  return f"{text}{'' if word.startswith('-') else ' '}{word}"
 
 
 def height(call: Call) -> str:
@@ -186,6 +197,30 @@ def gaps(call: Call) -> str:
       f" {unit_name(call.get('u'))}" if call.get("u") else "")
 
 
+_INDIAN = {"k": "thousand", "l": "lakh", "m": "million", "c": "crore", "b": "billion",
+           "t": "trillion", "lc": "lakh crore"}
+
+
+def rupees(call: Call) -> str:
+  """{{INRConvert|5|c}} -> ₹5 crore"""
+  scale = _INDIAN.get(call.at(1).casefold(), "")
+  return f"₹{grouped(call.need(0))} {scale}".rstrip()
+
+
+def sky(*marks: str):
+  """{{RA|5|55|10.3}} -> 5h 55m 10.3s"""
+  def shown(call: Call) -> str:
+    return " ".join(number + mark for number, mark in zip(call.given, marks))
+  return shown
+
+
+def of_unit(unit: str):
+  """{{Ma|66}} -> 66 Ma"""
+  def shown(call: Call) -> str:
+    return "–".join(call.given) + f" {unit}" if call.given else unit
+  return shown
+
+
 def money(sign: str):
   """{{US$|1.5 million}} -> US$1.5 million"""
   def shown(call: Call) -> str:
@@ -200,6 +235,11 @@ NUMBER_TEMPLATES = {
     "nombre": format_number, "frac": fraction, "fraction": fraction, "sfrac": fraction,
     "frac2": fraction, "e": power_of_ten, "10^": power_of_ten, "percentage": percentage,
     "percent": percentage, "pct": percentage, "ordinal": ordinal, "ord": ordinal,
+    "nth": ordinal, "number table sorting": format_number, "format price": format_number,
+    "track gauge": lambda call: call.need(0), "railgauge": lambda call: call.need(0),
+    "ra": sky("h", "m", "s"), "dec": sky("°", "′", "″"), "solar mass": of_unit("M☉"),
+    "solar radius": of_unit("R☉"), "solar luminosity": of_unit("L☉"), "ma": of_unit("Ma"),
+    "mya": of_unit("million years ago"), "bya": of_unit("billion years ago"),
     "rnd": rounded, "round": rounded, "duration": duration,
     "deg": lambda call: f"{call.at(0)}°", "degree": lambda call: f"{call.at(0)}°",
     "°": lambda call: f"{call.at(0)}°",
@@ -215,6 +255,6 @@ NUMBER_TEMPLATES = {
     "eur": money("€"), "¥": money("¥"), "jpy": money("¥"), "yen": money("¥"),
     "cn¥": money("CN¥"), "cny": money("CN¥"), "a$": money("A$"), "aud": money("A$"),
     "ca$": money("CA$"), "c$": money("C$"), "cad": money("CA$"), "nz$": money("NZ$"),
-    "inr": money("₹"), "indian rupee": money("₹"), "₹": money("₹"), "inrconvert": money("₹"),
+    "inr": money("₹"), "indian rupee": money("₹"), "₹": money("₹"), "inrconvert": rupees,
     "rub": money("₽"), "krw": money("₩"), "₩": money("₩"), "php": money("₱"),
     "hk$": money("HK$"), "r$": money("R$"), "chf": money("CHF ")}

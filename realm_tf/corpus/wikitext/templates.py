@@ -50,6 +50,13 @@ def _nihongo(call: Call) -> str:
   return f"{meant} ({inner})" if meant and inner else meant or inner
 
 
+def _nihongo3(call: Call) -> str:
+  """{{nihongo3|Tokyo Tower|東京タワー|Tōkyō tawā}}: how it is said comes first."""
+  first, *rest = [part for part in (call.at(2), call.at(0), "") if part] or [""]
+  inner = ", ".join(filter(None, [call.at(1), *rest, call.at(3)]))
+  return f"{first} ({inner})" if first and inner else first or inner
+
+
 def _chinese(call: Call) -> str:
   """{{zh|t=北京|p=Běijīng}}, {{korean|hangul=…}}: what is said, with its kind."""
   kinds = {"c": "Chinese", "t": "traditional Chinese", "s": "simplified Chinese",
@@ -142,7 +149,7 @@ _TEXT: dict[str, Render] = {
     **dict.fromkeys(("plainlist", "flatlist"), _listed), "resize": _last,
     **dict.fromkeys(("keypress", "key press"), _joined("+")), "nihongo krt": _nihongo,
     "font color": _last, "tooltip": _one(0), "langx": _in_language, "lang-x": _in_language,
-    "langr": _one(1), "nihongo": _nihongo, "nihongo2": _one(0), "nihongo3": _nihongo,
+    "langr": _one(1), "nihongo": _nihongo, "nihongo2": _one(0), "nihongo3": _nihongo3,
     "nihongo foot": _one(0), "zh": _chinese, "lang-zh": _chinese, "korean": _chinese,
     "ko-hhrm": _chinese, "ill": _other_wiki, "interlanguage link": _other_wiki,
     "quote": _quotation, "blockquote": _quotation, "cquote": _quotation, "bq": _quotation,
