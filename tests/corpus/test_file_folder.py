@@ -106,7 +106,7 @@ def test_a_folder_of_files_of_many_documents_says_to_name_one(tmp_path):
     list(read_documents(tmp_path))
   (tmp_path / "in").mkdir()
   (tmp_path / "in" / "a.jsonl.gz").write_text("x")
-  with pytest.raises(UserError, match="empty corpus: .* their own names, as .*/in/a.jsonl.gz"):
+  with pytest.raises(UserError, match="empty corpus: .* own names, as .*/in/a.jsonl.gz"):
     list(read_documents(tmp_path))
   (tmp_path / "b.txt").write_text("Some text.")
   assert len(list(read_documents(tmp_path))) == 1

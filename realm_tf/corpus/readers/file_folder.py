@@ -68,7 +68,7 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
     raise UserError(f"{root}: an empty corpus: a folder without anything cannot be read; "
                     f"expected files that end in {', '.join(_KINDS)}")
   if of_many and not maker.num_made:
-    raise UserError(f"{root}: an empty corpus: no documents in that folder, but files of many "
+    raise UserError(f"{root}: an empty corpus: no documents in it, but files of many "
                     f"documents, which are read by their own names, as {base / of_many[0]}")
 
 
