@@ -100,6 +100,18 @@ def test_links_and_what_is_hidden_are_not_read(root, tmp_path):
       "pipe.txt": "not a regular file"}
 
 
+def test_a_folder_of_files_of_many_documents_says_to_name_one(tmp_path):
+  (tmp_path / "a.png").write_text("x")
+  with pytest.raises(UserError, match=r"empty corpus: 1 other kinds of files \(.png\)"):
+    list(read_documents(tmp_path))
+  (tmp_path / "in").mkdir()
+  (tmp_path / "in" / "a.jsonl.gz").write_text("x")
+  with pytest.raises(UserError, match="empty corpus: .* own names, as .*/in/a.jsonl.gz"):
+    list(read_documents(tmp_path))
+  (tmp_path / "b.txt").write_text("Some text.")
+  assert len(list(read_documents(tmp_path))) == 1
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_what_may_not_be_opened_is_skipped(root):
   _folder(root, {"a.txt": "A.", "b.txt": "B.", "c/d.txt": "D."})

@@ -37,12 +37,14 @@ _KINDS = {
     ".html": _HTML, ".htm": _HTML, ".xhtml": _HTML,
     ".pdf": _Kind(f"{_HERE}.pdf:read_pdf", ("pypdf",)),
     ".docx": _Kind(f"{_HERE}.docx:read_docx", ("docx",))}
+_OF_MANY = frozenset((".jsonl", ".ndjson", ".json", ".tsv", ".csv", ".xml"))  # documents
 _SINGLE = frozenset(kind for kind in _KINDS if kind not in (".txt", ".text"))
 
 
 def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
   del numbered  # these are other files
   root = pathlib.Path(maker.path)
+  of_many: list[pathlib.PurePosixPath] = []
   base, names = files_of(root, maker)
   above = pathlib.PurePosixPath() if maker.within is None else pathlib.PurePosixPath(
       os.path.relpath(os.path.realpath(base), os.path.realpath(maker.within)))
@@ -54,7 +56,7 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
       return name, problem
 
   with Children() as children, contextlib.closing(
-      in_order(read, _documents(names, maker))) as results:
+      in_order(read, _documents(names, maker, of_many))) as results:
     for name, result in results:
       if isinstance(result, Unreadable):
         maker.skip(name, result.reason, result.detail)
@@ -65,15 +67,19 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
   if maker.report.is_empty() and not maker.num_made:
     raise UserError(f"{root}: an empty corpus: a folder without anything cannot be read; "
                     f"expected files that end in {', '.join(_KINDS)}")
+  if of_many and not maker.num_made:
+    raise UserError(f"{root}: an empty corpus: no documents in it, but files of many "
+                    f"documents, which are read by their own names, as {base / of_many[0]}")
 
 
-def _documents(names: Iterator[pathlib.PurePosixPath], maker: Maker
-               ) -> Iterator[pathlib.PurePosixPath]:
-  """Those of the files that are documents by their names."""
+def _documents(names: Iterator[pathlib.PurePosixPath], maker: Maker,
+               of_many: list[pathlib.PurePosixPath]) -> Iterator[pathlib.PurePosixPath]:
+  """Those of the files that are documents by their names; `of_many` gets those of many."""
   for name in names:
     kind = plain_suffix(name)
     if kind not in _KINDS:
       maker.leave_out(name, f"other kinds of files ({kind or 'no suffix'})")
+      of_many += [name] if kind in _OF_MANY else []
     elif not _is_utf8(name):
       maker.skip(name, "name is not UTF-8")
     else:
