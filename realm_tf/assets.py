@@ -152,9 +152,9 @@ def _download(
   started = time.monotonic()
   target = folder / package.sha256
   run = subprocess.run(
-      [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-       "--no-deps", "--only-binary=:all:", *pip_options, "-d", str(target),
-       f"{package.name}=={package.version}"],
+      [sys.executable, "-P", "-m", "pip", "download", "--quiet",
+       "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", *pip_options,
+       "-d", str(target), f"{package.name}=={package.version}"],
       stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
   wheels = sorted(target.glob("*.whl"))
   if run.returncode or len(wheels) != 1:

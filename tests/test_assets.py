@@ -71,6 +71,13 @@ def test_named_members_and_no_others_are_stored(shelf):
   assert stamp["packages"] == {"toy 1.0": asset.parts[0].package.sha256}
 
 
+def test_a_module_in_the_users_folder_is_not_run(shelf, tmp_path, monkeypatch):
+  (tmp_path / "pip.py").write_text("1 / 0")
+  monkeypatch.chdir(tmp_path)
+  shelf.fetch(shelf.wheel(_MEMBERS))
+  assert shelf.files() == _FILES
+
+
 def test_second_call_does_nothing_until_a_file_is_damaged(shelf):
   asset = shelf.wheel(_MEMBERS)
   shelf.fetch(asset)

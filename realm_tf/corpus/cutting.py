@@ -8,7 +8,6 @@ a line of JSON each; it answers with a line of JSON and the records.
 import contextlib
 import json
 import os
-import pathlib
 import queue
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import sys
 import traceback
 from typing import Any, Generator, Iterable, Iterator, NamedTuple, Sequence
 
-import realm_tf
+from realm_tf import own_processes
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.readers.children import in_order
@@ -25,7 +24,6 @@ from realm_tf.errors import UserError
 from realm_tf.text.salient_spans import tagger
 from realm_tf.text.tokenizer import Tokenizer
 
-_ROOT = str(pathlib.Path(realm_tf.__file__).parents[1])
 # There are as many as cores, and no device is for them.
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "", "TF_NUM_INTRAOP_THREADS": "1",
                 "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -67,11 +65,10 @@ class _Process:
   """A cutter in a process of its own."""
 
   def __init__(self, settings: Settings):
-    paths = os.pathsep.join([_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
     self._process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "realm_tf.corpus.cutting"], stdin=subprocess.PIPE,
+        own_processes.command("realm_tf.corpus.cutting"), stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": paths, **_ENVIRONMENT})
+        env=own_processes.environment(**_ENVIRONMENT))
     assert self._process.stdin and self._process.stdout
     self._requests, self._answers = self._process.stdin, self._process.stdout
     self._settings: Settings | None = settings  # until it is told

@@ -10,14 +10,13 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from typing import Iterator
 
 from absl import logging
 
-from realm_tf import locks
+from realm_tf import locks, own_processes
 from realm_tf.errors import UserError
 from realm_tf.server.source import FolderSource, Found
 from realm_tf.serving import numbered
@@ -40,9 +39,10 @@ def run_source(run: str | os.PathLike, checkpoint: str = "last") -> Iterator["Ru
   _remove_left()
   with (tempfile.TemporaryDirectory(prefix=_PREFIX) as folder,
         locks.lock(pathlib.Path(folder, _LOCK), folder, "`realm serve`")):
-    source = RunSource(pathlib.Path(run), pathlib.Path(folder) / _EXPORTS, [
-        sys.executable, "-m", "realm_tf.cli.main", "export", f"--workdir={run}",
-        "--flavour=native", f"--checkpoint={checkpoint}"])
+    source = RunSource(
+        pathlib.Path(run), pathlib.Path(folder) / _EXPORTS, own_processes.command(
+            "realm_tf.cli.main", "export", f"--workdir={run}", "--flavour=native",
+            f"--checkpoint={checkpoint}"))
     try:
       yield source
     finally:
@@ -101,7 +101,7 @@ class RunSource:
     self._process = subprocess.Popen(
         [*self._command, f"--output={self._exports}"], stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
-        start_new_session=True)
+        start_new_session=True, env=own_processes.environment())
     if self._closed:  # meanwhile
       self._process.terminate()
     with contextlib.suppress(OSError):  # it may be gone already

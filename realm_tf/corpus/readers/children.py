@@ -8,18 +8,16 @@ import collections
 import concurrent.futures
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
 from typing import Any, Callable, Generator, Iterable, TypeVar
 
-import realm_tf
+from realm_tf import own_processes
 from realm_tf.corpus.readers.child import MOST_BYTES
 from realm_tf.corpus.readers.unreadable import Unreadable
 
 _CHILD = "realm_tf.corpus.readers.child"
-_ROOT = str(pathlib.Path(realm_tf.__file__).parents[1])
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -28,10 +26,9 @@ class _Child:
   """One process."""
 
   def __init__(self) -> None:
-    paths = os.pathsep.join([_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])])
     self._process = subprocess.Popen(
-        [sys.executable, "-P", "-m", _CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": paths})
+        own_processes.command(_CHILD), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, env=own_processes.environment())
     assert self._process.stdin and self._process.stdout
     self._requests, self._answers = self._process.stdin, self._process.stdout
     if self._answers.readline() != b"ready\n":
