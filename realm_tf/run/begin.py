@@ -98,6 +98,14 @@ def _check_new(folder: pathlib.Path) -> None:
     raise UserError(f"{folder}: is a file; name a new folder")
 
 
+def check_outside(folder: pathlib.Path, documents: files.PathLike) -> None:
+  """Refuses a run that lies among its documents, whose own files would be read as such."""
+  path = pathlib.Path(documents)
+  if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
+    raise UserError(f"{folder}: lies in the folder of documents, {documents}, and would be "
+                    "read as one; name a folder elsewhere")
+
+
 def _check_documents(folder: pathlib.Path, documents: str) -> None:
   path = pathlib.Path(documents)
   if not path.exists():
@@ -105,8 +113,6 @@ def _check_documents(folder: pathlib.Path, documents: str) -> None:
   if not path.is_file() and not path.is_dir():
     raise UserError(f"{documents}: is no file and no folder; documents are read again by "
                     "later commands")
-  if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
-    raise UserError(f"{folder}: lies in the folder of documents, {documents}, and would be "
-                    "read as one; name a folder elsewhere")
+  check_outside(folder, path)
   if next(read_documents(path), None) is None:
     raise UserError(f"{documents}: no document in it that has a text")

@@ -19,6 +19,7 @@ from realm_tf.index import stored_index
 from realm_tf.index.index_writer import IndexWriter, remove_all_but, write_lock
 from realm_tf.index.stored_index import Origin, StoredIndex
 from realm_tf.run import used
+from realm_tf.run.begin import check_outside
 from realm_tf.run.document_import import reading_documents
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.text.salient_spans import tagger
@@ -38,6 +39,7 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
       ids.append(document.id)
       yield document
 
+  check_outside(run.path, source)
   with _changing(run, "add") as folder:
     corpus, rows = run.corpus, run.corpus.num_stored_rows
     within = (folder_above(folder, run.config.corpus.source, source)

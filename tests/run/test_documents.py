@@ -343,3 +343,6 @@ def test_a_part_of_a_folder_has_the_ids_that_it_has_there(fresh, tmp_path):
   (source / "list.jsonl").write_text('{"id": "x", "text": "Rome is old."}\n')
   documents.add(run, source / "list.jsonl")  # no file that the folder's reader reads
   assert run.corpus.document_ids == ["a.txt", "x"]
+  with pytest.raises(UserError, match="run: lies in the folder of documents"):
+    documents.add(run, tmp_path)
+  assert run.corpus.document_ids == ["a.txt", "x"]
