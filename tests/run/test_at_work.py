@@ -56,7 +56,7 @@ def _hidden(folder):
 def test_the_second_command_names_the_process_that_is_at_work(run, fresh, capsys):
   before = _everything(run)
   workdir = f"--workdir={run}"
-  with paused("realm_tf.corpus.changes:serialize", "add", workdir,
+  with paused("realm_tf.corpus.changes:write_shards", "add", workdir,
               f"--documents={fresh}/more.jsonl") as first:
     for command in (["add", f"--documents={fresh}/more.jsonl"], ["delete", "odd"],
                     ["compact"], ["corpus"], ["ict"], ["pretrain"], ["finetune"], ["run"]):
@@ -76,7 +76,7 @@ def test_the_second_command_names_the_process_that_is_at_work(run, fresh, capsys
 
 def test_who_was_killed_holds_nothing_and_what_it_left_is_removed(run, fresh):
   before = _everything(run)
-  with paused("realm_tf.corpus.changes:serialize", "add", f"--workdir={run}",
+  with paused("realm_tf.corpus.changes:write_shards", "add", f"--workdir={run}",
               f"--documents={fresh}/more.jsonl") as first:
     first.kill()
     first.wait()
@@ -88,7 +88,7 @@ def test_who_was_killed_holds_nothing_and_what_it_left_is_removed(run, fresh):
 
 def test_sigterm_leaves_the_run_as_it_was(run, fresh):
   before = _everything(run)
-  with paused("realm_tf.corpus.changes:serialize", "add", f"--workdir={run}",
+  with paused("realm_tf.corpus.changes:write_shards", "add", f"--workdir={run}",
               f"--documents={fresh}/more.jsonl") as process:
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate()
@@ -132,8 +132,8 @@ def test_output_that_nobody_can_take_ends_in_a_line_at_most(words, output, code,
 
 
 _COMMANDS = {
-    "corpus": ("realm_tf.corpus.store_writer:serialize", []),
-    "add": ("realm_tf.corpus.changes:serialize", ["--documents={fresh}/more.jsonl"]),
+    "corpus": ("realm_tf.corpus.store_writer:write_shards", []),
+    "add": ("realm_tf.corpus.changes:write_shards", ["--documents={fresh}/more.jsonl"]),
     "compact": ("realm_tf.corpus.changes:write_shards", []),
     "export": ("tensorflow:saved_model.save", []),
     "export-weights": ("realm_tf.exchange.importing:save_file",
