@@ -131,8 +131,8 @@ def test_output_that_nobody_can_take_ends_in_a_line_at_most(words, output, code,
   assert (completed.returncode, completed.stderr) == (code, message)
 
 
+# `corpus` keeps what it has cut, to go on: tests/corpus/test_making.py.
 _COMMANDS = {
-    "corpus": ("realm_tf.corpus.store_writer:write_shards", []),
     "add": ("realm_tf.corpus.changes:write_shards", ["--documents={fresh}/more.jsonl"]),
     "compact": ("realm_tf.corpus.changes:write_shards", []),
     "export": ("tensorflow:saved_model.save", []),
