@@ -90,6 +90,15 @@ def test_resplit(tmp_path, capsys):
   assert f"{len(HELD_OUT)}" in capsys.readouterr().out
 
 
+def test_a_name_is_no_path(tmp_path, capsys):
+  (tmp_path / "sub").mkdir()
+  _write(tmp_path / "train.jsonl", [{"question": "q?", "answer": ["x"]}])
+  assert realm("resplit", f"--questions={tmp_path / 'train.jsonl'}", "--name=../sub/x",
+               f"--output={tmp_path / 'sub'}") == 2
+  assert "--name=../sub/x: a part of the files' names" in capsys.readouterr().err
+  assert not list((tmp_path / "sub").iterdir())
+
+
 def test_score_command(tmp_path, capsys):
   questions = _write(tmp_path / "CuratedTrec.resplit.test.jsonl",
                      [{"question": "q?", "answer": [r"New\s?York"]},

@@ -56,6 +56,12 @@ def test_a_number_that_cannot_be_meant_is_named(run, capsys, tmp_path, command, 
   assert not (tmp_path / "a.jsonl").exists()
 
 
+@pytest.mark.parametrize("other", ["workdir", "config"])
+def test_an_export_and_a_run_are_not_asked_at_once(run, capsys, other):
+  assert f"--export and --{other}: give one of both" in _refused(
+      capsys, "ask", f"--export={run}", f"--{other}={run}", "who?")
+
+
 def test_a_precision_of_a_model_that_is_not_calibrated(run, capsys):
   assert "precision 0.9: this model is not calibrated" in _refused(
       capsys, "ask", f"--workdir={run}", "who?", "--precision=0.9")

@@ -29,8 +29,10 @@ def run(arguments: Sequence[str]) -> None:
   if FLAGS.server:
     questions_asked.answer_all(arguments, _server())
     return
-  if FLAGS.export and FLAGS.checkpoint != "last":
-    raise UserError("--checkpoint: an export has one model only; give it to `realm export`")
+  if FLAGS.export:
+    _refuse("export", "workdir", "config")
+    if FLAGS.checkpoint != "last":
+      raise UserError("--checkpoint: an export has one model only; give it to `realm export`")
   wanted = answer_flags.wanted()
   from realm_tf.run import ask
   questions_asked.answer_all(arguments, (
@@ -38,10 +40,14 @@ def run(arguments: Sequence[str]) -> None:
       else ask.by_run(open_to_use(writes=False, kept=False), FLAGS.json, wanted)))
 
 
-def _server() -> questions_asked.PrintAnswers:
-  for name in ("workdir", "export", "config"):
+def _refuse(chosen: str, *others: str) -> None:
+  for name in others:
     if FLAGS[name].value:
-      raise UserError(f"--server and --{name}: give one of both")
+      raise UserError(f"--{chosen} and --{name}: give one of both")
+
+
+def _server() -> questions_asked.PrintAnswers:
+  _refuse("server", "workdir", "export", "config")
   from realm_tf.evaluation import calibration
   from realm_tf.server import client
   calibration.check_wanted(FLAGS.threshold, FLAGS.precision)

@@ -23,6 +23,9 @@ def run(arguments: Sequence[str]) -> None:
   if not FLAGS.questions or not FLAGS.name or not FLAGS.output:
     raise UserError("--questions, --name and --output: name the training set, the data set "
                     "and the folder to write to")
+  if "/" in FLAGS.name or "\0" in FLAGS.name:
+    raise UserError(f"--name={FLAGS.name}: a part of the files' names, so it has no '/'; the "
+                    "folder is that of --output")
   from realm_tf.evaluation import orqa
   from realm_tf.run import outputs
   for path in orqa.resplit_paths(FLAGS.name, FLAGS.output).values():
