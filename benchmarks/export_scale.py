@@ -3,8 +3,9 @@
     python benchmarks/export_scale.py --blocks=1000000 --weights=data/weights/minilm \\
         --folder=build/export_scale --output=benchmarks/results/export_scale.json
 
-The passages are short texts over and over, each under an id of its own, with random vectors:
-nothing is embedded, and answers mean nothing. Writing and loading are processes of their own;
+The passages are short texts, made up or of a file, over and over, each under an id of its
+own, with random vectors: nothing is embedded, and answers mean nothing. Writing and loading
+are processes of their own;
 `peak` is the most memory that each had resident, its start included.
 """
 
@@ -23,22 +24,25 @@ from machine import processor
 import realm_tf  # chooses Keras 2, before TensorFlow is imported
 
 _DISTINCT = 1000  # texts
+_LENGTH = 224  # word pieces of a block, and of a question and a block
 _LOADS = 20  # questions that are asked once more, for the time of one
 
 
-def _corpus(blocks: int, sentences: int, padding: int, tokenizer):
-  """A corpus in memory: some texts, tiled."""
-  from realm_tf.corpus import blocks as block_fields
+def _documents(sentences: int, padding: int):
   from realm_tf.corpus.readers import Document
-  from realm_tf.corpus.store import Corpus
-  from realm_tf.corpus.strings import Strings
   texts = [" ".join([*(f"The river number {i} is {i + j} km long and lies in Norway."
                        for j in range(sentences)), "x" * padding])
            for i in range(_DISTINCT)]
-  few = Corpus.from_documents([Document(str(i), f"River {i}", text)
-                               for i, text in enumerate(texts)], tokenizer, 288)
-  assert few.num_blocks == _DISTINCT, few.num_blocks
-  times = -(-blocks // _DISTINCT)
+  return [Document(str(i), f"River {i}", text) for i, text in enumerate(texts)]
+
+
+def _corpus(blocks: int, documents: list, tokenizer):
+  """A corpus in memory: some texts, tiled."""
+  from realm_tf.corpus import blocks as block_fields
+  from realm_tf.corpus.store import Corpus
+  from realm_tf.corpus.strings import Strings
+  few = Corpus.from_documents(documents, tokenizer, _LENGTH)
+  times = -(-blocks // few.num_blocks)
 
   def strings(values) -> Strings:
     parts = [bytes(value) for value in values]
@@ -49,11 +53,11 @@ def _corpus(blocks: int, sentences: int, padding: int, tokenizer):
     splits = np.concatenate([[0], np.cumsum(np.tile(ragged.lengths, times))])
     return type(ragged)(np.tile(ragged.values, times), splits)
 
-  count = times * _DISTINCT
+  count = times * few.num_blocks
   name = f"{count:064x}"
   return Corpus(
       folder=None, hash=name, stored_rows=np.arange(count), rows_by_hash={name: count},
-      max_tokens=288, source="made up", tokenizer=few.tokenizer,
+      max_tokens=_LENGTH, source="made up", tokenizer=few.tokenizer,
       document_ids=Strings.of((f"d{i}" for i in range(count)), decoded=True),
       titles=strings(few.titles), texts=strings(few.texts),
       **{field: rows(getattr(few, field)) for field in block_fields.INTEGERS})
@@ -64,25 +68,29 @@ def _write(flags: argparse.Namespace) -> dict:
 
   from realm_tf import config as config_lib
   from realm_tf.corpus.passages import Passages
+  from realm_tf.corpus.readers import read_documents
   from realm_tf.evaluation.answering import QuestionAnswerer
   from realm_tf.index.exact import ExactIndex
   from realm_tf.run.model import initial_model
   from realm_tf.serving.saved_model import export
   from realm_tf.text.tokenizer_files import read_tokenizer
   begun = time.monotonic()
-  corpus = _corpus(flags.blocks, flags.sentences, flags.padding,
-                   read_tokenizer(flags.weights))
+  documents = (list(read_documents(flags.documents)) if flags.documents
+               else _documents(flags.sentences, flags.padding))
+  corpus = _corpus(flags.blocks, documents, read_tokenizer(flags.weights))
   weights = os.path.abspath(flags.weights)
   model = initial_model(config_lib.RealmConfig(
-      name="scale", retriever=config_lib.RetrieverConfig(weights=weights, pooling="mean"),
-      encoder=config_lib.EncoderConfig(weights=weights)), corpus.tokenizer)
+      name="scale", retriever=config_lib.RetrieverConfig(
+          weights=weights, pooling="mean", projection_size=flags.width),
+      encoder=config_lib.EncoderConfig(weights=weights),
+      finetune=config_lib.FinetuneConfig(reader_length=_LENGTH)), corpus.tokenizer)
   index = ExactIndex()
-  index.assign(tf.random.stateless_normal([corpus.num_blocks, 128], [1, 2]), 0)
+  index.assign(tf.random.stateless_normal([corpus.num_blocks, flags.width], [1, 2]), 0)
   made = time.monotonic() - begun
   begun = time.monotonic()
   version = export(QuestionAnswerer(model, corpus, Passages(corpus), index, 5),
                    pathlib.Path(flags.folder, flags.flavour), flags.flavour,
-                   ["where is the river"])
+                   ["where is the river"], precision=flags.precision)
   return {"blocks": corpus.num_blocks, "text_bytes": int(corpus.texts._splits[-1]),
           "made_seconds": round(made, 1),
           "export_seconds": round(time.monotonic() - begun, 1),
@@ -112,6 +120,9 @@ def main() -> None:
   parser.add_argument("--sentences", type=int, default=8, help="of a block, of 60 bytes")
   parser.add_argument("--padding", type=int, default=0, help="bytes of one word more in each "
                       "text, for texts of more than 2 GB that are few word pieces")
+  parser.add_argument("--documents", help="file of real ones, which are repeated instead")
+  parser.add_argument("--width", type=int, default=128, help="of a vector")
+  parser.add_argument("--precision", default="", help="float32 or int8, of the BERTs")
   parser.add_argument("--weights", default="data/weights/minilm")
   parser.add_argument("--folder", default="build/export_scale")
   parser.add_argument("--flavour", default="native")

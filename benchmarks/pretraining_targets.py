@@ -10,6 +10,11 @@ examples, but from other targets:
                      the span (`examples/related_blocks.py`): what pre-training's posterior
                      would say were the encoder always right and all blocks candidates
     both             half of each batch is of either
+    asked            the same masked sentences made to look like questions: a question word
+                     at random, and of some words around the mask three quarters; they find
+                     the related block
+    asked_own        they find the block that they were taken from, which is left whole
+    window_own       these words alone, all of them, and the block that they were taken from
     recurring_spans  text around a span finds another block that holds it (Spider)
     questions        a training question finds its block: what labels teach such towers
 
@@ -49,8 +54,33 @@ _SEED = flags.DEFINE_integer("seed", 1, "Of the order of the examples.")
 _JSON = flags.DEFINE_string("json", "targets.json", "For the results, which are added.")
 
 
-def _related(run: Run):
-  """Batches of masked sentences and related blocks, in the shape of ICT's."""
+_QUESTION_WORDS = ("who", "what", "when", "where", "which", "how many", "what is",
+                   "what year")
+_AROUND = 8  # word pieces to each side of the mask
+
+
+def _as_question(batch, tokenizer, query_length: int, kept: float, asks: bool):
+  """Of the words around the mask the share that is kept, behind a question word."""
+  ids, place = batch.query.ids, tf.range(tf.shape(batch.query.ids)[1])[None]
+  seed = tf.stack([tf.reduce_sum(ids), tf.shape(ids)[0]])
+  around = tf.abs(place - batch.positions[:, :1]) <= _AROUND
+  around &= (ids != tokenizer.mask_id) & (ids != tokenizer.cls_id) & (ids != tokenizer.sep_id)
+  around &= batch.query.padding_mask
+  around &= tf.random.stateless_uniform(tf.shape(ids), seed) < kept
+  words = tf.ragged.boolean_mask(ids, around)
+  if asks:
+    asked = tokenizer.tokenize(list(_QUESTION_WORDS))
+    drawn = tf.random.stateless_uniform([tf.shape(ids)[0]], seed, 0, len(_QUESTION_WORDS),
+                                        tf.int32)
+    words = tf.concat([tf.cast(tf.gather(asked, drawn), ids.dtype), words], 1)
+  return pack_single(words, query_length, tokenizer, 8)
+
+
+def _related(run: Run, kept: float | None = None, asks: bool = True, own: bool = False):
+  """Batches of masked sentences and related blocks, in the shape of ICT's.
+
+  With `kept` they look like questions; with `own` they find their own blocks.
+  """
   settings = run.config.pretrain
 
   def batches(corpus, *, batch_size, query_length, document_length, seed, first_step,
@@ -58,9 +88,12 @@ def _related(run: Run):
     titles, bodies = RaggedLookup(corpus.title_ids), RaggedLookup(corpus.body_ids)
 
     def pairs(batch):
-      documents = pack_pair(titles.gather(batch.support), bodies.gather(batch.support),
+      found = batch.row if own else batch.support
+      documents = pack_pair(titles.gather(found), bodies.gather(found),
                             document_length, corpus.tokenizer, 8)
-      return fix_batch_size(ICTBatch(batch.query, documents, batch.support), batch_size)
+      query = batch.query if kept is None else _as_question(
+          batch, corpus.tokenizer, query_length, kept, asks)
+      return fix_batch_size(ICTBatch(query, documents, found), batch_size)
 
     return pretraining_batches(
         corpus, run.banned, batch_size=batch_size, query_length=query_length,
@@ -135,6 +168,9 @@ def main(_) -> None:
   related = _related(run)
   WARM_STARTS.register("related", related)
   WARM_STARTS.register("both", _both(related))
+  WARM_STARTS.register("asked", _related(run, 0.75))
+  WARM_STARTS.register("asked_own", _related(run, 0.75, own=True))
+  WARM_STARTS.register("window_own", _related(run, 1.0, asks=False, own=True))
   WARM_STARTS.register("questions", _questions(run))
   for target in _TARGETS.value:
     name = f"{target}, {_STEPS.value} steps, {_RATE.value:g}, seed {_SEED.value}"

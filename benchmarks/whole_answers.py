@@ -4,11 +4,13 @@
       --systems=float32=export/1,int8=export8/1 --json=whole_answers.json
 
 Ours are `native` exports of a run, each asked as `realm serve` asks it: requests wait in a
-queue, and what waits together runs together. The other is a pipeline such as one writes first
-(`deployed/answer.py`), of the run's sizes (MiniLM-L6), over as many texts, in PyTorch and
-float32; each client calls it by itself. Both read as many blocks for a question, of at most
-so many word pieces. No HTTP is between. Processes of their own take turns; so many clients
-(threads) ask real questions for so many seconds each. Both have all processors.
+queue, and what waits together runs together. The others are a pipeline such as one writes
+first (`deployed/answer.py`), of the run's sizes (MiniLM-L6), over as many texts, in PyTorch,
+ONNX Runtime and OpenVINO; each client calls it by itself. All read as many blocks for a
+question, of at most so many word pieces. No HTTP is between. Processes of their own take
+turns; so many clients (threads) ask real questions for so many seconds each. All have all
+processors. `--blocks=1000000` gives the others so many texts, the run's over and over, beside
+exports that have as many (`export_scale.py`).
 """
 
 import json
@@ -25,6 +27,10 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run, for its text
 _WEIGHTS = flags.DEFINE_string("weights", "data/weights/minilm", "Of MiniLM-L6.")
 _QUESTIONS = flags.DEFINE_string("questions", None, "File of real ones.")
 _SYSTEMS = flags.DEFINE_list("systems", None, "Exports: name=folder of a version, ...")
+_PEERS = flags.DEFINE_list(
+    "peers", ["pytorch float32", "onnxruntime float32", "onnxruntime int8",
+              "openvino float32", "openvino int8"], "What answers beside ours.")
+_BLOCKS = flags.DEFINE_integer("blocks", None, "Texts of the others; the run's by default.")
 _READ = flags.DEFINE_integer("read", 5, "Blocks that are read for a question.")
 _LENGTH = flags.DEFINE_integer("length", 224, "Word pieces of a question and a block.")
 _CLIENTS = flags.DEFINE_list("clients", ["1", "8", "64"], "How many ask at once.")
@@ -54,20 +60,24 @@ def _measure_ours() -> None:
 
 
 def _write_asked(folder: str) -> int:
+  """How many blocks there are."""
   from realm_tf.datasets.questions import read_questions
   from realm_tf.run.folder import Run
   texts = [text.decode() for text in Run.existing(_WORKDIR.value).corpus.texts.tolist()]
   questions = [question.question for question in read_questions(_QUESTIONS.value)[:_MOST]]
+  blocks = _BLOCKS.value or len(texts)
   pathlib.Path(folder, "asked.json").write_text(
-      json.dumps({"texts": texts, "questions": questions}), encoding="utf-8")
-  return len(texts)
+      json.dumps({"texts": texts, "blocks": blocks, "questions": questions}),
+      encoding="utf-8")
+  return blocks
 
 
 def _commands(folder: str) -> dict[str, list[str]]:
   clients, seconds = ",".join(_CLIENTS.value), str(_SECONDS.value)
-  commands = {"pytorch + faiss float32": [
-      peers.deployed_python(), peers.peer_script("answer.py", "deployed"), _WEIGHTS.value,
-      folder, str(_READ.value), str(_LENGTH.value), clients, seconds]}
+  commands = {f"faiss + {peer}": [
+      peers.deployed_python(), peers.peer_script("answer.py", "deployed"), peer,
+      _WEIGHTS.value, folder, str(_READ.value), str(_LENGTH.value), clients, seconds]
+              for peer in _PEERS.value}
   for system in _SYSTEMS.value:
     name, _, export = system.partition("=")
     commands[f"ours {name}"] = [
@@ -92,7 +102,7 @@ def main(_) -> None:
   for name, rounds in measured.items():
     for count in _CLIENTS.value:
       for times in (one[count] for one in rounds):
-        print(f"{name:24s} {count:>3s} clients: p50 {times['p50']:.1f}, p95 "
+        print(f"{name:28s} {count:>3s} clients: p50 {times['p50']:.1f}, p95 "
               f"{times['p95']:.1f}, p99 {times['p99']:.1f}, least {times['least']:.1f} ms; "
               f"{times['per_second']:.1f} a second")
 
