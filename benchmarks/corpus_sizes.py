@@ -5,8 +5,9 @@
 
 FOLDER holds corpus.jsonl.gz, qa.train.jsonl.gz and qa.dev.jsonl.gz, whose questions name the
 passage that answers them. A corpus is drawn: the passages of the questions, and others. Each
-seed draws another, and trains by it. A run that is there is gone on with. One JSON object is
-printed: the figures of each stage and seed, in percent.
+seed draws another, and trains by it; with --questions=0 it learns from the documents alone. A
+run that is there is gone on with. One JSON object is printed: the figures of each stage and
+seed, in percent.
 """
 
 import gzip
@@ -66,6 +67,8 @@ def _figures(seed: int) -> dict[str, dict[str, float]]:
   folder.mkdir(parents=True, exist_ok=True)
   drawn = _draw(seed, folder)
   if not (folder / "run" / OF_PEOPLE).exists():
+    if not _QUESTIONS.value:
+      del drawn["questions"]
     begin(folder / "run", **drawn, changes={"data": _WEIGHTS.value, "seed": seed})
   run = Run(read_folder(folder / "run"), folder / "run")
   whole_run(run)
