@@ -95,6 +95,7 @@ def main(_) -> None:
   from realm_tf.run.export import export_run  # pylint: disable=import-outside-toplevel
   from realm_tf.run.folder import Run  # pylint: disable=import-outside-toplevel
   run = Run.existing(_WORKDIR.value)
+  config = run.config
   all_questions = (read_questions(_QUESTIONS.value, answered=False) if _QUESTIONS.value
                    else run.questions("held_out"))
   chosen = all_questions[:_MOST.value]
@@ -110,8 +111,8 @@ def main(_) -> None:
   with tempfile.TemporaryDirectory() as folder:
     for flavour in _FLAVOURS.value:
       kind, _, precision = flavour.partition(" ")
-      exported = Run(with_changes(run.config, {"export.precision": precision}), run.path)
-      model = realm_tf.load(export_run(exported, kind, f"{folder}/{flavour}"))
+      run.config = with_changes(config, {"export.precision": precision})
+      model = realm_tf.load(export_run(run, kind, f"{folder}/{flavour}"))
       asked = _asked(model, questions, answerer.read_blocks)
       results[flavour] = _compared(live, asked)
       if scores is not None:

@@ -13,6 +13,7 @@ from realm_tf.corpus.mapped import as_tensor
 from realm_tf.corpus.ragged import Ragged, gather_rows
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.windows import best_windows, piece_weights
+from realm_tf.ops.lookup import look_up
 from realm_tf.text.inputs import Packed, SpecialIds, pack_pair
 from realm_tf.text.tokenizer import CONTINUATION, Tokenizer
 from realm_tf.text.words import words
@@ -34,13 +35,13 @@ class Table(tf.Module):
 
   def at(self, rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
     """The value at one position of each row: [B], [B] -> [B] int32; anything if outside."""
-    index = tf.gather(self.splits, rows) + tf.cast(positions, tf.int64)
+    index = look_up(self.splits, rows) + tf.cast(positions, tf.int64)
     last = tf.size(self.values, tf.int64) - 1
-    return tf.cast(tf.gather(self.values, tf.clip_by_value(index, 0, last)), tf.int32)
+    return tf.cast(look_up(self.values, tf.clip_by_value(index, 0, last)), tf.int32)
 
   def lengths(self, rows: tf.Tensor) -> tf.Tensor:
     """[B] int32 -> [B] int32."""
-    return tf.cast(tf.gather(self.splits, rows + 1) - tf.gather(self.splits, rows), tf.int32)
+    return tf.cast(look_up(self.splits, rows + 1) - look_up(self.splits, rows), tf.int32)
 
 
 @functools.cache

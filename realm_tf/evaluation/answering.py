@@ -21,6 +21,7 @@ from realm_tf.evaluation.in_parts import in_parts
 from realm_tf.evaluation.merging import Chosen, choose_answers, first_of_each
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
+from realm_tf.ops.lookup import look_up
 from realm_tf.text.inputs import Packed, pack_pair, pack_single
 
 # What is in memory at a time, at most.
@@ -212,8 +213,7 @@ class QuestionAnswerer(tf.Module):
   def _embed_documents(self, titles: tf.Tensor, texts: tf.Tensor) -> tf.Tensor:
     length = self.model.retriever.document_length
     return self.model.retriever.embed_documents(pack_pair(
-        self._pieces(titles, length), self._pieces(texts, length), length,
-        self._tokenizer))
+        self._pieces(titles, length), self._pieces(texts, length), length, self._tokenizer))
 
   def _pack(self, tokens: tf.RaggedTensor) -> Packed:
     return pack_single(tokens, self.model.retriever.query_length, self._tokenizer)
@@ -239,7 +239,7 @@ class QuestionAnswerer(tf.Module):
 
   def _block(self, row: tf.Tensor) -> list[tf.Tensor]:
     """Document id, title and text of rows of any shape; empty where a row is -1."""
-    return [tf.where(row >= 0, tf.gather(values, tf.maximum(row, 0)), "")
+    return [tf.where(row >= 0, look_up(values, tf.maximum(row, 0)), "")
             for values in (self._ids, self._titles, self._texts)]
 
   def _read(self, tokens: tf.RaggedTensor, retrieved: RetrievedBlocks,
@@ -264,7 +264,7 @@ class QuestionAnswerer(tf.Module):
   def _texts_of(self, row: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
     """The words of spans, of any shape."""
     start, end = self._bytes(row, first, last)
-    return tf.strings.substr(tf.gather(self._texts, row), start, end - start)
+    return tf.strings.substr(look_up(self._texts, row), start, end - start)
 
   def _cut(self, chosen: Chosen) -> Answers:
     """Cuts the answers out of the original texts."""

@@ -16,6 +16,7 @@ import tensorflow as tf
 from realm_tf.index.interface import QueryModel, RowIndex, host_variable
 from realm_tf.index.merge import best_of
 from realm_tf.ops import top_k
+from realm_tf.ops.lookup import look_up
 
 _SUM = tf.distribute.ReduceOp.SUM
 
@@ -151,7 +152,7 @@ class DistributedIndex(RowIndex):
       table = tf.zeros([1, table.shape[1]])  # of which nothing is held
     places = everyone - first
     is_held = (places >= 0) & (places < table.shape[0])
-    vectors = tf.cast(tf.gather(table, tf.where(is_held, places, 0)), tf.float32)
+    vectors = tf.cast(look_up(table, tf.where(is_held, places, 0)), tf.float32)
     vectors = context.all_reduce(_SUM, tf.where(is_held[..., tf.newaxis], vectors, 0.0))
     return vectors[own:own + tf.shape(rows)[0]]
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from realm_tf.index.interface import QueryModel, RowIndex, host_variable
 from realm_tf.index.shadowed import SavedShadow, ShadowedTable
 from realm_tf.ops import top_k
+from realm_tf.ops.lookup import look_up
 
 
 class ExactIndex(RowIndex):
@@ -71,7 +72,7 @@ class ExactIndex(RowIndex):
     return True
 
   def gather(self, rows: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.gather(self.table, rows), tf.float32)
+    return tf.cast(look_up(self.table, rows), tf.float32)
 
   def rows(self) -> np.ndarray:
     return self.table.numpy()

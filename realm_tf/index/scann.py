@@ -23,6 +23,7 @@ from realm_tf.errors import UserError
 from realm_tf.index import scann_searcher
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.interface import QueryModel, RowIndex
+from realm_tf.ops.lookup import look_up
 
 _NEAR_THE_TOP = 8  # beyond K: what float32 may have put in the wrong order
 
@@ -80,13 +81,13 @@ class _Rescored(ExactIndex):
     and `top_k` keeps the order of equals: ties go to the lower row, as in the op.
     """
     rows = tf.maximum(candidates, 0)
-    vectors = tf.gather(self.table, rows)  # [B, C, D]
+    vectors = look_up(self.table, rows)  # [B, C, D]
     scores = tf.matmul(tf.cast(vectors, tf.float32), scaled[:, :, None])[:, :, 0]
     scores = tf.where(usable, scores, -np.inf)
     near = tf.minimum(k + _NEAR_THE_TOP, tf.shape(rows)[1])
     near = tf.sort(tf.math.top_k(scores, near).indices, axis=1)
     rows, usable = (tf.gather(t, near, batch_dims=1) for t in (rows, usable))
-    vectors = tf.cast(tf.gather(self.table, rows), tf.float64)
+    vectors = tf.cast(look_up(self.table, rows), tf.float64)
     scores = tf.reduce_sum(vectors * tf.cast(queries, tf.float64)[:, None], 2)
     scores = tf.where(usable, tf.cast(scores, tf.float32), -np.inf)
     best, place = tf.math.top_k(scores, k)

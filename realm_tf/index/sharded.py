@@ -17,6 +17,7 @@ from realm_tf.index.distributed import DistributedIndex, own_rows
 from realm_tf.index.interface import QueryModel, RowIndex, host_variable
 from realm_tf.index.merge import best_of
 from realm_tf.ops import top_k
+from realm_tf.ops.lookup import look_up
 
 
 class ShardedIndex(RowIndex):
@@ -106,7 +107,7 @@ class ShardedIndex(RowIndex):
     return True
 
   def gather(self, rows: tf.Tensor) -> tf.Tensor:
-    table = [tf.cast(tf.gather(table, tf.clip_by_value(rows - first, 0, end - first - 1)),
+    table = [tf.cast(look_up(table, tf.clip_by_value(rows - first, 0, end - first - 1)),
                      tf.float32)
              for table, (first, end) in zip(self.tables, self._ranges())]
     gathered = table[0]
