@@ -134,7 +134,9 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print("RESULT " + json.dumps(result | {"peak": peak}))
     return
-  results = {"machine": processor(), "flavour": flags.flavour}
+  results = {"machine": processor(), "flavour": flags.flavour, "width": flags.width,
+             "precision": flags.precision or "float32",
+             "documents": flags.documents and os.path.basename(flags.documents)}
   for stage in ("write", "load"):
     completed = subprocess.run(
         [sys.executable, *sys.argv, f"--stage={stage}"], stdout=subprocess.PIPE, text=True,

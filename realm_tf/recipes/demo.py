@@ -34,4 +34,4 @@ def get_config():
       demo_questions=(
           "What is the capital of Afghanistan?",
           "Who painted the Mona Lisa?",
-          "Who wrote the play Romeo and Juliet?")))
+          "What is the chemical symbol for gold?")))
