@@ -9,8 +9,9 @@ first (`deployed/answer.py`), of the run's sizes (MiniLM-L6), over as many texts
 ONNX Runtime and OpenVINO; each client calls it by itself. All read as many blocks for a
 question, of at most so many word pieces. No HTTP is between. Processes of their own take
 turns; so many clients (threads) ask real questions for so many seconds each. All have all
-processors. `--blocks=1000000` gives the others so many texts, the run's over and over, beside
-exports that have as many (`export_scale.py`).
+processors. An export with `@graph` behind its folder is asked by TensorFlow's own batching,
+`tf.nondifferentiable_batch_function`. `--blocks=1000000` gives the others so many texts, the
+run's over and over, beside exports that have as many (`export_scale.py`).
 """
 
 import json
@@ -44,19 +45,46 @@ _MOST = 200  # questions
 
 
 def _measure_ours() -> None:
-  import realm_tf
   from realm_tf.server.batching import Batcher
   from realm_tf.server.server_settings import Batching
-  model, batcher = realm_tf.load(_OURS.value), Batcher(Batching())
+  folder, _, batching = _OURS.value.partition("@")
+  if batching:
+    answer, close = _batched_in_the_graph(folder, Batching()), lambda: None
+  else:
+    answer, close = _batched_by_a_queue(folder, Batcher(Batching()))
+  asked = json.loads(pathlib.Path(_WORK.value, "asked.json").read_text(encoding="utf-8"))
+  print(json.dumps(ask(answer, [(question,) for question in asked["questions"]],
+                       [int(count) for count in _CLIENTS.value], _SECONDS.value)))
+  close()
+
+
+def _batched_by_a_queue(folder: str, batcher):
+  import realm_tf
+  model = realm_tf.load(folder)
 
   def answer(question: str) -> str:
     return batcher.submit("answer", 1, question, lambda asked: model.answer(
         asked, read_blocks=_READ.value)).result()["answer"]
 
-  asked = json.loads(pathlib.Path(_WORK.value, "asked.json").read_text(encoding="utf-8"))
-  print(json.dumps(ask(answer, [(question,) for question in asked["questions"]],
-                       [int(count) for count in _CLIENTS.value], _SECONDS.value)))
-  batcher.close()
+  return answer, batcher.close
+
+
+def _batched_in_the_graph(folder: str, settings):
+  """By TensorFlow's own batching, of the function that `realm_tf.load` calls."""
+  import tensorflow as tf
+
+  from realm_tf.serving.saved_model import load_saved_model
+  model = load_saved_model(folder)
+
+  @tf.nondifferentiable_batch_function(
+      num_batch_threads=settings.num_batch_threads, max_batch_size=settings.max_batch_size,
+      batch_timeout_micros=settings.batch_timeout_micros,
+      max_enqueued_batches=settings.max_enqueued_batches)
+  def answers(questions):
+    return tf.nest.flatten(model.answer(questions, [1], [_READ.value], [0.0]))[0]
+
+  run = tf.function(answers, input_signature=[tf.TensorSpec([1], tf.string)])
+  return lambda question: run(tf.constant([question])).numpy()[0]
 
 
 def _write_asked(folder: str) -> int:

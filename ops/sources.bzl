@@ -76,6 +76,7 @@ TESTS = [
     "common/team_test.cc",
     "top_k/extremes_test.cc",
     "top_k/inner_product_test.cc",
+    "top_k/kernels_test.cc",
     "top_k/shadow_test.cc",
     "top_k_gpu/kernels_test.cc",
     "transformer/attention_test.cc",
