@@ -26,8 +26,8 @@ beside the first; seeds 1 and 2 some three minutes each on an NVIDIA H100 that o
 The agreement of answers (docs/answers.md) came after these. Seed 0, run whole as the code
 stood then, took 35 minutes on two cores of an AMD EPYC with AVX-512 and without AMX (12 for
 dpr, 15 for finetune; other measurements halted it for some minutes) and has the same recalls,
-exact match 54.1 and F1 65.2; on another processor, answered anew, it had 54.4 and 65.6 instead
-of 54.2 and 65.1. Its int8 export has 55.3 and 66.1 (benchmarks/exports.py).
+exact match 54.1 and F1 65.2; another processor's, answered anew, had 54.4 and 65.6 (before
+54.2 and 65.1). Its int8 export has 55.3 and 66.1 (benchmarks/exports.py).
 
 A 95 % interval of one run's exact match is 3.2 points either way, of R@1 2.5. With five
 blocks read, exact match was 52.8 (seed 0). More of the same did not help: seed 1 with twice
