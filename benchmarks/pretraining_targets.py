@@ -27,6 +27,9 @@ import json
 import pathlib
 import sys
 
+import realm_tf  # noqa: F401  chooses Keras 2 before TensorFlow is imported
+
+# isort: split
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
