@@ -13,6 +13,7 @@ examples, but from other targets:
     asked            the same masked sentences made to look like questions: a question word
                      at random, and of some words around the mask three quarters; they find
                      the related block
+    asked_and_ict    half of each batch is of these, the other of ICT
     asked_own        they find the block that they were taken from, which is left whole
     window_own       these words alone, all of them, and the block that they were taken from
     recurring_spans  text around a span finds another block that holds it (Spider)
@@ -172,6 +173,7 @@ def main(_) -> None:
   WARM_STARTS.register("related", related)
   WARM_STARTS.register("both", _both(related))
   WARM_STARTS.register("asked", _related(run, 0.75))
+  WARM_STARTS.register("asked_and_ict", _both(_related(run, 0.75)))
   WARM_STARTS.register("asked_own", _related(run, 0.75, own=True))
   WARM_STARTS.register("window_own", _related(run, 1.0, asks=False, own=True))
   WARM_STARTS.register("questions", _questions(run))
