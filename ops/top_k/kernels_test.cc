@@ -1,6 +1,6 @@
 // Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
 //
-// Which kernel comes first. Nothing is run, so every processor can test all of it.
+// Which kernel comes first. Times are given, so every processor can test all of it.
 
 #include "ops/top_k/kernels.h"
 

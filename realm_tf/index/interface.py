@@ -20,7 +20,6 @@ import tensorflow_recommenders as tfrs
 from realm_tf.config import IndexConfig
 from realm_tf.distribute.strategy import outside_scopes
 from realm_tf.index.merge import first_of
-from realm_tf.ops.lookup import look_up
 
 QueryModel = Callable[[Any], tf.Tensor]
 
@@ -186,7 +185,7 @@ class RowIndex(tfrs.layers.factorized_top_k.TopK):
       ValueError: there are no rows yet.
     """
     scores, rows = self.search(self._embedded(queries), self._k if k is None else k)
-    return scores, rows if self.identifiers is None else look_up(self.identifiers, rows)
+    return scores, rows if self.identifiers is None else tf.gather(self.identifiers, rows)
 
   def query_with_exclusions(self, queries: Any, exclusions: tf.Tensor, k: int | None = None
                             ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -202,7 +201,7 @@ class RowIndex(tfrs.layers.factorized_top_k.TopK):
     most = tf.shape(self.identifiers)[0]
     scores, rows = self.search(
         embedded, tf.minimum(k + tf.shape(exclusions)[1], most))
-    identifiers = look_up(self.identifiers, rows)
+    identifiers = tf.gather(self.identifiers, rows)
     excluded = tf.reduce_any(tf.equal(identifiers[:, :, None], exclusions[:, None]), 2)
     return first_of(scores, identifiers, excluded, k)
 

@@ -16,7 +16,6 @@ import tensorflow as tf
 import tf_keras
 
 from realm_tf.corpus.word_statistics import WordStatistics
-from realm_tf.ops.lookup import look_up
 from realm_tf.text.inputs import Packed
 
 _SATURATION, _LENGTH_SHARE = 1.5, 0.75  # BM25's k1 and b
@@ -65,7 +64,7 @@ class Lexical(tf_keras.layers.Layer):
   def weigh(self, packed: Packed) -> tf.Tensor:
     """[B, T] float32: each occurrence of a word has its share of what all have together."""
     counts, saturation = self._counted(packed.ids, packed)
-    return (look_up(self.word_weights, packed.ids)
+    return (tf.gather(self.word_weights, packed.ids)
             * tf.cast(packed.padding_mask, tf.float32) / (counts + saturation))
 
   def matched(self, ids: tf.Tensor, weights: tf.Tensor, others: Packed) -> tf.Tensor:
@@ -76,7 +75,7 @@ class Lexical(tf_keras.layers.Layer):
       others: [B, T'], a text for each.
     """
     counts, saturation = self._counted(ids, others)
-    return tf.reduce_sum(weights * look_up(self.word_weights, ids) * counts
+    return tf.reduce_sum(weights * tf.gather(self.word_weights, ids) * counts
                          / (counts + saturation), 1)
 
   def _counted(self, ids: tf.Tensor, texts: Packed) -> tuple[tf.Tensor, tf.Tensor]:

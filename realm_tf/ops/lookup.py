@@ -4,10 +4,12 @@ import tensorflow as tf
 
 
 def look_up(table: tf.Tensor | tf.Variable, rows: tf.Tensor) -> tf.Tensor:
-  """`tf.gather` of what is not trained and may be large.
+  """`tf.gather` of what is not trained and may be large, where it lies.
 
   `tf.gather` of a variable is one operation, and tells TensorFlow that the variable is
   written to row by row: from then on each read of all of it (to search it, say) copies it.
+  As two operations the second would go to another device, if there is a faster one, and the
+  table with it.
 
   Args:
     table: [N, ...] of any dtype.
@@ -16,4 +18,8 @@ def look_up(table: tf.Tensor | tf.Variable, rows: tf.Tensor) -> tf.Tensor:
   Returns:
     [rows, ...].
   """
-  return tf.gather(tf.convert_to_tensor(table), rows)
+  if not isinstance(table, tf.Variable):
+    return tf.gather(table, rows)
+  place = tf.DeviceSpec.from_string(table.device)
+  with tf.device(f"/device:{place.device_type}:{place.device_index}"):
+    return tf.gather(table.read_value(), rows)

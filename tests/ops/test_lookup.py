@@ -24,6 +24,15 @@ def test_rows_are_those_of_gather_and_nothing_is_copied():
   assert _is_copied(table)
 
 
+def test_it_stays_where_the_table_lies():
+  with tf.device("CPU"):
+    table = tf.Variable([1.0, 2.0])
+  graph = tf.function(lambda rows: look_up(table, rows)).get_concrete_function(
+      tf.TensorSpec([None], tf.int32)).graph
+  devices = [op.device for op in graph.get_operations() if op.type.startswith("Gather")]
+  assert devices == ["/device:CPU:0"]  # of any job: an export is loaded by another
+
+
 def test_an_index_is_searched_and_looked_up_without_a_copy():
   index = ExactIndex()
   index.assign(tf.eye(8), 0)
