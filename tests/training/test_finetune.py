@@ -139,7 +139,7 @@ def _untrained(tmp_path_factory):
 
 def test_answers_that_teach_nothing_are_counted(untrained, tmp_path, caplog):
   # 10 pieces of a block are read: "great" is one of them, "is great" never.
-  with caplog.at_level("INFO"):
+  with caplog.at_level("INFO", logger="absl"):
     untrained(tmp_path / "finetune", "Paris", "Paris is the", "is great", "it is great",
               "nowhere", "Ona")
   said, = (message for message in caplog.messages if "can learn" in message)
