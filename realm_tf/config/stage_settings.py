@@ -142,9 +142,14 @@ class DPRConfig(OptimizerConfig):
 class ClozeConfig(OptimizerConfig):
   """The span head learns from the documents alone: see `training.cloze`."""
   steps: int = setting(0, at_least(0), "of training; 0 leaves the stage out")
+  form: str = setting(
+      "sentence", one_of("sentence", "question"), "of what is asked. sentence: with a mask, "
+      "for what another block holds; question: its words behind a question word, about the "
+      "block that it is from")
   span_blocks: tuple[int, int] = setting(
       (2, 20), at_least(0), "ask only for spans that are salient in so many blocks of an "
-      "article, or of the corpus, from least to most; 0: no limit")
+      "article, or of the corpus, from least to most; 0: no limit; not in the form of a "
+      "question")
   max_words: int = setting(6, at_least(1, 1000), "of a span that is asked for")
   question_length: int = setting(
       32, at_least(3, 100_000), "word pieces of a question, about; longer sentences are cut "

@@ -1,10 +1,15 @@
 """Cloze questions of the documents: what the span head learns from without labels.
 
-A question is a sentence, or a window of it, of which one [MASK] stands for a salient span
-that another block holds too (recurring span selection: Splinter, Ram et al. 2021, arXiv
-2101.00438; cloze questions: Lewis et al. 2019, arXiv 1906.04980). Like the answers of
-questions, spans are names, dates and figures of some words. Shape letters: P spans, B batch,
-T tokens, N blocks.
+By `cloze.form`:
+
+* `sentence`: a sentence, or a window of it, of which one [MASK] stands for a salient span
+  that another block holds too (recurring span selection: Splinter, Ram et al. 2021, arXiv
+  2101.00438). Like the answers of questions, spans are names, dates and figures.
+* `question`: the words of such a window, made into a question (`made_questions`), about the
+  block that it is from: what is asked for, a name, figure or phrase, need not stand anywhere
+  else (Lewis et al. 2019, arXiv 1906.04980).
+
+Shape letters: P spans, B batch, T tokens, N blocks.
 """
 
 from typing import NamedTuple
@@ -18,19 +23,22 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.matching import Occurrences, find_occurrences
 from realm_tf.errors import UserError
 from realm_tf.examples import order
+from realm_tf.examples.askable_spans import Askable, Kind, askable_spans, kind_of
 from realm_tf.examples.corpus_sentences import SHORTEST, all_sentences
 from realm_tf.examples.ict_pairs import cut
+from realm_tf.examples.made_questions import QuestionMaker
 from realm_tf.examples.qa import AnswerPlaces
 from realm_tf.examples.recurring import Recurring, Windows, recurring_spans
+from realm_tf.examples.salient_sentences import Support
 from realm_tf.text.inputs import kept_of_pair
 from realm_tf.text.words import words
 
 
 class ClozeBatch(NamedTuple):
   name: tf.Tensor  # [B] int32: which span was taken out, a number of `Clozes.places`
-  question: tf.RaggedTensor  # [B, (T)] int32, with one mask
+  question: tf.RaggedTensor  # [B, (T)] int32
   row: tf.Tensor  # [B] int32: block that the sentence is of
-  support: tf.Tensor  # [B] int32: another block that holds the span
+  support: tf.Tensor  # [B] int32: a block that holds the span: another, or that one
 
 
 class Clozes(NamedTuple):
@@ -38,6 +46,7 @@ class Clozes(NamedTuple):
   spans: Recurring  # P of them; names are numbered from 0, none left out
   low: np.ndarray  # [P] int32: where the sentence of each begins
   high: np.ndarray  # [P] int32: and ends, exclusive
+  kind: np.ndarray  # [P] int32: a `Kind`; all of one in sentences, which do not tell
   places: AnswerPlaces  # where the spans of each name stand in the corpus
 
 
@@ -50,31 +59,19 @@ def find_clozes(config: RealmConfig, corpus: Corpus) -> Clozes:
   Raises:
     UserError: there are none.
   """
-  cloze = config.cloze
-  readable = int(kept_of_pair(cloze.question_length, corpus.max_tokens,
+  readable = int(kept_of_pair(config.cloze.question_length, corpus.max_tokens,
                               reader_length(config))[1])
-  spans = recurring_spans(corpus, cloze.span_blocks, readable)
+  spans, texts, kind = (_in_questions if asks(config) else _in_sentences)(
+      config, corpus, readable)
   low, high = _sentences(corpus, spans)
-  text = [_text(corpus, *place) for place in zip(spans.row, spans.start, spans.end)]
-  width = spans.end - spans.start
-  askable = np.flatnonzero(
-      (width <= config.encoder.max_span_width) & (high - low - width >= SHORTEST)
-      & np.array([0 < len(words(answer)) <= cloze.max_words for answer in text], bool))
-  if not len(askable):
-    raise UserError(
-        "cloze questions: no salient span of the corpus can be asked for, in so many blocks "
-        f"as config.cloze.span_blocks={cloze.span_blocks} says and of at most "
-        f"config.cloze.max_words={cloze.max_words} words; set --config.cloze.steps=0")
-  _, first, name = np.unique(spans.name[askable], return_index=True, return_inverse=True)
-  support = spans.support._replace(**{
-      field: getattr(spans.support, field)[askable]
-      for field in ("first", "blocks", "own_place")})
-  chosen = Recurring(spans.row[askable], spans.start[askable], spans.end[askable],
-                     name.ravel(), support)
-  occurrences = find_occurrences([[text[askable[i]]] for i in first], corpus,
-                                 corpus.tokenizer)
-  return Clozes(chosen, low[askable], high[askable],
+  occurrences = find_occurrences([[text] for text in texts], corpus, corpus.tokenizer)
+  return Clozes(spans, low, high, kind,
                 AnswerPlaces.of(_readable(occurrences, readable), corpus.num_blocks))
+
+
+def asks(config: RealmConfig) -> bool:
+  """Whether they have the form of questions, about the block that they are from."""
+  return config.cloze.form == "question"
 
 
 def reader_length(config: RealmConfig) -> int:
@@ -86,21 +83,28 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
                   ) -> tf.data.Dataset:
   """Yields a `ClozeBatch` per step, to the last; (seed, step) decides it."""
   cloze, size = config.cloze, config.cloze.batch_size
-  table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), clozes[:3])
+  table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), clozes[:4])
   bodies, windows = RaggedLookup(corpus.body_ids), Windows(corpus)
   mask = tf.RaggedTensor.from_tensor(tf.fill([size, 1], corpus.tokenizer.mask_id))
+  make_question = QuestionMaker(corpus.tokenizer) if asks(config) else None
+
+  def lengths(step: tf.Tensor) -> tf.Tensor:
+    """Of the windows, pieces: questions are short and long."""
+    most = cloze.question_length
+    drawn = order.uniform(step, config.seed + 1, size) if make_question else tf.ones([size])
+    return most // 3 + tf.cast(drawn * tf.cast(most - most // 3, tf.float32), tf.int32)
 
   def batch(step: tf.Tensor, chosen: tf.Tensor) -> ClozeBatch:
-    spans, *sentence = table
+    spans, *others = table
     row, start, end, name = (tf.gather(field, chosen) for field in spans[:4])
+    low, high, kind = (tf.gather(field, chosen) for field in others)
     draws = tf.unstack(tf.reshape(order.uniform(step, config.seed, 2 * size), [2, size]))
-    low, high = (tf.gather(side, chosen) for side in sentence)
-    first, last = windows.draw(row, low, high, start, end,
-                               tf.fill([size], cloze.question_length), draws[0])
+    first, last = windows.draw(row, low, high, start, end, lengths(step), draws[0])
     body = bodies.gather(row)
     before, after = (cut(body, *part, keep_inside=True) for part in ((first, start),
                                                                      (end, last)))
-    question = tf.concat([before, mask, after], 1)
+    question = (make_question(before, after, kind, tf.stack([config.seed, step]))
+                if make_question else tf.concat([before, mask, after], 1))
     return ClozeBatch(name, question, row, spans.support.another(chosen, draws[1]))
 
   return order.shuffled_batches(
@@ -108,7 +112,64 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
   ).map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
-def _sentences(corpus: Corpus, spans: Recurring) -> tuple[np.ndarray, np.ndarray]:
+def _in_sentences(config: RealmConfig, corpus: Corpus, readable: int
+                  ) -> tuple[Recurring, list[str], np.ndarray]:
+  """Spans that recur, the text of each name, and kinds, which are all the same."""
+  cloze = config.cloze
+  spans = recurring_spans(corpus, cloze.span_blocks, readable)
+  usable, texts = _usable(config, corpus, spans)
+  if not len(usable):
+    raise UserError(
+        "cloze questions: no salient span of the corpus can be asked for, in so many blocks "
+        f"as config.cloze.span_blocks={cloze.span_blocks} says and of at most "
+        f"config.cloze.max_words={cloze.max_words} words; set --config.cloze.steps=0")
+  _, first, name = np.unique(spans.name[usable], return_index=True, return_inverse=True)
+  support = spans.support._replace(**{
+      field: getattr(spans.support, field)[usable]
+      for field in ("first", "blocks", "own_place")})
+  chosen = Recurring(spans.row[usable], spans.start[usable], spans.end[usable],
+                     name.ravel(), support)
+  return chosen, [texts[i] for i in first], np.zeros(len(usable), np.int32)
+
+
+def _in_questions(config: RealmConfig, corpus: Corpus, readable: int
+                  ) -> tuple[Recurring, list[str], np.ndarray]:
+  """As many spans at most as the stage has questions; each is supported by its own block."""
+  found = askable_spans(corpus, config.seed)
+  usable, texts = _usable(config, corpus, found)
+  read = found.end[usable] <= readable
+  usable, texts = usable[read], [text for text, is_read in zip(texts, read) if is_read]
+  if not len(usable):
+    raise UserError(
+        "cloze questions: nothing in the corpus can be asked for, of at most "
+        f"config.cloze.max_words={config.cloze.max_words} words in sentences of more than "
+        f"{SHORTEST} word pieces; set --config.cloze.steps=0")
+  most = config.cloze.steps * config.cloze.batch_size
+  drawn = np.sort(np.random.default_rng(config.seed).permutation(len(usable))[:most])
+  usable, texts = usable[drawn], [texts[i] for i in drawn]
+  row, start, end, is_phrase = (field[usable] for field in found)
+  kind = np.array([Kind.PHRASE if phrase else kind_of(text)
+                   for phrase, text in zip(is_phrase, texts)], np.int32)
+  names: dict[str, int] = {}
+  name = np.array([names.setdefault(text, len(names)) for text in texts])
+  own = Support(row, np.arange(len(row)), np.ones_like(row), np.full(len(row), -1))
+  return Recurring(row, start, end, name, own), list(names), kind
+
+
+def _usable(config: RealmConfig, corpus: Corpus, spans: Recurring | Askable
+            ) -> tuple[np.ndarray, list[str]]:
+  """Which of the spans a reader can point at and a sentence can ask for, and their texts."""
+  low, high = _sentences(corpus, spans)
+  width = spans.end - spans.start
+  fits = np.flatnonzero((width <= config.encoder.max_span_width)
+                        & (high - low - width >= SHORTEST))
+  texts = [_text(corpus, spans.row[i], spans.start[i], spans.end[i]) for i in fits]
+  few = np.array([0 < len(words(text)) <= config.cloze.max_words for text in texts], bool)
+  usable = fits[few]
+  return usable, [text for text, is_short in zip(texts, few) if is_short]
+
+
+def _sentences(corpus: Corpus, spans: Recurring | Askable) -> tuple[np.ndarray, np.ndarray]:
   """[P] int32 each: where the sentence of each span begins in the body, and ends."""
   sentences, base = all_sentences(corpus), corpus.body_ids.splits
   number = np.searchsorted(base[sentences.row] + sentences.start,

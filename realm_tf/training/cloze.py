@@ -1,7 +1,8 @@
 """The span head learns to answer from documents alone, by cloze questions.
 
-Each question (`examples.cloze_questions`) is read with a block that holds its span, and with
-the best others that the retriever finds: these look as if they held it. The loss is that of
+Each question (`examples.cloze_questions`) is read with a block that holds its span (that
+which it is about, where it has the form of a question), and with the best others that the
+retriever finds: these look as if they held it. The loss is that of
 the reader in fine-tuning, one softmax over the spans of all blocks read (ORQA, section 6;
 Clark & Gardner 2018), but of the reader's logits alone. A block that holds the span is read
 whether the retriever found it or not, so its score would say nothing of the answer; and so
@@ -28,6 +29,7 @@ from realm_tf.errors import UserError
 from realm_tf.examples import order
 from realm_tf.examples.cloze_questions import (
   ClozeBatch,
+  asks,
   cloze_batches,
   find_clozes,
   reader_length,
@@ -59,6 +61,8 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
   Raises:
     UserError: there is nothing to ask for.
   """
+  if asks(config):  # its own block is what a question is about
+    banned = np.full([passages.num_blocks, 1], -1, np.int32)
   searched = passages.num_blocks - banned.shape[1]
   if searched < 1:
     raise UserError(f"cloze questions: of {passages.num_blocks} blocks none is left that a "
@@ -113,7 +117,8 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
     not_read = tf.gather(ban_table, batch.row)
     beam = min(max(cloze.beam_size, read_blocks), searched)
     _, retrieved = index.search(queries, beam, not_read)
-    rows, held = choose_blocks(clozes.places, batch, not_read, retrieved, read_blocks)
+    rows, held = choose_blocks(clozes.places, batch, not_read, retrieved, read_blocks,
+                               asks(config))
     rows = tf.ensure_shape(rows, [cloze.batch_size, read_blocks])
     examples: tuple[Any, tf.Tensor] = batch, rows
     if fixed_lengths:  # the host packs, of the whole batch
@@ -130,7 +135,8 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
 
 
 def choose_blocks(places: AnswerPlaces, batch: ClozeBatch, banned: tf.Tensor,
-                  retrieved: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
+                  retrieved: tf.Tensor, count: int, own: bool = False
+                  ) -> tuple[tf.Tensor, tf.Tensor]:
   """The blocks that are read: one that holds the span, then the best others.
 
   The first is the best of the beam that holds it: of all that do, the one that has most
@@ -143,6 +149,7 @@ def choose_blocks(places: AnswerPlaces, batch: ClozeBatch, banned: tf.Tensor,
     banned: [B, E] int32.
     retrieved: [B, W] int32, best first.
     count: of blocks to read, at most W.
+    own: the first is the supporting block in every case.
 
   Returns:
     [B, count] int32, and [B] bool, whether the beam has a block that holds the span.
@@ -150,8 +157,8 @@ def choose_blocks(places: AnswerPlaces, batch: ClozeBatch, banned: tf.Tensor,
   holds = places.stand_in(batch.name, retrieved)  # [B, W]
   held = tf.reduce_any(holds, 1)
   from_beam = held | tf.reduce_any(banned == batch.support[:, None], 1)
-  first = tf.where(from_beam, tf.gather(retrieved, tf.argmax(holds, 1), batch_dims=1),
-                   batch.support)
+  first = batch.support if own else tf.where(
+      from_beam, tf.gather(retrieved, tf.argmax(holds, 1), batch_dims=1), batch.support)
   # Nothing is read twice.
   others = tf.argsort(tf.cast(retrieved == first[:, None], tf.int32), stable=True)
   others = tf.gather(retrieved, others[:, :count - 1], batch_dims=1)

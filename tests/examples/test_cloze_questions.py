@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
+from realm_tf.examples.askable_spans import Kind
 from realm_tf.examples.cloze_questions import cloze_batches, find_clozes
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
@@ -27,8 +28,8 @@ def _corpus():
 
 def _config(folder, **changes):
   tiny.write_bert(folder / "bert", hidden=16, layers=1)
-  return tiny.make_config(folder, write=False, cloze__steps=12,
-                          **{"encoder__max_span_width": 16, **changes})
+  return tiny.make_config(folder, write=False, **{
+      "cloze__steps": 12, "encoder__max_span_width": 16, **changes})
 
 
 def _salient(corpus):
@@ -91,6 +92,43 @@ def test_the_mask_stands_for_a_span_that_the_support_holds(
       {False} if words == 1 else {False, True})
   # A window begins with a word, and so may be somewhat longer.
   assert max(lengths) <= length + 4 and (reader or len(lengths) > 2)
+
+
+@pytest.mark.parametrize("words, length, reader", [(6, 32, 0), (1, 12, 26)])
+def test_questions_are_about_the_block_that_they_are_from(
+    corpus, tmp_path, words, length, reader):
+  config = _config(tmp_path, cloze__max_words=words, cloze__question_length=length,
+                   cloze__reader_length=reader, cloze__form="question")
+  room = (reader or 96) - 3 - length
+  clozes = find_clozes(config, corpus)
+  asked, kinds = set(), set(clozes.kind.tolist())
+  for batch in cloze_batches(config, corpus, clozes, 0):
+    np.testing.assert_array_equal(batch.row, batch.support)
+    for name, question, row in zip(batch.name.numpy(), batch.question.to_list(),
+                                   batch.row.numpy()):
+      rows = tf.constant([np.arange(corpus.num_blocks)], tf.int32)
+      spans = clozes.places.spans(tf.constant([name]), rows, 3)
+      starts, ends = spans.starts[0].numpy(), spans.ends[0].numpy()
+      places = {(int(place), int(starts[place, i]), int(ends[place, i]))
+                for place, i in np.argwhere(starts >= 0)}
+      own = min(place for place in places if place[0] == row)
+      pieces = tuple(corpus.body_ids.row(row)[own[1]:own[2] + 1].tolist())
+      assert places == set(_stands(corpus, pieces, room))
+      asked.add((int(row), pieces))
+      assert corpus.tokenizer.mask_id not in question
+      # Its words are of the sentence: all but those that ask.
+      body = set(corpus.body_ids.row(row).tolist())
+      assert sum(piece in body for piece in question) >= 2
+  salient = {(row, pieces) for row, _, _, pieces in _salient(corpus)}
+  assert asked & salient and asked - salient and kinds == {Kind.NAME, Kind.PHRASE}
+  assert len({row for row, _ in asked}) > (1 if words == 1 else 4)
+
+
+def test_no_more_questions_are_prepared_than_are_asked(corpus, tmp_path):
+  found = [len(find_clozes(_config(tmp_path, cloze__steps=steps, cloze__batch_size=2,
+                                   cloze__form="question"), corpus).low)
+           for steps in (2, 3, 1000)]
+  assert found[:2] == [4, 6] and found[2] > 6
 
 
 def test_of_short_sentences_nothing_is_asked(corpus, tmp_path):
