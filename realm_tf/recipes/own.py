@@ -4,10 +4,11 @@
 
 Both models start from MiniLM, a sentence encoder that finds passages as it is; vectors hold
 the words of a text besides (`lexical_size`). From documents alone the span head learns by
-cloze questions; questions train the retriever (`dpr`), then the reader (`finetune`). Stages
-have so many passes over what there is to learn from, so that 300 documents and 26,000 are
-served by one recipe; `steps` bounds their time. From fewer than 90 questions the retriever
-learns nothing, since none are spared to choose its best state by, and 40 did not help it.
+questions made of their sentences (`cloze`); people's questions train the retriever (`dpr`),
+then the reader (`finetune`). Stages have so many passes over what there is to learn from, so
+that 300 documents and 26,000 are served by one recipe; `steps` bounds their time. From fewer
+than 90 questions the retriever learns nothing, since none are spared to choose its best state
+by, and 40 did not help it.
 """
 
 from realm_tf import config
@@ -38,8 +39,8 @@ def get_config(documents="", questions="", eval_questions="", data="", name="own
           steps=2000 if asked else 0, passes=4.0, batch_size=32, learning_rate=5e-5,
           warmup_steps=20, hard_negatives=1, least_questions=90),
       cloze=config.ClozeConfig(
-          steps=200 if asked else 600, passes=3.0, batch_size=12, learning_rate=1e-4,
-          warmup_steps=30),
+          form="question", steps=300 if asked else 600, passes=3.0, batch_size=16,
+          read_blocks=2, learning_rate=1e-4, warmup_steps=30),
       finetune=config.FinetuneConfig(
           questions=questions, steps=2000 if asked else 0, passes=6.0, batch_size=12,
           beam_size=500, read_blocks=5, read_answer=True, reader_length=256,

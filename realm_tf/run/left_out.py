@@ -1,7 +1,7 @@
 """Stages that `realm run` leaves out, though the config has steps of them."""
 
 from realm_tf.errors import UserError
-from realm_tf.examples.cloze_questions import find_clozes
+from realm_tf.examples.cloze_questions import asks, find_clozes
 from realm_tf.run.folder import Run
 from realm_tf.run.held_out_questions import checked_questions
 
@@ -19,7 +19,7 @@ def _nothing_to_ask(run: Run) -> str | None:
     find_clozes(run.config, run.corpus)
   except UserError as obstacle:
     return str(obstacle)
-  if run.corpus.num_blocks <= run.banned.shape[1]:
+  if not asks(run.config) and run.corpus.num_blocks <= run.banned.shape[1]:
     return "cloze questions: all blocks are like each other, so that none is left to read"
   return None
 

@@ -26,6 +26,7 @@ from realm_tf.evaluation import predictions
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import UNCALIBRATED
 from realm_tf.evaluation.masked_words import masked_words
+from realm_tf.examples.cloze_questions import asks
 from realm_tf.index import stored_index
 from realm_tf.index.embed import encoder_hash
 from realm_tf.index.index_writer import remove_all_but, write_lock
@@ -183,10 +184,12 @@ def cloze(run: Run, beam: str | None = None) -> None:
   if is_tpu(run.strategy):
     raise UserError("--strategy=tpu: cloze questions are packed at lengths that follow the "
                     "data, which a TPU cannot run; use another strategy")
-  find_bans(run.config, run.corpus, beam)
+  about_own_block = asks(run.config)
+  if not about_own_block:
+    find_bans(run.config, run.corpus, beam)
   model = run.model(run.stage_before("cloze"))
   loop = train_cloze(run.config, run.corpus, run.passages, model, run.index(model),
-                     run.banned, run.path / "cloze")
+                     None if about_own_block else run.banned, run.path / "cloze")
   run.finish("cloze", model, started - loop.earlier_seconds, **loop.facts())
 
 

@@ -29,7 +29,6 @@ from realm_tf.errors import UserError
 from realm_tf.examples import order
 from realm_tf.examples.cloze_questions import (
   ClozeBatch,
-  asks,
   cloze_batches,
   find_clozes,
   reader_length,
@@ -46,7 +45,7 @@ from realm_tf.training.padded import by_candidate, flat
 
 
 def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
-                index: RowIndex, banned: np.ndarray, folder: pathlib.Path) -> Loop:
+                index: RowIndex, banned: np.ndarray | None, folder: pathlib.Path) -> Loop:
   """Trains the encoder and its span head in place.
 
   Args:
@@ -55,15 +54,14 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
     passages: the same corpus in the graph.
     model: whose encoder is trained.
     index: made by the model's document tower, which stays as it is.
-    banned: [N, E] int32, by block, the rows that are not read for a question of it.
+    banned: [N, E] int32, by block, the rows that are not read for a question of it; None
+      where questions are about their own block.
     folder: for checkpoints and curves.
 
   Raises:
     UserError: there is nothing to ask for.
   """
-  if asks(config):  # its own block is what a question is about
-    banned = np.full([passages.num_blocks, 1], -1, np.int32)
-  searched = passages.num_blocks - banned.shape[1]
+  searched = passages.num_blocks - (0 if banned is None else banned.shape[1])
   if searched < 1:
     raise UserError(f"cloze questions: of {passages.num_blocks} blocks none is left that a "
                     "question may be read with: those like its own are banned; give more "
@@ -86,7 +84,7 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
   fixed_lengths = config.fixed_lengths or is_tpu(strategy)
   multiple = 0 if fixed_lengths else 8
   read_blocks = min(cloze.read_blocks, searched)
-  ban_table = tf.constant(banned, tf.int32)
+  ban_table = None if banned is None else tf.constant(banned, tf.int32)
 
   def look_up(batch: ClozeBatch, rows: tf.Tensor) -> tuple[Packed, tf.Tensor]:
     return open_qa.pack_beam(
@@ -114,11 +112,10 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
         batch.question, config.retriever.query_length, passages.special, multiple),
         cloze.batch_size)
     queries = shares.map_shares(strategy, model.retriever.embed_queries, question)
-    not_read = tf.gather(ban_table, batch.row)
+    not_read = None if ban_table is None else tf.gather(ban_table, batch.row)
     beam = min(max(cloze.beam_size, read_blocks), searched)
     _, retrieved = index.search(queries, beam, not_read)
-    rows, held = choose_blocks(clozes.places, batch, not_read, retrieved, read_blocks,
-                               asks(config))
+    rows, held = choose_blocks(clozes.places, batch, not_read, retrieved, read_blocks)
     rows = tf.ensure_shape(rows, [cloze.batch_size, read_blocks])
     examples: tuple[Any, tf.Tensor] = batch, rows
     if fixed_lengths:  # the host packs, of the whole batch
@@ -134,9 +131,8 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
   return loop
 
 
-def choose_blocks(places: AnswerPlaces, batch: ClozeBatch, banned: tf.Tensor,
-                  retrieved: tf.Tensor, count: int, own: bool = False
-                  ) -> tuple[tf.Tensor, tf.Tensor]:
+def choose_blocks(places: AnswerPlaces, batch: ClozeBatch, banned: tf.Tensor | None,
+                  retrieved: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
   """The blocks that are read: one that holds the span, then the best others.
 
   The first is the best of the beam that holds it: of all that do, the one that has most
@@ -146,19 +142,20 @@ def choose_blocks(places: AnswerPlaces, batch: ClozeBatch, banned: tf.Tensor,
   Args:
     places: of all spans.
     batch: of B questions.
-    banned: [B, E] int32.
+    banned: [B, E] int32, or None.
     retrieved: [B, W] int32, best first.
     count: of blocks to read, at most W.
-    own: the first is the supporting block in every case.
 
   Returns:
     [B, count] int32, and [B] bool, whether the beam has a block that holds the span.
   """
   holds = places.stand_in(batch.name, retrieved)  # [B, W]
   held = tf.reduce_any(holds, 1)
-  from_beam = held | tf.reduce_any(banned == batch.support[:, None], 1)
-  first = batch.support if own else tf.where(
-      from_beam, tf.gather(retrieved, tf.argmax(holds, 1), batch_dims=1), batch.support)
+  first = batch.support
+  if banned is not None:
+    from_beam = held | tf.reduce_any(banned == batch.support[:, None], 1)
+    first = tf.where(from_beam, tf.gather(retrieved, tf.argmax(holds, 1), batch_dims=1),
+                     batch.support)
   # Nothing is read twice.
   others = tf.argsort(tf.cast(retrieved == first[:, None], tf.int32), stable=True)
   others = tf.gather(retrieved, others[:, :count - 1], batch_dims=1)

@@ -136,14 +136,16 @@ def test_of_short_sentences_nothing_is_asked(corpus, tmp_path):
   assert set(rows) == {0, 1, 2, 3, 4}  # not of those of Rome
 
 
-def test_batches_are_a_function_of_the_step(corpus, tmp_path):
-  config = _config(tmp_path)
+@pytest.mark.parametrize("form", ["sentence", "question"])
+def test_batches_are_a_function_of_the_step(corpus, tmp_path, form):
+  config = _config(tmp_path, cloze__form=form)
   clozes = find_clozes(config, corpus)
   complete = list(cloze_batches(config, corpus, clozes, 0))
   resumed = list(cloze_batches(config, corpus, clozes, 9))
   assert len(complete) == 12 and len(resumed) == 3
   for actual, expected in zip(resumed, complete[9:]):
     assert actual.question.to_list() == expected.question.to_list()
+    np.testing.assert_array_equal(actual.name, expected.name)
     np.testing.assert_array_equal(actual.support, expected.support)
 
 
@@ -152,3 +154,10 @@ def test_batches_are_a_function_of_the_step(corpus, tmp_path):
 def test_nothing_to_ask_for_is_refused(corpus, tmp_path, changes):
   with pytest.raises(UserError, match="no salient span of the corpus can be asked for"):
     find_clozes(_config(tmp_path, **changes), corpus)
+
+
+def test_a_corpus_of_short_sentences_has_no_questions(tmp_path):
+  short = Corpus.from_documents(["It is in Rome. It is old."],
+                                Tokenizer(tiny.vocabulary()), 64)
+  with pytest.raises(UserError, match="nothing in the corpus can be asked for"):
+    find_clozes(_config(tmp_path, cloze__form="question"), short)

@@ -1,6 +1,7 @@
 """A run of documents alone: warm start, cloze questions, index and export; nobody asks."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -52,6 +53,15 @@ def test_without_training_questions_it_can_be_measured(tmp_path):
   assert [row.name for row in stage_rows(run)] == [
       "BM25", "warm start", "cloze", "cloze + BM25"]
   assert "cloze" in (run.path / "table.txt").read_text()
+
+
+def test_one_block_is_enough_to_ask_about_it(tmp_path):
+  run = Run(_config(tmp_path, ict__steps=0, cloze__form="question"), tmp_path / "run")
+  document = {"text": "The old tower of Ona is by the river, and many people live there."}
+  pathlib.Path(run.config.corpus.source).write_text(json.dumps(document) + "\n")
+  whole_run(run)
+  assert run.newest_stage() == "cloze"
+  assert not list((run.path / "corpus.derived").glob("near_duplicates*"))
 
 
 def test_a_run_that_trains_on_questions_must_have_them(tmp_path):

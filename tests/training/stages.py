@@ -40,7 +40,8 @@ def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
   if stage == "reading":
     return train_reading(config, corpus, passages, model, index, banned, folder), model
   if stage == "cloze":
-    return train_cloze(config, corpus, passages, model, index, banned, folder), model
+    return train_cloze(config, corpus, passages, model, index,
+                       None if config.cloze.form == "question" else banned, folder), model
   if stage == "pretrain":
     return train_pretrain(config, corpus, passages, model, index, banned, folder)[0], model
   if stage == "dpr":

@@ -34,7 +34,7 @@ def test_the_best_block_that_holds_the_span_is_read_then_the_best_others():
   assert held.numpy().tolist() == [True, False, False, True]
   rows, _ = choose_blocks(places, batch, banned, retrieved, 1)
   assert rows.numpy().ravel().tolist() == [7, 3, 1, 8]
-  rows, held = choose_blocks(places, batch, banned, retrieved, 3, own=True)
+  rows, held = choose_blocks(places, batch, None, retrieved, 3)
   assert rows.numpy().tolist() == [[4, 1, 7], [3, 1, 2], [5, 1, 2], [8, 1, 2]]
   assert held.numpy().tolist() == [True, False, False, True]
 
