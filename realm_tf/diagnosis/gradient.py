@@ -209,7 +209,7 @@ class Diagnosis:
                 ) -> np.ndarray:
     """[B, C, M]: log p(y_j|z,x) of every pair that is summed, like lengths together."""
     owner, column = (place.astype(np.int32) for place in np.nonzero(is_summed))
-    question = batch.query.padding_mask.numpy().sum(1)
+    question = batch.sentence.padding_mask.numpy().sum(1)
     pieces = np.append(self._body_lengths(), 0)[rows]
     if self._config.pretrain.window:
       pieces = np.minimum(pieces, self._config.pretrain.window)

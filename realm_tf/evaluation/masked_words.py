@@ -37,7 +37,8 @@ def masked_words(config: RealmConfig, corpus: Corpus, passages: Passages, model:
   data = pretraining_batches(
       corpus, banned, batch_size=settings.batch_size, query_length=settings.query_length,
       max_masks=settings.max_masks, support=settings.span_blocks, seed=config.seed,
-      first_step=0, last_step=batches, held_out=True, masker=settings.masker)
+      first_step=0, last_step=batches, held_out=True, masker=settings.masker,
+      query=settings.query)
 
   @tf.function(input_signature=[data.element_spec])
   def score(batch: PretrainingBatch):

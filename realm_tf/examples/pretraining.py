@@ -12,16 +12,21 @@ from realm_tf.corpus.mapped import as_tensor
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.examples import order
+from realm_tf.examples.askable_spans import Kind
 from realm_tf.examples.corpus_sentences import Sentences
+from realm_tf.examples.made_questions import QuestionMaker
 from realm_tf.registry import MASKERS
 from realm_tf.text.inputs import Packed, pack_single
+from realm_tf.text.tokenizer import Tokenizer
 
+_AROUND = 10  # pieces to each side of a mask make a question
 _HELD_OUT_EVERY = 20  # one sentence in so many is never trained on
 
 
 class PretrainingBatch(NamedTuple):
   query: Packed  # [B, T]: for the query tower
-  positions: tf.Tensor  # [B, M] int32: of the masks, in the packed query
+  sentence: Packed  # [B, T]: with its masks, for the encoder; mostly the query itself
+  positions: tf.Tensor  # [B, M] int32: of the masks, in the packed sentence
   labels: tf.Tensor  # [B, M] int32: the masked pieces
   weights: tf.Tensor  # [B, M] float32: 0 on padding
   banned: tf.Tensor  # [B, E] int32: the sentence's own block and its near duplicates
@@ -33,7 +38,8 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
                         query_length: int, max_masks: int, support: tuple[int, int],
                         seed: int, first_step: int, last_step: int,
                         held_out: bool = False, fixed_lengths: bool = False,
-                        masker: str = "salient") -> tf.data.Dataset:
+                        masker: str = "salient", query: str = "sentence"
+                        ) -> tf.data.Dataset:
   """Yields a `PretrainingBatch` per step; (seed, step) decides it.
 
   Args:
@@ -50,6 +56,8 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     fixed_lengths: T is `query_length` and M `max_masks` in every batch; else they are
       those of its longest sentence and span.
     masker: what is masked, a name in `realm_tf.registry.MASKERS`.
+    query: what the query tower sees: the masked "sentence", or a "question" made of the
+      words around its first mask (`made_questions`).
   """
   masking = MASKERS[masker](corpus, max_masks, support, seed)
   sentences = masking.sentences
@@ -62,6 +70,7 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   bodies, ban_table = _Bodies(corpus), tf.constant(banned, tf.int32)
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
   most = max_masks if fixed_lengths else None
+  ask = _Questions(corpus.tokenizer, seed) if query == "question" else None
 
   def batch(step: tf.Tensor, drawn: tf.Tensor) -> PretrainingBatch:
     chosen = tf.ensure_shape(tf.gather(usable, drawn), [batch_size])
@@ -70,12 +79,14 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     window = _window(tf.gather(table.start, chosen), tf.gather(table.end, chosen), masked,
                      query_length - 2)
     masked = _inside(masked, *window)
-    query = pack_single(bodies.masked(row, *window, masked, special.mask_id), query_length,
-                        special, multiple)
+    sentence = bodies.masked(row, *window, masked, special.mask_id)
+    packed = pack_single(sentence, query_length, special, multiple)
+    asked = packed if ask is None else pack_single(
+        ask(step, sentence, bodies.at(row, masked)), query_length, special, multiple)
     labels = bodies.at(row, masked).to_tensor(shape=[None, most])  # [B, M]
     positions = (masked - window[0][:, None] + 1).to_tensor(shape=[None, most])
     weights = tf.sequence_mask(masked.row_lengths(), tf.shape(labels)[1], tf.float32)
-    examples = PretrainingBatch(query, positions, labels,
+    examples = PretrainingBatch(asked, packed, positions, labels,
                                 tf.ensure_shape(weights, labels.shape),
                                 tf.gather(ban_table, row), row, other)
     return order.fix_batch_size(examples, batch_size)
@@ -95,6 +106,33 @@ def num_pretraining_examples(corpus: Corpus, *, masker: str, max_masks: int,
 def _numbers(sentences: Sentences, held_out: bool) -> np.ndarray:
   number = np.arange(len(sentences.row))
   return number[(number % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1) == held_out]
+
+
+class _Questions:
+  """Questions made of the words around what is masked first."""
+
+  def __init__(self, tokenizer: Tokenizer, seed: int):
+    self._make, self._seed, self._mask_id = QuestionMaker(tokenizer), seed, tokenizer.mask_id
+    self._kinds = tf.constant([_kind_of_piece(piece) for piece in tokenizer.vocabulary])
+
+  def __call__(self, step: tf.Tensor, sentence: tf.RaggedTensor, masked: tf.RaggedTensor
+               ) -> tf.RaggedTensor:
+    """Of sentences with masks [B, (T)] and the pieces that these stand for: [B, (T)]."""
+    place = tf.ragged.range(sentence.row_lengths())
+    is_mask = sentence.values == self._mask_id
+    first = tf.reduce_min(tf.ragged.boolean_mask(
+        place, sentence.with_values(is_mask)), 1)[:, None]
+    near = tf.ragged.boolean_mask(sentence, sentence.with_values(
+        ~is_mask & (tf.abs((place - first).values) <= _AROUND)))
+    kind = tf.reduce_max(masked.with_values(tf.gather(self._kinds, masked.values)), 1)
+    return self._make(near[:, :0], near, kind, tf.stack([self._seed, step]))
+
+
+def _kind_of_piece(piece: str) -> int:
+  """Of a span that has the piece, unless another one says more."""
+  if piece.isdigit() and len(piece) == 4:
+    return Kind.DATE
+  return Kind.NUMBER if any(map(str.isdigit, piece)) else Kind.NAME
 
 
 class _Bodies:

@@ -185,7 +185,7 @@ def without_null(relevance: tf.Tensor) -> tf.Tensor:
 
 def _pairs(passages: Passages, batch: PretrainingBatch, rows: tf.Tensor, length: int,
            window: int) -> Packed:
-  return passages.after(without_special_tokens(batch.query), rows, length,
+  return passages.after(without_special_tokens(batch.sentence), rows, length,
                         whole_questions=True, window=window)
 
 

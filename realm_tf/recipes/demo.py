@@ -28,6 +28,9 @@ def get_config():
       pretrain=config.PretrainConfig(steps=0),
       dpr=config.DPRConfig(
           steps=1000, passes=2, batch_size=32, learning_rate=5e-5, warmup_steps=10),
+      cloze=config.ClozeConfig(
+          form="question", steps=200, batch_size=16, read_blocks=2, reader_length=160,
+          learning_rate=1e-4, warmup_steps=20),
       finetune=config.FinetuneConfig(
           steps=1000, passes=1.5, batch_size=8, beam_size=200, read_blocks=3,
           reader_length=160, learning_rate=1e-4, warmup_steps=35),

@@ -42,7 +42,7 @@ def held_out_sentences(config: RealmConfig, corpus: Corpus, banned: np.ndarray,
         corpus, banned, batch_size=size, query_length=pretrain.query_length,
         max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
         first_step=0, last_step=-(-count // size), held_out=held_out,
-        masker=pretrain.masker)
+        masker=pretrain.masker, query=pretrain.query)
 
   try:
     chosen = batches(True)

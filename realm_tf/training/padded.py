@@ -29,7 +29,7 @@ class PaddedReads(NamedTuple):
 def pack(config: RealmConfig, passages: Passages, batch: PretrainingBatch, rows: tf.Tensor
          ) -> PaddedReads:
   """Looks up and packs on the host; rows [B, K], column 0 the null document."""
-  others, questions = rows[:, 1:], without_special_tokens(batch.query)
+  others, questions = rows[:, 1:], without_special_tokens(batch.sentence)
   length = config.pretrain.encoder_length
   # `[CLS] x [SEP] [SEP]` is one longer than the query.
   shortest = min(length, config.pretrain.query_length + 1)

@@ -71,7 +71,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
       sentences, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
       max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
       first_step=loop.first_step, last_step=pretrain.steps, fixed_lengths=fixed_lengths,
-      masker=pretrain.masker)
+      masker=pretrain.masker, query=pretrain.query)
   sample = held_out_sentences(config, sentences, banned, config.refresh.sample)
   refresher, refresh = _refresher(config, corpus, passages, model, index, sample, folder,
                                   loop)

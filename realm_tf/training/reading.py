@@ -61,7 +61,7 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
       corpus, banned, batch_size=reading.batch_size,
       query_length=pretrain.query_length, max_masks=pretrain.max_masks,
       support=pretrain.span_blocks, seed=config.seed + 1, first_step=loop.first_step,
-      last_step=reading.steps, masker=pretrain.masker)
+      last_step=reading.steps, masker=pretrain.masker, query=pretrain.query)
 
   share = reading.batch_size // strategy.num_replicas_in_sync
 

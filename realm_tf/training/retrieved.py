@@ -73,7 +73,7 @@ def retrieved_examples(corpus: Corpus, batch: PretrainingBatch, rows: np.ndarray
   """
   examples = []
   for i in range(min(most, len(rows))):
-    sentence = batch.query.ids[i].numpy()[batch.query.padding_mask[i].numpy()][1:-1]
+    sentence = batch.sentence.ids[i].numpy()[batch.sentence.padding_mask[i].numpy()][1:-1]
     answer = batch.labels[i].numpy()[batch.weights[i].numpy() > 0]
     examples.append({
         "sentence": _words(corpus, sentence), "answer": _words(corpus, answer),

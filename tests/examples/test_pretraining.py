@@ -13,12 +13,12 @@ def _corpus(tmp_path_factory):
   return tiny.make_corpus(tmp_path_factory.mktemp("pretraining") / "corpus")
 
 
-def _batches(corpus, query_length=64, first=0, last=10):
+def _batches(corpus, query_length=64, first=0, last=10, **settings):
   banned = np.arange(corpus.num_blocks, dtype=np.int32)[:, None]
   return list(pretraining_batches(
       corpus, banned, batch_size=6, query_length=query_length, max_masks=4,
       support=(1, 0), seed=5,
-      first_step=first, last_step=last))
+      first_step=first, last_step=last, **settings))
 
 
 def _naive_sentences(corpus, max_masks):
@@ -107,13 +107,33 @@ def _contains(whole, part):
   return any(whole[i:i + len(part)] == part for i in range(len(whole) - len(part) + 1))
 
 
+@pytest.mark.parametrize("masker", ["salient", "random_token"])
+def test_the_query_tower_may_see_a_question_while_the_encoder_reads_the_sentence(
+    corpus, masker):
+  special, asking = corpus.tokenizer.special_ids, set(corpus.tokenizer.tokenize(
+      ["who what which where when in what year how many much long ?"]).to_list()[0])
+  for plain, asked in zip(_batches(corpus, masker=masker),
+                          _batches(corpus, masker=masker, query="question")):
+    np.testing.assert_array_equal(plain.query.ids, plain.sentence.ids)
+    np.testing.assert_array_equal(asked.sentence.ids, plain.sentence.ids)
+    np.testing.assert_array_equal(asked.positions, plain.positions)
+    np.testing.assert_array_equal(asked.labels, plain.labels)
+    for i, first in enumerate(asked.positions[:, 0].numpy()):
+      sentence = asked.sentence.ids[i].numpy()
+      question = asked.query.ids[i].numpy()[asked.query.padding_mask[i].numpy()][1:-1]
+      near = set(sentence[max(0, first - 10):first + 11]) - set(special)
+      assert set(question) <= near | asking and not set(question) & set(special)
+      assert len(set(question) & near) > 1
+
+
 def test_own_block_is_banned(corpus):
   for batch in _batches(corpus):
     np.testing.assert_array_equal(batch.banned[:, 0], batch.row)
 
 
-def test_a_resumed_run_sees_the_same_batches(corpus):
-  complete, tail = _batches(corpus), _batches(corpus, first=7)
+@pytest.mark.parametrize("query", ["sentence", "question"])
+def test_a_resumed_run_sees_the_same_batches(corpus, query):
+  complete, tail = _batches(corpus, query=query), _batches(corpus, first=7, query=query)
   for a, b in zip(complete[7:], tail):
     np.testing.assert_array_equal(a.query.ids, b.query.ids)
     np.testing.assert_array_equal(a.labels, b.labels)
