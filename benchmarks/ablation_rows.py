@@ -63,7 +63,8 @@ ROWS: dict[str, Row] = {
     "no_ban": Row("a sentence may retrieve its own block", {"pretrain.ban": False}),
     "related": Row("masked is what a related block holds", {"pretrain.masker": "related"}),
     "asked": Row("blocks are retrieved for questions made of the sentences, which a related "
-                 "block answers", {"pretrain.masker": "related", "pretrain.query": "question"}),
+                 "block answers", {
+        "pretrain.masker": "related", "pretrain.query": "question"}),
     "per_mask": Row("the loss of the published code", {"pretrain.loss": "per_mask"}),
     "realm_retriever": Row("REALM's retriever, the baseline's encoder",
                            parts=("realm", "ict")),
