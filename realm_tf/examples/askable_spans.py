@@ -1,9 +1,9 @@
 """What a question about a block may ask for: its salient spans, and phrases of some words.
 
-People ask for more than names and figures. A phrase is a run of words of a sentence, none of
-them punctuation, that neither begins nor ends with one of the corpus's most frequent words;
-which they are is counted, so no list of a language's is needed. Shape letters: P spans, X
-sentences, U word pieces of the corpus, N blocks.
+People ask for more than names and figures. A phrase is what stands between two of the
+corpus's most frequent words (of, the, was) or punctuation: some other words, mostly a noun
+with what belongs to it. Which words are frequent is counted, so no list of a language's is
+needed. Shape letters: P spans, U word pieces of the corpus, W words.
 """
 
 import enum
@@ -16,8 +16,7 @@ from realm_tf.examples.corpus_sentences import all_sentences
 from realm_tf.text.figures import figures
 
 _COMMON = 0.45  # of a text are its most frequent word pieces: some 100 in English
-_LONGEST = 4  # words of a phrase
-_DRAWS = 5  # of phrases in a sentence, most of which are none
+_LONGEST = 3  # words of a phrase
 
 
 class Kind(enum.IntEnum):
@@ -36,17 +35,21 @@ class Askable(NamedTuple):
   is_phrase: np.ndarray  # [P] bool
 
 
-def askable_spans(corpus: Corpus, seed: int) -> Askable:
-  """All salient spans, and some phrases of each sentence, drawn by the seed."""
-  spans, (row, start, end) = corpus.span_starts, np.unique(
-      np.concatenate([_phrases(corpus, seed + draw) for draw in range(_DRAWS)], 1), axis=1)
+def askable_spans(corpus: Corpus) -> Askable:
+  """All salient spans and all phrases that are none."""
+  spans, (row, start, end) = corpus.span_starts, _phrases(corpus)
   named = np.repeat(np.arange(corpus.num_blocks, dtype=np.int32), spans.lengths)
   rows = np.concatenate([named, row]).astype(np.int32)
   starts = np.concatenate([spans.values, start])
-  order = np.lexsort([starts, rows])
-  return Askable(rows[order], starts[order].astype(np.int32),
-                 np.concatenate([corpus.span_ends.values, end])[order].astype(np.int32),
-                 (np.arange(len(rows)) >= len(named))[order])
+  ends, is_phrase = np.concatenate([corpus.span_ends.values, end]), np.arange(
+      len(rows)) >= len(named)
+  # Where a phrase is a salient span too, this comes first and stays.
+  order = np.lexsort([is_phrase, ends, starts, rows])
+  rows, starts, ends, is_phrase = (field[order] for field in (rows, starts, ends, is_phrase))
+  same = (np.diff(rows) == 0) & (np.diff(starts) == 0) & (np.diff(ends) == 0)
+  kept = ~np.append(False, same)
+  return Askable(rows[kept], starts[kept].astype(np.int32), ends[kept].astype(np.int32),
+                 is_phrase[kept])
 
 
 def kind_of(text: str) -> Kind:
@@ -57,26 +60,23 @@ def kind_of(text: str) -> Kind:
   return Kind.NUMBER if any(char.isdigit() for char in text) else Kind.NAME
 
 
-def _phrases(corpus: Corpus, seed: int) -> np.ndarray:
-  """[3, P] block, first piece and last, exclusive, of a phrase of some sentences."""
-  ids, sentences = corpus.body_ids.values, all_sentences(corpus)
-  base = corpus.body_ids.splits[sentences.row]
-  word = _word_begins(corpus)  # [W] places of the first pieces, then the end
-  first, last = (np.searchsorted(word, base + side)
-                 for side in (sentences.start, sentences.end))
-  drawn = np.random.default_rng(seed).random((2, len(first)))
-  begin = first + (drawn[0] * (last - first)).astype(np.int64)
-  end = begin + 1 + (drawn[1] * _LONGEST).astype(np.int64)
-  fits = np.flatnonzero((begin < last) & (end <= last))
-  begin, end, row = begin[fits], end[fits], sentences.row[fits]
-  is_word = np.array([any(map(str.isalnum, piece)) for piece in corpus.tokenizer.vocabulary])
-  others = np.concatenate([[0], np.cumsum(~is_word[ids[word[:-1]]])])
-  is_rare = _rare_pieces(ids, len(is_word))
-  chosen = ((others[end] == others[begin]) & is_rare[ids[word[begin]]]
-            & is_rare[ids[word[end] - 1]])
-  row = row[chosen]
-  own = corpus.body_ids.splits[row]
-  return np.stack([row, word[begin[chosen]] - own, word[end[chosen]] - own])
+def _phrases(corpus: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Block, first piece and last, exclusive, of each phrase."""
+  body, vocabulary = corpus.body_ids, corpus.tokenizer.vocabulary
+  word = _word_begins(corpus)
+  row = np.repeat(np.arange(corpus.num_blocks, dtype=np.int32), body.lengths)[word[:-1]]
+  is_word = np.array([any(map(str.isalnum, piece)) for piece in vocabulary])
+  inner = (is_word & _rare_pieces(body.values, len(vocabulary)))[body.values[word[:-1]]]
+  sentences = all_sentences(corpus)
+  begins_sentence = np.isin(word[:-1], body.splits[sentences.row] + sentences.start)
+  # A run begins where the word before is none of it, or of another sentence, and so ends.
+  before = np.append(False, inner[:-1]) & ~begins_sentence
+  after = np.append(inner[1:] & ~begins_sentence[1:], False)
+  begin, end = np.flatnonzero(inner & ~before), np.flatnonzero(inner & ~after) + 1
+  short = end - begin <= _LONGEST
+  begin, end = begin[short], end[short]
+  own = body.splits[row[begin]]
+  return row[begin], word[begin] - own, word[end] - own
 
 
 def _rare_pieces(ids: np.ndarray, vocabulary: int) -> np.ndarray:
@@ -89,7 +89,7 @@ def _rare_pieces(ids: np.ndarray, vocabulary: int) -> np.ndarray:
 
 
 def _word_begins(corpus: Corpus) -> np.ndarray:
-  """Where words begin among all pieces of the corpus, and where the last one ends."""
+  """[W + 1] where words begin among all pieces, and where the last one ends."""
   body = corpus.body_ids
   begins = ~corpus.tokenizer.continuation[body.values]
   begins[body.splits[:-1][body.lengths > 0]] = True  # a block may begin inside a word

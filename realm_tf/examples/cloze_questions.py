@@ -117,7 +117,9 @@ def _in_sentences(config: RealmConfig, corpus: Corpus, readable: int
   """Spans that recur, the text of each name, and kinds, which are all the same."""
   cloze = config.cloze
   spans = recurring_spans(corpus, cloze.span_blocks, readable)
-  usable, texts = _usable(config, corpus, spans)
+  fits = np.flatnonzero(_fitting(config, corpus, spans))
+  texts = {i: _text(corpus, spans.row[i], spans.start[i], spans.end[i]) for i in fits}
+  usable = np.array([i for i in fits if 0 < len(words(texts[i])) <= cloze.max_words], int)
   if not len(usable):
     raise UserError(
         "cloze questions: no salient span of the corpus can be asked for, in so many blocks "
@@ -129,44 +131,49 @@ def _in_sentences(config: RealmConfig, corpus: Corpus, readable: int
       for field in ("first", "blocks", "own_place")})
   chosen = Recurring(spans.row[usable], spans.start[usable], spans.end[usable],
                      name.ravel(), support)
-  return chosen, [texts[i] for i in first], np.zeros(len(usable), np.int32)
+  return chosen, [texts[usable[i]] for i in first], np.zeros(len(usable), np.int32)
 
 
 def _in_questions(config: RealmConfig, corpus: Corpus, readable: int
                   ) -> tuple[Recurring, list[str], np.ndarray]:
   """As many spans at most as the stage has questions; each is supported by its own block."""
-  found = askable_spans(corpus, config.seed)
-  usable, texts = _usable(config, corpus, found)
-  read = found.end[usable] <= readable
-  usable, texts = usable[read], [text for text, is_read in zip(texts, read) if is_read]
-  if not len(usable):
+  cloze, found = config.cloze, askable_spans(corpus)
+  fits = _fitting(config, corpus, found) & (found.end <= readable)
+  texts: dict[int, str] = {}
+  # No more texts are looked at than are asked for.
+  for i in _in_drawn_order(np.flatnonzero(fits), found.is_phrase, config.seed):
+    if len(texts) == cloze.steps * cloze.batch_size:
+      break
+    text = _text(corpus, found.row[i], found.start[i], found.end[i])
+    if 0 < len(words(text)) <= cloze.max_words:
+      texts[int(i)] = text
+  if not texts:
     raise UserError(
         "cloze questions: nothing in the corpus can be asked for, of at most "
-        f"config.cloze.max_words={config.cloze.max_words} words in sentences of more than "
+        f"config.cloze.max_words={cloze.max_words} words in sentences of more than "
         f"{SHORTEST} word pieces; set --config.cloze.steps=0")
-  most = config.cloze.steps * config.cloze.batch_size
-  drawn = np.sort(np.random.default_rng(config.seed).permutation(len(usable))[:most])
-  usable, texts = usable[drawn], [texts[i] for i in drawn]
-  row, start, end, is_phrase = (field[usable] for field in found)
-  kind = np.array([Kind.PHRASE if phrase else kind_of(text)
-                   for phrase, text in zip(is_phrase, texts)], np.int32)
+  chosen = np.array(sorted(texts))
+  row, start, end, is_phrase = (field[chosen] for field in found)
+  kind = np.array([Kind.PHRASE if phrase else kind_of(texts[i])
+                   for phrase, i in zip(is_phrase, chosen.tolist())], np.int32)
   names: dict[str, int] = {}
-  name = np.array([names.setdefault(text, len(names)) for text in texts])
+  name = np.array([names.setdefault(texts[i], len(names)) for i in chosen.tolist()])
   own = Support(row, np.arange(len(row)), np.ones_like(row), np.full(len(row), -1))
   return Recurring(row, start, end, name, own), list(names), kind
 
 
-def _usable(config: RealmConfig, corpus: Corpus, spans: Recurring | Askable
-            ) -> tuple[np.ndarray, list[str]]:
-  """Which of the spans a reader can point at and a sentence can ask for, and their texts."""
+def _in_drawn_order(spans: np.ndarray, is_phrase: np.ndarray, seed: int) -> np.ndarray:
+  """The spans shuffled; of phrases no more than of the others, if there are others."""
+  rng = np.random.default_rng(seed)
+  names, phrases = spans[~is_phrase[spans]], spans[is_phrase[spans]]
+  return rng.permutation(np.append(names, rng.permutation(phrases)[:len(names) or None]))
+
+
+def _fitting(config: RealmConfig, corpus: Corpus, spans: Recurring | Askable) -> np.ndarray:
+  """[P] bool: which of the spans a reader can point at, and a sentence can ask for."""
   low, high = _sentences(corpus, spans)
   width = spans.end - spans.start
-  fits = np.flatnonzero((width <= config.encoder.max_span_width)
-                        & (high - low - width >= SHORTEST))
-  texts = [_text(corpus, spans.row[i], spans.start[i], spans.end[i]) for i in fits]
-  few = np.array([0 < len(words(text)) <= config.cloze.max_words for text in texts], bool)
-  usable = fits[few]
-  return usable, [text for text, is_short in zip(texts, few) if is_short]
+  return (width <= config.encoder.max_span_width) & (high - low - width >= SHORTEST)
 
 
 def _sentences(corpus: Corpus, spans: Recurring | Askable) -> tuple[np.ndarray, np.ndarray]:

@@ -47,29 +47,31 @@ def _common(corpus):
   return common
 
 
-def test_salient_spans_are_all_there_and_phrases_are_runs_of_words(corpus):
-  askable, common = askable_spans(corpus, seed=3), _common(corpus)
+def _runs(corpus, row, common):
+  """Runs of up to three words between common words, punctuation and ends of sentences."""
+  starts, run = set(corpus.sentence_starts.row(row).tolist()), []
+  for start, end, pieces in [*_words(corpus, row), (None, None, [])]:
+    text = corpus.tokenizer.vocabulary[pieces[0]] if pieces else "."
+    is_inner = text.isalnum() and pieces[0] not in common
+    if run and (not is_inner or start in starts):
+      if len(run) <= 3:
+        yield row, run[0][0], run[-1][1]
+      run = []
+    if is_inner:
+      run.append((start, end))
+
+
+def test_salient_spans_and_what_stands_between_frequent_words(corpus):
+  askable, common = askable_spans(corpus), _common(corpus)
   found = list(zip(*(field.tolist() for field in askable)))
-  salient = {(row, start, end, False) for row in range(corpus.num_blocks)
+  salient = {(row, start, end) for row in range(corpus.num_blocks)
              for start, end in zip(corpus.span_starts.row(row), corpus.span_ends.row(row))}
-  phrases = [span for span in found if span[3]]
-  assert salient == {span for span in found if not span[3]}
-  assert common and len(phrases) > 30 and len(set(phrases)) == len(phrases)
-  assert [span[:2] for span in found] == sorted(span[:2] for span in found)
-  widths = set()
-  for row, start, end, _ in phrases:
-    words = [word for word in _words(corpus, row) if start <= word[0] < end]
-    assert words[0][0] == start and words[-1][1] == end
-    text = [corpus.tokenizer.vocabulary[piece] for word in words for piece in word[2]]
-    assert not {".", ","} & set(text)
-    assert not {words[0][2][0], words[-1][2][-1]} & common
-    widths.add(len(words))
-  assert widths <= {1, 2, 3, 4} and len(widths) > 2
-
-
-def test_phrases_are_a_function_of_the_seed(corpus):
-  first, same, other = (askable_spans(corpus, seed).start.tolist() for seed in (3, 3, 40))
-  assert first == same != other
+  phrases = {run for row in range(corpus.num_blocks) for run in _runs(corpus, row, common)}
+  assert common and salient and phrases - salient
+  assert len({end - start for _, start, end in phrases}) > 2
+  assert {span[:3] for span in found if not span[3]} == salient
+  assert {span[:3] for span in found if span[3]} == phrases - salient
+  assert found == sorted(found) and len(found) == len(salient | phrases)
 
 
 @pytest.mark.parametrize("text, kind", [
