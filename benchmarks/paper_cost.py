@@ -42,9 +42,9 @@ XEON = Rates("2 Xeon cores with AMX", 0.72 / 0.92, 467 * 84 * 2 * 10.6e6 / _TERA
              2 * 512 * 13_353_718 * 128 / 0.637 / _TERA, 13_353_718 * 256 / 0.094 / _GIGA)
 
 
-# One NVIDIA H100, bfloat16 (docs/speed.md): a step of BERT-base of 17.9 TFLOP in 0.0915 s; 512
-# passages of 224 pieces, 20.4 TFLOP, in 0.0610 s; 64 queries over 13,353,718 rows of 128 in
-# 1.64 ms, and one in 1.28 ms.
+# One NVIDIA H100, bfloat16 (docs/speed.md): a step of BERT-base of 17.9 TFLOP in 0.0915 s;
+# 512 passages of 224 pieces, 20.4 TFLOP, in 0.0610 s; 64 queries over 13,353,718 rows of 128
+# in 1.64 ms, and one in 1.28 ms.
 H100 = Rates("H100", 17.9 / 0.0915, 20.4 / 0.0610,
              2 * 64 * 13_353_718 * 128 / 1.64e-3 / _TERA,
              13_353_718 * 256 / 1.28e-3 / _GIGA)
