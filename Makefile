@@ -93,16 +93,29 @@ ablations-smoke: setup
 	  --rows=ict,realm,together,realm_encoder --labels=0,6 --workdir=build/ablations
 
 # What computes elsewhere on a GPU than on a CPU; `GPU_PYTHON` is what benchmarks/gpu_bundle.py
-# made on a machine where nothing can be installed.
+# made on a machine where nothing can be installed. In `GPU_OUT`, which is in $OUT where that is
+# set: each test as it begins and ends (tests/watched.py), all that was printed, a JUnit file.
+# A test that takes too long ends with the stacks of its threads, and the others go on.
 GPU_PYTHON ?= $(BIN)/python
-GPU_TESTS := tests/ops/test_top_k_twin.py tests/ops/test_top_k_gpu.py \
-  tests/models tests/training tests/distribute/test_shares.py
+GPU_OUT ?= $(or $(OUT),build)/test-gpu
+GPU_WORKERS ?= 6
+GPU_SECONDS ?= 440
+GPU_SECONDS_A_TEST ?= 100
+GPU_TESTS ?= tests/ops/test_top_k_gpu.py tests/ops/test_lookup.py tests/ops/test_top_k_twin.py \
+  tests/index/test_sharded.py tests/models tests/training tests/distribute/test_shares.py
 
+test-gpu: SHELL := /bin/bash
+test-gpu: .SHELLFLAGS := -o pipefail -c
 test-gpu:
 	@$(GPU_PYTHON) -c "import realm_tf, sys, tensorflow as tf; \
 	  sys.exit(not tf.config.list_physical_devices('GPU') and 'no GPU is seen by TensorFlow')"
-	@TF_FORCE_GPU_ALLOW_GROWTH=true $(GPU_PYTHON) -m pytest $(GPU_TESTS) \
-	  -m "not slow and not stress" -n 4 --dist loadfile -q
+	@mkdir -p $(GPU_OUT)
+	@TF_FORCE_GPU_ALLOW_GROWTH=true TF_CPP_MIN_LOG_LEVEL=$${TF_CPP_MIN_LOG_LEVEL:-1} \
+	  timeout --foreground --signal=INT --kill-after=30 $(GPU_SECONDS) $(GPU_PYTHON) -m pytest $(GPU_TESTS) \
+	  -m "not slow and not stress" -n $(GPU_WORKERS) --dist worksteal --max-worker-restart=50 \
+	  -v --durations=20 -p tests.watched --watched=$(GPU_OUT)/tests.log \
+	  --junitxml=$(GPU_OUT)/junit.xml -o faulthandler_exit_on_timeout=true \
+	  -o faulthandler_timeout=$(GPU_SECONDS_A_TEST) 2>&1 | tee $(GPU_OUT)/output.txt
 
 gpu-bundle: setup
 	@$(BIN)/python benchmarks/gpu_bundle.py --out=build/gpu

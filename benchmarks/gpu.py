@@ -7,14 +7,17 @@ and its twin of stock TensorFlow ops, both exact, over 1 and 13.4 million rows o
 the step and the encoding are those of a BERT-base, in bfloat16 and float32, compiled by XLA
 (`config.compile`) and not. PyTorch's step is the same mathematics on a `BertModel` with
 scaled dot product attention (`hugging_face/gpu.py`), run by the interpreter that `--peer`
-names. `gpu_bundle.py` brings realm_tf to a machine that has PyTorch alone.
-`--only="step bfloat16"` measures a part.
+names. "refresh" is steps with and without a thread that encodes, as one that refreshes an
+index. `gpu_bundle.py` brings realm_tf to a machine that has PyTorch alone.
+`--only="step bfloat16"` measures a part. What matters most comes first, and what does not fit
+into `--seconds` is told as not measured.
 """
 
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 from absl import app, flags
@@ -26,6 +29,7 @@ _PEER = flags.DEFINE_string("peer", "", "A Python with torch and transformers, i
 _JSON = flags.DEFINE_string("json", None, "Where to write the numbers.")
 _MEASURE = flags.DEFINE_string("measure", None, "One figure; used by the script itself.")
 _LIMIT = flags.DEFINE_integer("limit", 120, "Seconds that one measurement may take.")
+_SECONDS = flags.DEFINE_integer("seconds", 450, "That all of them may take.")
 _ONLY = flags.DEFINE_string("only", "", "Only measurements whose name begins so.")
 
 SIZES = {"vocabulary": 30522, "hidden": 768, "layers": 12, "heads": 12, "batch": 8,
@@ -34,6 +38,7 @@ _ROWS = (1_000_000, 13_353_718)
 _OF_THIS_PYTHON = ("PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH")
 _REPEATS = 10
 _COMPARED = 16  # passages
+_LEAST_SECONDS = 15  # else a measurement is not begun
 
 
 def _timed(run, repeats=_REPEATS) -> dict:
@@ -99,19 +104,65 @@ def _step(precision: str, compiled: str) -> dict:
                                              "teraflop": teraflop(s, *lengths)}
 
 
-def _encode(precision: str, compiled: str) -> dict:
+def _tower(precision: str, rows: int):
+  """A BERT's sizes, a document tower of it, and passages of full length."""
   import tensorflow as tf
 
   from realm_tf.models.bert import BertConfig
   from realm_tf.models.retriever import Retriever
+  from realm_tf.text.inputs import Packed
+  s = SIZES
+  bert = BertConfig(s["vocabulary"], s["hidden"], s["layers"], s["heads"], 4 * s["hidden"])
+  ids = tf.random.uniform([rows, s["document"]], 0, s["vocabulary"], tf.int32)
+  return bert, Retriever(bert, precision=precision).document_tower, Packed(
+      ids, tf.ones_like(ids, tf.bool), tf.zeros_like(ids), tf.fill([rows], s["document"]))
+
+
+def _refresh(precision: str, compiled: str) -> dict:
+  """Steps alone, then beside a thread that encodes without a pause."""
+  import tensorflow as tf
+  from realm_step import make_step
+
+  from realm_tf.ops.compiling import compiling
+  s, rows = SIZES, 128
+  count = s["batch"] * s["candidates"]
+  with compiling("on" if compiled == "compiled" else "off"):
+    step = make_step(s, precision, ([s["query"]] * s["batch"], [s["document"]] * count,
+                                    [s["query"] + s["document"]] * count))
+    _, tower, packed = _tower(precision, rows)
+    embed = tf.function(lambda p: tower(p))
+    embed(packed)[0, 0].numpy()
+    alone, ended, batches, errors = _timed(lambda: step().numpy()), threading.Event(), [], []
+
+    def encode() -> None:
+      try:
+        while not ended.is_set():
+          embed(packed)[0, 0].numpy()
+          batches.append(time.perf_counter())
+      except tf.errors.OpError as error:
+        errors.append(str(error)[:200])
+
+    thread = threading.Thread(target=encode)
+    thread.start()
+    begun = time.perf_counter()
+    try:
+      beside = _timed(lambda: step().numpy())
+    finally:
+      seconds = time.perf_counter() - begun
+      ended.set()
+      thread.join()
+  return {"alone": alone, "beside": beside,
+          "passages_a_second": rows * sum(b <= begun + seconds for b in batches) / seconds,
+          **({"failed": errors[0]} if errors else {})}
+
+
+def _encode(precision: str, compiled: str) -> dict:
+  import tensorflow as tf
+
   from realm_tf.ops.compiling import compiling
   from realm_tf.text.inputs import Packed
-  s, rows = SIZES, 512
-  bert = BertConfig(s["vocabulary"], s["hidden"], s["layers"], s["heads"], 4 * s["hidden"])
-  tower = Retriever(bert, precision=precision).document_tower
-  ids = tf.random.uniform([rows, s["document"]], 1000, s["vocabulary"], tf.int32)
-  packed = Packed(ids, tf.ones_like(ids, tf.bool), tf.zeros_like(ids),
-                  tf.fill([rows], s["document"]))
+  rows = 512
+  bert, tower, packed = _tower(precision, rows)
   embed = tf.function(lambda p: tower(p))
   with compiling("on" if compiled == "compiled" else "off"):
     begun = time.perf_counter()
@@ -143,22 +194,27 @@ def _compared_with_cpu(bert, tower, packed, vectors) -> dict:
           "largest_value": float(np.abs(expected).max())}
 
 
-_MEASURES = {"search": _search, "step": _step, "encode": _encode}
+_MEASURES = {"search": _search, "step": _step, "encode": _encode, "refresh": _refresh}
 
 
 def _commands() -> dict[str, list[str]]:
+  """The measurements by name, what matters most first."""
   ours = [sys.executable, __file__, "--measure"]
-  commands = {f"search {rows} {p}": [*ours, f"search:{rows}:{p}"]
-              for rows in _ROWS for p in ("float32", "bfloat16")}
+  commands = {}
   for precision in ("bfloat16", "float32"):
     for what in ("encode", "step"):
       if _PEER.value:
         commands[f"{what} {precision} PyTorch"] = [
             _PEER.value, __file__.replace("gpu.py", "hugging_face/gpu.py"),
             json.dumps(SIZES), what, precision, str(_REPEATS)]
-      for compiled in ("compiled", "plain"):
-        commands[f"{what} {precision} {compiled}"] = [*ours,
-                                                      f"{what}:{precision}:{compiled}"]
+      commands[f"{what} {precision} compiled"] = [*ours, f"{what}:{precision}:compiled"]
+    for rows in _ROWS[::-1]:
+      commands[f"search {rows} {precision}"] = [*ours, f"search:{rows}:{precision}"]
+    if precision == "bfloat16":
+      commands["refresh bfloat16 compiled"] = [*ours, "refresh:bfloat16:compiled"]
+  for precision in ("bfloat16", "float32"):
+    for what in ("encode", "step"):
+      commands[f"{what} {precision} plain"] = [*ours, f"{what}:{precision}:plain"]
   return {name: command for name, command in commands.items()
           if name.startswith(_ONLY.value)}
 
@@ -173,16 +229,20 @@ def main(_) -> None:
                         capture_output=True, text=True, check=True).stdout.strip()
   result = {"card": card, "processor": processor(), "sizes": SIZES, "figures": {}}
   print(card)
+  end = time.monotonic() + _SECONDS.value
   for name, command in _commands().items():
+    limit = min(_LIMIT.value, end - time.monotonic())
     kept = os.environ if command[0] == sys.executable else {
         key: value for key, value in os.environ.items() if key not in _OF_THIS_PYTHON}
     try:
-      done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT.value,
-                            env=kept)
+      if limit < _LEAST_SECONDS:
+        raise subprocess.TimeoutExpired(command, 0)
+      done = subprocess.run(command, capture_output=True, text=True, timeout=limit, env=kept)
       figures = (json.loads(done.stdout.splitlines()[-1]) if not done.returncode
                  else {"failed": done.stderr[-800:]})
-    except subprocess.TimeoutExpired:
-      figures = {"failed": f"took more than {_LIMIT.value} s"}
+    except subprocess.TimeoutExpired as ended:
+      figures = {"failed": f"took more than {ended.timeout:.0f} s" if ended.timeout else
+                 f"not measured: {_SECONDS.value} s are over"}
     result["figures"][name] = figures
     print(f"{name:30s} {json.dumps(figures)}", flush=True)
     if _JSON.value:

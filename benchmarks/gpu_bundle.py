@@ -8,7 +8,7 @@ Carry all of them into one folder there, and in a checkout of realm_tf say
 
     sh FOLDER/unpack.sh realm_gpu         # seconds; makes realm_gpu/python
     realm_gpu/python benchmarks/gpu.py --peer=python3 --json=gpu.json
-    realm_gpu/python -m pytest tests/ops/test_top_k_twin.py tests/models tests/training
+    make test-gpu GPU_PYTHON=realm_gpu/python
 
 The machine needs CUDA 12 or 13 with cuDNN 9 and NCCL 2, as PyTorch brings them, and glibc of
 this machine's age or later. TensorFlow 2.20 asks for CUDA 12's libraries by name; those of 13
@@ -66,7 +66,8 @@ cat > "$target/python" <<END
 #!/bin/sh
 export PYTHONHOME=$target/python_home PYTHONPATH=$target/site:\$PWD PYTHONNOUSERSITE=1
 export LD_LIBRARY_PATH=$target/lib$folders:/usr/local/nvidia/lib64 TF_USE_LEGACY_KERAS=1
-export XLA_FLAGS=--xla_gpu_cuda_data_dir=${libdevice%/nvvm/*} TF_FORCE_GPU_ALLOW_GROWTH=true
+export XLA_FLAGS="--xla_gpu_cuda_data_dir=${libdevice%/nvvm/*} \$XLA_FLAGS"
+export TF_FORCE_GPU_ALLOW_GROWTH=true
 exec $target/python_home/bin/python3 "\$@"
 END
 chmod +x "$target/python"; echo "made $target/python"

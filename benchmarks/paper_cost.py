@@ -2,10 +2,12 @@
 """What pre-training costs: hours, devices that refresh, disk; from measured rates.
 
     python benchmarks/paper_cost.py
-    python benchmarks/paper_cost.py --rates=benchmarks/results/rates-gpu.json --devices=64
+    python benchmarks/paper_cost.py --of=H100 --devices=64
+    python benchmarks/paper_cost.py --rates=benchmarks/results/gpu.json
 
-A file of rates is a JSON object with the fields of `Rates`. docs/launch.md has the table and
-says where the rates come from. Needs no TensorFlow.
+A file of rates is a JSON object with the fields of `Rates`, or what benchmarks/gpu.py wrote,
+all of it. docs/launch.md has the tables and says where the rates come from. Needs no
+TensorFlow.
 """
 
 import argparse
@@ -38,6 +40,41 @@ class Rates:
 # 13,353,718 rows of 128 in 0.637 s, and those rows read in 0.094 s.
 XEON = Rates("2 Xeon cores with AMX", 0.72 / 0.92, 467 * 84 * 2 * 10.6e6 / _TERA,
              2 * 512 * 13_353_718 * 128 / 0.637 / _TERA, 13_353_718 * 256 / 0.094 / _GIGA)
+
+
+# One NVIDIA H100, bfloat16 (docs/speed.md): a step of BERT-base of 17.9 TFLOP in 0.0915 s;
+# 512 passages of 224 pieces, 20.4 TFLOP, in 0.0610 s; 64 queries over 13,353,718 rows of 128
+# in 1.64 ms, and one in 1.28 ms.
+H100 = Rates("H100", 17.9 / 0.0915, 20.4 / 0.0610,
+             2 * 64 * 13_353_718 * 128 / 1.64e-3 / _TERA,
+             13_353_718 * 256 / 1.28e-3 / _GIGA)
+KNOWN = {"Xeon": XEON, "H100": H100}
+
+
+def rates_of(written: dict) -> Rates:
+  """What a file of rates holds, or one of benchmarks/gpu.py."""
+  if "figures" not in written:
+    return Rates(**written)
+  sizes, figures = written["sizes"], written["figures"]
+
+  def seconds(*path: str) -> float:
+    found = figures
+    for name in (*path, "seconds"):
+      if name not in found:
+        raise SystemExit(f"--rates: it has no figure '{', '.join(path)}': benchmarks/gpu.py "
+                         "was not run whole, or failed there")
+      found = found[name]
+    return found
+
+  layer = 24 * sizes["hidden"] ** 2 + 4 * sizes["document"] * sizes["hidden"]
+  search = "search 13353718 bfloat16"
+  step, encoding = "step bfloat16 compiled", "encode bfloat16 compiled"
+  return Rates(
+      written["card"], train=figures.get(step, {}).get("teraflop", 0) / seconds(step),
+      encode=(figures.get(encoding, {}).get("passages", 0) * sizes["document"]
+              * sizes["layers"] * layer / seconds(encoding) / _TERA),
+      search=2 * 64 * 13_353_718 * 128 / seconds(search, "64 queries") / _TERA,
+      read=13_353_718 * 256 / seconds(search, "1 queries") / _GIGA)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,11 +172,13 @@ def table(rates: Rates, devices: int, searchers: int) -> str:
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--rates", type=pathlib.Path, help="a JSON file; by default a Xeon's")
+  parser.add_argument("--of", choices=KNOWN, default="Xeon", help="whose rates")
+  parser.add_argument("--rates", type=pathlib.Path, help="a JSON file, instead")
   parser.add_argument("--devices", type=int, default=1, help="that train")
   parser.add_argument("--searchers", type=int, help="by default as many")
   arguments = parser.parse_args()
-  rates = Rates(**json.loads(arguments.rates.read_text())) if arguments.rates else XEON
+  rates = (rates_of(json.loads(arguments.rates.read_text())) if arguments.rates
+           else KNOWN[arguments.of])
   print(table(rates, arguments.devices, arguments.searchers or arguments.devices))
 
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.distribute.strategy import make_strategy
-from realm_tf.ops.compiling import set_compiling
+from realm_tf.ops.compiling import set_compiling, set_xla_flags
 
 # Two devices where there is one processor, for what must not depend on their number.
 tf.config.set_logical_device_configuration(
@@ -15,6 +15,10 @@ tf.config.set_logical_device_configuration(
 # And what is compared with other code's float32 must be as exact.
 set_compiling("off")
 tf.config.experimental.enable_tensor_float_32_execution(False)
+# XLA reads its flags once: where a test that has it compile something by itself comes first,
+# layers would run as CUDA graphs afterwards, which end when another thread uses the card.
+if tf.config.list_physical_devices("GPU"):
+  set_xla_flags()
 
 
 @pytest.fixture(name="mirrored", scope="session")

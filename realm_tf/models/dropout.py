@@ -5,8 +5,9 @@ searched, not in evaluation and not in an export. In Keras's way that is where a
 called with `training=True`, as `fit` does; its draws then come from TensorFlow's global
 generator. In the stages it is inside `drawn(seed, step)`; the draws are then a function of
 these, of the tokens and of the replica: so the same tokens are twice given the same mask in a
-step, whether their layers or they themselves are computed again for the gradient. XLA draws
-otherwise than stock operations (`config.compile`), and so does each kind of device.
+step, whether their layers or they themselves are computed again for the gradient. Where rows
+are padded, as on GPUs, they are a function of the padded length too. XLA draws otherwise than
+stock operations (`config.compile`), and so does each kind of device.
 
 Attention probabilities are not dropped, as they are in BERT: the op that computes them
 (`ops.transformer`) keeps none of them.

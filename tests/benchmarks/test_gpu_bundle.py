@@ -2,6 +2,7 @@
 
 import fnmatch
 import importlib.metadata
+import os
 import pathlib
 import shutil
 import struct
@@ -80,3 +81,25 @@ def test_what_draws_and_what_pytest_loads_is_packed():
   for plugin in set(plugins.names) - {"schemathesis"}:  # pyproject.toml loads it not
     needs = {plugins[plugin].module.partition(".")[0], plugins[plugin].dist.name}
     assert all(map(_stays, needs)), plugin
+
+
+@pytest.mark.skipif(not shutil.which("xz"), reason="xz is missing")
+def test_what_was_unpacked_keeps_the_flags_of_xla_that_are_given(tmp_path):
+  """Where there are no libraries of CUDA: `find` says that all are there."""
+  stage, bundle, tools = (tmp_path / name for name in ("stage", "bundle", "tools"))
+  for folder in (stage / "python_home" / "bin", stage / "lib", bundle, tools):
+    folder.mkdir(parents=True)
+  for path, script in ((stage / "python_home" / "bin" / "python3",
+                        'echo "$XLA_FLAGS, $TF_FORCE_GPU_ALLOW_GROWTH, $1"'),
+                       (tools / "find", 'echo "/cuda/nvvm/$3"')):
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+  subprocess.run(f"tar c -C {stage} . | xz > {bundle}/part.00", shell=True, check=True)
+  (bundle / "unpack.sh").write_text(gpu_bundle._UNPACK)
+  path = f"{tools}:{os.environ['PATH']}"
+  subprocess.run(["sh", bundle / "unpack.sh", tmp_path / "gpu"], check=True,
+                 env={"PATH": path}, capture_output=True)
+  for given, expected in (({}, ""), ({"XLA_FLAGS": "--xla_a --xla_b"}, "--xla_a --xla_b")):
+    said = subprocess.run([tmp_path / "gpu" / "python", "word"], env={"PATH": path, **given},
+                          check=True, capture_output=True, text=True).stdout
+    assert said == f"--xla_gpu_cuda_data_dir=/cuda {expected}, true, word\n"

@@ -22,6 +22,7 @@ from realm_tf.errors import UserError
 from realm_tf.index.exact import ExactIndex
 from realm_tf.training.log import read_curves
 from tests import tiny
+from tests.processes import WITHOUT_GPU
 from tests.training import stages
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -174,7 +175,7 @@ def test_a_process_that_waits_for_others_ends_by_itself():
   workers = [f"localhost:{port}" for port in _free_ports(2)]
   finished = subprocess.run(
       [sys.executable, "-c", script], cwd=_ROOT, capture_output=True, text=True, timeout=120,
-      env={**os.environ, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
+      env={**os.environ, **WITHOUT_GPU, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
           "cluster": {"worker": workers}, "task": {"type": "worker", "index": 0}})})
   assert finished.returncode == -signal.SIGALRM, finished.stderr
   assert f"waiting for all workers: {', '.join(workers)}" in finished.stderr
@@ -238,7 +239,7 @@ def _two_processes(stage, world, folder, **changes):
       [sys.executable, "-m", "tests.training.stages", stage, str(world[0]), str(folder),
        "multi_worker", json.dumps(changes)], cwd=_ROOT, stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT, text=True, env={
-          **os.environ, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
+          **os.environ, **WITHOUT_GPU, "PYTHONPATH": str(_ROOT), "TF_CONFIG": json.dumps({
               "cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})})
       for index in range(2)]
 

@@ -1,5 +1,6 @@
 """The exact index split over devices, against the exact one."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,8 @@ import tensorflow as tf
 
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.sharded import ShardedIndex
+from tests.devices import on_gpu
+from tests.processes import WITHOUT_GPU
 
 # Three devices exist only in a process that asks for them before it begins.
 _SHARDED = """
@@ -53,7 +56,8 @@ _SHARDED = """
 
 def test_sharded_equals_exact():
   completed = subprocess.run([sys.executable, "-c", textwrap.dedent(_SHARDED)], check=False,
-                             capture_output=True, text=True)
+                             capture_output=True, text=True,
+                             env={**os.environ, **WITHOUT_GPU})
   assert completed.stdout == "equal\n", completed.stderr
 
 
@@ -92,3 +96,25 @@ def test_a_checkpoint_is_restored_by_another_number_of_devices(tmp_path, saved_b
     np.testing.assert_array_equal(found, expected)
   names = dict(tf.train.list_variables(path))
   assert names["index/table/.ATTRIBUTES/VARIABLE_VALUE"] == [41, 8]
+
+
+@on_gpu
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+def test_a_gpu_finds_what_the_host_finds(dtype):
+  """Before and after a swap, with bans, and by queries that lie on either."""
+  rng = np.random.default_rng(0)
+  exact, sharded = ExactIndex(dtype=dtype), ShardedIndex(dtype=dtype, devices=["GPU:0"])
+  find = tf.function(sharded.search)
+  for step in range(2):
+    table, queries = (rng.normal(size=[rows, 64]).astype("f4") for rows in (5000, 9))
+    exact.assign(table, step), sharded.assign(table, step)
+    assert "GPU:0" in sharded.tables[0].device and "CPU:0" in exact.table.device
+    banned = exact.search(tf.constant(queries), 3)[1]
+    for bans in (None, banned):
+      expected = exact.search(tf.constant(queries), 7, bans)
+      for place in ("CPU", "GPU"):
+        with tf.device(place):
+          found = find(tf.identity(tf.constant(queries)), 7, bans)
+        for ours, theirs in zip(found, expected):
+          np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(sharded.gather(banned), exact.gather(banned))

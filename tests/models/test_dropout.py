@@ -67,7 +67,9 @@ def test_it_is_a_function_of_seed_step_and_tokens():
 def test_padding_is_no_token():
   bert, packed = _bert(), _packed()
   wider = type(packed)(*(tf.pad(field, [[0, 0], [0, 5]]) for field in packed[:3]), packed[3])
-  np.testing.assert_allclose(_drawn(bert, wider), _drawn(bert, packed), atol=1e-5)
+  np.testing.assert_allclose(_states(bert, wider), _states(bert, packed), atol=1e-5)
+  if library.can_compute(tf.float32):  # else rows are padded, and have masks
+    np.testing.assert_allclose(_drawn(bert, wider), _drawn(bert, packed), atol=1e-5)
 
 
 def test_rows_that_are_the_same_are_dropped_differently():

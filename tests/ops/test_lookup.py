@@ -7,6 +7,7 @@ from realm_tf.corpus.passages import Table
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.index.exact import ExactIndex
 from realm_tf.ops.lookup import look_up
+from tests.devices import on_gpu
 
 
 def _is_copied(variable: tf.Variable) -> bool:
@@ -15,7 +16,8 @@ def _is_copied(variable: tf.Variable) -> bool:
 
 
 def test_rows_are_those_of_gather_and_nothing_is_copied():
-  table = tf.Variable(np.arange(12.0).reshape([4, 3]))
+  with tf.device("CPU"):  # what lies on a GPU is always copied to be compared
+    table = tf.Variable(np.arange(12.0).reshape([4, 3]))
   look = tf.function(lambda rows: look_up(table, rows))
   rows = tf.constant([[3, 0], [1, 1]])
   np.testing.assert_array_equal(look(rows), table.numpy()[rows.numpy()])
@@ -31,6 +33,18 @@ def test_it_stays_where_the_table_lies():
       tf.TensorSpec([None], tf.int32)).graph
   devices = [op.device for op in graph.get_operations() if op.type.startswith("Gather")]
   assert devices == ["/device:CPU:0"]  # of any job: an export is loaded by another
+
+
+@on_gpu
+def test_a_table_of_the_host_is_not_moved_to_a_gpu():
+  with tf.device("CPU"):
+    table = tf.Variable(tf.ones([1 << 20, 64]))  # 256 MB
+  look = tf.function(lambda rows: look_up(table, rows) * 2)
+  tf.config.experimental.reset_memory_stats("GPU:0")
+  before = tf.config.experimental.get_memory_info("GPU:0")["current"]
+  assert (look(tf.range(10)).numpy() == 2).all()
+  used = tf.config.experimental.get_memory_info("GPU:0")["peak"] - before
+  assert used < 1 << 26
 
 
 def test_an_index_is_searched_and_looked_up_without_a_copy():

@@ -16,6 +16,7 @@ import tensorflow as tf
 from realm_tf.corpus.store import Corpus
 from realm_tf.training.optimizer import AdamW
 from tests import tiny
+from tests.processes import WITHOUT_GPU
 from tests.training import stages
 
 _STEPS, _EVERY = 12, 3
@@ -37,7 +38,8 @@ def _start(stage: str, world: pathlib.Path, folder: pathlib.Path, **changes):
   return subprocess.Popen(
       [sys.executable, "-m", "tests.training.stages", stage, str(world), str(folder),
        "one_device", json.dumps(changes)], cwd=_ROOT, stdout=subprocess.DEVNULL,
-      stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(_ROOT)})
+      stderr=subprocess.PIPE, text=True,
+      env={**os.environ, **WITHOUT_GPU, "PYTHONPATH": str(_ROOT)})
 
 
 def _finish(process: subprocess.Popen) -> None:

@@ -1,0 +1,73 @@
+# Copyright 2026 The realm_tf Authors. Licensed under the Apache License, Version 2.0.
+"""The log of `make test-gpu` tells what was at work, however pytest ends."""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_TESTS = """
+import ctypes, time
+import pytest
+
+def test_good(): pass
+def test_bad(): assert 1 == 2
+@pytest.mark.skip
+def test_left_out(): pass
+def test_stalls():
+  print(ctypes.CDLL(None).sleep(60) and "interrupted")
+def test_is_after_all(): pass
+"""
+
+
+def _run(folder, selection, *options):
+  (folder / "test_some.py").write_text(_TESTS)
+  return subprocess.Popen(
+      [sys.executable, "-m", "pytest", "-c", os.devnull, f"--rootdir={folder}", "-v",
+       "-p", "tests.watched", f"--watched={folder / 'out' / 'tests.log'}", *options,
+       "-k", selection, str(folder / "test_some.py")],
+      cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+      env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""})
+
+
+def _outcomes(folder) -> dict[str, str]:
+  """The last that is said of each test."""
+  text = (folder / "out" / "tests.log").read_text()
+  return {name: said for said, name in re.findall(
+      r"^ *[\d.]+  (\w+(?: over)?) .*test_some.py::test_(\w+)$", text, re.M)}
+
+
+@pytest.mark.parametrize("processes", [(), ("-p", "xdist.plugin", "-n", "1")])
+def test_each_test_is_told_and_one_that_stalls_ends(tmp_path, processes):
+  selection = "good or bad or left_out or stalls or after"
+  if not processes:  # by itself it would be pytest that ends
+    selection = selection.replace("stalls or ", "")
+  printed = _run(tmp_path, selection, "-o", "faulthandler_timeout=2", "-o",
+                 "faulthandler_exit_on_timeout=true", *processes).communicate(timeout=90)[0]
+  assert _outcomes(tmp_path) == {"good": "passed", "bad": "failed", "left_out": "skipped",
+                                 "is_after_all": "passed"} | (
+                                     {"stalls": "failed"} if processes else {}), printed
+  log = (tmp_path / "out" / "tests.log").read_text()
+  assert "assert 1 == 2" in log and log.rstrip().endswith("end")
+  assert re.search(r"PASSED \d+\.\d s", printed)
+  if processes:
+    assert "in test_stalls" in printed  # the stack
+    assert re.search(r"failed +(2|3)\.\d  test_some.py::test_stalls", log)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_what_had_not_ended_is_told_when_pytest_is_ended(tmp_path, number):
+  process = _run(tmp_path, "good or stalls")
+  log = tmp_path / "out" / "tests.log"
+  for line in process.stdout:
+    if "test_stalls" in line or log.exists() and "test_stalls" in log.read_text():
+      break
+  process.send_signal(number)
+  process.communicate(timeout=60)
+  assert _outcomes(tmp_path) == {
+      "good": "passed", "stalls": "not over" if number == signal.SIGINT else "begins"}
