@@ -38,10 +38,12 @@ _NO_TEXT_LINKS = frozenset("""
 """.split())
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z-]+)?|simple")
 _DISAMBIGUATION = re.compile(r"""disambig.*|.*\bdisambiguation|dab|disamb|hndis|geodis|mathdab
-    |numberdis|callsigndis|schooldis|hospitaldis|roaddis|letter–number\ combination\ disam.*
+    |numberdis|mil-unit-dis|callsigndis|schooldis|hospitaldis|roaddis
+    |letter–number\ combination\ disam.*
     |begriffsklärung|homonymie|desambigua.*|doorverwijspagina|ujednoznacznienie
     |неоднозначность|многозначность|aimai|曖昧さ回避|消歧义|消歧義|동음이의|förgrening""",
     re.VERBOSE)
+_OF_DISAMBIGUATIONS = re.compile(r"category:.*\bdisambiguation pages", re.IGNORECASE)
 
 _DROPPED_TAGS = frozenset("""
   ref references table gallery timeline imagemap score graph mapframe maplink templatestyles
@@ -82,6 +84,8 @@ class _Article:
         pieces.append(self._node(node))
       elif isinstance(node, nodes.Template):
         self._look_for_disambiguation(_name(node))
+      elif isinstance(node, nodes.Wikilink):
+        self._look_for_category(str(node.title))
     return "".join(pieces)
 
   def render(self, code: Any) -> str:
@@ -109,6 +113,7 @@ class _Article:
 
   def _link(self, node: nodes.Wikilink) -> str:
     title = self.render(node.title).strip()
+    self._look_for_category(title)
     prefix = title.partition(":")[0].strip().casefold() if ":" in title else ""
     if prefix in _NO_TEXT_LINKS or (prefix and not node.text and _LANGUAGE.fullmatch(prefix)):
       return ""
@@ -141,6 +146,9 @@ class _Article:
 
   def _look_for_disambiguation(self, name: str) -> None:
     self.is_disambiguation |= bool(_DISAMBIGUATION.fullmatch(name))
+
+  def _look_for_category(self, title: str) -> None:
+    self.is_disambiguation |= bool(_OF_DISAMBIGUATIONS.match(title))
 
   def _template(self, node: nodes.Template) -> str:
     name = _name(node)

@@ -150,7 +150,9 @@ def test_what_is_dropped_is_counted_by_name():
 @pytest.mark.parametrize("wikitext, is_one", [
     ("x {{disambiguation|surname}}", True), ("x\n==See also==\n{{Disambig}}", True),
     ("x {{Human name disambiguation}}", True), ("{{Begriffsklärung}}", True),
-    ("{{dab}}", True),
+    ("{{dab}}", True), ("{{Mil-unit-dis}}", True),
+    ("[[:Category:Disambiguation pages]]", False),
+    ("x\n==See also==\n[[Category:Human name disambiguation pages|x]]", True),
     ("x __DISAMBIG__", True), ("x {{for|other|x (disambiguation)}}", False),
     ("x {{about|y}}", False)])
 def test_disambiguations(wikitext, is_one):
