@@ -63,9 +63,21 @@ def _corpus(blocks: int, documents: list, tokenizer):
       **{field: rows(getattr(few, field)) for field in block_fields.INTEGERS})
 
 
-def _write(flags: argparse.Namespace) -> dict:
-  import tensorflow as tf
+def _vectors(count: int, flags: argparse.Namespace):
+  """Random ones, mapped from a file as those of an index are."""
+  from realm_tf.corpus.mapped import as_tensor, map_array
+  generator, path = np.random.default_rng(1), pathlib.Path(flags.folder, "vectors")
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with open(path, "wb") as file:
+    for first in range(0, count, 10_000):
+      generator.standard_normal(
+          (min(10_000, count - first), flags.width), np.float32).tofile(file)
+  vectors = map_array(path, np.dtype(np.float32), (count, flags.width))
+  path.unlink()  # it is there for as long as it is mapped
+  return as_tensor(vectors)
 
+
+def _write(flags: argparse.Namespace) -> dict:
   from realm_tf import config as config_lib
   from realm_tf.corpus.passages import Passages
   from realm_tf.corpus.readers import read_documents
@@ -85,7 +97,7 @@ def _write(flags: argparse.Namespace) -> dict:
       encoder=config_lib.EncoderConfig(weights=weights),
       finetune=config_lib.FinetuneConfig(reader_length=_LENGTH)), corpus.tokenizer)
   index = ExactIndex()
-  index.assign(tf.random.stateless_normal([corpus.num_blocks, flags.width], [1, 2]), 0)
+  index.assign(_vectors(corpus.num_blocks, flags), 0)
   made = time.monotonic() - begun
   begun = time.monotonic()
   version = export(QuestionAnswerer(model, corpus, Passages(corpus), index, 5),

@@ -9,6 +9,9 @@ import ml_dtypes
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.corpus.strings import Strings
+
+_STRINGS = 1 << 14  # that are Python's at the same time
 _ALIGNMENT = 64  # bytes, of a tensor's memory
 _MAP_NORESERVE = 0x4000  # of Linux: a file larger than memory may be mapped
 
@@ -29,6 +32,17 @@ def map_array(path: pathlib.Path, dtype: np.dtype, shape: Sequence[int]) -> np.n
     memory = mmap.mmap(file.fileno(), size, mmap.MAP_PRIVATE | _MAP_NORESERVE,
                        mmap.PROT_READ | mmap.PROT_WRITE)  # TensorFlow takes no read-only one
   return np.frombuffer(memory, dtype).reshape(shape)
+
+
+def string_tensor(strings: Strings) -> tf.Tensor:
+  """[N] strings as a tensor, without a second copy of them all on the way."""
+  # It is of nobody else yet, so it may be written in place.
+  tensor = tf.raw_ops.Empty(shape=[len(strings)], dtype=tf.string)
+  for first in range(0, len(strings), _STRINGS):
+    part = strings[first:first + _STRINGS]
+    tensor = tf.raw_ops.InplaceUpdate(
+        x=tensor, i=tf.range(first, first + len(part)), v=tf.constant(part, tf.string))
+  return tensor
 
 
 def as_tensor(table: np.ndarray) -> tf.Tensor:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from realm_tf.corpus.mapped import string_tensor
 from realm_tf.corpus.passages import Passages, Table
 from realm_tf.corpus.store import Corpus
 from realm_tf.evaluation import answer_spans
@@ -96,7 +97,7 @@ class QuestionAnswerer(tf.Module):
     self.read_blocks = min(read_blocks, corpus.num_blocks)
     with tf.device("CPU"):
       self._ids, self._titles, self._texts = (
-          tf.Variable(values.tolist(), trainable=False, dtype=tf.string, name=name)
+          tf.Variable(string_tensor(values), trainable=False, name=name)
           for values, name in ((corpus.document_ids, "ids"), (corpus.titles, "titles"),
                                (corpus.texts, "texts")))
     self._starts = Table(corpus.body_starts, "starts")

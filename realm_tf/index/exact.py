@@ -75,7 +75,7 @@ class ExactIndex(RowIndex):
     return tf.cast(look_up(self.table, rows), tf.float32)
 
   def rows(self) -> np.ndarray:
-    return self.table.numpy()
+    return np.asarray(self.table.read_value())  # in its memory: numpy() would copy it
 
   @property
   def table_shape(self) -> tuple[int, int] | None:

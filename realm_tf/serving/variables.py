@@ -18,25 +18,29 @@ import tensorflow as tf
 from realm_tf.errors import UserError
 
 ATTRIBUTE = "_read_variables"  # of the module that is saved: all of its variables, a list
+_STRINGS = 1 << 14  # that are Python's at the same time
 _PREFIX = pathlib.PurePath("variables", "variables")
 
 Hashed = dict[str, tf.Variable]  # by hash
 
 
 def hashes(variables: Iterable[tf.Variable]) -> list[str]:
-  """The SHA-256 of each: of its dtype, shape and values."""
-  return [_hash(np.array(variable.numpy(), object if variable.dtype == tf.string else None))
-          for variable in variables]
+  """The SHA-256 of each: of its dtype, shape and values. None of them is copied for it."""
+  return [_hash(variable.read_value()) for variable in variables]
 
 
-def _hash(values: np.ndarray) -> str:
-  digest = hashlib.sha256(f"{values.dtype} {values.shape} ".encode())
-  if values.dtype != object:
+def _hash(tensor: tf.Tensor) -> str:
+  if tensor.dtype != tf.string:
+    values = np.asarray(tensor)  # in its memory, where numpy() would copy it
+    digest = hashlib.sha256(f"{values.dtype} {values.shape} ".encode())
     digest.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
-  for text in values.ravel():
-    digest.update(b"%d " % len(text))
-    digest.update(text)
+  digest = hashlib.sha256(f"object {tuple(tensor.shape)} ".encode())
+  texts = tf.reshape(tensor, [-1])
+  for first in range(0, len(texts), _STRINGS):
+    for text in texts[first:first + _STRINGS].numpy():
+      digest.update(b"%d " % len(text))
+      digest.update(text)
   return digest.hexdigest()
 
 

@@ -16,8 +16,9 @@ from mwparserfromhell import nodes
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.corpus.wikitext import templates
 from realm_tf.corpus.wikitext.call import Call
+from realm_tf.corpus.wikitext.formula import read_formula
 from realm_tf.corpus.wikitext.layout import laid_out
-from realm_tf.corpus.wikitext.numbers import subscript, superscript
+from realm_tf.corpus.wikitext.units import subscript, superscript
 
 # Sections without sentences.
 _END_SECTIONS = frozenset("""
@@ -37,15 +38,21 @@ _NO_TEXT_LINKS = frozenset("""
 """.split())
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z-]+)?|simple")
 _DISAMBIGUATION = re.compile(r"""disambig.*|.*\bdisambiguation|dab|disamb|hndis|geodis|mathdab
-    |numberdis|callsigndis|schooldis|hospitaldis|roaddis|letter–number\ combination\ disam.*
+    |numberdis|mil-unit-dis|callsigndis|schooldis|hospitaldis|roaddis
+    |letter–number\ combination\ disam.*
     |begriffsklärung|homonymie|desambigua.*|doorverwijspagina|ujednoznacznienie
     |неоднозначность|многозначность|aimai|曖昧さ回避|消歧义|消歧義|동음이의|förgrening""",
     re.VERBOSE)
+_OF_DISAMBIGUATIONS = re.compile(r"category:.*\bdisambiguation pages", re.IGNORECASE)
 
 _DROPPED_TAGS = frozenset("""
   ref references table gallery timeline imagemap score graph mapframe maplink templatestyles
   style script includeonly syntaxhighlight source section del s strike indicator hiero
 """.split())
+# What Chinese articles give for each of their variants: -{zh-hans:里根;zh-hant:雷根}-
+_VARIANTS = re.compile(r"-\{(?:([A-Z;]+)\|)?([^{}|]*(?:zh|[\u4e00-\u9fff])[^{}|]*)\}-")
+# A comparison, which the parser would take for a tag that ends the call.
+_COMPARISON = re.compile(r"(?<=\{\{)\s*#(?:if)?expr\s*:[^|{}]*")
 _BLOCK_TAGS = frozenset("div p blockquote poem center li ul ol dl dt dd hr pre".split())
 
 
@@ -77,6 +84,8 @@ class _Article:
         pieces.append(self._node(node))
       elif isinstance(node, nodes.Template):
         self._look_for_disambiguation(_name(node))
+      elif isinstance(node, nodes.Wikilink):
+        self._look_for_category(str(node.title))
     return "".join(pieces)
 
   def render(self, code: Any) -> str:
@@ -104,6 +113,7 @@ class _Article:
 
   def _link(self, node: nodes.Wikilink) -> str:
     title = self.render(node.title).strip()
+    self._look_for_category(title)
     prefix = title.partition(":")[0].strip().casefold() if ":" in title else ""
     if prefix in _NO_TEXT_LINKS or (prefix and not node.text and _LANGUAGE.fullmatch(prefix)):
       return ""
@@ -128,14 +138,17 @@ class _Article:
     return f"\n\n{text}\n\n" if name in _BLOCK_TAGS else text
 
   def _formula(self, name: str, tex: str) -> str:
-    """A formula that reads as it is written; others are dropped, and counted."""
-    if "\\" not in tex and len(tex) < 80:
-      return re.sub(r"\^\{?([\d+-]+)\}?", lambda match: superscript(match[1]), tex)
-    self.dropped["tags"][name] += 1
-    return ""
+    """A formula that reads as a line of text; others are dropped, and counted."""
+    shown = read_formula(tex)
+    if shown is None:
+      self.dropped["tags"][name] += 1
+    return shown or ""
 
   def _look_for_disambiguation(self, name: str) -> None:
     self.is_disambiguation |= bool(_DISAMBIGUATION.fullmatch(name))
+
+  def _look_for_category(self, title: str) -> None:
+    self.is_disambiguation |= bool(_OF_DISAMBIGUATIONS.match(title))
 
   def _template(self, node: nodes.Template) -> str:
     name = _name(node)
@@ -147,25 +160,39 @@ class _Article:
       head = []
     shown = None
     if templates.is_known(name):
-      positional, named = self._arguments(node)
-      shown = templates.render(Call(name, head + positional, named, self._title))
-    if shown is None:
-      self.dropped["templates"][function if function.startswith("#") else name[:80]] += 1
+      positional, named, ordered = self._arguments(node)
+      ordered = [*((None, value) for value in head), *ordered]
+      shown = templates.render(
+          Call(name, head + positional, named, self._title, ordered))
+    if shown is None:  # what stands behind a colon is no name: {{DEFAULTSORT:Last, First}}
+      self.dropped["templates"][function if colon else name[:80]] += 1
     return shown or ""
 
-  def _arguments(self, node: nodes.Template) -> tuple[list[str], dict[str, str]]:
-    """By place, where `2=` counts as well, and by name."""
+  def _arguments(self, node: nodes.Template) -> tuple[
+      list[str], dict[str, str], list[tuple[str | None, str]]]:
+    """By place, where `2=` counts as well, by name, and all in their order."""
     named: dict[str, str] = {}
+    ordered: list[tuple[str | None, str]] = []
     for parameter in node.params:
-      key = str(parameter.name).strip().casefold()
-      named[key] = self.render(parameter.value).strip()
+      key = str(parameter.name).strip()
+      value = self.render(parameter.value).strip()
+      named[key.casefold()] = value
+      ordered.append((key if parameter.showkey else None, value))
     last = max((int(key) for key in named if re.fullmatch("[1-9][0-9]?", key)), default=0)
-    return [named.get(str(place), "") for place in range(1, last + 1)], named
+    return [named.get(str(place), "") for place in range(1, last + 1)], named, ordered
 
 
 def _name(node: nodes.Template) -> str:
   name = " ".join(re.sub("<!--.*?-->", "", str(node.name)).replace("_", " ").split())
   return name.casefold().removeprefix("subst:").removeprefix("template:").strip()
+
+
+def _first_variant(match: re.Match) -> str:
+  """The first of the variants; nothing where a rule is stated and nothing shown."""
+  if match[1] and set(match[1]) & set("HT-"):
+    return ""
+  first = match[2].partition(";")[0]
+  return first.partition(":")[2] if re.match("zh[a-z-]*:", first) else match[2]
 
 
 def _style(node: nodes.Tag) -> str:
@@ -194,8 +221,10 @@ def read_article(data: bytes) -> dict[str, Any]:
   sys.setrecursionlimit(10_000)  # templates within templates
   page = json.loads(data)
   article = _Article(page["title"])
+  source = _VARIANTS.sub(_first_variant, _COMPARISON.sub(
+      lambda match: match.group().replace("<", "&lt;").replace(">", "&gt;"), page["text"]))
   try:
-    code = mwparserfromhell.parse(page["text"], skip_style_tags=True)
+    code = mwparserfromhell.parse(source, skip_style_tags=True)
   except mwparserfromhell.parser.ParserError as error:
     raise Unreadable("wikitext cannot be parsed", str(error)[:200]) from None
   text = laid_out(article.sections(code))

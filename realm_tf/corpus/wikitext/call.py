@@ -15,11 +15,13 @@ class Call:
     positional: by place, from 0.
     named: by name, in small letters.
     page: title of the page.
+    ordered: all, as they stand; the name of one by place is None.
   """
   name: str
   positional: list[str]
   named: dict[str, str]
   page: str = ""
+  ordered: list[tuple[str | None, str]] = dataclasses.field(default_factory=list)
 
   def at(self, place: int, default: str = "") -> str:
     """A positional argument; `default` where it is missing or blank."""

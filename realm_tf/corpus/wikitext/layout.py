@@ -2,11 +2,14 @@
 
 import re
 
+from realm_tf.corpus.wikitext.numbers import PLUS
+
 _QUOTES = re.compile("'{2,5}")
 _SWITCHES = re.compile(r"__[A-Z]+__")
 # What is left of a table that the parser did not know as one.
 _TABLE_LINE = re.compile(r"^\s*(\{\||\|\}|\|[-+]|\||!(?=[^!]*\|)).*$", re.MULTILINE)
 _SPACES = re.compile(r"[ \t\u00a0\u2000-\u200a\u202f]+")
+_MIXED = re.compile(rf"(?<=\d){PLUS}")
 _EMPTY_BRACKETS = re.compile(r"\(\s*[,;:/–—-]*\s*\)|\[\s*\]")
 _REPAIRS = (
     (re.compile(r"\(\s*(?:[,;:]\s*)+"), "("), (re.compile(r"(?:\s*[,;:])+\s*\)"), ")"),
@@ -17,6 +20,7 @@ _REPAIRS = (
 
 def laid_out(text: str) -> str:
   """Paragraphs with a blank line between them; line ends within one are spaces."""
+  text = _MIXED.sub(" ", text).replace(PLUS, "")
   text = _TABLE_LINE.sub("", _SWITCHES.sub("", _QUOTES.sub("", text)))
   paragraphs = (_paragraph(paragraph) for paragraph in re.split(r"\n\s*\n", text))
   return "\n\n".join(filter(None, paragraphs))

@@ -1,42 +1,24 @@
 """Templates that show numbers: as they are written, with the units that they are of."""
 
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from realm_tf.corpus.wikitext.call import Call, Unrendered
+from realm_tf.corpus.wikitext.units import of_one, subscript, superscript, unit_name
 
 _NUMBER = re.compile(r"[-+−]?[\d,. ]*\d(\.\d*)?([eE][-+−]?\d+)?(\+\d+)?((//?|⁄)\d+)?")
 _DIGITS = re.compile(r"([-+−]?)(\d+)(\.\d+)?")
-_SUPERSCRIPTS = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
-_SUBSCRIPTS = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
+# Before a fraction: behind a figure it is a space, since 5{{frac|1|2}} is not 51/2.
+PLUS = "\u2064"
 _BETWEEN = {"-": "–", "–": "–", "(-)": "–", "(–)": "–", "to": " to ", "and": " and ",
             "or": " or ", "x": " × ", "×": " × ", "by": " by ", "*": " × ", "+/-": " ± ",
             "±": " ± ", "+": " + ", "to about": " to about ", "xx": " × ",
             "&ndash;": "–", ",": ", ", ", and": ", and ", ", or": ", or ", "&": " & ",
             "/": "/", "till": " till ", "vs": " vs ", "versus": " versus ", "~": " ~ "}
+_RANGE = re.compile(r"([-+−]?[\d,.]*\d)\s*(–|-|to|and|or|x|×|by|±)\s*([\d,.]*\d)")
 # Units that go on with smaller ones: {{convert|5|ft|10|in|m}}.
 _SMALLER = {"ft": ("in",), "yd": ("ft", "in"), "mi": ("yd", "ft", "ch", "furlong"),
             "lb": ("oz",), "st": ("lb",), "LT": ("cwt", "qtr")}
-_UNITS = {
-    "C": "°C", "F": "°F", "R": "°R", "sqmi": "sq mi", "sqft": "sq ft", "sqin": "sq in",
-    "sqyd": "sq yd", "cuft": "cu ft", "cuin": "cu in", "cuyd": "cu yd", "cumi": "cu mi",
-    "acre": "acres", "USgal": "US gal", "impgal": "imp gal", "nmi": "nautical miles",
-    "kn": "knots", "kph": "km/h", "PD/sqmi": "per sq mi", "PD/km2": "per km²",
-    "/sqmi": "per sq mi", "/km2": "per km²", "LT": "long tons", "ST": "short tons",
-    "LTf": "long tons-force", "t": "tonnes", "e3": "thousand", "u": "Da", "hands": "hands"}
-_SCALES = {"e3": "thousand ", "e6": "million ", "e9": "billion ", "e12": "trillion "}
-
-
-def superscript(text: str) -> str:
-  """10<sup>6</sup> is not 106."""
-  shown = text.translate(_SUPERSCRIPTS)
-  return shown if shown != text and not re.search(r"[a-z]", text.replace("n", "")) else text
-
-
-def subscript(text: str) -> str:
-  return text.translate(_SUBSCRIPTS)
-
-
 def grouped(number: str) -> str:
   """1234567.5 -> 1,234,567.5; all else as it is."""
   match = _DIGITS.fullmatch(number)
@@ -46,19 +28,18 @@ def grouped(number: str) -> str:
 
 def _shown(number: str) -> str:
   """A number of {{convert}}: 1+1/2 is one and a half."""
-  whole = re.fullmatch(r"(-?\d+)\+(\d+)//?(\d+)", number)
-  return f"{whole[1]} {whole[2]}/{whole[3]}" if whole else grouped(number).replace("//", "/")
+  number = _plain_power(number)
+  whole = re.fullmatch(r"(-?\d+)\+(\d+)(?://?|⁄)(\d+)", number)
+  return (f"{whole[1]} {whole[2]}/{whole[3]}" if whole else
+          grouped(number.removeprefix("+")).replace("//", "/"))
 
 
-def unit_name(code: str) -> str:
-  """A unit as people write it: km2 is km²."""
-  for scale, words in _SCALES.items():
-    if code.startswith(scale) and len(code) > len(scale):
-      return words + unit_name(code[len(scale):])
-  code = code.removesuffix("-change")  # of a temperature
-  if code in _UNITS:
-    return _UNITS[code]
-  return re.sub(r"(?<=[a-zA-Zµμ])-?[23]\b", lambda match: superscript(match.group()), code)
+def _values(call: Call) -> list[str]:
+  """The arguments by place; 3–5 in one of them is 3, – and 5."""
+  values = [argument.replace(PLUS, "+").strip() for argument in call.positional]
+  if values and (parts := _RANGE.fullmatch(values[0])):
+    return [parts[1], parts[2], parts[3], *values[1:]]
+  return values
 
 
 def convert(call: Call) -> str:
@@ -66,10 +47,12 @@ def convert(call: Call) -> str:
 
   The figures are those of the article; what MediaWiki computes of them is left out.
   """
-  values = [argument.strip() for argument in call.positional]
+  values = _values(call)
   text, place = "", 0
-  if not values or not _NUMBER.fullmatch(values[0]):
+  if not values or not values[0]:
     raise Unrendered
+  if not _NUMBER.fullmatch(values[0]):  # in words, or a mistake
+    return f"{values[0]} {unit_name(call.at(1))}".rstrip()
   while place < len(values) and _NUMBER.fullmatch(values[place]):
     text += _shown(values[place])
     place += 1
@@ -80,13 +63,18 @@ def convert(call: Call) -> str:
       place += 1
     else:
       break
-  unit = values[place] if place < len(values) else ""
-  text = f"{text} {unit_name(unit)}".rstrip()
+  is_one = text in ("1", "-1") or call.get("adj") in ("on", "mid", "pre")
+  unit = _named(values[place] if place < len(values) else "", is_one)
+  text = f"{text} {unit}".rstrip()
   while (place + 2 < len(values) and values[place + 2] in _SMALLER.get(values[place], ())
          and _NUMBER.fullmatch(values[place + 1])):
     text += f" {_shown(values[place + 1])} {unit_name(values[place + 2])}"
     place += 2
-  return _with_word(text, unit_name(unit), call, values[place + 1:])
+  return _with_word(text, unit, call, values[place + 1:])
+
+
+def _named(code: str, is_one: bool) -> str:
+  return of_one(unit_name(code)) if is_one else unit_name(code)
 
 
 def _with_word(text: str, unit: str, call: Call, behind: list[str]) -> str:
@@ -99,16 +87,19 @@ def _with_word(text: str, unit: str, call: Call, behind: list[str]) -> str:
   return f"{text}{'' if word.startswith('-') else ' '}{word}"
 
 
-def height(call: Call) -> str:
-  parts = [f"{call.get(name)} {name}" for name in ("m", "cm", "ft", "in") if call.get(name)]
-  if not parts:
-    raise Unrendered
-  return " ".join(parts)
+def _measured(*units: str):
+  """{{height|ft=6|in=2}} -> 6 ft 2 in; {{weight|kg=85}} -> 85 kg"""
+  def shown(call: Call) -> str:
+    parts = [f"{_shown(call.get(name))} {name}" for name in units if call.get(name)]
+    if not parts:
+      raise Unrendered
+    return " ".join(parts)
+  return shown
 
 
 def val(call: Call) -> str:
   """{{val|1.5|0.1|e=6|u=kg}} -> 1.5±0.1×10⁶ kg"""
-  value = call.need(0)
+  value = _plain_power(call.at(0))
   value = grouped(value) if call.get("fmt") == "commas" else value
   errors = call.positional[1:3]
   if errors and errors[0] in _BETWEEN:
@@ -119,12 +110,20 @@ def val(call: Call) -> str:
   elif errors and errors[0]:
     value += errors[0] if errors[0][0] in "(+-−±" else f"±{errors[0]}"
   power = f"×10{superscript(call.get('e'))}" if call.get("e") else ""
+  value = value + power if value else power.removeprefix("×")
+  if not value:
+    raise Unrendered
   unit = unit_name(call.get("u", "ul"))
   per = unit_name(call.get("up", "upl"))
-  unit = f" {unit}".rstrip() + (f"/{per}" if per else "")
-  gap = "" if unit.strip()[:1] in ("%", "°") and unit.strip() in ("%", "°") else None
-  return (f"{call.get('p')}{value}{power}{unit.strip() if gap == '' else unit}"
-          f"{call.get('s')}")
+  unit = unit + (f"/{per}" if per else "")
+  gap = "" if unit in ("%", "°", "′", "″", "") else " "
+  return (f"{call.get('p')}{value}{gap}{unit}{call.get('s', 'suf', 'end')}")
+
+
+def _plain_power(number: str) -> str:
+  """1.5e-10 -> 1.5×10⁻¹⁰"""
+  parts = re.fullmatch(r"([-+−]?[\d.,]+)[eE]([-+−]?\d+)", number)
+  return f"{parts[1]}×10{superscript(parts[2].removeprefix('+'))}" if parts else number
 
 
 def format_number(call: Call) -> str:
@@ -136,11 +135,13 @@ def format_number(call: Call) -> str:
 def fraction(call: Call) -> str:
   """{{frac|1|3|4}} -> 1 3/4"""
   parts = call.given
-  return (f"1/{parts[0]}" if len(parts) == 1 else f"{parts[0]}/{parts[1]}" if len(parts) == 2
-          else f"{parts[0]} {parts[1]}/{parts[2]}" if parts else "/")
+  return (f"{PLUS}1/{parts[0]}" if len(parts) == 1 else
+          f"{PLUS}{parts[0]}/{parts[1]}" if len(parts) == 2 else
+          f"{parts[0]} {parts[1]}/{parts[2]}" if parts else "/")
 
 
 def power_of_ten(call: Call) -> str:
+  """3{{e|8}} -> 3×10⁸"""
   return f"×10{superscript(call.need(0))}"
 
 
@@ -148,14 +149,14 @@ def percentage(call: Call) -> str:
   """{{percentage|1|3|1}} -> 33.3%"""
   try:
     part, whole = (_decimal(call.need(place)) for place in (0, 1))
-    return f"{100 * part / whole:.{_digits(call.at(2, '0'))}f}%"
+    return f"{_to_places(100 * part / whole, call.at(2, '0'))}%"
   except ArithmeticError:
     raise Unrendered from None
 
 
 def rounded(call: Call) -> str:
   """{{rnd|3.14159|2}} -> 3.14"""
-  return f"{_decimal(call.need(0)):,.{_digits(call.at(1, '0'))}f}"
+  return _to_places(_decimal(call.need(0)), call.at(1, "0"))
 
 
 def _decimal(number: str) -> Decimal:
@@ -164,6 +165,15 @@ def _decimal(number: str) -> Decimal:
   if not _DIGITS.fullmatch(number):
     raise Unrendered
   return Decimal(number.replace("−", "-"))
+
+
+def _to_places(number: Decimal, places: str) -> str:
+  """Rounded as MediaWiki does: a half goes up."""
+  try:
+    shown = number.quantize(Decimal(1).scaleb(-_digits(places)), ROUND_HALF_UP)
+  except ArithmeticError:  # of more digits than that
+    raise Unrendered from None
+  return f"{shown:,f}"
 
 
 def _digits(count: str) -> int:
@@ -186,6 +196,8 @@ def duration(call: Call) -> str:
 
 def ordinal(call: Call) -> str:
   number = call.need(0)
+  if not number[-1:].isdigit():
+    return number
   last = number[-2:] if number[-2:] in ("11", "12", "13") else number[-1:]
   return number + {"1": "st", "2": "nd", "3": "rd"}.get(last, "th")
 
@@ -195,16 +207,6 @@ def gaps(call: Call) -> str:
   return "".join(call.given) + (
       f"×10{superscript(call.get('e'))}" if call.get("e") else "") + (
       f" {unit_name(call.get('u'))}" if call.get("u") else "")
-
-
-_INDIAN = {"k": "thousand", "l": "lakh", "m": "million", "c": "crore", "b": "billion",
-           "t": "trillion", "lc": "lakh crore"}
-
-
-def rupees(call: Call) -> str:
-  """{{INRConvert|5|c}} -> ₹5 crore"""
-  scale = _INDIAN.get(call.at(1).casefold(), "")
-  return f"₹{grouped(call.need(0))} {scale}".rstrip()
 
 
 def sky(*marks: str):
@@ -221,21 +223,19 @@ def of_unit(unit: str):
   return shown
 
 
-def money(sign: str):
-  """{{US$|1.5 million}} -> US$1.5 million"""
-  def shown(call: Call) -> str:
-    return sign + grouped(call.at(0))
-  return shown
-
-
 NUMBER_TEMPLATES = {
-    "convert": convert, "cvt": convert, "conv": convert, "height": height, "val": val,
+    "convert": convert, "cvt": convert, "conv": convert,
+    "height": _measured("m", "cm", "ft", "in"),
+    "weight": _measured("kg", "st", "lb"), "val": val,
     "formatnum": format_number, "#formatnum": format_number, "nts": format_number,
     "num": format_number, "number": format_number, "formatprice": format_number,
     "nombre": format_number, "frac": fraction, "fraction": fraction, "sfrac": fraction,
-    "frac2": fraction, "e": power_of_ten, "10^": power_of_ten, "percentage": percentage,
+    "frac2": fraction, "tfrac": fraction, "mfrac": fraction,
+    "e": power_of_ten, "10^": power_of_ten, "esp": power_of_ten, "percentage": percentage,
     "percent": percentage, "pct": percentage, "ordinal": ordinal, "ord": ordinal,
-    "nth": ordinal, "number table sorting": format_number, "format price": format_number,
+    "nth": ordinal, "ordinal to word": ordinal, "nth word": ordinal,
+    "ordinal text": ordinal, "number table sorting": format_number,
+    "format price": format_number,
     "track gauge": lambda call: call.need(0), "railgauge": lambda call: call.need(0),
     "ra": sky("h", "m", "s"), "dec": sky("°", "′", "″"), "solar mass": of_unit("M☉"),
     "solar radius": of_unit("R☉"), "solar luminosity": of_unit("L☉"), "ma": of_unit("Ma"),
@@ -244,17 +244,9 @@ NUMBER_TEMPLATES = {
     "deg": lambda call: f"{call.at(0)}°", "degree": lambda call: f"{call.at(0)}°",
     "°": lambda call: f"{call.at(0)}°",
     # As words on the page, which say no more than the figures do.
-    **dict.fromkeys(("spellnum", "spell", "spell number", "numspell", "number to words"),
+    **dict.fromkeys(("spellnum", "spell", "spell number", "numspell", "number to words",
+                     "numtext", "number in words"),
                     lambda call: call.need(0)),
-    "currency": lambda call: f"{call.at(1) or call.get('type')} {grouped(call.need(0))}"
-    .strip(),
     "gaps": gaps, "sup": lambda call: superscript(call.at(0)),
-    "sub": lambda call: subscript(call.at(0)),
-    "us$": money("US$"), "usd": money("US$"), "us dollar": money("US$"), "£": money("£"),
-    "gbp": money("£"), "pound sterling": money("£"), "€": money("€"), "euro": money("€"),
-    "eur": money("€"), "¥": money("¥"), "jpy": money("¥"), "yen": money("¥"),
-    "cn¥": money("CN¥"), "cny": money("CN¥"), "a$": money("A$"), "aud": money("A$"),
-    "ca$": money("CA$"), "c$": money("C$"), "cad": money("CA$"), "nz$": money("NZ$"),
-    "inr": money("₹"), "indian rupee": money("₹"), "₹": money("₹"), "inrconvert": rupees,
-    "rub": money("₽"), "krw": money("₩"), "₩": money("₩"), "php": money("₱"),
-    "hk$": money("HK$"), "r$": money("R$"), "chf": money("CHF ")}
+    "su": lambda call: superscript(call.get("p")) + subscript(call.get("b")),
+    "sub": lambda call: subscript(call.at(0))}

@@ -7,9 +7,8 @@ area of and a population of approximately ." (KILT#46, wikiextractor#189).
 import re
 from typing import Callable
 
-from realm_tf.corpus.wikitext import dates, numbers
+from realm_tf.corpus.wikitext import ages, dates, foreign, functions, money, numbers, signs
 from realm_tf.corpus.wikitext.call import Call, Unrendered
-from realm_tf.corpus.wikitext.languages import LANGUAGES
 
 Render = Callable[[Call], str]
 
@@ -33,45 +32,6 @@ def _fixed(text: str) -> Render:
   return lambda call: text
 
 
-def _in_language(call: Call) -> str:
-  """{{langx|fr|Bonjour}}, {{lang-fr|Bonjour}} -> French: Bonjour"""
-  code, first = (call.name[5:], 0) if call.name.startswith("lang-") else (call.at(0), 1)
-  name = LANGUAGES.get(code.partition("-")[0].casefold(), "")
-  text = call.get("text") or call.need(first)
-  more = f", '{call.get('lit', 'translation')}'" if call.get("lit", "translation") else ""
-  label = "" if call.get("label") == "none" or not name else f"{name}: "
-  return f"{label}{text}{more}"
-
-
-def _nihongo(call: Call) -> str:
-  """{{nihongo|Tokyo Tower|東京タワー|Tōkyō tawā|extra}}"""
-  meant = call.at(0)
-  inner = ", ".join(filter(None, [call.at(1), call.at(2), call.at(3) or call.get("extra")]))
-  return f"{meant} ({inner})" if meant and inner else meant or inner
-
-
-def _nihongo3(call: Call) -> str:
-  """{{nihongo3|Tokyo Tower|東京タワー|Tōkyō tawā}}: how it is said comes first."""
-  first, *rest = [part for part in (call.at(2), call.at(0), "") if part] or [""]
-  inner = ", ".join(filter(None, [call.at(1), *rest, call.at(3)]))
-  return f"{first} ({inner})" if first and inner else first or inner
-
-
-def _chinese(call: Call) -> str:
-  """{{zh|t=北京|p=Běijīng}}, {{korean|hangul=…}}: what is said, with its kind."""
-  kinds = {"c": "Chinese", "t": "traditional Chinese", "s": "simplified Chinese",
-           "p": "pinyin", "w": "Wade–Giles", "j": "Jyutping", "l": "lit.",
-           "hangul": "Korean", "hanja": "Hanja", "rr": "RR", "mr": "MR", "lit": "lit."}
-  shown = [f"{kind}: {call.named[name]}" for name, kind in kinds.items()
-           if call.named.get(name)]
-  return "; ".join(shown) or call.need(0)
-
-
-def _transliterated(call: Call) -> str:
-  """{{transl|ru|Moskva}}, {{transl|ar|ALA|kitāb}}: the last of code, system and text."""
-  return call.get("text") or call.at(2) or call.need(1)
-
-
 def _era(name: str) -> Render:
   """{{BC}}; {{BC|44}} -> 44 BC, {{AD|79}} -> AD 79"""
   def shown(call: Call) -> str:
@@ -84,9 +44,19 @@ def _listed(call: Call) -> str:
   return re.sub(r"^\s*[*#]\s*", "", call.get("1") or call.at(0))
 
 
+def _class(call: Call) -> str:
+  """{{sclass|Iowa|battleship}} -> Iowa-class battleship"""
+  return f"{call.need(0)}-class {call.at(1)}".rstrip()
+
+
+def _boat(call: Call) -> str:
+  """{{GS|U|47|1938}} -> U-47"""
+  return "-".join(call.positional[:2]).strip("-") or call.need(0)
+
+
 def _ship(call: Call) -> str:
   """{{ship|HMS|Victory|1765}}, {{USS|Enterprise|CVN-65}}: the ship with its number."""
-  parts = call.positional if call.name in ("ship", "sclass") else [
+  parts = call.positional if call.name == "ship" else [
       call.name.upper(), *call.positional]
   prefix, name, number = (*parts, "", "", "")[:3]
   return f"{prefix} {name}".strip() + (f" ({number})" if number else "")
@@ -94,7 +64,7 @@ def _ship(call: Call) -> str:
 
 def _other_wiki(call: Call) -> str:
   """{{ill|Label|de|Titel|lt=shown}}"""
-  return call.get("lt", "display") or call.need(0)
+  return call.get("lt", "display", "en") or call.need(0)
 
 
 def _quotation(call: Call) -> str:
@@ -102,104 +72,116 @@ def _quotation(call: Call) -> str:
   return f"\n\n{text}\n\n"
 
 
-def _if(call: Call) -> str:
-  """{{#if: condition | then | else}}; other parser functions are not computed."""
-  return call.at(1) if call.at(0).strip() else call.at(2)
+def _released(call: Call) -> str:
+  """{{vgrelease|NA|May 12, 2010|EU|May 14, 2010}} -> NA: May 12, 2010, EU: May 14, 2010"""
+  pairs = zip(call.given[::2], call.given[1::2])
+  return ", ".join(f"{where}: {when}" for where, when in pairs) or call.need(0)
 
 
-def _if_equal(call: Call) -> str:
-  return call.at(2) if call.at(0).strip() == call.at(1).strip() else call.at(3)
+def _verse(call: Call) -> str:
+  """{{bibleverse|1|John|3:16|KJV}} -> 1 John 3:16, of whatever translation"""
+  place = next((place for place, part in enumerate(call.positional) if ":" in part), 9)
+  return " ".join(filter(None, call.positional[:place + 1])) or call.need(0)
 
 
-def _switch(call: Call) -> str:
-  value = call.at(0).strip()
-  return call.named.get(value.casefold()) or call.get("#default") or call.need(1)
+def _roman(call: Call) -> str:
+  """{{roman|19}} -> XIX"""
+  if not re.fullmatch("[1-9][0-9]{0,3}", call.need(0)) or int(call.at(0)) > 3999:
+    raise Unrendered
+  number, shown = int(call.at(0)), ""
+  for value, letters in _ROMAN:
+    shown += letters * (number // value)
+    number %= value
+  return shown
+
+
+def _nuclide(call: Call) -> str:
+  """{{nuclide|uranium|235}} -> uranium-235"""
+  return "-".join(call.given) or call.need(0)
 
 
 def _flag_of(call: Call) -> str:
   return call.get("name") or call.need(0)
 
 
-def _plural(call: Call) -> str:
-  return call.at(1) if call.at(0).strip() == "1" else call.at(2)
-
-
+_ROMAN = ((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"),
+          (50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"))
 # Their text is their first argument.
 _FIRST = """
-  nowrap, nobr, nobreak, nowr, no wrap, avoid wrap, longitem, small, smaller, big, larger,
-  large, em, strong, bold, italic, italics, noitalic, no italic, nobold, no bold,
-  normal, underline, overline, u, sc, smallcaps, small caps, sc2, allcaps, abbr, abbrv,
-  abbrlink, mono, code, kbd, var, mvar, math, samp, tt, not a typo, as written,
-  proper name, sic, typo, visible anchor, vanchor, linktext, key, button,
-  noredirect, no redirect, plainlink, ruby, ruby-ja, center, centre,
-  angbr, rtl, ltr, bdi, unbulleted, tq, xt, green, red, blue, gray, grey
+  nowrap, nobr, nobreak, nowr, no wrap, nonbreak, avoid wrap, wrap, longitem, small, smaller,
+  big, larger, large, em, strong, bold, italic, italics, noitalic, no italic, nobold, no bold,
+  normal, underline, overline, u, sc, smallcaps, small caps, sc2, allcaps, smallcaps all,
+  abbr, abbrv, abbrlink, mono, code, kbd, var, mvar, math, samp, tt, not a typo, as written,
+  proper name, sic, typo, visible anchor, vanchor, key, button, char, highlight, mark, dfn,
+  term, defn, noredirect, no redirect, plainlink, ruby, ruby-ja, center, centre, trim,
+  angbr, angle bracket, rtl, ltr, bdi, unbulleted, tq, xt, green, red, blue, gray, grey,
+  flagathlete, flagmedalist, noflag, title case, vec, tooltip, format link, sronly, larger,
+  visually hidden, single+double, pre, block indent
 """
 # And of these the second.
 _SECOND = """
-  lang, native name, nativename, rtl-lang, script, wikt-lang, wt, color, colour,
-  colored text, bg, font, fontcolor, hover title
+  lang, langr, native name, nativename, rtl-lang, wikt-lang, wt, color, colour,
+  colored text, bg, font, fontcolor, hover title, audio, sort, ntsh
+"""
+_QUOTATIONS = """
+  quote, blockquote, block quote, cquote, bq, quotation, quote box, poemquote, poem quote,
+  centered pull quote, pull quote, pullquote, poem, verse translation, quote frame
+"""
+_LISTS = """
+  hlist, ubl, ublist, unbulleted list, cslist, bulleted list, flowlist, enum, ordered list,
+  comma separated entries, unbulletedlist
 """
 _SHIPS = "hms, uss, ss, rms, mv, ms, hmas, hmcs, sms, ins, usns, rv, ship, usat, uscgc, hmnzs"
 
+
+def _names(listed: str) -> list[str]:
+  return [" ".join(name.split()) for name in listed.split(",")]
+
+
 _TEXT: dict[str, Render] = {
-    **{" ".join(name.split()): _one(0, "text", "content") for name in _FIRST.split(",")},
-    **{" ".join(name.split()): _one(1, "text") for name in _SECOND.split(",")},
-    **{name.strip(): _ship for name in _SHIPS.split(",")},
-    **dict.fromkeys(("transl", "transliteration", "translit"), _transliterated),
-    **dict.fromkeys(("plainlist", "flatlist"), _listed), "resize": _last,
-    **dict.fromkeys(("keypress", "key press"), _joined("+")), "nihongo krt": _nihongo,
-    "font color": _last, "tooltip": _one(0), "langx": _in_language, "lang-x": _in_language,
-    "langr": _one(1), "nihongo": _nihongo, "nihongo2": _one(0), "nihongo3": _nihongo3,
-    "nihongo foot": _one(0), "zh": _chinese, "lang-zh": _chinese, "korean": _chinese,
-    "ko-hhrm": _chinese, "ill": _other_wiki, "interlanguage link": _other_wiki,
-    "quote": _quotation, "blockquote": _quotation, "cquote": _quotation, "bq": _quotation,
-    "quotation": _quotation, "quote box": _quotation, "poemquote": _quotation,
-    "poem quote": _quotation, "hlist": _joined(", "), "ubl": _joined(", "),
-    "ublist": _joined(", "), "unbulleted list": _joined(", "), "cslist": _joined(", "),
-    "bulleted list": _joined(", "), "flowlist": _joined(", "), "enum": _joined(", "),
-    "sortname": _joined(" "), "hs": _fixed(""), "last-first": _joined(" "),
-    "unité": _joined(" "), "unite": _joined(" "), "chem": _joined(""), "chem2": _joined(""),
+    **dict.fromkeys(_names(_FIRST), _one(0, "text", "content")),
+    **dict.fromkeys(_names(_SECOND), _one(1, "text")),
+    **dict.fromkeys(_names(_SHIPS), _ship), **dict.fromkeys(_names(_QUOTATIONS), _quotation),
+    **dict.fromkeys(_names(_LISTS), _joined(", ")),
+    **dict.fromkeys(("sclass", "sclass2", "sclass-"), _class),
+    **dict.fromkeys(("gs", "jsub", "ship class"), _boat),
+    **dict.fromkeys(("plainlist", "flatlist", "columns-list", "indented plainlist",
+                     "columnslist", "column list", "collist"), _listed), "resize": _last,
+    **dict.fromkeys(("keypress", "key press"), _joined("+")), "linktext": _joined(""),
+    "font color": _last, "nowrap begin": _fixed(""), "nowrap end": _fixed(""),
+    **dict.fromkeys(("ill", "interlanguage link", "illm", "interlanguage link multi",
+                     "link-interwiki"), _other_wiki),
+    "sortname": lambda call: " ".join(call.given[:2]), "hs": _fixed(""),
+    "hidden sort key": _fixed(""), "last-first": _joined(" "), "unité": _joined(" "),
+    "unite": _joined(" "), "chem": _joined(""), "chem2": _joined(""),
     "section link": _joined(" § "), "slink": _joined(" § "), "flag": _flag_of,
     "flagcountry": _flag_of, "flagdeco": _fixed(""), "flagu": _flag_of, "flaglist": _flag_of,
-    "flag+link": _last, "vgrelease": _joined(": "), "bibleverse": _joined(" "),
-    "plural": _plural, "#if": _if, "#ifeq": _if_equal, "#switch": _switch, "lc": lambda c: (
-        c.at(0).lower()), "uc": lambda c: c.at(0).upper(), "lcfirst": lambda c: (
-            c.at(0)[:1].lower() + c.at(0)[1:]), "ucfirst": lambda c: (
-                c.at(0)[:1].upper() + c.at(0)[1:]),
-    "pagename": lambda c: c.page, "fullpagename": lambda c: c.page,
-    "basepagename": lambda c: c.page, "pagenamebase": lambda c: re.sub(
-        r" \([^()]*\)$", "", c.page)}
-_SIGNS = {
-    "!": "|", "=": "=", "'": "'", "'s": "'s", '"': '"', '\'"': '\'"', '"\'': '"\'',
-    "-'": "'", "–": "–", "ndash": "–", "en dash": "–", "endash": "–", "snd": " – ",
-    "spnd": " – ", "spaced ndash": " – ", "spaced en dash": " – ", "dash": " – ",
-    "mdash": "—", "em dash": "—", "emdash": "—", "spaced mdash": " — ", "nbsp": " ",
-    "space": " ", "spaces": " ", "sp": " ", "thinsp": " ", "thin space": " ", "hairsp": " ",
-    "zwsp": "", "zwj": "", "zwnj": "", "shy": "", "wbr": "", "·": " · ", "•": " • ",
-    "dot": " · ", "bull": " • ", "middot": " · ", "pound": "#", "number sign": "#",
-    "hash": "#", "asterisk": "*", "pipe": "|", "minus": "−", "+-": "±", "times": "×",
-    "sharp": "♯", "flat": "♭", "natural": "♮", "music": "", "ellipsis": "…", "(!": "[",
-    "!)": "]", "(": "{", ")": "}", "((": "{{", "))": "}}", "crlf": "\n", "break": "\n\n",
-    "br": "\n\n", "paragraph": "\n\n", "pb": "\n\n", "1/2": "1/2", "1/4": "1/4",
-    "3/4": "3/4", "1/3": "1/3", "2/3": "2/3", "yes": "Yes", "no": "No", "clear": "", "-": "",
-    "coord": ""}
+    "flag+link": _last, "flagioc": _flag_of, "flagteam": _flag_of,
+    **dict.fromkeys(("vgrelease", "video game release", "vgrelease new"), _released),
+    **dict.fromkeys(("bibleverse", "bibleref", "bibleref2", "bible verse", "bible"), _verse),
+    **dict.fromkeys(("roman", "roman numeral"), _roman),
+    **dict.fromkeys(("nuclide", "isotope", "simplenuclide", "simplenuclide2"), _nuclide),
+    "bracket": lambda call: f"[{call.at(0)}]", "interp": lambda call: f"[{call.at(0)}]",
+    "abs": lambda call: f"|{call.need(0)}|",
+    **dict.fromkeys(("see below", "see above"), lambda call: f"({call.at(0)})")}
 TEMPLATES: dict[str, Render] = {
     **{name.casefold(): _era(name) for name in ("BCE", "CE", "BC", "AD")},
-    **{name: _fixed(text) for name, text in _SIGNS.items()}, **numbers.NUMBER_TEMPLATES,
-    **dates.DATE_TEMPLATES, **_TEXT}
+    **functions.FUNCTIONS, **signs.SIGN_TEMPLATES, **money.MONEY_TEMPLATES,
+    **numbers.NUMBER_TEMPLATES, **dates.DATE_TEMPLATES, **ages.AGE_TEMPLATES,
+    **foreign.FOREIGN_TEMPLATES, **_TEXT}
 
 
 def render(call: Call) -> str | None:
   """The text of a template; None where it has none that is known here."""
-  shown = TEMPLATES.get(call.name)
-  if shown is None and call.name.startswith("lang-"):
-    shown = _in_language
+  shown = TEMPLATES.get(call.name) or foreign.of_prefix(call.name)
   try:
     return shown(call) if shown else None
   except Unrendered:
+    if call.name in functions.FUNCTIONS:
+      return None  # a formula says nothing
     # Whatever it is, its words are better than a gap.
     return " ".join(call.given) or None
 
 
 def is_known(name: str) -> bool:
-  return name in TEMPLATES or name.startswith("lang-")
+  return name in TEMPLATES or foreign.of_prefix(name) is not None

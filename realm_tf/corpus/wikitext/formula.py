@@ -1,0 +1,86 @@
+"""Formulas in TeX as a line of text, where they read as one: `5 \\times 10^3` is 5 × 10³."""
+
+import re
+
+from realm_tf.corpus.wikitext.units import subscript, superscript
+
+_MOST_CHARACTERS = 400
+_SIGNS = dict(pair.split(":") for pair in """
+  times:× cdot:· div:÷ pm:± mp:∓ approx:≈ sim:~ simeq:≃ cong:≅ equiv:≡ leq:≤ le:≤ geq:≥ ge:≥
+  neq:≠ ne:≠ ll:≪ gg:≫ propto:∝ infty:∞ to:→ rightarrow:→ Rightarrow:⇒ leftarrow:← iff:⇔
+  Leftrightarrow:⇔ mapsto:↦ ldots:… dots:… cdots:… circ:° degree:° prime:′ sum:∑ prod:∏ int:∫
+  partial:∂ nabla:∇ in:∈ notin:∉ subset:⊂ subseteq:⊆ cup:∪ cap:∩ emptyset:∅ forall:∀ exists:∃
+  neg:¬ land:∧ lor:∨ wedge:∧ vee:∨ oplus:⊕ otimes:⊗ perp:⊥ parallel:∥ angle:∠ hbar:ℏ ell:ℓ
+  alpha:α beta:β gamma:γ delta:δ epsilon:ε varepsilon:ε zeta:ζ eta:η theta:θ iota:ι kappa:κ
+  lambda:λ mu:μ nu:ν xi:ξ pi:π rho:ρ sigma:σ tau:τ upsilon:υ phi:φ varphi:φ chi:χ psi:ψ
+  omega:ω Gamma:Γ Delta:Δ Theta:Θ Lambda:Λ Xi:Ξ Pi:Π Sigma:Σ Phi:Φ Psi:Ψ Omega:Ω langle:⟨
+  rangle:⟩ mid:| vert:| quad:\u2002 qquad:\u2002 star:⋆ ast:∗ setminus:∖
+""".split())
+_NAMES = frozenset("sin cos tan cot sec csc log ln lg exp max min lim sup inf det dim ker "
+                   "gcd arcsin arccos arctan sinh cosh tanh mod deg Pr".split())
+_NO_SIGN = frozenset("left right big Big bigg Bigg bigl bigr displaystyle textstyle limits "
+                     "scriptstyle".split())
+_WRAPS = re.compile(r"\\(?:text|textrm|textit|textbf|mathrm|mathbf|mathit|mathsf|mathcal"
+                    r"|mathbb|mathfrak|operatorname|mbox|boldsymbol|bar|overline|hat|vec"
+                    r"|tilde|dot|underline)\s*\{([^{}]*)\}")
+_FRACTION = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))")
+_ROOT = re.compile(r"\\sqrt\s*(?:\[([^\]]*)\])?\s*(?:\{([^{}]*)\}|(\d))")
+_HIGH = re.compile(r"\^\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|[^\\{}()\s]))")
+_LOW = re.compile(r"_\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|[^\\{}()\s]))")
+_COMMAND = re.compile(r"\\([a-zA-Z]+) ?")
+
+
+def read_formula(tex: str) -> str | None:
+  """The formula as it reads; None where a line of text cannot hold it."""
+  if len(tex) > _MOST_CHARACTERS or "\\begin" in tex or "\\\\" in tex:
+    return None
+  text, before = re.sub(r"\\[,;:! ]|~", " ", tex), ""
+  text = re.sub(r"\\([%$&#_])", r"\1", text) if "\\_" not in text else text
+  while text != before:  # what is innermost first
+    before = text
+    text = _WRAPS.sub(r"\1", text)
+    text = _HIGH.sub(lambda match: _script(match, "^", superscript), text)
+    text = _LOW.sub(lambda match: _script(match, "_", subscript), text)
+    text = _FRACTION.sub(_fraction, text)
+    text = _ROOT.sub(lambda match: superscript(match[1] or "") + "√" + _whole(
+        match[2] or match[3] or ""), text)
+  text = _COMMAND.sub(_sign, text)
+  if "\\" in text.replace("\\{", "").replace("\\}", ""):
+    return None
+  braces = re.sub(r"(?<!\\)[{}]", "", text)
+  return re.sub(r"\s+", " ", braces.replace("\\", "")).strip() or None
+
+
+def _sign(match: re.Match) -> str:
+  name = match[1]
+  if name in _NO_SIGN:
+    return ""
+  if name in _NAMES:
+    return f"{name} "
+  sign = _SIGNS.get(name)
+  if sign is None:
+    return match.group()
+  return f"{sign} " if match.group().endswith(" ") else sign
+
+
+def _fraction(match: re.Match) -> str:
+  """Parted from a figure before it: 5 1/2 is not 51/2."""
+  gap = " " if match.string[:match.start()].rstrip()[-1:].isdigit() else ""
+  return gap + "/".join(_whole(match[group] or match[group + 1] or "") for group in (1, 3))
+
+
+def _script(match: re.Match, mark: str, raised) -> str:
+  """An exponent or index as small figures, where all of it has them."""
+  text = (match[1] if match[1] is not None else match[2]).strip()
+  if text in ("\\circ", "\\prime"):
+    return _SIGNS[text[1:]]
+  shown = raised(text)
+  if re.search(r"[\w=+(−-]", shown, re.ASCII):
+    return f"{mark}{_whole(text)}" if mark == "^" or len(text) > 1 else f"_{text}"
+  return shown
+
+
+def _whole(text: str) -> str:
+  """In brackets, unless it is one thing."""
+  text = text.strip()
+  return text if re.fullmatch(r"[\w.,√⁰¹²³⁴⁵⁶⁷⁸⁹₀-₉]+|\\[a-zA-Z]+", text) else f"({text})"

@@ -1,0 +1,56 @@
+"""Templates that show a sign, with or without what it stands before."""
+
+from typing import Callable
+
+from realm_tf.corpus.wikitext.call import Call, Unrendered
+from realm_tf.corpus.wikitext.numbers import PLUS
+
+_SIGNS = {
+    "!": "|", "!!": "||", "=": "=", "'": "'", "'s": "'s", '"': '"', "`": "`", "-'": "'",
+    "' \"": "'\"", "\" '": "\"'", "'\"": "'\"", "\"'": "\"'", "'-": "'", "-s": "'s",
+    "–": "–", "ndash": "–", "en dash": "–", "endash": "–", "--": "–", "snd": " – ",
+    "spnd": " – ", "spaced ndash": " – ", "spaced en dash": " – ", "dash": " – ",
+    "sndash": " – ", "spndash": " – ", "nsndns": " – ", "—": "—", "mdash": "—",
+    "em dash": "—", "emdash": "—", "---": "—", "spaced mdash": " — ", "long dash": "——",
+    "hyphen": "-", "hyp": "-", "nbhyph": "-", "nbh": "-", "nbhyphen": "-",
+    "nbsp": " ", "space": " ", "spaces": " ", "sp": " ", "em space": " ", "en space": " ",
+    "figure space": " ", "pad": " ", "gap": " ", "indent": " ", "quad": " ", "i sp": " ",
+    "0": "", "zwsp": "", "zwj": "", "zwnj": "", "shy": "", "wbr": "", "·": " · ",
+    "•": " • ", "dot": " · ", "bull": " • ", "bullet": " • ", "middot": " · ", "*": "*",
+    "pound": "#", "number sign": "#", "hash": "#", "asterisk": "*", "pipe": "|", "\\": " / ",
+    "sharp": "♯", "flat": "♭", "natural": "♮", "ellipsis": "…", "(!": "[", "!)": "]",
+    "(": "{", ")": "}", "((": "{{", "))": "}}", "crlf": "\n", "break": "\n\n",
+    "br": "\n\n", "paragraph": "\n\n", "paragraph break": "\n\n", "pb": "\n\n",
+    "1/2": f"{PLUS}1/2", "1/4": f"{PLUS}1/4", "3/4": f"{PLUS}3/4", "1/3": f"{PLUS}1/3",
+    "2/3": f"{PLUS}2/3", "yes": "Yes", "no": "No", "n/a": "N/A", "tba": "TBA", "pi": "π",
+    "co2": "CO₂", "h2o": "H₂O", "clear": "", "-": "", "coord": ""}
+_BEFORE = {"minus": "−", "times": "×", "±": "±", "+-": "±", "+/-": "±", "pm": "±",
+           "plusminus": "±", "~": "~", "approx": "≈", "sqrt": "√", "radic": "√",
+           "hashtag": "#", "no.": "No. ", "numero": "No. ", "number sign": "#"}
+_MUSIC = {"flat": "♭", "b": "♭", "sharp": "♯", "#": "♯", "natural": "♮"}
+
+
+def _alone(sign: str) -> Callable[[Call], str]:
+  return lambda call: sign
+
+
+def _before(sign: str) -> Callable[[Call], str]:
+  """{{±|5}} -> ±5"""
+  return lambda call: f"{sign}{call.at(0)}"
+
+
+def _music(call: Call) -> str:
+  """{{music|flat}} -> ♭; {{music|time|3|4}} -> 3/4"""
+  if call.at(0) == "time":
+    return "/".join(call.given[1:])
+  if call.at(0) not in _MUSIC:
+    raise Unrendered
+  return _MUSIC[call.at(0)]
+
+
+SIGN_TEMPLATES: dict[str, Callable[[Call], str]] = {
+    **{name: _alone(sign) for name, sign in _SIGNS.items()},
+    **{name: _before(sign) for name, sign in _BEFORE.items()}, "music": _music,
+    # Figures and units with a narrow space between them.
+    **dict.fromkeys(("thinsp", "thin space", "hairsp", "hair space"),
+                    lambda call: " ".join(call.given) or " ")}

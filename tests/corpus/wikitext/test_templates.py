@@ -1,0 +1,147 @@
+"""Templates as readers of Wikipedia see them, less what MediaWiki computes of today."""
+
+import json
+
+import pytest
+
+from realm_tf.corpus.wikitext.article import read_article
+
+
+def _read(text):
+  result = read_article(json.dumps({"title": "Here", "text": f"It: {text}"}).encode())
+  assert not result["dropped"]["templates"]
+  return result["text"].removeprefix("It: ")
+
+
+@pytest.mark.parametrize("wikitext, text", [
+    ("5{{frac|1|2}} in, 3{{1/2}} in, a{{frac|1|2}}", "5 1/2 in, 3 1/2 in, a1/2"),
+    ("{{convert|5{{frac|1|2}}|in|cm}} {{convert|3–5|mi|km}} {{convert|-5|C}}",
+     "5 1/2 in 3–5 mi -5 °C"),
+    ("{{convert|five|mi|km}} {{convert|+1/2|mi}} {{convert|1e6|km|mi}}",
+     "five mi 1/2 mi 1×10⁶ km"),
+    ("{{convert|1|acre}} {{convert|640|acre}} {{convert|640|acre|adj=on}} {{cvt|1|LT}}",
+     "1 acre 640 acres 640 acre 1 long ton"),
+    ("{{convert|5|lb/cuft}} {{convert|2|USfloz}} {{convert|9|/acre}} {{convert|3|ft.lbf}}",
+     "5 lb/cu ft 2 US fl oz 9 per acre 3 ft⋅lbf"),
+    ("{{val|e=9}} {{val|1.5e-10|u=m}} {{val|90|u=deg}} {{val|6|e=23|u=mol-1}}",
+     "10⁹ 1.5×10⁻¹⁰ m 90° 6×10²³ mol⁻¹"),
+    ("{{ordinal|4th}} {{nth word|5}} {{tfrac|1|2}} {{su|p=5|b=3}} {{percentage|1|8}}",
+     "4th 5th 1/2 ⁵₃ 13%"),
+    ("{{height|ft=6|in=1+1/2}} {{weight|kg=85}} {{rnd|2.5}} {{0}}7 {{sort|05|five}}",
+     "6 ft 1 1/2 in 85 kg 3 7 five"),
+    ("{{±|5}} {{+-|5}} {{pm}} 5 {{thinsp|5|km}} {{approx|9}} {{minus}}3",
+     "±5 ±5 ± 5 5 km ≈9 −3"),
+    ("{{roman|1994}} {{nuclide|uranium|235}} {{music|flat}} {{music|time|3|4}}",
+     "MCMXCIV uranium-235 ♭ 3/4")])
+def test_numbers(wikitext, text):
+  assert _read(wikitext) == text
+
+
+@pytest.mark.parametrize("wikitext, text", [
+    ("{{US$|5|million}} {{US$|5|2010}} {{£|2|bn}} {{INR|500}} {{INR}}500 {{INR convert|5|c}}",
+     "US$5 million US$5 £2 billion ₹500 ₹500 ₹5 crore"),
+    ("{{currency|5|USD}} {{currency|7|XAF}} {{FXConvert|IND|5|b}} {{£sd|l=5|s=3|d=2}}",
+     "US$5 XAF 7 ₹5 billion £5 3s 2d"),
+    ("{{SEK|1500}} {{NT$|5}} {{ILS|5}}", "SEK 1,500 NT$5 ₪5"),
+    ("{{start date|1969|7|20|20|17}} {{end date|1969|7|24|16|50|35|df=y}}",
+     "20:17, July 20, 1969 16:50:35, 24 July 1969"),
+    ("{{film date|1999|10|15|Venice|2000|1|2}} {{film date|1999}}",
+     "October 15, 1999 (Venice), January 2, 2000 1999"),
+    ("{{death date and age|2010|5||1940|3}} {{death-date and age|12 May 2010|2 March 1940}}",
+     "May 2010 (aged 70) 12 May 2010 (aged 70)"),
+    ("{{death date and age|2010||||}} {{dda|2010|5||1940||}} {{dda|2010|13|40|1940|3|2}}",
+     "2010 May 2010 (aged 69–70) 2010"),
+    ("{{birth date and age2|2020|1|1|1980|5|12}} {{death year and age|2010|1940|May}}",
+     "May 12, 1980 (aged 39) May 2010 (aged 69–70)"),
+    ("{{as of|2010|5|12}} {{as of|2010|5|12|df=US}} {{as of|2010|post=,}} x",
+     "As of 12 May 2010 As of May 12, 2010 As of 2010, x"),
+    ("{{date|2010-05-12}} {{date|12 May 2010|mdy}} {{dts|2010|5|12|format=dmy}}",
+     "12 May 2010 May 12, 2010 12 May 2010"),
+    ("{{date|14|mars|1879}} {{fl.|1300|1320}} {{birth based on age at death|87|1990|5|1}}",
+     "14 mars 1879 fl. 1300–1320 1902 or 1903"),
+    ("{{age|1980|5|12}} {{age|12 May 1980|11 May 2010}} {{age nts|1980|May|12|2010|5|12}}",
+     "May 12, 1980 29 30"),
+    ("{{age in years and months|1990|1|15|2010|5|1}} {{age in months|1990|1|1|2010|5|1}}",
+     "20 years, 3 months 244"),
+    ("{{age in years, months and days|1990|1|31|2010|3|1}} {{ayd|1990|1|1|1991|1|2}}",
+     "20 years, 1 month and 1 day 1 year, 1 day"),
+    ("{{age in weeks and days|2000|1|1|2000|1|16}} {{ayd|1980|2|29|1990|3|1}}",
+     "2 weeks, 1 day 10 years, 0 days"),
+    ("{{age in days|year1=2000|month1=1|day1=1|year2=2000|month2=1|day2=31}}", "30"),
+    ("{{age as of date|30|2010|5|1}} {{start date|2010|5|12|14|30||Z}}",
+     "30 (as of May 1, 2010) 14:30, May 12, 2010")])
+def test_money_and_dates(wikitext, text):
+  assert _read(wikitext) == text
+
+
+@pytest.mark.parametrize("wikitext, text", [
+    ("{{langx|ru|Москва|Moskva|lit=Moscow}} {{lang-el|Αθήνα|translit=Athína}}",
+     "Russian: Москва, romanized: Moskva, lit. 'Moscow' Greek: Αθήνα, romanized: Athína"),
+    ("{{lang-fr|mot|word}} {{lang-grc|λόγος|lógos|word}} {{langx|de|Tag|label=none}}",
+     "French: mot, lit. 'word' Ancient Greek: λόγος, romanized: lógos, lit. 'word' Tag"),
+    ("{{nihongo|english=Foo|kanji=漢字|romaji=bar}} {{nihongo|A|漢|b|c|d}} "
+     "{{nihongo core|漢|b}}", "Foo (漢字, bar) A (漢, b, c) d 漢, b"),
+    ("{{korean|서울|rr=Seoul}} {{linktext|漢|字}} {{zhi|c=北京|p=Běijīng}} {{tlit|ru|Da}}",
+     "서울; RR: Seoul 漢字 Chinese: 北京; pinyin: Běijīng Da"),
+    ("{{script/Hebrew|שלום}} {{IAST|yoga}} {{gloss|day}} {{lit|day}} {{audio|x.ogg|Tag}}",
+     "שלום yoga 'day' lit. 'day' Tag"),
+    ("{{sclass|Iowa|battleship|1}} {{GS|U|47|1938}} {{sortname|A|B|A B (x)}} {{illm|A|de}}",
+     "Iowa-class battleship U-47 A B A"),
+    ("{{vgrelease|NA|May 12, 2010|EU|May 14, 2010}} {{bibleverse|1|John|3:16|KJV}}",
+     "NA: May 12, 2010, EU: May 14, 2010 1 John 3:16"),
+    ("{{nowrap begin}}5 km{{nowrap end}} {{hashtag|x}} {{bracket|x}} {{ordered list|a|b}}",
+     "5 km #x [x] a, b"),
+    ("-{zh-hans:里根;zh-hant:雷根}-和-{雷根}-。-{H|zh:x}- -{a}-", "里根和雷根。 -{a}-")])
+def test_words(wikitext, text):
+  assert _read(wikitext) == text
+
+
+@pytest.mark.parametrize("wikitext, text", [
+    ("{{#expr: (1+2)*3 - 7/2}} {{#expr: 7/3 round 2}} {{#expr: 2^10 mod 7}} {{#expr:-5}}",
+     "5.5 2.33 2 -5"),
+    ("{{#expr: 1/3}} {{#expr: 30 > 29 and not 0}} {{#expr: 10^20}} {{#expr:ceil 2.1}}",
+     "0.33333333333333 1 100000000000000000000 3"),
+    ("{{#ifexpr: 2 > 1 | yes | no}} {{#ifexpr: 2 < 1 | yes | no}} {{#ifexpr:|yes|no}}",
+     "yes no no"),
+    ("{{formatnum:{{#expr:1000*{{formatnum:1,500|R}}}}}}", "1,500,000"),
+    ("{{#switch: a | a | b = X | c = Y}} {{#switch: 01 | 1 = X | Y}} {{#switch: q | a = X}}z",
+     "X X z"),
+    ("{{#switch: b | a = X | b | c | d = Z }} {{#switch: q | a = X | #default = D }}", "Z D"),
+    ("{{#ifeq: 01 | 1 | yes | no}} {{#ifeq: a | A | yes | no}} {{#iferror: x | bad}}",
+     "yes no x"),
+    ("{{#time: j F Y | 2010-05-12}} {{#time: l | 12 May 2010}} "
+     "{{#dateformat:12 May 2010|mdy}}",
+     "12 May 2010 Wednesday May 12, 2010"),
+    ("{{padleft:7|3|0}} {{padright:7|3|x}} {{plural:2|car|cars}}", "007 7xx cars")])
+def test_parser_functions(wikitext, text):
+  assert _read(wikitext) == text
+
+
+@pytest.mark.parametrize("tex, text", [
+    (r"5 \times 10^3", "5 × 10³"), (r"E = mc^2", "E = mc²"), (r"\frac{1}{2}", "1/2"),
+    (r"5\frac{1}{2}", "5 1/2"), (r"\frac{a+b}{2}", "(a+b)/2"), (r"\tfrac12", "1/2"),
+    (r"\sqrt{2} \approx 1.414", "√2 ≈ 1.414"), (r"\sqrt[3]{x+1}", "³√(x+1)"),
+    (r"x^{10} + H_2", "x¹⁰ + H₂"), (r"v_{\text{max}} = 5\,\mathrm{km/s}", "v_max = 5 km/s"),
+    (r"90^\circ", "90°"), (r"\pi r^2", "π r²"), (r"e^{i\pi} + 1 = 0", "e^(iπ) + 1 = 0"),
+    (r"\left( \sin x \right)", "(sin x)"), (r"50\%", "50%"), (r"\{1, 2\}", "{1, 2}"),
+    (r"\begin{matrix}1\end{matrix}", ""), (r"\unknown{5}", ""), (r"5^{", "5^"),
+    ("x" * 500, "")])
+def test_formulas(tex, text):
+  assert _read(f"<math>{tex}</math>").removeprefix("It:") == text
+
+
+@pytest.mark.parametrize("wikitext", [
+    "{{#expr: " + "(" * 140 + "1" + ")" * 140 + "}}", "{{#expr: 9^9^9^9}}", "{{#expr: 1/0}}",
+    "{{#expr: 10^999999999}}", "{{#expr: 1 round 999999999}}", "{{#expr: import os}}",
+    "{{#expr: 1 +}}", "{{#expr: )(}}", "{{#time: Y | 9999999-99-99}}", "{{#switch:}}",
+    "{{padleft:x|999999999}}", "{{rnd|1" + "0" * 200 + "|9}}", "{{roman|99999999}}",
+    "{{age|9999|99|99|1|1|1}}", "{{death date and age|x|y|z|a|b|c}}",
+    "{{ayd|2010|1|1|1990|1|1}}",
+    "{{date|}}", "{{film date|||}}", "{{convert}}", "{{convert||km}}", "{{su}}", "{{langx}}",
+    "{{lang-}}", "{{script/}}", "{{£sd}}", "{{FXConvert}}", "{{music}}", "{{sclass}}",
+    "{{zh}}",
+    "<math>" + "{" * 399 + "</math>", "<math>" + "^" * 399 + "</math>", "<math></math>"])
+def test_nonsense_leaves_the_rest_of_the_page(wikitext):
+  result = read_article(json.dumps({"title": "T", "text": f"A {wikitext} B."}).encode())
+  assert result["text"].startswith("A") and result["text"].endswith("B.")
+  assert len(result["text"]) < 1000
