@@ -33,6 +33,8 @@ from realm_tf.examples.salient_sentences import Support
 from realm_tf.text.inputs import kept_of_pair
 from realm_tf.text.words import words
 
+_NAMES_PER_PHRASE = 3  # with one a reader learnt less of what people ask
+
 
 class ClozeBatch(NamedTuple):
   name: tf.Tensor  # [B] int32: which span was taken out, a number of `Clozes.places`
@@ -163,10 +165,11 @@ def _in_questions(config: RealmConfig, corpus: Corpus, readable: int
 
 
 def _in_drawn_order(spans: np.ndarray, is_phrase: np.ndarray, seed: int) -> np.ndarray:
-  """The spans shuffled; of phrases no more than of the others, if there are others."""
+  """The spans shuffled; of phrases a share of the others at most, if there are others."""
   rng = np.random.default_rng(seed)
   names, phrases = spans[~is_phrase[spans]], spans[is_phrase[spans]]
-  return rng.permutation(np.append(names, rng.permutation(phrases)[:len(names) or None]))
+  most = -(-len(names) // _NAMES_PER_PHRASE) or None
+  return rng.permutation(np.append(names, rng.permutation(phrases)[:most]))
 
 
 def _fitting(config: RealmConfig, corpus: Corpus, spans: Recurring | Askable) -> np.ndarray:
