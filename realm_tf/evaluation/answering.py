@@ -1,10 +1,10 @@
 """From a question to an answered one: search, read, cut the answer out of the text.
 
-All of it is in the graph; evaluation, prediction and the exported model run the
-same functions. Any bytes are a question: those that are no UTF-8 are passed over, and of
-what is too long the beginning is read. `answer_spans` has the scores of what was read,
-`merging` makes answers of them, `calibration` says how sure they are. Shape letters: B batch,
-K passages, R read blocks, A answers, S spans, N blocks.
+All of it is in the graph; evaluation, prediction and the exported model run the same
+functions. Any bytes are a question: what is no UTF-8 is passed over, of what is too long the
+beginning is read. `answer_spans` has the scores of what was read, `merging` makes answers of
+them, `calibration` says how sure they are. Letters: B batch, K passages, R read blocks, A
+answers, S spans, N blocks.
 """
 
 from typing import NamedTuple
@@ -92,8 +92,7 @@ class QuestionAnswerer(tf.Module):
     self.model, self.index, self.passages = model, index, passages
     self.corpus, self.calibration = corpus, calibration
     self._exact_words = exact_words if model.retriever.lexical_size else 0
-    self._tokenizer = corpus.tokenizer
-    self.num_blocks = corpus.num_blocks
+    self._tokenizer, self.num_blocks = corpus.tokenizer, corpus.num_blocks
     self.read_blocks = min(read_blocks, corpus.num_blocks)
     with tf.device("CPU"):
       self._ids, self._titles, self._texts = (
