@@ -8,6 +8,8 @@ wants before bans, C rows of the table that are looked at at a time.
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.ops.full_products import float32_products
+
 # The twin holds [B, C] scores at a time: so many rows, or more of them for fewer queries
 # where the device is one that waits for each operation to be launched.
 _CHUNK_ROWS = 16384
@@ -42,9 +44,9 @@ def top_k_inner_product_portable(queries, table, k, banned_rows=None,
 
   Candidates are chosen by a float32 matrix product and then scored as the op
   scores. So the answers differ only where more than k rows come within the
-  rounding error of that product of the k-th score; TF32 and TPUs round its inputs
-  unless told not to, and components below 1e-30, and scores below 1.2e-38, may count as
-  zeros.
+  rounding error of that product of the k-th score. TF32 is no matter
+  (`full_products`); TPUs round its inputs unless told not to, and components below 1e-30,
+  and scores below 1.2e-38, may count as zeros.
 
   Works in TF1 graphs, in `tf.vectorized_map` and under `jit_compile=True`. XLA
   drops assertions: shapes that do not fit, and k above N, are errors when it
@@ -208,7 +210,7 @@ def _products(scaled, chunk):
   hold is at its limit, where such scores are equal.
   """
   queries, limit = scaled
-  scores = tf.matmul(queries, tf.cast(chunk, tf.float32), transpose_b=True)
+  scores = float32_products(queries, chunk)
   finite = _one_zero(tf.clip_by_value(scores, -limit, limit))
   return tf.where(tf.math.is_nan(scores), np.inf, finite)
 
