@@ -13,6 +13,7 @@ import numpy as np
 
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.corpus_sentences import all_sentences
+from realm_tf.examples.recurring import begins_word
 from realm_tf.text.figures import figures
 
 _COMMON = 0.45  # of a text are its most frequent word pieces: some 100 in English
@@ -63,7 +64,8 @@ def kind_of(text: str) -> Kind:
 def _phrases(corpus: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Block, first piece and last, exclusive, of each phrase."""
   body, vocabulary = corpus.body_ids, corpus.tokenizer.vocabulary
-  word = _word_begins(corpus)
+  begins = begins_word(corpus)
+  word = np.append(np.flatnonzero(begins), len(begins))  # [W + 1] first pieces, and the end
   row = np.repeat(np.arange(corpus.num_blocks, dtype=np.int32), body.lengths)[word[:-1]]
   is_word = np.array([any(map(str.isalnum, piece)) for piece in vocabulary])
   inner = (is_word & _rare_pieces(body.values, len(vocabulary)))[body.values[word[:-1]]]
@@ -86,11 +88,3 @@ def _rare_pieces(ids: np.ndarray, vocabulary: int) -> np.ndarray:
   is_rare = np.empty(vocabulary, bool)
   is_rare[order] = np.cumsum(counts[order]) > _COMMON * len(ids)
   return is_rare
-
-
-def _word_begins(corpus: Corpus) -> np.ndarray:
-  """[W + 1] where words begin among all pieces, and where the last one ends."""
-  body = corpus.body_ids
-  begins = ~corpus.tokenizer.continuation[body.values]
-  begins[body.splits[:-1][body.lengths > 0]] = True  # a block may begin inside a word
-  return np.append(np.flatnonzero(begins), len(begins))

@@ -93,13 +93,19 @@ def recurring_spans(corpus: Corpus, blocks: tuple[int, int], readable: int | Non
                    corpus.span_ends.values[is_recurring], name[is_recurring], support)
 
 
+def begins_word(corpus: Corpus) -> np.ndarray:
+  """Of all pieces of the corpus, whether a word begins with it: bool."""
+  body = corpus.body_ids
+  begins = ~corpus.tokenizer.continuation[body.values]
+  begins[body.splits[:-1][body.lengths > 0]] = True  # a block may begin inside a word
+  return begins
+
+
 class Windows:
   """Windows of whole words around spans, drawn in the graph."""
 
   def __init__(self, corpus: Corpus):
-    body = corpus.body_ids
-    begins = ~corpus.tokenizer.continuation[body.values]
-    begins[body.splits[:-1][body.lengths > 0]] = True  # a block may begin inside a word
+    body, begins = corpus.body_ids, begins_word(corpus)
     place = np.arange(len(begins))
     words = np.maximum.accumulate(np.where(begins, place, 0))
     local = words - np.repeat(body.splits[:-1], body.lengths)
