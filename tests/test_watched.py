@@ -4,6 +4,7 @@
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _TESTS = """
-import ctypes, time
+import ctypes, os
 import pytest
 
 def test_good(): pass
@@ -20,19 +21,23 @@ def test_bad(): assert 1 == 2
 @pytest.mark.skip
 def test_left_out(): pass
 def test_stalls():
+  if "STALLS" in os.environ: open(os.environ["STALLS"], "w").close()
   print(ctypes.CDLL(None).sleep(60) and "interrupted")
 def test_is_after_all(): pass
 """
 
 
-def _run(folder, selection, *options):
+def _run(folder, selection, *options, **environment):
   (folder / "test_some.py").write_text(_TESTS)
   return subprocess.Popen(
       [sys.executable, "-m", "pytest", "-c", os.devnull, f"--rootdir={folder}", "-v",
        "-p", "tests.watched", f"--watched={folder / 'out' / 'tests.log'}", *options,
        "-k", selection, str(folder / "test_some.py")],
       cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-      env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""})
+      # Who was started in the background ignores SIGINT, and so do its children.
+      preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+      env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "",
+           **environment})
 
 
 def _outcomes(folder) -> dict[str, str]:
@@ -62,11 +67,10 @@ def test_each_test_is_told_and_one_that_stalls_ends(tmp_path, processes):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_what_had_not_ended_is_told_when_pytest_is_ended(tmp_path, number):
-  process = _run(tmp_path, "good or stalls")
-  log = tmp_path / "out" / "tests.log"
-  for line in process.stdout:
-    if "test_stalls" in line or log.exists() and "test_stalls" in log.read_text():
-      break
+  os.mkfifo(tmp_path / "stalls")
+  process = _run(tmp_path, "good or stalls", STALLS=str(tmp_path / "stalls"))
+  with open(os.open(tmp_path / "stalls", os.O_RDONLY | os.O_NONBLOCK), "rb") as begun:
+    assert select.select([begun], [], [], 60)[0]  # waits until the test has begun
   process.send_signal(number)
   process.communicate(timeout=60)
   assert _outcomes(tmp_path) == {
