@@ -39,7 +39,7 @@ def get_config(documents="", questions="", eval_questions="", data="", name="own
           steps=2000 if asked else 0, passes=4.0, batch_size=32, learning_rate=5e-5,
           warmup_steps=20, hard_negatives=1, least_questions=90),
       cloze=config.ClozeConfig(
-          form="question", steps=300 if asked else 600, passes=3.0, batch_size=16,
+          form="question", steps=300 if asked else 600, passes=100.0, batch_size=16,
           read_blocks=2, learning_rate=1e-4, warmup_steps=30),
       finetune=config.FinetuneConfig(
           questions=questions, steps=2000 if asked else 0, passes=6.0, batch_size=12,
