@@ -67,6 +67,9 @@ _RULES = (
     Rule("finetune.distill",
          lambda config: not config.finetune.distill or config.finetune.retriever_rate,
          "0 with finetune.retriever_rate=0: a retriever that stays as it is learns nothing"),
+    Rule("finetune.soup",
+         lambda config: config.finetune.soup == 1 or not config.best_metric,
+         "1 with best_metric: a mean of weights is no checkpoint of a training"),
     Rule("index.searched_leaves",
          lambda config: (config.index.leaves == 0
                          or config.index.searched_leaves <= config.index.leaves),

@@ -185,6 +185,9 @@ class FinetuneConfig(OptimizerConfig):
   read_answer: bool = setting(
       False, None, "read the gold passage, or else the best block of the beam that holds an "
       "answer, in place of the last of read_blocks where none of these is it; as in DPR")
+  soup: int = setting(
+      1, at_least(1, 100), "trainings, each with the questions in another order, of which "
+      "the model is the mean of the weights (model soups, Wortsman et al. 2022)")
   distill: float = setting(
       0.0, at_least(0, 1e6), "weight of the loss by which the retriever learns the reader's "
       "posterior over the read blocks, as in EMDR2; 0: none")

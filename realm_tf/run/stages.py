@@ -199,11 +199,12 @@ def finetune(run: Run) -> None:
   index = run.index(model)
   started = time.monotonic()
   questions = checked_questions(run, "train") + distant_questions(run)
-  loop = train_finetune(run.config, run.corpus, run.passages, model, index,
-                        [q.question for q in questions], [q.answers for q in questions],
-                        run.path / "finetune", [q.regex for q in questions],
-                        make_judge(run, model, index), [q.gold_passage for q in questions])
-  run.finish("finetune", model, started - loop.earlier_seconds, **loop.facts())
+  trained = train_finetune(run.config, run.corpus, run.passages, model, index,
+                           [q.question for q in questions], [q.answers for q in questions],
+                           run.path / "finetune", [q.regex for q in questions],
+                           make_judge(run, model, index),
+                           [q.gold_passage for q in questions])
+  run.finish("finetune", model, started - trained.earlier_seconds, **trained.facts)
 
 
 def index(run: Run) -> None:

@@ -20,6 +20,7 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.matching import Occurrences, stored_occurrences
 from realm_tf.distribute import shares
+from realm_tf.distribute.processes import process_group
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
 from realm_tf.examples import order
@@ -35,13 +36,14 @@ from realm_tf.training.judging import Judge
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
 from realm_tf.training.padded import by_candidate, flat
+from realm_tf.training.soup import Trained, order_seed, train_soup
 
 
 def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
                    index: RowIndex, questions: Sequence[str],
                    answers: Sequence[Sequence[str]], folder: pathlib.Path,
                    regex: Sequence[bool] | None = None, judge: Judge | None = None,
-                   gold_passages: Sequence[str] | None = None) -> Loop:
+                   gold_passages: Sequence[str] | None = None) -> Trained:
   """Trains query tower and encoder in place; `index` was made by the document tower.
 
   `regex` says of each question whether its answers are patterns, as in CuratedTREC, and
@@ -69,18 +71,27 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
         finetune, [model.retriever.query_tower.bert, model.encoder.bert],
         variable_rates=[(variable, finetune.retriever_rate) for variable
                         in model.retriever.query_tower.trainable_variables]).build(variables)
-  loop = Loop("finetune", folder, finetune.steps, {"model": model, "optimizer": optimizer},
-              config.checkpoint_every, keep=config.keep_checkpoints,
-              best=config.best_metric,
-              settings=used(to_dict(config), "finetune"), strategy=strategy, judge=judge)
-  batches = qa_batches(
-      questions, usable, corpus.tokenizer, batch_size=finetune.batch_size,
-      seed=config.seed, first_step=loop.first_step, last_step=finetune.steps)
   shares.check_shares(strategy, finetune.batch_size, finetune.accumulate)
   gold = gold_rows(gold_passages or [""] * len(questions), occurrences, corpus)
   step = _step(config, model, passages, index, places, beams.gold_blocks(gold), optimizer)
-  loop.run(batches, tf.function(step, input_signature=[batches.element_spec]))
-  return loop
+  compiled: list[Any] = []  # the step, which all trainings share
+
+  def train(number: int, folder: pathlib.Path, judge: Judge | None) -> Loop:
+    loop = Loop("finetune", folder, finetune.steps, {"model": model, "optimizer": optimizer},
+                config.checkpoint_every, keep=config.keep_checkpoints,
+                best=config.best_metric,
+                settings=used(to_dict(config), "finetune"), strategy=strategy, judge=judge)
+    batches = qa_batches(
+        questions, usable, corpus.tokenizer, batch_size=finetune.batch_size,
+        seed=order_seed(config.seed, number), first_step=loop.first_step,
+        last_step=finetune.steps)
+    if not compiled:
+      compiled.append(tf.function(step, input_signature=[batches.element_spec]))
+    loop.run(batches, compiled[0])
+    return loop
+
+  return train_soup(finetune.soup, folder, variables, optimizer, train, judge,
+                    process_group(strategy))
 
 
 def _count_learnable(config: RealmConfig, corpus: Corpus, questions: Sequence[str],

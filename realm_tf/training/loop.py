@@ -190,6 +190,11 @@ class Loop:
     return {f"learning_rate@{name}" if name else "learning_rate": optimizer.rate_at(step)
             for name, optimizer in self._optimizers.items()}
 
+  def keep_end(self) -> None:
+    """Saves the model with which `run` ended, so that it need not be trained again where the
+    stage has more to do."""
+    self._checkpoints.save(self.first_step, {})
+
   def facts(self) -> dict[str, Any]:
     """What is worth knowing of a stage that is done."""
     best = {"best_step": self._checkpoints.best_step,

@@ -50,7 +50,7 @@ def train(stage: str, folder: pathlib.Path, corpus: Corpus, config,
                      folder), model
   questions = [f"what is the capital of {country}" for country in tiny.CITIES.values()]
   return train_finetune(config, corpus, passages, model, index, questions,
-                        [[city] for city in tiny.CITIES], folder), model
+                        [[city] for city in tiny.CITIES], folder).loops[0], model
 
 
 def make_index(config, model: Realm, passages: Passages) -> RowIndex:

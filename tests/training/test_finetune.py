@@ -68,8 +68,8 @@ def test_finetuning_learns_and_leaves_the_document_tower_alone(tmp_path, batch_s
   index.assign(table, 0)
   before = [v.numpy() for v in model.retriever.document_tower.variables]
   questions = [f"what is the capital of {country}" for country in tiny.CITIES.values()]
-  loop = train_finetune(config, corpus, passages, model, index, questions,
-                        [[city] for city in tiny.CITIES], tmp_path / "finetune")
+  loop, = train_finetune(config, corpus, passages, model, index, questions,
+                         [[city] for city in tiny.CITIES], tmp_path / "finetune").loops
   assert batch_sizes == [4, 4, 4]
   retriever, reader, answered = np.array(
       [[row["retriever_loss"], row["reader_loss"], row["read_has_answer"]]
