@@ -67,7 +67,8 @@ def get_config(size: str = "full"):
       finetune=config.FinetuneConfig(
           questions="{data}/qa.train.jsonl.gz",
           distant_questions="{data}/distant.jsonl.gz", read_answer=True,
-          retriever_rate=0.0, steps=5000, passes=1.25, batch_size=12,
+          retriever_rate=0.0, soup=2 if size == "full" else 1, steps=5000, passes=1.25,
+          batch_size=12,
           beam_size=500, read_blocks=2, reader_length=224,
           learning_rate=1e-4, warmup_steps=50),
       evaluate=config.EvaluateConfig(questions="{data}/qa.dev.jsonl.gz", read_blocks=10)))

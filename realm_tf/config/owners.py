@@ -50,8 +50,9 @@ _OWNERS: dict[str, tuple[str, ...]] = {
     "index": ("evaluate",), "index.shadow": ("export",), "index.devices": FREE,
     "index.min_recall": FREE, "index.recall_at": FREE, "index.recall_queries": FREE,
 }
-# Of a stage that is half done: it goes on from its checkpoint with these.
-_MIDWAY = frozenset(settings_of(OptimizerConfig)) - {"batch_size"}
+# Of a stage that is half done: it goes on from its checkpoint with these. Of a soup what is
+# trained already is a member of a larger one too.
+_MIDWAY = frozenset(settings_of(OptimizerConfig)) - {"batch_size"} | {"soup"}
 
 
 @functools.cache
