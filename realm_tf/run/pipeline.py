@@ -3,6 +3,8 @@
 import json
 import time
 
+from absl import logging
+
 from realm_tf.files import new_file
 from realm_tf.report.tables import stage_table
 from realm_tf.run import stages
@@ -14,7 +16,7 @@ from realm_tf.run.held_out_questions import checked_questions
 from realm_tf.run.left_out import why_left_out
 from realm_tf.run.make_report import make_report
 from realm_tf.run.question_splits import NoneHeldOut
-from realm_tf.run.worth import stage_rows, unjudged, warn
+from realm_tf.run.worth import poor_answers, stage_rows, unjudged, warn
 from realm_tf.serving import numbered
 
 
@@ -87,6 +89,8 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
     with new_file(run.path / "table.txt", "w") as file:
       file.write(table + "\n")
     print(f"\n{len(run.questions('held_out'))} held-out questions:\n\n{table}\n")
+  if poor := poor_answers(run, measured):
+    logging.warning("%s", poor)
   print(f"TensorBoard: tensorboard --logdir={run.path}   in all {seconds / 60:.1f} minutes")
   if run.config.demo_questions:
     records = by_export(run.path / "export", as_json=False)(run.config.demo_questions)

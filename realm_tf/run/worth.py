@@ -15,7 +15,9 @@ from realm_tf.run.baselines import BM25, hybrid_name
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.held_out_questions import same_measure
 from realm_tf.run.left_out import why_left_out
+from realm_tf.run.trained_reader import has_reader
 
+_POOR = 1 / 3  # of the questions whose answer was read: fewer right ones are few
 CHOSEN = ("dpr", "finetune")  # stages that end as the best that they were, by dev questions
 _DEPTHS = (1, 5)  # of the recall that a stage must not lose
 
@@ -54,6 +56,24 @@ def unjudged(run: Run) -> str:
           "config.dev.questions): nothing chooses the best model, and "
           f"{' and '.join(stages)} {'ends' if len(stages) == 1 else 'end'} with the last "
           "step, be it better or not")
+
+
+def poor_answers(run: Run, measured: bool) -> str:
+  """Says where the newest reader answers few questions right, or where nobody knows."""
+  stage = run.newest_stage()
+  if not has_reader(run, stage):
+    return ""
+  if not measured:
+    return ("no question was held out, so nobody knows how many answers of this reader are "
+            "right; where there was little to learn from they are few. Ask it some, and "
+            "write 30 questions or more with answers (docs/training.md has figures)")
+  of_now = _figures(run, stage)
+  right, read = of_now.get("exact_match", 1.0), of_now.get("reader_oracle", 0.0)
+  if right >= _POOR * read:
+    return ""
+  return (f"after {stage} {right * 100:.1f} % of the answers are right, though a right one "
+          f"stands in what was read for {read * 100:.1f} %: more questions of people to "
+          "train on help most (docs/training.md has figures)")
 
 
 def warnings(run: Run, stage: str) -> Iterator[str]:

@@ -54,8 +54,8 @@ def test_what_was_no_setting_then_is_as_by_default():
 
 def test_a_half_done_stage_goes_on_with_another_schedule_alone():
   recorded = used(_with(), "finetune")
-  assert differences(_with(finetune__steps=9, finetune__learning_rate=0.1), "finetune",
-                     recorded, half_done=True) == []
+  assert differences(_with(finetune__steps=9, finetune__learning_rate=0.1, finetune__soup=3),
+                     "finetune", recorded, half_done=True) == []
   assert differences(_with(finetune__batch_size=9, ict__learning_rate=0.1), "finetune",
                      recorded, half_done=True) == ["finetune.batch_size", "ict.learning_rate"]
 

@@ -208,6 +208,20 @@ def test_what_to_do_is_told_where_no_dev_questions_chose_the_model(run, tmp_path
   assert not worth.unjudged(run)
 
 
+def test_a_reader_that_answers_few_questions_is_told_of(run, tmp_path):
+  run = _copy(run, tmp_path)
+  (run.path / "finetune").mkdir()
+  (run.path / "finetune" / "done.json").write_text('{"minutes": 1}')
+  path = evaluations.metrics_path(run.path, "finetune")
+  path.write_text(json.dumps({"exact_match": 0.2, "reader_oracle": 0.9}))
+  assert worth.poor_answers(run, True).startswith(
+      "after finetune 20.0 % of the answers are right, though a right one stands in what was "
+      "read for 90.0 %: more questions")
+  assert worth.poor_answers(run, False).startswith("no question was held out")
+  path.write_text(json.dumps({"exact_match": 0.2, "reader_oracle": 0.5}))
+  assert not worth.poor_answers(run, True)
+
+
 def test_a_retriever_does_not_learn_from_too_few_questions(run, tmp_path):
   run = _copy(run, tmp_path)
   for least, stages_to_come in ((13, "finetune ends"), (12, "dpr and finetune end")):

@@ -23,10 +23,11 @@ def _config(folder, **changes):
       "cloze__steps": 4, "finetune__steps": 0, **changes})
 
 
-def test_documents_alone_become_an_export_that_answers(tmp_path, capsys):
+def test_documents_alone_become_an_export_that_answers(tmp_path, capsys, caplog):
   run = Run(_config(tmp_path), tmp_path / "run")
   whole_run(run)
   assert "25 blocks, no questions: nothing is measured" in capsys.readouterr().out
+  assert "nobody knows how many answers of this reader are right" in caplog.text
   assert run.newest_stage() == "cloze" and run.is_done("ict")
   assert not (run.path / "evaluation").exists() and not stage_rows(run)
   assert "recurring_spans" in (run.path / "report.html").read_text()
