@@ -1,6 +1,5 @@
 """Text files line by line: UTF-8 with or without a byte order mark, plain or compressed."""
 
-import bz2
 import contextlib
 import gzip
 import io
@@ -9,18 +8,18 @@ import pathlib
 import zlib
 from typing import Any, Callable, Iterator
 
+from realm_tf.bzip2 import Unpacked
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
 
 class _Streams(io.RawIOBase):
-  """What streams of bzip2 or xz hold, one after another, as parallel packers write them.
+  """What streams of xz hold, one after another, as parallel packers write them.
 
   Those of the standard library take a damaged start of any but the first for the end of the
   file, and what comes after it is lost without a word.
   """
-  # So little at a time unfolds to some megabytes at most; and nothing is given of a block of
-  # bzip2 before its checksum was compared.
+  # So little at a time unfolds to some megabytes at most.
   _PIECE = 1 << 10
 
   def __init__(self, file: Any, decompressor: Callable[[], Any]):
@@ -59,7 +58,7 @@ def _streams(decompressor: Callable[[], Any]) -> Callable[[Any], Any]:
 _COMPRESSED: tuple[tuple[int, bytes, str, str, Callable[[Any], Any]], ...] = (
     (0, b"\x1f\x8b", ".gz", "gzip", gzip.open),
     (4, b"1AY&SY", ".bz2", "bzip2",  # before it "BZh" and a digit
-     _streams(bz2.BZ2Decompressor)),
+     lambda file: io.BufferedReader(Unpacked(file), 1 << 16)),
     (0, b"\xfd7zXZ\x00", ".xz", "xz", _streams(lzma.LZMADecompressor)))
 _SUFFIXES = frozenset(suffix for _, _, suffix, _, _ in _COMPRESSED)
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, OSError)

@@ -4,7 +4,6 @@ Each change is one replacement of the whole folder, so a reader sees the store b
 or after it. The shards that stay are linked, not copied.
 """
 
-import collections
 import itertools
 import pathlib
 from typing import Any, Collection, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ import tensorflow as tf
 
 from realm_tf import files, folders
 from realm_tf.corpus.blocks import INTEGERS, STRINGS, Block
+from realm_tf.corpus.document_rows import document_rows
 from realm_tf.corpus.manifest import (
   STORE,
   VOCABULARY,
@@ -48,7 +48,8 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
   """
   folder = pathlib.Path(folder)
   corpus, manifest = Corpus.open(folder), read_store_manifest(folder)
-  unknown = sorted(set(delete) - set(corpus.document_ids))
+  documents = document_rows(corpus)
+  unknown = sorted(name for name in delete if name not in documents)
   if unknown:
     raise UserError(f"{folder}: no document '{unknown[0]}'"
                     + (f" (nor {len(unknown) - 1} others)" if unknown[1:] else "")
@@ -57,12 +58,15 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
   first = list(itertools.islice(blocks, 1))
   if not first and not delete:
     return
-  added: set[str] = set()
+  # Rows whose documents are deleted, or come again.
+  gone = [documents.of(name) for name in delete]
 
   def noted() -> Iterator[Block]:
-    for block in itertools.chain(first, blocks):
-      added.add(block.document_id)
-      yield block
+    for name, group in itertools.groupby(itertools.chain(first, blocks),
+                                         lambda block: block.document_id):
+      if len(rows := documents.of(name)):
+        gone.append(rows)
+      yield from group
 
   with folders.new_folder(folder, STORE) as new:
     if read_store_manifest(folder) != manifest:
@@ -72,10 +76,9 @@ def change_store(folder: PathLike, *, add: Iterable[Block] = (),
     for name in (VOCABULARY, *(shard["name"] for shard in shards)):
       files.link_or_copy(folder / name, new / name)
     write_shards(new, shards, serialized(noted()))
-    gone = [row for row, name in zip(corpus.stored_rows, corpus.document_ids)
-            if name in delete or name in added]
     live = live_rows({**manifest, "shards": shards})
-    live[gone] = False
+    for rows in gone:
+      live[corpus.stored_rows[rows]] = False
     if not live.any():
       raise UserError(f"{folder}: no document would be left; nothing was deleted")
     added_from = manifest.get("source", "") if source is None else source
@@ -90,10 +93,9 @@ def changed(blocks: Iterable[Block], corpus: Corpus) -> Iterator[Block]:
     blocks: those of a document after each other.
     corpus: made with the same tokenizer, limit and tagger.
   """
-  counts = collections.Counter(corpus.document_ids)
-  ends = {name: row + 1 for row, name in enumerate(corpus.document_ids)}
+  documents = document_rows(corpus)
   for name, group in itertools.groupby(blocks, lambda block: block.document_id):
-    new, rows = list(group), range(ends.get(name, 0) - counts[name], ends.get(name, 0))
+    new, rows = list(group), documents.of(name)
     if list(serialized(new)) != list(serialized(_stored(corpus, row) for row in rows)):
       yield from new
 

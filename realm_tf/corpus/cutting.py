@@ -18,9 +18,9 @@ from typing import Any, Generator, Iterable, Iterator, NamedTuple, Sequence
 from realm_tf import own_processes
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.readers import Document
-from realm_tf.corpus.readers.children import in_order
 from realm_tf.corpus.records import record, serialized
 from realm_tf.errors import UserError
+from realm_tf.parallel import in_order
 from realm_tf.text.salient_spans import tagger
 from realm_tf.text.tokenizer import Tokenizer
 

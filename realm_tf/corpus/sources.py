@@ -42,12 +42,10 @@ def live_sources(sources: Sources, live: np.ndarray) -> Sources:
                  for (path, _), first, end in zip(sources, ends[:-1], ends[1:])])
 
 
-def source_by_document(corpus: Corpus, manifest: dict[str, Any]) -> dict[str, str]:
-  """The path that each document came from, by its id."""
-  sources = sources_of(manifest)
-  ends = np.cumsum([rows for _, rows in sources])
-  places = np.searchsorted(ends, corpus.stored_rows, side="right")
-  return {name: sources[place][0] for name, place in zip(corpus.document_ids, places)}
+def _places(corpus: Corpus, manifest: dict[str, Any]) -> np.ndarray:
+  """[N] int: of each block the place of its source among all."""
+  ends = np.cumsum([rows for _, rows in sources_of(manifest)])
+  return np.searchsorted(ends, corpus.stored_rows, side="right")
 
 
 def documents_from(folder: PathLike, path: str) -> set[str]:
@@ -62,10 +60,10 @@ def documents_from(folder: PathLike, path: str) -> set[str]:
     UserError: none came from there.
   """
   corpus, manifest = Corpus.open(folder), read_store_manifest(pathlib.Path(folder))
-  by_document = source_by_document(corpus, manifest)
-  inner = {source: _inside(path, source) for source in set(by_document.values())}
-  documents = {name for name, source in by_document.items()
-               if (part := inner[source]) is not None
+  sources, places = sources_of(manifest), _places(corpus, manifest)
+  inner = {sources[place][0]: _inside(path, sources[place][0]) for place in np.unique(places)}
+  documents = {name for name, place in zip(corpus.document_ids, places)
+               if (part := inner[sources[place][0]]) is not None
                and (not part or name == part or name.startswith(f"{part}/"))}
   if not documents:
     examples = ", ".join(sorted(filter(None, inner))[:5])

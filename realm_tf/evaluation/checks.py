@@ -1,6 +1,6 @@
 """Questions of another corpus are an error, not a figure. Plain Python."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from realm_tf.datasets.questions import Question
 from realm_tf.errors import UserError
@@ -9,16 +9,20 @@ from realm_tf.jsonl import quoted
 from realm_tf.text.words import spelled
 
 
-def check_gold_passages(questions: Iterable[Question], document_ids: Collection[str]) -> None:
+def check_gold_passages(questions: Iterable[Question], document_ids: Iterable[str]) -> None:
   """Refuses a question whose gold passage is no document of the corpus.
 
   Raises:
     UserError: names file, line and the first such passage.
   """
   named = [question for question in questions if question.gold_passage]
-  document_set = set(document_ids) if named else set()
+  missing = {question.gold_passage for question in named}
+  for name in document_ids if named else ():
+    missing.discard(name)
+    if not missing:
+      return
   for question in named:
-    if question.gold_passage not in document_set:
+    if question.gold_passage in missing:
       raise UserError(
           f"{question.where or f'question {quoted(question.id)}'}: field 'gold_passage': "
           f"{quoted(question.gold_passage)} is no document of the corpus; expected the id of "

@@ -9,6 +9,7 @@ from typing import NamedTuple, Sequence
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.corpus.document_rows import document_rows
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.matching import Occurrences
 
@@ -33,14 +34,9 @@ def gold_rows(passages: Sequence[str], occurrences: Occurrences, corpus: Corpus
     occurrences: of the Q questions' answers.
     corpus: where they are; a passage that is not in it has no blocks.
   """
-  wanted = set(passages) - {""}
-  rows_of: dict[str, list[int]] = {}
-  for row, name in enumerate(corpus.document_ids):
-    if name in wanted:
-      rows_of.setdefault(name, []).append(row)
-  gold = []
+  documents, gold = document_rows(corpus), []
   for number, name in enumerate(passages):
-    rows = np.array(rows_of.get(name, []), np.int32)
+    rows = documents.of(name).astype(np.int32)
     holds = np.isin(rows, occurrences.rows[slice(*occurrences.splits[number:number + 2])])
     gold.append(np.concatenate([rows[holds], rows[~holds]]))
   return gold

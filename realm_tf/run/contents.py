@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 from realm_tf import files
+from realm_tf.corpus.document_rows import document_rows
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.index import stored_index
 from realm_tf.index.stored_index import StoredIndex
@@ -16,7 +17,7 @@ from realm_tf.serving import numbered, record
 def contents(run: Run) -> Iterator[str]:
   """Documents and blocks, stages with their minutes, versions of the index, the export."""
   has_corpus = (run.path / "corpus" / MANIFEST).exists()
-  yield _line("documents", f"{len(set(run.corpus.document_ids))} in {run.corpus.num_blocks} "
+  yield _line("documents", f"{len(document_rows(run.corpus))} in {run.corpus.num_blocks} "
               "blocks" if has_corpus else f"not read yet: {run.config.corpus.source}")
   for stage in STAGES:
     line = _stage(run, stage)

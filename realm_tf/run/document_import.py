@@ -92,7 +92,7 @@ def reading_documents(run: Run, command: str, source: files.PathLike, strict: bo
   def counted() -> Generator[Document, None, None]:
     nonlocal count
     for document in read_documents(source, strict, format or run.config.corpus.format,
-                                   report, within):
+                                   report, within, scratch=folder):
       count += 1
       yield document
 

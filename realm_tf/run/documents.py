@@ -1,6 +1,7 @@
 """Documents that come and go in a run that is trained already."""
 
 import contextlib
+import itertools
 import os
 import pathlib
 from typing import Any, Collection, Iterable, Iterator
@@ -10,6 +11,7 @@ import numpy as np
 from realm_tf import files, folders
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.changes import change_store, changed, compact_store
+from realm_tf.corpus.document_rows import document_rows
 from realm_tf.corpus.manifest import STORE, read_store_manifest
 from realm_tf.corpus.readers import Document, is_of_folder
 from realm_tf.corpus.sources import documents_from, folder_above
@@ -32,31 +34,36 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
   text, are passed over, or refused where `strict`. Of a folder that was read before, a part
   may be named: what is read then is that folder's, by the ids that it has there.
   """
-  ids: list[str] = []
+  num_read = 0
 
-  def noted(documents: Iterable[Document]) -> Iterator[Document]:
+  def counted(documents: Iterable[Document]) -> Iterator[Document]:
+    nonlocal num_read
     for document in documents:
-      ids.append(document.id)
+      num_read += 1
       yield document
 
   check_outside(run.path, source)
   with _changing(run, "add") as folder:
     corpus, rows = run.corpus, run.corpus.num_stored_rows
+    before = document_rows(corpus)
     within = (folder_above(folder, run.config.corpus.source, source)
               if run.config.corpus.format in ("auto", "folder") and is_of_folder(source)
               else None)
     with reading_documents(run, "add", source, strict, within=within) as documents:
-      blocks = split_blocks(noted(documents), corpus.tokenizer, corpus.max_tokens,
+      blocks = split_blocks(counted(documents), corpus.tokenizer, corpus.max_tokens,
                             tagger(run.config.corpus.tagger, run.config.corpus.tag_numbers))
       change_store(folder, add=changed(blocks, corpus),
                    source=within or os.path.abspath(source))
     run.forget_corpus()
-    new_ids = {name for name, row in zip(run.corpus.document_ids, run.corpus.stored_rows)
-               if row >= rows}
-    before = set(corpus.document_ids)
+    first = int(np.searchsorted(run.corpus.stored_rows, rows))
+    new, replaced = 0, 0
+    for name, _ in itertools.groupby(
+        run.corpus.document_ids[row] for row in range(first, run.corpus.num_blocks)):
+      replaced += name in before
+      new += 1
     _note_own_source(run, source)
-    replaced, unchanged = len(new_ids & before), len(set(ids) - new_ids)
-    summary = (f"{len(new_ids - before)} documents added, {replaced} replaced"
+    unchanged = num_read - new
+    summary = (f"{new - replaced} documents added, {replaced} replaced"
                + (f", {unchanged} unchanged" if unchanged else ""))
     _renew(run, summary)
   return f"{summary}; {_count(run)}"
@@ -156,5 +163,4 @@ def _renew(run: Run, summary: str) -> None:
 
 
 def _count(run: Run) -> str:
-  documents = len(np.unique(run.corpus.document_ids))
-  return f"{documents} documents in {run.corpus.num_blocks} blocks now"
+  return f"{len(document_rows(run.corpus))} documents in {run.corpus.num_blocks} blocks now"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from realm_tf import files
+from realm_tf.corpus.document_rows import document_rows
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import metrics, predictions
@@ -53,11 +54,8 @@ def find_mistakes(run: Run) -> Mistakes | None:
 
 def _rows_of(run: Run, documents: set[str]) -> dict[str, list[int]]:
   """The blocks of some documents."""
-  rows: dict[str, list[int]] = {}
-  for row, name in enumerate(run.corpus.document_ids):
-    if name in documents:
-      rows.setdefault(name, []).append(row)
-  return rows
+  of_corpus = document_rows(run.corpus)
+  return {name: of_corpus.of(name).tolist() for name in documents if name}
 
 
 def _absent(run: Run, questions: Sequence[Question]) -> set[str]:

@@ -4,6 +4,7 @@ import pathlib
 from typing import Callable
 
 from realm_tf.config import RealmConfig
+from realm_tf.corpus.document_rows import document_rows
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets import dev
 from realm_tf.datasets.questions import Question, read_questions
@@ -72,7 +73,8 @@ def _groups(questions: list[Question], corpus: Callable[[], Corpus]) -> list[str
   gold = [question.gold_passage for question in questions]
   titles: dict[str, str] = {}
   if any(gold):
-    titles = {document: title.decode() for document, title in zip(
-        corpus().document_ids, corpus().titles)}
+    documents = document_rows(corpus())
+    titles = {name: corpus().titles[documents.of(name)[-1]].decode()
+              for name in set(gold) if name and name in documents}
   return [titles.get(passage) or passage or question.question
           for passage, question in zip(gold, questions)]

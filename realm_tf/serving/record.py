@@ -22,6 +22,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 import realm_tf
 from realm_tf import files
 from realm_tf import versions as installed
+from realm_tf.corpus.document_rows import document_rows
 from realm_tf.errors import UserError
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.serving.numbered import MARKER, MODEL_FILE
@@ -50,7 +51,7 @@ def write_record(folder: pathlib.Path, answerer: QuestionAnswerer, flavour: str,
       "format": _FORMAT, "written_by": f"realm_tf {realm_tf.__version__}",
       "flavour": flavour, "versions": {name: versions[name] for name in packages},
       "corpus": {"hash": corpus.hash, "blocks": corpus.num_blocks,
-                 "documents": len(set(corpus.document_ids))},
+                 "documents": len(document_rows(corpus))},
       "model": {"hash": _hash(v.numpy() for v in answerer.model.variables), **model},
       "index": {"kind": "exact" if index.is_exact() else "scann",
                 "hash": _hash([index.rows()]), "dtype": index.row_dtype.name},

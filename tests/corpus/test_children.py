@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from realm_tf.corpus.readers.children import Children, in_order
+from realm_tf.corpus.readers.children import Children
 from realm_tf.corpus.readers.unreadable import Unreadable
+from realm_tf.parallel import in_order
 
 _HERE = "tests.corpus.test_children"
 

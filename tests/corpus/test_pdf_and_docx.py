@@ -109,6 +109,16 @@ def test_docx_with_changes_and_controls():
   assert read_docx(file.getvalue()) == ("", "Kept new control")
 
 
+def test_docx_with_powers():
+  def add_powers(document):
+    paragraph = document.add_paragraph("10")
+    paragraph.add_run("6").font.superscript = True
+    paragraph.add_run(" people, the 2")
+    paragraph.add_run("nd").font.superscript = True
+
+  assert read_docx(_docx(add_powers)) == ("", "10⁶ people, the 2nd")
+
+
 def test_docx_with_notes():
   """Notes stand behind the text; the lines above them, which Word draws, are none."""
   kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/{}s"

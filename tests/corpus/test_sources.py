@@ -13,7 +13,7 @@ from realm_tf.corpus.sources import (
   documents_from,
   folder_above,
   live_sources,
-  source_by_document,
+  sources_of,
 )
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.store_writer import write_store
@@ -36,7 +36,8 @@ def _write(folder, names, source):
 
 
 def _by_document(folder):
-  return source_by_document(Corpus.open(folder), read_store_manifest(folder))
+  return {name: path for path, _ in sources_of(read_store_manifest(folder))
+          for name in documents_from(folder, path)}
 
 
 def test_sources_stay_with_their_documents(tmp_path):

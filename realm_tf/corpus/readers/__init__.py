@@ -24,8 +24,8 @@ _EXPECTED = ("JSON lines with id, title and text (.jsonl), DPR's tab-separated p
 
 
 def read_documents(path: PathLike, strict: bool = False, format: str = "auto",
-                   report: ReadingReport | None = None, within: PathLike | None = None
-                   ) -> Iterator[Document]:
+                   report: ReadingReport | None = None, within: PathLike | None = None,
+                   scratch: PathLike | None = None) -> Iterator[Document]:
   """Reads documents.
 
   A document whose text is blank (see `jsonl.is_blank`), or which cannot be read while
@@ -38,11 +38,14 @@ def read_documents(path: PathLike, strict: bool = False, format: str = "auto",
     format: a name in `registry.READERS`; "auto" tells it by first line and name.
     report: takes each document that is left out, and why.
     within: a folder whose documents are read again in part: where `path` `is_of_folder`.
+    scratch: a folder on whose disk ids lie meanwhile, some 60 bytes each, where there are
+      many; by default that for temporary files. One that is there twice is refused when
+      both have been read, or at the end.
 
   Raises:
     UserError: as the readers do, or where the kind of the file is not known.
   """
-  maker = Maker(path, strict, report, within)
+  maker = Maker(path, strict, report, within, scratch)
   format = format if within is None else "folder"
   yield from READERS[format].parse(read_lines(path, _EXPECTED), maker)
   maker.finish()

@@ -4,22 +4,17 @@ Some documents take parsers minutes and tens of gigabytes (mwparserfromhell#286:
 page of 80 kB). Such a one costs its process, not the corpus.
 """
 
-import collections
-import concurrent.futures
 import json
-import os
 import signal
 import subprocess
 import sys
-from typing import Any, Callable, Generator, Iterable, TypeVar
+from typing import Any
 
 from realm_tf import own_processes
 from realm_tf.corpus.readers.child import MOST_BYTES
 from realm_tf.corpus.readers.unreadable import Unreadable
 
 _CHILD = "realm_tf.corpus.readers.child"
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class _Child:
@@ -103,24 +98,3 @@ class Children:
       raise
     self._free.append(child)
     return value
-
-
-def in_order(function: Callable[[Item], Result], items: Iterable[Item],
-             workers: int | None = None) -> Generator[Result, None, None]:
-  """`map` by as many threads as there are cores, or as are asked for, a few items ahead.
-
-  Once it is closed, none of them is at work.
-  """
-  workers = workers or len(os.sched_getaffinity(0))
-  waiting: collections.deque[concurrent.futures.Future[Result]] = collections.deque()
-  with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-    try:
-      for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > 2 * workers:
-          yield waiting.popleft().result()
-      while waiting:
-        yield waiting.popleft().result()
-    finally:
-      for future in waiting:
-        future.cancel()

@@ -12,7 +12,7 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import qn
 from lxml import etree
 
-from realm_tf.corpus.readers.text_file import without_title
+from realm_tf.corpus.readers.text_file import raised, without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
 
 _MOST_BYTES = 1 << 28  # unpacked
@@ -63,6 +63,14 @@ def _notes(document: Document) -> Iterator[str]:
             yield text
 
 
+def _shown(element: etree._Element) -> str:
+  """The text of a run, or of a part of it."""
+  text, run = element.text or "", element.getparent()
+  mark = None if run is None else run.find(f"{qn('w:rPr')}/{qn('w:vertAlign')}")
+  above = mark is not None and mark.get(qn("w:val")) == "superscript"
+  return raised(text) if above else text
+
+
 def _text(body: etree._Element) -> str:
   """All that is shown: python-docx passes over insertions, text boxes and controls."""
   pieces: list[str] = []
@@ -73,7 +81,7 @@ def _text(body: etree._Element) -> str:
       if etree.QName(element).localname in _SKIPPED:
         walk.skip_subtree()
       cells += element.tag == qn("w:tc")
-      pieces.append((element.text or "") if element.tag == qn("w:t")
+      pieces.append(_shown(element) if element.tag == qn("w:t")
                     else _BREAKS.get(element.tag, ""))
     elif element.tag in _ENDS:
       cells -= element.tag == qn("w:tc")

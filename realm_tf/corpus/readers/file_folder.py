@@ -10,13 +10,14 @@ import pathlib
 from typing import Any, Iterator, NamedTuple
 
 from realm_tf.corpus.readers import text_file
-from realm_tf.corpus.readers.children import Children, in_order
+from realm_tf.corpus.readers.children import Children
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.corpus.readers.walk import files_of
 from realm_tf.errors import UserError
 from realm_tf.extras import require
 from realm_tf.lines import DAMAGED, open_packed, plain_suffix
+from realm_tf.parallel import in_order
 
 _MOST_BYTES = 1 << 27  # of a file, unpacked
 _SECONDS = 120.0  # of processor time, for one file

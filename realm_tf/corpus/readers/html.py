@@ -4,7 +4,7 @@ import re
 
 from lxml import etree
 
-from realm_tf.corpus.readers.text_file import decode, without_title
+from realm_tf.corpus.readers.text_file import decode, raised, without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
 
 _CHARSET = re.compile(rb"""<(?:meta\b[^>]*?\bcharset|\?xml\b[^>]*?\bencoding)\s*=\s*"""
@@ -95,7 +95,8 @@ def _text(top: etree._Element) -> str:
       unread += hidden
       pre += name == "pre"
       if not unread:
-        pieces += _before(name), _spaced(element.text, pre)
+        own = raised(element.text or "") if name == "sup" else element.text
+        pieces += _before(name), _spaced(own, pre)
       continue
     unread -= hidden
     pre -= name == "pre"

@@ -6,6 +6,7 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple
 
 from realm_tf import jsonl
 from realm_tf.corpus.readers.reading_report import BLANK, ReadingReport
+from realm_tf.corpus.readers.seen_ids import Place, Repeated, SeenIds
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
@@ -14,8 +15,6 @@ MOST_CHARACTERS = 1 << 25
 _MOST_OF_TITLE = 1 << 16  # and of an id: each block of the document has them
 
 Lines = Iterable[tuple[int, str]]
-# Where a document stands: the number of a line, the name of an entry, or a path.
-Place = int | str | pathlib.PurePath
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,16 +29,17 @@ class Maker:
   """Makes documents of fields: each id once; what has no text is passed over, and counted."""
 
   def __init__(self, path: PathLike, strict: bool, report: ReadingReport | None = None,
-               within: PathLike | None = None):
+               within: PathLike | None = None, scratch: PathLike | None = None):
     """Args:
       path: of what is read.
       strict: refuse what else would be skipped.
       report: takes what is left out, and why.
       within: a folder that `path` lies in; ids that are paths are relative to it.
+      scratch: a folder on a disk with room for all ids, see `SeenIds`.
     """
     self.path, self._strict, self.within = path, strict, within
     self.report = report or ReadingReport()
-    self._places: dict[str, Place] = {}
+    self._seen = SeenIds(scratch)
     self.num_made = 0
 
   def make(self, place: Place, fields: Mapping[str, Any], text: str = "text"
@@ -53,10 +53,8 @@ class Maker:
     """
     where = self.where(place)
     name = jsonl.id_field(fields, where)
-    if name in self._places:
-      raise UserError(f"{where}: field 'id': {jsonl.quoted(name)} is there already, in "
-                      f"{self.where(self._places[name])}; expected each id once")
-    self._places[name] = place
+    if repeated := self._seen.add(name, place):
+      raise self._twice(repeated)
     title = "" if fields.get("title") is None else jsonl.text_field(fields, "title", where)
     body = jsonl.text_field(fields, text, where)
     if jsonl.is_blank(body):
@@ -92,13 +90,20 @@ class Maker:
     self.report.leave_out(reason, str(place))
 
   def finish(self) -> None:
-    """Says how many were left out; refuses a corpus of none."""
+    """Says how many were left out; refuses an id that is there twice, or an empty corpus."""
+    if repeated := self._seen.repeated():
+      raise self._twice(repeated)
     self.report.log(self.path, self.num_made)
     if self.num_made:
       return
     reasons = "; ".join(self.report.reasons())
     raise UserError(f"{self.path}: an empty corpus{': ' if reasons else ''}{reasons}; "
                     "expected at least one document with text")
+
+  def _twice(self, repeated: Repeated) -> UserError:
+    return UserError(
+        f"{self.where(repeated.place)}: field 'id': {jsonl.quoted(repeated.name)} is there "
+        f"already, in {self.where(repeated.first)}; expected each id once")
 
   def where(self, place: Place) -> str:
     """Where a document stands, for errors."""

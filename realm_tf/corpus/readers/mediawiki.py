@@ -10,13 +10,14 @@ import pathlib
 import re
 from typing import Any, Iterator
 
-from realm_tf.corpus.readers.children import Children, in_order
+from realm_tf.corpus.readers.children import Children
 from realm_tf.corpus.readers.dump import MOST_PAGE_CHARACTERS, Page, read_pages
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
 from realm_tf.corpus.readers.titles import DISAMBIGUATIONS, no_article
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.extras import require
 from realm_tf.lines import plain_suffix
+from realm_tf.parallel import in_order
 
 _READ = "realm_tf.corpus.wikitext.article:read_article"
 _SECONDS = 30.0  # of processor time, for one page

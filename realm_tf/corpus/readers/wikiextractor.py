@@ -32,11 +32,13 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
       place = name.with_name(f"{name.name}:{row.number}")
       title, text = (jsonl.text_field(row.fields, field, row.where)
                      for field in ("title", "text"))
+      title = html.unescape(title)  # it is as the dump's XML has it: AT&amp;T
       if reason := no_article(title):
         maker.leave_out(place, reason)
         continue
       text = _LINK.sub("", html.unescape(text))
-      yield from maker.make(place, {**row.fields, "text": without_title(title, text)})
+      yield from maker.make(place, {
+          **row.fields, "title": title, "text": without_title(title, text)})
 
 
 def _sniff_path(path: pathlib.Path) -> bool:
