@@ -198,8 +198,8 @@ def _page(content):
     ("<p style='Display : None'>no<b>no</b></p><i style='visibility:hidden'>no</i>yes"
      "<p style='display: block'>Yes.", "", "yes\n\nYes."),
     ("<svg><title>no</title></svg><p>1 < 2", "", "1 < 2"),
-    ("<p>10<sup>6</sup> m<sup> −2</sup>, 2<sup>nd</sup>, so<sup>[3]</sup>, H<sub>2</sub>O",
-     "", "10⁶ m ⁻², 2nd, so[3], H2O"),
+    ("<p>10<sup>6</sup> m<sup>−2</sup>, 2<sup>nd</sup>, so<sup>[3]</sup>, H<sub>2</sub>O", "",
+     "10⁶ m⁻², 2nd, so[3], H2O"),
     ("", "", ""), ("   ", "", ""), ("Text alone.", "", "Text alone."),
     ("<math><mn>42</mn><annotation>no</annotation></math> is it", "", "42 is it")])
 def test_pages(page, title, text):
