@@ -181,9 +181,6 @@ def dpr(run: Run) -> None:
 @_alone
 def cloze(run: Run, beam: str | None = None) -> None:
   started = time.monotonic()
-  if is_tpu(run.strategy):
-    raise UserError("--strategy=tpu: cloze questions are packed at lengths that follow the "
-                    "data, which a TPU cannot run; use another strategy")
   about_own_block = asks(run.config)
   if not about_own_block:
     find_bans(run.config, run.corpus, beam)

@@ -1,5 +1,7 @@
 """What is read with a cloze question, and that the span head learns from it."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,7 +9,11 @@ import tensorflow as tf
 from realm_tf.datasets.matching import Occurrences
 from realm_tf.examples.cloze_questions import ClozeBatch
 from realm_tf.examples.qa import AnswerPlaces
+from realm_tf.run import stages as run_stages
+from realm_tf.run.folder import Run
+from realm_tf.training import cloze
 from realm_tf.training.cloze import choose_blocks
+from realm_tf.training.log import read_curves
 from tests import tiny
 from tests.training import stages
 
@@ -54,3 +60,21 @@ def test_the_span_head_learns_and_the_retriever_is_left_alone(tmp_path, form, lo
   assert right[0] < 0.3 and right[-10:].mean() > most
   for old, new in zip(before, model.retriever.variables, strict=True):
     np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("form", ["sentence", "question"])
+def test_the_stage_trains_where_lengths_are_fixed_as_on_a_tpu(tmp_path, monkeypatch, form):
+  (tmp_path / "documents.jsonl").write_text("".join(
+      json.dumps(vars(document)) + "\n" for document in tiny.documents()))
+  losses = []
+  for name in ("anywhere", "tpu"):
+    run = Run(tiny.make_config(tmp_path, corpus__source=str(tmp_path / "documents.jsonl"),
+                               ict__steps=0, pretrain__steps=0, finetune__steps=0,
+                               cloze__steps=2, cloze__form=form), tmp_path / name)
+    run_stages.corpus(run)
+    if name == "tpu":
+      for module in (cloze, run_stages):
+        monkeypatch.setattr(module, "is_tpu", lambda strategy: True)
+    run_stages.cloze(run)
+    losses.append([row["loss"] for _, row in read_curves(run.path / "cloze" / "curves.csv")])
+  assert losses[1] == pytest.approx(losses[0], 2e-4) and len(losses[0]) == 2
