@@ -34,9 +34,9 @@ The first, seed 1 (the mean of two readers' weights, `finetune.soup`; docs/train
     R@1 81.4, R@5 95.1, R@20 98.9; exact match 57.3 (54.1 to 60.3), F1 66.3 (63.7 to 68.9)
 
 It took 66 minutes on two cores of an AMD EPYC with AVX-512 and other work beside it (12 for
-dpr, 13 for cloze, 41 for finetune), without evaluations. A trial of seed 0 had
-57.4 and 66.5; one reader alone 54.9 and 56.8, without `cloze` 54.1. `cloze` is what answers without
-any questions of people, and with few: 24.4 and 35.1 before them (docs/without_labels.md).
+dpr, 13 for cloze, 41 for finetune), without evaluations. A trial of seed 0 had 57.4 and
+66.5, its two readers alone 54.9 and 56.8, and one without `cloze` 54.1. `cloze` is what
+answers without any questions of people, and with few (docs/without_labels.md).
 
 A 95 % interval of one run's exact match is 3.2 points either way, of R@1 2.5. With five
 blocks read, exact match was 52.8 (seed 0). More of the same did not help: seed 1 with twice
