@@ -46,9 +46,11 @@ def _run(fresh, tmp_path):
 
 
 def _everything(folder):
-  """What is in a run, but for the records of commands."""
+  """What is in a run, but for the records of commands, and for which blocks a document has:
+  that follows from the corpus, and is made when it is first asked for."""
   return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-          for path in folder.rglob("*") if "commands" not in path.parts}
+          for path in folder.rglob("*") if "commands" not in path.parts
+          and not any(part.startswith("documents-") for part in path.parts)}
 
 
 def _hidden(folder):
