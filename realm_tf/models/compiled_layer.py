@@ -100,13 +100,13 @@ def _compiled(kind: LayerKind, dtype: tf.DType, weights: LayerTensors, drops: bo
 
 
 @functools.cache
-def _embedding(dtype: tf.DType, epsilon: float):
-  """Forward, and backward from the same inputs."""
+def _embedding(dtype: tf.DType, epsilon: float, hidden: int):
+  """Forward, and backward from the same inputs, of tables of one width."""
   def embed(words, positions, types, type_table, gamma, beta):
     others = positions + tf.tensordot(types, type_table, 1)
     rows = Portable.norm(tf.cast(words, dtype), tf.cast(others, dtype), tf.zeros_like(beta),
                          gamma, beta, epsilon)
-    return tf.reshape(rows, [-1, rows.shape[-1]])
+    return tf.reshape(rows, [-1, hidden])
 
   def differentiate(inputs, upstream):
     with tf.GradientTape() as tape:
@@ -128,8 +128,8 @@ def compiled_embeddings(ids: tf.Tensor, segments: tf.Tensor, tables: Sequence[tf
     norm: a `models.bert.Norm`.
     dtype: of the rows.
   """
-  embed, differentiate = _embedding(dtype, norm.epsilon)
   words, positions, types = tables
+  embed, differentiate = _embedding(dtype, norm.epsilon, words.shape[1])
 
   @tf.custom_gradient
   def run(*inputs: tf.Tensor):

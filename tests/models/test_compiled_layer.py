@@ -1,5 +1,6 @@
 """Layers that XLA compiles give the figures of those that it does not."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -21,8 +22,8 @@ from tests import tiny
 _CONFIG = BertConfig(len(tiny.vocabulary()), 16, 2, 2, 24, 80)
 
 
-def _bert(**options) -> Bert:
-  return tiny.with_random_weights(Bert(_CONFIG, **options), scale=0.3)
+def _bert(config: BertConfig = _CONFIG, **options) -> Bert:
+  return tiny.with_random_weights(Bert(config, **options), scale=0.3)
 
 
 def _outcome(bert: Bert, packed, mode: str, spec=None, **options):
@@ -37,7 +38,7 @@ def _outcome(bert: Bert, packed, mode: str, spec=None, **options):
 
   with compiling.compiling(mode):
     hidden, tokens, gradients = run(packed)
-  assert hidden.shape == [*packed.ids.shape, _CONFIG.hidden_size]
+  assert hidden.shape == [*packed.ids.shape, bert.config.hidden_size]
   return [tokens.numpy(), *(tf.convert_to_tensor(part).numpy() for part in gradients)]
 
 
@@ -57,6 +58,13 @@ def test_states_and_gradients_are_the_same(options, tolerance):
   _assert_close(actual, expected, tolerance)
   # That they are not computed in the same way shows in the last digits.
   assert any((a != b).any() for a, b in zip(actual, expected, strict=True))
+
+
+def test_two_berts_of_different_widths_are_compiled_in_one_process():
+  packed = tiny.random_packed(np.random.default_rng(1), 9, 30)
+  for hidden in (16, 24, 8):
+    bert = _bert(dataclasses.replace(_CONFIG, hidden_size=hidden))
+    _assert_close(_outcome(bert, packed, "on"), _outcome(bert, packed, "off"), 1e-5)
 
 
 def test_another_thread_may_use_the_device_meanwhile():
