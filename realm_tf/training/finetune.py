@@ -73,21 +73,23 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
                         in model.retriever.query_tower.trainable_variables]).build(variables)
   shares.check_shares(strategy, finetune.batch_size, finetune.accumulate)
   gold = gold_rows(gold_passages or [""] * len(questions), occurrences, corpus)
-  step = _step(config, model, passages, index, places, beams.gold_blocks(gold), optimizer)
-  compiled: list[Any] = []  # the step, which all trainings share
+
+  def batches(number: int, first_step: int) -> tf.data.Dataset:
+    return qa_batches(
+        questions, usable, corpus.tokenizer, batch_size=finetune.batch_size,
+        seed=order_seed(config.seed, number), first_step=first_step,
+        last_step=finetune.steps)
+
+  step = tf.function(
+      _step(config, model, passages, index, places, beams.gold_blocks(gold), optimizer),
+      input_signature=[batches(0, 0).element_spec])
 
   def train(number: int, folder: pathlib.Path, judge: Judge | None) -> Loop:
     loop = Loop("finetune", folder, finetune.steps, {"model": model, "optimizer": optimizer},
                 config.checkpoint_every, keep=config.keep_checkpoints,
                 best=config.best_metric,
                 settings=used(to_dict(config), "finetune"), strategy=strategy, judge=judge)
-    batches = qa_batches(
-        questions, usable, corpus.tokenizer, batch_size=finetune.batch_size,
-        seed=order_seed(config.seed, number), first_step=loop.first_step,
-        last_step=finetune.steps)
-    if not compiled:
-      compiled.append(tf.function(step, input_signature=[batches.element_spec]))
-    loop.run(batches, compiled[0])
+    loop.run(batches(number, loop.first_step), step)
     return loop
 
   return train_soup(finetune.soup, folder, variables, optimizer, train, judge,

@@ -65,8 +65,8 @@ def train_soup(size: int, folder: pathlib.Path, variables: Sequence[tf.Variable]
     loop = train(0, folder, judge)
     return Trained([loop], loop.facts())
   judge = _measuring_the_start_once(judge) if judge else None
-  start = [variable.numpy() for variable in variables]
-  loops, members = [], []
+  start, loops = _values(variables), list[Loop]()
+  mean, best = [np.zeros_like(value) for value in start], start
   for number in range(size):
     logging.info("%s: training %d of %d, whose weights will be averaged", folder.name,
                  number + 1, size)
@@ -76,10 +76,16 @@ def train_soup(size: int, folder: pathlib.Path, variables: Sequence[tf.Variable]
     place = folder / f"training-{number + 1}" if number else folder
     loops.append(train(number, place, judge))
     loops[-1].keep_end()
-    members.append([variable.numpy() for variable in variables])
-  _assign(variables, [np.mean(weights, 0, weights[0].dtype) for weights in zip(*members)])
-  return Trained(loops, {"steps": loops[0].first_step, "trainings": size} | (
-      _judged(folder.name, judge, loops, variables, members, processes) if judge else {}))
+    member = _values(variables)
+    for total, value in zip(mean, member, strict=True):
+      total += value / size
+    if judge and _best(_scores(loops, judge)) == number:
+      best = member
+  _assign(variables, mean)
+  facts = {"steps": loops[0].first_step, "trainings": size}
+  if judge:
+    facts |= _judged(folder.name, judge, loops, variables, best, processes)
+  return Trained(loops, facts)
 
 
 def _measuring_the_start_once(judge: Judge) -> Judge:
@@ -96,22 +102,32 @@ def _measuring_the_start_once(judge: Judge) -> Judge:
 
 
 def _judged(name: str, judge: Judge, loops: Sequence[Loop], variables: Sequence[tf.Variable],
-            members: Sequence[Sequence[np.ndarray]], processes: SingleProcess
-            ) -> dict[str, Any]:
+            best: Sequence[np.ndarray], processes: SingleProcess) -> dict[str, Any]:
   """Measures the mean, and leaves the best member in its place if it is worse than they."""
-  metric = judge.metric
-  scores = [loop.facts()[metric] for loop in loops]
+  metric, scores = judge.metric, _scores(loops, judge)
   score = judge.measure(loops[0].first_step)[metric]
   logging.info("%s: the mean of %d models: %s %.4f; each of them: %s", name, len(loops),
                metric, score, ", ".join(f"{value:.4f}" for value in scores))
   facts = {f"{metric}_of_trainings": scores, f"{metric}_of_mean": score, metric: score}
   if processes.broadcast(int(score >= np.mean(scores))):
     return facts
-  best = processes.broadcast(int(np.argmax(scores)))
   logging.warning("%s: the mean is worse than its members are on average: the model is that "
-                  "of training %d", name, best + 1)
-  _assign(variables, members[best])
-  return facts | {metric: scores[best]}
+                  "of training %d", name, _best(scores) + 1)
+  _assign(variables, best)
+  return facts | {metric: max(scores)}
+
+
+def _scores(loops: Sequence[Loop], judge: Judge) -> list[float]:
+  return [loop.facts()[judge.metric] for loop in loops]
+
+
+def _best(scores: Sequence[float]) -> int:
+  """Of those that are as good the first."""
+  return int(np.argmax(scores))
+
+
+def _values(variables: Sequence[tf.Variable]) -> list[np.ndarray]:
+  return [variable.numpy() for variable in variables]
 
 
 def _assign(variables: Sequence[tf.Variable], weights: Sequence[np.ndarray]) -> None:

@@ -142,3 +142,12 @@ def test_neighbouring_seeds_share_no_order():
 def test_a_best_metric_besides_is_refused(tmp_path):
   with pytest.raises(UserError, match="finetune.soup: expected 1 with best_metric"):
     tiny.make_config(tmp_path, best_metric="loss", finetune__soup=2)
+
+
+def test_two_devices_average_as_one_does(tmp_path, mirrored):
+  corpus = tiny.make_corpus(tmp_path / "corpus")
+  config = _config(tmp_path, finetune__soup=2)
+  _, alone = stages.train("finetune", tmp_path / "alone", corpus, config)
+  _, shared = stages.train("finetune", tmp_path / "shared", corpus, config, mirrored)
+  for one, other in zip(_weights(alone), _weights(shared), strict=True):
+    np.testing.assert_allclose(other, one, atol=2e-4)
