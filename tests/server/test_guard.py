@@ -279,8 +279,8 @@ def test_a_server_that_is_stopped_finishes_what_it_accepted(make):
     assert client.model.reached.acquire(timeout=60)
     server.should_exit = True  # as SIGTERM says
     with contextlib.suppress(ConnectionError):
-      while True:  # until nothing new is accepted
-        socket.create_connection(address, 1).close()
+      while True:  # until nothing new is accepted; a full queue has it wait and try again
+        socket.create_connection(address, 60).close()
     assert not asked.done() and not running.done()
     client.model.opened.set()
     assert asked.result(60).json()["answer"] == "wait"
