@@ -50,6 +50,8 @@ _WARM_UP = "warm-up steps"
 _THIRD = "a third of the steps"
 _RARELY = "30 times as rarely"
 _MORE = "4 times as many"
+_ANSWERED = {"pretrain.query": "read_question", "pretrain.objective": "extractive",
+             "pretrain.null_share": 0.125}
 
 ROWS: dict[str, Row] = {
     "ict": Row("no pre-training: ORQA (Lee et al. 2019)", {"pretrain.steps": 0}),
@@ -65,6 +67,11 @@ ROWS: dict[str, Row] = {
     "asked": Row("blocks are retrieved for questions made of the sentences, which a related "
                  "block answers", {
         "pretrain.masker": "related", "pretrain.query": "question"}),
+    "asked_reader": Row("such questions are read too, and answered by spans", {
+        "pretrain.masker": "related", **_ANSWERED}),
+    "asked_own": Row("questions are read and answered by spans, a sentence's own block too; "
+                     "the retriever at a tenth of the rate", {
+        **_ANSWERED, "pretrain.ban": False, "pretrain.retriever_rate": 0.1}),
     "per_mask": Row("the loss of the published code", {"pretrain.loss": "per_mask"}),
     "realm_retriever": Row("REALM's retriever, the baseline's encoder",
                            parts=("realm", "ict")),

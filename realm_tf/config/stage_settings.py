@@ -89,9 +89,9 @@ class PretrainConfig(OptimizerConfig):
   max_masks: int = setting(10, at_least(1, 1000), "word pieces of a masked span")
   masker: str = setting("salient", named_in(MASKERS), "what is masked in a sentence")
   query: str = setting(
-      "sentence", one_of("sentence", "question"), "what blocks are retrieved for: the masked "
-      "sentence, as in the paper, or a question made of its words; the encoder reads the "
-      "sentence")
+      "sentence", one_of("sentence", "question", "read_question"), "what blocks are "
+      "retrieved for: the masked sentence, as in the paper, or a question made of its words; "
+      "the encoder reads the sentence, with read_question the question behind its masks")
   loss: str = setting(
       "joint", named_in(LOSSES), "joint: of the paper; per_mask: of the published code")
   retriever_rate: float = setting(

@@ -25,7 +25,7 @@ _HELD_OUT_EVERY = 20  # one sentence in so many is never trained on
 
 class PretrainingBatch(NamedTuple):
   query: Packed  # [B, T]: for the query tower
-  sentence: Packed  # [B, T]: with its masks, for the encoder; mostly the query itself
+  sentence: Packed  # [B, T]: with masks, for the encoder; mostly the query itself
   positions: tf.Tensor  # [B, M] int32: of the masks, in the packed sentence
   labels: tf.Tensor  # [B, M] int32: the masked pieces
   weights: tf.Tensor  # [B, M] float32: 0 on padding
@@ -57,7 +57,8 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
       those of its longest sentence and span.
     masker: what is masked, a name in `realm_tf.registry.MASKERS`.
     query: what the query tower sees: the masked "sentence", or a "question" made of the
-      words around its first mask (`made_questions`).
+      words around its first mask (`made_questions`); with "read_question" the encoder reads
+      the question too, behind as many masks as the sentence had.
   """
   masking = MASKERS[masker](corpus, max_masks, support, seed)
   sentences = masking.sentences
@@ -70,7 +71,10 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   bodies, ban_table = _Bodies(corpus), tf.constant(banned, tf.int32)
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
   most = max_masks if fixed_lengths else None
-  ask = _Questions(corpus.tokenizer, seed) if query == "question" else None
+  ask = _Questions(special, seed) if query != "sentence" else None
+
+  def pack(pieces: tf.RaggedTensor) -> Packed:
+    return pack_single(pieces, query_length, special, multiple)
 
   def batch(step: tf.Tensor, drawn: tf.Tensor) -> PretrainingBatch:
     chosen = tf.ensure_shape(tf.gather(usable, drawn), [batch_size])
@@ -80,13 +84,16 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
                      query_length - 2)
     masked = _inside(masked, *window)
     sentence = bodies.masked(row, *window, masked, special.mask_id)
-    packed = pack_single(sentence, query_length, special, multiple)
-    asked = packed if ask is None else pack_single(
-        ask(step, sentence, bodies.at(row, masked)), query_length, special, multiple)
-    labels = bodies.at(row, masked).to_tensor(shape=[None, most])  # [B, M]
-    positions = (masked - window[0][:, None] + 1).to_tensor(shape=[None, most])
+    answer, places = bodies.at(row, masked), masked - window[0][:, None]
+    asked = sentence if ask is None else ask(step, sentence, answer)
+    if query == "read_question":
+      sentence = tf.concat([answer.with_values(tf.fill(
+          tf.shape(answer.values), special.mask_id)), asked], 1)
+      places = tf.ragged.range(tf.cast(answer.row_lengths(), tf.int32))
+    labels = answer.to_tensor(shape=[None, most])  # [B, M]
+    positions = (places + 1).to_tensor(shape=[None, most])  # behind [CLS]
     weights = tf.sequence_mask(masked.row_lengths(), tf.shape(labels)[1], tf.float32)
-    examples = PretrainingBatch(asked, packed, positions, labels,
+    examples = PretrainingBatch(pack(asked), pack(sentence), positions, labels,
                                 tf.ensure_shape(weights, labels.shape),
                                 tf.gather(ban_table, row), row, other)
     return order.fix_batch_size(examples, batch_size)

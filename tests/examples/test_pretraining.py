@@ -126,12 +126,30 @@ def test_the_query_tower_may_see_a_question_while_the_encoder_reads_the_sentence
       assert len(set(question) & near) > 1
 
 
+@pytest.mark.parametrize("masker", ["salient", "random_token"])
+def test_the_encoder_may_read_the_question_behind_the_masks(corpus, masker):
+  mask_id, most = corpus.tokenizer.mask_id, 0
+  for asked, read in zip(_batches(corpus, masker=masker, query="question"),
+                         _batches(corpus, masker=masker, query="read_question")):
+    for name in ("labels", "weights", "row", "support", "banned"):
+      np.testing.assert_array_equal(getattr(read, name), getattr(asked, name))
+    np.testing.assert_array_equal(read.query.ids, asked.query.ids)
+    for i, weights in enumerate(read.weights.numpy()):
+      count = int(weights.sum())
+      most = max(most, count)
+      ids, question = (packed.ids[i].numpy()[packed.padding_mask[i].numpy()]
+                       for packed in (read.sentence, read.query))
+      assert ids.tolist() == [question[0], *[mask_id] * count, *question[1:]]
+      assert read.positions[i].numpy()[:count].tolist() == list(range(1, count + 1))
+  assert most > 1
+
+
 def test_own_block_is_banned(corpus):
   for batch in _batches(corpus):
     np.testing.assert_array_equal(batch.banned[:, 0], batch.row)
 
 
-@pytest.mark.parametrize("query", ["sentence", "question"])
+@pytest.mark.parametrize("query", ["sentence", "question", "read_question"])
 def test_a_resumed_run_sees_the_same_batches(corpus, query):
   complete, tail = _batches(corpus, query=query), _batches(corpus, first=7, query=query)
   for a, b in zip(complete[7:], tail):
