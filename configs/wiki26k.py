@@ -29,19 +29,19 @@ dpr, 15 for finetune; other measurements halted it for some minutes) and has the
 exact match 54.1 and F1 65.2; another processor's, answered anew, had 54.4 and 65.6 (before
 54.2 and 65.1). Its int8 export has 55.3 and 66.1 (benchmarks/exports.py).
 
-The first, the mean of three seeds and their range (`benchmarks/results/wiki26k.json`; each the
-mean of two readers' weights, `finetune.soup`; docs/training.md):
+The first, the mean of three seeds and their range (`benchmarks/results/wiki26k.json`; each
+the mean of two readers' weights, `finetune.soup`; docs/training.md):
 
     R@1 80.8 (80.3 to 81.4), R@5 95.1 (94.9 to 95.4), R@20 99.1 (98.9 to 99.3)
     exact match 57.7 (57.3 to 58.4), F1 66.7 (66.3 to 67.2)
 
 Seed 2 is one command, from end to end: 64.5 minutes on two cores of an AMD EPYC with AVX-512
-and without AMX, tests beside it (10 for dpr, 14 for cloze, 31 for finetune; then evaluation and
-export); exact match 58.4 (55.3 to 61.4), with BM25 R@1/5/20 81.6, 96.3, 98.2. Seed 0 is of a
-trial before: phrases for `cloze` were drawn otherwise, and the two readers (54.9 and 56.8;
-without `cloze` one had 54.1) averaged by hand. `cloze` is what answers without any questions
-of people, and with few (docs/without_labels.md); here it brings its reader to 24.4 and 28.3
-(seeds 0 and 2).
+and without AMX, tests beside it (10 for dpr, 14 for cloze, 31 for finetune; then evaluation
+and export); exact match 58.4 (55.3 to 61.4), with BM25 R@1/5/20 81.6, 96.3, 98.2. Seed 0 is
+of a trial before: phrases for `cloze` were drawn otherwise, and the two readers (54.9 and
+56.8; without `cloze` one had 54.1) averaged by hand. `cloze` is what answers without any
+questions of people, and with few (docs/without_labels.md); here it brings its reader to 24.4
+and 28.3 (seeds 0 and 2).
 
 A 95 % interval of one run's exact match is 3.2 points either way, of R@1 2.5. With five
 blocks read, exact match was 52.8 (seed 0). More of the same did not help: seed 1 with twice
