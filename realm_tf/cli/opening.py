@@ -82,9 +82,10 @@ def define_recall_at() -> None:
 
 
 def recall_depths() -> tuple[int, ...]:
-  """What --recall_at says."""
+  """What --recall_at says, in brackets, as the setting has it, or without."""
   from realm_tf.config import SETTINGS
-  return SETTINGS["evaluate.recall_at"].parsed(f"{FLAGS.recall_at},", "--recall_at")
+  depths = FLAGS.recall_at.strip(" ()[],")
+  return SETTINGS["evaluate.recall_at"].parsed(f"{depths},", "--recall_at")
 
 
 def no_more(arguments: Sequence[str]) -> None:

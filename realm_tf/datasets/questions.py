@@ -134,7 +134,7 @@ def _parse(row: Row, answered: bool) -> Question:
                     "false")
   answers = _answers(row)
   if regex:
-    _check_patterns(answers, row.where)
+    check_patterns(answers, f"{row.where}: field 'answer'")
   stated = {field for field in ("gold_passage", "source")
             if row.fields.get(field) is not None}
   return Question(
@@ -158,9 +158,10 @@ def _answers(row: Row) -> tuple[str, ...]:
   return tuple(answers)
 
 
-def _check_patterns(answers: tuple[str, ...], where: str) -> None:
+def check_patterns(answers: Iterable[str], label: str) -> None:
+  """Raises `UserError` where one is no regular expression; `label` begins it."""
   for answer in answers:
     try:
       compile_pattern(answer)
     except UserError as error:
-      raise UserError(f"{where}: field 'answer': {error}") from None
+      raise UserError(f"{label}: {error}") from None

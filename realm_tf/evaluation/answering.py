@@ -19,7 +19,7 @@ from realm_tf.evaluation.answer_spans import Evidence, RetrievedBlocks
 from realm_tf.evaluation.calibration import UNCALIBRATED, Calibration
 from realm_tf.evaluation.exact_words import by_exact_words
 from realm_tf.evaluation.in_parts import in_parts
-from realm_tf.evaluation.merging import Chosen, choose_answers, first_of_each
+from realm_tf.evaluation.merging import Chosen, choose_answers, first_of_each, rescaled
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.ops.lookup import look_up
@@ -52,7 +52,7 @@ class Answers(NamedTuple):
   end: tf.Tensor  # int32: exclusive
   start_byte: tf.Tensor  # int32: the same in bytes of UTF-8
   end_byte: tf.Tensor  # int32
-  probability: tf.Tensor  # float32: that this is the answer, all of its places added
+  probability: tf.Tensor  # float32: that this is right, by all of its places
 
 
 class Passage(NamedTuple):
@@ -252,8 +252,9 @@ class QuestionAnswerer(tf.Module):
     rule = self.calibration
     best = answer_spans.best(read, self.passages, _SPANS, rule.retriever_weight,
                              rule.temperature)
-    return choose_answers(best, self._texts_of(best.row, best.first, best.last), count,
-                          rule.merged, rule.agreement)
+    chosen = choose_answers(best, self._texts_of(best.row, best.first, best.last), count,
+                            rule.merged, rule.agreement)
+    return rescaled(chosen, rule.slope, rule.offset) if rule.rescales else chosen
 
   def _bytes(self, row: tf.Tensor, first: tf.Tensor, last: tf.Tensor
              ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -284,8 +285,7 @@ def _checked(questions: tf.Tensor, value: tf.Tensor | int, name: str, least: int
              note: str = "") -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Questions [B], the value for each of them [B], and the largest of these.
 
-  Nothing is done before they are known to be within their limits, and one or as many as
-  there are questions.
+  Nothing is done before they are known to be in their limits, and one, or one for each.
   """
   values = tf.reshape(tf.convert_to_tensor(value), [-1])
   size, number = tf.shape(questions)[0], tf.size(values)

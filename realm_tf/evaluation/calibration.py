@@ -31,6 +31,8 @@ class Calibration:
     merged: whether the places of an answer are added; else its best place counts alone.
     agreement: whether the answer is the one that agrees with other likely ones
       (`evaluation.agreement`); else the most probable one. Its probability is its own.
+    slope, offset: what makes of the logit of an answer's share that of its being right
+      (`confidence.platt`); the slope is above 0.
     model: of a run, for which it was made: its stage.
     questions: of dev, by which it was made; 0: it was not.
     curve: what precision costs, by falling threshold; empty where it was not measured.
@@ -40,6 +42,8 @@ class Calibration:
   temperature: float = 1.0
   merged: bool = True
   agreement: bool = False
+  slope: float = 1.0
+  offset: float = 0.0
   model: str = ""
   questions: int = 0
   curve: tuple[Point, ...] = ()
@@ -48,9 +52,16 @@ class Calibration:
   @property
   def rule(self) -> str:
     """What the answers depend on, in a line."""
+    rescaled = f", logits times {self.slope:.2f} {self.offset:+.2f}" if self.rescales else ""
     return (f"reader + {self.retriever_weight:g} retriever, over {self.temperature:g}, "
             f"{'equal answers added' if self.merged else 'best span'}"
-            f"{', in agreement with others' if self.agreement else ''}")
+            f"{', in agreement with others' if self.agreement else ''}"
+            f"{rescaled}")
+
+  @property
+  def rescales(self) -> bool:
+    """Whether the probability of an answer is another number than its share."""
+    return (self.slope, self.offset) != (1.0, 0.0)
 
   def threshold(self, precision: float) -> float:
     """The least probability from which answers are as precise as wanted, on dev.
@@ -107,7 +118,7 @@ def write_calibration(path: PathLike, calibration: Calibration) -> None:
 
 
 def read_calibration(path: PathLike) -> Calibration:
-  """What `write_calibration` wrote; one that is older than `agreement` is without.
+  """What `write_calibration` wrote; one that is older than a field is without it.
 
   Raises:
     UserError: the file holds something else.
@@ -116,6 +127,7 @@ def read_calibration(path: PathLike) -> Calibration:
   try:
     fitted = Calibration(float(values["retriever_weight"]), float(values["temperature"]),
                          _flag(values["merged"]), _flag(values.get("agreement", False)),
+                         float(values.get("slope", 1.0)), float(values.get("offset", 0.0)),
                          str(values["model"]), int(values["questions"]),
                          tuple(Point(*map(float, point)) for point in values["curve"]),
                          dict(values["figures"]))
@@ -126,6 +138,9 @@ def read_calibration(path: PathLike) -> Calibration:
   if not (temperature > 0 and math.isfinite(weight * temperature)):
     raise UserError(f"{path}: retriever_weight {weight:g} and temperature {temperature:g}; "
                     "expected finite numbers, the temperature above 0")
+  if not (0 < fitted.slope < math.inf and math.isfinite(fitted.offset)):
+    raise UserError(f"{path}: slope {fitted.slope:g} and offset {fitted.offset:g}; expected "
+                    "finite numbers, the slope above 0")
   return fitted
 
 

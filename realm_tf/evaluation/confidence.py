@@ -13,6 +13,8 @@ from realm_tf.evaluation.calibration import Point
 _BINS = 10
 _LEAST = 10  # answers in which a precision is more than chance
 _POINTS = 200  # of a curve that is kept
+SURE = 1 - 1e-6  # and no surer: logits are finite
+_PRIOR = 0.5  # standard deviation, of slope and offset
 
 
 class Bin(NamedTuple):
@@ -74,6 +76,44 @@ def curve(probabilities: ArrayLike, right: ArrayLike) -> tuple[Point, ...]:
     ends = ends[np.unique(np.linspace(0, len(ends) - 1, _POINTS).round().astype(int))]
   return tuple(Point(float(values[i]), float(precision[i]), float(count[i] / len(values)))
                for i in ends)
+
+
+def platt(probabilities: ArrayLike, right: ArrayLike) -> tuple[float, float]:
+  """Slope and offset by which logits of probabilities say how often answers are right.
+
+  The most probable ones if sigmoid(slope * logit(p) + offset) are right (Platt 1999,
+  "Probabilistic Outputs for Support Vector Machines"), where both are thought to be near 1
+  and 0 before any answer is seen (normal, a standard deviation of one half each), so that few
+  answers change little. 1 and 0 where surer answers are not right more often.
+
+  Args:
+    probabilities: [Q], of the answers given.
+    right: [Q], whether they are.
+  """
+  logits = np.stack([_logits(probabilities), np.ones(np.size(probabilities))], 1)
+  hits, before = np.asarray(right, np.float64), np.array([1.0, 0.0])
+  found = before
+  for _ in range(100):  # Newton's steps, of length 1 at most; it is concave
+    sure = _sigmoid(logits @ found)
+    slope = logits.T @ (hits - sure) - (found - before) / _PRIOR ** 2
+    curvature = (logits * (sure * (1 - sure))[:, None]).T @ logits + np.eye(2) / _PRIOR ** 2
+    step = np.linalg.solve(curvature, slope)
+    found = found + step / max(1.0, float(np.linalg.norm(step)))
+  return (float(found[0]), float(found[1])) if found[0] > 0 else (1.0, 0.0)
+
+
+def rescaled(probabilities: ArrayLike, slope: float, offset: float) -> np.ndarray:
+  """sigmoid(slope * logit(p) + offset), [Q] float64; `merging.rescaled` is its twin."""
+  return _sigmoid(slope * _logits(probabilities) + offset)
+
+
+def _logits(probabilities: ArrayLike) -> np.ndarray:
+  values = np.clip(np.asarray(probabilities, np.float64), 1 - SURE, SURE)
+  return np.log(values) - np.log1p(-values)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+  return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
 
 
 def confidence_figures(probabilities: ArrayLike, right: ArrayLike) -> dict[str, float]:

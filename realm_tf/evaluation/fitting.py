@@ -12,6 +12,9 @@ dev questions right than the published rule, by more than one standard deviation
 taken. Then, by the probabilities that this gives, the answers of `agreement` are taken if the
 mean of exact match and F1, which they are chosen by, is higher and no fewer are right, again
 within one standard deviation: probabilities stay as they are, so log loss cannot judge this.
+Last, how often the answers that are given are right, by their probabilities (Platt scaling):
+a right answer has many forms of which the listed are some, so the first fit, which is of all
+of them, leaves the one that is given too unsure.
 
 Shape letters: Q questions, R read blocks, S spans of each, Y temperatures, A answer strings.
 """
@@ -31,6 +34,7 @@ from realm_tf.progress import progress
 from realm_tf.text.answers import normalize
 
 LEAST = 20  # questions, to which two numbers can be fitted
+_LEAST_GIVEN = 100  # answers, by which probabilities are rescaled
 _SPANS = 32  # of each block
 _TEMPERATURES = 2.0 ** (np.arange(-8, 25) / 4)  # 1/4 to 64
 _WEIGHTS = np.append(0.0, 2.0 ** (np.arange(-12, 7) / 2))  # 0, and 1/64 to 8
@@ -204,10 +208,15 @@ def fit(dev: Dev) -> Calibration:
   probable, agreeing = dev.answered(p), dev.answered(p, by_agreement=True)
   agrees = agreeing.worth > probable.worth and _no_fewer(agreeing, probable)
   answered = agreeing if agrees else probable
+  slope, offset = 1.0, 0.0
+  if len(answered.right) >= _LEAST_GIVEN:
+    slope, offset = confidence.platt(answered.probability, answered.right)
+    answered = answered._replace(
+        probability=confidence.rescaled(answered.probability, slope, offset))
   return dataclasses.replace(
       PUBLISHED, retriever_weight=float(_WEIGHTS[weight]),
       temperature=float(_TEMPERATURES[temperature]), merged=merged, agreement=agrees,
-      questions=len(answered.right),
+      slope=slope, offset=offset, questions=len(answered.right),
       curve=confidence.curve(answered.probability, answered.right), figures={
           "log_loss": value, **_figures(answered),
           **_figures(probable, "_most_probable"), **_figures(agreeing, "_agreeing"),

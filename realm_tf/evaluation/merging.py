@@ -16,6 +16,7 @@ import tensorflow_text as tf_text
 
 from realm_tf.evaluation.agreement import most_agreeing
 from realm_tf.evaluation.answer_spans import Spans
+from realm_tf.evaluation.confidence import SURE
 
 # As Python has them: punctuation of ASCII, white space, and what `\w` is.
 _PUNCTUATION = "[" + "".join(f"\\x{ord(char):02x}" for char in string.punctuation) + "]+"
@@ -84,6 +85,14 @@ def choose_answers(spans: Spans, texts: tf.Tensor, count: tf.Tensor | int, merge
   none = ~left & (tf.range(count) > 0)  # the first has its block, if nothing else
   return Chosen(tf.where(left, score, -float("inf")), tf.where(left, share, 0.0),
                 tf.where(none, -1, row), tf.where(none, 0, first), tf.where(none, -1, last))
+
+
+def rescaled(chosen: Chosen, slope: float, offset: float) -> Chosen:
+  """With probabilities sigmoid(slope * logit(p) + offset); what is no answer keeps its 0."""
+  p = tf.clip_by_value(chosen.probability, 1 - SURE, SURE)
+  logits = tf.math.log(p) - tf.math.log1p(-p)
+  return chosen._replace(probability=tf.where(
+      chosen.probability > 0, tf.sigmoid(slope * logits + offset), 0.0))
 
 
 def first_of_each(chosen: Chosen, counts: tf.Tensor) -> Chosen:

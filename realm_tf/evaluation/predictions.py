@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from realm_tf.datasets.questions import Question
+from realm_tf.datasets.questions import Question, check_patterns
 from realm_tf.errors import UserError
 from realm_tf.evaluation import figures
 from realm_tf.files import PathLike, new_file
@@ -107,6 +107,8 @@ def _checked(row: Row) -> Record:
   for name in ("gold_passage", "source"):
     if name in record:
       text_field(record, name, row.where)
+  if not isinstance(record.get("regex", False), bool):
+    raise UserError(f"{row.where}: field 'regex': expected true or false")
   if "ranks" in record and not _are_ranks(record["ranks"]):
     raise UserError(f"{row.where}: field 'ranks': expected an object with answer and "
                     "substring, whole numbers")
@@ -122,7 +124,7 @@ def questions_of(path: PathLike, records: Sequence[Record]) -> list[Question]:
   """The questions in an evaluation's records, with their answers.
 
   Raises:
-    UserError: a record has no answers, as those of `realm predict`.
+    UserError: a record has no answers, as those of `realm predict`, or none that can be read.
   """
   questions = []
   for number, record in enumerate(records, 1):
@@ -131,11 +133,14 @@ def questions_of(path: PathLike, records: Sequence[Record]) -> list[Question]:
     if not isinstance(answers, list) or not all(isinstance(item, str) for item in answers):
       raise UserError(f"{where}: field 'answers' does not hold the right answers, as an "
                       "evaluation writes them; name the questions by --questions")
+    field, regex = f"{where}: field 'answers'", record.get("regex", False)
+    for answer in answers:
+      checked_text(answer, field)
+    if regex:
+      check_patterns(answers, field)
     questions.append(Question(
-        record.get("id", str(number)), record["question"],
-        tuple(checked_text(answer, f"{where}: field 'answers'") for answer in answers),
-        bool(record.get("regex", False)), record.get("gold_passage", ""),
-        record.get("source", "")))
+        record.get("id", str(number)), record["question"], tuple(answers), regex,
+        record.get("gold_passage", ""), record.get("source", "")))
   return questions
 
 

@@ -11,7 +11,6 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation import calibration, confidence, fitting, metrics, unanswerable
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import Calibration
-from realm_tf.jsonl import read_rows
 from realm_tf.run.folder import Run
 
 _MOST = 2000  # dev questions: more would not move three numbers
@@ -84,15 +83,3 @@ def probability_figures(run: Run, answerer: QuestionAnswerer, questions: Sequenc
                                                  probabilities[:count], threshold,
                                                  run.config.evaluate.batch_size)
   return figures
-
-
-def judged(run: Run) -> tuple[list[float], list[bool]]:
-  """Probabilities of the newest stage's answers to held-out questions; are they right?"""
-  path = run.path / "evaluation" / f"{run.newest_stage().replace(' ', '_')}.predictions.jsonl"
-  records = read_rows(path, "question and answers") if path.exists() else []
-  rows = [row.fields for row in records if "probability" in row.fields]
-  patterns = {question.question for question in run.questions("held_out") if question.regex
-              } if rows else set()
-  return ([row["probability"] for row in rows],
-          [metrics.exact_match(row["prediction"], row["answers"], row["question"] in patterns)
-           for row in rows])

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from realm_tf import config as config_lib
@@ -11,11 +12,10 @@ from realm_tf.evaluation.mistake_kinds import is_right
 from realm_tf.jsonl import read_rows
 from realm_tf.report import curves, page, reliability
 from realm_tf.report.mistakes_page import mistakes_page
-from realm_tf.run import calibrate, evaluations, history
+from realm_tf.run import evaluations, history
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.mistakes import find_mistakes
-from realm_tf.run.trained_reader import has_reader
-from realm_tf.run.worth import stage_rows
+from realm_tf.run.worth import poor_answers, stage_rows
 from realm_tf.training.log import read_curves, read_examples
 from realm_tf.training.watching import Setup, collapses
 
@@ -35,8 +35,9 @@ def make_report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
   target = pathlib.Path(output or run.path / "report.html")
   examples = read_examples(run.path / "pretrain" / "examples.jsonl")
   curve = read_curves(run.path / "pretrain" / "curves.csv")
+  judged = _judged(run)
   parts = [
-      page.header(run.config.name, _facts(run)),
+      page.header(run.config.name, _facts(run, judged)),
       page.section("What each stage is worth", page.stages(stage_rows(run)), note=(
           "On held-out questions. recall@k: one of the first k blocks holds a right answer. "
           "Exact match: the answer is one of the listed ones, once capitals, punctuation and "
@@ -46,14 +47,16 @@ def make_report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
           "blocks. Below a share: its 95 % interval (bootstrap over the questions). gold@k: "
           "the question's own passage is among the first k. + BM25: both rankings fused, "
           "recall alone.")),
+      page.section("What the answers are worth", page.wrong(list(filter(
+          None, [poor_answers(run)])))),
       page.section("What went wrong in pre-training", page.wrong(_collapses(run)), note=(
           "By its curves; docs/diagnosis.md says what to do about each.")),
       page.section("By source of the question", page.sources(_by_source(run)), note=(
           f"Held-out questions, after {run.newest_stage()}.")),
-      page.section("Answers", page.answers(_asked(run) + _answers(run)),
+      page.section("Answers", page.answers(_asked(run) + _some(judged)),
                    _mistakes(run, target)),
       page.section("How sure the answers are", reliability.charts(
-          *calibrate.judged(run)), note=(
+          *_probabilities(judged)), note=(
           "Held-out questions; the probabilities were calibrated on other ones, or not at "
           "all, as `evaluation/calibration.json` says.")),
       page.section("Before and after pre-training", page.before_and_after(examples), note=(
@@ -104,17 +107,25 @@ def _mistakes(run: Run, target: pathlib.Path) -> str:
                         "held-out questions were not answered rightly: all mistakes, by kind")
 
 
-def _right_of_all(run: Run) -> str:
-  """How many held-out questions the newest stage answers as exact match wants it."""
-  if not has_reader(run):
-    return ""
+def _judged(run: Run) -> list[dict[str, Any]]:
+  """What the newest stage predicted for held-out questions, and whether it is `right`."""
   path = evaluations.predictions_path(run.path, run.newest_stage())
-  records = _lines(path)
-  if not records:
-    return ""
-  count = sum(is_right(question, record["prediction"])
-              for question, record in zip(predictions.questions_of(path, records), records))
-  return f"{count:,} of {len(records):,} questions, {count / len(records) * 100:.1f} %"
+  records = [record for record in _lines(path) if "prediction" in record]
+  return [{**record, "right": is_right(question, record["prediction"])} for question, record
+          in zip(predictions.questions_of(path, records), records, strict=True)]
+
+
+def _probabilities(judged: Sequence[Mapping[str, Any]]) -> tuple[list[float], list[bool]]:
+  """Of the answers, where they have any, and whether these are right."""
+  sure = [record for record in judged if "probability" in record]
+  return [record["probability"] for record in sure], [record["right"] for record in sure]
+
+
+def _some(judged: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+  """Some right answers and some others."""
+  chosen = {right: [record for record in judged if record["right"] is right][:_ANSWERS]
+            for right in (True, False)}
+  return chosen[True] + chosen[False]
 
 
 def _by_source(run: Run) -> dict[str, Any]:
@@ -122,14 +133,15 @@ def _by_source(run: Run) -> dict[str, Any]:
   return files.read_json(path).get("by_source", {}) if path.exists() else {}
 
 
-def _facts(run: Run) -> list[tuple[str, Any]]:
+def _facts(run: Run, judged: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
   facts: list[tuple[str, Any]] = []
   if (run.path / "corpus").exists():
     facts.append(("blocks", f"{run.corpus.num_blocks:,}"))
   facts.append(("stages done", ", ".join(filter(run.is_done, STAGES)) or "none"))
-  right = _right_of_all(run)
-  if right:
-    facts.append(("answered rightly", right))
+  if judged:
+    right = sum(record["right"] for record in judged)
+    facts.append(("answered rightly", f"{right:,} of {len(judged):,} questions, "
+                                      f"{right / len(judged) * 100:.1f} %"))
   minutes = sum(run.minutes(stage) for stage in STAGES if run.is_done(stage))
   if minutes:
     facts.append(("training", f"{minutes:.1f} minutes"))
@@ -164,17 +176,6 @@ def _asked(run: Run) -> list[dict[str, Any]]:
   """The questions that were asked at the end of the run; nobody says what is right."""
   return [{**record, "prediction": record["answer"], "right": None}
           for record in _lines(run.path / "evaluation" / "asked.jsonl")]
-
-
-def _answers(run: Run) -> list[dict[str, Any]]:
-  """Some held-out questions of the newest stage, right ones and others."""
-  path = evaluations.predictions_path(run.path, run.newest_stage())
-  records = [record for record in _lines(path) if "prediction" in record]
-  chosen: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
-  for question, record in zip(predictions.questions_of(path, records), records):
-    right = is_right(question, record["prediction"])
-    chosen[right].append({**record, "right": right})
-  return chosen[True][:_ANSWERS] + chosen[False][:_ANSWERS]
 
 
 def _lines(path: pathlib.Path) -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
     with new_file(run.path / "table.txt", "w") as file:
       file.write(table + "\n")
     print(f"\n{len(run.questions('held_out'))} held-out questions:\n\n{table}\n")
-  if poor := poor_answers(run, measured):
+  if poor := poor_answers(run):
     logging.warning("%s", poor)
   print(f"TensorBoard: tensorboard --logdir={run.path}   in all {seconds / 60:.1f} minutes")
   if run.config.demo_questions:

@@ -58,17 +58,18 @@ def unjudged(run: Run) -> str:
           "step, be it better or not")
 
 
-def poor_answers(run: Run, measured: bool) -> str:
+def poor_answers(run: Run) -> str:
   """Says where the newest reader answers few questions right, or where nobody knows."""
   stage = run.newest_stage()
   if not has_reader(run, stage):
     return ""
-  if not measured:
-    return ("no question was held out, so nobody knows how many answers of this reader are "
-            "right; where there was little to learn from they are few. Ask it some, and "
-            "write 30 questions or more with answers (docs/training.md has figures)")
   of_now = _figures(run, stage)
-  right, read = of_now.get("exact_match", 1.0), of_now.get("reader_oracle", 0.0)
+  if "exact_match" not in of_now:
+    return (f"no held-out question was answered after {stage}, so nobody knows how many "
+            "answers of this reader are right; where there was little to learn from they are "
+            "few. Ask it some, and write 30 questions or more with answers to measure it by "
+            "(docs/training.md has figures)")
+  right, read = of_now["exact_match"], of_now.get("reader_oracle", 0.0)
   if right >= _POOR * read:
     return ""
   return (f"after {stage} {right * 100:.1f} % of the answers are right, though a right one "

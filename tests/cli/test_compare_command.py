@@ -39,10 +39,12 @@ def test_two_files_of_predictions(files, capsys):
     assert (figure["a_wins"], figure["b_wins"], figure["questions"]) == (5, 15, 40)
     assert 0 < figure["low"] < 0.25 < figure["high"]
     assert figure["p"] == pytest.approx(0.041, abs=0.01)
-  assert realm("compare", *names, f"--questions={files}/q.jsonl", "--recall_at=3") == 0
-  lines = capsys.readouterr().out.splitlines()
-  assert lines[0] == f"A  {names[0]}"
-  assert lines[5].split()[:4] == ["exact_match", "25.0", "50.0", "+25.0"]
+  for depths in ("3", "(3,)", "[3, 4]"):  # as the setting is written, or without brackets
+    assert realm("compare", *names, f"--questions={files}/q.jsonl",
+                 f"--recall_at={depths}") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"A  {names[0]}"
+    assert lines[5].split()[:4] == ["exact_match", "25.0", "50.0", "+25.0"]
 
 
 def _refused(capsys, *words):

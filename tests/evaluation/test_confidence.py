@@ -46,6 +46,32 @@ def test_the_curve_says_what_a_threshold_would_have_done():
     assert point.precision == pytest.approx(right[is_answered].mean())
 
 
+def test_answers_are_as_often_right_as_they_say_once_rescaled():
+  """Of the true slope and offset, on answers that have not been seen."""
+  rng = np.random.default_rng(4)
+  truth = rng.random(8000)
+  right = rng.random(8000) < truth
+  told = confidence.rescaled(truth, 0.5, -1.0)  # what turns it back: a slope of 2, and 2
+  slope, offset = confidence.platt(told[:4000], right[:4000])
+  assert slope == pytest.approx(2, abs=0.2) and offset == pytest.approx(2, abs=0.3)
+  error = confidence.expected_calibration_error
+  assert error(told[4000:], right[4000:]) > 0.1
+  assert error(confidence.rescaled(told[4000:], slope, offset), right[4000:]) < 0.03
+
+
+@pytest.mark.parametrize("probabilities, right", [
+    ([], []), ([0.0, 1.0], [True, False]), ([1.0] * 500, [False] * 500),
+    ([0.0] * 500, [True] * 500), ([0.9] * 300 + [0.1] * 300, [False] * 300 + [True] * 300),
+    ([1e-30, 1.0000001] * 100, [False, True] * 100)])
+def test_rescaling_is_finite_and_keeps_the_order(probabilities, right):
+  slope, offset = confidence.platt(probabilities, right)
+  assert 0 < slope < 50 and abs(offset) < 50
+  sure = confidence.rescaled([0.0, 0.1, 0.5, 0.9, 1.0], slope, offset)
+  assert (np.diff(sure) >= 0).all() and 0 <= sure[0] and sure[-1] <= 1
+  if not probabilities:
+    assert (slope, offset) == (1, 0)
+
+
 def test_a_precision_is_met_with_as_many_answers_as_may_be():
   fitted = Calibration(questions=100, curve=(
       Point(0.9, 0.8, 0.1), Point(0.6, 0.75, 0.4), Point(0.3, 0.78, 0.6),
@@ -70,17 +96,20 @@ def test_what_cannot_be_wanted_is_one_line(threshold, precision, message):
 
 
 def test_a_calibration_is_kept_as_json(tmp_path):
-  written = Calibration(0.25, 2.0, False, True, "finetune", 30,
+  written = Calibration(0.25, 2.0, False, True, 0.9, 0.4, "finetune", 30,
                         (Point(0.5, 0.75, 1.0),), {"x": 0.5})
   calibration.write_calibration(tmp_path / "c.json", written)
   assert calibration.read_calibration(tmp_path / "c.json") == written
-  assert written.rule.endswith("best span, in agreement with others")
+  assert written.rule.endswith(
+      "best span, in agreement with others, logits times 0.90 +0.40")
 
 
-def test_a_calibration_that_is_older_than_agreement_is_without(tmp_path):
-  calibration.write_calibration(tmp_path / "c.json", Calibration(0.5, 2.0, agreement=True))
+def test_a_calibration_that_is_older_than_a_field_is_without(tmp_path):
+  calibration.write_calibration(tmp_path / "c.json", Calibration(
+      0.5, 2.0, agreement=True, slope=2.0, offset=1.0))
   values = json.loads((tmp_path / "c.json").read_text())
-  del values["agreement"]
+  for name in ("agreement", "slope", "offset"):
+    del values[name]
   (tmp_path / "c.json").write_text(json.dumps(values))
   assert calibration.read_calibration(tmp_path / "c.json") == Calibration(0.5, 2.0)
   assert not calibration.PUBLISHED.agreement and not calibration.UNCALIBRATED.agreement
@@ -102,7 +131,7 @@ def test_what_is_neither_true_nor_false_is_one_line(tmp_path, name):
       f'"model": "", "questions": 0, "curve": {curve}, "figures": {{}}}}'
       for weight, temperature, curve in (
           (1, 0, "[]"), (1, -1, "[]"), (1, 1, "[[1, 2]]"), (1, 1, "3"), ("1e999", 1, "[]"),
-          ("null", 1, "[]")))])
+          ("null", 1, "[]"), (1, 1, '[], "slope": 0'), (1, 1, '[], "offset": 1e999')))])
 def test_what_is_no_calibration_is_one_line(tmp_path, text):
   (tmp_path / "c.json").write_text(text)
   with pytest.raises(UserError, match=r"c\.json: .*"):

@@ -83,6 +83,7 @@ def test_the_rule_by_which_answers_are_right_is_found(weight, temperature):
   other = _dev(*_made_up(3000, weight, temperature, seed=5))
   place = int(np.argmin(abs(fitting._TEMPERATURES - fitted.temperature)))
   p, right, _ = other.answered(other.probabilities(fitted.retriever_weight, place, True))
+  p = confidence.rescaled(p, fitted.slope, fitted.offset)
   assert not fitted.agreement  # no two strings have a word in common
   assert confidence.expected_calibration_error(p, right) < 0.04
   wanted = (1 + right.mean()) / 2
@@ -131,6 +132,24 @@ def _of_strings(shares, right):
   total = np.log(np.exp(logit[..., None] / fitting._TEMPERATURES).sum(2))
   return Dev(logit, total, np.zeros([len(right), 1]), fitting.strings(
       questions, [[text.encode() for text in shares]] * len(right)))
+
+
+def test_an_answer_that_is_right_in_several_forms_is_as_sure_as_it_is_often_right():
+  """Three forms of what is right two times of three: each is less probable than that."""
+  shares = {"Obama": 0.4, "Barack Obama": 0.3, "President Obama": 0.3}
+  text = [form.encode() for form in shares]
+  logit = np.tile(np.log(list(shares.values())), [300, 1, 1])
+  total = np.log(np.exp(logit[..., None] / fitting._TEMPERATURES).sum(2))
+  def fit(count):
+    questions = [Question(str(i), "?", tuple(shares) if i % 3 else ("Nixon",))
+                 for i in range(count)]
+    return fitting.fit(Dev(logit[:count], total[:count], np.zeros([count, 1]),
+                           fitting.strings(questions, [text] * count)))
+  fitted, few = fit(300), fit(99)
+  assert fitted.figures["exact_match"] == pytest.approx(2 / 3)
+  assert fitted.curve[-1].threshold == pytest.approx(2 / 3, abs=0.03)
+  assert fitted.figures["calibration_error"] < 0.03
+  assert not few.rescales and few.figures["calibration_error"] > 0.2
 
 
 def test_agreement_is_taken_where_answers_are_better_and_no_match_is_lost():
@@ -200,11 +219,13 @@ def test_dev_holds_what_answering_says(answerer, monkeypatch):
   for weight, place, merged, agreement in (
       (1.0, 8, False, False), (0.25, 11, True, False), (0.25, 11, True, True),
       (0.5, 20, False, True)):
-    rule = Calibration(weight, float(fitting._TEMPERATURES[place]), merged, agreement)
+    rule = Calibration(weight, float(fitting._TEMPERATURES[place]), merged, agreement,
+                       slope=0.9, offset=0.4)
     monkeypatch.setattr(answerer, "calibration", rule)
     answers = answerer.answer(tf.constant([question.question for question in questions]))
     p, right, _ = dev.answered(dev.probabilities(weight, place, merged), agreement)
-    np.testing.assert_allclose(p, answers.probability, rtol=1e-3)
+    np.testing.assert_allclose(confidence.rescaled(p, 0.9, 0.4), answers.probability,
+                               rtol=1e-3)
     assert right.tolist() == [
         text.decode().lower() in map(str.lower, question.answers)
         for text, question in zip(answers.answer.numpy(), questions)]

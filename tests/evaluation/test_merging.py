@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from realm_tf.evaluation import confidence
 from realm_tf.evaluation.answer_spans import Spans
-from realm_tf.evaluation.merging import choose_answers, normal_form
+from realm_tf.evaluation.merging import Chosen, choose_answers, normal_form, rescaled
 from realm_tf.text.answers import normalize
 
 TEXTS = [
@@ -103,6 +104,13 @@ def test_near_copies_are_not_listed_and_other_places_are():
   answers = choose_answers(spans, tf.constant(texts), 6, True)
   np.testing.assert_allclose(answers.probability, [[0.5, 0.05, 0.04, 0, 0, 0]])
   assert answers.row.numpy().tolist() == [[0, 2, 1, -1, -1, -1]]
+
+
+def test_rescaled_probabilities_are_those_of_numpy_and_nothing_stays_nothing():
+  p = np.float32([[1.0000001, 1.0, 0.999, 0.5, 0.01, 1e-30, 0]])
+  actual = rescaled(Chosen(None, tf.constant(p), None, None, None), 0.9, 0.4).probability
+  np.testing.assert_allclose(actual[0, :-1], confidence.rescaled(p[0, :-1], 0.9, 0.4), 1e-4)
+  assert actual[0, -1] == 0 and (np.diff(actual[0]) <= 0).all() and actual[0, 0] <= 1
 
 
 def test_a_question_without_any_span_has_its_block_and_nothing_else():

@@ -88,6 +88,7 @@ _GOOD = {"id": "1", "question": "q?", "prediction": "y"}
     ({"read_blocks": "5"}, "field 'read_blocks'"), ({"blocks": -1}, "field 'blocks'"),
     ({"ranks": [1]}, "field 'ranks'"), ({"ranks": {"answer": 1}}, "field 'ranks'"),
     ({"ranks": {"answer": 1, "substring": "1"}}, "field 'ranks'"),
+    ({"regex": "yes"}, "field 'regex': expected true or false"),
     ({"source": ["x"]}, "field 'source'"), ({"gold_passage": 1}, "field 'gold_passage'")])
 def test_a_bad_line_is_named(tmp_path, change, message):
   path = tmp_path / "p.jsonl"
@@ -104,6 +105,8 @@ def test_an_empty_file_and_missing_answers(tmp_path):
     predictions.questions_of("p", [_GOOD])
   with pytest.raises(UserError, match="field 'answers' does not hold the right"):
     predictions.questions_of("p", [_GOOD | {"answers": [{"answer": "y"}]}])  # of `predict`
+  with pytest.raises(UserError, match="p: prediction 1: field 'answers': answer pattern"):
+    predictions.questions_of("p", [_GOOD | {"answers": ["("], "regex": True}])
 
 
 def test_missing_ones_are_wrong_and_none_is_an_error():

@@ -213,13 +213,18 @@ def test_a_reader_that_answers_few_questions_is_told_of(run, tmp_path):
   (run.path / "finetune").mkdir()
   (run.path / "finetune" / "done.json").write_text('{"minutes": 1}')
   path = evaluations.metrics_path(run.path, "finetune")
+  unknown = worth.poor_answers(run)
+  assert unknown.startswith("no held-out question was answered after finetune")
+  assert unknown in make_report(run).read_text()
   path.write_text(json.dumps({"exact_match": 0.2, "reader_oracle": 0.9}))
-  assert worth.poor_answers(run, True).startswith(
+  poor = worth.poor_answers(run)
+  assert poor.startswith(
       "after finetune 20.0 % of the answers are right, though a right one stands in what was "
       "read for 90.0 %: more questions")
-  assert worth.poor_answers(run, False).startswith("no question was held out")
+  assert f'<li class="wrong">{poor}</li>' in make_report(run).read_text()
   path.write_text(json.dumps({"exact_match": 0.2, "reader_oracle": 0.5}))
-  assert not worth.poor_answers(run, True)
+  assert not worth.poor_answers(run)
+  assert "What the answers are worth" not in make_report(run).read_text()
 
 
 def test_a_retriever_does_not_learn_from_too_few_questions(run, tmp_path):
@@ -250,6 +255,9 @@ def test_an_evaluation_is_made_anew_when_the_questions_change(run, tmp_path):
 
 
 def test_mistakes_are_a_page_beside_the_report(run, tmp_path):
+  run = _copy(run, tmp_path)
+  run.config = config_lib.with_changes(  # what was measured says itself what is right
+      run.config, {"evaluate.questions": str(tmp_path / "gone.jsonl")})
   result = find_mistakes(run)
   wrong = [record for record in _read(run, "ict")[1]
            if record["prediction"].lower() != record["answers"][0].lower()]
@@ -262,6 +270,7 @@ def test_mistakes_are_a_page_beside_the_report(run, tmp_path):
       assert mistake["expected"][0] in mistake["right"]["text"]
   text = make_report(run, tmp_path / "page.html").read_text()
   assert 'href="page.mistakes.html"' in text and (tmp_path / "page.mistakes.html").exists()
+  assert "Reliability" in text
   lines = (tmp_path / "page.mistakes.jsonl").read_text().splitlines()
   assert len(lines) == len(result.mistakes)
 
