@@ -14,7 +14,7 @@ from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.store_writer import write_store
-from realm_tf.datasets import matching
+from realm_tf.datasets import answer_search, matching
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.evaluation import metrics
 from realm_tf.text import patterns as patterns_module
@@ -158,9 +158,9 @@ def test_equals_a_search_in_the_text(tokenizer, tmp_path):
 
 
 def test_hashes_are_not_trusted(tokenizer, monkeypatch):
-  monkeypatch.setattr(matching, "_hash",
+  monkeypatch.setattr(answer_search, "_hash",
                       lambda columns: sum(c.astype(np.uint64) for c in columns) // 7 * 0)
-  monkeypatch.setattr(matching, "_pair", lambda first, second: first * 0)
+  monkeypatch.setattr(answer_search, "_pair", lambda first, second: first * 0)
   corpus = _corpus(["the cat sat on the mat"], tokenizer)
   answers = [["the cat"], ["cat sat", "the mat"], ["mat the"], ["the"]]
   assert _places(find_occurrences(answers, corpus, tokenizer)) == [
