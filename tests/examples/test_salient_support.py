@@ -1,10 +1,14 @@
 """In which blocks each salient span stands, however the spans were sorted."""
 
 import dataclasses
+import tracemalloc
+import types
 
 import numpy as np
 import pytest
 
+from realm_tf.corpus.derived import Writer
+from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples import salient_support
 from realm_tf.examples.salient_sentences import num_without_spans, salient_sentences
@@ -66,3 +70,32 @@ def test_sentences_do_not_depend_on_how_many_blocks_are_looked_at(monkeypatch, w
   for one, other in zip((*whole[:-1], *whole.support), (*parts[:-1], *parts.support)):
     assert one.dtype == other.dtype and one.tolist() == other.tolist()
   assert (which == "none") != (len(whole.row) > 3)
+
+
+def _made_up(blocks, spans=4, width=2, words=1000):
+  """As much of a corpus as is looked at."""
+  rng, edges = np.random.default_rng(0), np.arange(blocks + 1)
+  ids = rng.integers(words, size=blocks * spans * width).astype(np.uint16)
+  starts = np.tile(np.arange(0, spans * width, width, dtype=np.int32), blocks)
+  return types.SimpleNamespace(
+      num_blocks=blocks, knowledge=None, tokenizer=types.SimpleNamespace(vocab_size=words),
+      body_ids=Ragged(ids, edges * spans * width), span_starts=Ragged(starts, edges * spans),
+      span_ends=Ragged(starts + rng.integers(1, width + 1, len(starts)).astype(np.int32),
+                       edges * spans))
+
+
+def test_memory_does_not_grow_with_the_corpus(monkeypatch, tmp_path):
+  monkeypatch.setattr(salient_support, "_ROWS", 256)
+  monkeypatch.setattr(salient_support, "_IN_BUCKET", 1024)
+  peaks = []
+  for blocks in (1024, 8192):
+    corpus, folder = _made_up(blocks), tmp_path / str(blocks)
+    folder.mkdir()
+    writer = Writer(folder)
+    tracemalloc.start()
+    salient_support._write(corpus, writer)
+    peaks.append(tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
+    writer.close()
+  assert (folder / "first.bin").stat().st_size == 8 * 4 * blocks
+  assert peaks[1] < 2 * peaks[0]
