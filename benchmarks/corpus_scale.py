@@ -11,18 +11,21 @@ Documents are made up, and written as JSON lines before anything is measured: wo
 distribution, names and years among them, one document in twenty a copy of an earlier one with
 a few words changed. Each measurement is a process of
 its own, so that its memory is its own: `peak` is the most that it had resident, less what it
-had once TensorFlow was there; mapped files count as far as their pages were touched. `cpu` is
-the processor time of the process and its children, imports too: what to go by on a machine
-that others use.
+had once TensorFlow was there; mapped files count as far as their pages were touched.
+`anonymous` is the most that was no file's, looked at every 10 ms: the system cannot take that
+back. `cpu` is the processor time of the process and its children, imports too: what to go by
+on a machine that others use.
 """
 
 import argparse
 import json
 import os
 import pathlib
+import re
 import resource
 import subprocess
 import sys
+import threading
 import time
 from typing import Iterator
 
@@ -70,8 +73,37 @@ def _memory() -> int:
   return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
+def _anonymous() -> int:
+  """Bytes of these that are no file's."""
+  status = pathlib.Path("/proc/self/status").read_text()
+  return int(re.findall(r"RssAnon:\s*(\d+) kB", status)[0]) * 1024
+
+
 def _peak(who: int) -> int:
   return resource.getrusage(who).ru_maxrss * 1024
+
+
+class _Measurement(threading.Thread):
+  """What this process takes from now on."""
+
+  def __init__(self) -> None:
+    super().__init__(daemon=True)
+    self._before, self._begun = _memory(), time.monotonic()
+    self._most = self._first = _anonymous()
+    self.start()
+
+  def run(self) -> None:
+    while True:
+      self._most = max(self._most, _anonymous())
+      time.sleep(0.01)
+
+  def result(self) -> dict[str, float]:
+    """So far."""
+    return {"seconds": round(time.monotonic() - self._begun, 4), "before": self._before,
+            "peak": max(0, _peak(resource.RUSAGE_SELF) - self._before),
+            "anonymous": self._most - self._first,
+            "children": _peak(resource.RUSAGE_CHILDREN),
+            "cpu": round(sum(os.times()[:4]), 2)}
 
 
 def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict:
@@ -89,33 +121,29 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
   if stage == "make":
     tokenizer = Tokenizer.from_file(vocabulary)
     tokenizer.tokenize(["once"])
-  else:
-    before, begun = _memory(), time.monotonic()
-    corpus = Corpus.open(store)
-    opened = time.monotonic() - begun
-  if stage in ("make", "open_first", "open"):
-    before = _memory() if stage == "make" else before
-    begun = time.monotonic()
-    if stage == "make":
-      make_store(store, read_documents(folder / _DOCUMENTS), tokenizer=tokenizer,
-                 max_tokens=288, source="made up")
-    seconds = time.monotonic() - begun if stage == "make" else opened
-    return _measured(seconds, before)
+    measurement = _Measurement()
+    make_store(store, read_documents(folder / _DOCUMENTS), tokenizer=tokenizer,
+               max_tokens=288, source="made up")
+    return measurement.result()
+  measurement = _Measurement()
+  corpus = Corpus.open(store)
+  if stage in ("open_first", "open"):
+    return measurement.result()
   banned = (stored_bans(corpus, 0.5) if stage == "batches" else
             np.arange(corpus.num_blocks, dtype=np.int32)[:, None])
-  before, begun = _memory(), time.monotonic()
+  measurement = _Measurement()
   if stage == "near_duplicates":
     table = stored_bans(corpus, 0.5)
-    return _measured(time.monotonic() - begun, before) | {
+    return measurement.result() | {
         "with_some": float((table[:, 1:2] >= 0).mean()) if table.shape[1] > 1 else 0.0}
   if stage == "sentences":
-    return {"sentences": len(salient_sentences(corpus, 10, (2, 0)).row),
-            **_measured(time.monotonic() - begun, before)}
+    sentences = salient_sentences(corpus, 10, (2, 0))
+    return {"sentences": len(sentences.row), **measurement.result()}
   if stage == "answers":
     words = [[title.decode().split()[0]] for title in corpus.titles[:1000]]  # names
     occurrences = stored_occurrences(words, corpus, corpus.tokenizer)
-    return {"places": len(occurrences.rows), **_measured(time.monotonic() - begun, before)}
-  passages = Passages(corpus)
+    return {"places": len(occurrences.rows), **measurement.result()}
+  begun, passages = time.monotonic(), Passages(corpus)
   batches = iter(pretraining_batches(
       corpus, banned, batch_size=_BATCH, query_length=96, max_masks=10, support=(2, 0),
       seed=0, first_step=0, last_step=_BATCHES + 1))
@@ -126,14 +154,8 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
     rows = rng.integers(corpus.num_blocks, size=_BATCH * _CANDIDATES).astype(np.int32)
     passages.documents(rows, 288)
     passages.bodies.gather(rows)
-  return {"ready_seconds": ready, **_measured((time.monotonic() - begun) / _BATCHES, before)}
-
-
-def _measured(seconds: float, before: int) -> dict:
-  return {"seconds": round(seconds, 4), "before": before,
-          "peak": max(0, _peak(resource.RUSAGE_SELF) - before),
-          "children": _peak(resource.RUSAGE_CHILDREN),
-          "cpu": round(sum(os.times()[:4]), 2)}
+  return {"ready_seconds": ready, **measurement.result(),
+          "seconds": round((time.monotonic() - begun) / _BATCHES, 4)}
 
 
 def _size(folder: pathlib.Path) -> int:
@@ -202,7 +224,9 @@ def _extrapolated(small: tuple[int, dict], large: tuple[int, dict], blocks: int)
     return after + max(0.0, growth) * (blocks - large[0])
 
   stages = {stage: {key: round(line(small[1][stage][key], large[1][stage][key]), 2)
-                    for key in ("seconds", "cpu", "peak")} for stage in _STAGES}
+                    for key in ("seconds", "cpu", "peak", "anonymous")
+                    if all(key in result[stage] for _, result in (small, large))}
+              for stage in _STAGES}
   return stages | {"disk": {name: round(size / large[0] * blocks)
                             for name, size in large[1]["disk"].items()}}
 

@@ -69,6 +69,7 @@ _NOT_TEXT = (
     (0, b"PK\x03\x04", "a zip archive"), (0, b"7z\xbc\xaf", "a 7z archive"),
     (257, b"ustar", "a tar archive"), (0, b"\x28\xb5\x2f\xfd", "compressed by zstd"),
     (0, b"SQLite format 3\x00", "an SQLite database"), (0, b"%PDF-", "a PDF"),
+    (0, b"{\\rtf", "an RTF document"),
     (0, b"\xff\xfe", "UTF-16 text"), (0, b"\xfe\xff", "UTF-16 text"),
     (0, b"<!DOCTYPE html", "an HTML page"), (0, b"<!doctype html", "an HTML page"),
     (0, b"<html", "an HTML page"),
@@ -80,9 +81,10 @@ _MOST_BYTES = 1 << 30  # of a line; whatever has none would be read until memory
 def read_lines(path: PathLike, expected: str) -> Iterator[tuple[int, str]]:
   """Yields number and text, line end included, of each line; the first is 1.
 
-  Lines end at "\\n" alone: a form feed, U+2028 or U+0085 within one is text. Files that
-  are compressed (.gz, .bz2, .xz) are recognised by their first bytes or their name. It is
-  read once and from its beginning to its end, so a pipe will do.
+  Lines end at "\\n" alone: a form feed, U+2028 or U+0085 within one is text; in a file that
+  has none they end at "\\r", as on old Macs. Files that are compressed (.gz, .bz2, .xz) are
+  recognised by their first bytes or their name. It is read once and from its beginning to its
+  end, so a pipe will do.
 
   Args:
     path: of the file.
@@ -95,7 +97,7 @@ def read_lines(path: PathLike, expected: str) -> Iterator[tuple[int, str]]:
   try:
     with open_packed(path) as (file, kind):
       _refuse_other_kinds(path, file, expected)
-      for number, line in enumerate(iter(lambda: file.readline(_MOST_BYTES), b""), 1):
+      for number, line in enumerate(_lines(file), 1):
         if len(line) == _MOST_BYTES:
           raise UserError(f"{path}:{number}: a line of more than {_MOST_BYTES} bytes; "
                           f"expected {expected}")
@@ -109,6 +111,16 @@ def read_lines(path: PathLike, expected: str) -> Iterator[tuple[int, str]]:
       raise UserError(f"{path}: cannot be read ({error.strerror}); expected {expected}"
                       ) from None
     raise UserError(f"{path}: damaged {kind} file after line {number} ({error})") from None
+
+
+def _lines(file: Any) -> Iterator[bytes]:
+  """Yields the lines; one of `_MOST_BYTES` is not whole."""
+  first = file.readline(_MOST_BYTES)
+  if first.endswith(b"\n") or len(first) == _MOST_BYTES:
+    yield first
+    yield from iter(lambda: file.readline(_MOST_BYTES), b"")
+  else:
+    yield from first.splitlines(keepends=True)
 
 
 def read_text(path: PathLike, expected: str) -> str:

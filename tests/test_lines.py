@@ -32,6 +32,14 @@ def test_lines_end_at_line_feeds_alone(tmp_path, kind, name):
   assert list(read_lines(_write(path, _PACK[kind](b"")), "text")) == []
 
 
+@pytest.mark.parametrize("kind", _PACK)
+def test_lines_of_old_macs_end_at_carriage_returns(tmp_path, kind):
+  for content, lines in ((b"\xef\xbb\xbfa\r\rb\fc\rd", ["a\r", "\r", "b\fc\r", "d"]),
+                         (b"a\r", ["a\r"]), (b"a\rb\n", ["a\rb\n"])):
+    path = _write(tmp_path / f"a{kind}", _PACK[kind](content))
+    assert list(read_lines(path, "text")) == list(enumerate(lines, 1))
+
+
 def test_a_file_of_several_gzip_members_is_read_whole(tmp_path):
   path = _write(tmp_path / "a.gz", gzip.compress(b"1\n2") + gzip.compress(b"3\n"))
   assert list(read_lines(path, "text")) == [(1, "1\n"), (2, "23\n")]
@@ -57,7 +65,7 @@ def _zip():
     ("text".encode("utf-16"), "UTF-16"), ("text".encode("utf-16-be"), None),
     (b"a.jsonl".ljust(257, b"\0") + b"ustar\x0000", "a tar archive"),
     (b"\x28\xb5\x2f\xfd\x04", "compressed by zstd"),
-    (b"<!DOCTYPE html>\n<html>", "an HTML page"),
+    (b"<!DOCTYPE html>\n<html>", "an HTML page"), (b"{\\rtf1\\ansi x}", "an RTF document"),
     (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     (b"PAR1 is an id\n", None), (b"BZh9 too\n", None), (b"PK\n", None)])
 def test_another_kind_of_file_is_named(tmp_path, content, kind):

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.corpus.store import Corpus
-from realm_tf.examples.salient_sentences import Support, supporting_blocks
+from realm_tf.examples.salient_support import Support, supporting_blocks
 
 
 class Recurring(NamedTuple):

@@ -14,7 +14,8 @@ from absl import logging
 from realm_tf.corpus.derived import Writer, derived
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.recurring import articles
-from realm_tf.examples.salient_sentences import SalientSentences, Support, salient_sentences
+from realm_tf.examples.salient_sentences import SalientSentences, salient_sentences
+from realm_tf.examples.salient_support import Support
 
 _SENTENCES = 20_000  # that are looked at together, which bounds the memory
 

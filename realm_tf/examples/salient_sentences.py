@@ -1,42 +1,18 @@
-"""Sentences with salient spans, and in which other blocks each span is salient too.
+"""Sentences with salient spans, which can be masked.
 
-Shape letters: X sentences.
+They are looked for in some blocks at a time, so memory does not grow with the corpus. Shape
+letters: X sentences.
 """
 
-from typing import Any, NamedTuple, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
 from realm_tf.corpus.derived import Writer, derived
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.corpus_sentences import SHORTEST
-
-_ELSEWHERE = ("support", "support_rows")  # fields that are kept by themselves
-
-
-class Support(NamedTuple):
-  """For each salient span, in which blocks the same pieces are salient."""
-  rows: np.ndarray  # blocks of one span after those of another, none twice
-  first: np.ndarray  # [spans] where the span's blocks begin in `rows`
-  blocks: np.ndarray  # [spans] how many there are, its own counted
-  own_place: np.ndarray  # [spans] which of them is its own; -1 for none
-
-  def another(self, span: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
-    """One of the other blocks of each span, in the graph; its own if there is no other.
-
-    Args:
-      span: [B] int, of tables that are tensors.
-      drawn: [B] float32 in [0, 1), which of them.
-
-    Returns:
-      [B] int32.
-    """
-    first, count, own_place = (tf.gather(field, span) for field in self[1:])
-    others = count - tf.cast(own_place >= 0, count.dtype)
-    number = tf.cast(drawn * tf.cast(others, tf.float32), count.dtype)
-    return tf.gather(self.rows, first + (own_place + 1 + number) % count)
+from realm_tf.examples.salient_support import Support, made_of, parts_of, supporting_blocks
 
 
 class SalientSentences(NamedTuple):
@@ -48,52 +24,6 @@ class SalientSentences(NamedTuple):
   span_start: np.ndarray  # int32
   span_end: np.ndarray  # int32
   support: Support  # of the spans
-
-
-def supporting_blocks(corpus: Corpus) -> Support:
-  """For each salient span of the corpus; made once for a store and kept beside it.
-
-  The blocks are those of `corpus.knowledge`, if there is one: then none is the span's own.
-  """
-  return Support(**derived(corpus, "salient_spans", _settings(corpus), lambda new: new.append(
-      **_supporting_blocks(corpus)._asdict())))
-
-
-def _settings(corpus: Corpus) -> dict[str, Any]:
-  return {"version": 1, "knowledge": corpus.knowledge.hash if corpus.knowledge else ""}
-
-
-def _supporting_blocks(corpus: Corpus) -> Support:
-  knowledge = corpus.knowledge or corpus
-  names = _span_names([knowledge] if corpus is knowledge else [knowledge, corpus])
-  count, name = knowledge.num_blocks, names[-1]
-  keys = names[0] * count + np.repeat(np.arange(count), knowledge.span_starts.lengths)
-  pairs, place = np.unique(keys, return_inverse=True)
-  begin = np.searchsorted(pairs, name * count)
-  blocks = np.searchsorted(pairs, (name + 1) * count) - begin
-  own = place.ravel() - begin if corpus is knowledge else np.full_like(begin, -1)
-  return Support(pairs % count, begin, blocks, own)
-
-
-def _span_names(corpora: Sequence[Corpus]) -> list[np.ndarray]:
-  """A number for each salient span of each corpus, the same for the same pieces."""
-  bounds = []
-  for corpus in corpora:
-    first = np.repeat(corpus.body_ids.splits[:-1], corpus.span_starts.lengths)
-    bounds.append((first + corpus.span_starts.values, first + corpus.span_ends.values))
-  names = [np.zeros(len(start), np.int64) for start, _ in bounds]
-  used = 0
-  for width in np.unique(np.concatenate([end - start for start, end in bounds])):
-    chosen = [np.flatnonzero(end - start == width) for start, end in bounds]
-    pieces = np.concatenate([
-        corpus.body_ids.values[start[spans, None] + np.arange(width)]
-        for corpus, (start, _), spans in zip(corpora, bounds, chosen)])
-    number = np.unique(pieces, axis=0, return_inverse=True)[1].ravel() + used + 1
-    used = int(number.max())
-    for name, spans, part in zip(names, chosen, np.split(
-        number, np.cumsum([len(spans) for spans in chosen])[:-1])):
-      name[spans] = part
-  return names
 
 
 def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] = (1, 0)
@@ -110,17 +40,21 @@ def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
       that, and there is one at least.
   """
   def make(new: Writer) -> None:
-    sentences = _salient_sentences(corpus, max_masks, support)
-    # Blocks of all spans are kept already.
-    fields = sentences._asdict() | {f"support_{name}": value for name, value in
-                                    sentences.support._asdict().items()}
-    all_sentences = len(corpus.sentence_starts.values)
+    held, kept, last_span = supporting_blocks(corpus), 0, 0
+    for first, end in parts_of(corpus):
+      sentences = _salient_sentences(corpus, first, end, max_masks, support, held)
+      splits = sentences.span_splits[1 if first else 0:] + last_span
+      kept, last_span = kept + len(sentences.row), last_span + len(sentences.span_start)
+      fields = sentences._replace(span_splits=splits)._asdict()
+      # Blocks of all spans are kept already.
+      of_spans = {f"support_{name}": value for name, value in
+                  fields.pop("support")._asdict().items() if name != "rows"}
+      new.append(**fields, **of_spans)
     logging.info("salient sentences: %d of %d can be masked; %d have no salient span at all",
-                 len(sentences.row), all_sentences, num_without_spans(corpus))
-    new.append(**{name: fields[name] for name in fields if name not in _ELSEWHERE})
+                 kept, len(corpus.sentence_starts.values), num_without_spans(corpus))
 
   fields = derived(corpus, "salient_sentences", {
-      **_settings(corpus), "max_masks": max_masks, "support": list(support)}, make)
+      **made_of(corpus), "max_masks": max_masks, "support": list(support)}, make)
   blocks = supporting_blocks(corpus).rows
   span_support = {name: fields[f"support_{name}"] for name in Support._fields[1:]}
   return SalientSentences(
@@ -130,41 +64,59 @@ def salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
 
 def num_without_spans(corpus: Corpus) -> int:
   """How many sentences have no salient span, of whatever length and wherever else."""
-  first, starts = corpus.body_ids.splits[:-1], corpus.sentence_starts
-  sentences = starts.values + np.repeat(first, starts.lengths)
-  spans = corpus.span_starts.values + np.repeat(first, corpus.span_starts.lengths)
-  ends = np.append(sentences, corpus.body_ids.splits[-1])
-  return int((np.diff(np.searchsorted(spans, ends)) == 0).sum())
+  return sum(int((np.diff(_Line.of(corpus, first, end).first_spans()) == 0).sum())
+             for first, end in parts_of(corpus))
 
 
-def _salient_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int]
-                       ) -> SalientSentences:
-  starts = corpus.sentence_starts
-  first = corpus.body_ids.splits[:-1]
-  # One number line for the whole corpus: the place of a token among all tokens.
-  sentence_at = starts.values + np.repeat(first, starts.lengths)
-  row = np.repeat(np.arange(corpus.num_blocks, dtype=np.int32), starts.lengths)
-  ends = np.append(sentence_at[1:], corpus.body_ids.splits[-1])
-  base = np.repeat(first, corpus.span_starts.lengths)
-  span_start, span_end = corpus.span_starts.values + base, corpus.span_ends.values + base
-  fits = span_end - span_start <= max_masks
-  support_of = supporting_blocks(corpus)
-  fewest, most = support
-  held = support_of.blocks + (1 if corpus.knowledge else 0)  # the own one counted
+class _Line(NamedTuple):
+  """What some blocks hold, by places among all tokens of the corpus."""
+  base: np.ndarray  # [B + 1] where each block begins, and the last one ends
+  row: np.ndarray  # [X] of each sentence, counted from the first of these blocks
+  sentences: np.ndarray  # [X + 1] where each begins, and the last one ends
+  spans: slice  # which they are of all
+  span_start: np.ndarray
+  span_end: np.ndarray
+
+  @classmethod
+  def of(cls, corpus: Corpus, first: int, end: int) -> "_Line":
+    """Of the blocks [first, end)."""
+    base = np.asarray(corpus.body_ids.splits[first:end + 1])
+    of_sentences, of_spans = (np.asarray(column.splits[first:end + 1]) for column in (
+        corpus.sentence_starts, corpus.span_starts))
+    row = np.repeat(np.arange(end - first), np.diff(of_sentences))
+    sentences = corpus.sentence_starts.part(first, end) + base[row]
+    begins = np.repeat(base[:-1], np.diff(of_spans))
+    return cls(base, row, np.append(sentences, base[-1]),
+               slice(int(of_spans[0]), int(of_spans[-1])),
+               corpus.span_starts.part(first, end) + begins,
+               corpus.span_ends.part(first, end) + begins)
+
+  def first_spans(self, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """[X + 1]: the first of the `chosen` spans of each sentence, and how many there are."""
+    return np.searchsorted(self.span_start[chosen], self.sentences)
+
+
+def _salient_sentences(corpus: Corpus, first: int, end: int, max_masks: int,
+                       support: tuple[int, int], support_of: Support) -> SalientSentences:
+  """Those of the blocks [first, end); `span_splits` begin at 0."""
+  line, (fewest, most) = _Line.of(corpus, first, end), support
+  blocks = np.asarray(support_of.blocks[line.spans])
+  held = blocks + (1 if corpus.knowledge else 0)  # the own one counted
+  fits = line.span_end - line.span_start <= max_masks
   fits &= (held >= fewest) & (held <= (most or held.max(initial=0)))
   if corpus.knowledge:
-    fits &= support_of.blocks > 0
-  span_start, span_end = span_start[fits], span_end[fits]
-  splits = np.searchsorted(span_start, np.append(sentence_at, ends[-1:]))
-  is_chosen = (np.diff(splits) > 0) & (ends - sentence_at >= SHORTEST)
+    fits &= blocks > 0
+  splits = line.first_spans(fits)
+  is_chosen = (np.diff(splits) > 0) & (np.diff(line.sentences) >= SHORTEST)
   counts = np.diff(splits)[is_chosen]
-  chosen = np.repeat(is_chosen, np.diff(splits))
-  local = np.repeat(first[row[is_chosen]], counts)
+  spans = np.flatnonzero(fits)[np.repeat(is_chosen, np.diff(splits))]
+  base = line.base[line.row[is_chosen]]
+  begins = np.repeat(base, counts)
   return SalientSentences(
-      row[is_chosen], (sentence_at - first[row])[is_chosen].astype(np.int32),
-      (ends - first[row])[is_chosen].astype(np.int32),
+      (first + line.row[is_chosen]).astype(np.int32),
+      (line.sentences[:-1][is_chosen] - base).astype(np.int32),
+      (line.sentences[1:][is_chosen] - base).astype(np.int32),
       np.concatenate([[0], np.cumsum(counts)]),
-      (span_start[chosen] - local).astype(np.int32),
-      (span_end[chosen] - local).astype(np.int32),
-      Support(support_of.rows,
-              *(field[fits][chosen] for field in support_of[1:])))
+      (line.span_start[spans] - begins).astype(np.int32),
+      (line.span_end[spans] - begins).astype(np.int32),
+      Support(support_of.rows, *(field[line.spans][spans] for field in support_of[1:])))

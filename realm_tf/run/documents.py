@@ -74,11 +74,13 @@ def delete(run: Run, ids: Collection[str], source: str | None = None) -> str:
 
   Args:
     run: it must have a corpus.
-    ids: of documents, which must be there.
+    ids: of documents, which must be there; white space around one that is not is dropped.
     source: a path, see `sources.documents_from`.
   """
   with _changing(run, "delete") as folder:
-    gone = set(ids) | (documents_from(folder, source) if source else set())
+    known = document_rows(run.corpus)
+    gone = {name if name in known else name.strip() for name in ids}
+    gone |= documents_from(folder, source) if source else set()
     change_store(folder, delete=gone)
     if source:
       _note_own_source(run, source)

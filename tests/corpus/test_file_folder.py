@@ -200,6 +200,11 @@ def _page(content):
     ("<svg><title>no</title></svg><p>1 < 2", "", "1 < 2"),
     ("<p>10<sup>6</sup> m<sup>−2</sup>, 2<sup>nd</sup>, so<sup>[3]</sup>, H<sub>2</sub>O", "",
      "10⁶ m⁻², 2nd, so[3], H2O"),
+    ("<p>10<sup><b>6</b></sup> 10<sup>−<i>3</i></sup>, so<sup><a href=x>[3]</a></sup>", "",
+     "10⁶ 10⁻³, so[3]"),
+    ("<math><mn>3</mn><mfrac><mn>1</mn><mn>2</mn></mfrac> <msup><mn>10</mn><mn>6</mn></msup> "
+     "<msup><mi>x</mi><mi>k</mi></msup></math>.", "", "31/2 10⁶ x^k."),
+    ("<html hidden><body style='display:none'>Yes.<p hidden>no", "", "Yes."),
     ("", "", ""), ("   ", "", ""), ("Text alone.", "", "Text alone."),
     ("<math><mn>42</mn><annotation>no</annotation></math> is it", "", "42 is it")])
 def test_pages(page, title, text):
@@ -238,7 +243,14 @@ def test_a_deep_page_is_read_or_skipped():
     ("| a | b |\n|---|---|\n| 1 | 2 |", "", "a | b\n1 | 2"),
     ('<p align="center">Hi <!-- no --></p>\n\n# Name\n\nText.', "Name",
      "Hi\n\nName\n\nText."),
-    ("---\ntitle: 2024\n---\nYear.", "2024", "Year.")])
+    ("---\ntitle: 2024\n---\nYear.", "2024", "Year."),
+    ("See[^1][^b] [here][a].\n\n[a]: /x\n[^1]: Word.\n[^b]: *Two* words\n[^c]: /x 'T'", "",
+     "See[^1][^b] here.\n\n[^1]: Word.\n\n[^b]: Two words\n\n[^c]: /x 'T'"),
+    ("> " * 30 + "deep", "", "deep"),
+    ("".join(f"{'  ' * level}- {level}\n" for level in range(30)), "",
+     "\n".join(map(str, range(30)))),
+    ("> Text,\n> [^1]: Word.\n\n- a\n\n  [^é]: Word\n\n    [^2]: Code", "",
+     "Text,\n\n[^1]: Word.\n\na\n\n[^é]: Word\n\n[^2]: Code")])
 def test_markdown(text, title, body):
   title_and_body = markdown.read_markdown(text.encode())
   assert (title_and_body[0], [line for line in title_and_body[1].splitlines() if line]) == (

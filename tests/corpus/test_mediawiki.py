@@ -46,6 +46,11 @@ _DOCUMENTS = [Document("12", "Anarchism", "Anarchism is 5 km & old."),
               Document("22", "Tōkyō & co", "東京 is 1 < 2.")]
 
 
+def test_an_article_that_begins_with_a_numbered_list_is_no_redirect(tmp_path):
+  path = _dump(tmp_path / "wiki.xml", _page(1, "A", "# one [[b|item]]\n# [[c]]"))
+  assert list(read_documents(path)) == [Document("1", "A", "one item\n\nc")]
+
+
 @pytest.mark.parametrize("name, pack", [
     ("wiki.xml", bytes), ("wiki.xml.bz2", bz2.compress), ("wiki.xml.gz", gzip.compress),
     ("wiki-pages-articles", bytes)])

@@ -119,6 +119,28 @@ def test_docx_with_powers():
   assert read_docx(_docx(add_powers)) == ("", "10⁶ people, the 2nd")
 
 
+def test_docx_with_formulas():
+  def add_formulas(document):
+    names = " ".join(f'xmlns:{name}="{docx.oxml.ns.nsmap[name]}"' for name in "wm")
+    run = "<m:r><m:t>{}</m:t></m:r>".format
+    document.element.body.insert(0, docx.oxml.parse_xml(
+        f"<w:p {names}><w:r><w:t>It is </w:t></w:r><m:oMath><m:sSup><m:e>{run(10)}</m:e>"
+        f"<m:sup>{run('-')}{run(6)}</m:sup></m:sSup>{run(' or ')}<m:f><m:num>{run(1)}</m:num>"
+        f"<m:den>{run(2)}</m:den></m:f>{run(' of x')}<m:sSup><m:sup>{run('a+b')}</m:sup>"
+        "</m:sSup></m:oMath></w:p>"))
+
+  assert read_docx(_docx(add_formulas)) == ("", "It is 10⁻⁶ or 1/2 of x^a+b")
+
+
+def test_docx_with_hidden_text():
+  def add_hidden(document):
+    paragraph = document.add_paragraph("Seen")
+    for hidden in (True, False, None):
+      paragraph.add_run(f" {hidden}").font.hidden = hidden
+
+  assert read_docx(_docx(add_hidden)) == ("", "Seen False None")
+
+
 def test_docx_with_notes():
   """Notes stand behind the text; the lines above them, which Word draws, are none."""
   kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/{}s"

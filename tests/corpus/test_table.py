@@ -21,8 +21,14 @@ def _write(path, content):
     ("\ufeffId; Title ;TEXT;Other\n1;A;One.;x\n2;B;Two.;y", "a.CSV"),
     ("sep=;\r\nid;title;text\r\n1;A;One.\r\n2;B;Two.\r\n", "a.csv"),
     ("\n\nid|title|text\n\n1|A|One.\n\n2|B|Two.\n\n", "a.csv"),
+    ("id,title,text\n1,A,One.\n,,\n2,B,Two.\n,,\n,\n", "a.csv"),
     ("id\ttitle\ttext\n1\tA\tOne.\n2\tB\tTwo.\n", "a.tsv"),
     ("id,title,text\n1,A,One.\n2,B,Two.\n", "a.txt"),
+    ("id,title,text\r1,A,One.\r2,B,Two.\r", "a.csv"),
+    ("\ufeffsep=;\r\rid;title;text\r1;A;One.\r2;B;Two.", "a.csv"),
+    ('id,title,text,more\r1,A,One.,"x\ny"\r2,B,Two.,\r', "a.csv"),
+    ('text,more,id,title\rOne.,"x\ny",1,A\rTwo.,,2,B', "a"),
+    ("id\ttext\ttitle\r1\tOne.\tA\r2\tTwo.\tB\r", "a.tsv"),
     ('"id","title","text"\n"1","A","One."\n"2","B","Two."\n', "a")])
 def test_columns_by_their_names(tmp_path, content, name):
   expected = [Document("1", "A", "One."), Document("2", "B", "Two.")]
@@ -50,6 +56,8 @@ def test_what_csv_writes_is_read(tmp_path, delimiter, quoting):
     ("id,text\n1,One.\n\n2,a,b\n", ":4: 3 values; expected 2"),
     ('id,text\n1,"a\nb"\n2,"One\n3,Two\n', ":4: not CSV .unexpected end"),
     ('id,text\n1,"One" more\n', ":2: not CSV"),
+    ("id,text\r1,a\r\r2,a,b\r", ":4: 3 values; expected 2"),
+    ('id,text\r1,"a\nb"\r2,a,b\r', ":4: 3 values; expected 2"),
     ("id,body\n1,One.\n", ":1: field 'text' is missing .rename 'body' to 'text'."),
     ("_id;text\n1;One.\n", ":1: field 'id' is missing .rename '_id' to 'id'."),
     ("id,text,Text\n1,a,b\n", ":1: column 'text' is there twice"),

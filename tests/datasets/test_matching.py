@@ -1,5 +1,6 @@
 import functools
 import re
+import tracemalloc
 import types
 
 import hypothesis
@@ -10,11 +11,12 @@ from hypothesis import strategies
 
 import realm_tf  # noqa: F401
 from realm_tf.corpus.blocks import split_blocks
+from realm_tf.corpus.derived import Writer
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.store_writer import write_store
-from realm_tf.datasets import matching
+from realm_tf.datasets import answer_search, matching
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.evaluation import metrics
 from realm_tf.text import patterns as patterns_module
@@ -158,13 +160,30 @@ def test_equals_a_search_in_the_text(tokenizer, tmp_path):
 
 
 def test_hashes_are_not_trusted(tokenizer, monkeypatch):
-  monkeypatch.setattr(matching, "_hash",
+  monkeypatch.setattr(answer_search, "_hash",
                       lambda columns: sum(c.astype(np.uint64) for c in columns) // 7 * 0)
-  monkeypatch.setattr(matching, "_pair", lambda first, second: first * 0)
+  monkeypatch.setattr(answer_search, "_pair", lambda first, second: first * 0)
   corpus = _corpus(["the cat sat on the mat"], tokenizer)
   answers = [["the cat"], ["cat sat", "the mat"], ["mat the"], ["the"]]
   assert _places(find_occurrences(answers, corpus, tokenizer)) == [
       [(0, 0, 1)], [(0, 1, 2), (0, 4, 5)], [], [(0, 0, 0), (0, 4, 4)]]
+
+
+def test_memory_does_not_grow_with_the_corpus(tokenizer, monkeypatch, tmp_path):
+  monkeypatch.setattr(matching, "_TOKENS_PER_PART", 1 << 10)
+  answers, peaks = [[word] for word in ("the", "cat", "sat", "on", "mat")], []
+  for blocks in (400, 3200):
+    corpus = _corpus(["the cat sat on the mat"] * blocks, tokenizer)
+    folder = tmp_path / str(blocks)
+    folder.mkdir()
+    writer = Writer(folder)
+    tracemalloc.start()
+    matching._write(answers, corpus, tokenizer, None, writer)
+    peaks.append(tracemalloc.get_traced_memory()[1])
+    tracemalloc.stop()
+    writer.close()
+  assert (folder / "rows.bin").stat().st_size == 4 * 6 * blocks
+  assert peaks[1] < 2 * peaks[0]
 
 
 def test_art_is_not_in_party(tokenizer):

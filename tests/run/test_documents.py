@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from realm_tf import config as config_lib
-from realm_tf.corpus.readers import Document
+from realm_tf.corpus.readers import Document, read_ids
 from realm_tf.errors import UserError
 from realm_tf.index import stored_index
 from realm_tf.index.embed import CorpusEmbedder
@@ -209,6 +209,19 @@ def test_ids_to_delete_come_from_a_file_too(run, tmp_path):
   (tmp_path / "ids").write_bytes(b"city-Oslo\n\xff\n")
   completed = finished("delete", f"--workdir={run.path}", f"--ids={tmp_path / 'ids'}")
   assert completed.returncode == 2 and "ids:2: not UTF-8" in completed.stderr
+
+
+def test_an_id_that_begins_with_white_space_is_deleted(run, tmp_path):
+  """One that is so in the file stands for it, and not for another without the space."""
+  documents.add(run, _jsonl(tmp_path / "new.jsonl", [
+      _document(" odd", "Ona is old."), _document("\todd \u2028", "Una is old.")]))
+  (tmp_path / "ids").write_text(" odd\n\todd \u2028\n")
+  documents.delete(run, read_ids(tmp_path / "ids"))
+  left = set(Run.existing(run.path).corpus.document_ids)
+  assert "odd" in left and not {" odd", "\todd \u2028"} & left
+  (tmp_path / "ids").write_text(" odd\n")
+  documents.delete(run, read_ids(tmp_path / "ids"))
+  assert "odd" not in Run.existing(run.path).corpus.document_ids
 
 
 def test_an_unknown_document_is_named_and_nothing_deleted(run):

@@ -85,13 +85,13 @@ def as_documents(values: Iterable[Document | Mapping[str, Any] | str], strict: b
 
 
 def read_ids(path: PathLike) -> list[str]:
-  """Reads ids of documents, one per line, without the white space around them.
+  """Reads ids of documents, one per line, as they stand there.
 
   Raises:
     UserError: as `lines.read_lines`.
   """
-  ids = (line.strip() for _, line in read_lines(path, "one document id per line"))
-  return [name for name in ids if name]
+  lines = read_lines(path, "one document id per line")
+  return [line.rstrip("\r\n") for _, line in lines if line.strip()]
 
 
 def _sniffed(numbered: Lines, maker: Maker) -> Iterator[Document]:

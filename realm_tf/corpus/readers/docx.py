@@ -14,11 +14,15 @@ from lxml import etree
 
 from realm_tf.corpus.readers.text_file import raised, without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
+from realm_tf.corpus.wikitext.units import superscript
 
 _MOST_BYTES = 1 << 28  # unpacked
 _OLE = b"\xd0\xcf\x11\xe0"  # in which Word wraps what it encrypts
-_BREAKS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
+_BREAKS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-",
+           qn("m:den"): "/"}  # m: formulas
 _ENDS = {qn("w:p"): "\n\n", qn("w:tr"): "\n\n", qn("w:tc"): " | "}
+_SHOWN = (qn("w:t"), qn("m:t"))
+_POWER = qn("m:sup")
 # What was moved from here, and a second rendering for programs that do not know the first.
 _SKIPPED = ("moveFrom", "Fallback")
 
@@ -66,9 +70,26 @@ def _notes(document: Document) -> Iterator[str]:
 def _shown(element: etree._Element) -> str:
   """The text of a run, or of a part of it."""
   text, run = element.text or "", element.getparent()
-  mark = None if run is None else run.find(f"{qn('w:rPr')}/{qn('w:vertAlign')}")
+  if run is None:
+    return text
+  hides, mark = (run.find(f"{qn('w:rPr')}/{qn(name)}") for name in ("w:vanish",
+                                                                    "w:vertAlign"))
+  if hides is not None and hides.get(qn("w:val"), "1") not in ("0", "false", "off"):
+    return ""
   above = mark is not None and mark.get(qn("w:val")) == "superscript"
-  return raised(text) if above else text
+  return superscript(text) if _is_power(run.getparent()) else raised(text) if above else text
+
+
+def _is_power(element: etree._Element | None) -> bool:
+  """Whether a part of a formula stands above the line, and is a number."""
+  text = "".join(element.itertext()) if element is not None and element.tag == _POWER else ""
+  return raised(text) != text
+
+
+def _before(element: etree._Element) -> str:
+  if element.tag == _POWER:
+    return "" if _is_power(element) else "^"
+  return _shown(element) if element.tag in _SHOWN else _BREAKS.get(element.tag, "")
 
 
 def _text(body: etree._Element) -> str:
@@ -81,8 +102,7 @@ def _text(body: etree._Element) -> str:
       if etree.QName(element).localname in _SKIPPED:
         walk.skip_subtree()
       cells += element.tag == qn("w:tc")
-      pieces.append(_shown(element) if element.tag == qn("w:t")
-                    else _BREAKS.get(element.tag, ""))
+      pieces.append(_before(element))
     elif element.tag in _ENDS:
       cells -= element.tag == qn("w:tc")
       pieces.append(" " if cells and element.tag == qn("w:p") else _ENDS[element.tag])

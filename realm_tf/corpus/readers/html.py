@@ -6,6 +6,7 @@ from lxml import etree
 
 from realm_tf.corpus.readers.text_file import decode, raised, without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
+from realm_tf.corpus.wikitext.units import superscript
 
 _CHARSET = re.compile(rb"""<(?:meta\b[^>]*?\bcharset|\?xml\b[^>]*?\bencoding)\s*=\s*"""
                       rb"""["']?\s*([\w.:-]+)""", re.IGNORECASE)
@@ -28,6 +29,8 @@ _PARAGRAPHS = frozenset("""
 _LINES = frozenset(("li", "dt", "dd", "tr", "br"))
 _HIDING = re.compile(r"\b(display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
 _CELLS = frozenset(("td", "th"))
+_PAGE = frozenset(("html", "body"))
+_MATHS = {"mfrac": "/", "msup": "^"}  # between the two parts
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 # They stand for what the tree says while a text is put together.
 _PARAGRAPH, _LINE, _CELL, _SPACE, _BREAK = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
@@ -86,36 +89,57 @@ def _title(root: etree._Element) -> str:
 def _text(top: etree._Element) -> str:
   """The text below an element, without recursion: pages nest deep."""
   pieces: list[str] = []
-  unread = pre = 0
+  unread = pre = power = 0
   for event, element in etree.iterwalk(top, events=("start", "end")):
-    name = element.tag
-    hidden = name in _UNREAD or "hidden" in element.attrib or bool(
-        _HIDING.search(element.get("style", "")))
-    if event == "start":
-      unread += hidden
-      pre += name == "pre"
-      if not unread:
-        own = raised(element.text or "") if name == "sup" else element.text
-        pieces += _before(name), _spaced(own, pre)
+    name, begins = element.tag, 1 if event == "start" else -1
+    unread += begins * _is_hidden(element)
+    pre += begins * (name == "pre")
+    power += begins * _is_power(element)
+    if unread:
       continue
-    unread -= hidden
-    pre -= name == "pre"
-    if not unread:
-      pieces.append(_PARAGRAPH if name in _PARAGRAPHS else "")
-      if element is not top:
-        pieces.append(_spaced(element.tail, pre))
+    if event == "start":
+      pieces += _before(element), _spaced(element.text, pre, power)
+      continue
+    pieces.append(_PARAGRAPH if name in _PARAGRAPHS else "")
+    if element is not top:
+      pieces.append(_spaced(element.tail, pre, power))
   return _laid_out("".join(pieces))
 
 
-def _before(name: str) -> str:
+def _is_hidden(element: etree._Element) -> bool:
+  """Whether nobody reads it. A page that is hidden as a whole is shown by a script."""
+  return element.tag in _UNREAD or (element.tag not in _PAGE and (
+      "hidden" in element.attrib or bool(_HIDING.search(element.get("style", "")))))
+
+
+def _is_power(element: etree._Element) -> bool:
+  """Whether it stands above the line, and all of it is a number."""
+  if element.tag != "sup" and _is_second_of(element) != "msup":
+    return False
+  text = "".join(element.itertext())
+  return raised(text) != text
+
+
+def _is_second_of(element: etree._Element) -> str:
+  """What of MathML it is the second part of; may be empty."""
+  parent = element.getparent()
+  within = parent is not None and parent.tag in _MATHS and element.getprevious() is not None
+  return parent.tag if within else ""
+
+
+def _before(element: etree._Element) -> str:
+  if sign := _MATHS.get(_is_second_of(element)):  # 1/2 is not 12
+    return "" if _is_power(element) else sign
+  name = element.tag
   return (_PARAGRAPH if name in _PARAGRAPHS else _LINE if name in _LINES
           else _CELL if name in _CELLS else "")
 
 
-def _spaced(text: str | None, pre: int) -> str:
-  """White space as it is read: one space, but in <pre> all of it."""
+def _spaced(text: str | None, pre: int, power: int) -> str:
+  """White space as it is read: one space, but in <pre> all of it; a power is raised."""
   if not text:
     return ""
+  text = superscript(text) if power else text
   if pre:
     return text.replace("\n", _BREAK).replace(" ", _SPACE).replace("\t", _SPACE)
   return re.sub(r"[ \t\n\r\f]+", " ", text)

@@ -9,12 +9,15 @@ from typing import Any
 
 import yaml
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock, paragraph
 
 from realm_tf.corpus.readers import html
 from realm_tf.corpus.readers.text_file import decode, refuse_other_kinds, without_title
 
 _FRONT_MATTER = re.compile(
     r"\s*(---|\+\+\+)[ \t]*\n(.*?\n)??(?:\1|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
+_DEEPEST = 100  # a list in a list is two levels; what is deeper is lost
+_FOOTNOTE = re.compile(r"\[\^[^\s\]]+\]:")
 
 
 def read_markdown(data: bytes) -> tuple[str, str]:
@@ -30,11 +33,24 @@ def read_markdown(data: bytes) -> tuple[str, str]:
   fields = _fields(match.group(1), match.group(2) or "") if match else None
   if match and fields is not None:
     text = text[match.end():]
-  parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+  parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST})
+  parser.enable(["table", "strikethrough"])
+  parser.block.ruler.before("reference", "footnote", _footnote,
+                            {"alt": ["paragraph", "reference"]})
   heading, body = html.from_text(parser.render(text))
   stated = (fields or {}).get("title")
   title = " ".join(str(stated).split()) if isinstance(stated, str | int | float) else heading
   return title, without_title(title, body)
+
+
+def _footnote(state: StateBlock, first: int, end: int, silent: bool) -> bool:
+  """A rule of the parser: a footnote begins a paragraph.
+
+  CommonMark, which knows none, takes one of a single word for the address of a link.
+  """
+  if not _FOOTNOTE.match(state.src, state.bMarks[first] + state.tShift[first]):
+    return False
+  return silent or paragraph(state, first, end, silent)
 
 
 def _fields(mark: str, text: str) -> dict[str, Any] | None:

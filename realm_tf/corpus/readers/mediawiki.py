@@ -21,7 +21,7 @@ from realm_tf.parallel import in_order
 
 _READ = "realm_tf.corpus.wikitext.article:read_article"
 _SECONDS = 30.0  # of processor time, for one page
-_REDIRECT = re.compile(r"\s*#\s*\w+\s*:?\s*\[\[")
+_REDIRECT = re.compile(r"\s*#\w+\s*:?\s*\[\[")  # "# [[A]]" begins a list
 
 
 def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:

@@ -6,6 +6,7 @@ Other columns are passed over.
 
 import csv
 import pathlib
+import re
 from typing import Iterator
 
 from realm_tf import jsonl
@@ -16,6 +17,7 @@ from realm_tf.lines import plain_suffix
 
 _NAMES = ("id", "title", "text")
 _DELIMITERS = ",;\t|"
+_RETURN = re.compile(r"(?<=\r)(?=[^\r\n])")
 _EXPECTED = "a header with id, title and text, and as many values in each row"
 # A value that a quote opens and none ends is not read to the end of a large file.
 csv.field_size_limit(2 * MOST_CHARACTERS)
@@ -25,13 +27,28 @@ class _Numbered:
   """Lines for csv, which asks for as many as a record takes."""
 
   def __init__(self, numbered: Lines):
-    self._lines = iter(numbered)
+    self._lines = _split(numbered)
     self.first = 0  # number of the first line that was taken since this was 0
 
   def __iter__(self) -> Iterator[str]:
     for number, line in self._lines:
       self.first = self.first or number
       yield line
+
+
+def _split(numbered: Lines) -> Lines:
+  """The same lines, which end at carriage returns, too.
+
+  What Excel writes for old Macs may hold line feeds in quotes; elsewhere a carriage return
+  ends a row, or is none of CSV.
+  """
+  returns = 0
+  for number, line in numbered:
+    first, *more = _RETURN.split(line)
+    yield number + returns, first
+    for part in more:
+      returns += 1
+      yield number + returns, part
 
 
 def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
@@ -56,7 +73,7 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
     if values is None:
       return
     number, lines.first = lines.first, 0
-    if not values:
+    if not any(values):  # as spreadsheets write the rows below the last
       continue
     if len(values) != len(columns):
       raise UserError(f"{maker.path}:{number}: {len(values)} values; expected "
@@ -73,7 +90,7 @@ def _delimiter(header: str) -> str:
 
 def _names(header: str, delimiter: str) -> list[str]:
   try:
-    names = next(csv.reader([header], delimiter=delimiter))
+    names = next(csv.reader(_RETURN.split(header), delimiter=delimiter))
   except (csv.Error, StopIteration):
     return []
   return [name.strip().casefold() for name in names]
