@@ -2,12 +2,17 @@
 """Imports realm_tf first: it must choose Keras 2 before TensorFlow loads."""
 
 import realm_tf  # noqa: F401  # isort: skip
+import hypothesis
 import pytest
 import tensorflow as tf
 
 from realm_tf.distribute.strategy import make_strategy
 from realm_tf.ops.compiling import set_compiling, set_xla_flags
 
+# A busy machine takes as long as it takes; tests/fuzz has profiles of its own on top.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[
+    hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 # Two devices where there is one processor, for what must not depend on their number.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)

@@ -9,9 +9,9 @@ import threading
 
 from realm_tf.distribute.processes import SingleProcess
 
+LONG = 1800  # seconds: a deadlock fails a test instead of hanging it, on a busy machine too
 # Of processes that would share one, which NCCL refuses.
 WITHOUT_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
-_LONG = 30  # seconds: a deadlock fails the test instead of hanging it
 _ROOT = pathlib.Path(__file__).parents[1]
 
 
@@ -59,7 +59,7 @@ class Member(SingleProcess):
       self._calls.append(call)
       self._arrived.notify_all()
       self._arrived.wait_for(
-          lambda: len(self._other._calls) > place or self._other._left, _LONG)
+          lambda: len(self._other._calls) > place or self._other._left, LONG)
       calls = [member._calls[place:place + 1] for member in members]
       if not all(calls) or calls[0][0][0] != calls[1][0][0]:
         raise Hangs(calls)

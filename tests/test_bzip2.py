@@ -10,6 +10,7 @@ import pytest
 
 from realm_tf import bzip2
 from realm_tf.bzip2 import Unpacked
+from tests.processes import LONG
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +75,7 @@ def test_the_head_of_a_stream_within_another_begins_none(monkeypatch):
 
 
 def test_several_threads_are_at_work_and_none_is_left(monkeypatch):
-  both, names = threading.Barrier(2, timeout=60), set()
+  both, names = threading.Barrier(2, timeout=LONG), set()
   unpack = bzip2._unpack_ahead  # pylint: disable=protected-access
 
   def waits(packed):

@@ -11,7 +11,10 @@ import sys
 
 import pytest
 
+from tests.processes import LONG
+
 _ROOT = pathlib.Path(__file__).parents[1]
+_STALLED = 5  # that a test may take, the others too on a busy machine
 _TESTS = """
 import ctypes, os
 import pytest
@@ -22,7 +25,7 @@ def test_bad(): assert 1 == 2
 def test_left_out(): pass
 def test_stalls():
   if "STALLS" in os.environ: open(os.environ["STALLS"], "w").close()
-  print(ctypes.CDLL(None).sleep(60) and "interrupted")
+  print(ctypes.CDLL(None).sleep(3600) and "interrupted")
 def test_is_after_all(): pass
 """
 
@@ -52,8 +55,9 @@ def test_each_test_is_told_and_one_that_stalls_ends(tmp_path, processes):
   selection = "good or bad or left_out or stalls or after"
   if not processes:  # by itself it would be pytest that ends
     selection = selection.replace("stalls or ", "")
-  printed = _run(tmp_path, selection, "-o", "faulthandler_timeout=2", "-o",
-                 "faulthandler_exit_on_timeout=true", *processes).communicate(timeout=90)[0]
+  printed = _run(tmp_path, selection, "-o", f"faulthandler_timeout={_STALLED}", "-o",
+                 "faulthandler_exit_on_timeout=true",
+                 *processes).communicate(timeout=LONG)[0]
   assert _outcomes(tmp_path) == {"good": "passed", "bad": "failed", "left_out": "skipped",
                                  "is_after_all": "passed"} | (
                                      {"stalls": "failed"} if processes else {}), printed
@@ -62,7 +66,7 @@ def test_each_test_is_told_and_one_that_stalls_ends(tmp_path, processes):
   assert re.search(r"PASSED \d+\.\d s", printed)
   if processes:
     assert "in test_stalls" in printed  # the stack
-    assert re.search(r"failed +(2|3)\.\d  test_some.py::test_stalls", log)
+    assert re.search(r"failed +\d+\.\d  test_some.py::test_stalls", log)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -70,8 +74,8 @@ def test_what_had_not_ended_is_told_when_pytest_is_ended(tmp_path, number):
   os.mkfifo(tmp_path / "stalls")
   process = _run(tmp_path, "good or stalls", STALLS=str(tmp_path / "stalls"))
   with open(os.open(tmp_path / "stalls", os.O_RDONLY | os.O_NONBLOCK), "rb") as begun:
-    assert select.select([begun], [], [], 60)[0]  # waits until the test has begun
+    assert select.select([begun], [], [], LONG)[0]  # waits until the test has begun
   process.send_signal(number)
-  process.communicate(timeout=60)
+  process.communicate(timeout=LONG)
   assert _outcomes(tmp_path) == {
       "good": "passed", "stalls": "not over" if number == signal.SIGINT else "begins"}

@@ -51,9 +51,10 @@ def _what_failed(message: str) -> str:
   reason = re.sub(r"^({{.*?}} |Collective ops is aborted by: |Error reported from \S+ )*", "",
                   message.strip()).splitlines() or ["TensorFlow does not say why"]
   worker = re.search(r"/job:worker/(?:replica:\d+/)?task:(\d+)", message)
+  said = reason[0][:200].rstrip(":")  # before a list of lines
   if not worker and "coordinationservice" in message.lower().replace(" ", ""):
-    return f"worker 0: {reason[0][:200]}"  # which has that service
-  return (f"worker {worker[1]}: " if worker else "") + reason[0][:200]
+    return f"worker 0: {said}"  # which has that service
+  return (f"worker {worker[1]}: " if worker else "") + said
 
 
 class SingleProcess:

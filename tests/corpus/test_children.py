@@ -52,22 +52,22 @@ def test_values_come_back(tmp_path, monkeypatch):
   (tmp_path / "json.py").write_text("1 / 0")
   monkeypatch.chdir(tmp_path)  # of users' files, which are no modules of ours
   with Children() as children:
-    assert children.call(f"{_HERE}:upper", "é\n\0x".encode(), 9) == "É\n\0X"
-    assert children.call(f"{_HERE}:upper", b"", 9) == ""
-    assert children.call(f"{_HERE}:chatter", b"", 9) == "quiet"
+    assert children.call(f"{_HERE}:upper", "é\n\0x".encode(), 99) == "É\n\0X"
+    assert children.call(f"{_HERE}:upper", b"", 99) == ""
+    assert children.call(f"{_HERE}:chatter", b"", 99) == "quiet"
 
 
 @pytest.mark.parametrize("function, seconds, reason", [
-    ("fail", 9, "odd"), ("break_down", 9, "damaged"), ("deep", 9, "nested too deep"),
+    ("fail", 99, "odd"), ("break_down", 99, "damaged"), ("deep", 99, "nested too deep"),
     ("loop", 0.2, "takes too long"), ("grow", 99, "takes more than 2 GiB of memory"),
-    ("die", 9, "takes more than 2 GiB of memory")])
+    ("die", 99, "takes more than 2 GiB of memory")])
 def test_a_failure_is_told_and_the_next_is_parsed(function, seconds, reason):
   with Children() as children:
     for _ in range(2):
       with pytest.raises(Unreadable) as caught:
         children.call(f"{_HERE}:{function}", b"x", seconds)
       assert caught.value.reason == reason
-      assert children.call(f"{_HERE}:upper", b"a", 9) == "A"
+      assert children.call(f"{_HERE}:upper", b"a", 99) == "A"
 
 
 def test_order_is_kept_by_any_number_of_threads():

@@ -117,7 +117,7 @@ _TEXTS = strategies.lists(
 @hypothesis.given(texts=_TEXTS, cuts=strategies.lists(strategies.tuples(
     strategies.integers(0, 3), strategies.integers(0, 30), strategies.integers(0, 30)),
     min_size=1, max_size=6))
-@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.settings(max_examples=60)
 def test_training_and_evaluation_agree_on_any_text(name, texts, cuts):
   """An answer, cut out of the texts anywhere, against the rule in plain Python."""
   tokenizer = _tokenizer_named(name)
@@ -261,7 +261,7 @@ _PATTERNS = ["a", "art", r"\bart", r"p?art(y)?", r".*art", r"\s*1939\s*", r"19\d
 
 @hypothesis.given(texts=_TEXTS, patterns=strategies.lists(
     strategies.sampled_from(_PATTERNS), min_size=1, max_size=3))
-@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.settings(max_examples=60)
 def test_training_and_evaluation_agree_on_patterns(texts, patterns):
   tokenizer = _tokenizer_named("rich")
   corpus = _corpus(texts, tokenizer)

@@ -15,6 +15,7 @@ from realm_tf.run import stages
 from realm_tf.run.folder import Run
 from realm_tf.training.log import read_curves
 from tests import tiny
+from tests.processes import LONG
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _LAUNCH = _ROOT / "launch"
@@ -92,7 +93,7 @@ def _sbatch(bin_folder, *arguments):
       for task in $tasks; do wait $task || exit; done""")
   environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
   return subprocess.run(
-      [_LAUNCH / "slurm.sh", *arguments], capture_output=True, text=True, timeout=400,
+      [_LAUNCH / "slurm.sh", *arguments], capture_output=True, text=True, timeout=LONG,
       env={**environment, "PATH": f"{bin_folder}:{os.environ['PATH']}"}, cwd=_ROOT)
 
 

@@ -11,10 +11,10 @@ from realm_tf.run import stages
 from realm_tf.run.folder import Run
 from realm_tf.training.log import read_curves
 from tests import tiny
+from tests.processes import LONG
 from tests.slurm import SlurmCluster
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_LONG = 400  # seconds: a job that hangs fails the test instead of hanging it
 _STEPS = 400
 
 
@@ -45,7 +45,7 @@ def _sbatch(cluster, programs, run) -> tuple[subprocess.Popen, str]:
   """Submits the script; `sbatch` ends when the job does, with its exit code."""
   submitted = subprocess.Popen(
       cluster.command("sbatch", "--wait", "--parsable", "--nodes=2", "--gpus-per-node=0",
-                      "--cpus-per-task=1", "--time=20", f"--output={run.path}-%j.txt",
+                      "--cpus-per-task=1", "--time=60", f"--output={run.path}-%j.txt",
                       _ROOT / "launch" / "slurm.sh", run.path),
       env=cluster.environment(programs), stdout=subprocess.PIPE, text=True, cwd=_ROOT)
   return submitted, submitted.stdout.readline().strip()
@@ -68,11 +68,11 @@ def test_a_job_that_is_told_to_end_saves_and_the_same_sbatch_goes_on(run, progra
     subprocess.run(cluster.command("scancel", "--signal=TERM", job), check=True,
                    env=cluster.environment(programs))
     log = pathlib.Path(f"{run.path}-{job}.txt")
-    assert submitted.wait(_LONG) == 143, log.read_text()
+    assert submitted.wait(LONG) == 143, log.read_text()
     assert log.read_text().count("its state is saved: run the same command to go on") == 2
     submitted, job = _sbatch(cluster, programs, run)
     log = pathlib.Path(f"{run.path}-{job}.txt")
-    assert submitted.wait(_LONG) == 0, log.read_text()
+    assert submitted.wait(LONG) == 0, log.read_text()
   assert log.read_text().count("ict: going on from step") == 2
   assert "waiting for all workers: node1:" in log.read_text()
   chief, other = (read_curves(folder / "curves.csv")

@@ -7,8 +7,9 @@ import os
 
 from hypothesis import settings
 
-settings.register_profile("short", max_examples=60, derandomize=True, database=None,
-                          deadline=None)
-settings.register_profile("long", max_examples=int(os.environ.get("FUZZ_EXAMPLES", "2000")),
-                          deadline=None, print_blob=True)
+# On top of tests/conftest.py's.
+_PATIENT = settings.get_profile("patient")
+settings.register_profile("short", _PATIENT, max_examples=60, derandomize=True, database=None)
+settings.register_profile("long", _PATIENT, print_blob=True,
+                          max_examples=int(os.environ.get("FUZZ_EXAMPLES", "2000")))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))

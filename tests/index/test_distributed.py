@@ -16,9 +16,7 @@ from realm_tf.index.exact import ExactIndex
 from realm_tf.ops import top_k
 from realm_tf.refresh.refresher import Refresher
 from tests import tiny
-from tests.processes import as_two_processes, in_two_processes
-
-_LONG = 30  # seconds: a deadlock fails the test instead of hanging it
+from tests.processes import LONG, as_two_processes, in_two_processes
 
 _TWO = """
     import realm_tf, numpy as np, tensorflow as tf
@@ -74,7 +72,7 @@ def test_an_index_that_two_processes_share_equals_exact():
   processes = in_two_processes([sys.executable, "-c", textwrap.dedent(_TWO)])
   try:
     for process in processes:
-      log, _ = process.communicate(timeout=300)
+      log, _ = process.communicate(timeout=LONG)
       assert process.returncode == 0 and log.endswith("equal\n"), log
   finally:  # one that failed leaves the other waiting
     for process in processes:
@@ -157,7 +155,7 @@ def test_processes_that_share_an_index_swap_at_the_same_step():
 
   def train(member):
     def embed(check):
-      if member.number and not slow.wait(_LONG):
+      if member.number and not slow.wait(LONG):
         raise TimeoutError
       return np.zeros([2, 1], np.float32)
 
@@ -166,7 +164,7 @@ def test_processes_that_share_an_index_swap_at_the_same_step():
     for step in range(10, 18):
       if member.number and step == 15:
         slow.set()
-        refresher._running.result(_LONG)  # pylint: disable=protected-access
+        refresher._running.result(LONG)  # pylint: disable=protected-access
       if refresher.update(step):
         swapped.append(step)
     refresher.close()
@@ -185,7 +183,7 @@ def test_where_one_process_cannot_embed_its_share_none_goes_on(fails):
 
     refresher = _shared_refresher(member, embed)
     refresher.update(10)
-    refresher._running.exception(_LONG)  # pylint: disable=protected-access
+    refresher._running.exception(LONG)  # pylint: disable=protected-access
     refresher.update(11)
 
   errors = [str(error) for error in as_two_processes(train)]

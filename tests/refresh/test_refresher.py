@@ -9,8 +9,7 @@ from realm_tf.errors import UserError
 from realm_tf.index.embed import collect_rows
 from realm_tf.refresh.refresher import NoRefresh, Refresher
 from realm_tf.refresh.throttle import Throttle
-
-_LONG = 30  # seconds: a deadlock fails the test instead of hanging it
+from tests.processes import LONG
 
 
 class FakeIndex:
@@ -40,7 +39,7 @@ class FakeEmbedder:
     self.threads.add(threading.current_thread())
     self.begun.release()
     if self.gated:
-      assert self.gate.acquire(timeout=_LONG)
+      assert self.gate.acquire(timeout=LONG)
     check(1)
     if self.error:
       raise self.error
@@ -57,7 +56,7 @@ def _make(embedder, **settings):
 def _finish(refresher, embedder):
   """Lets the running refresh end, and waits until it has."""
   embedder.gate.release()
-  refresher._running.exception(timeout=_LONG)  # pylint: disable=protected-access
+  refresher._running.exception(timeout=LONG)  # pylint: disable=protected-access
 
 
 def test_first_index_is_there_before_training():
@@ -105,10 +104,10 @@ def test_law_blocks_until_the_index_is_fresh_enough():
 
   thread = threading.Thread(target=trainer)
   thread.start()
-  assert embedder.begun.acquire(timeout=_LONG)
+  assert embedder.begun.acquire(timeout=LONG)
   assert not passed.is_set()
   embedder.gate.release()
-  assert passed.wait(_LONG)
+  assert passed.wait(LONG)
   thread.join()
   assert refresher.staleness(21) <= 20 and index.assigned[-1][0] == 10
   refresher.close()
@@ -143,11 +142,11 @@ def test_only_one_refresh_runs_at_a_time():
   embedder = FakeEmbedder(gated=False)
   _, refresher = _make(embedder, max_staleness=1000)
   refresher.start(0)
-  assert embedder.begun.acquire(timeout=_LONG)
+  assert embedder.begun.acquire(timeout=LONG)
   embedder.gated = True
   for step in range(10, 60):
     refresher.update(step)
-  assert embedder.begun.acquire(timeout=_LONG)
+  assert embedder.begun.acquire(timeout=LONG)
   assert not embedder.begun.acquire(blocking=False)
   _finish(refresher, embedder)
   refresher.close()
@@ -191,12 +190,12 @@ def test_close_stops_a_running_refresh_and_joins():
   embedder.gated = True
   refresher.update(10)
   for _ in range(2):  # the first index, and the one that is being made
-    assert embedder.begun.acquire(timeout=_LONG)
+    assert embedder.begun.acquire(timeout=LONG)
   closer = threading.Thread(target=refresher.close)
   closer.start()
-  assert refresher._stop.wait(_LONG)  # pylint: disable=protected-access
+  assert refresher._stop.wait(LONG)  # pylint: disable=protected-access
   embedder.gate.release()
-  closer.join(_LONG)
+  closer.join(LONG)
   assert not closer.is_alive()
   assert embedder.completed == 1  # the first index; the second was given up
   assert not any(thread.is_alive() for thread in embedder.threads)
@@ -287,17 +286,17 @@ def test_nobody_rests_while_training_waits():
   def wait(hurry, seconds):
     del seconds
     resting.set()
-    assert hurry.wait(_LONG)
+    assert hurry.wait(LONG)
     return True
 
   index, refresher = _make(embedder, throttle=Throttle(0.5, wait=wait))
   refresher.start(0)  # waits for the first index
   resting.clear()
   refresher.update(10)
-  assert resting.wait(_LONG) and not refresher.update(20)  # it rests, and nobody waits
+  assert resting.wait(LONG) and not refresher.update(20)  # it rests, and nobody waits
   assert refresher.update(21)  # the bound: training waits, so it does not rest
   resting.clear()
-  assert not refresher.update(22) and resting.wait(_LONG)  # the next one may again
+  assert not refresher.update(22) and resting.wait(LONG)  # the next one may again
   refresher.close()
   assert [step for step, _ in index.assigned] == [0, 10]
 

@@ -17,7 +17,7 @@ from realm_tf.run import diagnose, stages
 from realm_tf.run.folder import Run
 from realm_tf.training.held_out_sentences import held_out_sentences
 from tests import tiny
-from tests.index.test_distributed import in_two_processes
+from tests.index.test_distributed import LONG, in_two_processes
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _STEPS, _INDEX_STEP = 6, 4
@@ -95,7 +95,7 @@ def test_of_a_run_that_two_processes_trained(world, tmp_path, changes):
                                 "--strategy=multi_worker"])
   try:
     for process in processes:
-      log, _ = process.communicate(timeout=300)
+      log, _ = process.communicate(timeout=LONG)
       assert process.returncode == 0, log
   finally:  # one that failed leaves the other waiting
     for process in processes:

@@ -49,7 +49,7 @@ class Browser:
   def wait(self, code):
     """Until it is true, as the page itself sees it after each frame."""
     assert self.look(f"""new Promise((resolve, reject) => {{
-      const until = performance.now() + 60000;
+      const until = performance.now() + 1800000;
       (function again() {{
         if ({code}) resolve(true);
         else if (performance.now() > until) resolve(false);

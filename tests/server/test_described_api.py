@@ -15,6 +15,7 @@ from hypothesis.errors import Unsatisfiable
 from realm_tf.server.process import Address, running
 from realm_tf.server.server_settings import Batching, Limits
 from realm_tf.server.source import FolderSource
+from tests.processes import LONG
 from tests.server.conftest import listening
 
 schemathesis = pytest.importorskip("schemathesis")
@@ -54,7 +55,7 @@ def _send(cases, statuses):
             suppress_health_check=list(HealthCheck))
   @given(case=cases)
   def send(case):
-    response = case.call(session=session, timeout=120)
+    response = case.call(session=session, timeout=LONG)
     statuses.add(response.status_code)
     case.validate_response(response, checks=[
         schemathesis.checks.not_a_server_error])

@@ -15,6 +15,7 @@ import pytest
 from realm_tf.errors import UserError
 from realm_tf.server import run_source
 from realm_tf.server.run_source import RunSource
+from tests.processes import LONG
 
 # Stands for `realm export`: writes the next version, or fails, as a file of the run says.
 _EXPORT = textwrap.dedent("""\
@@ -96,7 +97,7 @@ def test_closing_ends_an_export(run, source):
     pass
   process = source._process  # pylint: disable=protected-access
   source.close()
-  looking.join(60)
+  looking.join(LONG)
   assert not looking.is_alive() and process.returncode == -signal.SIGTERM
 
 
@@ -129,11 +130,11 @@ def test_what_a_killed_server_left_is_removed(run, tmp_path, monkeypatch):
     orphaned, in_use = (pathlib.Path(process.stdout.readline().strip())
                         for process in (killed, alive))
     killed.kill()
-    killed.wait(60)
+    killed.wait(LONG)
     assert orphaned.is_dir() and in_use.is_dir()
     with run_source.run_source(run) as source:
       own = source._exports.parent  # pylint: disable=protected-access
       assert own.is_dir() and in_use.is_dir() and not orphaned.exists()
     assert not own.exists()
     alive.stdin.close()
-    assert alive.wait(60) == 0 and not in_use.exists()
+    assert alive.wait(LONG) == 0 and not in_use.exists()

@@ -7,6 +7,7 @@ import pytest
 from realm_tf.server.batching import Batcher
 from realm_tf.server.server_settings import Batching
 from realm_tf.server.statuses import Refused
+from tests.processes import LONG
 
 
 class _Gate:
@@ -18,7 +19,7 @@ class _Gate:
 
   def __call__(self, payloads):
     self.reached.release()
-    assert self.opened.wait(60)
+    assert self.opened.wait(LONG)
     self.batches.append(list(payloads))
     if any(payload == "bad" for payload in payloads):
       raise ValueError("bad")
@@ -46,7 +47,7 @@ def _make(gate):
 def _hold(batcher, gate):
   """A task that keeps the thread busy until the gate opens."""
   first = batcher.submit("own", 1, "first", gate)
-  assert gate.reached.acquire(timeout=60)
+  assert gate.reached.acquire(timeout=LONG)
   return first
 
 
@@ -56,7 +57,7 @@ def test_what_comes_while_a_batch_runs_is_the_next(make, gate):
   futures = [batcher.submit("k", 1, name, gate) for name in "abcd"]
   assert batcher.waiting == 4
   gate.opened.set()
-  assert [future.result(60) for future in [first, *futures]] == [
+  assert [future.result(LONG) for future in [first, *futures]] == [
       "first!", "a!", "b!", "c!", "d!"]
   assert gate.batches == [["first"], ["a", "b", "c"], ["d"]]
 
@@ -67,7 +68,7 @@ def test_other_keys_run_apart_in_the_order_of_the_oldest(make, gate):
   futures = [batcher.submit(key, 1, name, gate)
              for key, name in (("x", "a"), ("y", "b"), ("x", "c"), ("y", "d"))]
   gate.opened.set()
-  assert [future.result(60) for future in futures] == ["a!", "b!", "c!", "d!"]
+  assert [future.result(LONG) for future in futures] == ["a!", "b!", "c!", "d!"]
   assert gate.batches[1:] == [["a", "c"], ["b", "d"]]
 
 
@@ -78,7 +79,7 @@ def test_a_large_one_is_a_batch_alone(make, gate):
              for rows, name in ((2, "a"), (9, "b"), (2, "c"))]
   gate.opened.set()
   for future in futures:
-    future.result(60)
+    future.result(LONG)
   assert gate.batches[1:] == [["a"], ["b"], ["c"]]
 
 
@@ -97,9 +98,9 @@ def test_one_that_fails_fails_alone(make, gate):
   _hold(batcher, gate)
   good, bad, other = (batcher.submit("k", 1, name, gate) for name in ("a", "bad", "b"))
   gate.opened.set()
-  assert good.result(60) == "a!" and other.result(60) == "b!"
+  assert good.result(LONG) == "a!" and other.result(60) == "b!"
   with pytest.raises(ValueError, match="bad"):
-    bad.result(60)
+    bad.result(LONG)
 
 
 def test_one_that_was_cancelled_is_left_out(make, gate):
@@ -108,7 +109,7 @@ def test_one_that_was_cancelled_is_left_out(make, gate):
   waiting, cancelled = (batcher.submit("k", 1, name, gate) for name in "ab")
   assert cancelled.cancel()
   gate.opened.set()
-  assert waiting.result(60) == "a!" and gate.batches[1:] == [["a"]]
+  assert waiting.result(LONG) == "a!" and gate.batches[1:] == [["a"]]
 
 
 def test_closing_finishes_what_was_taken(make, gate):
@@ -125,7 +126,7 @@ def test_a_batch_that_waits_is_run_when_it_is_full(make, gate):
   gate.opened.set()
   batcher = make(max_batch_size=2, batch_timeout_micros=600_000_000)
   futures = [batcher.submit("k", 1, name, gate) for name in "ab"]
-  assert [future.result(60) for future in futures] == ["a!", "b!"]
+  assert [future.result(LONG) for future in futures] == ["a!", "b!"]
   assert gate.batches == [["a", "b"]]
 
 
@@ -133,6 +134,6 @@ def test_threads_run_batches_at_a_time(make, gate):
   batcher = make(num_batch_threads=2)
   futures = [batcher.submit(key, 1, key, gate) for key in "ab"]
   for _ in futures:
-    assert gate.reached.acquire(timeout=60)  # both are in, and neither is done
+    assert gate.reached.acquire(timeout=LONG)  # both are in, and neither is done
   gate.opened.set()
-  assert [future.result(60) for future in futures] == ["a!", "b!"]
+  assert [future.result(LONG) for future in futures] == ["a!", "b!"]

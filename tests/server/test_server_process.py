@@ -16,6 +16,7 @@ import pytest
 
 from realm_tf.server.client import KEY
 from tests.command import realm
+from tests.processes import LONG
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _QUESTION = "what is the capital of france"
@@ -43,12 +44,12 @@ def _serving(*arguments):
 def _post(address, path="/answer", question=_QUESTION):
   asked = json.dumps({"question": question}).encode()
   request = urllib.request.Request(address + path, asked)
-  with urllib.request.urlopen(request, timeout=120) as response:
+  with urllib.request.urlopen(request, timeout=LONG) as response:
     return json.load(response)
 
 
 def _states(address):
-  with urllib.request.urlopen(f"{address}/v1/models/realm", timeout=120) as response:
+  with urllib.request.urlopen(f"{address}/v1/models/realm", timeout=LONG) as response:
     return {status["version"]: (status["state"], status["status"]["error_message"])
             for status in json.load(response)["model_version_status"]}
 
@@ -104,7 +105,7 @@ def test_swaps_and_a_broken_version_under_load(exported, tmp_path):
     askers.stopping.set()
     process.send_signal(signal.SIGTERM)
     askers.join()
-    assert process.wait(120) == 0
+    assert process.wait(LONG) == 0
     output, log = process.communicate()
   assert not askers.failed and "realm: stopped" in output
   versions = [version for version, _ in askers.found]
@@ -141,7 +142,7 @@ def test_the_terminal(exported, tmp_path):
       assert refused.returncode == 2 and message in refused.stderr
       assert len(refused.stderr.splitlines()) == 1 and not refused.stdout
     process.send_signal(signal.SIGINT)
-    assert process.wait(120) == 0
+    assert process.wait(LONG) == 0
 
 
 @pytest.mark.slow
@@ -149,7 +150,7 @@ def test_a_killed_server_starts_again_at_its_port(exported):
   with _serving(f"--model={exported}") as (process, address):
     port, answer = address.rpartition(":")[2], _post(address)
     process.kill()
-    process.wait(60)
+    process.wait(LONG)
   with _serving(f"--model={exported}", f"--port={port}") as (_, again):
     assert again == address and _post(again) == answer
 

@@ -1,6 +1,7 @@
 """Trains single stages of the tiny world: in this process or, by `main`, in another."""
 
 import json
+import os
 import pathlib
 import sys
 
@@ -20,6 +21,7 @@ from realm_tf.training.cloze import train_cloze
 from realm_tf.training.dpr import train_dpr
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
+from realm_tf.training.loop import Loop
 from realm_tf.training.pretrain import train_pretrain
 from realm_tf.training.reading import train_reading
 from tests import tiny
@@ -75,8 +77,22 @@ def saved(folder: pathlib.Path) -> dict[str, np.ndarray]:
           if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
 
 
-def main(stage: str, world: str, folder: str, kind: str, changes: str) -> None:
+def signal_at(step: int, number: int) -> None:
+  """Lets this process send itself a signal within that step, counted from 0."""
+  check = Loop._check  # pylint: disable=protected-access
+
+  def signalled(loop, metrics, at, *inputs):
+    if at == step:
+      os.kill(os.getpid(), number)
+    check(loop, metrics, at, *inputs)
+
+  Loop._check = signalled  # pylint: disable=protected-access
+
+
+def main(stage: str, world: str, folder: str, kind: str, changes: str, *signal: str) -> None:
   """Trains a stage on the corpus and BERT that lie in `world`, deterministically."""
+  if signal:
+    signal_at(*map(int, signal))
   strategy = make_strategy(kind)
   tf.config.experimental.enable_op_determinism()
   set_compiling("off")  # see tests/conftest.py
