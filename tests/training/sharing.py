@@ -47,12 +47,14 @@ def _are_new(rows, expected):
   return np.isclose(rows, expected, rtol=1e-4, atol=1e-4).all(1)
 
 
-def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
+def main(world: pathlib.Path, folder: pathlib.Path, changes: str, *signal: str) -> None:
   """Prints the step of each swap; fails if the whole index is not what it should be.
 
   A process that has a folder of its own (`-seen-by-1`) finds the run there as it sees it.
   """
   logging.set_verbosity(logging.INFO)
+  if signal:
+    stages.signal_at(*map(int, signal))
   strategy = make_strategy("multi_worker")
   own_folder = folder.with_name(f"{folder.name}-seen-by-{process_index(strategy)}")
   folder = own_folder if own_folder.exists() else folder
@@ -89,4 +91,4 @@ def main(world: pathlib.Path, folder: pathlib.Path, changes: str) -> None:
 
 
 if __name__ == "__main__":
-  main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3])
+  main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), *sys.argv[3:])

@@ -77,7 +77,7 @@ def saved(folder: pathlib.Path) -> dict[str, np.ndarray]:
           if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
 
 
-def _signal_at(step: int, number: int) -> None:
+def signal_at(step: int, number: int) -> None:
   """Lets this process send itself a signal within that step, counted from 0."""
   check = Loop._check  # pylint: disable=protected-access
 
@@ -92,7 +92,7 @@ def _signal_at(step: int, number: int) -> None:
 def main(stage: str, world: str, folder: str, kind: str, changes: str, *signal: str) -> None:
   """Trains a stage on the corpus and BERT that lie in `world`, deterministically."""
   if signal:
-    _signal_at(*map(int, signal))
+    signal_at(*map(int, signal))
   strategy = make_strategy(kind)
   tf.config.experimental.enable_op_determinism()
   set_compiling("off")  # see tests/conftest.py

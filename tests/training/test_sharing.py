@@ -42,19 +42,19 @@ def _job(world, folder, config):
 
 
 def _train(world, folder, changes, number, until=_STEPS, beside=lambda: None):
-  """Both processes to their end, or killed when step `until` is saved; their logs."""
+  """Both processes to their end, or until they kill themselves, step `until` being saved;
+  their logs."""
   paths = [folder.parent / f"{number}-{worker}.log" for worker in range(2)]
   outputs = [open(path, "w", encoding="utf-8") for path in paths]
   command = [sys.executable, "-m", "tests.training.sharing", str(world), str(folder),
-             json.dumps(changes)]
+             json.dumps(changes), *((str(until), "9") if until < _STEPS else ())]
   processes, begun = in_two_processes(command, outputs), time.monotonic()
   try:
     while any(process.poll() is None for process in processes) and (
         time.monotonic() - begun < LONG):
       beside()
-      if any(process.poll() for process in processes) or (
-          until < _STEPS and _newest(folder) >= until):
-        break
+      if any(process.poll() for process in processes):
+        break  # the other one would wait for it
       time.sleep(0.05)
   finally:
     for process, output in zip(processes, outputs):
