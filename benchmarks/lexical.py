@@ -16,6 +16,7 @@ import realm_tf  # noqa: F401  chooses Keras 2 before TensorFlow is imported
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from gold_recall import recalls
 
 from realm_tf.corpus.word_statistics import word_statistics
 from realm_tf.models.lexical import Lexical
@@ -30,7 +31,6 @@ _SIZES = flags.DEFINE_list(
     "sizes", ["128", "256", "384", "512", "768", "1024"], "Lexical dimensions.")
 _WEIGHTS = flags.DEFINE_list("weights", ["0.3", "0.6", "1.0"], "Of lexical scores.")
 _JSON = flags.DEFINE_string("json", None, "Where to write the figures.")
-_DEPTHS = (1, 5, 20)
 _AT_A_TIME = 64
 
 
@@ -60,12 +60,6 @@ class _Texts:
                  for batches in (self.questions(), self.blocks()))
 
 
-def _recalls(scores: np.ndarray, questions: LabelledQuestions) -> dict[str, float]:
-  ranks = np.array([(row > row[questions.right(number)].max()).sum()
-                    for number, row in zip(questions.usable, scores[questions.usable])])
-  return {f"recall@{k}": round(float((ranks < k).mean()), 4) for k in _DEPTHS}
-
-
 def main(_) -> None:
   run = Run.existing(_WORKDIR.value)
   questions = LabelledQuestions.of(checked_questions(run), run.corpus)
@@ -75,18 +69,18 @@ def main(_) -> None:
   asked = np.concatenate([model.retriever.embed_queries(packed).numpy()
                           for packed in texts.questions()])
   dense = asked[:, :learnt] @ table[:, :learnt].T
-  rows = {"learnt alone": _recalls(dense, questions)}
+  rows = {"learnt alone": recalls(dense, questions)}
   if table.shape[1] > learnt:
-    rows["as in the run"] = _recalls(asked @ table.T, questions)
+    rows["as in the run"] = recalls(asked @ table.T, questions)
   statistics = word_statistics(run.corpus)
   for size in map(int, _SIZES.value):
     layer = Lexical(run.corpus.tokenizer.vocab_size, size, 1.0)
     layer.adapt(statistics)
     asked_words, block_words = texts.vectors(layer)
     by_words = asked_words @ block_words.T
-    rows[f"{size} alone"] = _recalls(by_words, questions)
+    rows[f"{size} alone"] = recalls(by_words, questions)
     for weight in map(float, _WEIGHTS.value):
-      rows[f"{size}, weight {weight}"] = _recalls(dense + weight * by_words, questions)
+      rows[f"{size}, weight {weight}"] = recalls(dense + weight * by_words, questions)
     print(json.dumps({name: row for name, row in rows.items() if name.startswith(str(size))}),
           flush=True)
   result = {"run": run.config.name, "stage": _STAGE.value,

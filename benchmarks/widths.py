@@ -18,6 +18,7 @@ import realm_tf  # noqa: F401  chooses Keras 2 before TensorFlow is imported
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from gold_recall import recalls
 from machine import processor, report
 
 from realm_tf.ops.top_k import top_k_inner_product
@@ -31,14 +32,7 @@ _STAGE = flags.DEFINE_string("stage", WARM_START, "Whose towers, of the run.")
 _SIZES = flags.DEFINE_list("sizes", ["384", "256", "128", "64"], "Of the learnt part.")
 _REPEATS = flags.DEFINE_integer("repeats", 30, "Of each search.")
 _JSON = flags.DEFINE_string("json", None, "Where to write the figures.")
-_DEPTHS = (1, 5, 20)
 _AT_A_TIME = 64
-
-
-def _recalls(scores: np.ndarray, questions: LabelledQuestions) -> dict[str, float]:
-  ranks = np.array([(row > row[questions.right(number)].max()).sum()
-                    for number, row in zip(questions.usable, scores[questions.usable])])
-  return {f"recall@{k}": round(float((ranks < k).mean()), 4) for k in _DEPTHS}
 
 
 def _asked(run: Run, model, questions: LabelledQuestions) -> np.ndarray:
@@ -74,11 +68,11 @@ def main(_) -> None:
     narrow, narrow_asked = table[:, :learnt] @ kept, asked[:, :learnt] @ kept
     tables[size] = tf.constant(narrow_asked), tf.constant(narrow)
     by_learnt = narrow_asked @ narrow.T
-    rows[size] = {"alone": _recalls(by_learnt, questions),
+    rows[size] = {"alone": recalls(by_learnt, questions),
                   "share_of_squared_length": round(float(held[-size:].sum() / held.sum()), 4),
                   "bytes_of_a_block": 4 * size}
     if by_words.any():
-      rows[size]["with_words"] = _recalls(by_learnt + by_words, questions)
+      rows[size]["with_words"] = recalls(by_learnt + by_words, questions)
   for queries in (1, 64):
     for size, taken in _milliseconds(tables, queries).items():
       rows[size][f"ms_of_{queries}"] = taken
