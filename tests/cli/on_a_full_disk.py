@@ -7,6 +7,7 @@ DISK is the root of a small file system of its own, which has in it a `run` afte
 """
 
 import contextlib
+import gc
 import io
 import os
 import pathlib
@@ -32,7 +33,11 @@ def _everything(folder: pathlib.Path) -> dict[str, bytes]:
 
 
 def _leave(kilobytes: int) -> None:
-  """Fills the disk up to so much."""
+  """Fills the disk up to so much.
+
+  Files of the runs before that were deleted while mapped take room until they are collected.
+  """
+  gc.collect()
   pathlib.Path("ballast").unlink(missing_ok=True)
   disk = os.statvfs(".")
   with open("ballast", "wb") as file:
