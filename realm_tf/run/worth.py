@@ -19,7 +19,7 @@ from realm_tf.run.trained_reader import has_reader
 
 _POOR = 1 / 3  # of the questions whose answer was read: fewer right ones are few
 CHOSEN = ("dpr", "finetune")  # stages that end as the best that they were, by dev questions
-_DEPTHS = (1, 5)  # of the recall that a stage must not lose
+_DEPTHS = (1, 5, 20)  # of the recall that a stage must not lose
 
 
 def stage_rows(run: Run) -> list[Stage]:

@@ -183,6 +183,19 @@ def test_a_stage_that_lost_is_warned_of(run, tmp_path, caplog):
   assert all("BM25" in warning for warning in worth.warnings(run, "ict"))
 
 
+def test_what_is_lost_deep_in_the_list_is_warned_of(run, tmp_path):
+  """Readers read ten blocks and more: a stage that only loses there costs answers too."""
+  path = _copy(run, tmp_path).path
+  config = json.loads((path / "config.json").read_text())
+  config["evaluate"]["recall_at"] = [1, 5, 20]
+  (path / "config.json").write_text(json.dumps(config))
+  run = Run.existing(path)
+  for name, last in ((WARM_START, 19), ("BM25", 30), ("ict", 20)):
+    _answered(run, name, range(12), [0] * 11 + [last])
+  assert [line.partition(" is ")[0] for line in worth.warnings(run, "ict")] == [
+      "after ict recall@20", "after ict recall@20 by gold"]
+
+
 def test_what_to_do_is_told_where_no_dev_questions_chose_the_model(run, tmp_path, caplog):
   run = _copy(run, tmp_path)
   for path in (run.path / "evaluation").glob("ict.*"):
