@@ -17,7 +17,7 @@ from realm_tf.config.owners import STAGES
 from realm_tf.errors import UserError
 
 # What stages need of the corpus that other machines may find.
-_FOUND = {"pretrain": "near duplicates", "cloze": "near duplicates",
+_FOUND = {"pretrain": "near duplicates and related blocks", "cloze": "near duplicates",
           "dpr": "places of answers", "finetune": "places of answers"}
 
 

@@ -9,6 +9,7 @@ from realm_tf.corpus.duplicates import stored_bans
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.matching import stored_occurrences
 from realm_tf.datasets.questions import Question
+from realm_tf.examples.related_blocks import related_sentences
 from realm_tf.extras import require
 
 
@@ -23,6 +24,14 @@ def find_bans(config: RealmConfig, corpus: Corpus, beam: str | None) -> None:
   if beam is not None:
     with _shared(corpus, beam) as share:
       stored_bans(corpus, config.pretrain.ban_similarity, share)
+
+
+def find_related(config: RealmConfig, corpus: Corpus, beam: str | None) -> None:
+  """Keeps the related blocks of what is masked, where some are needed; see `find_bans`."""
+  pretrain = config.pretrain
+  if beam is not None and pretrain.masker == "related":
+    with _shared(corpus, beam) as share:
+      related_sentences(corpus, pretrain.max_masks, pretrain.span_blocks, share)
 
 
 def find_places(questions: Sequence[Question], corpus: Corpus, beam: str | None) -> None:

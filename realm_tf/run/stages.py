@@ -33,7 +33,7 @@ from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations, used
-from realm_tf.run.beam_derived import find_bans, find_places
+from realm_tf.run.beam_derived import find_bans, find_places, find_related
 from realm_tf.run.document_import import make_corpus, make_sentences
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
 from realm_tf.run.held_out_events import write_events
@@ -142,6 +142,7 @@ def pretrain(run: Run, beam: str | None = None) -> None:
                     "config.reading.masked_lm_steps) packs at lengths that follow the data, "
                     "which a TPU cannot run; set it to 0, or use another strategy")
   check_candidates(run, beam)
+  find_related(run.config, run.sentences, beam)
   model = run.model(run.stage_before("pretrain"))
   index, sentences, bans = run.index(model), run.sentences, run.sentence_bans
   config = schedule.fitted_to_sentences(run.config, "pretrain", sentences)
