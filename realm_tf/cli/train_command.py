@@ -16,13 +16,15 @@ from realm_tf.cli.opening import (
 from realm_tf.config.owners import STAGES
 from realm_tf.errors import UserError
 
-_BANNING = ("pretrain", "cloze")  # stages that need near duplicates
+# What stages need of the corpus that other machines may find.
+_FOUND = {"pretrain": "near duplicates and related blocks", "cloze": "near duplicates",
+          "dpr": "places of answers", "finetune": "places of answers"}
 
 
 def define_flags(stage: str) -> None:
   """The flags of a command that trains a stage."""
-  if stage in _BANNING:
-    flags.DEFINE_string("beam", None, "Find near duplicates by Apache Beam pipelines with "
+  if stage in _FOUND:
+    flags.DEFINE_string("beam", None, f"Find {_FOUND[stage]} by Apache Beam pipelines with "
                         "these options, such as --beam='--runner=FlinkRunner'; workers must "
                         "see WORKDIR.")
   define_strategy()
@@ -48,6 +50,6 @@ def train_stage(stage: str, arguments: Sequence[str]) -> None:
                       f"give --config.{stage}.steps")
     if stage in worth.CHOSEN and worth.unjudged(opened):
       logging.warning("%s", worth.unjudged(opened))
-    getattr(stages, stage)(opened, *([FLAGS.beam] if stage in _BANNING else []))
+    getattr(stages, stage)(opened, *([FLAGS.beam] if stage in _FOUND else []))
     redo.finish(opened.path, [stage])
     print(f"{stage}: done, see {opened.path}")

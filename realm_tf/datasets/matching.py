@@ -3,25 +3,28 @@
 An answer stands somewhere if its words do (`realm_tf.text.words`), as in evaluation: a
 block has a place of an answer if and only if `metrics.has_answer` finds it in the text.
 
-It is searched part by part, and what is found is sorted by the question on the disk: memory
-grows with the places of one question alone. Shape letters: Q questions, F places found.
+It is searched part by part, here or on other machines, and what is found is sorted by the
+question on the disk: memory grows with the places of one question alone. Shape letters: Q
+questions, F places found.
 """
 
 import dataclasses
 import hashlib
 import json
+import pathlib
 from typing import Iterator, Sequence
 
 import numpy as np
 
 from realm_tf.corpus.buckets import Buckets
-from realm_tf.corpus.derived import Writer, derived
+from realm_tf.corpus.derived import Share, Writer, derived, here
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.answer_search import PLACE, AnswerSearch
 from realm_tf.text.tokenizer import Tokenizer
 
 _TOKENS_PER_PART = 1 << 20  # bounds memory: some hundred MB at the most
+_VERSION = 1  # of what is found
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,18 +54,45 @@ def _parts(body: Ragged) -> Iterator[tuple[int, int]]:
     first = end
 
 
+class _Search:
+  """Looks for answers in a part of a corpus, wherever it is sent.
+
+  Args:
+    path: where they are, with whether they are patterns; they may be too many to be sent.
+    made: the search for them, where it is there already.
+  """
+
+  def __init__(self, path: pathlib.Path, made: AnswerSearch | None):
+    self._path, self._made = path, made
+
+  def __call__(self, corpus: Corpus, part: tuple[int, int]) -> np.ndarray:
+    if self._made is None:  # it serves for all parts that come here
+      answers, regex = json.loads(self._path.read_bytes())
+      self._made = AnswerSearch(answers, corpus.tokenizer, regex)
+    return self._made.part(corpus, *part)
+
+
+def _asked(answers: Sequence[Sequence[str]], regex: Sequence[bool] | None) -> bytes:
+  return json.dumps([[list(group) for group in answers], regex and list(map(bool, regex))]
+                    ).encode()
+
+
 def _write(answers: Sequence[Sequence[str]], corpus: Corpus, tokenizer: Tokenizer,
-           regex: Sequence[bool] | None, new: Writer) -> None:
-  """Writes the fields of `Occurrences`; see `find_occurrences`."""
-  search = AnswerSearch(answers, tokenizer,
-                        regex if regex is not None else [False] * len(answers))
+           regex: Sequence[bool] | None, new: Writer, share: Share | None = None) -> None:
+  """Writes the fields of `Occurrences`; see `find_occurrences` and `stored_occurrences`."""
+  regex = [False] * len(answers) if regex is None else regex
   parts, counts = list(_parts(corpus.body_ids)), np.zeros(len(answers), np.int64)
   new.append(**dict.fromkeys(("rows", "starts", "ends"), np.zeros(0, np.int32)))
   with new.scratch() as folder:
+    asked = _asked(answers, regex)
+    (folder / "answers.json").write_bytes(asked)
+    search = _Search(folder / "answers.json",
+                     None if share else AnswerSearch(answers, tokenizer, regex))
+    key = f"places {_VERSION} {hashlib.sha256(asked).hexdigest()}"
+    (folder / "places").mkdir()
     # As many as parts, so that a bucket is as large as what is found in one of these.
-    by_question = Buckets(folder, len(parts), PLACE)
-    for part in parts:
-      places = search.part(corpus, *part)
+    by_question = Buckets(folder / "places", len(parts), PLACE)
+    for places in (share or here(corpus))(key, search, parts):
       counts += np.bincount(places["question"], minlength=len(counts))
       by_question.append(places["question"].astype(int) * len(parts) // max(1, len(counts)),
                          places)
@@ -74,13 +104,17 @@ def _write(answers: Sequence[Sequence[str]], corpus: Corpus, tokenizer: Tokenize
 
 
 def stored_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,
-                       tokenizer: Tokenizer, regex: Sequence[bool] | None = None
-                       ) -> Occurrences:
-  """As `find_occurrences`, found once for a store and kept beside it."""
-  asked = json.dumps([[list(group) for group in answers], regex and list(map(bool, regex))])
-  settings = {"version": 1, "answers": hashlib.sha256(asked.encode()).hexdigest()}
+                       tokenizer: Tokenizer, regex: Sequence[bool] | None = None,
+                       share: Share | None = None) -> Occurrences:
+  """As `find_occurrences`, found once for a store and kept beside it.
+
+  `share` works on parts of the corpus; by default this process does. What is kept is the
+  same, byte for byte.
+  """
+  settings = {"version": _VERSION,
+              "answers": hashlib.sha256(_asked(answers, regex)).hexdigest()}
   return Occurrences(**derived(corpus, "places_of_answers", settings, lambda new: _write(
-      answers, corpus, tokenizer, regex, new)))
+      answers, corpus, tokenizer, regex, new, share)))
 
 
 def find_occurrences(answers: Sequence[Sequence[str]], corpus: Corpus,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.corpus.derived import derived
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.salient_support import Support, supporting_blocks
 
@@ -34,7 +35,13 @@ def articles(corpus: Corpus) -> Articles:
   """Puts together the blocks of one title; where there is none, those of one document.
 
   Some files have each paragraph of an article as a document of its own, as DPR's passages.
+  Made once for a store and kept beside it.
   """
+  return Articles(**derived(corpus, "articles", {"version": 1}, lambda new: new.append(
+      **_articles(corpus)._asdict())))
+
+
+def _articles(corpus: Corpus) -> Articles:
   keys = np.array([title or b"\0" + document.encode("utf-8") for title, document in zip(
       corpus.titles, corpus.document_ids)], object)
   article = np.unique(keys, return_inverse=True)[1].ravel()

@@ -33,7 +33,7 @@ from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations, used
-from realm_tf.run.beam_bans import find_bans
+from realm_tf.run.beam_derived import find_bans, find_places, find_related
 from realm_tf.run.document_import import make_corpus, make_sentences
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
 from realm_tf.run.held_out_events import write_events
@@ -142,6 +142,7 @@ def pretrain(run: Run, beam: str | None = None) -> None:
                     "config.reading.masked_lm_steps) packs at lengths that follow the data, "
                     "which a TPU cannot run; set it to 0, or use another strategy")
   check_candidates(run, beam)
+  find_related(run.config, run.sentences, beam)
   model = run.model(run.stage_before("pretrain"))
   index, sentences, bans = run.index(model), run.sentences, run.sentence_bans
   config = schedule.fitted_to_sentences(run.config, "pretrain", sentences)
@@ -158,8 +159,11 @@ def pretrain(run: Run, beam: str | None = None) -> None:
 
 
 @_alone
-def dpr(run: Run) -> None:
+def dpr(run: Run, beam: str | None = None) -> None:
   started = time.monotonic()
+  train, dev = checked_questions(run, "train"), run.questions("dev")
+  for questions in (train, dev):
+    find_places(questions, run.corpus, beam)
   model = run.model(run.stage_before("dpr"))
   before = set(stored_index.index_versions(run.index_root))
 
@@ -174,7 +178,7 @@ def dpr(run: Run) -> None:
     return table
 
   loop = train_dpr(run.config, run.corpus, run.passages, model, embed,
-                   checked_questions(run, "train"), run.questions("dev"), run.path / "dpr")
+                   train, dev, run.path / "dpr")
   run.finish("dpr", model, started - loop.earlier_seconds, **loop.facts())
 
 
@@ -191,11 +195,12 @@ def cloze(run: Run, beam: str | None = None) -> None:
 
 
 @_alone
-def finetune(run: Run) -> None:
+def finetune(run: Run, beam: str | None = None) -> None:
+  questions = checked_questions(run, "train") + distant_questions(run)
+  find_places(questions, run.corpus, beam)
   model = run.model(run.stage_before("finetune"))
   index = run.index(model)
   started = time.monotonic()
-  questions = checked_questions(run, "train") + distant_questions(run)
   trained = train_finetune(run.config, run.corpus, run.passages, model, index,
                            [q.question for q in questions], [q.answers for q in questions],
                            run.path / "finetune", [q.regex for q in questions],

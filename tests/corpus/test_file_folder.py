@@ -204,6 +204,20 @@ def _page(content):
      "10⁶ 10⁻³, so[3]"),
     ("<math><mn>3</mn><mfrac><mn>1</mn><mn>2</mn></mfrac> <msup><mn>10</mn><mn>6</mn></msup> "
      "<msup><mi>x</mi><mi>k</mi></msup></math>.", "", "31/2 10⁶ x^k."),
+    ("<p>He said <q>yes, <q lang=fr>oui</q></q>. <q>No", "", "He said “yes, ‘oui’”. “No”"),
+    ("<p>5<sup>1</sup>/<sub>2</sub> in, x<sup>n+1</sup>, so<sup>1, 2–4</sup>, 10<sup>2</sup>"
+     "/3", "", "5 1/2 in, xⁿ⁺¹, so¹, ²–⁴, 10²/3"),
+    ("<math><msqrt><mn>2</mn></msqrt> <mroot><mn>8</mn><mn>3</mn></mroot></math>.", "",
+     "√2 8^1/3."),
+    ("<h1>Head<a class=headerlink href=#h>¶</a></h1><p>It is <span><math><mn>1</mn></math>"
+     "<span aria-hidden=true>1</span></span>.<div aria-hidden=true>Kept.", "Head",
+     "It is 1.\n\nKept."),
+    ("a<form>b</form>c<menu>d</menu>e<xmp>f  <b></xmp>g<fieldset><legend>h</legend>i", "",
+     "a\n\nb\n\nc\n\nd\n\ne\n\nf  <b>\n\ng\n\nh\n\ni"),
+    ("<html><body>a</body></html>b<html><body><p>c</BODY ></html>d", "", "ab\n\ncd"),
+    ("<?xml version='1.0'?><html><script>//<![CDATA[\nno('</p>')//]]></script><p>a<![CDATA["
+     "<b]]>c</p></html>", "", "a<bc"),
+    ("<p><q hidden>no</q><pre hidden>no</pre><sup hidden>2</sup>a  b 2", "", "a b 2"),
     ("<html hidden><body style='display:none'>Yes.<p hidden>no", "", "Yes."),
     ("", "", ""), ("   ", "", ""), ("Text alone.", "", "Text alone."),
     ("<math><mn>42</mn><annotation>no</annotation></math> is it", "", "42 is it")])
@@ -243,6 +257,7 @@ def test_a_deep_page_is_read_or_skipped():
     ("| a | b |\n|---|---|\n| 1 | 2 |", "", "a | b\n1 | 2"),
     ('<p align="center">Hi <!-- no --></p>\n\n# Name\n\nText.', "Name",
      "Hi\n\nName\n\nText."),
+    ("# Name {#id .c}\n\nText {#id}.\n\n## Two {: #x}", "Name", "Text {#id}.\n\nTwo"),
     ("---\ntitle: 2024\n---\nYear.", "2024", "Year."),
     ("See[^1][^b] [here][a].\n\n[a]: /x\n[^1]: Word.\n[^b]: *Two* words\n[^c]: /x 'T'", "",
      "See[^1][^b] here.\n\n[^1]: Word.\n\n[^b]: Two words\n\n[^c]: /x 'T'"),

@@ -1,6 +1,7 @@
 """PDF and .docx: text and titles, and files that nobody should open unguarded."""
 
 import io
+import re
 import zipfile
 import zlib
 
@@ -67,6 +68,9 @@ def test_pdf():
   assert read_pdf(_pdf("It is un-\nbroken, A-\nB.")) == ("", "It is unbroken, A- B.")
   assert read_pdf(_pdf("x", title="Microsoft Word - plan.docx"))[0] == "plan"
   assert read_pdf(_pdf("Caf\\351", title="\\376\\377\\000\\351"))[0] == "é"
+  ligatures = _pdf("\\336nal, \\337ow.", title="\\376\\377\\373\\003").replace(
+      b"/Encoding /WinAnsi", b"/Encoding/MacRoman")
+  assert read_pdf(ligatures) == ("ffi", "final, flow.")
   assert read_pdf(b"\n\n" + _pdf("Late."))[1] == "Late."
   assert read_pdf(_pdf(""))[1] == ""  # a scan: skipped as blank
 
@@ -94,19 +98,58 @@ def test_docx():
   assert read_docx(_docx(lambda document: None)) == ("", "")
 
 
-def test_docx_with_changes_and_controls():
-  """What was inserted is text, what was deleted or moved away is not."""
-  data = _docx(lambda document: document.add_paragraph("MARK"))
+def _replaced(data, pattern, by):
+  """A .docx in whose parts something stands for a pattern."""
   file = io.BytesIO()
-  changed = ("<w:r><w:t>Kept</w:t></w:r><w:ins><w:r><w:t> new</w:t></w:r></w:ins><w:del><w:r>"
-             "<w:delText> old</w:delText></w:r></w:del><w:moveFrom><w:r><w:t> moved</w:t>"
-             "</w:r></w:moveFrom><w:sdt><w:sdtContent><w:r><w:t> control</w:t></w:r>"
-             "</w:sdtContent></w:sdt>")
   with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
     for name in old.namelist():
-      part = old.read(name)
-      new.writestr(name, part.replace(b"<w:r><w:t>MARK</w:t></w:r>", changed.encode()))
-  assert read_docx(file.getvalue()) == ("", "Kept new control")
+      new.writestr(name, re.sub(pattern, by, old.read(name)))
+  return file.getvalue()
+
+
+def _of(xml):
+  """What is read of a body."""
+  data, mark = _docx(lambda document: document.add_paragraph("MARK")), b"<w:t>MARK</w:t>"
+  xml = re.sub(r"{(.*?)}", r'<w:r><w:t xml:space="preserve">\1</w:t></w:r>', xml)
+  return read_docx(_replaced(
+      data, b"<w:p><w:r>" + mark + b"</w:r></w:p>", xml.encode()))[1]
+
+
+def test_docx_with_changes_and_controls():
+  """What was inserted is text, what was deleted or moved away is not."""
+  assert _of("<w:p>{Kept}<w:ins>{ new}</w:ins><w:del><w:r><w:delText> old</w:delText></w:r>"
+             "{ old}</w:del><w:moveFrom>{ moved}</w:moveFrom><w:sdt><w:sdtContent>{ control}"
+             "</w:sdtContent></w:sdt></w:p>") == "Kept new control"
+  assert _of("<w:p><w:pPr><w:rPr><w:del/></w:rPr></w:pPr>{One, }</w:p><w:p>{two.}</w:p>"
+             "<w:p>{Three.}</w:p>") == "One, two.\n\nThree."
+
+
+def test_docx_of_the_strict_edition():
+  strict = _replaced(_docx(_word, title="T"),
+                     rb"http://schemas.openxmlformats.org/(wordprocessingml|officeDocument)"
+                     rb"/2006/(\w+)", rb"http://purl.oclc.org/ooxml/\1/\2")
+  assert read_docx(strict) == read_docx(_docx(_word, title="T"))
+
+
+def test_docx_with_symbols():
+  sign = '<w:r><w:sym w:font="{}" w:char="{}"/></w:r>'.format
+  assert _of(f"<w:p>{sign('Symbol', 'F061')}{{ }}{sign('Symbol', 'B3')}{{ 2 }}"
+             f"{sign('Wingdings', 'F0FC')}{sign('Wingdings', 'F021')}{sign('Arial', '2192')}"
+             f"{sign('Symbol', 'no')}{sign('Symbol', 'F0FF')}</w:p>") == "α ≥ 2 ✓→"
+  assert _of('<w:p><w:r><w:rPr><w:rFonts w:ascii="Symbol"/></w:rPr><w:t>\uf06d = \uf0a5</w:t>'
+             "</w:r>{ \uf06d}</w:p>") == "μ = ∞ \uf06d"
+
+
+def test_docx_with_boxes_and_tables_in_cells():
+  cell = "<w:tc><w:p>{{{}}}</w:p>{}</w:tc>".format
+  assert _of("<w:p>{Before}<w:r><w:pict><w:txbxContent><w:p>{boxed}</w:p></w:txbxContent>"
+             "</w:pict></w:r>{after}<w:r><w:ptab/></w:r>{tab}</w:p>"
+             ) == "Before\n\nboxed\n\nafter\ttab"
+  inner = f"<w:tbl><w:tr>{cell('b', '')}{cell('c', '')}</w:tr></w:tbl><w:p/>"
+  assert _of(f"<w:tbl><w:tr>{cell('a', inner)}{cell('d', '')}</w:tr></w:tbl>"
+             ) == "a b | c | d"
+  assert _of("<w:p><w:r><w:ruby><w:rt>{no}</w:rt><w:rubyBase>{東}</w:rubyBase></w:ruby></w:r>"
+             "{京}</w:p>") == "東京"
 
 
 def test_docx_with_powers():
@@ -127,9 +170,13 @@ def test_docx_with_formulas():
         f"<w:p {names}><w:r><w:t>It is </w:t></w:r><m:oMath><m:sSup><m:e>{run(10)}</m:e>"
         f"<m:sup>{run('-')}{run(6)}</m:sup></m:sSup>{run(' or ')}<m:f><m:num>{run(1)}</m:num>"
         f"<m:den>{run(2)}</m:den></m:f>{run(' of x')}<m:sSup><m:sup>{run('a+b')}</m:sup>"
-        "</m:sSup></m:oMath></w:p>"))
+        f"</m:sSup>{run(' is ')}<m:rad><m:deg>{run(3)}</m:deg><m:e>{run(8)}</m:e></m:rad>"
+        f"<m:d><m:e>{run('a+b')}</m:e></m:d><m:d><m:dPr><m:begChr m:val='['/><m:endChr "
+        f"m:val=''/></m:dPr><m:e>{run('c')}</m:e></m:d><m:nary><m:naryPr><m:chr m:val='∑'/>"
+        f"</m:naryPr><m:e>{run('k')}</m:e></m:nary></m:oMath></w:p>"))
 
-  assert read_docx(_docx(add_formulas)) == ("", "It is 10⁻⁶ or 1/2 of x^a+b")
+  assert read_docx(_docx(add_formulas)) == (
+      "", "It is 10⁻⁶ or 1/2 of x^a+b is ³√8(a+b)[c∑k")
 
 
 def test_docx_with_hidden_text():

@@ -22,6 +22,7 @@ def _write(path, content):
     ("sep=;\r\nid;title;text\r\n1;A;One.\r\n2;B;Two.\r\n", "a.csv"),
     ("\n\nid|title|text\n\n1|A|One.\n\n2|B|Two.\n\n", "a.csv"),
     ("id,title,text\n1,A,One.\n,,\n2,B,Two.\n,,\n,\n", "a.csv"),
+    ('id, "title", text\n1, "A", "One." \n "2" ,"B",Two.\n', "a.csv"),
     ("id\ttitle\ttext\n1\tA\tOne.\n2\tB\tTwo.\n", "a.tsv"),
     ("id,title,text\n1,A,One.\n2,B,Two.\n", "a.txt"),
     ("id,title,text\r1,A,One.\r2,B,Two.\r", "a.csv"),
@@ -49,6 +50,17 @@ def test_what_csv_writes_is_read(tmp_path, delimiter, quoting):
   path = _write(tmp_path / "a.csv", file.getvalue())
   assert list(read_documents(path)) == [
       Document(str(i), text[:5], text) for i, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize("row, text", [
+    ('1, "a, b"', "a, b"), ('1 ,"a" ', "a"), ('1,"a, "", b"', 'a, ", b'),
+    ('1, "a\nb, ""c"", d" \r', 'a\nb, "c", d'), ('1, "a\n "" b" ', 'a\n " b'),
+    ('1,"a "" "', 'a " '), ('1," a "', " a "), ("1, a", " a"), ('1,5" pipe', '5" pipe'),
+    ('1,a "b" c ', 'a "b" c '), ('1, "" ""', ' "" ""')])
+def test_spaces_around_quotes(tmp_path, row, text):
+  path = _write(tmp_path / "a.csv", f'id,text\n{row}\n2, "x"\n')
+  assert [(document.id.strip(), document.text) for document in read_documents(path)] == [
+      ("1", text), ("2", "x")]
 
 
 @pytest.mark.parametrize("content, message", [

@@ -71,9 +71,11 @@ def _corpus(documents):
   return Corpus.from_documents(documents, Tokenizer(tiny.vocabulary()), 64)
 
 
-@pytest.mark.parametrize("together", [1, 2, 1000])
-def test_they_hold_a_second_span_or_are_of_the_same_article(monkeypatch, together):
+@pytest.mark.parametrize("together, pairs", [(1, 1000), (2, 1000), (1000, 1000), (1000, 6),
+                                             (1000, 1)])
+def test_they_hold_a_second_span_or_are_of_the_same_article(monkeypatch, together, pairs):
   monkeypatch.setattr(related_blocks, "_SENTENCES", together)
+  monkeypatch.setattr(related_blocks, "_PAIRS", pairs)
   corpus = _corpus(_DOCUMENTS)
   expected = _expected(corpus, corpus)
   assert _found(corpus) == expected

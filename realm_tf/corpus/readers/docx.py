@@ -9,22 +9,28 @@ import docx
 from docx.document import Document
 from docx.opc.exceptions import PackageNotFoundError
 from docx.oxml import parse_xml
-from docx.oxml.ns import qn
+from docx.oxml.ns import nsmap, qn
 from lxml import etree
 
+from realm_tf.corpus.readers.symbols import symbol, without_codes
 from realm_tf.corpus.readers.text_file import raised, without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.corpus.wikitext.units import superscript
 
 _MOST_BYTES = 1 << 28  # unpacked
 _OLE = b"\xd0\xcf\x11\xe0"  # in which Word wraps what it encrypts
-_BREAKS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-",
-           qn("m:den"): "/"}  # m: formulas
-_ENDS = {qn("w:p"): "\n\n", qn("w:tr"): "\n\n", qn("w:tc"): " | "}
+# What the other edition of the standard, "Strict Open XML", calls the same.
+_STRICT = re.compile(rb"http[:]//purl\.oclc\.org/ooxml/(\w+)/(\w+)")
+_NAMES = nsmap["w"].partition("wordprocessingml")[0].encode()  # all names begin so
+_BEFORE = {qn("w:tab"): "\t", qn("w:ptab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n",
+           qn("w:noBreakHyphen"): "-", qn("w:txbxContent"): "\n\n",
+           qn("m:den"): "/", qn("m:sup"): "^"}  # m: formulas
+_ENDS = {qn("w:tr"): "\n\n", qn("w:tc"): " | "}
 _SHOWN = (qn("w:t"), qn("m:t"))
-_POWER = qn("m:sup")
-# What was moved from here, and a second rendering for programs that do not know the first.
-_SKIPPED = ("moveFrom", "Fallback")
+_POWERS = (qn("m:sup"), qn("m:deg"))
+# What was deleted or moved from here, what tells how a word sounds, and a second rendering
+# for programs that do not know the first.
+_SKIPPED = ("del", "moveFrom", "rt", "Fallback")
 
 
 def read_docx(data: bytes) -> tuple[str, str]:
@@ -39,11 +45,25 @@ def read_docx(data: bytes) -> tuple[str, str]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
       if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
         raise Unreadable(f"larger than {_MOST_BYTES >> 20} MiB unpacked")
+      data = _transitional(archive) or data
     document = docx.Document(io.BytesIO(data))
   except (zipfile.BadZipFile, PackageNotFoundError, KeyError, ValueError) as error:
     raise Unreadable("damaged", str(error)[:200]) from None
   title, text = _title(document), _text(document.element.body)
   return title, "\n\n".join([without_title(title, text), *_notes(document)]).strip()
+
+
+def _transitional(archive: zipfile.ZipFile) -> bytes:
+  """The same in the names that python-docx knows; empty where it has these already."""
+  if not _STRICT.search(archive.read("_rels/.rels")):
+    return b""
+  file = io.BytesIO()
+  with zipfile.ZipFile(file, "w") as new:
+    for name in archive.namelist():
+      part = archive.read(name)
+      new.writestr(name, part if not name.endswith((".xml", ".rels")) else _STRICT.sub(
+          _NAMES + rb"\1/2006/\2", part))
+  return file.getvalue()
 
 
 def _title(document: Document) -> str:
@@ -72,24 +92,62 @@ def _shown(element: etree._Element) -> str:
   text, run = element.text or "", element.getparent()
   if run is None:
     return text
-  hides, mark = (run.find(f"{qn('w:rPr')}/{qn(name)}") for name in ("w:vanish",
-                                                                    "w:vertAlign"))
-  if hides is not None and hides.get(qn("w:val"), "1") not in ("0", "false", "off"):
+  hides, mark, font = (run.find(f"{qn('w:rPr')}/{qn(name)}") for name in (
+      "w:vanish", "w:vertAlign", "w:rFonts"))
+  if hides is not None and _is_on(hides):
     return ""
+  if font is not None:
+    text = without_codes(text, font.get(qn("w:ascii"), ""))
   above = mark is not None and mark.get(qn("w:val")) == "superscript"
   return superscript(text) if _is_power(run.getparent()) else raised(text) if above else text
 
 
+def _is_on(mark: etree._Element) -> bool:
+  return mark.get(qn("w:val"), "1") not in ("0", "false", "off")
+
+
 def _is_power(element: etree._Element | None) -> bool:
   """Whether a part of a formula stands above the line, and is a number."""
-  text = "".join(element.itertext()) if element is not None and element.tag == _POWER else ""
+  text = "".join(element.itertext()) if element is not None and element.tag in _POWERS else ""
   return raised(text) != text
 
 
+def _sign(formula: etree._Element, name: str, default: str) -> str:
+  """The sign that a part of a formula is drawn with, where its properties name another."""
+  sign = formula.find(f"{formula.tag}Pr/{qn(f'm:{name}')}")
+  return default if sign is None else sign.get(qn("m:val"), "")
+
+
 def _before(element: etree._Element) -> str:
-  if element.tag == _POWER:
-    return "" if _is_power(element) else "^"
-  return _shown(element) if element.tag in _SHOWN else _BREAKS.get(element.tag, "")
+  tag = element.tag
+  if tag in _SHOWN:
+    return _shown(element)
+  if tag == qn("w:sym"):
+    code = element.get(qn("w:char"), "")
+    return symbol(element.get(qn("w:font"), ""), int(code, 16)) if re.fullmatch(
+        "[0-9a-fA-F]{1,5}", code) else ""
+  if tag == qn("m:d"):
+    return _sign(element, "begChr", "(")
+  if tag == qn("m:nary"):
+    return _sign(element, "chr", "∫")
+  if tag == qn("m:e"):
+    parent = element.getparent()
+    return "√" if parent is not None and parent.tag == qn("m:rad") else ""
+  return "" if _is_power(element) else _BEFORE.get(tag, "")
+
+
+def _after(element: etree._Element, cells: int) -> str:
+  """What stands behind; `cells`: in how many cells of tables."""
+  tag = element.tag
+  if tag == qn("m:d"):
+    return _sign(element, "endChr", ")")
+  if tag == qn("w:p"):
+    if element.find(f"{qn('w:pPr')}/{qn('w:rPr')}/{qn('w:del')}") is not None:
+      return ""  # its end was deleted
+    return " " if cells else "\n\n"
+  if tag == qn("w:tr") and cells:
+    return " "
+  return "\n\n" if tag == qn("w:txbxContent") and not cells else _ENDS.get(tag, "")
 
 
 def _text(body: etree._Element) -> str:
@@ -103,9 +161,11 @@ def _text(body: etree._Element) -> str:
         walk.skip_subtree()
       cells += element.tag == qn("w:tc")
       pieces.append(_before(element))
-    elif element.tag in _ENDS:
-      cells -= element.tag == qn("w:tc")
-      pieces.append(" " if cells and element.tag == qn("w:p") else _ENDS[element.tag])
+      continue
+    cells -= element.tag == qn("w:tc")
+    if element.tag == qn("w:tr") and cells and pieces[-1] == _ENDS[qn("w:tc")]:
+      pieces.pop()  # of a table in a cell
+    pieces.append(_after(element, cells))
   text = re.sub(r" +", " ", "".join(pieces))
   text = re.sub(r"(?: ?\| ?)+(?=\n\n)", "", text)  # behind the last cell
   return re.sub(r"\s*\n\s*\n\s*", "\n\n", text).strip()

@@ -1,5 +1,6 @@
 """HTML as a document: what a reader of the page would read, its paragraphs kept."""
 
+import html
 import re
 
 from lxml import etree
@@ -20,21 +21,31 @@ _MEANT = {"iso-8859-1": "windows-1252", "latin1": "windows-1252", "ascii": "wind
 
 _UNREAD = frozenset("""
   script style noscript template head nav footer aside button select textarea svg iframe
-  object audio video canvas map dialog rp rt del datalist annotation annotation-xml
+  object audio video canvas map dialog rp rt del datalist annotation annotation-xml noframes
 """.split())
 _PARAGRAPHS = frozenset("""
   p h1 h2 h3 h4 h5 h6 div section article main header body html blockquote pre ul ol dl
-  table caption figure figcaption address details summary hr fieldset center
+  table caption figure figcaption address details summary hr fieldset center form hgroup
+  legend menu dir search listing xmp
 """.split())
-_LINES = frozenset(("li", "dt", "dd", "tr", "br"))
+_LINES = frozenset(("li", "dt", "dd", "tr", "br", "option"))
+_AS_WRITTEN = frozenset(("pre", "listing", "xmp"))
+_IN_LINE = frozenset(("a", "i", "span", "sup"))
 _HIDING = re.compile(r"\b(display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
 _CELLS = frozenset(("td", "th"))
 _PAGE = frozenset(("html", "body"))
-_MATHS = {"mfrac": "/", "msup": "^"}  # between the two parts
+_MATHS = {"mfrac": "/", "msup": "^", "mroot": "^1/"}  # between the two parts
+_SIGNED = frozenset(("q", "sup", "msqrt"))
+_QUOTES = ("“", "”"), ("‘", "’")  # those in quotes are single
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 # They stand for what the tree says while a text is put together.
 _PARAGRAPH, _LINE, _CELL, _SPACE, _BREAK = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
+_MARKS = (dict.fromkeys(_PARAGRAPHS, _PARAGRAPH) | dict.fromkeys(_LINES, _LINE)
+          | dict.fromkeys(_CELLS, _CELL))
+_WHITE = dict.fromkeys(map(ord, "\t\n\r\f"), " ")
 _OWN = re.compile(f"[{_PARAGRAPH}-{_BREAK}]")
+_END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
+_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _BREAKS = re.compile(f"[ {_CELL}]*([{_PARAGRAPH}{_LINE}][ {_PARAGRAPH}{_LINE}{_CELL}]*)")
 
 
@@ -54,8 +65,11 @@ def from_text(page: str) -> tuple[str, str]:
   """As `read_html`, of a page that is decoded; its text may begin with its title."""
   parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True,
                             remove_pis=True, no_network=True)
+  page = _END.sub("", _OWN.sub(" ", page))  # what stands behind is read, too
+  if page.lstrip().startswith("<?xml"):
+    page = _CDATA.sub(lambda match: html.escape(match.group(1), quote=False), page)
   try:
-    root = etree.fromstring(_OWN.sub(" ", page).encode(), parser)
+    root = etree.fromstring(page.encode(), parser)
   except etree.XMLSyntaxError:  # of nothing at all
     root = None
   if any("RESOURCE_LIMIT" in entry.type_name for entry in parser.error_log):
@@ -88,36 +102,74 @@ def _title(root: etree._Element) -> str:
 
 def _text(top: etree._Element) -> str:
   """The text below an element, without recursion: pages nest deep."""
-  pieces: list[str] = []
-  unread = pre = power = 0
-  for event, element in etree.iterwalk(top, events=("start", "end")):
-    name, begins = element.tag, 1 if event == "start" else -1
-    unread += begins * _is_hidden(element)
-    pre += begins * (name == "pre")
-    power += begins * _is_power(element)
-    if unread:
-      continue
+  pieces = [""]
+  pre = maths = quotes = 0
+  power: etree._Element | None = None
+  hidden: etree._Element | None = None
+  walk = etree.iterwalk(top, events=("start", "end"))
+  for event, element in walk:
+    name = element.tag
     if event == "start":
-      pieces += _before(element), _spaced(element.text, pre, power)
+      if _is_hidden(element):
+        walk.skip_subtree()
+        hidden = element
+        continue
+      if mark := _MARKS.get(name):
+        pieces.append(mark)
+      elif maths or name in _SIGNED:  # few: all else is passed by in a hurry
+        if power is None and _is_power(element):
+          power = element
+        pieces.append(_before(element, quotes, pieces[-1]))
+      pre += name in _AS_WRITTEN
+      maths += name in _MATHS
+      quotes += name == "q"
+      if text := element.text:
+        pieces.append(_spaced(text, pre, power is not None))
       continue
-    pieces.append(_PARAGRAPH if name in _PARAGRAPHS else "")
-    if element is not top:
-      pieces.append(_spaced(element.tail, pre, power))
+    if element is not hidden:
+      pre -= name in _AS_WRITTEN
+      maths -= name in _MATHS
+      power = None if element is power else power
+      if name == "q":
+        quotes -= 1
+        pieces.append(_QUOTES[quotes % 2][1])
+    if name in _PARAGRAPHS:
+      pieces.append(_PARAGRAPH)
+    if element is not top and (text := element.tail):
+      pieces.append(_spaced(text, pre, power is not None))
   return _laid_out("".join(pieces))
 
 
 def _is_hidden(element: etree._Element) -> bool:
-  """Whether nobody reads it. A page that is hidden as a whole is shown by a script."""
-  return element.tag in _UNREAD or (element.tag not in _PAGE and (
-      "hidden" in element.attrib or bool(_HIDING.search(element.get("style", "")))))
+  """Whether nobody reads it. A page that is hidden as a whole is shown by a script.
+
+  So are signs beside headings, and formulas that stand there for those who hear them, too.
+  """
+  name = element.tag
+  if name in _UNREAD:
+    return True
+  if name in _PAGE or not (named := element.keys()):
+    return False
+  return ("hidden" in named
+          or ("style" in named and bool(_HIDING.search(element.get("style", ""))))
+          or (name in _IN_LINE and (element.get("aria-hidden") == "true"
+                                    or element.get("class") == "headerlink")))
 
 
 def _is_power(element: etree._Element) -> bool:
   """Whether it stands above the line, and all of it is a number."""
-  if element.tag != "sup" and _is_second_of(element) != "msup":
-    return False
-  text = "".join(element.itertext())
-  return raised(text) != text
+  if element.tag == "sup":
+    text = "".join(element.itertext())
+    return raised(text) != text and not _is_numerator(element)
+  return _is_second_of(element) == "msup" and raised(
+      text := "".join(element.itertext())) != text
+
+
+def _is_numerator(element: etree._Element) -> bool:
+  """Whether something below the line follows a stroke: 5<sup>1</sup>/<sub>2</sub>."""
+  following = element.getnext()
+  return (following is not None and following.tag == "sub"
+          and (element.tail or "").strip() in ("/", "⁄"))
 
 
 def _is_second_of(element: etree._Element) -> str:
@@ -127,22 +179,25 @@ def _is_second_of(element: etree._Element) -> str:
   return parent.tag if within else ""
 
 
-def _before(element: etree._Element) -> str:
-  if sign := _MATHS.get(_is_second_of(element)):  # 1/2 is not 12
-    return "" if _is_power(element) else sign
+def _before(element: etree._Element, quotes: int, last: str) -> str:
+  """What stands before it, in so many quotes, and behind the `last` piece of text."""
   name = element.tag
-  return (_PARAGRAPH if name in _PARAGRAPHS else _LINE if name in _LINES
-          else _CELL if name in _CELLS else "")
+  if name == "q":
+    return _QUOTES[quotes % 2][0]
+  if name == "sup":
+    return " " if last[-1:].isdigit() and _is_numerator(element) else ""
+  root = "√" if name == "msqrt" else ""
+  if sign := _MATHS.get(_is_second_of(element)):  # 1/2 is not 12
+    return root if _is_power(element) else sign + root
+  return root
 
 
-def _spaced(text: str | None, pre: int, power: int) -> str:
+def _spaced(text: str, pre: int, power: bool) -> str:
   """White space as it is read: one space, but in <pre> all of it; a power is raised."""
-  if not text:
-    return ""
   text = superscript(text) if power else text
   if pre:
     return text.replace("\n", _BREAK).replace(" ", _SPACE).replace("\t", _SPACE)
-  return re.sub(r"[ \t\n\r\f]+", " ", text)
+  return text.translate(_WHITE)  # of several spaces one is left when all is laid out
 
 
 def _laid_out(marked: str) -> str:

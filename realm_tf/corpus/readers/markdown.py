@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock, paragraph
+from markdown_it.rules_core import StateCore
 
 from realm_tf.corpus.readers import html
 from realm_tf.corpus.readers.text_file import decode, refuse_other_kinds, without_title
@@ -17,6 +18,7 @@ from realm_tf.corpus.readers.text_file import decode, refuse_other_kinds, withou
 _FRONT_MATTER = re.compile(
     r"\s*(---|\+\+\+)[ \t]*\n(.*?\n)??(?:\1|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
 _DEEPEST = 100  # a list in a list is two levels; what is deeper is lost
+_NAME = re.compile(r"\s*\{:?\s*[#.][^{}]*\}\s*$")
 _FOOTNOTE = re.compile(r"\[\^[^\s\]]+\]:")
 
 
@@ -37,6 +39,7 @@ def read_markdown(data: bytes) -> tuple[str, str]:
   parser.enable(["table", "strikethrough"])
   parser.block.ruler.before("reference", "footnote", _footnote,
                             {"alt": ["paragraph", "reference"]})
+  parser.core.ruler.push("heading_names", _without_names)
   heading, body = html.from_text(parser.render(text))
   stated = (fields or {}).get("title")
   title = " ".join(str(stated).split()) if isinstance(stated, str | int | float) else heading
@@ -51,6 +54,14 @@ def _footnote(state: StateBlock, first: int, end: int, silent: bool) -> bool:
   if not _FOOTNOTE.match(state.src, state.bMarks[first] + state.tShift[first]):
     return False
   return silent or paragraph(state, first, end, silent)
+
+
+def _without_names(state: StateCore) -> None:
+  """A rule of the parser: {#name .class} behind a heading is for links and styles."""
+  for before, token in zip(state.tokens, state.tokens[1:]):
+    for last in (token.children or [])[-1:]:
+      if before.type == "heading_open" and last.type == "text":
+        last.content = _NAME.sub("", last.content)
 
 
 def _fields(mark: str, text: str) -> dict[str, Any] | None:

@@ -12,6 +12,9 @@ from realm_tf.corpus.readers.unreadable import Unreadable
 # What programs put in front of the name of the file, in place of a title.
 _PROGRAMS = re.compile(
     r"(?i)^Microsoft (Word|PowerPoint|Excel) - |\.(docx?|pptx?|xlsx?|tex|dvi|pdf)$")
+# Letters that fonts draw as one sign.
+_LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl",
+                            "ﬅ": "st", "ﬆ": "st"})
 _HYPHENATED = re.compile(r"(?<=[^\W\d_])[-\u00ad]\n(?=[a-zà-öø-ÿ])")
 
 
@@ -45,8 +48,8 @@ def _title(reader: pypdf.PdfReader) -> str:
 
 
 def _valid(text: str) -> str:
-  """What a font maps to no character is left out."""
-  return text.encode("utf-8", "ignore").decode().replace("\0", "")
+  """What a font maps to no character is left out; of a ligature its letters are kept."""
+  return text.encode("utf-8", "ignore").decode().replace("\0", "").translate(_LIGATURES)
 
 
 def _paragraphs(page: str) -> str:

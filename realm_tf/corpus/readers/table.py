@@ -1,7 +1,7 @@
 """Tables with named columns (CSV): `id`, `text`, and `title`, which may be missing.
 
-Between commas, semicolons, tabs or bars, whichever the header has; quoted as RFC 4180 says.
-Other columns are passed over.
+Between commas, semicolons, tabs or bars, whichever the header has; quoted as RFC 4180 says,
+but that spaces may stand around the quotes. Other columns are passed over.
 """
 
 import csv
@@ -35,6 +35,26 @@ class _Numbered:
       self.first = self.first or number
       yield line
 
+  def closed_up(self, delimiter: str) -> Iterator[str]:
+    """The lines, less the spaces around quoted values, of which RFC 4180 knows none."""
+    mark = re.escape(delimiter)
+    loose = re.compile(rf'(?:^|{mark}) +"|" +(?:{mark}|[\r\n]*$)')
+    quoted, end = r'[^"]*(?:""[^"]*)*(?:"|\Z)', rf"({mark}|[\r\n]*\Z)"
+    rest = re.compile(rf"({quoted}) *{end}")
+    field = re.compile(rf'(?: *("{quoted}) *|([^{mark}]*)){end}')
+    is_open = False  # within a value that a quote opened in a line before
+    for number, line in self._lines:
+      is_open &= self.first > 0
+      self.first = self.first or number
+      was_open, is_open = is_open, is_open != bool(line.count('"') % 2)
+      if '"' in line and loose.search(line):
+        begun = rest.match(line) if was_open else None
+        place = begun.end() if begun else 0
+        if begun or not was_open:
+          line = (begun.expand(r"\1\2") if begun else "") + field.sub(
+              r"\1\2\3", line[place:])
+      yield line
+
 
 def _split(numbered: Lines) -> Lines:
   """The same lines, which end at carriage returns, too.
@@ -63,7 +83,8 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
     return
   columns = _columns(header, where)
   lines.first = 0
-  rows = csv.reader(lines, delimiter=_delimiter(header), strict=True)
+  rows = csv.reader(lines.closed_up(_delimiter(header)), delimiter=_delimiter(header),
+                    strict=True)
   while True:
     try:
       values = next(rows, None)
@@ -90,7 +111,8 @@ def _delimiter(header: str) -> str:
 
 def _names(header: str, delimiter: str) -> list[str]:
   try:
-    names = next(csv.reader(_RETURN.split(header), delimiter=delimiter))
+    names = next(csv.reader(_RETURN.split(header), delimiter=delimiter,
+                            skipinitialspace=True))
   except (csv.Error, StopIteration):
     return []
   return [name.strip().casefold() for name in names]

@@ -11,7 +11,7 @@ from realm_tf.lines import other_kind
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"),
           (codecs.BOM_UTF32_BE, "utf-32-be"), (codecs.BOM_UTF16_LE, "utf-16-le"),
           (codecs.BOM_UTF16_BE, "utf-16-be"))
-_POWER = re.compile(r"[-+−]?[0-9n]+")
+_POWER = re.compile(r"[-+−]?[0-9n]+(?:(?:[-+−–]|, ?)[0-9n]+)*")
 
 
 def decode(data: bytes, charset: str = "utf-8") -> str:

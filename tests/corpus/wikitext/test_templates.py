@@ -25,6 +25,8 @@ def _read(text):
      "5 lb/cu ft 2 US fl oz 9 per acre 3 ft⋅lbf"),
     ("{{val|e=9}} {{val|1.5e-10|u=m}} {{val|90|u=deg}} {{val|6|e=23|u=mol-1}}",
      "10⁹ 1.5×10⁻¹⁰ m 90° 6×10²³ mol⁻¹"),
+    ("{{numberth|22}} {{century|5}} {{decade link|1990}} {{decade|1990s}}",
+     "22nd 5th century 1990s 1990s"), ("{{number to word|5}}", "5"),
     ("{{ordinal|4th}} {{nth word|5}} {{tfrac|1|2}} {{su|p=5|b=3}} {{percentage|1|8}}",
      "4th 5th 1/2 ⁵₃ 13%"),
     ("{{height|ft=6|in=1+1/2}} {{weight|kg=85}} {{rnd|2.5}} {{0}}7 {{sort|05|five}}",

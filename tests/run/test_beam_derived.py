@@ -1,11 +1,11 @@
-"""Near duplicates by Apache Beam, where it is not installed."""
+"""What is derived by Apache Beam, where it is not installed."""
 
 import sys
 
 import pytest
 
 from realm_tf.errors import UserError
-from realm_tf.run.beam_bans import find_bans
+from realm_tf.run.beam_derived import find_bans, find_places
 from tests import tiny
 
 
@@ -16,3 +16,7 @@ def test_without_apache_beam_one_line_says_what_to_install(tmp_path, monkeypatch
   find_bans(config, corpus, None)  # who needs them makes them
   with pytest.raises(UserError, match=r"--beam: needs apache_beam.*'realm_tf\[beam\]'"):
     find_bans(config, corpus, "--runner=DirectRunner")
+  find_places([], corpus, "--runner=DirectRunner")
+  find_places(tiny.questions(), corpus, None)
+  with pytest.raises(UserError, match=r"--beam: needs apache_beam.*'realm_tf\[beam\]'"):
+    find_places(tiny.questions(), corpus, "--runner=DirectRunner")
