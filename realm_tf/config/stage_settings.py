@@ -172,7 +172,7 @@ class ClozeConfig(OptimizerConfig):
 
 @dataclasses.dataclass(frozen=True)
 class FinetuneConfig(OptimizerConfig):
-  """Open-domain question answering, document tower and index frozen."""
+  """Open-domain question answering, the index frozen."""
   questions: str = setting("", PATH, "JSONL: question, answer")
   distant_questions: str = setting(
       "", PATH, "JSONL: further questions, whose answers a search found: learnt from, but "
@@ -194,6 +194,12 @@ class FinetuneConfig(OptimizerConfig):
   retriever_rate: float = setting(
       1.0, at_least(0, 1000.0), "the query tower's learning rate, as a share of the "
       "encoder's; 0: it stays as it is")
+  fresh_blocks: int = setting(
+      0, at_least(0, 100_000), "so many of the first blocks of a beam are embedded anew in "
+      "each step, by which the document tower learns; 0: it stays as it is")
+  document_rate: float = setting(
+      0.1, positive(1000.0), "the document tower's learning rate, as a share of the "
+      "encoder's, with fresh_blocks")
 
 
 @dataclasses.dataclass(frozen=True)
