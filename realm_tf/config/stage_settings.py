@@ -138,6 +138,10 @@ class DPRConfig(OptimizerConfig):
       "hard negatives are drawn from; those in which an answer stands are none")
   mine_every: int = setting(
       0, at_least(0), "steps after which the index is made anew, and asked again; 0: never")
+  denoise: float = setting(
+      0.0, SHARE, "a mined block is no negative where the reader's posterior of its best "
+      "span, among the mined blocks and the positive, is above this; needs a reader that is "
+      "trained before this stage; 0: off")
   least_questions: int = setting(
       0, at_least(0), "to train on; with fewer, `realm run` leaves the stage out")
 

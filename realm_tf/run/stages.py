@@ -42,7 +42,7 @@ from realm_tf.run.held_out_questions import (
   same_measure,
 )
 from realm_tf.run.judge import make_judge
-from realm_tf.run.trained_reader import has_reader
+from realm_tf.run.trained_reader import check_denoising, has_reader
 from realm_tf.text import tokenizer_files
 from realm_tf.training import schedule
 from realm_tf.training.cloze import train_cloze
@@ -158,6 +158,7 @@ def pretrain(run: Run, beam: str | None = None) -> None:
 @_alone
 def dpr(run: Run) -> None:
   started = time.monotonic()
+  check_denoising(run)
   model = run.model(run.stage_before("dpr"))
   loop = train_dpr(run.config, run.corpus, run.passages, model, EmbeddingAnew(run, model),
                    checked_questions(run, "train"), run.questions("dev"), run.path / "dpr")
