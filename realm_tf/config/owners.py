@@ -90,6 +90,8 @@ def used(tree: Mapping[str, Any], part: str) -> dict[str, Any]:
     settings["evaluate.questions"] = bool(settings["evaluate.questions"])
   if part == "evaluate" and flat["evaluate.masked_sentences"]:
     settings |= used(tree, "pretrain")  # as its sentences are masked
+  if part == "dpr" and flat["dpr.denoise"]:  # its reader reads so many word pieces
+    settings["finetune.reader_length"] = flat["finetune.reader_length"]
   if part == "corpus" and flat["trivia"]:
     settings["seed"] = flat["seed"]  # by which its questions are split
   return settings

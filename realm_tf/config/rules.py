@@ -65,8 +65,10 @@ _RULES = (
          lambda config: config.dpr.negative_ranks[0] < config.dpr.negative_ranks[1],
          "the first rank before the last"),
     Rule("finetune.distill",
-         lambda config: not config.finetune.distill or config.finetune.retriever_rate,
-         "0 with finetune.retriever_rate=0: a retriever that stays as it is learns nothing"),
+         lambda config: (not config.finetune.distill or config.finetune.retriever_rate
+                         or config.finetune.fresh_blocks),
+         "0 with finetune.retriever_rate=0 and finetune.fresh_blocks=0: a retriever that "
+         "stays as it is learns nothing"),
     Rule("finetune.soup",
          lambda config: config.finetune.soup == 1 or not config.best_metric,
          "1 with best_metric: a mean of weights is no checkpoint of a training"),

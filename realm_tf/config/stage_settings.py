@@ -138,6 +138,10 @@ class DPRConfig(OptimizerConfig):
       "hard negatives are drawn from; those in which an answer stands are none")
   mine_every: int = setting(
       0, at_least(0), "steps after which the index is made anew, and asked again; 0: never")
+  denoise: float = setting(
+      0.0, SHARE, "a mined block is no negative where the reader's posterior of its best "
+      "span, among the mined blocks and the positive, is above this; needs a reader that is "
+      "trained before this stage; 0: off")
   least_questions: int = setting(
       0, at_least(0), "to train on; with fewer, `realm run` leaves the stage out")
 
@@ -172,7 +176,7 @@ class ClozeConfig(OptimizerConfig):
 
 @dataclasses.dataclass(frozen=True)
 class FinetuneConfig(OptimizerConfig):
-  """Open-domain question answering, document tower and index frozen."""
+  """Open-domain question answering, the index frozen."""
   questions: str = setting("", PATH, "JSONL: question, answer")
   distant_questions: str = setting(
       "", PATH, "JSONL: further questions, whose answers a search found: learnt from, but "
@@ -194,6 +198,12 @@ class FinetuneConfig(OptimizerConfig):
   retriever_rate: float = setting(
       1.0, at_least(0, 1000.0), "the query tower's learning rate, as a share of the "
       "encoder's; 0: it stays as it is")
+  fresh_blocks: int = setting(
+      0, at_least(0, 100_000), "so many of the first blocks of a beam are embedded anew in "
+      "each step, by which the document tower learns; 0: it stays as it is")
+  document_rate: float = setting(
+      0.1, positive(1000.0), "the document tower's learning rate, as a share of the "
+      "encoder's, with fresh_blocks")
 
 
 @dataclasses.dataclass(frozen=True)

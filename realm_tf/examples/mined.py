@@ -25,6 +25,13 @@ class Mined(NamedTuple):
     return np.flatnonzero(self.positives >= 0)
 
 
+def without(negatives: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+  """Negatives [Q, Z] less the wrong ones [Q, Z] bool, in their order, -1 behind them."""
+  kept = np.where(wrong, -1, negatives)
+  order = np.argsort(kept < 0, 1, "stable")
+  return np.take_along_axis(kept, order, 1)
+
+
 def gold_rows(passages: Sequence[str], occurrences: Occurrences, corpus: Corpus
               ) -> list[np.ndarray]:
   """The blocks of each question's gold passage, those first in which an answer stands.

@@ -40,6 +40,17 @@ def drawn(seed: int, step: tf.Tensor | tf.Variable) -> Iterator[None]:
     _training.key = before
 
 
+@contextlib.contextmanager
+def paused() -> Iterator[None]:
+  """Inside, nothing is dropped out, though it is inside `drawn`."""
+  before = getattr(_training, "key", None)
+  _training.key = None
+  try:
+    yield
+  finally:
+    _training.key = before
+
+
 def seeds(ids: tf.Tensor, training: bool | None, count: int) -> tf.Tensor | None:
   """A seed for each place in a model where something is dropped: [count, 2] int32.
 

@@ -1,11 +1,13 @@
-"""The losses of open-domain question answering (ORQA, section 6), index frozen.
+"""The losses of open-domain question answering (ORQA, section 6).
 
     L = L_retriever + L_reader
 
 L_retriever ("early update") is the marginal loss over a wide beam of blocks, of which those
 are correct that hold an answer; L_reader that over all spans of the read blocks, reader
-logit + retriever logit, in one softmax. Shape letters: B batch, W beam, R read blocks, T
-tokens, S spans, D projection, G gold spans.
+logit + retriever logit, in one softmax. The vectors of blocks are those of the index, or, of
+the first of a beam, of the document tower as it is (`Fresh`). Shape letters: B batch, W beam,
+R read blocks, F fresh blocks, U different ones of these, T tokens, S spans, D projection, G
+gold spans.
 """
 
 from typing import NamedTuple
@@ -15,11 +17,17 @@ import tensorflow as tf
 from realm_tf.corpus.passages import Passages
 from realm_tf.examples.qa import AnswerPlaces
 from realm_tf.examples.span_batches import correct_spans
-from realm_tf.models import losses
+from realm_tf.models import dropout, losses
 from realm_tf.models.losses import share
 from realm_tf.models.reader import Reader
 from realm_tf.models.retriever import Retriever
 from realm_tf.text.inputs import Packed
+
+
+class Fresh(NamedTuple):
+  """The first blocks of each beam, for the document tower."""
+  documents: Packed  # [U, T]
+  place: tf.Tensor  # [B, F] int32: which of them each is
 
 
 class Beam(NamedTuple):
@@ -29,6 +37,7 @@ class Beam(NamedTuple):
   holds: tf.Tensor  # [B, W] bool: whether an answer stands in the block
   pairs: Packed  # [B * R, T], for the encoder
   correct: tf.Tensor  # [B, R * S] bool: of all spans of the pairs
+  fresh: Fresh | tuple[()] = ()  # those that are embedded anew
 
 
 class BeamScores(NamedTuple):
@@ -65,13 +74,28 @@ def pack_beam(passages: Passages, places: AnswerPlaces, numbers: tf.Tensor,
 
 def score_beam(retriever: Retriever, encoder: Reader, beam: Beam, read_blocks: int
                ) -> BeamScores:
-  """By the weights of query tower and encoder as they are; `read_blocks` is R."""
+  """By the weights of query tower and encoder as they are, and by those of the document tower
+  for what is fresh; `read_blocks` is R."""
   queries = retriever.embed_queries(beam.question)  # [B, D]
-  blocks = tf.einsum("bd,bwd->bw", queries, beam.vectors)
+  blocks = tf.einsum("bd,bwd->bw", queries, _vectors(retriever, beam))
   size = tf.shape(blocks)[0]
   logits = tf.reshape(encoder.span_logits(beam.pairs), [size, read_blocks, -1])
   logits += blocks[:, :read_blocks, None]  # [B, R, S]
   return BeamScores(blocks, tf.reshape(logits, [size, -1]))
+
+
+def _vectors(retriever: Retriever, beam: Beam) -> tf.Tensor:
+  """[B, W, D]: those of the index, the fresh ones in their place.
+
+  Fresh ones are embedded without dropout, as those beside them were: else the same block
+  would have another score by being fresh.
+  """
+  if not isinstance(beam.fresh, Fresh):
+    return beam.vectors
+  with dropout.paused():
+    embedded = retriever.embed_documents(beam.fresh.documents)  # [U, D]
+  fresh = tf.gather(embedded, beam.fresh.place)  # [B, F, D]
+  return tf.concat([fresh, beam.vectors[:, tf.shape(fresh)[1]:]], 1)
 
 
 def both_losses(beam: Beam, scores: BeamScores) -> tuple[tf.Tensor, tf.Tensor]:

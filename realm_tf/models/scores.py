@@ -70,7 +70,7 @@ def pack_reads(retriever: Retriever, encoder: Reader, passages: Passages,
     length: of a packed pair, word pieces.
     window: of each block, see `Passages.after`.
   """
-  documents, place = _distinct(retriever, passages, rows)
+  documents, place = distinct(retriever, passages, rows)
   pairs = tuple(_pairs(passages, batch, part, length, window)
                 for part in _groups(encoder, rows))
   return Reads(batch.query, documents, place, pairs, batch.positions, batch.labels,
@@ -111,7 +111,7 @@ def relevance(retriever: Retriever, passages: Passages, queries: tf.Tensor, rows
 
   A block that several queries retrieved is embedded once.
   """
-  documents, place = _distinct(retriever, passages, rows)
+  documents, place = distinct(retriever, passages, rows)
   return _products(queries, retriever.embed_documents(documents), place)
 
 
@@ -145,9 +145,10 @@ def without_special_tokens(query: Packed) -> tf.RaggedTensor:
   return tf.RaggedTensor.from_tensor(query.ids[:, 1:], lengths)
 
 
-def _distinct(retriever: Retriever, passages: Passages, rows: tf.Tensor
-              ) -> tuple[Packed, tf.Tensor]:
-  """The blocks that are among [B, K] rows, each once, and which of them each row is."""
+def distinct(retriever: Retriever, passages: Passages, rows: tf.Tensor
+             ) -> tuple[Packed, tf.Tensor]:
+  """The blocks that are among [B, K] rows, each once, packed for the document tower: [U, T];
+  and which of them each row is: [B, K] int32."""
   unique, place = tf.unique(tf.reshape(rows, [-1]))
   packed = passages.documents(unique, retriever.document_length)
   return packed, tf.reshape(place, tf.shape(rows))

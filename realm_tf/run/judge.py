@@ -6,8 +6,10 @@ import tensorflow as tf
 
 from realm_tf.evaluation import evaluate
 from realm_tf.evaluation.answering import QuestionAnswerer
+from realm_tf.index.exact import ExactIndex
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
+from realm_tf.run.embedding_anew import EmbeddingAnew
 from realm_tf.run.folder import Run
 from realm_tf.training.judging import Judge
 
@@ -19,11 +21,15 @@ def make_judge(run: Run, model: Realm, index: RowIndex) -> Judge | None:
   """Measures exact match, F1 and recall of the model as it is; None without dev questions.
 
   The best model is that of the highest `dev_score`, the mean of exact match and F1: of few
-  questions exact match alone is often the same.
+  questions exact match alone is often the same. Where the document tower learns, each
+  measurement embeds the corpus by it as it is, and searches that, exactly, not `index`.
   """
   config, questions = run.config, run.questions("dev")
   if not questions:
     return None
+  learns = config.finetune.fresh_blocks > 0  # the document tower
+  if learns:
+    embed, index = EmbeddingAnew(run, model), ExactIndex()
   answerer = QuestionAnswerer(model, run.corpus, run.passages, index,
                               config.evaluate.read_blocks,
                               exact_words=config.retriever.exact_words)
@@ -36,7 +42,8 @@ def make_judge(run: Run, model: Realm, index: RowIndex) -> Judge | None:
     return answers.answer, retrieved.row
 
   def measure(step: int) -> dict[str, float]:
-    del step
+    if learns:
+      index.assign(index.prepare(embed()), step)
     records = list[dict[str, Any]]()
     size = config.evaluate.batch_size
     for first in range(0, len(questions), size):
@@ -52,6 +59,7 @@ def make_judge(run: Run, model: Realm, index: RowIndex) -> Judge | None:
                for name in ("exact_match", "f1", *(f"recall@{k}" for k in ks))}}
 
   finetune = config.finetune
-  cost = (len(questions) * answerer.read_blocks
-          / (_UPDATE * finetune.batch_size * finetune.read_blocks))
+  # To embed a block costs about as much as to read it with a question.
+  cost = ((len(questions) * answerer.read_blocks + learns * run.corpus.num_blocks)
+          / (_UPDATE * finetune.batch_size * (finetune.read_blocks + finetune.fresh_blocks)))
   return Judge(measure, "dev_score", config.dev.every, config.dev.patience, cost)

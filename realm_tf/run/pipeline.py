@@ -16,6 +16,7 @@ from realm_tf.run.held_out_questions import checked_questions
 from realm_tf.run.left_out import why_left_out
 from realm_tf.run.make_report import make_report
 from realm_tf.run.question_splits import NoneHeldOut
+from realm_tf.run.trained_reader import check_denoising
 from realm_tf.run.worth import poor_answers, stage_rows, unjudged, warn
 from realm_tf.serving import numbered
 
@@ -32,6 +33,8 @@ def whole_run(run: Run, strict: bool = False) -> None:
   stages.corpus(run, strict)
   if run.config.pretrain.steps:
     stages.check_candidates(run)  # now, and not when ICT is done
+  if run.config.dpr.steps and not run.is_done("dpr"):
+    check_denoising(run)
   measured = _count(run)
   if measured:
     bm25(run)

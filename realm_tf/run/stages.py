@@ -27,14 +27,12 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import UNCALIBRATED
 from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.examples.cloze_questions import asks
-from realm_tf.index import stored_index
-from realm_tf.index.embed import encoder_hash
-from realm_tf.index.index_writer import remove_all_but, write_lock
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations, used
 from realm_tf.run.beam_derived import find_bans, find_places, find_related
 from realm_tf.run.document_import import make_corpus, make_sentences
+from realm_tf.run.embedding_anew import EmbeddingAnew
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
 from realm_tf.run.held_out_events import write_events
 from realm_tf.run.held_out_questions import (
@@ -44,7 +42,7 @@ from realm_tf.run.held_out_questions import (
   same_measure,
 )
 from realm_tf.run.judge import make_judge
-from realm_tf.run.trained_reader import has_reader
+from realm_tf.run.trained_reader import check_denoising, has_reader
 from realm_tf.text import tokenizer_files
 from realm_tf.training import schedule
 from realm_tf.training.cloze import train_cloze
@@ -161,23 +159,12 @@ def pretrain(run: Run, beam: str | None = None) -> None:
 @_alone
 def dpr(run: Run, beam: str | None = None) -> None:
   started = time.monotonic()
+  check_denoising(run)
   train, dev = checked_questions(run, "train"), run.questions("dev")
   for questions in (train, dev):
     find_places(questions, run.corpus, beam)
   model = run.model(run.stage_before("dpr"))
-  before = set(stored_index.index_versions(run.index_root))
-
-  def embed(on_rows: Callable[[int], None]) -> np.ndarray:
-    """They are kept: what the last step needs is what comes after needs, and a version that
-    was begun is gone on with. Of earlier steps none is kept longer than the next."""
-    table = run.embeddings(model, run.corpus.stored_rows, on_rows)
-    encoder = encoder_hash(model.retriever.document_tower)
-    with write_lock(run.index_root, wait=True):
-      remove_all_but(run.index_root, lambda version: (
-          version.folder in before or version.origin.encoder_hash == encoder))
-    return table
-
-  loop = train_dpr(run.config, run.corpus, run.passages, model, embed,
+  loop = train_dpr(run.config, run.corpus, run.passages, model, EmbeddingAnew(run, model),
                    train, dev, run.path / "dpr")
   run.finish("dpr", model, started - loop.earlier_seconds, **loop.facts())
 

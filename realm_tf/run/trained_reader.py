@@ -3,6 +3,7 @@
 import pathlib
 
 from realm_tf import files
+from realm_tf.errors import UserError
 from realm_tf.models import weights
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
 
@@ -21,3 +22,14 @@ def has_reader(run: Run, stage: str = "") -> bool:
     return True
   published = pathlib.Path(run.config.encoder.weights)
   return published.is_dir() and weights.has_span_head(published)
+
+
+def check_denoising(run: Run) -> None:
+  """Raises `UserError` where `dpr` wants a reader, and none is trained before it."""
+  denoise = run.config.dpr.denoise
+  if denoise and not has_reader(run, run.stage_before("dpr")):
+    raise UserError(
+        f"config.dpr.denoise={denoise:g}: no reader is trained before dpr: cloze and "
+        "finetune come after it; name encoder.weights with a span head (`realm "
+        "export-weights --kind=reader`), begin from a run that has one (`realm init "
+        "--model`), or set it to 0")

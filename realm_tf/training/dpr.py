@@ -28,6 +28,7 @@ from realm_tf.models import dropout, losses
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
 from realm_tf.training import contrastive, schedule
+from realm_tf.training.denoising import Denoiser
 from realm_tf.training.loop import Loop
 from realm_tf.training.mining import (
   CorpusSearch,
@@ -55,7 +56,7 @@ def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Re
   Args:
     config: of the run.
     corpus, passages: where the answers are.
-    model: whose retriever is trained.
+    model: whose retriever is trained; with `dpr.denoise` its reader must be trained already.
     embed: gives the corpus as the document tower is.
     questions: with answers and, where they name one, a gold passage.
     dev: questions by which the best model is chosen; there may be none.
@@ -82,7 +83,9 @@ def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Re
               strategy=strategy,
               judge=make_retrieval_judge(config, search, LabelledQuestions.of(dev, corpus)))
   search.stopping = loop.stopping
-  mined = MinedTables(config, search, labelled, folder / "mined")
+  mined = MinedTables(
+      config, search, labelled, folder / "mined",
+      Denoiser(model.encoder, passages, dpr.denoise) if dpr.denoise else None)
   numbers = loop.first_step, dpr.steps
   batches = tf.data.Dataset.zip((
       qa_batches(labelled.texts, labelled.usable, corpus.tokenizer, batch_size=dpr.batch_size,

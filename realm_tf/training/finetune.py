@@ -1,10 +1,16 @@
-"""Fine-tuning for open-domain QA (ORQA, section 6), document tower and index frozen.
+"""Fine-tuning for open-domain QA (ORQA, section 6), the index frozen.
 
 A retriever that `dpr` trained on the same questions has learnt what they teach; more of it
 makes it worse on others. `finetune.retriever_rate` slows the query tower down, or leaves it.
 
-The losses are those of `models.open_qa`. Shape letters: B batch, W beam, R read blocks, T
-tokens, S spans.
+The document tower stays as it is, too, unless the first `finetune.fresh_blocks` of each beam
+are embedded by it anew, with a gradient: REALM leaves it and the index as they are, and says
+in a footnote that to refresh them may help (Guu et al. 2020, section 3.3). The index here is
+that of the start, and grows stale; but it only chooses blocks, and those that matter most are
+scored by the towers as they are.
+
+The losses are those of `models.open_qa`. Shape letters: B batch, W beam, R read blocks, F
+fresh ones, T tokens, S spans.
 """
 
 import pathlib
@@ -14,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from realm_tf.config import RealmConfig, to_dict
+from realm_tf.config import FinetuneConfig, RealmConfig, to_dict
 from realm_tf.config.owners import used
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
@@ -27,15 +33,17 @@ from realm_tf.examples import order
 from realm_tf.examples.mined import gold_rows
 from realm_tf.examples.qa import AnswerPlaces, QABatch, learnable, qa_batches
 from realm_tf.index.interface import RowIndex
-from realm_tf.models import dropout, open_qa
-from realm_tf.models.open_qa import Beam
+from realm_tf.models import dropout, open_qa, scores
+from realm_tf.models.open_qa import Beam, Fresh
 from realm_tf.models.realm import Realm
+from realm_tf.models.retriever import Retriever
+from realm_tf.models.tower import Tower
 from realm_tf.text.inputs import Packed, pack_single
 from realm_tf.training import beams, schedule
 from realm_tf.training.judging import Judge
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
-from realm_tf.training.padded import by_candidate, flat
+from realm_tf.training.padded import by_candidate, each_by_itself, flat
 from realm_tf.training.soup import Trained, order_seed, train_soup
 
 
@@ -44,13 +52,14 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
                    answers: Sequence[Sequence[str]], folder: pathlib.Path,
                    regex: Sequence[bool] | None = None, judge: Judge | None = None,
                    gold_passages: Sequence[str] | None = None) -> Trained:
-  """Trains query tower and encoder in place; `index` was made by the document tower.
+  """Trains the encoder and, as the config says, towers in place; `index` was made by the
+  document tower.
 
   `regex` says of each question whether its answers are patterns, as in CuratedTREC, and
   `gold_passages` the id of the document that answers it, "" where none is named. With a
   `judge` the model ends as the one that it measured as the best, the start counted.
-  Towers that were shared are untied where the query tower learns: the document tower stays
-  as the index knows it. How many questions the reader can learn from is logged.
+  Towers that were shared are untied where one of them learns otherwise than the other. How
+  many questions the reader can learn from is logged.
 
   Raises:
     UserError: it can learn from none.
@@ -58,19 +67,18 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   strategy = model.strategy
   occurrences = stored_occurrences(answers, corpus, corpus.tokenizer, regex)
   _count_learnable(config, corpus, questions, occurrences)
-  if config.finetune.retriever_rate:
-    with strategy.scope():
-      model.retriever.untie_towers()
+  with strategy.scope():
+    towers = _learning_towers(model.retriever, config.finetune)
   places = AnswerPlaces.of(occurrences, corpus.num_blocks)
   usable = np.flatnonzero(np.diff(occurrences.splits))
   config = schedule.fitted(config, "finetune", len(usable))
   finetune = config.finetune
   with strategy.scope():
-    variables = _trained(model, finetune.retriever_rate)
+    variables = _trained(model, towers)
     optimizer = make_optimizer(
-        finetune, [model.retriever.query_tower.bert, model.encoder.bert],
-        variable_rates=[(variable, finetune.retriever_rate) for variable
-                        in model.retriever.query_tower.trainable_variables]).build(variables)
+        finetune, [*(tower.bert for tower, _ in towers), model.encoder.bert],
+        variable_rates=[(variable, rate) for tower, rate in towers
+                        for variable in tower.trainable_variables]).build(variables)
   shares.check_shares(strategy, finetune.batch_size, finetune.accumulate)
   gold = gold_rows(gold_passages or [""] * len(questions), occurrences, corpus)
 
@@ -81,7 +89,8 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
         last_step=finetune.steps)
 
   step = tf.function(
-      _step(config, model, passages, index, places, beams.gold_blocks(gold), optimizer),
+      _step(config, model, passages, index, places, beams.gold_blocks(gold), optimizer,
+            variables),
       input_signature=[batches(0, 0).element_spec])
 
   def train(number: int, folder: pathlib.Path, judge: Judge | None) -> Loop:
@@ -126,20 +135,31 @@ def _count_learnable(config: RealmConfig, corpus: Corpus, questions: Sequence[st
                counts.questions, f", and not from {lacking}" if lacking else "")
 
 
-def _trained(model: Realm, retriever_rate: float) -> list[tf.Variable]:
-  tower = model.retriever.query_tower.trainable_variables if retriever_rate else []
-  return [*tower, *model.encoder.bert.trainable_variables,
+def _learning_towers(retriever: Retriever, finetune: FinetuneConfig
+                     ) -> list[tuple[Tower, float]]:
+  """Those that learn, with their shares of the learning rate; unties them where these
+  differ. Towers that are shared stay so where both learn alike, or neither does."""
+  document_rate = finetune.document_rate if finetune.fresh_blocks else 0.0
+  if finetune.retriever_rate != document_rate:
+    retriever.untie_towers()
+  rates = finetune.retriever_rate, document_rate
+  return [(tower, rate) for tower, rate in zip(retriever.towers, rates) if rate]
+
+
+def _trained(model: Realm, towers: Sequence[tuple[Tower, float]]) -> list[tf.Variable]:
+  return [*(variable for tower, _ in towers for variable in tower.trainable_variables),
+          *model.encoder.bert.trainable_variables,
           *model.encoder.span_head.trainable_variables]
 
 
 def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex,
-          places: AnswerPlaces, gold: tf.Tensor, optimizer: AdamW
-          ) -> Callable[[QABatch], shares.Metrics]:
+          places: AnswerPlaces, gold: tf.Tensor, optimizer: AdamW,
+          variables: Sequence[tf.Variable]) -> Callable[[QABatch], shares.Metrics]:
   """The step of a whole batch: finds the beam, then learns from it on the replicas."""
   finetune = config.finetune
   beam_size = min(finetune.beam_size, passages.num_blocks)
   read_blocks = min(finetune.read_blocks, beam_size)
-  variables = _trained(model, finetune.retriever_rate)
+  fresh_blocks = min(finetune.fresh_blocks, beam_size)
   fixed_lengths = config.fixed_lengths or is_tpu(model.strategy)
   multiple = 0 if fixed_lengths else 8
   share = finetune.batch_size // model.strategy.num_replicas_in_sync
@@ -149,11 +169,16 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
         passages, places, batch.number, batch.question, rows, read_blocks=read_blocks,
         length=finetune.reader_length, width=config.encoder.max_span_width,
         max_spans=finetune.max_spans, multiple=multiple)
-    return Beam(question, vectors, holds, pairs, correct)
+    fresh = (Fresh(*scores.distinct(model.retriever, passages, rows[:, :fresh_blocks]))
+             if fresh_blocks and not fixed_lengths else ())
+    return Beam(question, vectors, holds, pairs, correct, fresh)
+
+  def unpacked(beam: Any) -> Beam:
+    return beam._replace(pairs=flat(beam.pairs), fresh=(
+        Fresh(*each_by_itself(beam.fresh)) if fresh_blocks else ()))
 
   def gradients_of_part(examples: Any):
-    beam = (examples._replace(pairs=flat(examples.pairs)) if fixed_lengths
-            else look_up(*examples))
+    beam = unpacked(examples) if fixed_lengths else look_up(*examples)
     with tf.GradientTape() as tape, dropout.drawn(config.seed, optimizer.iterations):
       loss, metrics = _loss(model, beam, read_blocks, finetune.distill)
     return tape.gradient(loss, variables), metrics
@@ -175,9 +200,13 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
     rows = tf.ensure_shape(rows, [finetune.batch_size, beam_size])
     examples: Any = (batch, question, rows, index.gather(rows))
     if fixed_lengths:  # the host packs, of the whole batch
-      looked_up = look_up(*examples)
+      looked_up: Any = look_up(*examples)
+      fresh = rows[:, :fresh_blocks]
       examples = looked_up._replace(
           pairs=by_candidate(looked_up.pairs, rows[:, :read_blocks]),
+          fresh=by_candidate(passages.documents(
+              tf.reshape(fresh, [-1]), config.retriever.document_length, multiple),
+              fresh) if fresh_blocks else (),
           correct=tf.ensure_shape(looked_up.correct, [
               finetune.batch_size,
               read_blocks * finetune.reader_length * config.encoder.max_span_width]))
@@ -189,14 +218,14 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
 def _loss(model: Realm, beam: Beam, read_blocks: int, distill: float
           ) -> tuple[tf.Tensor, shares.Metrics]:
   """L_retriever + L_reader, and so much of the distillation; and what to log."""
-  scores = open_qa.score_beam(model.retriever, model.encoder, beam, read_blocks)
-  retriever_losses, reader_losses = open_qa.both_losses(beam, scores)
+  scored = open_qa.score_beam(model.retriever, model.encoder, beam, read_blocks)
+  retriever_losses, reader_losses = open_qa.both_losses(beam, scored)
   loss, metrics = tf.reduce_mean(retriever_losses + reader_losses), dict[str, tf.Tensor]()
   if distill:
     metrics["distill_loss"] = tf.reduce_mean(
-        open_qa.distillation(beam, scores, read_blocks))
+        open_qa.distillation(beam, scored, read_blocks))
     loss += distill * metrics["distill_loss"]
   return loss, {
       "loss": loss, "retriever_loss": tf.reduce_mean(retriever_losses),
       "reader_loss": tf.reduce_mean(reader_losses), **metrics,
-      **open_qa.beam_metrics(beam, scores, read_blocks)}
+      **open_qa.beam_metrics(beam, scored, read_blocks)}

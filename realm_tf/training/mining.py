@@ -19,6 +19,7 @@ from realm_tf.files import new_file
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import pack_single
+from realm_tf.training.denoising import Denoiser
 from realm_tf.training.judging import Judge
 from realm_tf.training.loop import TrainingStopped
 
@@ -109,8 +110,16 @@ class MinedTables:
   """
 
   def __init__(self, config: RealmConfig, search: CorpusSearch, questions: LabelledQuestions,
-               folder: pathlib.Path):
+               folder: pathlib.Path, denoiser: Denoiser | None = None):
+    """Args:
+      config: of the run.
+      search: by which negatives are found.
+      questions: that are trained on.
+      folder: for what was mined.
+      denoiser: takes out false negatives; None: those in which no known answer stands stay.
+    """
     self._config, self._search, self._questions = config, search, questions
+    self._denoiser = denoiser
     self._folder, self._mined_at = folder, -1
     first, last = config.dpr.negative_ranks
     width = max(1, min(last, search.num_blocks) - first)
@@ -136,6 +145,11 @@ class MinedTables:
     ranks = self._config.dpr.negative_ranks
     retrieved = self._search.find(self._questions.texts, ranks[1], step)
     mined = mine(retrieved, self._questions.occurrences, self._questions.gold, ranks)
+    if self._denoiser:
+      mined, removed, read = self._denoiser(self._questions.texts, mined)
+      logging.info("dpr: step %d: %d of %d mined blocks are no negatives: the reader finds "
+                   "an answer there (dpr.denoise=%g)", step, removed, read,
+                   self._config.dpr.denoise)
     logging.info("dpr: step %d: %.1f hard negatives mined for each question", step,
                  (mined.negatives >= 0).sum(1).mean())
     path.parent.mkdir(exist_ok=True)

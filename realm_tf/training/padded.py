@@ -71,6 +71,15 @@ def flat(packed: Packed) -> Packed:
       lambda t: tf.reshape(t, [t.shape[0] * t.shape[1], *_lengths(t.shape[2:])]), packed)
 
 
+def each_by_itself(packed: Packed) -> tuple[Packed, tf.Tensor]:
+  """[B, K, ...] -> [B * K, ...], and which of these each is: [B, K] int32.
+
+  As `scores.distinct`, but what several queries have in common is there for each.
+  """
+  size, count = packed.ids.shape[:2]
+  return flat(packed), tf.reshape(tf.range(size * count), [size, count])
+
+
 def _lengths(shape: tf.TensorShape) -> list[int]:
   """The lengths for `tf.reshape`; one of them may be unknown until the step runs."""
   return [-1 if length is None else length for length in shape]

@@ -4,7 +4,7 @@ from typing import Sequence
 
 from realm_tf.cli import train_command
 
-SUMMARY = "Fine-tune on questions and answers; document tower and index stay frozen."
+SUMMARY = "Fine-tune on questions and answers; by default the document tower stays frozen."
 EXAMPLE = "realm finetune --workdir=runs/demo --config.finetune.steps=50 --redo=finetune"
 
 
