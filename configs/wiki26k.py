@@ -30,7 +30,7 @@ exact match 54.1 and F1 65.2; another processor's, answered anew, had 54.4 and 6
 54.2 and 65.1). Its int8 export has 55.3 and 66.1 (benchmarks/exports.py).
 
 All of these left the query tower as dpr made it. In `short` it now learns on in fine-tuning,
-at a tenth of the reader's rate and by the reader's posterior, from which seed 0, from the same
+at a tenth of the reader's rate and by the reader's posterior, whence seed 0, from the same
 dpr, has R@1/5/20 81.3, 95.7, 99.3, exact match 55.1 and F1 65.9 (before 80.7, 94.9, 99.3,
 54.1 and 65.2; one seed; docs/levers.md). The first recipe has not been run so.
 
