@@ -65,6 +65,7 @@ TENSORFLOW = [
     "transformer/bert_op.cc",
     "transformer/kernel.cc",
     "transformer/op.cc",
+    "transformer/span_kernel.cc",
 ]
 
 # The op for GPUs, a library of its own: what nvcc compiles, and what knows TensorFlow.
@@ -82,6 +83,7 @@ TESTS = [
     "transformer/attention_test.cc",
     "transformer/bert_test.cc",
     "transformer/rows_test.cc",
+    "transformer/span_test.cc",
 ]
 FUZZERS = [
     "top_k/fuzz.cc",

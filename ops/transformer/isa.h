@@ -10,6 +10,7 @@
 #include "ops/transformer/float_products.h"
 #include "ops/transformer/packed_products.h"
 #include "ops/transformer/rows.h"
+#include "ops/transformer/span_rows.h"
 
 namespace realm {
 namespace {
@@ -30,6 +31,8 @@ constexpr TransformerKernel KernelBy(const char* name) {
           BiasActivationRowsGrad,
           AttendHeads<Products>,
           AttendHeadsGrad<Products>,
+          ScoreSpans,
+          ScoreSpansGrad,
           UpdateByAdamW,
           AttentionScratch,
           MultiplyPacked,

@@ -13,6 +13,7 @@
 #include "tensorflow/core/framework/tensor_shape.h"
 
 #include "ops/common/thread_pool.h"
+#include "ops/transformer/op_kernel.h"
 #include "ops/transformer/transformer.h"
 
 namespace realm {
@@ -29,41 +30,6 @@ using ::tensorflow::TensorShape;
 Row RowOf(const Tensor& tensor) {
   return tensor.dtype() == tensorflow::DT_FLOAT ? Row::kFloat32 : Row::kBfloat16;
 }
-
-const float* Floats(const Tensor& tensor) { return tensor.flat<float>().data(); }
-float* Floats(Tensor* tensor) { return tensor->flat<float>().data(); }
-
-// Input `number` must have the shape `wanted`.
-absl::Status Expect(OpKernelContext* c, int number, const TensorShape& wanted) {
-  const TensorShape& shape = c->input(number).shape();
-  if (shape == wanted) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(c->op_kernel().type_string(), ": input ", number, " must be ",
-                   wanted.DebugString(), ", but it is ", shape.DebugString()));
-}
-
-absl::Status ExpectRows(OpKernelContext* c) {
-  if (c->input(0).dims() == 2) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(c->op_kernel().type_string(), ": input 0 must be [N, F], but it is ",
-                   c->input(0).shape().DebugString()));
-}
-
-class TransformerOp : public OpKernel {
- public:
-  using OpKernel::OpKernel;
-
-  void Compute(OpKernelContext* c) override {
-    OP_REQUIRES_OK(c, ExpectRows(c));
-    std::string problem;
-    const TransformerKernel* kernel = ChosenTransformerKernel(&problem);
-    OP_REQUIRES(c, kernel != nullptr, absl::InvalidArgumentError(problem));
-    OP_REQUIRES_OK(c, Run(c, *kernel));
-  }
-
- private:
-  virtual absl::Status Run(OpKernelContext* c, const TransformerKernel& kernel) = 0;
-};
 
 class ResidualNormOp : public TransformerOp {
  public:

@@ -53,6 +53,20 @@ absl::Status AttentionShape(InferenceContext* c) {
   return absl::OkStatus();
 }
 
+absl::Status SpanScoresShape(InferenceContext* c) {
+  ShapeHandle projected;
+  int spans;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 3, &projected));
+  TF_RETURN_IF_ERROR(c->GetAttr("spans", &spans));
+  c->set_output(0, c->MakeShape({c->Dim(projected, 0), c->Dim(projected, 1), spans}));
+  return absl::OkStatus();
+}
+
+absl::Status SpanScoresGradShape(InferenceContext* c) {
+  for (int i = 0; i < 3; ++i) c->set_output(i, c->input(i == 0 ? 0 : i + 1));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 REGISTER_OP("Realm>ResidualNorm")
@@ -152,6 +166,40 @@ REGISTER_OP("Realm>PackedAttentionGrad")
     .Attr("T: {float, bfloat16}")
     .SetShapeFn(LikeFirst)
     .Doc("The gradient of Realm>PackedAttention.");
+
+REGISTER_OP("Realm>SpanScores")
+    .Input("projected: float")
+    .Input("allowed: bool")
+    .Input("weight: float")
+    .Input("constant: float")
+    .Output("scores: float")
+    .Attr("spans: int >= 1")
+    .Attr("epsilon: float")
+    .SetShapeFn(SpanScoresShape)
+    .Doc(R"doc(
+The scores of spans of up to L = spans tokens (Lee et al. 2019, section 3.2):
+norm(relu(start + end))' weight + constant, without a scale and a shift in the norm.
+
+projected: [P, T, 2 F], of each token as a start, and as an end.
+allowed: [P, T], the tokens that a span may begin and end with.
+weight: [F]; constant: a scalar.
+scores: [P, T, L], of the span from token t to t + l; minus infinity where there is none.
+epsilon: of the norm.
+)doc");
+
+REGISTER_OP("Realm>SpanScoresGrad")
+    .Input("projected: float")
+    .Input("allowed: bool")
+    .Input("weight: float")
+    .Input("constant: float")
+    .Input("dscores: float")
+    .Output("dprojected: float")
+    .Output("dweight: float")
+    .Output("dconstant: float")
+    .Attr("spans: int >= 1")
+    .Attr("epsilon: float")
+    .SetShapeFn(SpanScoresGradShape)
+    .Doc("The gradient of Realm>SpanScores; of a span that there is not, nothing is read.");
 
 REGISTER_OP("Realm>ResourceAdamW")
     .Input("value: resource")

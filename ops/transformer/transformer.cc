@@ -21,9 +21,9 @@ using Body = std::function<void(int64_t begin, int64_t end, float* sums)>;
 
 // Runs `body` on parts of the rows, and adds their sums of `width` up in `totals`.
 void SumOverRows(int64_t count, int64_t width, const ParallelTasks& parallel,
-                 const Body& body, float* totals) {
+                 const Body& body, float* totals, int64_t least = kRowsPerPart) {
   // At most 32 parts, so that their sums are little beside the rows.
-  const int64_t size = std::max(kRowsPerPart, (count + 31) / 32);
+  const int64_t size = std::max(least, (count + 31) / 32);
   const int64_t parts = (count + size - 1) / size;
   std::vector<float> sums(parts * width);
   parallel(parts, [&](int64_t part) {
@@ -173,6 +173,26 @@ void Compute(const AttentionGrad& in, const TransformerKernel& kernel,
   for (int64_t group = 0; group < kGroups; ++group) {
     for (int64_t i = 0; i < width; ++i) in.dbias[i] += sums[group * width + i];
   }
+}
+
+void Compute(const SpanScores& in, const TransformerKernel& kernel,
+             const ParallelTasks& parallel) {
+  ForRows(in.sequences * in.length, parallel, [&](int64_t begin, int64_t end) {
+    kernel.score_spans(in, begin, end);
+  });
+}
+
+void Compute(const SpanScoresGrad& in, const TransformerKernel& kernel,
+             const ParallelTasks& parallel) {
+  const int64_t width = in.of.width;
+  std::vector<float> sums(width + 1);
+  SumOverRows(in.of.sequences, width + 1, parallel,
+              [&](int64_t begin, int64_t end, float* part) {
+                kernel.score_spans_grad(in, begin, end, part);
+              },
+              sums.data(), /*least=*/1);
+  std::copy_n(sums.data(), width, in.dweight);
+  *in.dconstant = sums[width];
 }
 
 void Compute(const AdamW& in, const TransformerKernel& kernel,

@@ -3,7 +3,7 @@
 // What training a transformer does besides its products with weights (Vaswani et al.
 // 2017; Devlin et al. 2019), forward, backward and update, on packed rows: the tokens of
 // all sequences after each other, none of them padding. Each function reads and writes
-// memory once.
+// memory once. And the scores of spans, on padded ones.
 //
 // Shape letters: N tokens of all sequences, B sequences, A heads, H hidden, F width of a
 // row. Rows are float32 or bfloat16 (as uint16_t); arithmetic is in float32, but for the
@@ -97,6 +97,25 @@ struct AttentionGrad {
   float* dbias;          // [3 H]
 };
 
+// The scores of spans of up to `spans` tokens (Lee et al. 2019, section 3.2), of sequences
+// that are padded, P of T tokens. With x = relu(start + end) of F:
+//   norm(x)' weight + constant
+struct SpanScores {
+  int64_t sequences, length, width, spans;  // P, T, F, L
+  const float* projected;  // [P, T, 2 F]: of each token as a start, and as an end
+  const bool* allowed;     // [P, T]
+  const float* weight;     // [F]: gamma of the norm times the kernel of the score
+  float constant, epsilon;
+  float* scores;  // [P, T, L]; minus infinity where an end is beyond, or not allowed
+};
+
+struct SpanScoresGrad {
+  SpanScores of;  // but for its scores
+  const float* dscores;  // [P, T, L]; where a score is minus infinity it is not read
+  float* dprojected;     // [P, T, 2 F]
+  float *dweight, *dconstant;  // [F], and one
+};
+
 // An update of AdamW (Loshchilov & Hutter 2019) with g = scale grad:
 //   m += (g - m) (1 - beta1),  v += (g g - v) (1 - beta2)
 //   value = value (1 - decay) - rate m / (sqrt(v) + epsilon)
@@ -113,7 +132,7 @@ struct Part;
 struct RowsToRound;
 
 // What one instruction set offers: parts of the work above. Sums over tokens go to
-// `sums`, one after the other: dbias, dgamma, dbeta.
+// `sums`, one after the other: dbias, dgamma, dbeta; dweight, dconstant.
 struct TransformerKernel {
   const char* name;
   void (*residual_norm)(const ResidualNorm&, int64_t begin, int64_t end);
@@ -128,6 +147,9 @@ struct TransformerKernel {
                     void* scratch);
   void (*attention_grad)(const AttentionGrad&, int64_t sequence, int64_t begin, int64_t end,
                          void* scratch, float* sums);
+  void (*score_spans)(const SpanScores&, int64_t begin, int64_t end);  // of all tokens
+  void (*score_spans_grad)(const SpanScoresGrad&, int64_t begin, int64_t end,
+                           float* sums);  // of the sequences
   void (*adamw)(const AdamW&, int64_t begin, int64_t end);
   int64_t (*attention_scratch)(int64_t length, int64_t size, int64_t heads);
   void (*multiply)(const PackedProduct&, const Part&);
@@ -147,6 +169,8 @@ void Compute(const BiasActivation&, const TransformerKernel&, const ParallelTask
 void Compute(const BiasActivationGrad&, const TransformerKernel&, const ParallelTasks&);
 void Compute(const Attention&, const TransformerKernel&, const ParallelTasks&);
 void Compute(const AttentionGrad&, const TransformerKernel&, const ParallelTasks&);
+void Compute(const SpanScores&, const TransformerKernel&, const ParallelTasks&);
+void Compute(const SpanScoresGrad&, const TransformerKernel&, const ParallelTasks&);
 void Compute(const AdamW&, const TransformerKernel&, const ParallelTasks&);
 
 extern const TransformerKernel kPortableTransformer;

@@ -60,23 +60,10 @@ class SpanHead(tf_keras.layers.Layer):
     Returns:
       [P, T, L] float32; minus infinity where the span leaves `allowed`.
     """
-    starts, ends = tf.split(self.projection(hidden), 2, axis=-1)  # [P, T, F]
-    length, width = tf.shape(hidden)[1], self.max_span_width
-    ends = tf.pad(ends, [[0, 0], [0, width], [0, 0]])
-    allowed_ends = tf.pad(allowed, [[0, 0], [0, width]])
-    valid = tf.stack([allowed & allowed_ends[:, w:w + length] for w in range(width)], 2)
-    logits = tf.stack([self._score(tf.nn.relu(starts + ends[:, w:w + length]))
-                       for w in range(width)], 2)
-    return tf.where(valid, logits, -float("inf"))
-
-  def _score(self, x: tf.Tensor) -> tf.Tensor:
-    """score(norm(x)): [P, T, F] -> [P, T], without normalised states, of which nothing else
-    is needed: a norm is linear but for two numbers of each row."""
-    weight = self.norm.gamma * self.score.kernel[:, 0]
-    size = tf.cast(tf.size(weight), x.dtype)
-    mean, product = tf.unstack(
-        tf.matmul(x, tf.stack([tf.ones_like(weight) / size, weight], 1)), axis=-1)
-    variance = tf.reduce_mean(tf.square(x), -1) - tf.square(mean)
-    scale = tf.math.rsqrt(tf.maximum(variance, 0) + self.norm.epsilon)
-    return ((product - mean * tf.reduce_sum(weight)) * scale
-            + tf.reduce_sum(self.norm.beta * self.score.kernel[:, 0]) + self.score.bias)
+    projected, allowed = self.projection(hidden), tf.convert_to_tensor(allowed)
+    # A norm's scale and shift go into the score: normalised states are made for nobody.
+    kernel = self.score.kernel[:, 0]
+    constant = tf.reduce_sum(self.norm.beta * kernel) + self.score.bias[0]
+    return transformer.choose_kernels(projected.dtype).span_scores(
+        projected, allowed, self.norm.gamma * kernel, constant, self.max_span_width,
+        self.norm.epsilon)

@@ -132,6 +132,26 @@ class Fused:
     return ops.realm_residual_norm(x=x, delta=delta, bias=bias, gamma=gamma, beta=beta,
                                    epsilon=epsilon).y
 
+  @staticmethod
+  def span_scores(projected: tf.Tensor, allowed: tf.Tensor, weight: tf.Tensor,
+                  constant: tf.Tensor, spans: int, epsilon: float) -> tf.Tensor:
+    """norm(relu(start + end))' weight + constant, of spans of up to L tokens, as ORQA's
+    (Lee et al. 2019, section 3.2); the norm has no scale and no shift.
+
+    Args:
+      projected: [B, T, 2 F] float32, of each token as a start, and as an end.
+      allowed: [B, T] bool, the tokens that a span may begin and end with.
+      weight: [F] float32.
+      constant: float32.
+      spans: L.
+      epsilon: of the norm.
+
+    Returns:
+      [B, T, L] float32, of the span from token t to t + l; minus infinity where there is none.
+    """
+    return ops.realm_span_scores(projected=projected, allowed=allowed, weight=weight,
+                                 constant=constant, spans=spans, epsilon=epsilon)
+
 
 @tf.RegisterGradient("Realm>PackedAttention")
 def _attention_gradient(op: tf.Operation, dcontext: tf.Tensor, _) -> list:
@@ -146,6 +166,13 @@ def _norm_gradient(op: tf.Operation, dy: tf.Tensor, *_) -> list:
   dsum, *others = ops.realm_residual_norm_grad(
       x=x, delta=delta, bias=bias, gamma=gamma, mean=mean, scale=scale, dy=dy)
   return [dsum, dsum, *others]
+
+
+@tf.RegisterGradient("Realm>SpanScores")
+def _span_gradient(op: tf.Operation, dscores: tf.Tensor) -> list:
+  dprojected, *others = ops.realm_span_scores_grad(
+      *op.inputs, dscores, spans=op.get_attr("spans"), epsilon=op.get_attr("epsilon"))
+  return [dprojected, None, *others]
 
 
 class Portable:
@@ -206,6 +233,26 @@ class Portable:
            beta: tf.Tensor, epsilon: float) -> tf.Tensor:
     return tf.cast(normalised(_widened(x) + _widened(delta) + bias, gamma, beta, epsilon),
                    x.dtype)
+
+  @staticmethod
+  def span_scores(projected: tf.Tensor, allowed: tf.Tensor, weight: tf.Tensor,
+                  constant: tf.Tensor, spans: int, epsilon: float) -> tf.Tensor:
+    """See `Fused`; float32 or wider."""
+    starts, ends = tf.split(projected, 2, axis=-1)  # [B, T, F]
+    length, size = tf.shape(projected)[1], tf.cast(tf.size(weight), projected.dtype)
+    ends = tf.pad(ends, [[0, 0], [0, spans], [0, 0]])
+    allowed_ends = tf.pad(allowed, [[0, 0], [0, spans]])
+    valid = tf.stack([allowed & allowed_ends[:, w:w + length] for w in range(spans)], 2)
+    total, along = tf.reduce_sum(weight), tf.stack([tf.ones_like(weight) / size, weight], 1)
+
+    def scores(x: tf.Tensor) -> tf.Tensor:  # [B, T, F] -> [B, T]
+      mean, product = tf.unstack(tf.matmul(x, along), axis=-1)
+      variance = tf.reduce_mean(tf.square(x), -1) - tf.square(mean)
+      return (product - mean * total) * tf.math.rsqrt(tf.maximum(variance, 0) + epsilon)
+
+    every = tf.stack([scores(tf.nn.relu(starts + ends[:, w:w + length]))
+                      for w in range(spans)], 2)
+    return tf.where(valid, every + constant, -float("inf"))
 
 
 def normalised(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:

@@ -94,3 +94,38 @@ def test_bad_shapes_are_named():
                                    "gelu")
   with pytest.raises(tf.errors.InvalidArgumentError, match="input 3"):
     transformer.Fused.norm(rows, rows, tf.zeros([8]), tf.zeros([7]), tf.zeros([8]), 1e-12)
+
+
+@pytest.mark.parametrize("shape, spans", [((4, 9, 10), 3), ((2, 3, 64), 10)])
+def test_spans_are_scored_alike(shape, spans):
+  rng = np.random.default_rng(5)
+  projected = tf.constant(rng.normal(size=shape), tf.float32)
+  allowed = tf.constant(rng.random(shape[:2]) < 0.8)
+  weight = tf.constant(rng.normal(size=shape[2] // 2), tf.float32)
+  constant, upstream = tf.constant(0.5), rng.normal(size=(*shape[:2], spans))
+
+  def outcome(way):
+    with tf.GradientTape() as tape:
+      tape.watch([projected, weight, constant])
+      scores = way.span_scores(projected, allowed, weight, constant, spans, 1e-3)
+      loss = tf.reduce_sum(tf.where(tf.math.is_finite(scores), scores, 0) * upstream)
+    return [scores, *tape.gradient(loss, [projected, weight, constant])]
+
+  for actual, expected in zip(*map(outcome, (transformer.Fused, transformer.Portable)),
+                              strict=True):
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_bad_shapes_of_spans_are_named():
+  def scored(projected, allowed, weight):
+    return transformer.Fused.span_scores(tf.zeros(projected), tf.ones(allowed, tf.bool),
+                                         tf.zeros(weight), tf.zeros([]), 2, 1e-3)
+
+  assert scored([2, 3, 4], [2, 3], [2]).shape == [2, 3, 2]
+  for shapes, problem in [(([2, 3, 5], [2, 3], [2]), r"\[P, T, 2 F\]"),
+                          (([2, 3, 0], [2, 3], [0]), r"\[P, T, 2 F\]"),
+                          (([2, 3, 4], [2, 4], [2]), "input 1"),
+                          (([2, 3, 4], [2, 3], [3]), "input 2"),
+                          (([3, 4], [2, 3], [2]), "3 dimensions|rank 3")]:
+    with pytest.raises((tf.errors.InvalidArgumentError, ValueError), match=problem):
+      scored(*shapes)
