@@ -20,6 +20,7 @@ from realm_tf.examples.salient_support import Support
 _SENTENCES = 1 << 15  # that are looked at together, at the most,
 _PAIRS = 1 << 21  # and spans with a block that has them, which bounds the memory
 _VERSION = 1  # of what is found
+_NOT_THERE = np.full(1, -1)  # which of the related blocks is the sentence's own
 _FOUND = np.dtype([("span", np.int64), ("block", np.int64), ("sentence", np.int64)])
 
 
@@ -57,8 +58,7 @@ def related_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
       "max_masks": max_masks, "support": list(support)}, make)
   return SalientSentences(
       **{name: fields[name] for name in SalientSentences._fields[:-1]},
-      support=Support(fields["rows"], fields["first"], fields["blocks"],
-                      np.full(len(fields["first"]), -1)))
+      support=Support(fields["rows"], fields["first"], fields["blocks"], _NOT_THERE))
 
 
 def _parts(salient: SalientSentences) -> Iterator[tuple[int, int]]:
@@ -134,4 +134,4 @@ def _kept(salient: SalientSentences, span: np.ndarray, block: np.ndarray,
       salient.row[chosen], salient.start[chosen], salient.end[chosen],
       np.concatenate([[0], np.cumsum(per_sentence)]),
       salient.span_start[spans], salient.span_end[spans],
-      Support(block, begin, counts, np.full(len(spans), -1)))
+      Support(block, begin, counts, _NOT_THERE))

@@ -25,22 +25,23 @@ class Support(NamedTuple):
   rows: np.ndarray  # blocks of one span after those of another, none twice
   first: np.ndarray  # [S] where the span's blocks begin in `rows`
   blocks: np.ndarray  # [S] how many there are, its own counted
-  own_place: np.ndarray  # [S] which of them is its own; -1 for none
+  own_place: np.ndarray  # [S] which of them is its own; -1 for none; [1] if the same for all
 
   def another(self, span: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     """One of the other blocks of each span, in the graph; its own if there is no other.
 
     Args:
-      span: [B] int, of tables that are tensors.
+      span: [B] int, of tables that are tensors of one integer type.
       drawn: [B] float32 in [0, 1), which of them.
 
     Returns:
       [B] int32.
     """
-    first, count, own_place = (tf.gather(field, span) for field in self[1:])
+    first, count = tf.gather(self.first, span), tf.gather(self.blocks, span)
+    own_place = tf.gather(self.own_place, tf.minimum(span, len(self.own_place) - 1))
     others = count - tf.cast(own_place >= 0, count.dtype)
     number = tf.cast(drawn * tf.cast(others, tf.float32), count.dtype)
-    return tf.gather(self.rows, first + (own_place + 1 + number) % count)
+    return tf.cast(tf.gather(self.rows, first + (own_place + 1 + number) % count), tf.int32)
 
 
 def supporting_blocks(corpus: Corpus) -> Support:
