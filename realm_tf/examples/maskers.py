@@ -17,7 +17,6 @@ from typing import Iterator, NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.corpus.mapped import as_tensor
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples import order
 from realm_tf.examples.columns import Columns
@@ -66,17 +65,22 @@ class SalientSpans:
     salient = self._find(corpus, max_masks, support)
     self.sentences = Sentences(*salient[:3])
     self._seed = seed
-    self._splits = as_tensor(salient.span_splits)
+    splits, (rows, *of_spans) = salient.span_splits, salient.support
+    self._splits = Columns([splits[:-1], splits[1:]], np.int64)
     self._spans = Columns([salient.span_start, salient.span_end])
-    self._support = Support(*map(as_tensor, salient.support))
+    self._rows, self._of_spans = Columns([rows]), [
+        Columns([np.broadcast_to(field, splits[-1:])], np.int64) for field in of_spans]
 
   def mask(self, step: tf.Tensor, chosen: tf.Tensor) -> Masked:
     size = chosen.shape[0]
-    first, end = tf.gather(self._splits, chosen), tf.gather(self._splits, chosen + 1)
+    first, end = self._splits.at(chosen)
     draw = order.uniform(step, self._seed, size) * tf.cast(end - first, tf.float32)
     span = tf.minimum(first + tf.cast(draw, first.dtype), end - 1)
     drawn = order.uniform(step, self._seed + 1, size)
-    return Masked(tf.ragged.range(*self._spans.at(span)), self._support.another(span, drawn))
+    # Those of these spans alone: the tables stay where they are.
+    fields = (field.at(span)[0] for field in self._of_spans)
+    place = Support(span, *fields).place(tf.range(size), drawn)
+    return Masked(tf.ragged.range(*self._spans.at(span)), self._rows.at(place)[0])
 
 
 class RelatedSpans(SalientSpans):

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.corpus.mapped import as_tensor
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.examples import order
@@ -152,13 +151,13 @@ class _Bodies:
   """The tokens of all blocks, looked up in the graph of a tf.data pipeline."""
 
   def __init__(self, corpus: Corpus):
-    self._values = as_tensor(corpus.body_ids.values)
-    self._splits = as_tensor(corpus.body_ids.splits)
+    self._values = Columns([corpus.body_ids.values])
+    self._splits = Columns([corpus.body_ids.splits], np.int64)
 
   def at(self, row: tf.Tensor, positions: tf.RaggedTensor) -> tf.RaggedTensor:
     """The tokens at positions [B, (M)] of the bodies of blocks [B]."""
-    places = tf.cast(positions, tf.int64) + tf.gather(self._splits, row)[:, None]
-    return places.with_values(tf.cast(tf.gather(self._values, places.values), tf.int32))
+    places = tf.cast(positions, tf.int64) + self._splits.at(row)[0][:, None]
+    return places.with_values(self._values.at(places.values)[0])
 
   def masked(self, row: tf.Tensor, start: tf.Tensor, end: tf.Tensor,
              positions: tf.RaggedTensor, mask_id: int) -> tf.RaggedTensor:

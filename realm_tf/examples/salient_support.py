@@ -37,11 +37,17 @@ class Support(NamedTuple):
     Returns:
       [B] int32.
     """
+    return tf.cast(tf.gather(self.rows, self.place(span, drawn)), tf.int32)
+
+  def place(self, span: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+    """[B]: where in `rows` it stands; see `another`."""
+    span = tf.convert_to_tensor(span)
     first, count = tf.gather(self.first, span), tf.gather(self.blocks, span)
-    own_place = tf.gather(self.own_place, tf.minimum(span, len(self.own_place) - 1))
+    own_place = tf.gather(self.own_place, tf.minimum(
+        span, tf.shape(self.own_place, span.dtype)[0] - 1))
     others = count - tf.cast(own_place >= 0, count.dtype)
     number = tf.cast(drawn * tf.cast(others, tf.float32), count.dtype)
-    return tf.cast(tf.gather(self.rows, first + (own_place + 1 + number) % count), tf.int32)
+    return first + (own_place + 1 + number) % count
 
 
 def supporting_blocks(corpus: Corpus) -> Support:

@@ -1,20 +1,29 @@
-"""Batches of pre-training against plain loops over the tables that they are looked up in."""
+"""Batches of pre-training read their tables where they lie: the same batches, no copies."""
+
+import pathlib
+import re
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from realm_tf.corpus.mapped import map_array
+from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples import maskers, order, salient_support
 from realm_tf.examples.corpus_sentences import (
     SHORTEST,
+    Sentences,
     all_sentences,
     findable_sentences,
     long_sentences,
 )
+from realm_tf.examples.maskers import SalientSpans
 from realm_tf.examples.pretraining import num_pretraining_examples, pretraining_batches
 from realm_tf.examples.related_blocks import related_sentences
-from realm_tf.examples.salient_sentences import salient_sentences
+from realm_tf.examples.salient_sentences import SalientSentences, salient_sentences
+from realm_tf.examples.salient_support import Support
 from realm_tf.registry import MASKERS
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
@@ -106,3 +115,57 @@ def test_sentences_do_not_depend_on_how_many_blocks_are_looked_at(monkeypatch, b
   monkeypatch.setattr(maskers, "_TOGETHER", blocks)
   longest = maskers.RandomTokens(corpus, _MOST, (1, 0), 0)._longest
   assert longest == max(end - start for _, start, end in long)
+
+
+def _file(folder, name, values):
+  """Mapped as what is derived is; `values` may be a number, which stands everywhere."""
+  path = folder / f"{name}.bin"
+  values.tofile(path)
+  return map_array(path, values.dtype, values.shape)
+
+
+def _made_up(folder: pathlib.Path, blocks: int):
+  """As much of a corpus of one sentence and four spans a block as is looked at; its bans."""
+  folder.mkdir()
+  rows, edges = np.arange(blocks, dtype=np.int32), np.arange(blocks + 2)
+  starts = np.tile(np.arange(0, 16, 4, dtype=np.int32), blocks)
+  spans = np.arange(4 * blocks)
+  columns = {
+      "row": rows, "start": 0 * rows, "end": 0 * rows + 16, "span_splits": 4 * edges[:-1],
+      "span_start": starts, "span_end": starts + 2}
+  support = Support(*(_file(folder, f"support_{i}", column) for i, column in enumerate((
+      spans // 4, spans, 0 * spans + 1, 0 * spans))))
+  salient = SalientSentences(**{name: _file(folder, name, column)
+                                for name, column in columns.items()}, support=support)
+  bodies = Ragged(_file(folder, "ids", np.zeros(16 * blocks, np.uint16)),
+                  _file(folder, "splits", 16 * edges[:-1]))
+  corpus = types.SimpleNamespace(num_blocks=blocks, body_ids=bodies, knowledge=None,
+                                 tokenizer=Tokenizer(tiny.vocabulary()))
+  return corpus, salient, _file(folder, "banned", np.tile(rows[:, None], 8))
+
+
+def _anonymous() -> int:
+  """Bytes of this process that are no file's: TensorFlow's too, which Python cannot trace."""
+  status = pathlib.Path("/proc/self/status").read_text("utf-8")
+  return int(re.findall(r"RssAnon:\s*(\d+) kB", status)[0]) * 1024
+
+
+@pytest.mark.parametrize("masker", ["salient"])
+def test_memory_does_not_grow_with_the_corpus(tmp_path, monkeypatch, masker):
+  found: list[SalientSentences] = []
+  monkeypatch.setattr(SalientSpans, "_find", staticmethod(lambda *_: found[-1]))
+  monkeypatch.setattr(maskers, "long_sentences", lambda _: Sentences(*found[-1][:3]))
+  monkeypatch.setattr(maskers, "_TOGETHER", 1 << 10)
+
+  def taken(blocks):
+    corpus, salient, banned = _made_up(tmp_path / str(blocks), blocks)
+    found.append(salient)
+    before = _anonymous()
+    batches = iter(_batches(corpus, masker, banned, last_step=3))
+    next(batches)
+    return _anonymous() - before
+
+  taken(1000)  # what TensorFlow sets up by itself
+  # One column of a number of 4 bytes is 2 MB; all that is copied by mistake 90 and more.
+  blocks = 1 << 19
+  assert taken(blocks) < 8 * blocks
