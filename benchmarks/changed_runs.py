@@ -12,6 +12,7 @@ interval of the paired bootstrap. The table of that name is written anew, others
 """
 
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -34,11 +35,15 @@ def _settings(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def changes(base: pathlib.Path, run: pathlib.Path) -> dict[str, Any]:
-  """The settings of `run` that are not those of `base`."""
-  from realm_tf import files  # pylint: disable=import-outside-toplevel
-  before, after = (_settings(files.read_json(folder / "config.json"))
+  """The settings of `run` that are not those of `base`; of a path its last part.
+
+  What one of them is too old to name has its default.
+  """
+  from realm_tf import config  # pylint: disable=import-outside-toplevel
+  before, after = (_settings(config.to_dict(config.read_folder(folder)))
                    for folder in (base, run))
-  return {name: value for name, value in after.items() if before.get(name) != value}
+  return {name: pathlib.Path(value).name if os.path.isabs(str(value)) else value
+          for name, value in after.items() if before[name] != value}
 
 
 def beside(base: pathlib.Path, run: pathlib.Path, stage: str) -> dict[str, list[float]]:

@@ -12,7 +12,8 @@ def _run_folder(folder, rate, right):
   """As `realm evaluate` leaves it, of four questions, of which so many are right."""
   (folder / "evaluation").mkdir(parents=True)
   (folder / "config.json").write_text(json.dumps(
-      {"seed": 0, "finetune": {"learning_rate": rate, "steps": 9}}))
+      {"seed": 0, "finetune": {"learning_rate": rate, "steps": 9},
+       "encoder": {"weights": f"/models/of-{rate}"}}))
   (folder / "evaluation" / "finetune.predictions.jsonl").write_text("".join(json.dumps({
       "question": f"who is {i}?", "answers": ["Ada"], "ranks": {"answer": i, "substring": i},
       "prediction": "ada" if i < right else "Ben", "rows": [0]}) + "\n" for i in range(4)))
@@ -29,7 +30,8 @@ def test_runs_beside_their_base(tmp_path):
   written = json.loads(table.read_text())
   assert written["older"] == 1
   rows = written["new"]["rows"]
-  assert rows["better"]["changes"] == {"finetune.learning_rate": 2e-4}
+  assert rows["better"]["changes"] == {
+      "finetune.learning_rate": 2e-4, "encoder.weights": "of-0.0002"}
   figures = "base, changed, difference, interval"
   assert rows["better"][figures]["exact_match"][:3] == [25.0, 75.0, 50.0]
   least, most = rows["better"][figures]["exact_match"][3:]

@@ -8,7 +8,6 @@ import pathlib
 import numpy as np
 import pytest
 
-from realm_tf.config import to_dict
 from realm_tf.corpus import duplicates
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.changes import change_store
@@ -19,14 +18,9 @@ from realm_tf.corpus.store_writer import write_store
 from realm_tf.errors import UserError
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
-from tests.command import realm
-
-beam = pytest.importorskip("realm_tf.corpus.beam_share", reason="apache-beam is an extra",
-                           exc_type=ImportError)
+from tests.by_beam import ALONE, PROCESSES, Command, beam
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_ALONE = "--runner=DirectRunner"
-_PROCESSES = f"{_ALONE} --direct_num_workers=2 --direct_running_mode=multi_processing"
 _ROWS = 10  # of a part
 
 
@@ -71,8 +65,8 @@ def _waiting(corpus):
 
 
 @pytest.mark.parametrize("options, apart", [
-    (_ALONE, False), (_ALONE, True),
-    pytest.param(_PROCESSES, True, marks=pytest.mark.slow)])
+    (ALONE, False), (ALONE, True),
+    pytest.param(PROCESSES, True, marks=pytest.mark.slow)])
 def test_the_bytes_are_those_of_one_machine(tmp_path, monkeypatch, options, apart):
   monkeypatch.setenv("PYTHONPATH", str(_ROOT))
   table, expected = _stored(_corpus(tmp_path / "one", apart))
@@ -98,13 +92,13 @@ def test_what_a_job_that_died_has_found_is_not_looked_for_again(
   with monkeypatch.context() as patch:
     patch.setattr(duplicates, function, dies)
     with pytest.raises(RuntimeError, match="this machine is broken"):
-      _stored(corpus, _ALONE)
+      _stored(corpus, ALONE)
   found = _waiting(corpus)
   assert found and not list(derived_root(corpus.folder).glob("near_duplicates-*"))
   written, new_file = [], beam.files.new_file
   monkeypatch.setattr(beam.files, "new_file", lambda path, *mode: written.append(
       str(path)) or new_file(path, *mode))
-  assert _stored(corpus, _ALONE)[1] == expected
+  assert _stored(corpus, ALONE)[1] == expected
   parts = [path for path in written if path.endswith(".npy")]
   assert parts and not {*parts} & {*found} and len(parts) == len({*parts})
 
@@ -114,11 +108,11 @@ def test_what_another_corpus_left_is_not_taken(tmp_path, monkeypatch):
   with monkeypatch.context() as patch:
     patch.setattr(duplicates, "_jaccard", lambda *arguments: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-      _stored(corpus, _ALONE)
+      _stored(corpus, ALONE)
   assert _waiting(corpus)
   change_store(corpus.folder, delete=[corpus.document_ids[0]])
   changed = Corpus.open(corpus.folder)
-  np.testing.assert_array_equal(_stored(changed, _ALONE)[0],
+  np.testing.assert_array_equal(_stored(changed, ALONE)[0],
                                 duplicates.banned_rows(changed, 0.5))
 
 
@@ -128,7 +122,7 @@ def test_a_folder_of_the_user_is_not_taken_for_that_of_the_parts(tmp_path):
   mine.parent.mkdir(parents=True)
   mine.write_text("years")
   with pytest.raises(UserError, match=r"\.beam: .*'mine.npy' in it.*--beam"):
-    _stored(corpus, _ALONE)
+    _stored(corpus, ALONE)
   assert mine.read_text() == "years"
 
 
@@ -136,35 +130,26 @@ def test_workers_that_see_another_corpus_are_noticed(tmp_path):
   corpus = _corpus(tmp_path)
   change_store(corpus.folder, delete=[corpus.document_ids[0]])
   with pytest.raises(Exception, match="not the corpus of this pipeline"):
-    _stored(corpus, _ALONE)
+    _stored(corpus, ALONE)
 
 
 def test_workers_that_write_elsewhere_are_noticed(tmp_path, monkeypatch):
   corpus, new_file = _corpus(tmp_path), beam.files.new_file
   monkeypatch.setattr(beam.files, "new_file", lambda path: new_file(os.devnull))
   with pytest.raises(UserError, match="npy is missing: expected workers that write"):
-    _stored(corpus, _ALONE)
+    _stored(corpus, ALONE)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage, pipelines", [("pretrain", 4), ("cloze", 3)])
-def test_by_the_command(tmp_path, monkeypatch, capsys, stage, pipelines):
+def test_by_the_command(tmp_path, monkeypatch, stage, pipelines):
   for name, documents in (("all", tiny.documents()), ("others", tiny.documents()[:9])):
     (tmp_path / f"{name}.jsonl").write_text(
         "".join(json.dumps(vars(document)) + "\n" for document in documents))
   config = tiny.make_config(
       tmp_path, corpus__source=str(tmp_path / "all.jsonl"), pretrain__steps=1,
       pretrain__corpus=str(tmp_path / "others.jsonl"), reading__steps=0, cloze__steps=1)
-  (tmp_path / "tiny.json").write_text(json.dumps(to_dict(config)))
-  kept, begun, pipeline = [], [], beam.beam.Pipeline
-  monkeypatch.setattr(beam.beam, "Pipeline", lambda **options: begun.append(
-      options) or pipeline(**options))
-  for name, more in (("beam", [f"--beam={_ALONE}"]), ("one", [])):
-    for command, flags in (("corpus", []), (stage, more)):
-      assert realm(command, f"--config={tmp_path / 'tiny.json'}",
-                   f"--workdir={tmp_path / name}", *flags) == 0, capsys.readouterr().err
-    root = tmp_path / name
-    kept.append({path.relative_to(root): path.read_bytes()
-                 for path in root.glob("**/near_duplicates-*/*")})
-  assert len(begun) == pipelines
-  assert kept[0] == kept[1] and len(kept[0]) == 3
+  command, pattern = Command(tmp_path, config, monkeypatch), "**/near_duplicates-*/*"
+  kept = command.kept(stage, pattern, f"--beam={ALONE}")
+  assert command.pipelines == pipelines and len(kept) == 3
+  assert command.kept(stage, pattern) == kept

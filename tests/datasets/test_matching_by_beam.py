@@ -5,21 +5,15 @@ import pathlib
 
 import pytest
 
-from realm_tf.config import to_dict
 from realm_tf.corpus.derived import derived_root
 from realm_tf.datasets import matching
 from realm_tf.datasets.answer_search import AnswerSearch
 from realm_tf.datasets.matching import stored_occurrences
 from realm_tf.datasets.questions import write_questions
 from tests import tiny
-from tests.command import realm
-
-beam = pytest.importorskip("realm_tf.corpus.beam_share", reason="apache-beam is an extra",
-                           exc_type=ImportError)
+from tests.by_beam import ALONE, PROCESSES, Command, beam
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_ALONE = "--runner=DirectRunner"
-_PROCESSES = f"{_ALONE} --direct_num_workers=2 --direct_running_mode=multi_processing"
 _ANSWERS = [(city, country) for city, country in tiny.CITIES.items()] + [
     ("is", "the river"), ("nowhere",), (r"cap\w+ of", "Rom."), ("\ud800",)]
 _REGEX = [False] * 14 + [True, False]
@@ -46,7 +40,7 @@ def _waiting(corpus):
 
 
 @pytest.mark.parametrize("options", [
-    _ALONE, pytest.param(_PROCESSES, marks=pytest.mark.slow)])
+    ALONE, pytest.param(PROCESSES, marks=pytest.mark.slow)])
 def test_the_bytes_are_those_of_one_machine(tmp_path, monkeypatch, options):
   monkeypatch.setenv("PYTHONPATH", str(_ROOT))
   found, expected = _stored(tiny.make_corpus(tmp_path / "one"))
@@ -68,10 +62,10 @@ def test_what_a_job_that_died_has_found_is_not_looked_for_again(tmp_path, monkey
 
   monkeypatch.setattr(AnswerSearch, "part", dies)
   with pytest.raises(RuntimeError, match="this machine is broken"):
-    _stored(corpus, _ALONE)
+    _stored(corpus, ALONE)
   found = _waiting(corpus)
   assert len(found) == 4 and not list(derived_root(corpus.folder).glob("places_*"))
-  assert _stored(corpus, _ALONE)[1] == expected
+  assert _stored(corpus, ALONE)[1] == expected
   assert len(looked) == len({*looked}) + 1  # that in which it died
 
 
@@ -81,17 +75,17 @@ def test_other_answers_do_not_take_what_was_left(tmp_path, monkeypatch):
     patch.setattr(AnswerSearch, "part", lambda *arguments: part(*arguments) if
                   arguments[2] == 0 else 1 / 0)
     with pytest.raises(ZeroDivisionError):
-      _stored(corpus, _ALONE)
+      _stored(corpus, ALONE)
   assert _waiting(corpus)
   expected = matching.find_occurrences([("river",)], corpus, corpus.tokenizer)
-  with beam.shared_by_beam(corpus, _ALONE) as share:
+  with beam.shared_by_beam(corpus, ALONE) as share:
     found = stored_occurrences([("river",)], corpus, corpus.tokenizer, share=share)
   assert found.rows.tolist() == expected.rows.tolist()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage, pipelines", [("finetune", 1), ("dpr", 2)])
-def test_by_the_command(tmp_path, monkeypatch, capsys, stage, pipelines):
+def test_by_the_command(tmp_path, monkeypatch, stage, pipelines):
   (tmp_path / "all.jsonl").write_text(
       "".join(json.dumps(vars(document)) + "\n" for document in tiny.documents()))
   for name, questions in (("train", tiny.questions()), ("dev", tiny.questions()[:4])):
@@ -100,16 +94,7 @@ def test_by_the_command(tmp_path, monkeypatch, capsys, stage, pipelines):
       tmp_path, corpus__source=str(tmp_path / "all.jsonl"), ict__steps=1,
       finetune__questions=str(tmp_path / "train.jsonl"), finetune__steps=1, dpr__steps=1,
       dev__questions=str(tmp_path / "dev.jsonl"))
-  (tmp_path / "tiny.json").write_text(json.dumps(to_dict(config)))
-  kept, begun, pipeline = [], [], beam.beam.Pipeline
-  monkeypatch.setattr(beam.beam, "Pipeline", lambda **options: begun.append(
-      options) or pipeline(**options))
-  for name, more in (("beam", [f"--beam={_ALONE}"]), ("one", [])):
-    for command, flags in (("corpus", []), (stage, more)):
-      assert realm(command, f"--config={tmp_path / 'tiny.json'}",
-                   f"--workdir={tmp_path / name}", *flags) == 0, capsys.readouterr().err
-    root = tmp_path / name
-    kept.append({path.relative_to(root): path.read_bytes()
-                 for path in root.glob("**/places_of_answers-*/*")})
-  assert len(begun) == pipelines
-  assert kept[0] == kept[1] and len(kept[0]) == 5 * pipelines
+  command, pattern = Command(tmp_path, config, monkeypatch), "**/places_of_answers-*/*"
+  kept = command.kept(stage, pattern, f"--beam={ALONE}")
+  assert command.pipelines == pipelines and len(kept) == 5 * pipelines
+  assert command.kept(stage, pattern) == kept

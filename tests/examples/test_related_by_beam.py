@@ -6,7 +6,6 @@ import pathlib
 
 import pytest
 
-from realm_tf.config import to_dict
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.derived import derived_root
 from realm_tf.corpus.readers import Document
@@ -17,14 +16,9 @@ from realm_tf.examples.related_blocks import related_sentences
 from realm_tf.text.salient_spans import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
-from tests.command import realm
-
-beam = pytest.importorskip("realm_tf.corpus.beam_share", reason="apache-beam is an extra",
-                           exc_type=ImportError)
+from tests.by_beam import ALONE, PROCESSES, Command, beam
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_ALONE = "--runner=DirectRunner"
-_PROCESSES = f"{_ALONE} --direct_num_workers=2 --direct_running_mode=multi_processing"
 _FORM = "The old {city} is in {country} and many people live there by the river."
 _OTHER = "Many people live by the river of {country} in {city} and it is great."
 
@@ -71,8 +65,8 @@ def _waiting(corpus):
 
 
 @pytest.mark.parametrize("options, apart", [
-    (_ALONE, False), (_ALONE, True),
-    pytest.param(_PROCESSES, False, marks=pytest.mark.slow)])
+    (ALONE, False), (ALONE, True),
+    pytest.param(PROCESSES, False, marks=pytest.mark.slow)])
 def test_the_bytes_are_those_of_one_machine(tmp_path, monkeypatch, options, apart):
   monkeypatch.setenv("PYTHONPATH", str(_ROOT))
   found, expected = _stored(_corpus(tmp_path / "one", apart))
@@ -94,25 +88,20 @@ def test_what_a_job_that_died_has_found_is_not_looked_for_again(tmp_path, monkey
 
   monkeypatch.setattr(related_blocks, "_related", dies)
   with pytest.raises(RuntimeError, match="this machine is broken"):
-    _stored(corpus, _ALONE)
+    _stored(corpus, ALONE)
   assert len(_waiting(corpus)) == 2
   assert not list(derived_root(corpus.folder).glob("related_blocks-*"))
-  assert _stored(corpus, _ALONE)[1] == expected
+  assert _stored(corpus, ALONE)[1] == expected
   assert len(looked) == len({*looked}) + 1  # that in which it died
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("masker, pipelines", [("related", 4), ("salient", 3)])
-def test_by_the_command(tmp_path, monkeypatch, capsys, masker, pipelines):
+def test_by_the_command(tmp_path, monkeypatch, masker, pipelines):
   (tmp_path / "all.jsonl").write_text(
       "".join(json.dumps(vars(document)) + "\n" for document in _documents(_FORM)))
   config = tiny.make_config(tmp_path, corpus__source=str(tmp_path / "all.jsonl"),
                             pretrain__steps=1, pretrain__masker=masker, reading__steps=0)
-  (tmp_path / "tiny.json").write_text(json.dumps(to_dict(config)))
-  begun, pipeline = [], beam.beam.Pipeline
-  monkeypatch.setattr(beam.beam, "Pipeline", lambda **options: begun.append(
-      options) or pipeline(**options))
-  for command, flags in (("corpus", []), ("pretrain", [f"--beam={_ALONE}"])):
-    assert realm(command, f"--config={tmp_path / 'tiny.json'}",
-                 f"--workdir={tmp_path / 'run'}", *flags) == 0, capsys.readouterr().err
-  assert len(begun) == pipelines
+  command = Command(tmp_path, config, monkeypatch)
+  command.kept("pretrain", "related_blocks", f"--beam={ALONE}")
+  assert command.pipelines == pipelines

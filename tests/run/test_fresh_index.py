@@ -98,8 +98,8 @@ def test_it_is_evaluated_exported_and_verified(run):
 
 def test_what_was_stopped_ends_as_what_was_not(run, tmp_path, monkeypatch):
   """Killed behind step 10, of which the next checkpoint before is that of step 8."""
-  changes = {"checkpoint_every": 4, "finetune__steps": 14, "finetune__fresh_blocks": 4,
-             "retriever__dropout": 0.2}
+  changes = {"checkpoint_every": 4, "dev__every": 5, "finetune__steps": 14,
+             "finetune__fresh_blocks": 4, "retriever__dropout": 0.2}
   models = {}
   for name in ("whole", "killed"):
     (tmp_path / name).mkdir()
