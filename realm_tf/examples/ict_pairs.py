@@ -8,11 +8,10 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from realm_tf.config import ICTConfig
-from realm_tf.corpus.ragged import RaggedLookup
 from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.tables import Table, at, columns
 from realm_tf.errors import UserError
 from realm_tf.examples import order
-from realm_tf.examples.columns import Columns
 from realm_tf.examples.corpus_sentences import findable_sentences
 from realm_tf.text.inputs import Packed, joined, pack_pair, pack_single
 
@@ -67,12 +66,12 @@ def ict_batches(corpus: Corpus, *, batch_size: int, removal_rate: float,
   if not len(sentences.row):
     raise UserError("ICT: no block of the corpus has two sentences; "
                     "give longer documents or set --config.ict.steps=0")
-  table = Columns(sentences)
-  titles, bodies = RaggedLookup(corpus.title_ids), RaggedLookup(corpus.body_ids)
+  table = columns(sentences)
+  titles, bodies = Table(corpus.title_ids), Table(corpus.body_ids)
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
 
   def batch(step: tf.Tensor, chosen: tf.Tensor) -> ICTBatch:
-    row, start, end = table.at(chosen)
+    row, start, end = at(table, chosen)
     body = bodies.gather(row)
     query = pack_single(cut(body, start, end, keep_inside=True), query_length, special,
                         multiple)

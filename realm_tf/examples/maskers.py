@@ -18,12 +18,13 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.tables import at, columns, variable
 from realm_tf.examples import order
-from realm_tf.examples.columns import Columns
 from realm_tf.examples.corpus_sentences import Sentences, long_sentences
 from realm_tf.examples.related_blocks import related_sentences
 from realm_tf.examples.salient_sentences import salient_sentences
 from realm_tf.examples.salient_support import Support
+from realm_tf.ops.lookup import look_up
 
 _TOKEN_RATE = 0.15  # of the tokens of a sentence are masked at random, as in BERT
 _SPAN_RATE = 0.2  # of the geometric distribution of widths, as in SpanBERT
@@ -65,22 +66,17 @@ class SalientSpans:
     salient = self._find(corpus, max_masks, support)
     self.sentences = Sentences(*salient[:3])
     self._seed = seed
-    splits, (rows, *of_spans) = salient.span_splits, salient.support
-    self._splits = Columns([splits[:-1], splits[1:]], np.int64)
-    self._spans = Columns([salient.span_start, salient.span_end])
-    self._rows, self._of_spans = Columns([rows]), [
-        Columns([np.broadcast_to(field, splits[-1:])], np.int64) for field in of_spans]
+    self._splits = variable(salient.span_splits)
+    self._spans = columns([salient.span_start, salient.span_end])
+    self._support = Support(*columns(salient.support))
 
   def mask(self, step: tf.Tensor, chosen: tf.Tensor) -> Masked:
     size = chosen.shape[0]
-    first, end = self._splits.at(chosen)
+    first, end = look_up(self._splits, chosen), look_up(self._splits, chosen + 1)
     draw = order.uniform(step, self._seed, size) * tf.cast(end - first, tf.float32)
     span = tf.minimum(first + tf.cast(draw, first.dtype), end - 1)
     drawn = order.uniform(step, self._seed + 1, size)
-    # Those of these spans alone: the tables stay where they are.
-    fields = (field.at(span)[0] for field in self._of_spans)
-    place = Support(span, *fields).place(tf.range(size), drawn)
-    return Masked(tf.ragged.range(*self._spans.at(span)), self._rows.at(place)[0])
+    return Masked(tf.ragged.range(*at(self._spans, span)), self._support.another(span, drawn))
 
 
 class RelatedSpans(SalientSpans):
@@ -90,12 +86,12 @@ class RelatedSpans(SalientSpans):
 
 
 class _OfAnySentence:
-  """What needs no salient span; `table.at` has block, start and end of chosen sentences."""
+  """What needs no salient span; `table` has block, start and end of chosen sentences."""
 
   def __init__(self, corpus: Corpus, max_masks: int, support: tuple[int, int], seed: int):
     del support
     self.sentences = long_sentences(corpus)
-    self.table = Columns(self.sentences)
+    self.table = columns(self.sentences)
     self._seed, self._max_masks = seed, max_masks
 
 
@@ -103,7 +99,7 @@ class RandomSpans(_OfAnySentence):
   """One span per sentence, of a width from a geometric distribution, anywhere in it."""
 
   def mask(self, step: tf.Tensor, chosen: tf.Tensor) -> Masked:
-    row, start, end = self.table.at(chosen)
+    row, start, end = at(self.table, chosen)
     size = chosen.shape[0]
     drawn = order.uniform(step, self._seed, size)
     width = 1 + tf.cast(tf.math.log1p(-drawn) / np.log1p(-_SPAN_RATE), tf.int32)
@@ -122,7 +118,7 @@ class RandomTokens(_OfAnySentence):
         *(_parts(column) for column in self.sentences[1:]))), default=1)
 
   def mask(self, step: tf.Tensor, chosen: tf.Tensor) -> Masked:
-    row, start, end = self.table.at(chosen)
+    row, start, end = at(self.table, chosen)
     length, size = end - start, chosen.shape[0]
     drawn = tf.reshape(order.uniform(step, self._seed, size * self._longest),
                        [size, self._longest])

@@ -9,11 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.tables import Table, at, columns
 from realm_tf.errors import UserError
 from realm_tf.examples import order
 from realm_tf.examples.askable_spans import Kind
-from realm_tf.examples.columns import Columns
 from realm_tf.examples.made_questions import QuestionMaker
+from realm_tf.ops.lookup import look_up
 from realm_tf.registry import MASKERS
 from realm_tf.text.inputs import Packed, pack_single
 from realm_tf.text.tokenizer import Tokenizer
@@ -66,7 +67,7 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     raise UserError(f"pre-training: the masker '{masker}' (pretrain.masker) finds nothing to "
                     "mask in any sentence of the corpus; try another masker, "
                     "--config.corpus.tagger=spacy, or other text")
-  table, ban_table = Columns(sentences), Columns([banned])
+  table, ban_table = columns(sentences), columns([banned])
   bodies = _Bodies(corpus)
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
   most = max_masks if fixed_lengths else None
@@ -77,7 +78,7 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
 
   def batch(step: tf.Tensor, drawn: tf.Tensor) -> PretrainingBatch:
     chosen = tf.ensure_shape(_numbers(drawn, held_out), [batch_size])
-    row, start, end = table.at(chosen)
+    row, start, end = at(table, chosen)
     masked, other = masking.mask(step, chosen)
     window = _window(start, end, masked, query_length - 2)
     masked = _inside(masked, *window)
@@ -93,7 +94,7 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     weights = tf.sequence_mask(masked.row_lengths(), tf.shape(labels)[1], tf.float32)
     examples = PretrainingBatch(pack(asked), pack(sentence), positions, labels,
                                 tf.ensure_shape(weights, labels.shape),
-                                ban_table.at(row)[0], row, other)
+                                at(ban_table, row)[0], row, other)
     return order.fix_batch_size(examples, batch_size)
 
   return order.shuffled_batches(
@@ -151,13 +152,12 @@ class _Bodies:
   """The tokens of all blocks, looked up in the graph of a tf.data pipeline."""
 
   def __init__(self, corpus: Corpus):
-    self._values = Columns([corpus.body_ids.values])
-    self._splits = Columns([corpus.body_ids.splits], np.int64)
+    self._table = Table(corpus.body_ids)
 
   def at(self, row: tf.Tensor, positions: tf.RaggedTensor) -> tf.RaggedTensor:
     """The tokens at positions [B, (M)] of the bodies of blocks [B]."""
-    places = tf.cast(positions, tf.int64) + self._splits.at(row)[0][:, None]
-    return places.with_values(self._values.at(places.values)[0])
+    places = tf.cast(positions, tf.int64) + look_up(self._table.splits, row)[:, None]
+    return places.with_values(*at([self._table.values], places.values))
 
   def masked(self, row: tf.Tensor, start: tf.Tensor, end: tf.Tensor,
              positions: tf.RaggedTensor, mask_id: int) -> tf.RaggedTensor:

@@ -13,11 +13,14 @@ import tensorflow as tf
 from realm_tf.corpus.buckets import Buckets
 from realm_tf.corpus.derived import Writer, derived
 from realm_tf.corpus.store import Corpus
+from realm_tf.ops.lookup import look_up
 
 _ROWS = 1 << 14  # blocks at a time
 _IN_BUCKET = 1 << 19  # spans, about
 _FOUND = np.dtype([("span", np.int64), ("first", np.int64), ("blocks", np.int64),
                    ("own_place", np.int64)])
+
+NOT_THERE = np.full(1, -1)  # `Support.own_place` where no block is the span's own
 
 
 class Support(NamedTuple):
@@ -31,23 +34,18 @@ class Support(NamedTuple):
     """One of the other blocks of each span, in the graph; its own if there is no other.
 
     Args:
-      span: [B] int, of tables that are tensors of one integer type.
+      span: [B] int, of fields that are tensors or variables.
       drawn: [B] float32 in [0, 1), which of them.
 
     Returns:
       [B] int32.
     """
-    return tf.cast(tf.gather(self.rows, self.place(span, drawn)), tf.int32)
-
-  def place(self, span: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
-    """[B]: where in `rows` it stands; see `another`."""
-    span = tf.convert_to_tensor(span)
-    first, count = tf.gather(self.first, span), tf.gather(self.blocks, span)
-    own_place = tf.gather(self.own_place, tf.minimum(
-        span, tf.shape(self.own_place, span.dtype)[0] - 1))
-    others = count - tf.cast(own_place >= 0, count.dtype)
-    number = tf.cast(drawn * tf.cast(others, tf.float32), count.dtype)
-    return first + (own_place + 1 + number) % count
+    of_own = tf.minimum(span, tf.size(self.own_place, span.dtype) - 1)
+    first, count, own_place = (tf.cast(look_up(field, at), tf.int64) for field, at in (
+        (self.first, span), (self.blocks, span), (self.own_place, of_own)))
+    others = count - tf.cast(own_place >= 0, tf.int64)
+    number = tf.cast(drawn * tf.cast(others, tf.float32), tf.int64)
+    return tf.cast(look_up(self.rows, first + (own_place + 1 + number) % count), tf.int32)
 
 
 def supporting_blocks(corpus: Corpus) -> Support:

@@ -19,7 +19,7 @@ from realm_tf.examples.corpus_sentences import (
     findable_sentences,
     long_sentences,
 )
-from realm_tf.examples.maskers import SalientSpans
+from realm_tf.examples.maskers import RelatedSpans, SalientSpans
 from realm_tf.examples.pretraining import num_pretraining_examples, pretraining_batches
 from realm_tf.examples.related_blocks import related_sentences
 from realm_tf.examples.salient_sentences import SalientSentences, salient_sentences
@@ -150,10 +150,11 @@ def _anonymous() -> int:
   return int(re.findall(r"RssAnon:\s*(\d+) kB", status)[0]) * 1024
 
 
-@pytest.mark.parametrize("masker", ["salient"])
+@pytest.mark.parametrize("masker", ["salient", "related", "random_span", "random_token"])
 def test_memory_does_not_grow_with_the_corpus(tmp_path, monkeypatch, masker):
   found: list[SalientSentences] = []
-  monkeypatch.setattr(SalientSpans, "_find", staticmethod(lambda *_: found[-1]))
+  for spans in (SalientSpans, RelatedSpans):
+    monkeypatch.setattr(spans, "_find", staticmethod(lambda *_: found[-1]))
   monkeypatch.setattr(maskers, "long_sentences", lambda _: Sentences(*found[-1][:3]))
   monkeypatch.setattr(maskers, "_TOGETHER", 1 << 10)
 
