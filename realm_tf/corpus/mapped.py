@@ -50,7 +50,8 @@ def as_tensor(table: np.ndarray) -> tf.Tensor:
 
   Only where TensorFlow can use it there, as it can what `map_array` gives.
   """
-  if table.ctypes.data % _ALIGNMENT or not table.flags.c_contiguous or not table.size:
+  usable = table.flags.c_contiguous and table.flags.writeable and table.size
+  if table.ctypes.data % _ALIGNMENT or not usable:
     return tf.constant(table)
   if table.dtype == ml_dtypes.bfloat16:
     return tf.bitcast(as_tensor(table.view(np.uint16)), tf.bfloat16)

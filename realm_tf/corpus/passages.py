@@ -9,39 +9,12 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.corpus.mapped import as_tensor
-from realm_tf.corpus.ragged import Ragged, gather_rows
 from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.tables import Table
 from realm_tf.corpus.windows import best_windows, piece_weights
-from realm_tf.ops.lookup import look_up
 from realm_tf.text.inputs import Packed, SpecialIds, pack_pair
 from realm_tf.text.tokenizer import CONTINUATION, Tokenizer
 from realm_tf.text.words import words
-
-
-class Table(tf.Module):
-  """Ragged rows kept in variables, which share the memory of `rows`: [N, (T)]."""
-
-  def __init__(self, rows: Ragged, name: str):
-    super().__init__(name=name)
-    values = rows.values if len(rows.values) else np.zeros([1], np.int32)  # for `at`
-    with tf.device("CPU"):
-      self.values = tf.Variable(as_tensor(values), trainable=False, name="values")
-      self.splits = tf.Variable(as_tensor(rows.splits), trainable=False, name="splits")
-
-  def gather(self, rows: tf.Tensor) -> tf.RaggedTensor:
-    """rows: [B] int32 -> [B, (T)] int32."""
-    return gather_rows(self.values, self.splits, rows)
-
-  def at(self, rows: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-    """The value at one position of each row: [B], [B] -> [B] int32; anything if outside."""
-    index = look_up(self.splits, rows) + tf.cast(positions, tf.int64)
-    last = tf.size(self.values, tf.int64) - 1
-    return tf.cast(look_up(self.values, tf.clip_by_value(index, 0, last)), tf.int32)
-
-  def lengths(self, rows: tf.Tensor) -> tf.Tensor:
-    """[B] int32 -> [B] int32."""
-    return tf.cast(look_up(self.splits, rows + 1) - look_up(self.splits, rows), tf.int32)
 
 
 @functools.cache

@@ -6,8 +6,6 @@ from typing import Sequence
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.corpus.mapped import as_tensor
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Ragged:
@@ -64,20 +62,3 @@ class Ragged:
     lengths = [len(row) for row in rows]
     return cls(np.concatenate([*rows, np.zeros([0], np.int32)]).astype(np.int32),
                np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
-
-
-class RaggedLookup:
-  """Rows that a graph looks up, without a copy of all of them."""
-
-  def __init__(self, rows: Ragged):
-    self.values, self.splits = as_tensor(rows.values), as_tensor(rows.splits)
-
-  def gather(self, rows: tf.Tensor) -> tf.RaggedTensor:
-    """rows: [B] int -> [B, (T)] int32."""
-    return gather_rows(self.values, self.splits, rows)
-
-
-def gather_rows(values: tf.Tensor, splits: tf.Tensor, rows: tf.Tensor) -> tf.RaggedTensor:
-  """Rows [B] of [N, (T)] of any integer type: [B, (T)] int32."""
-  table = tf.RaggedTensor.from_row_splits(values, splits, validate=False)
-  return tf.cast(tf.gather(table, rows), tf.int32)

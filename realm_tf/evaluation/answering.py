@@ -12,8 +12,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from realm_tf.corpus.mapped import string_tensor
-from realm_tf.corpus.passages import Passages, Table
+from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.tables import Table
 from realm_tf.evaluation import answer_spans
 from realm_tf.evaluation.answer_spans import Evidence, RetrievedBlocks
 from realm_tf.evaluation.calibration import UNCALIBRATED, Calibration
@@ -99,8 +100,7 @@ class QuestionAnswerer(tf.Module):
           tf.Variable(string_tensor(values), trainable=False, name=name)
           for values, name in ((corpus.document_ids, "ids"), (corpus.titles, "titles"),
                                (corpus.texts, "texts")))
-    self._starts = Table(corpus.body_starts, "starts")
-    self._ends = Table(corpus.body_ends, "ends")
+    self._starts, self._ends = map(Table, (corpus.body_starts, corpus.body_ends))
 
   def embed(self, questions: tf.Tensor) -> tf.Tensor:
     """[B] string -> [B, D] float32."""

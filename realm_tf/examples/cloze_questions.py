@@ -18,8 +18,8 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.config import RealmConfig
-from realm_tf.corpus.ragged import RaggedLookup
 from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.tables import Table, at, columns
 from realm_tf.datasets.matching import Occurrences, find_occurrences
 from realm_tf.errors import UserError
 from realm_tf.examples import order
@@ -29,7 +29,7 @@ from realm_tf.examples.ict_pairs import cut
 from realm_tf.examples.made_questions import QuestionMaker
 from realm_tf.examples.qa import AnswerPlaces
 from realm_tf.examples.recurring import Recurring, Windows, recurring_spans
-from realm_tf.examples.salient_sentences import Support
+from realm_tf.examples.salient_support import NOT_THERE, Support
 from realm_tf.text.inputs import kept_of_pair
 from realm_tf.text.words import words
 
@@ -85,8 +85,9 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
                   ) -> tf.data.Dataset:
   """Yields a `ClozeBatch` per step, to the last; (seed, step) decides it."""
   cloze, size = config.cloze, config.cloze.batch_size
-  table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), clozes[:4])
-  bodies, windows = RaggedLookup(corpus.body_ids), Windows(corpus)
+  table = columns((*clozes.spans[:4], *clozes[1:4]))
+  support = Support(*columns(clozes.spans.support))
+  bodies, windows = Table(corpus.body_ids), Windows(corpus)
   mask = tf.RaggedTensor.from_tensor(tf.fill([size, 1], corpus.tokenizer.mask_id))
   make_question = QuestionMaker(corpus.tokenizer) if asks(config) else None
 
@@ -97,9 +98,7 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
     return most // 3 + tf.cast(drawn * tf.cast(most - most // 3, tf.float32), tf.int32)
 
   def batch(step: tf.Tensor, chosen: tf.Tensor) -> ClozeBatch:
-    spans, *others = table
-    row, start, end, name = (tf.gather(field, chosen) for field in spans[:4])
-    low, high, kind = (tf.gather(field, chosen) for field in others)
+    row, start, end, name, low, high, kind = at(table, chosen)
     draws = tf.unstack(tf.reshape(order.uniform(step, config.seed, 2 * size), [2, size]))
     first, last = windows.draw(row, low, high, start, end, lengths(step), draws[0])
     body = bodies.gather(row)
@@ -107,7 +106,7 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
                                                                      (end, last)))
     question = (make_question(before, after, kind, tf.stack([config.seed, step]))
                 if make_question else tf.concat([before, mask, after], 1))
-    return ClozeBatch(name, question, row, spans.support.another(chosen, draws[1]))
+    return ClozeBatch(name, question, row, support.another(chosen, draws[1]))
 
   return order.shuffled_batches(
       len(clozes.low), size, config.seed, first_step, cloze.steps
@@ -160,7 +159,7 @@ def _in_questions(config: RealmConfig, corpus: Corpus, readable: int
                    for phrase, i in zip(is_phrase, chosen.tolist())], np.int32)
   names: dict[str, int] = {}
   name = np.array([names.setdefault(texts[i], len(names)) for i in chosen.tolist()])
-  own = Support(row, np.arange(len(row)), np.ones_like(row), np.full(len(row), -1))
+  own = Support(row, np.arange(len(row)), np.ones_like(row), NOT_THERE)
   return Recurring(row, start, end, name, own), list(names), kind
 
 

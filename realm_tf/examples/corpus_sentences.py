@@ -3,11 +3,13 @@
 Shape letters: X sentences.
 """
 
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import numpy as np
 
+from realm_tf.corpus.derived import Writer, derived
 from realm_tf.corpus.store import Corpus
+from realm_tf.examples.salient_support import parts_of
 
 SHORTEST = 8  # word pieces: less says too little to retrieve by
 
@@ -21,9 +23,42 @@ class Sentences(NamedTuple):
 
 def all_sentences(corpus: Corpus) -> Sentences:
   """Every sentence of every block, in their order."""
-  starts, lengths = corpus.sentence_starts, corpus.body_ids.lengths
-  row = np.repeat(np.arange(corpus.num_blocks, dtype=np.int32), starts.lengths)
-  end = np.append(starts.values[1:], 0).astype(np.int32)
-  last = starts.splits[1:][starts.lengths > 0] - 1
-  end[last] = lengths[starts.lengths > 0]
-  return Sentences(row, starts.values, end)
+  return _sentences(corpus, 0, corpus.num_blocks)
+
+
+def long_sentences(corpus: Corpus) -> Sentences:
+  """Those of `SHORTEST` pieces and more; kept beside a store."""
+  return _kept(corpus, "long_sentences", {"version": 1, "shortest": SHORTEST},
+               lambda sentences: sentences.end - sentences.start >= SHORTEST)
+
+
+def findable_sentences(corpus: Corpus) -> Sentences:
+  """Those of a block that has another one to be found by; kept beside a store."""
+  def has_another(sentences: Sentences) -> np.ndarray:
+    splits = corpus.sentence_starts.splits
+    return splits[sentences.row + 1] - splits[sentences.row] > 1
+
+  return _kept(corpus, "findable_sentences", {"version": 1}, has_another)
+
+
+def _kept(corpus: Corpus, name: str, settings: dict[str, int],
+          is_kept: Callable[[Sentences], np.ndarray]) -> Sentences:
+  """Looks at some blocks at a time, so memory does not grow with a corpus on the disk."""
+  def make(new: Writer) -> None:
+    for first, end in parts_of(corpus):
+      sentences = _sentences(corpus, first, end)
+      kept = is_kept(sentences)
+      new.append(**{field: column[kept] for field, column in sentences._asdict().items()})
+
+  return Sentences(**derived(corpus, name, settings, make))
+
+
+def _sentences(corpus: Corpus, first: int, end: int) -> Sentences:
+  """Of the blocks [first, end)."""
+  starts = corpus.sentence_starts.part(first, end)
+  splits, bodies = (np.asarray(column.splits[first:end + 1]) for column in (
+      corpus.sentence_starts, corpus.body_ids))
+  counts = np.diff(splits)
+  ends = np.append(starts[1:], 0).astype(np.int32)[:len(starts)]
+  ends[(splits[1:] - splits[0] - 1)[counts > 0]] = np.diff(bodies)[counts > 0]
+  return Sentences(np.repeat(np.arange(first, end, dtype=np.int32), counts), starts, ends)

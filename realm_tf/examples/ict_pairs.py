@@ -8,11 +8,11 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from realm_tf.config import ICTConfig
-from realm_tf.corpus.ragged import RaggedLookup
 from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.tables import Table, at, columns
 from realm_tf.errors import UserError
 from realm_tf.examples import order
-from realm_tf.examples.corpus_sentences import Sentences, all_sentences
+from realm_tf.examples.corpus_sentences import findable_sentences
 from realm_tf.text.inputs import Packed, joined, pack_pair, pack_single
 
 
@@ -35,16 +35,9 @@ class ICTBatch(NamedTuple):
     return tf.concat([self.rows, self.negative_rows], 0) if self.negatives else self.rows
 
 
-def _findable_sentences(corpus: Corpus) -> Sentences:
-  """Every sentence of a block that has another one to be found by."""
-  sentences = all_sentences(corpus)
-  is_findable = corpus.sentence_starts.lengths[sentences.row] > 1
-  return Sentences(*(field[is_findable] for field in sentences))
-
-
 def num_ict_examples(corpus: Corpus) -> int:
   """How many sentences there are to learn from."""
-  return len(_findable_sentences(corpus).row)
+  return len(findable_sentences(corpus).row)
 
 
 def cut(rows: tf.RaggedTensor, start: tf.Tensor, end: tf.Tensor,
@@ -69,16 +62,16 @@ def ict_batches(corpus: Corpus, *, batch_size: int, removal_rate: float,
   `ict` section are for objectives that need more of them.
   """
   del settings
-  sentences = _findable_sentences(corpus)
+  sentences = findable_sentences(corpus)
   if not len(sentences.row):
     raise UserError("ICT: no block of the corpus has two sentences; "
                     "give longer documents or set --config.ict.steps=0")
-  table = Sentences(*(tf.constant(field, tf.int32) for field in sentences))
-  titles, bodies = RaggedLookup(corpus.title_ids), RaggedLookup(corpus.body_ids)
+  table = columns(sentences)
+  titles, bodies = Table(corpus.title_ids), Table(corpus.body_ids)
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
 
   def batch(step: tf.Tensor, chosen: tf.Tensor) -> ICTBatch:
-    row, start, end = (tf.gather(field, chosen) for field in table)
+    row, start, end = at(table, chosen)
     body = bodies.gather(row)
     query = pack_single(cut(body, start, end, keep_inside=True), query_length, special,
                         multiple)

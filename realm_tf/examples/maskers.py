@@ -12,19 +12,23 @@ class of this shape, registered in `realm_tf.registry.MASKERS`: see docs/extendi
 Shape letters: B batch, M masks, T tokens of the longest sentence, X sentences.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Iterator, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.tables import at, columns, variable
 from realm_tf.examples import order
-from realm_tf.examples.corpus_sentences import SHORTEST, Sentences, all_sentences
+from realm_tf.examples.corpus_sentences import Sentences, long_sentences
 from realm_tf.examples.related_blocks import related_sentences
 from realm_tf.examples.salient_sentences import salient_sentences
+from realm_tf.examples.salient_support import Support
+from realm_tf.ops.lookup import look_up
 
 _TOKEN_RATE = 0.15  # of the tokens of a sentence are masked at random, as in BERT
 _SPAN_RATE = 0.2  # of the geometric distribution of widths, as in SpanBERT
+_TOGETHER = 1 << 20  # sentences that are looked at
 
 
 class Masked(NamedTuple):
@@ -62,18 +66,17 @@ class SalientSpans:
     salient = self._find(corpus, max_masks, support)
     self.sentences = Sentences(*salient[:3])
     self._seed = seed
-    self._table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), salient)
+    self._splits = variable(salient.span_splits)
+    self._spans = columns([salient.span_start, salient.span_end])
+    self._support = Support(*columns(salient.support))
 
   def mask(self, step: tf.Tensor, chosen: tf.Tensor) -> Masked:
     size = chosen.shape[0]
-    splits = self._table.span_splits
-    first, end = tf.gather(splits, chosen), tf.gather(splits, chosen + 1)
+    first, end = look_up(self._splits, chosen), look_up(self._splits, chosen + 1)
     draw = order.uniform(step, self._seed, size) * tf.cast(end - first, tf.float32)
-    span = tf.minimum(first + tf.cast(draw, tf.int32), end - 1)
-    positions = tf.ragged.range(tf.gather(self._table.span_start, span),
-                                tf.gather(self._table.span_end, span))
+    span = tf.minimum(first + tf.cast(draw, first.dtype), end - 1)
     drawn = order.uniform(step, self._seed + 1, size)
-    return Masked(positions, self._table.support.another(span, drawn))
+    return Masked(tf.ragged.range(*at(self._spans, span)), self._support.another(span, drawn))
 
 
 class RelatedSpans(SalientSpans):
@@ -82,16 +85,21 @@ class RelatedSpans(SalientSpans):
   _find = staticmethod(related_sentences)
 
 
-class RandomSpans:
-  """One span per sentence, of a width from a geometric distribution, anywhere in it."""
+class _OfAnySentence:
+  """What needs no salient span; `table` has block, start and end of chosen sentences."""
 
   def __init__(self, corpus: Corpus, max_masks: int, support: tuple[int, int], seed: int):
     del support
-    self.sentences = _long_sentences(corpus)
+    self.sentences = long_sentences(corpus)
+    self.table = columns(self.sentences)
     self._seed, self._max_masks = seed, max_masks
 
+
+class RandomSpans(_OfAnySentence):
+  """One span per sentence, of a width from a geometric distribution, anywhere in it."""
+
   def mask(self, step: tf.Tensor, chosen: tf.Tensor) -> Masked:
-    row, start, end = (tf.gather(tf.constant(field), chosen) for field in self.sentences)
+    row, start, end = at(self.table, chosen)
     size = chosen.shape[0]
     drawn = order.uniform(step, self._seed, size)
     width = 1 + tf.cast(tf.math.log1p(-drawn) / np.log1p(-_SPAN_RATE), tf.int32)
@@ -101,17 +109,16 @@ class RandomSpans:
     return Masked(tf.ragged.range(first, first + width), row)
 
 
-class RandomTokens:
+class RandomTokens(_OfAnySentence):
   """A share of the tokens of each sentence, at least one."""
 
   def __init__(self, corpus: Corpus, max_masks: int, support: tuple[int, int], seed: int):
-    del support
-    self.sentences = _long_sentences(corpus)
-    self._seed, self._max_masks = seed, max_masks
-    self._longest = int((self.sentences.end - self.sentences.start).max(initial=1))
+    super().__init__(corpus, max_masks, support, seed)
+    self._longest = max((int((end - start).max()) for start, end in zip(
+        *(_parts(column) for column in self.sentences[1:]))), default=1)
 
   def mask(self, step: tf.Tensor, chosen: tf.Tensor) -> Masked:
-    row, start, end = (tf.gather(tf.constant(field), chosen) for field in self.sentences)
+    row, start, end = at(self.table, chosen)
     length, size = end - start, chosen.shape[0]
     drawn = tf.reshape(order.uniform(step, self._seed, size * self._longest),
                        [size, self._longest])
@@ -123,7 +130,6 @@ class RandomTokens:
     return Masked(tf.ragged.boolean_mask(places, ranks < count[:, None]), row)
 
 
-def _long_sentences(corpus: Corpus) -> Sentences:
-  sentences = all_sentences(corpus)
-  is_long = sentences.end - sentences.start >= SHORTEST
-  return Sentences(*(field[is_long] for field in sentences))
+def _parts(column: np.ndarray) -> Iterator[np.ndarray]:
+  """What memory is taken for at the same time."""
+  return (column[first:first + _TOGETHER] for first in range(0, len(column), _TOGETHER))

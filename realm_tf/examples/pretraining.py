@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.corpus.mapped import as_tensor
 from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.tables import Table, at, columns
 from realm_tf.errors import UserError
 from realm_tf.examples import order
 from realm_tf.examples.askable_spans import Kind
-from realm_tf.examples.corpus_sentences import Sentences
 from realm_tf.examples.made_questions import QuestionMaker
+from realm_tf.ops.lookup import look_up
 from realm_tf.registry import MASKERS
 from realm_tf.text.inputs import Packed, pack_single
 from realm_tf.text.tokenizer import Tokenizer
@@ -45,7 +45,7 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   Args:
     corpus: where the sentences come from, with their salient spans.
     banned: [N, E] int32, by block, the rows that must not be retrieved for a
-      sentence of it; -1 for none.
+      sentence of it; -1 for none. Read where it is, so it must not change any more.
     batch_size: B.
     query_length: word pieces, [CLS] and [SEP] counted; a longer sentence is cut to
       a window around what is masked.
@@ -62,13 +62,13 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   """
   masking = MASKERS[masker](corpus, max_masks, support, seed)
   sentences = masking.sentences
-  usable = tf.constant(_numbers(sentences, held_out))
-  if not len(usable):
+  count = _count(len(sentences.row), held_out)
+  if not count:
     raise UserError(f"pre-training: the masker '{masker}' (pretrain.masker) finds nothing to "
                     "mask in any sentence of the corpus; try another masker, "
                     "--config.corpus.tagger=spacy, or other text")
-  table = Sentences(*(tf.constant(field, tf.int32) for field in sentences))
-  bodies, ban_table = _Bodies(corpus), tf.constant(banned, tf.int32)
+  table, ban_table = columns(sentences), columns([banned])
+  bodies = _Bodies(corpus)
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
   most = max_masks if fixed_lengths else None
   ask = _Questions(special, seed) if query != "sentence" else None
@@ -77,11 +77,10 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     return pack_single(pieces, query_length, special, multiple)
 
   def batch(step: tf.Tensor, drawn: tf.Tensor) -> PretrainingBatch:
-    chosen = tf.ensure_shape(tf.gather(usable, drawn), [batch_size])
-    row = tf.gather(table.row, chosen)
+    chosen = tf.ensure_shape(_numbers(drawn, held_out), [batch_size])
+    row, start, end = at(table, chosen)
     masked, other = masking.mask(step, chosen)
-    window = _window(tf.gather(table.start, chosen), tf.gather(table.end, chosen), masked,
-                     query_length - 2)
+    window = _window(start, end, masked, query_length - 2)
     masked = _inside(masked, *window)
     sentence = bodies.masked(row, *window, masked, special.mask_id)
     answer, places = bodies.at(row, masked), masked - window[0][:, None]
@@ -95,11 +94,11 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
     weights = tf.sequence_mask(masked.row_lengths(), tf.shape(labels)[1], tf.float32)
     examples = PretrainingBatch(pack(asked), pack(sentence), positions, labels,
                                 tf.ensure_shape(weights, labels.shape),
-                                tf.gather(ban_table, row), row, other)
+                                at(ban_table, row)[0], row, other)
     return order.fix_batch_size(examples, batch_size)
 
   return order.shuffled_batches(
-      len(usable), batch_size, seed, first_step, last_step
+      count, batch_size, seed, first_step, last_step
   ).map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
 
 
@@ -107,12 +106,19 @@ def num_pretraining_examples(corpus: Corpus, *, masker: str, max_masks: int,
                              support: tuple[int, int], seed: int) -> int:
   """From how many sentences `pretraining_batches` makes batches to train on."""
   sentences = MASKERS[masker](corpus, max_masks, support, seed).sentences
-  return len(_numbers(sentences, held_out=False))
+  return _count(len(sentences.row), held_out=False)
 
 
-def _numbers(sentences: Sentences, held_out: bool) -> np.ndarray:
-  number = np.arange(len(sentences.row))
-  return number[(number % _HELD_OUT_EVERY == _HELD_OUT_EVERY - 1) == held_out]
+def _count(sentences: int, held_out: bool) -> int:
+  """How many of so many sentences are held out, or trained on."""
+  kept = sentences // _HELD_OUT_EVERY
+  return kept if held_out else sentences - kept
+
+
+def _numbers(drawn: tf.Tensor, held_out: bool) -> tf.Tensor:
+  """Which sentences the `drawn` ones of those held out, or trained on, are among all."""
+  trained = _HELD_OUT_EVERY - 1  # in a row, before one that is held out
+  return drawn * _HELD_OUT_EVERY + trained if held_out else drawn + drawn // trained
 
 
 class _Questions:
@@ -146,13 +152,12 @@ class _Bodies:
   """The tokens of all blocks, looked up in the graph of a tf.data pipeline."""
 
   def __init__(self, corpus: Corpus):
-    self._values = as_tensor(corpus.body_ids.values)
-    self._splits = as_tensor(corpus.body_ids.splits)
+    self._table = Table(corpus.body_ids)
 
   def at(self, row: tf.Tensor, positions: tf.RaggedTensor) -> tf.RaggedTensor:
     """The tokens at positions [B, (M)] of the bodies of blocks [B]."""
-    places = tf.cast(positions, tf.int64) + tf.gather(self._splits, row)[:, None]
-    return places.with_values(tf.cast(tf.gather(self._values, places.values), tf.int32))
+    places = tf.cast(positions, tf.int64) + look_up(self._table.splits, row)[:, None]
+    return places.with_values(*at([self._table.values], places.values))
 
   def masked(self, row: tf.Tensor, start: tf.Tensor, end: tf.Tensor,
              positions: tf.RaggedTensor, mask_id: int) -> tf.RaggedTensor:

@@ -11,7 +11,9 @@ import tensorflow as tf
 
 from realm_tf.corpus.derived import derived
 from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.tables import variable
 from realm_tf.examples.salient_support import Support, supporting_blocks
+from realm_tf.ops.lookup import look_up
 
 
 class Recurring(NamedTuple):
@@ -117,8 +119,8 @@ class Windows:
     words = np.maximum.accumulate(np.where(begins, place, 0))
     local = words - np.repeat(body.splits[:-1], body.lengths)
     # One more, since a window may end with the last body.
-    self._words = tf.constant(np.append(local, 0), tf.int32)
-    self._splits = tf.constant(body.splits)
+    self._words = variable(np.append(local, 0).astype(np.int32))
+    self._splits = variable(body.splits)
 
   def draw(self, row: tf.Tensor, low: tf.Tensor, high: tf.Tensor, start: tf.Tensor,
            end: tf.Tensor, length: tf.Tensor, drawn: tf.Tensor
@@ -145,4 +147,4 @@ class Windows:
 
   def _word(self, row: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
     """The first piece of the word that a piece is of."""
-    return tf.gather(self._words, tf.gather(self._splits, row) + tf.cast(place, tf.int64))
+    return look_up(self._words, look_up(self._splits, row) + tf.cast(place, tf.int64))

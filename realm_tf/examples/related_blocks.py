@@ -15,7 +15,7 @@ from realm_tf.corpus.derived import Share, Writer, derived, here
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.recurring import articles
 from realm_tf.examples.salient_sentences import SalientSentences, salient_sentences
-from realm_tf.examples.salient_support import Support
+from realm_tf.examples.salient_support import NOT_THERE, Support
 
 _SENTENCES = 1 << 15  # that are looked at together, at the most,
 _PAIRS = 1 << 21  # and spans with a block that has them, which bounds the memory
@@ -57,8 +57,7 @@ def related_sentences(corpus: Corpus, max_masks: int, support: tuple[int, int] =
       "max_masks": max_masks, "support": list(support)}, make)
   return SalientSentences(
       **{name: fields[name] for name in SalientSentences._fields[:-1]},
-      support=Support(fields["rows"], fields["first"], fields["blocks"],
-                      np.full(len(fields["first"]), -1)))
+      support=Support(fields["rows"], fields["first"], fields["blocks"], NOT_THERE))
 
 
 def _parts(salient: SalientSentences) -> Iterator[tuple[int, int]]:
@@ -134,4 +133,4 @@ def _kept(salient: SalientSentences, span: np.ndarray, block: np.ndarray,
       salient.row[chosen], salient.start[chosen], salient.end[chosen],
       np.concatenate([[0], np.cumsum(per_sentence)]),
       salient.span_start[spans], salient.span_end[spans],
-      Support(block, begin, counts, np.full(len(spans), -1)))
+      Support(block, begin, counts, NOT_THERE))

@@ -13,11 +13,14 @@ import tensorflow as tf
 from realm_tf.corpus.buckets import Buckets
 from realm_tf.corpus.derived import Writer, derived
 from realm_tf.corpus.store import Corpus
+from realm_tf.ops.lookup import look_up
 
 _ROWS = 1 << 14  # blocks at a time
 _IN_BUCKET = 1 << 19  # spans, about
 _FOUND = np.dtype([("span", np.int64), ("first", np.int64), ("blocks", np.int64),
                    ("own_place", np.int64)])
+
+NOT_THERE = np.full(1, -1)  # `Support.own_place` where no block is the span's own
 
 
 class Support(NamedTuple):
@@ -25,22 +28,24 @@ class Support(NamedTuple):
   rows: np.ndarray  # blocks of one span after those of another, none twice
   first: np.ndarray  # [S] where the span's blocks begin in `rows`
   blocks: np.ndarray  # [S] how many there are, its own counted
-  own_place: np.ndarray  # [S] which of them is its own; -1 for none
+  own_place: np.ndarray  # [S] which of them is its own; -1 for none; [1] if the same for all
 
   def another(self, span: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     """One of the other blocks of each span, in the graph; its own if there is no other.
 
     Args:
-      span: [B] int, of tables that are tensors.
+      span: [B] int, of fields that are tensors or variables.
       drawn: [B] float32 in [0, 1), which of them.
 
     Returns:
       [B] int32.
     """
-    first, count, own_place = (tf.gather(field, span) for field in self[1:])
-    others = count - tf.cast(own_place >= 0, count.dtype)
-    number = tf.cast(drawn * tf.cast(others, tf.float32), count.dtype)
-    return tf.gather(self.rows, first + (own_place + 1 + number) % count)
+    of_own = tf.minimum(span, tf.size(self.own_place, span.dtype) - 1)
+    first, count, own_place = (tf.cast(look_up(field, at), tf.int64) for field, at in (
+        (self.first, span), (self.blocks, span), (self.own_place, of_own)))
+    others = count - tf.cast(own_place >= 0, tf.int64)
+    number = tf.cast(drawn * tf.cast(others, tf.float32), tf.int64)
+    return tf.cast(look_up(self.rows, first + (own_place + 1 + number) % count), tf.int32)
 
 
 def supporting_blocks(corpus: Corpus) -> Support:

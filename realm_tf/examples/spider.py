@@ -13,12 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.config import ICTConfig
-from realm_tf.corpus.ragged import RaggedLookup
 from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.tables import Table, at, columns, variable
 from realm_tf.errors import UserError
 from realm_tf.examples import order
 from realm_tf.examples.ict_pairs import ICTBatch, cut
 from realm_tf.examples.recurring import Windows, articles, recurring_spans, span_names
+from realm_tf.examples.salient_support import Support
 from realm_tf.text.inputs import pack_pair, pack_single
 
 _DRAWS = 4  # blocks of the article that are looked at for one without the span
@@ -49,8 +50,8 @@ def recurring_span_batches(
     raise UserError("ICT: no salient span recurs in another block of the corpus (in so many "
                     f"as config.ict.span_blocks={settings.span_blocks} says); set "
                     "--config.ict.objective=ict, or --config.ict.steps=0")
-  table = tf.nest.map_structure(lambda field: tf.constant(field, tf.int32), spans)
-  titles, bodies = RaggedLookup(corpus.title_ids), RaggedLookup(corpus.body_ids)
+  table, support = columns(spans[:4]), Support(*columns(spans.support))
+  titles, bodies = Table(corpus.title_ids), Table(corpus.body_ids)
   windows = Windows(corpus)
   negatives = _Negatives(corpus) if settings.hard_negatives else None
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
@@ -62,7 +63,7 @@ def recurring_span_batches(
                      multiple)
 
   def batch(step: tf.Tensor, chosen: tf.Tensor) -> ICTBatch:
-    row, start, end, name = (tf.gather(field, chosen) for field in table[:4])
+    row, start, end, name = at(table, chosen)
     draws = tf.reshape(order.uniform(step, seed, (4 + _DRAWS) * batch_size),
                        [4 + _DRAWS, batch_size])
     body = bodies.gather(row)
@@ -74,7 +75,7 @@ def recurring_span_batches(
     removed = draws[2] < removal
     query = cut(window, start - first, tf.where(removed, end, start) - first,
                 keep_inside=False)
-    positives = table.support.another(chosen, draws[3])
+    positives = support.another(chosen, draws[3])
     examples = ICTBatch(pack_single(query, query_length, special, multiple),
                         document(positives), positives)
     if negatives and negatives.exist:
@@ -93,18 +94,17 @@ class _Negatives:
   def __init__(self, corpus: Corpus):
     by_article, (row, name) = articles(corpus), span_names(corpus)
     self.exist = bool((by_article.end - by_article.first > 1).any())
-    self._rows, _, self._first, self._end = (
-        tf.constant(field, tf.int32) for field in by_article)
+    self._rows, self._edges = variable(by_article.rows), columns(by_article[2:])
     self._size = corpus.num_blocks
     # Which name is in which block; the last number is greater than any, for `_holds`.
-    self._held = tf.constant(
+    self._held = variable(
         np.append(np.unique(name * self._size + row), np.iinfo(np.int64).max))
 
   def choose(self, row: tf.Tensor, name: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     """[B], [B] int32, [C, B] float32 in [0, 1) -> [B] int32."""
-    first, count = tf.gather(self._first, row), tf.gather(self._end - self._first, row)
-    place = first + tf.cast(draws * tf.cast(count, tf.float32), tf.int32)
-    drawn_rows = tf.gather(self._rows, place)  # [C, B]
+    first, end = at(self._edges, row)
+    place = first + tf.cast(draws * tf.cast(end - first, tf.float32), tf.int32)
+    drawn_rows, = at([self._rows], place)  # [C, B]
     usable = ~self._holds(drawn_rows, name)  # its own block holds it
     best = tf.gather(tf.transpose(drawn_rows), tf.argmax(usable), batch_dims=1)
     size = tf.constant(self._size)
@@ -114,5 +114,6 @@ class _Negatives:
   def _holds(self, rows: tf.Tensor, name: tf.Tensor) -> tf.Tensor:
     """Whether the span is salient in the blocks: [C, B], [B] -> [C, B] bool."""
     wanted = tf.cast(name, tf.int64) * self._size + tf.cast(rows, tf.int64)
-    place = tf.searchsorted(self._held, tf.reshape(wanted, [-1]))
-    return tf.reshape(tf.gather(self._held, place), tf.shape(wanted)) == wanted
+    held = self._held.read_value()
+    place = tf.searchsorted(held, tf.reshape(wanted, [-1]))
+    return tf.reshape(tf.gather(held, place), tf.shape(wanted)) == wanted

@@ -11,11 +11,11 @@ import realm_tf  # noqa: F401
 from realm_tf.corpus import columns
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.manifest import check_store, read_store_manifest
-from realm_tf.corpus.passages import Table
-from realm_tf.corpus.ragged import Ragged, RaggedLookup
+from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.store_writer import write_store
+from realm_tf.corpus.tables import Table
 from realm_tf.errors import UserError
 from realm_tf.text.salient_spans import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
@@ -164,10 +164,10 @@ def test_tokens_are_narrow_where_they_fit(tmp_path, tokenizer):
   assert corpus.body_ends.row(2).tolist()[0] == 2
   in_memory = Corpus.from_blocks(split_blocks(documents, tokenizer, 48), tokenizer, 48)
   for rows in (corpus.body_ids, corpus.body_ends, in_memory.body_ids):
-    lookup, table = RaggedLookup(rows), Table(rows.with_empty_row(), "table")
+    table = Table(rows.with_empty_row())
     for row in range(3):
       expected = [rows.row(row).tolist(), rows.row(0).tolist()]
-      assert lookup.gather(tf.constant([row, 0])).to_list() == expected
+      assert Table(rows).gather(tf.constant([row, 0])).to_list() == expected
       assert table.gather(tf.constant([row, 0, 3])).to_list() == [*expected, []]
       assert table.at(tf.constant([row]), tf.constant([0])).numpy() == expected[0][0]
 

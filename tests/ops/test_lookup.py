@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from realm_tf.corpus.passages import Table
 from realm_tf.corpus.ragged import Ragged
+from realm_tf.corpus.tables import Table
 from realm_tf.index.exact import ExactIndex
 from realm_tf.ops.lookup import look_up
 from tests.devices import on_gpu
