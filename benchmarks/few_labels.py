@@ -27,6 +27,7 @@ _LABELS = flags.DEFINE_list("labels", ["0", "128", "1024"], "How many; 0 first."
 _JSON = flags.DEFINE_string("json", "few_labels.json", "For the figures.")
 _SETTINGS = {"dpr.steps": 0, "cloze.form": "question", "cloze.steps": 150,
              "cloze.batch_size": 32, "cloze.read_blocks": 2, "cloze.warmup_steps": 20,
+             "finetune.retriever_rate": 0.0, "finetune.distill": 0.0,
              "finetune.distant_questions": ""}
 _FIGURES = ("recall@1_by_gold", "recall@5_by_gold", "exact_match", "exact_match_low",
             "exact_match_high", "f1", "f1_low", "f1_high")

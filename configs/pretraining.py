@@ -4,7 +4,8 @@
 
 Hardware: any x86-64 with two cores and 4 GB of memory; no accelerator. Both models
 start from BERT-tiny (2 layers, 128 wide). Questions: pub trivia whose answers stand
-in the leads. It was the demo once; what its stages are worth is in docs/training.md.
+in the leads. It was the demo once, but with scores of D cosines; what its stages are worth
+with 20 has not been measured. benchmarks/ablations.py has what pre-training is worth.
 """
 
 from realm_tf import config
@@ -19,8 +20,8 @@ def get_config():
       corpus=config.CorpusConfig(source="{data}/wiki-leads/summaries.json",
                                  max_block_tokens=128),
       retriever=config.RetrieverConfig(
-          weights="{data}/weights/bert-tiny", pooling="mean", query_length=48,
-          document_length=128),
+          weights="{data}/weights/bert-tiny", pooling="mean", score_scale=20.0,
+          query_length=48, document_length=128),
       encoder=config.EncoderConfig(weights="{data}/weights/bert-tiny", span_hidden_size=64),
       ict=config.ICTConfig(steps=400, batch_size=64, learning_rate=5e-4, warmup_steps=40),
       reading=config.ReadingConfig(steps=600, batch_size=32, learning_rate=1e-3,

@@ -7,13 +7,13 @@ FOLDER holds corpus.jsonl.gz, qa.train.jsonl.gz, qa.dev.jsonl.gz and distant.jso
 Retriever and reader start from MiniLM, whose own training mix held NQ and SQuAD; vectors hold
 the words of a text besides (`lexical_size`). The first has the reader learn from questions
 made of the documents (`cloze`) before people's, and is a mean of two readers; `short` leaves
-both out. Both are in float32, for two cores of any kind, and either can be stopped and gone
-on with.
+both out, and so takes half the time, not a fifth. Both are in float32, for two cores of any
+kind, and either can be stopped and gone on with.
 
 `short` on dev (950 questions, recall by gold passage, ten blocks read), the mean of three
-seeds and their range (`benchmarks/seeds.py`, `benchmarks/results/wiki26k_short.json`). Seed 0
-took 102 minutes for dpr and finetune on two cores of an AMD EPYC without AMX, with other work
-beside the first; seeds 1 and 2 some three minutes each on an NVIDIA H100 that others shared.
+seeds and their range (`benchmarks/seeds.py`, `benchmarks/results/wiki26k_short.json`), before
+the query tower learnt in fine-tuning (below). Seed 0 ran on two cores of an AMD EPYC without
+AMX, seeds 1 and 2 in some three minutes each on an NVIDIA H100 that others shared.
 
                            R@1                     R@5                     R@20
     BM25                   69.4                    90.9                    96.0
