@@ -3,6 +3,7 @@
 from typing import Any
 
 import tf_keras
+from absl import logging
 
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.store import Corpus
@@ -41,8 +42,14 @@ def initial_model(config: RealmConfig, tokenizer: Tokenizer, corpus: Corpus | No
       tokenizer=tokenizer, **retriever_arguments(config, sizes[0]))
   encoder = Reader(encoder_bert, tokenizer=tokenizer, **reader_arguments(config, sizes[1]))
   weights.load_towers(config.retriever.weights, retriever)
-  if part.score_scale and not weights.has_projection(part.weights):
-    retriever.scale_scores(part.score_scale)
+  if not weights.has_projection(part.weights):
+    if part.score_scale:
+      retriever.scale_scores(part.score_scale)
+    else:
+      logging.warning(
+          "config.retriever.score_scale=0: scores are %d cosines, beside which no reader is "
+          "heard, and training makes a good retriever worse; 20 is what our recipes have "
+          "(docs/training.md)", part.projection_size)
   if corpus:
     retriever.adapt(corpus)
   weights.load_encoder(config.encoder.weights, encoder)

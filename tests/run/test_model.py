@@ -72,15 +72,17 @@ def _lengths(model):
 
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("scale, expected", [(20.0, 20.0), (0.0, 16.0)])
-def test_scores_start_as_so_many_cosines(tmp_path, shared, scale, expected):
+def test_scores_start_as_so_many_cosines(tmp_path, shared, scale, expected, caplog):
   config = tiny.make_config(tmp_path, retriever__score_scale=scale,
                             retriever__shared_towers=shared)
   np.testing.assert_allclose(_lengths(initial_model(config, _TOKENIZER)), expected, rtol=1e-3)
+  assert ("score_scale=0: scores are 16 cosines" in caplog.text) == (not scale)
 
 
-def test_a_projection_that_comes_with_the_weights_keeps_its_scale(tmp_path):
+@pytest.mark.parametrize("scale", [20.0, 0.0])
+def test_a_projection_that_comes_with_the_weights_keeps_its_scale(tmp_path, scale, caplog):
   config = tiny.make_config(tmp_path, retriever__pooling="pooler",
-                            retriever__score_scale=20.0)
+                            retriever__score_scale=scale)
   tower = Retriever(BertConfig.from_folder(tmp_path / "bert"), pooling="pooler",
                     projection_size=16).document_tower
   tower.norm.gamma.assign(tower.norm.gamma * 0 + 3.0)
@@ -89,3 +91,4 @@ def test_a_projection_that_comes_with_the_weights_keeps_its_scale(tmp_path):
   values["encoder"]["weights"] = str(tiny.write_bert(tmp_path / "encoder"))
   model = initial_model(config_lib.from_dict(values), _TOKENIZER)
   np.testing.assert_array_equal(model.retriever.document_tower.norm.gamma, np.full(16, 3.0))
+  assert "score_scale" not in caplog.text
