@@ -22,6 +22,7 @@ def base(folder: pathlib.Path) -> config_lib.RealmConfig:
       write_questions(questions, tiny.questions())  # last: whole or not at all
   return tiny.make_config(
       folder, write=False, corpus__source=str(documents), retriever__score_scale=20.0,
+      corpus__max_block_tokens=24,  # two blocks a document, so that there are related ones
       ict__steps=4, reading__steps=0, pretrain__steps=6, pretrain__candidates=4,
       refresh__mode="sync", refresh__every=3, refresh__max_staleness=3, finetune__steps=4,
       finetune__questions=str(questions), dev__share=0.0, checkpoint_every=3,
