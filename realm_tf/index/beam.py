@@ -5,6 +5,7 @@ must see; this process looks at each and commits. A shard that is written twice,
 may do, is the same file.
 """
 
+import functools
 import pathlib
 import shlex
 import time
@@ -12,6 +13,7 @@ from typing import Any, Callable, Iterator
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.utils.shared import Shared
 
 from realm_tf.corpus.store import Corpus
 from realm_tf.files import PathLike
@@ -23,18 +25,25 @@ OpenWorker = Callable[[], tuple[Corpus, CorpusEmbedder]]
 _ROWS_PER_SHARD = 8192  # enough for a batch of each length, few enough to share out
 
 
+class _Worker:
+  """One for each process: Beam makes a `DoFn` for each of its threads."""
+
+  def __init__(self, open_worker: OpenWorker):
+    self.corpus, self.embedder = open_worker()
+
+
 class _EmbedShard(beam.DoFn):
   """(path, first, end) -> how many live rows the shard has that was written there."""
 
   def __init__(self, open_worker: OpenWorker, dtype: str):
-    self._open_worker, self._dtype = open_worker, dtype
+    self._open_worker, self._dtype, self._shared = open_worker, dtype, Shared()
 
   def setup(self) -> None:
-    self._corpus, self._embedder = self._open_worker()
+    self._worker = self._shared.acquire(functools.partial(_Worker, self._open_worker))
 
   def process(self, shard: tuple[pathlib.Path, int, int]) -> Iterator[int]:
     path, first, end = shard
-    rows, live = stored_rows(self._corpus, self._embedder, first, end)
+    rows, live = stored_rows(self._worker.corpus, self._worker.embedder, first, end)
     write_shard(path, rows, self._dtype, first)
     yield live
 

@@ -54,6 +54,24 @@ def test_the_version_is_that_of_a_job_without_beam(run, monkeypatch):
   np.testing.assert_allclose(same_rows, rows, atol=1e-5)
 
 
+def test_threads_of_a_process_share_a_model(run, monkeypatch):
+  opened, init = [], beam._Worker.__init__
+
+  def counted(worker, open_worker):
+    opened.append(open_worker)
+    init(worker, open_worker)
+
+  monkeypatch.setattr(beam._Worker, "__init__", counted)
+  monkeypatch.setattr(beam, "_ROWS_PER_SHARD", 3)  # nine shards
+  assert refresh_job.refresh(run, once=True, nice=0, beam="--runner=DirectRunner "
+                             "--direct_num_workers=4 --direct_running_mode=multi_threading")
+  assert len(opened) == 1
+  version = stored_index.find_version(run.path / "pretrain" / "index", run.corpus.rows_by_hash)
+  assert len(version.shards) == 9
+  with write_lock(version.folder.parent):
+    remove_version(version.folder)
+
+
 def test_a_worker_that_fails_leaves_no_version(run, monkeypatch):
   def fails(*arguments):
     raise RuntimeError("this machine is broken")
