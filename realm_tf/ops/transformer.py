@@ -147,7 +147,7 @@ class Fused:
       epsilon: of the norm.
 
     Returns:
-      [B, T, L] float32, of the span from token t to t + l; minus infinity where there is none.
+      [B, T, L] float32, of the span from token t to t + l; minus infinity where none is.
     """
     return ops.realm_span_scores(projected=projected, allowed=allowed, weight=weight,
                                  constant=constant, spans=spans, epsilon=epsilon)

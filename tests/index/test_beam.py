@@ -66,7 +66,8 @@ def test_threads_of_a_process_share_a_model(run, monkeypatch):
   assert refresh_job.refresh(run, once=True, nice=0, beam="--runner=DirectRunner "
                              "--direct_num_workers=4 --direct_running_mode=multi_threading")
   assert len(opened) == 1
-  version = stored_index.find_version(run.path / "pretrain" / "index", run.corpus.rows_by_hash)
+  version = stored_index.find_version(run.path / "pretrain" / "index",
+                                      run.corpus.rows_by_hash)
   assert len(version.shards) == 9
   with write_lock(version.folder.parent):
     remove_version(version.folder)
