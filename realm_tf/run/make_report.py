@@ -137,6 +137,10 @@ def _facts(run: Run, judged: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any
   facts: list[tuple[str, Any]] = []
   if (run.path / "corpus").exists():
     facts.append(("blocks", f"{run.corpus.num_blocks:,}"))
+  if run.is_done("pretrain"):
+    others = run.banned[:, 1:] >= 0
+    facts.append(("near duplicates", f"{others.any(1).mean():.2%} of the blocks have some, "
+                                     f"{others.sum():,} bans"))
   facts.append(("stages done", ", ".join(filter(run.is_done, STAGES)) or "none"))
   if judged:
     right = sum(record["right"] for record in judged)

@@ -1,7 +1,12 @@
 """A run whose retrieval collapsed is told by its report at a glance."""
 
+import dataclasses
+
+from realm_tf.corpus.blocks import split_blocks
+from realm_tf.corpus.store_writer import write_store
 from realm_tf.run.folder import Run
 from realm_tf.run.make_report import make_report
+from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
 
 _HEADING = "What went wrong in pre-training"
@@ -28,3 +33,16 @@ def test_a_collapse_comes_before_the_curves(tmp_path):
 def test_nothing_is_said_of_a_run_that_went_well(tmp_path):
   text = _report(tmp_path, "".join(f"{step},0.2,0.1,-9.5\n" for step in (10, 20, 30)))
   assert _HEADING not in text and "Retrieval utility" in text
+
+
+def test_the_rate_of_bans_is_told(tmp_path):
+  run = Run(tiny.make_config(tmp_path), tmp_path / "run")
+  documents = tiny.documents()[:8]
+  copies = [dataclasses.replace(document, id=f"copy of {document.id}")
+            for document in documents[:2]]
+  tokenizer = Tokenizer(tiny.vocabulary())
+  write_store(run.path / "corpus", split_blocks([*documents, *copies], tokenizer, 64),
+              tokenizer=tokenizer, max_tokens=64, source="copies")
+  (run.path / "pretrain").mkdir()
+  (run.path / "pretrain" / "done.json").write_text('{"minutes": 1}')
+  assert "40.00% of the blocks have some, 4 bans" in make_report(run).read_text()
