@@ -1,4 +1,4 @@
-"""JSON lines by other tools' names, and without ids."""
+"""JSON lines and tables by other tools' names, and without ids."""
 
 import json
 
@@ -26,6 +26,25 @@ def test_names_of_other_tools(tmp_path, rows, caplog):
   path = _file(tmp_path / "a.jsonl", *rows)
   assert list(read_documents(path)) == [Document("a", "T", "x"), Document("b", "U", "y")]
   assert caplog.text.count("is read as") == 1
+
+
+@pytest.mark.parametrize("name, header", [
+    ("a.csv", "docid,title,contents"), ("a.csv", "Passage_ID,Title,Context"),
+    ("a.txt", "doc_id,title,content"), ("a.csv", "id,title,text")])
+def test_names_of_columns(tmp_path, caplog, name, header):
+  caplog.set_level("INFO")
+  path = tmp_path / name
+  path.write_text(f"{header}\na,T,x\nb,U,y\n")
+  assert list(read_documents(path)) == [Document("a", "T", "x"), Document("b", "U", "y")]
+  assert caplog.text.count("is read as") == 2 * (header != "id,title,text")
+
+
+def test_rows_without_ids_are_numbered(tmp_path):
+  path = tmp_path / "a.csv"
+  path.write_text('title;content\nT;"x\nz"\n\nU;y\n')
+  assert list(read_documents(path)) == [Document("2", "T", "x\nz"), Document("5", "U", "y")]
+  with pytest.raises(UserError, match="a.csv:1: field 'id' is missing; documents that are"):
+    list(read_documents(path, report=ReadingReport(numbers=False)))
 
 
 def test_without_ids_lines_are_numbered_and_it_is_said_once(tmp_path, caplog):

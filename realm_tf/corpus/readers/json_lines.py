@@ -25,10 +25,7 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
       names = FieldNames.told_by(row.fields)
       if isinstance(row.fields.get("data"), list) and names.text not in row.fields:
         raise UserError(f"{row.where}: expected lines with {FIELDS}, {OF_SQUAD}")
-      if not names.id and not maker.report.numbers:
-        raise UserError(f"{row.where}: field 'id' is missing; documents that are added need "
-                        "one, or would take the place of those of the same number")
-      names.say(maker.path)
+      names.accept(row.where, maker)
     yield from maker.make(row.number, names.as_ours(row.number, row.fields))
 
 

@@ -1,4 +1,4 @@
-"""JSON lines whose fields have other tools' names, or that have no `id`.
+"""JSON lines and tables whose fields have other tools' names, or that have no `id`.
 
 What a file is is told by its first line; a later one that is otherwise is an error.
 """
@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from absl import logging
 
-from realm_tf.files import PathLike
+from realm_tf.corpus.readers.maker import Maker
+from realm_tf.errors import UserError
 
 _IDS = ("id", "_id", "docid", "doc_id", "document_id", "passage_id")  # BEIR, MS MARCO
 _TEXTS = ("text", "content", "contents", "context")  # Haystack, Pyserini, SQuAD
@@ -24,9 +25,17 @@ class FieldNames(NamedTuple):
     return cls(next((name for name in _IDS if name in fields), ""),
                next((name for name in _TEXTS if name in fields), "text"))
 
-  def say(self, path: PathLike) -> None:
-    """Logs what is not as it is expected."""
+  def accept(self, where: str, maker: Maker) -> None:
+    """Logs what is not as it is expected.
+
+    Raises:
+      UserError: there are no ids, and numbers would not do.
+    """
+    path = maker.path
     if not self.id:
+      if not maker.report.numbers:
+        raise UserError(f"{where}: field 'id' is missing; documents that are added need one, "
+                        "or would take the place of those of the same number")
       logging.info("%s: no field 'id': the number of its line is the id of a document", path)
     for ours, name in zip(self._fields, self):
       if name not in (ours, ""):

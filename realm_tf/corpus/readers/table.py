@@ -1,7 +1,8 @@
-"""Tables with named columns (CSV): `id`, `text`, and `title`, which may be missing.
+"""Tables with named columns (CSV): `text`, and `id` and `title`, which may be missing.
 
 Between commas, semicolons, tabs or bars, whichever the header has; quoted as RFC 4180 says,
-but that spaces may stand around the quotes. Other columns are passed over.
+but that spaces may stand around the quotes. Other columns are passed over. See `other_names`
+for what else is read as these.
 """
 
 import csv
@@ -12,10 +13,10 @@ from typing import Iterator
 from realm_tf import jsonl
 from realm_tf.corpus import tsv
 from realm_tf.corpus.readers.maker import MOST_CHARACTERS, Document, Format, Lines, Maker
+from realm_tf.corpus.readers.other_names import FieldNames
 from realm_tf.errors import UserError
 from realm_tf.lines import plain_suffix
 
-_NAMES = ("id", "title", "text")
 _DELIMITERS = ",;\t|"
 _RETURN = re.compile(r"(?<=\r)(?=[^\r\n])")
 _EXPECTED = "a header with id, title and text, and as many values in each row"
@@ -82,6 +83,8 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
   if not header:
     return
   columns = _columns(header, where)
+  ours = _told_by(columns)
+  ours.accept(where, maker)
   lines.first = 0
   rows = csv.reader(lines.closed_up(_delimiter(header)), delimiter=_delimiter(header),
                     strict=True)
@@ -99,14 +102,14 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
     if len(values) != len(columns):
       raise UserError(f"{maker.path}:{number}: {len(values)} values; expected "
                       f"{len(columns)}, as the header has")
-    yield from maker.make(number, {
-        name: value for name, value in zip(columns, values) if name})
+    yield from maker.make(number, ours.as_ours(number, {
+        name: value for name, value in zip(columns, values) if name}))
 
 
 def _delimiter(header: str) -> str:
-  """What stands between the names: where `text` is one of them, or most are."""
+  """What stands between the names: where one is of a text, or most are."""
   return max(_DELIMITERS, key=lambda delimiter: (
-      "text" in (names := _names(header, delimiter)), len(names)))
+      _told_by(names := _names(header, delimiter)).text in names, len(names)))
 
 
 def _names(header: str, delimiter: str) -> list[str]:
@@ -121,18 +124,22 @@ def _names(header: str, delimiter: str) -> list[str]:
 def _columns(header: str, where: str) -> list[str]:
   """The names of the columns."""
   names = _names(header, _delimiter(header))
-  for name in ("id", "text"):
-    jsonl.text_field(dict.fromkeys(names, ""), name, where, _EXPECTED)
-  if twice := [name for name in _NAMES if names.count(name) > 1]:
+  jsonl.text_field(dict.fromkeys(names, ""), _told_by(names).text, where, _EXPECTED)
+  if twice := [name for name in ("title", *_told_by(names)) if names.count(name) > 1]:
     raise UserError(f"{where}: column '{twice[0]}' is there twice; expected it once")
   return names
+
+
+def _told_by(names: list[str]) -> FieldNames:
+  return FieldNames.told_by(dict.fromkeys(names))
 
 
 def _sniff(path: pathlib.Path, first: str) -> bool:
   if plain_suffix(path) == ".csv":
     return True
   return not tsv.is_header(first) and any(
-      {"id", "text"} <= set(_names(first, delimiter)) for delimiter in _DELIMITERS)
+      set(_told_by(names := _names(first, delimiter))) <= set(names)
+      for delimiter in _DELIMITERS)
 
 
 CSV = Format(_parse, _sniff)
