@@ -68,6 +68,17 @@ def test_distant_questions_are_those_that_no_part_asks(tmp_path):
   assert distant_questions(_open(tmp_path)) == []
 
 
+def test_fine_tuning_learns_from_distant_questions_too(tmp_path, caplog):
+  caplog.set_level("INFO")
+  run = _open(tmp_path, finetune__questions=_write(tmp_path / "few.jsonl", _CITIES[:7]),
+              finetune__distant_questions=_write(tmp_path / "distant.jsonl", _CITIES[5:]),
+              ict__steps=0, finetune__steps=1)
+  stages.corpus(run)
+  stages.finetune(run)
+  assert "the reader can learn from 12 of 12 questions" in caplog.text
+  assert run.path.joinpath("finetune", "done.json").exists()
+
+
 def test_without_questions_it_says_which_to_name(tmp_path):
   with pytest.raises(UserError, match="config.finetune.questions: name a JSONL file"):
     _open(tmp_path).questions("dev")
