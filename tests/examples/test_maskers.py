@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
+from realm_tf.corpus.tables import at
 from realm_tf.examples.maskers import Masked, RandomTokens
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.registry import MASKERS, Registry
@@ -89,7 +90,7 @@ def test_a_masker_of_ones_own_is_one_class_and_one_name(corpus):
     """Masks the first token of each sentence."""
 
     def mask(self, step, chosen):
-      row, start, _ = self.table.at(chosen)
+      row, start, _ = at(self.table, chosen)
       return Masked(tf.RaggedTensor.from_tensor(start[:, None]), row)
 
   MASKERS.register("first_token", FirstToken)
