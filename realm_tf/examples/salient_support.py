@@ -40,6 +40,7 @@ class Support(NamedTuple):
     Returns:
       [B] int32.
     """
+    span = tf.convert_to_tensor(span)
     of_own = tf.minimum(span, tf.size(self.own_place, span.dtype) - 1)
     first, count, own_place = (tf.cast(look_up(field, at), tf.int64) for field, at in (
         (self.first, span), (self.blocks, span), (self.own_place, of_own)))
