@@ -7,7 +7,16 @@ area of and a population of approximately ." (KILT#46, wikiextractor#189).
 import re
 from typing import Callable
 
-from realm_tf.corpus.wikitext import ages, dates, foreign, functions, money, numbers, signs
+from realm_tf.corpus.wikitext import (
+  ages,
+  chemistry,
+  dates,
+  foreign,
+  functions,
+  money,
+  numbers,
+  signs,
+)
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 
 Render = Callable[[Call], str]
@@ -153,7 +162,7 @@ _TEXT: dict[str, Render] = {
                      "link-interwiki"), _other_wiki),
     "sortname": lambda call: " ".join(call.given[:2]), "hs": _fixed(""),
     "hidden sort key": _fixed(""), "last-first": _joined(" "), "unité": _joined(" "),
-    "unite": _joined(" "), "chem": _joined(""), "chem2": _joined(""),
+    "unite": _joined(" "),
     "section link": _joined(" § "), "slink": _joined(" § "), "flag": _flag_of,
     "flagcountry": _flag_of, "flagdeco": _fixed(""), "flagu": _flag_of, "flaglist": _flag_of,
     "flag+link": _last, "flagioc": _flag_of, "flagteam": _flag_of,
@@ -168,7 +177,7 @@ TEMPLATES: dict[str, Render] = {
     **{name.casefold(): _era(name) for name in ("BCE", "CE", "BC", "AD")},
     **functions.FUNCTIONS, **signs.SIGN_TEMPLATES, **money.MONEY_TEMPLATES,
     **numbers.NUMBER_TEMPLATES, **dates.DATE_TEMPLATES, **ages.AGE_TEMPLATES,
-    **foreign.FOREIGN_TEMPLATES, **_TEXT}
+    **foreign.FOREIGN_TEMPLATES, **chemistry.CHEMISTRY_TEMPLATES, **_TEXT}
 
 
 def render(call: Call) -> str | None:

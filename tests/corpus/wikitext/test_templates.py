@@ -126,10 +126,28 @@ def test_parser_functions(wikitext, text):
     (r"x^{10} + H_2", "x¹⁰ + H₂"), (r"v_{\text{max}} = 5\,\mathrm{km/s}", "v_max = 5 km/s"),
     (r"90^\circ", "90°"), (r"\pi r^2", "π r²"), (r"e^{i\pi} + 1 = 0", "e^(iπ) + 1 = 0"),
     (r"\left( \sin x \right)", "(sin x)"), (r"50\%", "50%"), (r"\{1, 2\}", "{1, 2}"),
+    (r"f''(x) = 2", "f″(x) = 2"), (r"f\circ g", "f ∘ g"), (r"\dot x \in \mathbb R", "x ∈ R"),
+    (r"\lim_{x\to 0} \frac{\sin x}{x} = 1", "lim_(x → 0) (sin x)/x = 1"),
+    (r"\log_2 n", "log₂ n"), (r"\sin^2\theta", "sin²θ"), (r"\frac ab", "a/b"),
+    (r"10\,M_{\odot}", "10 M_⊙"), (r"a \leqslant \|b\|", "a ≤ ‖b‖"), (r"\ce{H2O}", "H₂O"),
     (r"\begin{matrix}1\end{matrix}", ""), (r"\unknown{5}", ""), (r"5^{", "5^"),
     ("x" * 500, "")])
 def test_formulas(tex, text):
   assert _read(f"<math>{tex}</math>").removeprefix("It:") == text
+  if text and "|" not in tex and "}}" not in tex:  # which end an argument, or the call
+    assert _read(f"{{{{tmath|1={tex} }}}}") == text
+
+
+@pytest.mark.parametrize("wikitext, text", [
+    ("<chem>2H2 + O2 -> 2H2O</chem>", "2H₂ + O₂ → 2H₂O"), ("<ce>SO4^2-</ce>", "SO₄²⁻"),
+    ("<chem>^{235}_{92}U</chem>", "²³⁵₉₂U"), ("<chem>CuSO4.5H2O</chem>", "CuSO₄·5H₂O"),
+    ("<chem>CaCO3 <=>[heat] CaO + CO2</chem>", "CaCO₃ ⇌ CaO + CO₂"),
+    ("<chem>Na+ + e^-</chem>", "Na⁺ + e⁻"), ("{{chem|Fe|2|O|3}}", "Fe₂O₃"),
+    ("{{chem|SO|4|2-}} {{chem|Na|+}}", "SO₄²⁻ Na⁺"), ("{{chem2|H2O}}", "H₂O"),
+    ("{{chem2|[Fe(CN)6](3-)}} {{chem2|2 H2 + O2 -> 2 H2O}}", "[Fe(CN)₆]³⁻ 2 H₂ + O₂ → 2 H₂O"),
+    ("{{chem2|CH3\\sCH3}} {{chem2|H3O+}} {{chem2|CuSO4*5H2O}}", "CH₃–CH₃ H₃O⁺ CuSO₄·5H₂O")])
+def test_chemistry(wikitext, text):
+  assert _read(wikitext) == text
 
 
 @pytest.mark.parametrize("wikitext", [
