@@ -52,6 +52,28 @@ def test_what_csv_writes_is_read(tmp_path, delimiter, quoting):
       Document(str(i), text[:5], text) for i, text in enumerate(texts)]
 
 
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_NONNUMERIC, csv.QUOTE_ALL])
+def test_quotes_that_backslashes_escape(tmp_path, delimiter, quoting):
+  """As Spark, MySQL and pandas with `escapechar` write them."""
+  texts = ["plain, b", 'say "hi", then', '"', 'two\nlines "and" a, b\n', 'end "q"', '"a" b',
+           'C:\\dir\\ and "x"', 'last\\']
+  file = io.StringIO(newline="")
+  writer = csv.writer(file, delimiter=delimiter, quoting=quoting, doublequote=False,
+                      escapechar="\\")
+  writer.writerow(["id", "title", "text"])
+  writer.writerows([str(i), "T", text] for i, text in enumerate(texts))
+  path = _write(tmp_path / "a.csv", file.getvalue())
+  assert [document.text for document in read_documents(path)] == texts
+
+
+def test_a_backslash_before_the_quote_that_ends_a_value(tmp_path):
+  content = 'id,text\n1,"C:\\dir\\"\n2,"a ""b\\"""\n3,"\\"\n4,"a\\""b"\n'
+  path = _write(tmp_path / "a.csv", content)
+  assert [document.text for document in read_documents(path)] == [
+      "C:\\dir\\", 'a "b\\"', "\\", 'a\\"b']
+
+
 @pytest.mark.parametrize("row, text", [
     ('1, "a, b"', "a, b"), ('1 ,"a" ', "a"), ('1,"a, "", b"', 'a, ", b'),
     ('1, "a\nb, ""c"", d" \r', 'a\nb, "c", d'), ('1, "a\n "" b" ', 'a\n " b'),

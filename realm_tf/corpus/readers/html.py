@@ -6,6 +6,7 @@ import re
 from lxml import etree
 
 from realm_tf.corpus.readers.text_file import decode, raised, without_title
+from realm_tf.corpus.readers.unread import is_unread
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.corpus.wikitext.units import superscript
 
@@ -19,10 +20,6 @@ _MEANT = {"iso-8859-1": "windows-1252", "latin1": "windows-1252", "ascii": "wind
           "ks_c_5601-1987": "cp949", "utf-16": "utf-8", "utf-16le": "utf-8",
           "utf-16be": "utf-8", "iso-8859-9": "windows-1254", "x-sjis": "cp932"}
 
-_UNREAD = frozenset("""
-  script style noscript template head nav footer aside button select textarea svg iframe
-  object audio video canvas map dialog rp rt del datalist annotation annotation-xml noframes
-""".split())
 _PARAGRAPHS = frozenset("""
   p h1 h2 h3 h4 h5 h6 div section article main header body html blockquote pre ul ol dl
   table caption figure figcaption address details summary hr fieldset center form hgroup
@@ -30,14 +27,14 @@ _PARAGRAPHS = frozenset("""
 """.split())
 _LINES = frozenset(("li", "dt", "dd", "tr", "br", "option"))
 _AS_WRITTEN = frozenset(("pre", "listing", "xmp"))
-_IN_LINE = frozenset(("a", "i", "span", "sup"))
-_HIDING = re.compile(r"\b(display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _CELLS = frozenset(("td", "th"))
-_PAGE = frozenset(("html", "body"))
+# What a cell that is a value holds at most, and what it does not hold.
+_MOST_OF_CELL, _MOST_PARTS, _LAID_OUT = 200, 50, frozenset((*_HEADINGS, "table", "pre"))
 _MATHS = {"mfrac": "/", "msup": "^", "mroot": "^1/"}  # between the two parts
 _SIGNED = frozenset(("q", "sup", "msqrt"))
 _QUOTES = ("“", "”"), ("‘", "’")  # those in quotes are single
-_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+_MOST_MAINS = 100  # that are looked at
 # They stand for what the tree says while a text is put together.
 _PARAGRAPH, _LINE, _CELL, _SPACE, _BREAK = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
 _MARKS = (dict.fromkeys(_PARAGRAPHS, _PARAGRAPH) | dict.fromkeys(_LINES, _LINE)
@@ -82,11 +79,12 @@ def from_text(page: str) -> tuple[str, str]:
 
 
 def _main_parts(root: etree._Element) -> list[etree._Element]:
-  """The element that says that it holds the content, if there is one."""
-  elements = root.xpath("(//main | //*[@role='main'])[1]")
+  """The elements that say that they hold the content; those that are hidden do not."""
+  elements = root.xpath(f"(//main | //*[@role='main'])[position() <= {_MOST_MAINS}]")
   if not isinstance(elements, list):
     raise Unreadable("damaged")
-  return elements
+  return [element for element in elements if not is_unread(element) and not any(
+      above in elements or is_unread(above) for above in element.iterancestors())]
 
 
 def _title(root: etree._Element) -> str:
@@ -106,16 +104,19 @@ def _text(top: etree._Element) -> str:
   pre = maths = quotes = 0
   power: etree._Element | None = None
   hidden: etree._Element | None = None
+  cell: etree._Element | None = None
   walk = etree.iterwalk(top, events=("start", "end"))
   for event, element in walk:
     name = element.tag
     if event == "start":
-      if _is_hidden(element):
+      if is_unread(element):
         walk.skip_subtree()
         hidden = element
         continue
       if mark := _MARKS.get(name):
-        pieces.append(mark)
+        pieces.append(mark if cell is None else " ")
+        if cell is None and name in _CELLS and _is_small_cell(element):
+          cell = element
       elif maths or name in _SIGNED:  # few: all else is passed by in a hurry
         if power is None and _is_power(element):
           power = element
@@ -133,27 +134,26 @@ def _text(top: etree._Element) -> str:
       if name == "q":
         quotes -= 1
         pieces.append(_QUOTES[quotes % 2][1])
+    cell = None if element is cell else cell
     if name in _PARAGRAPHS:
-      pieces.append(_PARAGRAPH)
+      pieces.append(_PARAGRAPH if cell is None else " ")
     if element is not top and (text := element.tail):
       pieces.append(_spaced(text, pre, power is not None))
   return _laid_out("".join(pieces))
 
 
-def _is_hidden(element: etree._Element) -> bool:
-  """Whether nobody reads it. A page that is hidden as a whole is shown by a script.
+def _is_small_cell(element: etree._Element) -> bool:
+  """Whether a cell of a table is a value, so that its paragraphs belong in one line.
 
-  So are signs beside headings, and formulas that stand there for those who hear them, too.
+  Tables also lay pages out: their cells hold other tables, headings or much text.
   """
-  name = element.tag
-  if name in _UNREAD:
-    return True
-  if name in _PAGE or not (named := element.keys()):
-    return False
-  return ("hidden" in named
-          or ("style" in named and bool(_HIDING.search(element.get("style", ""))))
-          or (name in _IN_LINE and (element.get("aria-hidden") == "true"
-                                    or element.get("class") == "headerlink")))
+  size = 0
+  for count, part in enumerate(element.iter(), 1):
+    size += len(part.text or "") + len(part.tail or "")
+    if count > _MOST_PARTS or size > _MOST_OF_CELL or (
+        part is not element and part.tag in _LAID_OUT):
+      return False
+  return True
 
 
 def _is_power(element: etree._Element) -> bool:

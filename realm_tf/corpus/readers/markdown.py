@@ -1,10 +1,12 @@
 """Markdown as a document: its text without the marks.
 
-The title is that of the front matter (YAML or TOML), or the first heading.
+The title is that of the front matter (YAML, TOML or JSON), or the first heading.
 """
 
+import json
 import re
 import tomllib
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -16,7 +18,13 @@ from realm_tf.corpus.readers import html
 from realm_tf.corpus.readers.text_file import decode, refuse_other_kinds, without_title
 
 _FRONT_MATTER = re.compile(
-    r"\s*(---|\+\+\+)[ \t]*\n(.*?\n)??(?:\1|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
+    r"\s*(---|\+\+\+|;;;)[ \t]*(yaml|toml|json)?[ \t]*\n(.*?\n)??(?:\1|\.\.\.)[ \t]*(?:\n|$)",
+    re.DOTALL)
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "yaml": yaml.safe_load, "toml": tomllib.loads, "json": json.loads}
+_KINDS = {"---": "yaml", "+++": "toml", ";;;": "json"}
+_TITLE = re.compile(r"^[\"']?title[\"']?[ \t]*[:=][ \t]*+(?![\[{|>])(.*\S)", re.MULTILINE)
+_ALERT = re.compile(r"\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]")
 _DEEPEST = 100  # a list in a list is two levels; what is deeper is lost
 _NAME = re.compile(r"\s*\{:?\s*[#.][^{}]*\}\s*$")
 _FOOTNOTE = re.compile(r"\[\^[^\s\]]+\]:")
@@ -31,17 +39,15 @@ def read_markdown(data: bytes) -> tuple[str, str]:
   if not data.lstrip().startswith(b"<"):  # it may begin with HTML
     refuse_other_kinds(data)
   text = decode(data)
-  match = _FRONT_MATTER.match(text)
-  fields = _fields(match.group(1), match.group(2) or "") if match else None
-  if match and fields is not None:
-    text = text[match.end():]
+  fields, text = _front_matter(text)
   parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST})
   parser.enable(["table", "strikethrough"])
   parser.block.ruler.before("reference", "footnote", _footnote,
                             {"alt": ["paragraph", "reference"]})
   parser.core.ruler.push("heading_names", _without_names)
+  parser.core.ruler.push("alerts", _named_alerts)
   heading, body = html.from_text(parser.render(text))
-  stated = (fields or {}).get("title")
+  stated = fields.get("title")
   title = " ".join(str(stated).split()) if isinstance(stated, str | int | float) else heading
   return title, without_title(title, body)
 
@@ -64,12 +70,48 @@ def _without_names(state: StateCore) -> None:
         last.content = _NAME.sub("", last.content)
 
 
-def _fields(mark: str, text: str) -> dict[str, Any] | None:
+def _named_alerts(state: StateCore) -> None:
+  """A rule of the parser: GitHub shows a quote that begins with [!NOTE] as a note."""
+  for quote, _, token in zip(state.tokens, state.tokens[1:], state.tokens[2:]):
+    parts = token.children or []
+    if quote.type != "blockquote_open" or not parts:
+      continue
+    if alert := _ALERT.fullmatch(parts[0].content):
+      parts[0].content = alert[1].capitalize()
+      for line_end in parts[1:2]:
+        line_end.type, line_end.tag = "hardbreak", "br"
+
+
+def _front_matter(text: str) -> tuple[dict[str, Any], str]:
+  """The fields before a text, and the text without them."""
+  if text.lstrip().startswith("{"):
+    return _object(text)
+  match = _FRONT_MATTER.match(text)
+  fields = _fields(match[2] or _KINDS[match[1]], match[3] or "") if match else None
+  return ({}, text) if match is None or fields is None else (fields, text[match.end():])
+
+
+def _object(text: str) -> tuple[dict[str, Any], str]:
+  """The same where an object of JSON stands there without any rules, as Hugo has it."""
+  start = len(text) - len(text.lstrip())
+  try:
+    fields, end = json.JSONDecoder().raw_decode(text, start)
+  except (ValueError, RecursionError):
+    return {}, text
+  line, _, rest = text[end:].partition("\n")
+  return ({}, text) if line.strip() or not rest.strip() or not fields else (fields, rest)
+
+
+def _fields(kind: str, text: str) -> dict[str, Any] | None:
   """The fields of front matter; None where it is text between two rules."""
   try:
-    fields = tomllib.loads(text) if mark == "+++" else yaml.safe_load(text)
-  except (yaml.YAMLError, tomllib.TOMLDecodeError, ValueError):
-    return {} if re.match(r"\w[\w -]*[:=]", text) else None  # meant as such
+    fields = _PARSERS[kind](text)
+  except (yaml.YAMLError, ValueError, RecursionError):  # which those of TOML and JSON are
+    if not re.match(r"\w[\w -]*[:=]", text):
+      return None
+    # Meant as such: a title with a colon in it is the mistake that is made most.
+    title = _TITLE.search(text)
+    return {"title": title[1].strip("\"'")} if title else {}
   if isinstance(fields, dict):
     return fields
   return None if text.strip() else {}

@@ -1,10 +1,12 @@
 """Tables with named columns (CSV): `text`, and `id` and `title`, which may be missing.
 
 Between commas, semicolons, tabs or bars, whichever the header has; quoted as RFC 4180 says,
-but that spaces may stand around the quotes. Other columns are passed over. See `other_names`
-for what else is read as these.
+but that spaces may stand around the quotes, and that backslashes may escape them, as Spark
+and MySQL write. Other columns are passed over. See `other_names` for what else is read as
+these.
 """
 
+import collections
 import csv
 import pathlib
 import re
@@ -19,6 +21,7 @@ from realm_tf.lines import plain_suffix
 
 _DELIMITERS = ",;\t|"
 _RETURN = re.compile(r"(?<=\r)(?=[^\r\n])")
+_ESCAPED = re.compile(r'\\(["\\\r\n])')
 _EXPECTED = "a header with id, title and text, and as many values in each row"
 # A value that a quote opens and none ends is not read to the end of a large file.
 csv.field_size_limit(2 * MOST_CHARACTERS)
@@ -29,11 +32,39 @@ class _Numbered:
 
   def __init__(self, numbered: Lines):
     self._lines = _split(numbered)
-    self.first = 0  # number of the first line that was taken since this was 0
+    self._again: collections.deque[tuple[int, str]] = collections.deque()
+    self._taken: list[tuple[int, str]] = []  # by the record that is read
+    self.escapes = False  # whether backslashes escape quotes
+
+  @property
+  def first(self) -> int:
+    """The number of the first line of the record that is read; 0 before it."""
+    return self._taken[0][0] if self._taken else 0
+
+  def begin(self) -> None:
+    """What is taken from here on is another record."""
+    self._taken.clear()
+
+  def begin_again_with_escapes(self) -> bool:
+    """Whether the record may be one of escaped quotes: then it is to be read once more.
+
+    RFC 4180 has none, and a backslash may stand before a quote that ends a value: "C:\\".
+    So what the RFC can read is read by it, until it can't.
+    """
+    if self.escapes or not any('\\"' in line for _, line in self._taken):
+      return False
+    self.escapes = True
+    self._again.extendleft(reversed(self._taken))
+    self.begin()
+    return True
+
+  def _numbered(self) -> Iterator[tuple[int, str]]:
+    while line := self._again.popleft() if self._again else next(self._lines, None):
+      self._taken.append(line)
+      yield line
 
   def __iter__(self) -> Iterator[str]:
-    for number, line in self._lines:
-      self.first = self.first or number
+    for _, line in self._numbered():
       yield line
 
   def closed_up(self, delimiter: str) -> Iterator[str]:
@@ -44,9 +75,10 @@ class _Numbered:
     rest = re.compile(rf"({quoted}) *{end}")
     field = re.compile(rf'(?: *("{quoted}) *|([^{mark}]*)){end}')
     is_open = False  # within a value that a quote opened in a line before
-    for number, line in self._lines:
-      is_open &= self.first > 0
-      self.first = self.first or number
+    for _, line in self._numbered():
+      is_open &= len(self._taken) > 1
+      if self.escapes:
+        line = _ESCAPED.sub(lambda match: '""' if match[1] == '"' else match[1], line)
       was_open, is_open = is_open, is_open != bool(line.count('"') % 2)
       if '"' in line and loose.search(line):
         begun = rest.match(line) if was_open else None
@@ -57,7 +89,7 @@ class _Numbered:
       yield line
 
 
-def _split(numbered: Lines) -> Lines:
+def _split(numbered: Lines) -> Iterator[tuple[int, str]]:
   """The same lines, which end at carriage returns, too.
 
   What Excel writes for old Macs may hold line feeds in quotes; elsewhere a carriage return
@@ -79,31 +111,40 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
     where = f"{maker.path}:{lines.first}"
     if header.strip() and not header.startswith("sep="):  # Excel's line says no more
       break
-    lines.first, header = 0, ""
+    lines.begin()
+    header = ""
   if not header:
     return
   columns = _columns(header, where)
   ours = _told_by(columns)
   ours.accept(where, maker)
-  lines.first = 0
-  rows = csv.reader(lines.closed_up(_delimiter(header)), delimiter=_delimiter(header),
-                    strict=True)
+  lines.begin()
+  rows = _rows(lines, _delimiter(header))
   while True:
+    problem = ""
     try:
       values = next(rows, None)
     except csv.Error as error:
-      raise UserError(f"{maker.path}:{lines.first}: not CSV ({error}); expected {_EXPECTED}"
-                      ) from None
+      values, problem = [], f"not CSV ({error}); expected {_EXPECTED}"
     if values is None:
       return
-    number, lines.first = lines.first, 0
+    if any(values) and len(values) != len(columns):
+      problem = f"{len(values)} values; expected {len(columns)}, as the header has"
+    if problem and lines.begin_again_with_escapes():
+      rows = _rows(lines, _delimiter(header))
+      continue
+    number = lines.first
+    if problem:
+      raise UserError(f"{maker.path}:{number}: {problem}")
+    lines.begin()
     if not any(values):  # as spreadsheets write the rows below the last
       continue
-    if len(values) != len(columns):
-      raise UserError(f"{maker.path}:{number}: {len(values)} values; expected "
-                      f"{len(columns)}, as the header has")
     yield from maker.make(number, ours.as_ours(number, {
         name: value for name, value in zip(columns, values) if name}))
+
+
+def _rows(lines: _Numbered, delimiter: str) -> Iterator[list[str]]:
+  return csv.reader(lines.closed_up(delimiter), delimiter=delimiter, strict=True)
 
 
 def _delimiter(header: str) -> str:

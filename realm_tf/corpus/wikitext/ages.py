@@ -4,20 +4,23 @@ import calendar
 import datetime
 
 from realm_tf.corpus.wikitext.call import Call, Unrendered
-from realm_tf.corpus.wikitext.dates import as_parts, date_in_words, read_date
+from realm_tf.corpus.wikitext.dates import aged, as_parts, date_in_words, read_date
+
+
+def _two(call: Call) -> list[list[str]]:
+  """Year, month and day of the earlier date and of the later one, as they are given."""
+  if call.get("year1", "year"):
+    return [[call.get(f"{name}{number}", *([name] if number == 1 else []))
+             for name in ("year", "month", "day")] for number in (1, 2)]
+  if read_date(call.at(0)):  # each in one argument
+    return [list(read_date(text) or ()) for text in (call.at(0), call.at(1))]
+  return [call.positional[:3], call.positional[3:6]]
 
 
 def _two_dates(call: Call) -> tuple[datetime.date, datetime.date]:
   """The earlier and the later one; until today is not known."""
-  if call.get("year1", "year"):
-    parts = [[call.get(f"{name}{number}", *([name] if number == 1 else []))
-              for name in ("year", "month", "day")] for number in (1, 2)]
-  elif read_date(call.at(0)):  # each in one argument
-    parts = [list(read_date(text) or ()) for text in (call.at(0), call.at(1))]
-  else:
-    parts = [call.positional[:3], call.positional[3:6]]
   try:
-    first, last = (datetime.date(*as_parts(part)) for part in parts)
+    first, last = (datetime.date(*as_parts(part)) for part in _two(call))
   except (ValueError, TypeError):
     raise Unrendered from None
   return first, last
@@ -82,6 +85,8 @@ def _between(measure):
     try:
       first, last = _two_dates(call)
     except Unrendered:
+      if measure is _years and call.get("year1", "year"):  # without months: 29–30
+        return aged(*reversed(_two(call)))
       if call.given and (words := date_in_words(call, 0)) and not any(call.positional[3:]):
         return words
       raise
@@ -97,7 +102,7 @@ AGE_TEMPLATES = {name.strip(): _between(measure) for names, measure in (
     ("age in weeks", _weeks), ("age in weeks and days", _weeks_and_days),
     ("age in years and months, age ym", _years_and_months),
     ("age in years and days, age in years and days nts, ayd, age yd", _years_and_days),
-    ("age in years; months and days, ymd, age in years; months; weeks and days, "
-     "age in years months and days, age ymd", _years_months_and_days))
+    ("age in years; months and days, ymd, time interval, age in years; months; weeks and "
+     "days, age in years months and days, age ymd", _years_months_and_days))
     for name in names.replace(";", "\0").split(",")}
 AGE_TEMPLATES = {name.replace("\0", ","): shown for name, shown in AGE_TEMPLATES.items()}

@@ -16,6 +16,7 @@ from mwparserfromhell import nodes
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.corpus.wikitext import templates
 from realm_tf.corpus.wikitext.call import Call
+from realm_tf.corpus.wikitext.chemistry import read_chemistry
 from realm_tf.corpus.wikitext.formula import read_formula
 from realm_tf.corpus.wikitext.layout import laid_out
 from realm_tf.corpus.wikitext.units import subscript, superscript
@@ -47,7 +48,7 @@ _OF_DISAMBIGUATIONS = re.compile(r"category:.*\bdisambiguation pages", re.IGNORE
 
 _DROPPED_TAGS = frozenset("""
   ref references table gallery timeline imagemap score graph mapframe maplink templatestyles
-  style script includeonly syntaxhighlight source section del s strike indicator hiero
+  style script includeonly syntaxhighlight source section del s strike indicator hiero rt rp
 """.split())
 # What Chinese articles give for each of their variants: -{zh-hans:里根;zh-hant:雷根}-
 _VARIANTS = re.compile(r"-\{(?:([A-Z;]+)\|)?([^{}|]*(?:zh|[\u4e00-\u9fff])[^{}|]*)\}-")
@@ -139,7 +140,7 @@ class _Article:
 
   def _formula(self, name: str, tex: str) -> str:
     """A formula that reads as a line of text; others are dropped, and counted."""
-    shown = read_formula(tex)
+    shown = (read_chemistry if name in ("chem", "ce") else read_formula)(tex)
     if shown is None:
       self.dropped["tags"][name] += 1
     return shown or ""
@@ -159,6 +160,8 @@ class _Article:
     else:
       head = []
     shown = None
+    if name == "tmath" and node.params:  # <math> by another name: TeX is no wikitext
+      return self._formula(name, str(node.params[0].value).strip())
     if templates.is_known(name):
       positional, named, ordered = self._arguments(node)
       ordered = [*((None, value) for value in head), *ordered]

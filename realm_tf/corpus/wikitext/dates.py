@@ -112,7 +112,13 @@ def _films(call: Call) -> str:
   return ", ".join(shown) or date(call)
 
 
-def _aged(later: Sequence[str], earlier: Sequence[str]) -> str:
+def _from_to(call: Call) -> str:
+  """{{start and end dates|2000|1|2|2001|3|4}} -> January 2, 2000 – March 4, 2001"""
+  end = date_in_words(call, 3) if call.at(3) else ""
+  return " – ".join(filter(None, (date(call), end)))
+
+
+def aged(later: Sequence[str], earlier: Sequence[str]) -> str:
   """Whole years between two dates; both that it may be, where months or days are missing."""
   try:
     ends = []
@@ -135,8 +141,8 @@ def _death(call: Call) -> str:
   """{{death date and age|1955|4|18|1879|3|14}} -> April 18, 1955 (aged 76)"""
   try:
     if parts := read_date(call.at(0)):  # each in one argument
-      return f"{date(call)} (aged {_aged(parts, read_date(call.at(1)) or ())})"
-    return f"{date(call)} (aged {_aged(call.positional[:3], call.positional[3:6])})"
+      return f"{date(call)} (aged {aged(parts, read_date(call.at(1)) or ())})"
+    return f"{date(call)} (aged {aged(call.positional[:3], call.positional[3:6])})"
   except Unrendered:
     return date(call)
 
@@ -148,7 +154,7 @@ def _death_with_age(call: Call) -> str:
 
 def _birth_with_age(call: Call) -> str:
   """{{birth date and age2|2020|1|1|1980|5|12}} -> May 12, 1980 (aged 39)"""
-  return f"{date_in_words(call, 3)} (aged {_aged(call.positional[:3], call.positional[3:6])})"
+  return f"{date_in_words(call, 3)} (aged {aged(call.positional[:3], call.positional[3:6])})"
 
 
 def _born_by_age(call: Call) -> str:
@@ -208,6 +214,12 @@ def _old_style(call: Call) -> str:
   return f"{call.need(0)}{old} {call.at(1)}".rstrip()
 
 
+def _old_style_year(call: Call) -> str:
+  """{{OldStyleDateDY|4 March|1710|21 February 1709}}, and {{OldStyleDateNY}} without years"""
+  *new, old = call.given or [call.need(0)]
+  return f"{' '.join(new)} [O.S. {old}]" if new else old
+
+
 def _marriage(call: Call) -> str:
   years = [f"m. {call.at(1)}" if call.at(1) else "",
            f"{call.get('end') or 'div.'} {call.at(2)}" if call.at(2) else ""]
@@ -218,7 +230,7 @@ def _marriage(call: Call) -> str:
 _DATES = """
   birth date, birth date and age, birth-date, birth-date and age, bda, dob,
   birth year and age, date of birth and age, date of birth, death date, death-date,
-  birth year, dts, start-date, end-date, launch date, start and end dates,
+  birth year, dts, start-date, end-date, launch date,
   start date and years ago, release date,
   foundation date, isodate, date table sorting, d-da, start date text, end date text, dtsh,
   birth year and age nts, birth month and age
@@ -230,6 +242,8 @@ DATE_TEMPLATES = {
     **dict.fromkeys(("death date and age", "death-date and age", "dda",
                      "date of death and age"), _death),
     **dict.fromkeys(("film date", "release dates", "television date"), _films),
+    "start and end dates": _from_to,
+    **dict.fromkeys(("oldstyledatedy", "oldstyledateny"), _old_style_year),
     **dict.fromkeys(("birth date and age2", "bda2"), _birth_with_age),
     "date": _date_dmy, "death date and given age": _death_with_age,
     "death-date and given age": lambda call: f"{call.need(0)} (aged {call.need(1)})",

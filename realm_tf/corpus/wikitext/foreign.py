@@ -29,7 +29,8 @@ def _in_language(call: Call) -> str:
     meant = meant or third or second
   else:
     latin, meant = latin or second, meant or third
-  label = "" if call.get("label") == "none" or not name else f"{name}: "
+  name = call.get("label") or name
+  label = "" if name in ("", "none") else f"{name}: "
   return "".join((label, text, f", romanized: {latin}" if latin else "",
                   f", lit. '{meant}'" if meant else ""))
 
@@ -72,8 +73,13 @@ def _behind(call: Call) -> str:
 
 def _kinds(call: Call) -> str:
   """{{zh|t=北京|p=Běijīng}}, {{korean|서울|rr=Seoul}}: what is said, with its kind."""
-  shown = call.given[:1] + [f"{kind}: {call.named[name]}" for name, kind in _KINDS.items()
-                            if call.named.get(name)]
+  shown = call.given[:1]
+  for name, kind in _KINDS.items():
+    if said := call.named.get(name):
+      meant = kind == "lit."
+      said = f"'{said}'" if meant else said
+      bare = call.get("labels") == "no" and not meant
+      shown.append(said if bare else f"{kind} {said}" if meant else f"{kind}: {said}")
   return "; ".join(shown) or call.need(0)
 
 

@@ -2,31 +2,42 @@
 
 import re
 
+from realm_tf.corpus.wikitext.chemistry import read_chemistry
 from realm_tf.corpus.wikitext.units import subscript, superscript
 
 _MOST_CHARACTERS = 400
-_SIGNS = dict(pair.split(":") for pair in """
+_SIGNS = dict(pair.split(":", 1) for pair in """
   times:× cdot:· div:÷ pm:± mp:∓ approx:≈ sim:~ simeq:≃ cong:≅ equiv:≡ leq:≤ le:≤ geq:≥ ge:≥
   neq:≠ ne:≠ ll:≪ gg:≫ propto:∝ infty:∞ to:→ rightarrow:→ Rightarrow:⇒ leftarrow:← iff:⇔
-  Leftrightarrow:⇔ mapsto:↦ ldots:… dots:… cdots:… circ:° degree:° prime:′ sum:∑ prod:∏ int:∫
+  Leftrightarrow:⇔ mapsto:↦ ldots:… dots:… cdots:… circ:∘ degree:° prime:′ sum:∑ prod:∏ int:∫
   partial:∂ nabla:∇ in:∈ notin:∉ subset:⊂ subseteq:⊆ cup:∪ cap:∩ emptyset:∅ forall:∀ exists:∃
   neg:¬ land:∧ lor:∨ wedge:∧ vee:∨ oplus:⊕ otimes:⊗ perp:⊥ parallel:∥ angle:∠ hbar:ℏ ell:ℓ
   alpha:α beta:β gamma:γ delta:δ epsilon:ε varepsilon:ε zeta:ζ eta:η theta:θ iota:ι kappa:κ
   lambda:λ mu:μ nu:ν xi:ξ pi:π rho:ρ sigma:σ tau:τ upsilon:υ phi:φ varphi:φ chi:χ psi:ψ
   omega:ω Gamma:Γ Delta:Δ Theta:Θ Lambda:Λ Xi:Ξ Pi:Π Sigma:Σ Phi:Φ Psi:Ψ Omega:Ω langle:⟨
-  rangle:⟩ mid:| vert:| quad:\u2002 qquad:\u2002 star:⋆ ast:∗ setminus:∖
+  rangle:⟩ mid:| vert:| quad:\u2002 qquad:\u2002 star:⋆ ast:∗ setminus:∖ implies:⇒
+  impliedby:⇐ longrightarrow:⟶ leftrightarrow:↔ uparrow:↑ downarrow:↓ hookrightarrow:↪
+  geqslant:≥ leqslant:≤ gtrsim:≳ lesssim:≲ nmid:∤ varnothing:∅ supset:⊃ supseteq:⊇ ni:∋
+  subsetneq:⊊ models:⊨ vdash:⊢ top:⊤ bot:⊥ lnot:¬ bullet:• dagger:† aleph:ℵ Re:ℜ Im:ℑ
+  odot:⊙ lfloor:⌊ rfloor:⌋ lceil:⌈ rceil:⌉ lvert:| rvert:| lVert:‖ rVert:‖ Vert:‖ iint:∬
+  oint:∮ colon:: N:N Z:Z Q:Q R:R C:C bmod:mod triangle:△ square:□ vdots:⋮ varpi:ϖ
 """.split())
 _NAMES = frozenset("sin cos tan cot sec csc log ln lg exp max min lim sup inf det dim ker "
                    "gcd arcsin arccos arctan sinh cosh tanh mod deg Pr".split())
 _NO_SIGN = frozenset("left right big Big bigg Bigg bigl bigr displaystyle textstyle limits "
-                     "scriptstyle".split())
+                     "scriptstyle rm bf it".split())
+_RELATIONS = frozenset("≈~≃≅≡≤≥≠≪≫∝→⇒←⇔↦∈∉⊂⊆∘")
 _WRAPS = re.compile(r"\\(?:text|textrm|textit|textbf|mathrm|mathbf|mathit|mathsf|mathcal"
                     r"|mathbb|mathfrak|operatorname|mbox|boldsymbol|bar|overline|hat|vec"
-                    r"|tilde|dot|underline)\s*\{([^{}]*)\}")
-_FRACTION = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))")
+                    r"|tilde|dot|ddot|underline|widehat|widetilde)(?![a-zA-Z])\*?\s*"
+                    r"(?:\{([^{}]*)\}|(\\[a-zA-Z]+|\w))")
+_PART = r"\s*(?:\{([^{}]*)\}|([\da-zA-Z]))"
+_FRACTION = re.compile(rf"\\[dtc]?frac(?![a-zA-Z]){_PART}{_PART}")
 _ROOT = re.compile(r"\\sqrt\s*(?:\[([^\]]*)\])?\s*(?:\{([^{}]*)\}|(\d))")
 _HIGH = re.compile(r"\^\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|[^\\{}()\s]))")
 _LOW = re.compile(r"_\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|[^\\{}()\s]))")
+_RAISED = {"\\circ": "°", "\\prime": "′"}
+_CLOSE = re.compile("[₀-₉⁰-⁹¹²³_^(),.|]|$")  # what stands close behind a name
 _COMMAND = re.compile(r"\\([a-zA-Z]+) ?")
 
 
@@ -34,11 +45,14 @@ def read_formula(tex: str) -> str | None:
   """The formula as it reads; None where a line of text cannot hold it."""
   if len(tex) > _MOST_CHARACTERS or "\\begin" in tex or "\\\\" in tex:
     return None
-  text, before = re.sub(r"\\[,;:! ]|~", " ", tex), ""
+  if reaction := re.fullmatch(r"\\ce\s*\{(.*)\}", tex, re.DOTALL):
+    return read_chemistry(reaction[1])
+  text, before = re.sub(r"\\[,;:! ]|~", " ", tex).replace("\\|", "‖"), ""
+  text = text.replace("'''", "‴").replace("''", "″")  # f'' is no mark of italics
   text = re.sub(r"\\([%$&#_])", r"\1", text) if "\\_" not in text else text
   while text != before:  # what is innermost first
     before = text
-    text = _WRAPS.sub(r"\1", text)
+    text = _WRAPS.sub(lambda match: match[1] if match[2] is None else match[2], text)
     text = _HIGH.sub(lambda match: _script(match, "^", superscript), text)
     text = _LOW.sub(lambda match: _script(match, "_", subscript), text)
     text = _FRACTION.sub(_fraction, text)
@@ -56,10 +70,14 @@ def _sign(match: re.Match) -> str:
   if name in _NO_SIGN:
     return ""
   if name in _NAMES:
-    return f"{name} "
+    before, after = match.string[:match.start()][-1:], match.string[match.end():][:1]
+    apart = "" if _CLOSE.match(after) else " "
+    return f"{' ' if before.isalnum() else ''}{name}{apart}"
   sign = _SIGNS.get(name)
   if sign is None:
     return match.group()
+  if sign in _RELATIONS:
+    return f" {sign} "
   return f"{sign} " if match.group().endswith(" ") else sign
 
 
@@ -72,8 +90,8 @@ def _fraction(match: re.Match) -> str:
 def _script(match: re.Match, mark: str, raised) -> str:
   """An exponent or index as small figures, where all of it has them."""
   text = (match[1] if match[1] is not None else match[2]).strip()
-  if text in ("\\circ", "\\prime"):
-    return _SIGNS[text[1:]]
+  if text in _RAISED:
+    return _RAISED[text]
   shown = raised(text)
   if re.search(r"[\w=+(−-]", shown, re.ASCII):
     return f"{mark}{_whole(text)}" if mark == "^" or len(text) > 1 else f"_{text}"

@@ -18,5 +18,6 @@ LANGUAGES = dict(pair.replace("_", " ").split(":") for pair in """
   sl:Slovene sm:Samoan so:Somali sq:Albanian sr:Serbian su:Sundanese sv:Swedish sw:Swahili
   syr:Syriac ta:Tamil te:Telugu tg:Tajik th:Thai tk:Turkmen tl:Tagalog to:Tongan tr:Turkish
   tt:Tatar ug:Uyghur uk:Ukrainian ur:Urdu uz:Uzbek vi:Vietnamese vec:Venetian wa:Walloon
+  rus:Russian ger:German fra:French deu:German
   wo:Wolof xh:Xhosa yi:Yiddish yo:Yoruba yue:Cantonese zh:Chinese zu:Zulu
 """.split())

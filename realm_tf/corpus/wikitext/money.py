@@ -25,18 +25,22 @@ _CODES = {
     "us$": "USD", "us dollar": "USD", "£": "GBP", "pound sterling": "GBP", "gbp£": "GBP",
     "€": "EUR", "euro": "EUR", "¥": "JPY", "yen": "JPY", "jpy¥": "JPY", "cn¥": "CNY",
     "renminbi": "CNY", "rmb": "CNY", "yuan": "CNY", "a$": "AUD", "au$": "AUD", "ca$": "CAD",
-    "c$": "CAD", "can$": "CAD", "nz$": "NZD", "indian rupee": "INR", "₹": "INR",
+    "c$": "CAD", "nz$": "NZD", "indian rupee": "INR", "₹": "INR",
     "rupee": "INR", "₽": "RUB", "₩": "KRW", "won (currency)": "KRW", "₱": "PHP",
     "philippine peso": "PHP", "hk$": "HKD", "hong kong dollar": "HKD", "r$": "BRL",
     "mx$": "MXN", "s$": "SGD", "nt$": "TWD", "ntd": "TWD", "₪": "ILS", "nis": "ILS",
-    "฿": "THB", "₦": "NGN", "naira": "NGN", "pkr rs": "PKR", "pakistani rupee": "PKR",
-    "south african rand": "ZAR"}
+    "฿": "THB", "₦": "NGN", "naira": "NGN", "pkr rs": "PKR", "৳": "BDT", "rs": "INR",
+    "rs.": "INR", "sfr": "CHF", "can$": "CAD", "₫": "VND", "₴": "UAH", "euros": "EUR",
+    "pakistani rupee": "PKR", "south african rand": "ZAR"}
 _COUNTRIES = {
     "IND": "INR", "USA": "USD", "GBR": "GBP", "CHN": "CNY", "JPN": "JPY", "AUS": "AUD",
     "CAN": "CAD", "KOR": "KRW", "RUS": "RUB", "BRA": "BRL", "MEX": "MXN", "CHE": "CHF",
     "SWE": "SEK", "NOR": "NOK", "DNK": "DKK", "POL": "PLN", "ZAF": "ZAR", "PHL": "PHP",
     "HKG": "HKD", "SGP": "SGD", "NZL": "NZD", "IDN": "IDR", "MYS": "MYR", "THA": "THB",
     "TWN": "TWD", "VNM": "VND", "PAK": "PKR", "ISR": "ILS", "UKR": "UAH", "NGA": "NGN"}
+# What indices of prices are in.
+_OF_INDEX = {"US": "$", "UK": "£", "AU": "A$", "CA": "C$", "IN": "₹", "JP": "¥", "DE": "€",
+             "FR": "€", "NZ": "NZ$"}
 # Templates of other meaning have these names: {{try}} of rugby, {{ron}}, {{cop}}.
 _NO_TEMPLATES = frozenset(("RON", "COP", "ARS", "SAR"))
 
@@ -76,8 +80,21 @@ def _pounds(call: Call) -> str:
   return shown
 
 
+def _of_then(call: Call) -> str:
+  """{{inflation|US|1500|1950}} -> 1,500: what it is worth today needs a table of prices.
+
+  With `fmt=eq` the page shows this sum, too: $1,500 (equivalent to $19,600 in 2024).
+  """
+  sign = call.get("cursign") or (
+      _OF_INDEX.get(call.at(0).upper(), "") if call.get("fmt") == "eq" else "")
+  return sign + grouped(call.need(1).replace(",", ""))
+
+
 MONEY_TEMPLATES = {
     **{code.casefold(): _money(code) for code in _SIGNS if code not in _NO_TEMPLATES},
     **{name: _money(code) for name, code in _CODES.items()},
     **dict.fromkeys(("inrconvert", "inr convert"), _money("INR")), "currency": _currency,
+    "inflation": _of_then, "usdcy": lambda call: f"US${grouped(call.need(0))}",
+    **dict.fromkeys(("inflation/year", "inflation year", "inflation-year"),
+                    lambda call: "prices of the time"),
     "fxconvert": _exchanged, "£sd": _pounds, "pounds, shillings, and pence": _pounds}

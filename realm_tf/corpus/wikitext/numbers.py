@@ -65,6 +65,8 @@ def convert(call: Call) -> str:
       break
   is_one = text in ("1", "-1") or call.get("adj") in ("on", "mid", "pre")
   unit = _named(values[place] if place < len(values) else "", is_one)
+  if unit[:2] in ("$/", "£/", "€/"):  # $5/mi
+    return f"{unit[0]}{text}{unit[1:]}"
   text = f"{text} {unit}".rstrip()
   while (place + 2 < len(values) and values[place + 2] in _SMALLER.get(values[place], ())
          and _NUMBER.fullmatch(values[place + 1])):
@@ -126,10 +128,20 @@ def _plain_power(number: str) -> str:
   return f"{parts[1]}×10{superscript(parts[2].removeprefix('+'))}" if parts else number
 
 
+def sorted_number(call: Call) -> str:
+  """{{nts|1000|prefix=~}} -> ~1,000"""
+  return f"{call.get('prefix')}{format_number(call)}{call.get('suffix')}"
+
+
 def format_number(call: Call) -> str:
   """{{formatnum:1234.5}} -> 1,234.5; with |R the other way."""
   number = call.need(0).strip()
   return number.replace(",", "") if call.at(1).strip() in ("R", "NOSEP") else grouped(number)
+
+
+def _of_unit(call: Call) -> str:
+  """{{nombre|5000|km}} -> 5,000 km"""
+  return " ".join([grouped(call.need(0)), *call.given[1:]])
 
 
 def fraction(call: Call) -> str:
@@ -224,18 +236,18 @@ def of_unit(unit: str):
 
 
 NUMBER_TEMPLATES = {
-    "convert": convert, "cvt": convert, "conv": convert,
+    **dict.fromkeys(("convert", "cvt", "conv", "convert/spell", "cvt/spell"), convert),
     "height": _measured("m", "cm", "ft", "in"),
     "weight": _measured("kg", "st", "lb"), "val": val,
-    "formatnum": format_number, "#formatnum": format_number, "nts": format_number,
+    "formatnum": format_number, "#formatnum": format_number, "nts": sorted_number,
     "num": format_number, "number": format_number, "formatprice": format_number,
-    "nombre": format_number, "frac": fraction, "fraction": fraction, "sfrac": fraction,
+    "nombre": _of_unit, "frac": fraction, "fraction": fraction, "sfrac": fraction,
     "frac2": fraction, "tfrac": fraction, "mfrac": fraction,
     "e": power_of_ten, "10^": power_of_ten, "esp": power_of_ten, "percentage": percentage,
     "percent": percentage, "pct": percentage, "ordinal": ordinal, "ord": ordinal,
     "nth": ordinal, "ordinal to word": ordinal, "nth word": ordinal,
     "ordinal text": ordinal, "numberth": ordinal,
-    "century": lambda call: f"{ordinal(call)} century", "number table sorting": format_number,
+    "century": lambda call: f"{ordinal(call)} century", "number table sorting": sorted_number,
     "format price": format_number,
     **dict.fromkeys(("decade", "decade link"), lambda call: f"{call.need(0).rstrip('s')}s"),
     "track gauge": lambda call: call.need(0), "railgauge": lambda call: call.need(0),
@@ -249,6 +261,7 @@ NUMBER_TEMPLATES = {
     **dict.fromkeys(("spellnum", "spell", "spell number", "numspell", "number to words",
                      "number to word", "numtext", "number in words"),
                     lambda call: call.need(0)),
-    "gaps": gaps, "sup": lambda call: superscript(call.at(0)),
+    **dict.fromkeys(("sup", "superscript", "smallsup"), lambda call: superscript(call.at(0))),
+    "gaps": gaps,
     "su": lambda call: superscript(call.get("p")) + subscript(call.get("b")),
-    "sub": lambda call: subscript(call.at(0))}
+    **dict.fromkeys(("sub", "subscript"), lambda call: subscript(call.at(0)))}

@@ -4,6 +4,7 @@ from typing import Callable
 
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 from realm_tf.corpus.wikitext.numbers import PLUS
+from realm_tf.corpus.wikitext.units import superscript
 
 _SIGNS = {
     "!": "|", "!!": "||", "=": "=", "'": "'", "'s": "'s", '"': '"', "`": "`", "-'": "'",
@@ -13,7 +14,11 @@ _SIGNS = {
     "sndash": " – ", "spndash": " – ", "nsndns": " – ", "—": "—", "mdash": "—",
     "em dash": "—", "emdash": "—", "---": "—", "spaced mdash": " — ", "long dash": "——",
     "hyphen": "-", "hyp": "-", "nbhyph": "-", "nbh": "-", "nbhyphen": "-",
-    "nbsp": " ", "space": " ", "spaces": " ", "sp": " ", "em space": " ", "en space": " ",
+    "nbsp": " ", "nbs": " ", "nnbsp": " ", "hard space": " ", "non-breaking space": " ",
+    "okina": "ʻ", "hamza": "ʾ", "ayin": "ʿ", "ayn": "ʿ", "saltillo": "ꞌ", "dagger": "†",
+    "double-dagger": "‡", "tau": "τ", "hbar": "ℏ", "nabla": "∇", "infin": "∞",
+    "lord": "Lord", "e-": "e⁻", "section sign": "§", "space": " ",
+    "spaces": " ", "sp": " ", "em space": " ", "en space": " ",
     "figure space": " ", "pad": " ", "gap": " ", "indent": " ", "quad": " ", "i sp": " ",
     "0": "", "zwsp": "", "zwj": "", "zwnj": "", "shy": "", "wbr": "", "·": " · ",
     "•": " • ", "dot": " · ", "bull": " • ", "bullet": " • ", "middot": " · ", "*": "*",
@@ -24,8 +29,7 @@ _SIGNS = {
     "1/2": f"{PLUS}1/2", "1/4": f"{PLUS}1/4", "3/4": f"{PLUS}3/4", "1/3": f"{PLUS}1/3",
     "2/3": f"{PLUS}2/3", "yes": "Yes", "no": "No", "n/a": "N/A", "tba": "TBA", "pi": "π",
     "co2": "CO₂", "h2o": "H₂O", "clear": "", "-": "", "coord": ""}
-_BEFORE = {"minus": "−", "times": "×", "±": "±", "+-": "±", "+/-": "±", "pm": "±",
-           "plusminus": "±", "~": "~", "approx": "≈", "sqrt": "√", "radic": "√",
+_BEFORE = {"minus": "−", "times": "×", "~": "~", "approx": "≈",
            "hashtag": "#", "no.": "No. ", "numero": "No. ", "number sign": "#"}
 _MUSIC = {"flat": "♭", "b": "♭", "sharp": "♯", "#": "♯", "natural": "♮"}
 
@@ -37,6 +41,16 @@ def _alone(sign: str) -> Callable[[Call], str]:
 def _before(sign: str) -> Callable[[Call], str]:
   """{{±|5}} -> ±5"""
   return lambda call: f"{sign}{call.at(0)}"
+
+
+def _more_or_less(call: Call) -> str:
+  """{{±|5}} -> ±5; {{±|5|6}} -> +5−6"""
+  return f"+{call.at(0)}−{call.at(1)}" if call.at(1) else f"±{call.at(0)}"
+
+
+def _root(call: Call) -> str:
+  """{{sqrt|2}} -> √2; {{radic|8|3}} -> ³√8"""
+  return f"{superscript(call.at(1))}√{call.at(0)}"
 
 
 def _music(call: Call) -> str:
@@ -51,6 +65,9 @@ def _music(call: Call) -> str:
 SIGN_TEMPLATES: dict[str, Callable[[Call], str]] = {
     **{name: _alone(sign) for name, sign in _SIGNS.items()},
     **{name: _before(sign) for name, sign in _BEFORE.items()}, "music": _music,
+    **dict.fromkeys(("±", "+-", "+/-", "pm", "plusminus"), _more_or_less),
+    **dict.fromkeys(("sqrt", "radic"), _root),
+    "floor": lambda call: f"⌊{call.at(0)}⌋", "ceil": lambda call: f"⌈{call.at(0)}⌉",
     # Figures and units with a narrow space between them.
     **dict.fromkeys(("thinsp", "thin space", "hairsp", "hair space"),
                     lambda call: " ".join(call.given) or " ")}

@@ -7,8 +7,21 @@ area of and a population of approximately ." (KILT#46, wikiextractor#189).
 import re
 from typing import Callable
 
-from realm_tf.corpus.wikitext import ages, dates, foreign, functions, money, numbers, signs
+from realm_tf.corpus.wikitext import (
+  ages,
+  chemistry,
+  countries,
+  dates,
+  density,
+  foreign,
+  functions,
+  money,
+  numbered,
+  numbers,
+  signs,
+)
 from realm_tf.corpus.wikitext.call import Call, Unrendered
+from realm_tf.corpus.wikitext.languages import LANGUAGES
 
 Render = Callable[[Call], str]
 
@@ -63,8 +76,8 @@ def _ship(call: Call) -> str:
 
 
 def _other_wiki(call: Call) -> str:
-  """{{ill|Label|de|Titel|lt=shown}}"""
-  return call.get("lt", "display", "en") or call.need(0)
+  """{{ill|Label|de|Titel|lt=shown}}, {{lien|trad=Title|fr=Titre}}"""
+  return call.get("lt", "display", "texte", "en", "fr") or call.need(0)
 
 
 def _quotation(call: Call) -> str:
@@ -84,6 +97,12 @@ def _verse(call: Call) -> str:
   return " ".join(filter(None, call.positional[:place + 1])) or call.need(0)
 
 
+def _french_century(call: Call) -> str:
+  """{{s-|XIX|e}} -> XIXe siècle, {{-s-|II|e}} -> IIe siècle av. J.-C."""
+  before = " av. J.-C." if call.name.startswith("-") else ""
+  return f"{call.need(0)}{call.at(1, 'e')} siècle{before}"
+
+
 def _roman(call: Call) -> str:
   """{{roman|19}} -> XIX"""
   if not re.fullmatch("[1-9][0-9]{0,3}", call.need(0)) or int(call.at(0)) > 3999:
@@ -100,8 +119,27 @@ def _nuclide(call: Call) -> str:
   return "-".join(call.given) or call.need(0)
 
 
-def _flag_of(call: Call) -> str:
-  return call.get("name") or call.need(0)
+def _authors(call: Call) -> str:
+  """{{harvtxt|Smith|Jones|2000|p=5}} -> Smith & Jones (2000): it is part of a sentence."""
+  *names, year = call.given or [call.need(0)]
+  listed = " & ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
+  return f"{listed} ({year})" if listed else year
+
+
+def _named_authors(call: Call) -> str:
+  """{{harvs|txt|last=Smith|year=2000}} -> Smith (2000)"""
+  names = [call.get(*((f"last{number}", "last") if number == 1 else (f"last{number}",)))
+           for number in range(1, 5)]
+  if "txt" not in (*call.positional, *call.named):
+    return ""  # a reference in brackets
+  return _authors(Call(call.name, [*filter(None, names), call.get("year1", "year")], {}))
+
+
+def _origin(call: Call) -> str:
+  """{{etymology|grc|λόγος|word}} -> from Ancient Greek λόγος 'word'"""
+  language = LANGUAGES.get(call.need(0), "")
+  meant = f" '{call.at(2)}'" if call.at(2) else ""
+  return " ".join(filter(None, ("from", language, call.need(1)))) + meant
 
 
 _ROMAN = ((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"),
@@ -115,13 +153,19 @@ _FIRST = """
   proper name, sic, typo, visible anchor, vanchor, key, button, char, highlight, mark, dfn,
   term, defn, noredirect, no redirect, plainlink, ruby, ruby-ja, center, centre, trim,
   angbr, angle bracket, rtl, ltr, bdi, unbulleted, tq, xt, green, red, blue, gray, grey,
-  flagathlete, flagmedalist, noflag, title case, vec, tooltip, format link, sronly, larger,
-  visually hidden, single+double, pre, block indent
+  noflag, title case, vec, tooltip, format link, sronly, larger, visually hidden,
+  single+double, pre, block indent, abbreviation, citation needed span, cn-span, cn span,
+  dubious span, clarify span, failed verification span, unreliable source span,
+  disputed span, right, left, i, b, caps, uppercase, lowercase, nocaps, sentence case, serif,
+  bigmath, chem name, in5, stack, float right, float left, block center, nastaliq, nq, naskh,
+  uninastaliq, subatomic particle, subatomicparticle, tsc, sc1, gd, midsize, crossref,
+  cross-reference, crossreference
 """
 # And of these the second.
 _SECOND = """
   lang, langr, native name, nativename, rtl-lang, wikt-lang, wt, color, colour,
-  colored text, bg, font, fontcolor, hover title, audio, sort, ntsh
+  colored text, bg, font, fontcolor, hover title, h:title, audio, sort, ntsh, align,
+  background color, stl, station link
 """
 _QUOTATIONS = """
   quote, blockquote, block quote, cquote, bq, quotation, quote box, poemquote, poem quote,
@@ -150,13 +194,19 @@ _TEXT: dict[str, Render] = {
     **dict.fromkeys(("keypress", "key press"), _joined("+")), "linktext": _joined(""),
     "font color": _last, "nowrap begin": _fixed(""), "nowrap end": _fixed(""),
     **dict.fromkeys(("ill", "interlanguage link", "illm", "interlanguage link multi",
-                     "link-interwiki"), _other_wiki),
+                     "link-interwiki", "lien"), _other_wiki),
+    **dict.fromkeys(("s-", "s", "-s-"), _french_century),
+    "siglo": lambda call: f"siglo {call.need(0)}",
+    "unidad": _joined(" "),
     "sortname": lambda call: " ".join(call.given[:2]), "hs": _fixed(""),
     "hidden sort key": _fixed(""), "last-first": _joined(" "), "unité": _joined(" "),
-    "unite": _joined(" "), "chem": _joined(""), "chem2": _joined(""),
-    "section link": _joined(" § "), "slink": _joined(" § "), "flag": _flag_of,
-    "flagcountry": _flag_of, "flagdeco": _fixed(""), "flagu": _flag_of, "flaglist": _flag_of,
-    "flag+link": _last, "flagioc": _flag_of, "flagteam": _flag_of,
+    "unite": _joined(" "),
+    "section link": _joined(" § "), "slink": _joined(" § "),
+    "flagdeco": _fixed(""), "flag+link": _last, "flagg": _last,
+    **dict.fromkeys(("rws", "stnlnk", "stn", "lus", "metrod", "rwsa"), _one(0)),
+    **dict.fromkeys(("post-nominals", "postnominals", "post-nom"), _joined(" ")),
+    "postnominals/gbr": _joined(" "), "etymology": _origin,
+    **dict.fromkeys(("harvtxt", "harvp", "citet"), _authors), "harvs": _named_authors,
     **dict.fromkeys(("vgrelease", "video game release", "vgrelease new"), _released),
     **dict.fromkeys(("bibleverse", "bibleref", "bibleref2", "bible verse", "bible"), _verse),
     **dict.fromkeys(("roman", "roman numeral"), _roman),
@@ -168,7 +218,8 @@ TEMPLATES: dict[str, Render] = {
     **{name.casefold(): _era(name) for name in ("BCE", "CE", "BC", "AD")},
     **functions.FUNCTIONS, **signs.SIGN_TEMPLATES, **money.MONEY_TEMPLATES,
     **numbers.NUMBER_TEMPLATES, **dates.DATE_TEMPLATES, **ages.AGE_TEMPLATES,
-    **foreign.FOREIGN_TEMPLATES, **_TEXT}
+    **density.DENSITY_TEMPLATES, **numbered.NUMBERED_TEMPLATES, **countries.COUNTRY_TEMPLATES,
+    **foreign.FOREIGN_TEMPLATES, **chemistry.CHEMISTRY_TEMPLATES, **_TEXT}
 
 
 def render(call: Call) -> str | None:

@@ -27,7 +27,14 @@ _UNITS = {
     "lbft": "lb⋅ft", "lb.ft": "lb⋅ft", "ftlb": "ft⋅lb", "ft.lb": "ft⋅lb", "Nm": "N⋅m",
     "N.m": "N⋅m", "ft.lbf": "ft⋅lbf", "lb.f": "lbf", "GW.h": "GWh", "MW.h": "MWh",
     "kW.h": "kWh", "TW.h": "TWh", "W.h": "Wh", "A.h": "Ah", "mA.h": "mAh",
-    "ftin": "ft", "stlb": "st", "e3": "thousand", "u": "Da", "au": "AU"}
+    "ftin": "ft", "stlb": "st", "e3": "thousand", "u": "Da", "au": "AU",
+    "um": "μm", "ug": "μg", "us": "μs", "angstrom": "Å", "mpg-imp": "mpg", "mpg-US": "mpg",
+    "mi/h": "mph", "Moilbbl": "million bbl", "koilbbl": "thousand bbl", "g0": "g",
+    "hp-metric": "metric hp", "acft": "acre-feet", "acre.ft": "acre-feet",
+    "acre-ft": "acre-feet", "acreft": "acre-feet", "acre.foot": "acre-feet",
+    "chain": "chains", "rod": "rods", "carat": "carats", "grain": "grains",
+    "hectare": "hectares", "shtn": "short tons", "dunam": "dunams",
+    "ly": "light-years", "pied": "pieds", "smi": "miles", "percent": "%"}
 _SCALES = {"e3": "thousand ", "e6": "million ", "e9": "billion ", "e12": "trillion ",
            "e15": "quadrillion "}
 _ONE_OF = {plural: one for one, plural in {
@@ -35,7 +42,9 @@ _ONE_OF = {plural: one for one, plural in {
     "meter": "meters", "kilometre": "kilometres", "kilometer": "kilometers",
     "yard": "yards", "pound": "pounds", "ounce": "ounces", "fathom": "fathoms",
     "nautical mile": "nautical miles", "knot": "knots", "furlong": "furlongs",
-    "hand": "hands", "long ton": "long tons", "short ton": "short tons",
+    "hand": "hands", "chain": "chains", "rod": "rods", "carat": "carats", "grain": "grains",
+    "hectare": "hectares", "dunam": "dunams", "light-year": "light-years",
+    "long ton": "long tons", "short ton": "short tons",
     "tonne": "tonnes", "long ton-force": "long tons-force"}.items()}
 
 
@@ -63,6 +72,7 @@ def unit_name(code: str) -> str:
     top, below = (name if name and name not in _ONE_OF else part
                   for name, part in zip(short, (top, below)))
     code = f"{top}/{below}"
+  code = re.sub(r"(?<=[a-zA-Z\dµμΩ])[.*·](?=[a-zA-ZµμΩ])", "⋅", code)  # kg.m2/s
   return re.sub(r"(?<=[a-zA-Zµμ])(-[1-9]|[23])(?![\d.])\b",
                 lambda match: superscript(match.group()), code)
 

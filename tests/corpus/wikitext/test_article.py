@@ -129,6 +129,7 @@ def test_templates_that_carry_text(wikitext, text):
     ("Ona ({{IPA|x}}; {{unknown}}, born 1900; {{x}}) is ({{y}}) old {{z}}.",
      "Ona (born 1900) is old."),
     ("שלום '''עולם'''. 東京は[[日本]]の首都。😀", "שלום עולם. 東京は日本の首都。😀"),
+    ("<ruby>漢<rp>(</rp><rt>kan</rt><rp>)</rp></ruby>字", "漢字"),
     ("It's the '90s, ''isn't'' it?", "It's the '90s, isn't it?"),
     ("{{Infobox x\n| a = {{convert|1|km}}\n| b = [[c]]\n}}\nText.", "Text."),
     ("{{coord|1|2|N|3|E}}A town {{coord|1|2|display=title}}.", "A town."),

@@ -40,6 +40,27 @@ def test_numbers(wikitext, text):
 
 
 @pytest.mark.parametrize("wikitext, text", [
+    ("{{pop density|1500|3|km2|sqmi}} {{Pop density|{{formatnum:1,500|R}}|400|sqmi|prec=2}}",
+     "500/km² 3.75/sq mi"),
+    ("{{pop density|1234567|2|km2}} {{pop density|5|4|ha}} {{pop density|5|0|ha}}",
+     "617,284/km² 1.3/ha 5 0 ha"),
+    ("{{inflation|US|1500|1950}} {{inflation|UK|100|1850|fmt=eq}} £{{Inflation|UK|2|1900}}m",
+     "1,500 £100 £2m"),
+    ("a sum of £5 (equivalent to £{{inflation|UK|5|1900}} in {{inflation/year|UK}})",
+     "a sum of £5 (equivalent to £5 in prices of the time)"),
+    ("{{val|5|u=kg.m2/s}} {{convert|2|acre.ft}} {{convert|5|um}} {{convert|4|ly}}",
+     "5 kg⋅m²/s 2 acre-feet 5 μm 4 light-years"),
+    ("{{convert|5|$/mi|$/km}} {{convert|2|chain}} {{convert|1|hectare}} {{cvt/spell|5|km}}",
+     "$5/mi 2 chains 1 hectare 5 km"),
+    ("{{nts|1000|prefix=~}} {{±|5|6}} {{radic|8|3}} {{nombre|5000|km}} 5{{nbs}}km",
+     "~1,000 +5−6 ³√8 5,000 km 5 km"),
+    ("{{winning percentage|10|5}} {{winpct|10|5|2}} {{winpct|1|0}} {{superscript|5}}",
+     ".667 .647 1.000 ⁵")])
+def test_more_numbers(wikitext, text):
+  assert _read(wikitext) == text
+
+
+@pytest.mark.parametrize("wikitext, text", [
     ("{{US$|5|million}} {{US$|5|2010}} {{£|2|bn}} {{INR|500}} {{INR}}500 {{INR convert|5|c}}",
      "US$5 million US$5 £2 billion ₹500 ₹500 ₹5 crore"),
     ("{{currency|5|USD}} {{currency|7|XAF}} {{FXConvert|IND|5|b}} {{£sd|l=5|s=3|d=2}}",
@@ -70,6 +91,13 @@ def test_numbers(wikitext, text):
     ("{{age in weeks and days|2000|1|1|2000|1|16}} {{ayd|1980|2|29|1990|3|1}}",
      "2 weeks, 1 day 10 years, 0 days"),
     ("{{age in days|year1=2000|month1=1|day1=1|year2=2000|month2=1|day2=31}}", "30"),
+    ("{{start and end dates|2000|1|2|2001|3|4}} {{start and end dates|2000}}",
+     "January 2, 2000 – March 4, 2001 2000"),
+    ("{{OldStyleDateDY|4 March|1710|21 February 1709}} {{OldStyleDateNY|4 March|1 March}}",
+     "4 March 1710 [O.S. 21 February 1709] 4 March [O.S. 1 March]"),
+    ("{{age|year1=1980|year2=2010}} {{time interval|2000-01-01|2001-02-03}}",
+     "29–30 1 year, 1 month and 2 days"),
+    ("{{৳|500}} {{Rs.|5}}", "৳500 ₹5"),
     ("{{age as of date|30|2010|5|1}} {{start date|2010|5|12|14|30||Z}}",
      "30 (as of May 1, 2010) 14:30, May 12, 2010")])
 def test_money_and_dates(wikitext, text):
@@ -95,6 +123,37 @@ def test_money_and_dates(wikitext, text):
      "5 km #x [x] a, b"),
     ("-{zh-hans:里根;zh-hant:雷根}-和-{雷根}-。-{H|zh:x}- -{a}-", "里根和雷根。 -{a}-")])
 def test_words(wikitext, text):
+  assert _read(wikitext) == text
+
+
+@pytest.mark.parametrize("wikitext, text", [
+    ("It {{citation needed span|has 5 legs|date=May 2010}}{{nbsp}}and {{cn span|text=6}}",
+     "It has 5 legs and 6"),
+    ("{{dubious span|a 1}} {{clarify span|b 2|date=x}} {{failed verification span|text=c}}",
+     "a 1 b 2 c"),
+    ("{{harvtxt|Smith|2000|p=5}} and {{harvtxt|Smith|Jones|Wu|1999}} say; {{harvs|txt|last=A|"
+     "last2=B|year=1950}}", "Smith (2000) and Smith, Jones & Wu (1999) say; A & B (1950)"),
+    ("Ann {{post-nominals|country=GBR|KBE|FRS}} {{abbreviation|UN|x}} {{H:title|number|no.}}",
+     "Ann KBE FRS UN no."),
+    ("{{etymology|grc|λόγος|word}}; Hawai{{okina}}i; {{serif|I}} {{right|5}} {{nastaliq|x}}",
+     "from Ancient Greek λόγος 'word'; Hawaiʻi; I 5 x"),
+    ("{{zh|c=北京|p=Běijīng|l=north|labels=no}} {{zh|s=中国|l=middle}} {{langx|rus|Да}}",
+     "北京; Běijīng; lit. 'north' simplified Chinese: 中国; lit. 'middle' Russian: Да"),
+    ("{{langx|ru|label=Old name|Да}} {{s-|XIX|e}} {{lien|trad=A|fr=Bar}} {{siglo|X}}",
+     "Old name: Да XIXe siècle Bar siglo X"),
+    ("{{US patent|1234567}} {{IETF RFC|2616}} {{OEIS|A000045}} {{NGC|224}} {{mpl|2003 UB|3}}",
+     "U.S. patent 1,234,567 RFC 2616 (sequence A000045 in the OEIS) NGC 224 2003 UB₃"),
+    ("{{jct|I|87|NY|17}} {{jct|US|1|city1=Bath}} {{rws|Reading}} {{EC number|1.1.1.1}}",
+     "I-87 / NY 17 US 1 – Bath Reading EC 1.1.1.1"),
+    ("{{by|1990}} {{nfly|2004}} {{nbay|2004}} {{nhly|1999}} {{nbay|2004|end}} "
+     "{{cfb link|year=2010|team=Yale}}", "1990 2004 2004–05 1999–2000 2005 2010 Yale"),
+    ("{{ushr|TX|14}} {{ushr|Texas|14|T}} {{ushr|Iowa|2|hers}} {{ushr|Guam|AL|D}}",
+     "TX-14 Texas's 14th congressional district hers at-large congressional district"),
+    ("{{USA}} {{flag|FRA|1815}} {{fb|GER}} {{flag|Chad}} {{fbu|21|Italy}} {{flag|RSA}}",
+     "United States France Germany Chad Italy U21 South Africa"),
+    ("{{flagIOCathlete|Ann B|USA|2012 Summer}} {{flagIOCmedalist|[[C]]|IND}}",
+     "Ann B (USA) C (IND)")])
+def test_more_words(wikitext, text):
   assert _read(wikitext) == text
 
 
@@ -126,10 +185,28 @@ def test_parser_functions(wikitext, text):
     (r"x^{10} + H_2", "x¹⁰ + H₂"), (r"v_{\text{max}} = 5\,\mathrm{km/s}", "v_max = 5 km/s"),
     (r"90^\circ", "90°"), (r"\pi r^2", "π r²"), (r"e^{i\pi} + 1 = 0", "e^(iπ) + 1 = 0"),
     (r"\left( \sin x \right)", "(sin x)"), (r"50\%", "50%"), (r"\{1, 2\}", "{1, 2}"),
+    (r"f''(x) = 2", "f″(x) = 2"), (r"f\circ g", "f ∘ g"), (r"\dot x \in \mathbb R", "x ∈ R"),
+    (r"\lim_{x\to 0} \frac{\sin x}{x} = 1", "lim_(x → 0) (sin x)/x = 1"),
+    (r"\log_2 n", "log₂ n"), (r"\sin^2\theta", "sin²θ"), (r"\frac ab", "a/b"),
+    (r"10\,M_{\odot}", "10 M_⊙"), (r"a \leqslant \|b\|", "a ≤ ‖b‖"), (r"\ce{H2O}", "H₂O"),
     (r"\begin{matrix}1\end{matrix}", ""), (r"\unknown{5}", ""), (r"5^{", "5^"),
     ("x" * 500, "")])
 def test_formulas(tex, text):
   assert _read(f"<math>{tex}</math>").removeprefix("It:") == text
+  if text and "|" not in tex and "}}" not in tex:  # which end an argument, or the call
+    assert _read(f"{{{{tmath|1={tex} }}}}") == text
+
+
+@pytest.mark.parametrize("wikitext, text", [
+    ("<chem>2H2 + O2 -> 2H2O</chem>", "2H₂ + O₂ → 2H₂O"), ("<ce>SO4^2-</ce>", "SO₄²⁻"),
+    ("<chem>^{235}_{92}U</chem>", "²³⁵₉₂U"), ("<chem>CuSO4.5H2O</chem>", "CuSO₄·5H₂O"),
+    ("<chem>CaCO3 <=>[heat] CaO + CO2</chem>", "CaCO₃ ⇌ CaO + CO₂"),
+    ("<chem>Na+ + e^-</chem>", "Na⁺ + e⁻"), ("{{chem|Fe|2|O|3}}", "Fe₂O₃"),
+    ("{{chem|SO|4|2-}} {{chem|Na|+}}", "SO₄²⁻ Na⁺"), ("{{chem2|H2O}}", "H₂O"),
+    ("{{chem2|[Fe(CN)6](3-)}} {{chem2|2 H2 + O2 -> 2 H2O}}", "[Fe(CN)₆]³⁻ 2 H₂ + O₂ → 2 H₂O"),
+    ("{{chem2|CH3\\sCH3}} {{chem2|H3O+}} {{chem2|CuSO4*5H2O}}", "CH₃–CH₃ H₃O⁺ CuSO₄·5H₂O")])
+def test_chemistry(wikitext, text):
+  assert _read(wikitext) == text
 
 
 @pytest.mark.parametrize("wikitext", [

@@ -1,0 +1,95 @@
+"""Templates that name a thing by its number or year: patents, roads, seasons, stars."""
+
+import re
+from typing import Callable
+
+from realm_tf.corpus.wikitext.call import Call, Unrendered
+from realm_tf.corpus.wikitext.numbers import grouped, ordinal
+from realm_tf.corpus.wikitext.units import subscript
+
+
+def _prefixed(prefix: str) -> Callable[[Call], str]:
+  """{{IETF RFC|2616}} -> RFC 2616"""
+  return lambda call: f"{prefix} {', '.join(call.given) or call.need(0)}"
+
+
+def _patent(call: Call) -> str:
+  """{{US patent|1234567}} -> U.S. patent 1,234,567"""
+  return f"U.S. patent {grouped(call.need(0))}"
+
+
+def _sequence(call: Call) -> str:
+  """{{OEIS|A000045}} -> (sequence A000045 in the OEIS)"""
+  return f"(sequence {call.get('id') or call.need(0)} in the OEIS)"
+
+
+def _minor_planet(call: Call) -> str:
+  """{{mpl|2003 UB|313}} -> 2003 UB₃₁₃; {{mpl|(1234) 1990 AB|1}}"""
+  return call.need(0) + subscript(call.at(1)) + call.at(2)
+
+
+def _roads(call: Call) -> str:
+  """{{jct|state=NY|I|87|NY|17}} -> I-87 / NY 17"""
+  pairs = [(call.at(place), call.at(place + 1)) for place in range(
+      0, len(call.positional), 2)]
+  shown = " / ".join(f"{kind}{'-' if kind == 'I' else ' '}{number}".strip()
+                     for kind, number in pairs if kind)
+  towns = " – ".join(filter(None, (call.get("city1", "location1"),
+                                   call.get("city2", "location2"))))
+  return " – ".join(filter(None, (shown or call.need(0), towns)))
+
+
+def _year(call: Call) -> str:
+  """{{by|1990}} -> 1990: a season that is named as its year is."""
+  return call.need(0)
+
+
+def _winter(call: Call) -> str:
+  """{{nbay|2004}} -> 2004–05; {{nbay|2004|end}} -> 2005"""
+  if not re.fullmatch(r"\d{4}", call.need(0)):
+    raise Unrendered
+  first, last = int(call.at(0)), int(call.at(0)) + 1
+  return {"start": str(first), "end": str(last), "full": f"{first}–{last}"}.get(
+      call.at(1), f"{first}–{last % 100:02}" if last % 100 else f"{first}–{last}")
+
+
+def _team(call: Call) -> str:
+  """{{cfb link|year=2010|team=Texas Longhorns|title=Texas}}"""
+  shown = call.get("title") or " ".join(filter(None, (call.get("year"), call.get("team"))))
+  return shown or call.need(0)
+
+
+def _district(call: Call) -> str:
+  """{{ushr|Texas|14|T}} -> Texas's 14th congressional district; {{ushr|TX|14}} -> TX-14"""
+  state, number = call.need(0), call.at(1)
+  if call.at(2).casefold() in ("", "x"):
+    return f"{state}-{number}" if state.isupper() else f"{state} {number}".rstrip()
+  if len(call.at(2)) > 1:
+    return call.at(2)
+  which = "at-large" if number.casefold() in ("al", "at-large") else ordinal(
+      Call(call.name, [number], {}))
+  district = f"{which} congressional district"
+  return district if call.at(2) == "D" else f"{state}'s {district}"
+
+
+def _won(call: Call) -> str:
+  """{{winning percentage|10|5}} -> .667; a tie is half a win."""
+  try:
+    won, lost, tied = (int(call.at(place, "0").replace(",", "")) for place in range(3))
+    share = round(1000 * (2 * won + tied) / (2 * (won + lost + tied)))
+  except (ValueError, ArithmeticError):
+    raise Unrendered from None
+  return f"{share / 1000:.3f}".removeprefix("0")
+
+
+NUMBERED_TEMPLATES: dict[str, Callable[[Call], str]] = {
+    **dict.fromkeys(("us patent", "us-patent"), _patent),
+    **dict.fromkeys(("ietf rfc", "rfc"), _prefixed("RFC")), "oeis": _sequence,
+    **dict.fromkeys(("oeis2c", "oeis link"), _year), "ec number": _prefixed("EC"),
+    "ngc": _prefixed("NGC"), **dict.fromkeys(("mpl", "mp", "mpl-"), _minor_planet),
+    "jct": _roads, "ushr": _district,
+    **dict.fromkeys(("winning percentage", "winpct", "winning pct"), _won),
+    **dict.fromkeys(("by", "mlby", "mlb year", "baseball year", "nfly", "nfl year", "scy",
+                     "avyear", "mlsy", "cfl year", "cfly", "wnbay", "fy"), _year),
+    **dict.fromkeys(("nbay", "nba year", "nhly", "nhl year", "whay", "abay"), _winter),
+    **dict.fromkeys(("cfb link", "cbb link", "cbsb link", "nfl season link"), _team)}
