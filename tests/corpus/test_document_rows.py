@@ -1,5 +1,6 @@
 """Documents of a corpus by their ids, against plain loops."""
 
+import gc
 import tracemalloc
 
 import numpy as np
@@ -71,14 +72,18 @@ def test_memory_does_not_grow_with_the_documents(tmp_path, monkeypatch):
   monkeypatch.setattr(module, "_IN_BUCKET", 128)
   monkeypatch.setattr(module, "_AT_A_TIME", 64)
 
-  def peak(count):
-    corpus = _store(tmp_path / str(count), [f"document {i}" for i in range(count)], 1)
+  def once(count, time):
+    corpus = _store(tmp_path / f"{count}-{time}", [f"document {i}" for i in range(count)], 1)
+    gc.collect()
     tracemalloc.start()
     try:
       assert len(document_rows(corpus)) == count
       return tracemalloc.get_traced_memory()[1]
     finally:
       tracemalloc.stop()
+
+  def peak(count):  # threads of other tests may take some, too
+    return min(once(count, time) for time in range(3))
 
   peak(100)  # what is loaded once
   assert peak(4000) < 1.5 * peak(400)
