@@ -13,6 +13,8 @@ import importlib
 import os
 import sys
 
+from realm_tf import processor
+
 __version__ = "0.1.0"
 
 _PUBLIC = {
@@ -44,20 +46,14 @@ def _choose_keras_2() -> None:
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def _spare_onednn_from_half_described_amx(cpuinfo: str = "/proc/cpuinfo") -> None:
+def _spare_onednn_from_half_described_amx(cpuinfo: str = processor.CPUINFO) -> None:
   """Keeps oneDNN off AMX where the processor does not describe its tiles.
 
   Some virtual machines show AMX's flags but not CPUID leaf 0x1D, from which oneDNN
   takes the size of a tile: it then configures none, and the first bfloat16 product
   dies of an illegal instruction. Our own op does not ask, and may use AMX there.
   """
-  try:
-    with open(cpuinfo, encoding="ascii", errors="replace") as file:
-      first = file.read().split("\n\n")[0]
-  except OSError:
-    return
-  lines = (line.split(":", 1) for line in first.splitlines() if ":" in line)
-  fields = {name.strip(): value.split() for name, value in lines}
+  fields = processor.fields(cpuinfo)
   highest_leaf = int((fields.get("cpuid level") or ["0"])[0])
   if "amx_tile" in fields.get("flags", ()) and highest_leaf < 0x1D:
     os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_FP16")

@@ -10,13 +10,14 @@ import textwrap
 import pytest
 
 import realm_tf
+from realm_tf import processor
 
 _PACKAGE = pathlib.Path(realm_tf.__file__).parent
 _ROOT = pathlib.Path(__file__).parents[1]
 
 # A module imports only from its own layer and those above it.
-_LAYERS = ("errors", "extras", "own_processes", "locks", "files", "folders", "working",
-           "versions", "parallel", "bzip2", "lines", "jsonl", "progress", "assets",
+_LAYERS = ("processor", "errors", "extras", "own_processes", "locks", "files", "folders",
+           "working", "versions", "parallel", "bzip2", "lines", "jsonl", "progress", "assets",
            "registry", "config", "recipes", "ops", "distribute", "text", "corpus",
            "datasets", "examples", "models", "exchange", "index", "refresh", "training",
            "diagnosis", "evaluation", "report", "serving", "run", "server", "cli")
@@ -81,6 +82,16 @@ def test_onednn_is_kept_off_amx_where_its_tiles_are_not_described(
   import os  # pylint: disable=import-outside-toplevel
   assert ("ONEDNN_MAX_CPU_ISA" in os.environ) == capped
   monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+
+
+@pytest.mark.parametrize("flags, multiplies", [
+    ("fpu avx512f avx512_bf16", True), ("fpu amx_bf16 amx_tile", True),
+    ("fpu avx512f avx512_vnni", False), ("", False)])
+def test_which_processors_multiply_bfloat16(tmp_path, flags, multiplies):
+  cpuinfo = tmp_path / "cpuinfo"
+  cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
+  assert processor.multiplies_bfloat16(str(cpuinfo)) == multiplies
+  assert not processor.multiplies_bfloat16(str(tmp_path / "none"))
 
 
 # These are longer still; they may not grow, and none is added.

@@ -37,7 +37,10 @@ from realm_tf.registry import INDEXES, READERS, TAGGERS
 _BLOCK_LENGTH = at_least(8, 100_000)  # a block has a title too
 _WIDTH = at_least(1, 65_536)  # of a layer
 _DROPOUT = Range(0.0, 0.9)
-_PRECISION = one_of("float32", "bfloat16")
+_DTYPE = one_of("float32", "bfloat16")
+_PRECISION = one_of("float32", "bfloat16", "auto")
+_PRECISION_MEANING = ("of products with weights; auto: bfloat16 in training on a processor that "
+                      "has such products, else float32")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +76,7 @@ class RetrieverConfig(Section):
       0.0, at_least(0, 1e6), "scores are so many cosines at the start, where the weights "
       "bring no projection; 0: projection_size, as published")
   shared_towers: bool = setting(True, None, "one tower for queries and documents")
-  precision: str = setting("float32", _PRECISION, "of products with weights")
+  precision: str = setting("float32", _PRECISION, _PRECISION_MEANING)
   recompute: bool = setting(
       False, None, "layers again for the gradient: less memory, more time")
   dropout: float = setting(
@@ -88,7 +91,7 @@ class EncoderConfig(Section):
   weights: str = setting("", PATH, "folder with config.json and model.safetensors")
   num_layers: int = setting(
       0, at_least(0, 1000), "keep only so many first layers of the weights; 0 keeps all")
-  precision: str = setting("float32", _PRECISION, "of products with weights")
+  precision: str = setting("float32", _PRECISION, _PRECISION_MEANING)
   recompute: bool = setting(
       False, None, "layers again for the gradient: less memory, more time")
   dropout: float = setting(
@@ -205,7 +208,7 @@ class RealmConfig(Section):
       (), one_of(*ASSETS), "packages of `realm_tf.assets` that this run needs")
   trivia: str = setting(
       "", PATH, "folder of trivia lists from which the questions are made")
-  embedding_dtype: str = setting("float32", _PRECISION, "of the index")
+  embedding_dtype: str = setting("float32", _DTYPE, "of the index")
   embed_precision: str = setting(
       "", one_of("", "float32", "bfloat16"),
       "of the tower that embeds the corpus; '': that of the retriever")

@@ -5,6 +5,7 @@ Shape letters: B batch, T tokens, H hidden, U rows: tokens that are no padding.
 
 import contextlib
 import dataclasses
+import functools
 import math
 import pathlib
 from typing import Any, Mapping, Sequence
@@ -13,15 +14,17 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from realm_tf import files
+from realm_tf import files, processor
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.models import dropout
 from realm_tf.models.compiled_layer import compiled_embeddings, compiled_layer
 from realm_tf.models.dense import Norm, Weights, initializer
 from realm_tf.models.layer import Added, LayerKind, LayerTensors, transformer_layer
-from realm_tf.ops import compiling, transformer
+from realm_tf.ops import compiling, library, transformer
 from realm_tf.ops.bert import LayerWeights, PackedBert, packed_of
+
+PRECISIONS = ("float32", "bfloat16", "auto")
 
 _KINDS: dict[Any, str] = {int: "a whole number above 0", float: "a number above 0",
                           str: "text"}
@@ -78,6 +81,9 @@ def _fits(value: Any, kind: Any) -> bool:
   if kind is str or isinstance(value, bool):
     return isinstance(value, kind) and kind is str
   return isinstance(value, (int, kind)) and 0 < value < math.inf
+
+
+_multiplies_bfloat16 = functools.cache(processor.multiplies_bfloat16)
 
 
 class TransformerLayer(tf_keras.layers.Layer):
@@ -145,8 +151,11 @@ class Bert(tf_keras.layers.Layer):
 
   Args:
     config: its sizes.
-    precision: of the products with weights, and of the states between layers: "float32"
-      or "bfloat16". Weights are float32, and so is the arithmetic between products.
+    precision: of the products with weights, and of the states between layers: one of
+      `PRECISIONS`. Weights are float32, and so is the arithmetic between products. "auto" is
+      bfloat16 while it is trained on a processor that has such products, and else float32,
+      so that what was trained computes the same everywhere (mixed precision: Micikevicius
+      et al. 2018, arXiv 1710.03740).
     recompute: keep of each layer only what goes in, and compute the rest again for the
       gradient (Chen et al. 2016, arXiv 1604.06174): less memory, a third more time.
     rate: of dropout in training, of the embeddings and of what each sublayer adds; see
@@ -156,8 +165,9 @@ class Bert(tf_keras.layers.Layer):
   def __init__(self, config: BertConfig, precision: str = "float32",
                recompute: bool = False, rate: float = 0.0, **kwargs):
     super().__init__(**kwargs)
-    if precision not in ("float32", "bfloat16"):
-      raise ValueError(f"precision: expected float32 or bfloat16, got '{precision}'")
+    if precision not in PRECISIONS:
+      raise ValueError(
+          f"precision: expected one of {', '.join(PRECISIONS)}, got '{precision}'")
     self.config, self.precision, self.recompute = config, precision, recompute
     self.rate = rate
     hidden = config.hidden_size
@@ -181,10 +191,13 @@ class Bert(tf_keras.layers.Layer):
       raise UserError(f"{what}: {given} tokens, but the BERT has {most} positions")
     return min(default, most) if given is None else given
 
-  @property
-  def dtype_of_rows(self) -> tf.DType:
-    """Of the states between layers."""
-    return tf.bfloat16 if self.precision == "bfloat16" else self.word_embeddings.dtype
+  def dtype_of_rows(self, training: bool | None = False) -> tf.DType:
+    """Of the states between layers; `training`: see `call`."""
+    own = self.word_embeddings.dtype
+    rounds = self.precision == "bfloat16" or (
+        self.precision == "auto" and own == tf.float32 and dropout.is_training(training)
+        and library.can_compute(tf.bfloat16) and _multiplies_bfloat16())
+    return tf.bfloat16 if rounds else own
 
   @property
   def tables(self) -> tuple[tf.Variable, tf.Variable, tf.Variable]:
@@ -194,7 +207,7 @@ class Bert(tf_keras.layers.Layer):
   @property
   def packs(self) -> bool:
     """Whether padding costs nothing, as things are when it is called."""
-    return transformer.choose_kernels(self.dtype_of_rows) is transformer.Fused
+    return transformer.choose_kernels(self.dtype_of_rows()) is transformer.Fused
 
   def pack(self, precision: str = "float32", grams: Sequence[np.ndarray] = ()) -> PackedBert:
     """What infers faster, by its weights as they are; see `ops.bert`, `models.multiplied`."""
@@ -209,7 +222,7 @@ class Bert(tf_keras.layers.Layer):
            training: bool | None = None, first: bool = False) -> tf.Tensor:
     """ids, segments: [B, T] int32; padding_mask: [B, T] bool, False on padding.
 
-    Whether it drops out is said by `training`, or by `dropout.drawn`. With `first` it gives
+    Whether it is trained is said by `training`, or by `dropout.drawn`. With `first` it gives
     the states of first tokens alone, [B, H], for which less is to be computed.
     """
     tf.debugging.assert_less_equal(
@@ -219,7 +232,8 @@ class Bert(tf_keras.layers.Layer):
     if packed is not None:
       states = packed(ids, padding_mask, segments)
       return states[:, 0] if first else states
-    dtype, compiles = self.dtype_of_rows, compiling.compiles(self.config.hidden_size)
+    dtype = self.dtype_of_rows(training)
+    compiles = compiling.compiles(self.config.hidden_size)
     count, length = ids.shape if ids.shape.is_fully_defined() else tf.unstack(tf.shape(ids))
     if compiles:
       ids, padding_mask, segments = compiling.bucketed(

@@ -51,6 +51,11 @@ def paused() -> Iterator[None]:
     _training.key = before
 
 
+def is_training(training: bool | None) -> bool:
+  """Whether what is called now is trained: as Keras says; if it says None, inside `drawn`."""
+  return getattr(_training, "key", None) is not None if training is None else training
+
+
 def seeds(ids: tf.Tensor, training: bool | None, count: int) -> tf.Tensor | None:
   """A seed for each place in a model where something is dropped: [count, 2] int32.
 
@@ -61,11 +66,9 @@ def seeds(ids: tf.Tensor, training: bool | None, count: int) -> tf.Tensor | None
     training: Keras's; None: it is, inside `drawn`.
     count: of the places.
   """
-  key = getattr(_training, "key", None)
-  if training is None:
-    training = key is not None
-  if not training:
+  if not is_training(training):
     return None
+  key = getattr(_training, "key", None)
   if key is None:
     key = tf.random.uniform([2], maxval=tf.int64.max, dtype=tf.int64)
   weights = tf.range(1, tf.shape(ids, tf.int64)[1] + 1)

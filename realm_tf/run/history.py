@@ -14,7 +14,7 @@ from typing import Any, Sequence
 import tensorflow as tf
 
 import realm_tf
-from realm_tf import files
+from realm_tf import files, processor
 from realm_tf.versions import versions
 
 # What changes numbers or speed from outside.
@@ -79,10 +79,4 @@ def _git(folder: pathlib.Path, *words: str) -> str | None:
 
 
 def _processor() -> str:
-  try:
-    with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-      names = [line.split(":", 1)[1].strip() for line in file
-               if line.startswith("model name")]
-  except OSError:
-    names = []
-  return names[0] if names else platform.processor()
+  return " ".join(processor.fields().get("model name", ())) or platform.processor()

@@ -23,11 +23,12 @@ def packed_berts(answerer: QuestionAnswerer, precision: str) -> dict[int, Packed
   """By the id of each BERT what is packed of it, where it can be.
 
   Args:
-    precision: "float32" or "int8"; "": that of each BERT, where it is one of these.
+    precision: "float32" or "int8"; "": that in which each BERT answers, where it is one of
+      these.
   """
   model = answerer.model
   berts = [*(tower.bert for tower in model.retriever.towers), model.encoder.bert]
-  precisions = {id(bert): (bert, precision or bert.precision) for bert in berts}
+  precisions = {id(bert): (bert, precision or bert.dtype_of_rows().name) for bert in berts}
   return {key: bert.pack(
       chosen, gram_matrices(bert, _rows(answerer, bert)) if chosen == "int8" else ())
           for key, (bert, chosen) in precisions.items()

@@ -1,11 +1,14 @@
 """bfloat16 products: near the float32 model's numbers, with float32 weights and gradients."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from realm_tf.models.bert import BertConfig
+from realm_tf.models import bert, dropout
+from realm_tf.models.bert import Bert, BertConfig
 from realm_tf.models.reader import Reader
 from realm_tf.models.retriever import Retriever
+from realm_tf.ops import library
 from tests import tiny
 
 _BERT = BertConfig(len(tiny.vocabulary()), 32, 2, 2, 64, 64)
@@ -63,3 +66,25 @@ def test_towers_in_bfloat16():
   for variable, live in zip(copy.variables, exact.document_tower.variables, strict=True):
     variable.assign(live)
   np.testing.assert_array_equal(copy(packed), actual)
+
+
+def _trained(model, packed):
+  with dropout.drawn(0, tf.constant(0)):
+    return model(packed.ids, packed.padding_mask, packed.segments).numpy()
+
+
+@pytest.mark.parametrize("has_products", [True, False])
+def test_auto_rounds_where_it_trains_on_a_processor_for_it(has_products, monkeypatch):
+  monkeypatch.setattr(bert, "_multiplies_bfloat16", lambda: has_products)
+  auto, exact, rounded = (tiny.with_random_weights(Bert(_BERT, precision), scale=0.2)
+                          for precision in ("auto", "float32", "bfloat16"))
+  packed = tiny.random_packed(np.random.default_rng(3), 4, 24)
+  in_training = rounded if has_products else exact
+  np.testing.assert_array_equal(_trained(auto, packed), _trained(in_training, packed))
+  np.testing.assert_array_equal(  # Keras's way
+      auto(*packed[:3], training=True), in_training(*packed[:3], training=True))
+  assert np.abs(_trained(exact, packed) - _trained(rounded, packed)).max() > 0
+  for outside in ({}, {"training": False}):
+    np.testing.assert_array_equal(auto(*packed[:3], **outside), exact(*packed[:3]))
+  with library.portable():  # a stock TensorFlow that runs elsewhere
+    assert auto.dtype_of_rows(training=True) == tf.float32
