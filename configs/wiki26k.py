@@ -68,8 +68,9 @@ def get_config(size: str = "full"):
       corpus=config.CorpusConfig(source="{data}/corpus.jsonl.gz", max_block_tokens=224),
       retriever=config.RetrieverConfig(
           weights="../data/weights/minilm", pooling="mean", projection_size=384,
-          lexical_size=384, score_scale=20.0, query_length=64, document_length=224),
-      encoder=config.EncoderConfig(weights="../data/weights/minilm"),
+          lexical_size=384, score_scale=20.0, precision="auto", query_length=64,
+          document_length=224),
+      encoder=config.EncoderConfig(weights="../data/weights/minilm", precision="auto"),
       ict=config.ICTConfig(steps=0),
       pretrain=config.PretrainConfig(steps=0),
       dpr=config.DPRConfig(

@@ -39,8 +39,8 @@ _WIDTH = at_least(1, 65_536)  # of a layer
 _DROPOUT = Range(0.0, 0.9)
 _DTYPE = one_of("float32", "bfloat16")
 _PRECISION = one_of("float32", "bfloat16", "auto")
-_PRECISION_MEANING = ("of products with weights; auto: bfloat16 in training on a processor that "
-                      "has such products, else float32")
+_PRECISION_MEANING = ("of products with weights; auto: bfloat16 in training on a processor "
+                      "that has such products, else float32")
 
 
 @dataclasses.dataclass(frozen=True)
