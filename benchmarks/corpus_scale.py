@@ -1,4 +1,4 @@
-"""What a corpus of a given size costs: making, opening, what is derived, a batch, disk.
+"""What a corpus of a given size costs: making, opening, what is derived, training, disk.
 
     python benchmarks/corpus_scale.py --blocks=100000 --folder=build/scale \
         --output=benchmarks/results/corpus_scale.json
@@ -12,6 +12,8 @@ distribution, names and years among them, one document in twenty a copy of an ea
 a few words changed. Each measurement is a process of
 its own, so that its memory is its own: `peak` is the most that it had resident, less what it
 had once TensorFlow was there; mapped files count as far as their pages were touched.
+A batch is the texts of pre-training alone; a step is one of pre-training by BERT-tiny, from a
+table of random vectors (4 D bytes a block) that is searched by all sentences of the batch.
 `anonymous` is the most that was no file's, looked at every 10 ms: the system cannot take that
 back. `cpu` is the processor time of the process and its children, imports too: what to go by
 on a machine that others use.
@@ -27,12 +29,12 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Iterator
+from typing import Any, Iterator
 
 import numpy as np
 from machine import processor
 
-_STAGES = ("make", "open_first", "open", "near_duplicates", "sentences", "answers", "batches")
+_STAGES = ("make", "open_first", "open", "near_duplicates", "sentences", "answers", "batches", "steps")
 _DOCUMENTS = "documents.jsonl"
 _BATCHES, _BATCH, _CANDIDATES = 20, 16, 8
 _SENTENCES, _WORDS = 6, 16  # of a document, of a sentence
@@ -129,7 +131,7 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
   corpus = Corpus.open(store)
   if stage in ("open_first", "open"):
     return measurement.result()
-  banned = (stored_bans(corpus, 0.5) if stage == "batches" else
+  banned = (stored_bans(corpus, 0.5) if stage in ("batches", "steps") else
             np.arange(corpus.num_blocks, dtype=np.int32)[:, None])
   measurement = _Measurement()
   if stage == "near_duplicates":
@@ -144,6 +146,9 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
     occurrences = stored_occurrences(words, corpus, corpus.tokenizer)
     return {"places": len(occurrences.rows), **measurement.result()}
   begun, passages = time.monotonic(), Passages(corpus)
+  if stage == "steps":
+    seconds = _steps(corpus, banned, passages, pathlib.Path(vocabulary).parents[1])
+    return measurement.result() | {"seconds": round(float(np.median(seconds)), 4)}
   batches = iter(pretraining_batches(
       corpus, banned, batch_size=_BATCH, query_length=96, max_masks=10, support=(2, 0),
       seed=0, first_step=0, last_step=_BATCHES + 1))
@@ -156,6 +161,42 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
     passages.bodies.gather(rows)
   return {"ready_seconds": ready, **measurement.result(),
           "seconds": round((time.monotonic() - begun) / _BATCHES, 4)}
+
+
+def _steps(corpus: Any, banned: np.ndarray, passages: Any, weights: pathlib.Path
+           ) -> list[float]:
+  """Seconds of each step of a pre-training, after two."""
+  import tensorflow as tf
+
+  from realm_tf import config as config_lib
+  from realm_tf.examples.pretraining import pretraining_batches
+  from realm_tf.index.exact import ExactIndex
+  from realm_tf.run.model import initial_model
+  from realm_tf.training.pretrain_step import PretrainStep, make_optimizers
+  from realm_tf.training.watching import Retrieved
+  bert_tiny = str(weights / "bert-tiny")
+  config = config_lib.RealmConfig(
+      retriever=config_lib.RetrieverConfig(
+          weights=bert_tiny, pooling="mean", score_scale=20.0),
+      encoder=config_lib.EncoderConfig(weights=bert_tiny),
+      pretrain=config_lib.PretrainConfig(
+          steps=_BATCHES + 2, batch_size=_BATCH, candidates=_CANDIDATES, span_blocks=(2, 0)))
+  model, index = initial_model(config, corpus.tokenizer), ExactIndex()
+  index.assign(tf.random.stateless_normal(
+      [corpus.num_blocks, config.retriever.projection_size], [0, 0]), 0)
+  pretrain = config.pretrain
+  batches = pretraining_batches(
+      corpus, banned, batch_size=_BATCH, query_length=pretrain.query_length,
+      max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=0, first_step=0,
+      last_step=pretrain.steps)
+  step = PretrainStep(config, model, index, passages, make_optimizers(config, model),
+                      batches.element_spec, Retrieved(), 0)
+  seconds = []
+  for batch in batches:
+    begun = time.monotonic()
+    float(step(batch)["loss"])  # waits for it
+    seconds.append(time.monotonic() - begun)
+  return seconds[2:]
 
 
 def _size(folder: pathlib.Path) -> int:
