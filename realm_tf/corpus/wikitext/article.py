@@ -19,6 +19,7 @@ from realm_tf.corpus.wikitext.call import Call
 from realm_tf.corpus.wikitext.chemistry import read_chemistry
 from realm_tf.corpus.wikitext.formula import read_formula
 from realm_tf.corpus.wikitext.layout import laid_out
+from realm_tf.corpus.wikitext.quotes import shielded
 from realm_tf.corpus.wikitext.units import subscript, superscript
 
 # Sections without sentences.
@@ -132,7 +133,7 @@ class _Article:
     if name in ("math", "chem", "ce"):
       return self._formula(name, str(node.contents).strip())
     if name == "nowiki":
-      return str(node.contents)
+      return shielded(str(node.contents))
     text = self.render(node.contents)
     if name in ("sup", "sub"):
       return superscript(text) if name == "sup" else subscript(text)
@@ -209,7 +210,7 @@ def _character(node: nodes.HTMLEntity) -> str:
     text.encode()
   except (ValueError, OverflowError, UnicodeEncodeError):
     return ""
-  return text
+  return shielded(text)
 
 
 def read_article(data: bytes) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Callable
 
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 from realm_tf.corpus.wikitext.numbers import PLUS
+from realm_tf.corpus.wikitext.quotes import shielded
 from realm_tf.corpus.wikitext.units import superscript
 
 _SIGNS = {
@@ -63,7 +64,7 @@ def _music(call: Call) -> str:
 
 
 SIGN_TEMPLATES: dict[str, Callable[[Call], str]] = {
-    **{name: _alone(sign) for name, sign in _SIGNS.items()},
+    **{name: _alone(shielded(sign)) for name, sign in _SIGNS.items()},
     **{name: _before(sign) for name, sign in _BEFORE.items()}, "music": _music,
     **dict.fromkeys(("±", "+-", "+/-", "pm", "plusminus"), _more_or_less),
     **dict.fromkeys(("sqrt", "radic"), _root),

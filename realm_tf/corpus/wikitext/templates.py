@@ -22,6 +22,7 @@ from realm_tf.corpus.wikitext import (
 )
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 from realm_tf.corpus.wikitext.languages import LANGUAGES
+from realm_tf.corpus.wikitext.quotes import quoted
 
 Render = Callable[[Call], str]
 
@@ -138,7 +139,7 @@ def _named_authors(call: Call) -> str:
 def _origin(call: Call) -> str:
   """{{etymology|grc|λόγος|word}} -> from Ancient Greek λόγος 'word'"""
   language = LANGUAGES.get(call.need(0), "")
-  meant = f" '{call.at(2)}'" if call.at(2) else ""
+  meant = f" {quoted(call.at(2))}" if call.at(2) else ""
   return " ".join(filter(None, ("from", language, call.need(1)))) + meant
 
 

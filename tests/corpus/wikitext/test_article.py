@@ -121,7 +121,7 @@ def test_templates_that_carry_text(wikitext, text):
     ("A.\n==References==\nno\n=== Books ===\nno\n== [[Later]] ==\nYes.", "A.\n\nYes."),
     ("A.\n== See also ==\n* [[no]]\n==External links==\n* [http://x no]", "A."),
     ("[http://x.org the site] [http://x.org] [https://x.org ''it'']", "the site it"),
-    ("<!-- no -->a<br>b<br />c <nowiki>[[d]] ''e''</nowiki>", "a\n\nb\n\nc [[d]] e"),
+    ("<!-- no -->a<br>b<br />c <nowiki>[[d]] ''e''</nowiki>", "a\n\nb\n\nc [[d]] ''e''"),
     ("&nbsp;&eacute;&#233;&amp;&lt;b&gt; &unknown; &#x1F600;", "éé&<b> &unknown; 😀"),
     ("x <div>y</div> <span style='display: none'>no</span><span>z</span>", "x\n\ny\n\nz"),
     ("__NOTOC__A {{{1|default}}} {{{2}}}.", "A default."),
