@@ -8,6 +8,7 @@ import collections
 import json
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import mwparserfromhell
@@ -19,25 +20,10 @@ from realm_tf.corpus.wikitext.call import Call
 from realm_tf.corpus.wikitext.chemistry import read_chemistry
 from realm_tf.corpus.wikitext.formula import read_formula
 from realm_tf.corpus.wikitext.layout import laid_out
+from realm_tf.corpus.wikitext.of_languages import END_SECTIONS, WITHOUT_TEXT
 from realm_tf.corpus.wikitext.quotes import shielded
 from realm_tf.corpus.wikitext.units import subscript, superscript
 
-# Sections without sentences.
-_END_SECTIONS = frozenset("""
-  references|notes|footnotes|citations|external links|see also|further reading|bibliography|
-  sources|notes and references|references and notes|works cited|gallery|einzelnachweise|
-  weblinks|siehe auch|literatur|notes et références|voir aussi|liens externes|bibliographie|
-  véase también|referencias|enlaces externos|bibliografía|note|voci correlate|
-  collegamenti esterni|altri progetti|примечания|ссылки|литература|脚注|関連項目|
-  外部リンク|出典
-""".replace("\n", "").replace("  ", "").split("|"))
-# What pictures and categories are called.
-_NO_TEXT_LINKS = frozenset("""
-  file image media category datei bild kategorie fichier catégorie archivo imagen categoría
-  immagine categoria ficheiro imagem plik grafika kategoria файл изображение категория bestand
-  afbeelding fil kategori soubor kategórie tiedosto luokka dosya resim ファイル 画像 カテゴリ
-  文件 分类 檔案 파일 분류 ملف תמונה קטגוריה קובץ
-""".split())
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z-]+)?|simple")
 _DISAMBIGUATION = re.compile(r"""disambig.*|.*\bdisambiguation|dab|disamb|hndis|geodis|mathdab
     |numberdis|mil-unit-dis|callsigndis|schooldis|hospitaldis|roaddis
@@ -66,8 +52,9 @@ class _Article:
     is_disambiguation: whether a template says so.
   """
 
-  def __init__(self, title: str):
+  def __init__(self, title: str, without_text: Iterable[str] = ()):
     self._title = title
+    self._without_text = WITHOUT_TEXT.union(without_text)
     self.dropped: dict[str, collections.Counter[str]] = {
         "templates": collections.Counter(), "tags": collections.Counter()}
     self.is_disambiguation = False
@@ -80,7 +67,7 @@ class _Article:
         if dropped_level and node.level > dropped_level:
           continue
         name = " ".join(self.render(node.title).split()).casefold()
-        dropped_level = node.level if name in _END_SECTIONS else 0
+        dropped_level = node.level if name in END_SECTIONS else 0
         pieces.append("\n\n")
       elif not dropped_level:
         pieces.append(self._node(node))
@@ -116,8 +103,10 @@ class _Article:
   def _link(self, node: nodes.Wikilink) -> str:
     title = self.render(node.title).strip()
     self._look_for_category(title)
-    prefix = title.partition(":")[0].strip().casefold() if ":" in title else ""
-    if prefix in _NO_TEXT_LINKS or (prefix and not node.text and _LANGUAGE.fullmatch(prefix)):
+    prefix, colon, _ = title.replace("_", " ").casefold().partition(":")
+    prefix = prefix.strip() if colon else ""
+    if prefix in self._without_text or (
+        prefix and not node.text and _LANGUAGE.fullmatch(prefix)):
       return ""
     shown = self.render(node.text) if node.text is not None else ""
     return shown if shown.strip() else title.lstrip(":").replace("_", " ")
@@ -217,14 +206,15 @@ def read_article(data: bytes) -> dict[str, Any]:
   """The text of a page, whether it is a disambiguation, and what was dropped by name.
 
   Args:
-    data: JSON with `title` and `text`.
+    data: JSON with `title` and `text`, and perhaps `without_text`: what else links to files
+      and categories begin with.
 
   Raises:
     Unreadable: the parser gives up.
   """
   sys.setrecursionlimit(10_000)  # templates within templates
   page = json.loads(data)
-  article = _Article(page["title"])
+  article = _Article(page["title"], page.get("without_text", ()))
   source = _VARIANTS.sub(_first_variant, _COMPARISON.sub(
       lambda match: match.group().replace("<", "&lt;").replace(">", "&gt;"), page["text"]))
   try:
