@@ -176,7 +176,30 @@ def test_docx_with_formulas():
         f"</m:naryPr><m:e>{run('k')}</m:e></m:nary></m:oMath></w:p>"))
 
   assert read_docx(_docx(add_formulas)) == (
-      "", "It is 10⁻⁶ or 1/2 of x^a+b is ³√8(a+b)[c∑k")
+      "", "It is 10⁻⁶ or 1/2 of x^(a+b) is ³√8(a+b)[c∑k")
+
+
+def test_docx_with_fractions():
+  """A part that is several things stands in brackets, and 3 1/2 is not 31/2."""
+  def fraction(top, below):
+    return f"<m:f><m:num>{top}</m:num><m:den>{below}</m:den></m:f>"
+
+  names, run = f"xmlns:m='{docx.oxml.ns.nsmap['m']}'", "<m:r><m:t>{}</m:t></m:r>".format
+  half = fraction(run(1), run(2))
+  assert _of(f"<w:p><m:oMath {names}>{run(3)}{half}{run(' k')}{fraction(run('a+b'), run(2))}"
+             f"<m:sSup><m:e>{run('x')}</m:e><m:sup>{half}</m:sup></m:sSup>"
+             f"{fraction(run('(a+b)'), half)}<m:rad><m:deg/><m:e>{run('b+c')}</m:e></m:rad>"
+             "</m:oMath></w:p>") == "3 1/2 k(a+b)/2x^(1/2)(a+b)/(1/2)√(b+c)"
+
+
+def test_docx_without_its_table_of_contents_and_deleted_rows():
+  row = "<w:tr>{}<w:tc><w:p>{{{}}}</w:p></w:tc></w:tr>".format
+  line = '<w:p><w:pPr><w:pStyle w:val="{}"/></w:pPr>{{{}}}</w:p>'.format
+  assert _of('<w:sdt><w:sdtPr><w:docPartObj><w:docPartGallery w:val="Table of Contents"/>'
+             "</w:docPartObj></w:sdtPr><w:sdtContent><w:p>{no 1}</w:p></w:sdtContent></w:sdt>"
+             f"{line('TOCHeading', 'no')}{line('TOC2', 'no 3')}{line('TOCless', 'Body')}"
+             f"<w:tbl>{row('<w:trPr><w:del/></w:trPr>', 'no')}{row('', 'kept')}</w:tbl>"
+             "<w:p>{So\u00adft}</w:p>") == "Body\n\nkept\n\nSoft"
 
 
 def test_docx_with_hidden_text():
