@@ -5,6 +5,7 @@ Templates are rendered where `templates` knows them, and counted where it does n
 """
 
 import collections
+import html
 import json
 import re
 import sys
@@ -37,10 +38,14 @@ _DROPPED_TAGS = frozenset("""
   ref references table gallery timeline imagemap score graph mapframe maplink templatestyles
   style script includeonly syntaxhighlight source section del s strike indicator hiero rt rp
 """.split())
-# What Chinese articles give for each of their variants: -{zh-hans:里根;zh-hant:雷根}-
-_VARIANTS = re.compile(r"-\{(?:([A-Z;]+)\|)?([^{}|]*(?:zh|[\u4e00-\u9fff])[^{}|]*)\}-")
+# What articles give for each variant of their language: -{zh-hans:里根;zh-hant:雷根}-
+_VARIANTS = re.compile(
+    r"-\{(?:([A-Z;]+)\|)?([^{}|]*(?:\b(?:zh|sr|sh|kk|ku|uz|tg|gan|iu|shi|crh)(?:-[a-z]+)?:"
+    r"|[\u4e00-\u9fff])[^{}|]*)\}-")
+_VARIANT = re.compile(r"\s*[a-z]{2,3}(?:-[a-z]+)?\s*:")
 # A comparison, which the parser would take for a tag that ends the call.
 _COMPARISON = re.compile(r"(?<=\{\{)\s*#(?:if)?expr\s*:[^|{}]*")
+_CODE = ("syntaxhighlight", "source")  # within a sentence, or a block of it
 _BLOCK_TAGS = frozenset("div p blockquote poem center li ul ol dl dt dd hr pre".split())
 
 
@@ -117,6 +122,8 @@ class _Article:
       return "\n\n" if name in _BLOCK_TAGS else self.render(node.contents)
     if name == "br":
       return "\n\n"
+    if name in _CODE and any(str(one.name).strip() == "inline" for one in node.attributes):
+      return shielded(str(node.contents))
     if name in _DROPPED_TAGS or "display:none" in _style(node):
       return "\n\n" if name == "table" else ""
     if name in ("math", "chem", "ce"):
@@ -124,6 +131,8 @@ class _Article:
     if name == "nowiki":
       return shielded(str(node.contents))
     text = self.render(node.contents)
+    if name == "q":
+      return f"“{text}”"
     if name in ("sup", "sub"):
       return superscript(text) if name == "sup" else subscript(text)
     return f"\n\n{text}\n\n" if name in _BLOCK_TAGS else text
@@ -185,7 +194,7 @@ def _first_variant(match: re.Match) -> str:
   if match[1] and set(match[1]) & set("HT-"):
     return ""
   first = match[2].partition(";")[0]
-  return first.partition(":")[2] if re.match("zh[a-z-]*:", first) else match[2]
+  return first.partition(":")[2].strip() if _VARIANT.match(first) else match[2]
 
 
 def _style(node: nodes.Tag) -> str:
@@ -196,6 +205,8 @@ def _style(node: nodes.Tag) -> str:
 def _character(node: nodes.HTMLEntity) -> str:
   try:
     text = node.normalize()
+    if "\x80" <= text <= "\x9f":  # as browsers read &#150;
+      text = html.unescape(str(node))
     text.encode()
   except (ValueError, OverflowError, UnicodeEncodeError):
     return ""
@@ -221,7 +232,8 @@ def read_article(data: bytes) -> dict[str, Any]:
     code = mwparserfromhell.parse(source, skip_style_tags=True)
   except mwparserfromhell.parser.ParserError as error:
     raise Unreadable("wikitext cannot be parsed", str(error)[:200]) from None
-  text = laid_out(article.sections(code))
+  # Once more for those that hold templates.
+  text = laid_out(_VARIANTS.sub(_first_variant, article.sections(code)))
   return {"text": text, "dropped": {kind: dict(counts)
                                     for kind, counts in article.dropped.items()},
           "is_disambiguation": article.is_disambiguation or "__DISAMBIG__" in page["text"]}

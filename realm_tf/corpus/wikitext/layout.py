@@ -27,7 +27,7 @@ def laid_out(text: str) -> str:
 
 
 def _paragraph(text: str) -> str:
-  text = _SPACES.sub(" ", text.replace("\n", " "))
+  text = _SPACES.sub(" ", text.replace("\n", " ").replace("\xad", ""))
   shorter = _EMPTY_BRACKETS.sub("", text)
   while shorter != text:  # brackets within brackets
     text, shorter = shorter, _EMPTY_BRACKETS.sub("", shorter)

@@ -28,7 +28,9 @@ _SIGNS = {
     "(": "{", ")": "}", "((": "{{", "))": "}}", "crlf": "\n", "break": "\n\n",
     "br": "\n\n", "paragraph": "\n\n", "paragraph break": "\n\n", "pb": "\n\n",
     "1/2": f"{PLUS}1/2", "1/4": f"{PLUS}1/4", "3/4": f"{PLUS}3/4", "1/3": f"{PLUS}1/3",
-    "2/3": f"{PLUS}2/3", "yes": "Yes", "no": "No", "n/a": "N/A", "tba": "TBA", "pi": "π",
+    "2/3": f"{PLUS}2/3",
+    **{f"{odd}/8": f"{PLUS}{odd}/8" for odd in (1, 3, 5, 7)},
+    "yes": "Yes", "no": "No", "n/a": "N/A", "tba": "TBA", "pi": "π",
     "co2": "CO₂", "h2o": "H₂O", "clear": "", "-": "", "coord": ""}
 _BEFORE = {"minus": "−", "times": "×", "~": "~", "approx": "≈",
            "hashtag": "#", "no.": "No. ", "numero": "No. ", "number sign": "#"}
