@@ -130,7 +130,7 @@ def test_templates_that_carry_text(wikitext, text):
      "Ona (born 1900) is old."),
     ("שלום '''עולם'''. 東京は[[日本]]の首都。😀", "שלום עולם. 東京は日本の首都。😀"),
     ("<q>Yes</q> 1990&#150;95 soft&shy;ly, <syntaxhighlight lang=c inline>b[''0'']"
-     "</syntaxhighlight> is<source lang=c>no</source>.", "“Yes” 1990–95 softly, b[''0''] is."),
+     "</syntaxhighlight> is<source lang=c>no</source>", "“Yes” 1990–95 softly, b[''0''] is"),
     ("<ruby>漢<rp>(</rp><rt>kan</rt><rp>)</rp></ruby>字", "漢字"),
     ("It's the '90s, ''isn't'' it?", "It's the '90s, isn't it?"),
     ("{{Infobox x\n| a = {{convert|1|km}}\n| b = [[c]]\n}}\nText.", "Text."),
