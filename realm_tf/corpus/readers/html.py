@@ -41,6 +41,7 @@ _PARAGRAPH, _LINE, _CELL, _SPACE, _BREAK = "\ue000", "\ue001", "\ue002", "\ue003
 _MARKS = (dict.fromkeys(_PARAGRAPHS, _PARAGRAPH) | dict.fromkeys(_LINES, _LINE)
           | dict.fromkeys(_CELLS, _CELL))
 # A soft hyphen says where a word may break, and is no part of it.
+_SITE = re.compile(r" (?:[-–—|•·»›/]|::|\|\|) \S")  # "Page - Site"
 _WHITE: dict[int, str | None] = {**dict.fromkeys(map(ord, "\t\n\r\f"), " "), 0xAD: None}
 _OWN = re.compile(f"[{_PARAGRAPH}-{_BREAK}]")
 _END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
@@ -77,7 +78,17 @@ def from_text(page: str) -> tuple[str, str]:
     return "", ""
   texts = [_text(element) for element in _main_parts(root)]
   text = "\n\n".join(filter(None, texts)) or _text(root)
-  return _title(root), text
+  return _without_site(_title(root), root), text
+
+
+def _without_site(title: str, root: etree._Element) -> str:
+  """The title of a page, less the name of the site where a heading is the rest of it."""
+  for element in root.iter("h1"):
+    heading = " ".join(_text(element).split())
+    rest = title.removeprefix(heading) if heading else title
+    if rest != title and _SITE.match(rest):
+      return heading
+  return title
 
 
 def _main_parts(root: etree._Element) -> list[etree._Element]:
