@@ -75,6 +75,17 @@ def test_pdf():
   assert read_pdf(_pdf(""))[1] == ""  # a scan: skipped as blank
 
 
+def test_pdf_without_what_its_pages_repeat():
+  """Heads of left and right pages, numbers at the foot; what is said once stays."""
+  heads = ("The Atlas of Towns", "Towns in the North")
+  pages = [f"{heads[i % 2]} {i + 7}\nBody {i} goes on.\n- {i + 7} -" for i in range(6)]
+  assert read_pdf(_pdf(*pages))[1].split("\n\n") == [f"Body {i} goes on." for i in range(6)]
+  for kept in (pages[:2], ["Chapter 1\nA.", "Chapter 2\nB.", "Chapter 3\nC."],
+               ["Same."] * 4, ["One\nA.", "Two\nB.", "1990\nC.", "D\n1991"]):
+    assert read_pdf(_pdf(*kept))[1].split("\n\n") == [
+        page.replace("\n", " ") for page in kept]
+
+
 def test_pdf_that_its_owner_locked_is_read_and_others_are_not():
   assert read_pdf(_encrypted(""))[1] == "Secret."
   with pytest.raises(Unreadable, match="encrypted"):
