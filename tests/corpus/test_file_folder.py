@@ -203,7 +203,7 @@ def _page(content):
     ("<p>10<sup><b>6</b></sup> 10<sup>−<i>3</i></sup>, so<sup><a href=x>[3]</a></sup>", "",
      "10⁶ 10⁻³, so[3]"),
     ("<math><mn>3</mn><mfrac><mn>1</mn><mn>2</mn></mfrac> <msup><mn>10</mn><mn>6</mn></msup> "
-     "<msup><mi>x</mi><mi>k</mi></msup></math>.", "", "31/2 10⁶ x^k."),
+     "<msup><mi>x</mi><mi>k</mi></msup></math>.", "", "3 1/2 10⁶ x^k."),
     ("<p>He said <q>yes, <q lang=fr>oui</q></q>. <q>No", "", "He said “yes, ‘oui’”. “No”"),
     ("<p>5<sup>1</sup>/<sub>2</sub> in, x<sup>n+1</sup>, so<sup>1, 2–4</sup>, 10<sup>2</sup>"
      "/3", "", "5 1/2 in, xⁿ⁺¹, so¹, ²–⁴, 10²/3"),
@@ -218,6 +218,7 @@ def _page(content):
     ("<?xml version='1.0'?><html><script>//<![CDATA[\nno('</p>')//]]></script><p>a<![CDATA["
      "<b]]>c</p></html>", "", "a<bc"),
     ("<p><q hidden>no</q><pre hidden>no</pre><sup hidden>2</sup>a  b 2", "", "a b 2"),
+    ("<p>in&shy;for\u00admation", "", "information"),
     ("<html hidden><body style='display:none'>Yes.<p hidden>no", "", "Yes."),
     ("", "", ""), ("   ", "", ""), ("Text alone.", "", "Text alone."),
     ("<math><mn>42</mn><annotation>no</annotation></math> is it", "", "42 is it")])
@@ -230,6 +231,7 @@ def test_pages(page, title, text):
     ("<meta charset=windows-1252>", "windows-1252"), ('<meta charset="UTF-8">', "utf-8"),
     ('<META http-equiv="Content-Type" content="text/html; charset=ISO-8859-1">', "cp1252"),
     ("<?xml version='1.0' encoding='iso-8859-15'?><html>", "iso-8859-15"), ("", "utf-8"),
+    ("<!--\n<meta charset=koi8-r> -->", "utf-8"),
     ("<meta charset=koi8-r>", "utf-8-sig"), ("<meta charset=klingon>", "utf-16")])
 def test_the_encoding_of_a_page(head, charset):
   assert _page(f"{head}<p>Café".encode(charset))[1] == "Café"

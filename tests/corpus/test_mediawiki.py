@@ -87,6 +87,28 @@ def test_an_old_dump_and_one_with_all_revisions(tmp_path):
   assert list(read_documents(path)) == [Document("1", "A", "New.")]
 
 
+_VIETNAMESE = _HEAD.replace("</namespaces>", "".join(
+    f'      <namespace key="{key}" case="first-letter">{name}</namespace>\n'
+    for key, name in ((-1, "Đặc biệt"), (6, "Tập tin"), (14, "Thể loại"))) + "</namespaces>")
+
+
+def test_files_and_categories_are_called_as_the_dump_says(tmp_path):
+  path = tmp_path / "vi.xml"
+  path.write_text(_VIETNAMESE + _page(
+      1, "A", "[[Tập tin:a.jpg|nhỏ|phải|Ảnh [[b]]]]Một [[tập_tin:c.png]] hai [[Bài: d]].\n"
+      "[[Thể loại:X]]\n== Tham khảo ==\nba") + _TAIL)
+  assert list(read_documents(path)) == [Document("1", "A", "Một hai Bài: d.")]
+
+
+def test_an_old_dump_tells_namespaces_by_titles(tmp_path):
+  pages = (_page(1, "A: b", "One."), _page(2, "Talk:A", "no"), _page(3, "Tập Tin:A", "no"))
+  path = tmp_path / "old.xml"
+  path.write_text(_VIETNAMESE + "".join(pages).replace("    <ns>0</ns>\n", "") + _TAIL)
+  report = ReadingReport()
+  assert list(read_documents(path, report=report)) == [Document("1", "A: b", "One.")]
+  assert report.summary(1)["left_out"] == {"pages of other namespaces": 2}
+
+
 def test_a_page_past_the_limits_is_skipped_by_its_name(tmp_path, monkeypatch):
   monkeypatch.setattr(mediawiki, "_SECONDS", 0.5)
   monkeypatch.setattr(dump, "MOST_PAGE_CHARACTERS", 300_000)

@@ -75,6 +75,17 @@ def test_pdf():
   assert read_pdf(_pdf(""))[1] == ""  # a scan: skipped as blank
 
 
+def test_pdf_without_what_its_pages_repeat():
+  """Heads of left and right pages, numbers at the foot; what is said once stays."""
+  heads = ("The Atlas of Towns", "Towns in the North")
+  pages = [f"{heads[i % 2]} {i + 7}\nBody {i} goes on.\n- {i + 7} -" for i in range(6)]
+  assert read_pdf(_pdf(*pages))[1].split("\n\n") == [f"Body {i} goes on." for i in range(6)]
+  for kept in (pages[:2], ["Chapter 1\nA.", "Chapter 2\nB.", "Chapter 3\nC."],
+               ["Same."] * 4, ["One\nA.", "Two\nB.", "1990\nC.", "D\n1991"]):
+    assert read_pdf(_pdf(*kept))[1].split("\n\n") == [
+        page.replace("\n", " ") for page in kept]
+
+
 def test_pdf_that_its_owner_locked_is_read_and_others_are_not():
   assert read_pdf(_encrypted(""))[1] == "Secret."
   with pytest.raises(Unreadable, match="encrypted"):
@@ -176,7 +187,30 @@ def test_docx_with_formulas():
         f"</m:naryPr><m:e>{run('k')}</m:e></m:nary></m:oMath></w:p>"))
 
   assert read_docx(_docx(add_formulas)) == (
-      "", "It is 10⁻⁶ or 1/2 of x^a+b is ³√8(a+b)[c∑k")
+      "", "It is 10⁻⁶ or 1/2 of x^(a+b) is ³√8(a+b)[c∑k")
+
+
+def test_docx_with_fractions():
+  """A part that is several things stands in brackets, and 3 1/2 is not 31/2."""
+  def fraction(top, below):
+    return f"<m:f><m:num>{top}</m:num><m:den>{below}</m:den></m:f>"
+
+  names, run = f"xmlns:m='{docx.oxml.ns.nsmap['m']}'", "<m:r><m:t>{}</m:t></m:r>".format
+  half = fraction(run(1), run(2))
+  assert _of(f"<w:p><m:oMath {names}>{run(3)}{half}{run(' k')}{fraction(run('a+b'), run(2))}"
+             f"<m:sSup><m:e>{run('x')}</m:e><m:sup>{half}</m:sup></m:sSup>"
+             f"{fraction(run('(a+b)'), half)}<m:rad><m:deg/><m:e>{run('b+c')}</m:e></m:rad>"
+             "</m:oMath></w:p>") == "3 1/2 k(a+b)/2x^(1/2)(a+b)/(1/2)√(b+c)"
+
+
+def test_docx_without_its_table_of_contents_and_deleted_rows():
+  row = "<w:tr>{}<w:tc><w:p>{{{}}}</w:p></w:tc></w:tr>".format
+  line = '<w:p><w:pPr><w:pStyle w:val="{}"/></w:pPr>{{{}}}</w:p>'.format
+  assert _of('<w:sdt><w:sdtPr><w:docPartObj><w:docPartGallery w:val="Table of Contents"/>'
+             "</w:docPartObj></w:sdtPr><w:sdtContent><w:p>{no 1}</w:p></w:sdtContent></w:sdt>"
+             f"{line('TOCHeading', 'no')}{line('TOC2', 'no 3')}{line('TOCless', 'Body')}"
+             f"<w:tbl>{row('<w:trPr><w:del/></w:trPr>', 'no')}{row('', 'kept')}</w:tbl>"
+             "<w:p>{So\u00adft}</w:p>") == "Body\n\nkept\n\nSoft"
 
 
 def test_docx_with_hidden_text():

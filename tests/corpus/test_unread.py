@@ -18,7 +18,7 @@ _ARTICLE = """<html><head><title>Berlin - Wikipedia</title></head><body>
 
 
 @pytest.mark.parametrize("page, text", [
-    (_ARTICLE, "Berlin\n\nIt has 891 km² .\n\nPast\n\n"
+    (_ARTICLE, "It has 891 km² .\n\nPast\n\n"
      "Population (2022) | 3,769,495 people\n\nRef."),
     ("<div role=banner>no</div><div role='contentinfo'>no</div><p role=complementary>no</p>"
      "<div role=search>no</div><div role=presentation><p>Yes.", "Yes."),
@@ -37,6 +37,16 @@ _ARTICLE = """<html><head><title>Berlin - Wikipedia</title></head><body>
     ("<div hidden><main>no</main></div><main>Yes.</main>", "Yes.")])
 def test_what_nobody_reads(page, text):
   assert html.read_html(page.encode())[1] == text
+
+
+@pytest.mark.parametrize("title, read", [
+    ("Berlin - Wikipedia", "Berlin"), ("Berlin | Travel | Site", "Berlin"),
+    ("Berlin — The Site", "Berlin"), ("Berlin: Past", "Berlin: Past"), ("Berlin", "Berlin"),
+    ("Site - Berlin", "Site - Berlin"), ("Berlin-Mitte - Site", "Berlin-Mitte - Site"),
+    ("Berlin and Site", "Berlin and Site"), ("Berlin -", "Berlin -")])
+def test_the_name_of_a_site_is_no_part_of_a_title(title, read):
+  page = f"<title>{title}</title><h1></h1><h1>Berlin</h1><p>Old."
+  assert html.read_html(page.encode())[0] == read
 
 
 @pytest.mark.parametrize("cells, text", [

@@ -42,6 +42,16 @@ def test_pages_in_the_order_of_the_files(tmp_path):
   assert len(list(read_documents(tmp_path / "AA" / "wiki_01.bz2"))) == 1
 
 
+@pytest.mark.parametrize("text, read", [
+    ("Section::::History.\nOld.\nBULLET::::- One.\nBULLET::::1. Two.", "History.\nOld.\nOne."
+     "\n1. Two."),
+    ("<h2>Past</h2>\n<ul><li>&lt;b&gt;Old&lt;/b&gt;</ul>\n1 &lt; 2", "Past\nOld\n1 < 2"),
+    ("C++ std::::x, a <br> b <alpha>", "C++ std::::x, a <br> b <alpha>")])
+def test_text_of_older_versions_and_with_html(tmp_path, text, read):
+  _folder(tmp_path, {"AA/wiki_00": _page("1", "A", text)})
+  assert [document.text for document in read_documents(tmp_path)] == [read]
+
+
 @pytest.mark.parametrize("content, message", [
     ("<doc id=\"1\">\n", ":1: not valid JSON .*WikiExtractor writes with --json"),
     (_page("1", "A", "x") + "{}\n", ":2: field 'title' is missing"),

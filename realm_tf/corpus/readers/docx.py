@@ -12,6 +12,7 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsmap, qn
 from lxml import etree
 
+from realm_tf.corpus.readers.mathml import is_single, parted
 from realm_tf.corpus.readers.symbols import symbol, without_codes
 from realm_tf.corpus.readers.text_file import raised, without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
@@ -26,8 +27,10 @@ _BEFORE = {qn("w:tab"): "\t", qn("w:ptab"): "\t", qn("w:br"): "\n", qn("w:cr"): 
            qn("w:noBreakHyphen"): "-", qn("w:txbxContent"): "\n\n",
            qn("m:den"): "/", qn("m:sup"): "^"}  # m: formulas
 _ENDS = {qn("w:tr"): "\n\n", qn("w:tc"): " | "}
+_OF_CONTENTS = re.compile("TOC([1-9]|Heading)")  # styles that Word gives them
 _SHOWN = (qn("w:t"), qn("m:t"))
 _POWERS = (qn("m:sup"), qn("m:deg"))
+_PARTS = (qn("m:num"), qn("m:den"), qn("m:sup"))
 # What was deleted or moved from here, what tells how a word sounds, and a second rendering
 # for programs that do not know the first.
 _SKIPPED = ("del", "moveFrom", "rt", "Fallback")
@@ -108,8 +111,22 @@ def _is_on(mark: etree._Element) -> bool:
 
 def _is_power(element: etree._Element | None) -> bool:
   """Whether a part of a formula stands above the line, and is a number."""
-  text = "".join(element.itertext()) if element is not None and element.tag in _POWERS else ""
-  return raised(text) != text
+  if element is None or element.tag not in _POWERS or _holds_fraction(element):
+    return False
+  return raised(text := "".join(element.itertext())) != text
+
+
+def _holds_fraction(element: etree._Element) -> bool:
+  return next(element.iter(qn("m:f")), None) is not None
+
+
+def _is_group(element: etree._Element) -> bool:
+  """Whether it is a part of a fraction or root, or an exponent, that needs brackets."""
+  parent = element.getparent()
+  is_part = element.tag in _PARTS or (
+      element.tag == qn("m:e") and parent is not None and parent.tag == qn("m:rad"))
+  return is_part and not _is_power(element) and (
+      _holds_fraction(element) or not is_single("".join(element.itertext())))
 
 
 def _sign(formula: etree._Element, name: str, default: str) -> str:
@@ -118,7 +135,8 @@ def _sign(formula: etree._Element, name: str, default: str) -> str:
   return default if sign is None else sign.get(qn("m:val"), "")
 
 
-def _before(element: etree._Element) -> str:
+def _before(element: etree._Element, last: str) -> str:
+  """What is read before it, behind the `last` piece of text."""
   tag = element.tag
   if tag in _SHOWN:
     return _shown(element)
@@ -130,10 +148,13 @@ def _before(element: etree._Element) -> str:
     return _sign(element, "begChr", "(")
   if tag == qn("m:nary"):
     return _sign(element, "chr", "∫")
-  if tag == qn("m:e"):
-    parent = element.getparent()
-    return "√" if parent is not None and parent.tag == qn("m:rad") else ""
-  return "" if _is_power(element) else _BEFORE.get(tag, "")
+  if tag == qn("m:f"):
+    return parted(last)
+  if _is_power(element):
+    return ""
+  parent = element.getparent()
+  root = "√" if tag == qn("m:e") and parent is not None and parent.tag == qn("m:rad") else ""
+  return _BEFORE.get(tag, root) + ("(" if _is_group(element) else "")
 
 
 def _after(element: etree._Element, cells: int) -> str:
@@ -141,6 +162,8 @@ def _after(element: etree._Element, cells: int) -> str:
   tag = element.tag
   if tag == qn("m:d"):
     return _sign(element, "endChr", ")")
+  if tag in _PARTS or tag == qn("m:e"):
+    return ")" if _is_group(element) else ""
   if tag == qn("w:p"):
     if element.find(f"{qn('w:pPr')}/{qn('w:rPr')}/{qn('w:del')}") is not None:
       return ""  # its end was deleted
@@ -150,22 +173,41 @@ def _after(element: etree._Element, cells: int) -> str:
   return "\n\n" if tag == qn("w:txbxContent") and not cells else _ENDS.get(tag, "")
 
 
+def _is_unread(element: etree._Element) -> bool:
+  """Whether it is a table of contents, of which Word writes the lines, or a deleted row."""
+  if element.tag == qn("w:tr"):
+    return element.find(f"{qn('w:trPr')}/{qn('w:del')}") is not None
+  if element.tag == qn("w:sdt"):
+    gallery = element.find("/".join(map(qn, ("w:sdtPr", "w:docPartObj", "w:docPartGallery"))))
+    return gallery is not None and gallery.get(qn("w:val")) == "Table of Contents"
+  style = element.find(f"{qn('w:pPr')}/{qn('w:pStyle')}") if (
+      element.tag == qn("w:p")) else None
+  return style is not None and bool(_OF_CONTENTS.fullmatch(style.get(qn("w:val"), "")))
+
+
 def _text(body: etree._Element) -> str:
   """All that is shown: python-docx passes over insertions, text boxes and controls."""
   pieces: list[str] = []
-  cells = 0
+  cells, last = 0, ""  # the last piece that is not empty
+  hidden: etree._Element | None = None
   walk = etree.iterwalk(body, events=("start", "end"))
   for event, element in walk:
     if event == "start":
-      if etree.QName(element).localname in _SKIPPED:
+      if etree.QName(element).localname in _SKIPPED or _is_unread(element):
         walk.skip_subtree()
+        hidden = element
+        continue
       cells += element.tag == qn("w:tc")
-      pieces.append(_before(element))
+      pieces.append(_before(element, last))
+      last = pieces[-1] or last
+      continue
+    if element is hidden:
       continue
     cells -= element.tag == qn("w:tc")
     if element.tag == qn("w:tr") and cells and pieces[-1] == _ENDS[qn("w:tc")]:
       pieces.pop()  # of a table in a cell
     pieces.append(_after(element, cells))
-  text = re.sub(r" +", " ", "".join(pieces))
+    last = pieces[-1] or last
+  text = re.sub(r" +", " ", "".join(pieces).replace("\xad", ""))
   text = re.sub(r"(?: ?\| ?)+(?=\n\n)", "", text)  # behind the last cell
   return re.sub(r"\s*\n\s*\n\s*", "\n\n", text).strip()

@@ -18,7 +18,9 @@ _CUT_OFF = [expat.errors.codes[message] for message in (
 _EXPECTED = "pages as MediaWiki exports them, in <mediawiki>"
 # Parent and name of what is read.
 _FIELDS = {("page", "title"): "title", ("page", "ns"): "namespace", ("page", "id"): "id",
-           ("revision", "text"): "text", ("revision", "model"): "model"}
+           ("revision", "text"): "text", ("revision", "model"): "model",
+           ("namespaces", "namespace"): "name of a namespace"}
+_WITHOUT_TEXT = ("6", "14")  # namespaces of files and categories
 
 
 class Page(NamedTuple):
@@ -30,6 +32,7 @@ class Page(NamedTuple):
     is_redirect: whether it says so by an element.
     model: "wikitext", or what else its text is.
     text: None where it has more than `MOST_PAGE_CHARACTERS`.
+    without_text: what its wiki calls files and categories, in small letters.
   """
   id: str
   title: str
@@ -37,6 +40,7 @@ class Page(NamedTuple):
   is_redirect: bool
   model: str
   text: str | None
+  without_text: tuple[str, ...] = ()
 
 
 class _Handler:
@@ -48,6 +52,8 @@ class _Handler:
     self._open: list[str] = []
     self._fields: dict[str, str | None] = {}
     self._is_redirect = False
+    self._namespaces: dict[str, str] = {}  # their keys, by their names
+    self._key = ""  # of the namespace that is read
     self._pieces: list[str] | None = None  # of the field that is read
     self._size = 0
     parser.buffer_text = True
@@ -69,6 +75,7 @@ class _Handler:
       self._is_redirect = True
     elif self._open and (self._open[-1], name) in _FIELDS:
       self._pieces, self._size = [], 0
+      self._key = attributes.get("key", "")
     self._open.append(name)
 
   def _characters(self, text: str) -> None:
@@ -83,12 +90,23 @@ class _Handler:
       fits = self._size <= MOST_PAGE_CHARACTERS
       self._fields[_FIELDS[self._open[-1], name]] = "".join(self._pieces) if fits else None
       self._pieces = None
-    if name == "page":
-      fields = {key: value or "" for key, value in self._fields.items()}
-      self.pages.append(Page(
-          fields.get("id", "").strip(), fields.get("title", "").strip(),
-          fields.get("namespace", "").strip() or "0", self._is_redirect,
-          fields.get("model", "").strip() or "wikitext", self._fields.get("text", "")))
+    if name == "namespace":
+      self._namespaces[(self._fields.pop("name of a namespace", "") or "").casefold()] = (
+          self._key)
+    elif name == "page":
+      self.pages.append(self._page())
+
+  def _page(self) -> Page:
+    fields = {key: (value or "").strip() for key, value in self._fields.items()
+              if key != "text"}
+    title = fields.get("title", "")
+    prefix, colon, _ = title.partition(":")
+    return Page(
+        fields.get("id", ""), title,
+        # Old dumps do not say it but by the title.
+        fields.get("namespace") or (colon and self._namespaces.get(prefix.casefold())) or "0",
+        self._is_redirect, fields.get("model") or "wikitext", self._fields.get("text", ""),
+        tuple(name for name, key in self._namespaces.items() if key in _WITHOUT_TEXT))
 
 
 def read_pages(lines: Lines, path: PathLike) -> Iterator[Page]:

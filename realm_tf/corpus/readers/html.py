@@ -5,6 +5,7 @@ import re
 
 from lxml import etree
 
+from realm_tf.corpus.readers import mathml
 from realm_tf.corpus.readers.text_file import decode, raised, without_title
 from realm_tf.corpus.readers.unread import is_unread
 from realm_tf.corpus.readers.unreadable import Unreadable
@@ -12,6 +13,7 @@ from realm_tf.corpus.wikitext.units import superscript
 
 _CHARSET = re.compile(rb"""<(?:meta\b[^>]*?\bcharset|\?xml\b[^>]*?\bencoding)\s*=\s*"""
                       rb"""["']?\s*([\w.:-]+)""", re.IGNORECASE)
+_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _CHARSET_WITHIN = 4096
 # What pages mean by these names: the WHATWG standard on encodings.
 _MEANT = {"iso-8859-1": "windows-1252", "latin1": "windows-1252", "ascii": "windows-1252",
@@ -31,15 +33,16 @@ _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _CELLS = frozenset(("td", "th"))
 # What a cell that is a value holds at most, and what it does not hold.
 _MOST_OF_CELL, _MOST_PARTS, _LAID_OUT = 200, 50, frozenset((*_HEADINGS, "table", "pre"))
-_MATHS = {"mfrac": "/", "msup": "^", "mroot": "^1/"}  # between the two parts
-_SIGNED = frozenset(("q", "sup", "msqrt"))
+_SIGNED = mathml.FIRST | {"q", "sup"}
 _QUOTES = ("“", "”"), ("‘", "’")  # those in quotes are single
 _MOST_MAINS = 100  # that are looked at
 # They stand for what the tree says while a text is put together.
 _PARAGRAPH, _LINE, _CELL, _SPACE, _BREAK = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
 _MARKS = (dict.fromkeys(_PARAGRAPHS, _PARAGRAPH) | dict.fromkeys(_LINES, _LINE)
           | dict.fromkeys(_CELLS, _CELL))
-_WHITE = dict.fromkeys(map(ord, "\t\n\r\f"), " ")
+# A soft hyphen says where a word may break, and is no part of it.
+_SITE = re.compile(r" (?:[-–—|•·»›/]|::|\|\|) \S")  # "Page - Site"
+_WHITE: dict[int, str | None] = {**dict.fromkeys(map(ord, "\t\n\r\f"), " "), 0xAD: None}
 _OWN = re.compile(f"[{_PARAGRAPH}-{_BREAK}]")
 _END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
@@ -52,7 +55,7 @@ def read_html(data: bytes) -> tuple[str, str]:
   Raises:
     Unreadable: it is not in the encoding that it names, or in UTF-8 where it names none.
   """
-  named = _CHARSET.search(data[:_CHARSET_WITHIN])
+  named = _CHARSET.search(_COMMENT.sub(b"", data[:_CHARSET_WITHIN]))
   charset = named.group(1).decode("ascii", "replace").lower() if named else "utf-8"
   title, text = from_text(decode(data, _MEANT.get(charset, charset)))
   return title, without_title(title, text)
@@ -75,7 +78,17 @@ def from_text(page: str) -> tuple[str, str]:
     return "", ""
   texts = [_text(element) for element in _main_parts(root)]
   text = "\n\n".join(filter(None, texts)) or _text(root)
-  return _title(root), text
+  return _without_site(_title(root), root), text
+
+
+def _without_site(title: str, root: etree._Element) -> str:
+  """The title of a page, less the name of the site where a heading is the rest of it."""
+  for element in root.iter("h1"):
+    heading = " ".join(_text(element).split())
+    rest = title.removeprefix(heading) if heading else title
+    if rest != title and _SITE.match(rest):
+      return heading
+  return title
 
 
 def _main_parts(root: etree._Element) -> list[etree._Element]:
@@ -122,14 +135,16 @@ def _text(top: etree._Element) -> str:
           power = element
         pieces.append(_before(element, quotes, pieces[-1]))
       pre += name in _AS_WRITTEN
-      maths += name in _MATHS
+      maths += name in mathml.OF_PARTS
       quotes += name == "q"
       if text := element.text:
         pieces.append(_spaced(text, pre, power is not None))
       continue
     if element is not hidden:
       pre -= name in _AS_WRITTEN
-      maths -= name in _MATHS
+      maths -= name in mathml.OF_PARTS
+      if maths or name in mathml.FIRST:
+        pieces.append(mathml.after(element))
       power = None if element is power else power
       if name == "q":
         quotes -= 1
@@ -161,8 +176,7 @@ def _is_power(element: etree._Element) -> bool:
   if element.tag == "sup":
     text = "".join(element.itertext())
     return raised(text) != text and not _is_numerator(element)
-  return _is_second_of(element) == "msup" and raised(
-      text := "".join(element.itertext())) != text
+  return mathml.is_exponent(element)
 
 
 def _is_numerator(element: etree._Element) -> bool:
@@ -172,13 +186,6 @@ def _is_numerator(element: etree._Element) -> bool:
           and (element.tail or "").strip() in ("/", "⁄"))
 
 
-def _is_second_of(element: etree._Element) -> str:
-  """What of MathML it is the second part of; may be empty."""
-  parent = element.getparent()
-  within = parent is not None and parent.tag in _MATHS and element.getprevious() is not None
-  return parent.tag if within else ""
-
-
 def _before(element: etree._Element, quotes: int, last: str) -> str:
   """What stands before it, in so many quotes, and behind the `last` piece of text."""
   name = element.tag
@@ -186,10 +193,7 @@ def _before(element: etree._Element, quotes: int, last: str) -> str:
     return _QUOTES[quotes % 2][0]
   if name == "sup":
     return " " if last[-1:].isdigit() and _is_numerator(element) else ""
-  root = "√" if name == "msqrt" else ""
-  if sign := _MATHS.get(_is_second_of(element)):  # 1/2 is not 12
-    return root if _is_power(element) else sign + root
-  return root
+  return mathml.before(element, last)
 
 
 def _spaced(text: str, pre: int, power: bool) -> str:

@@ -29,7 +29,8 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
 
   def render(page: Page) -> tuple[Page, Any]:
     try:
-      data = json.dumps({"title": page.title, "text": page.text}).encode()
+      data = json.dumps({"title": page.title, "text": page.text,
+                         "without_text": page.without_text}).encode()
       return page, children.call(_READ, data, _SECONDS)
     except Unreadable as problem:
       return page, problem

@@ -6,6 +6,7 @@ import re
 import pypdf
 from pypdf.errors import DependencyError, PyPdfError
 
+from realm_tf.corpus.readers.running_heads import without_running_heads
 from realm_tf.corpus.readers.text_file import without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
 
@@ -38,6 +39,7 @@ def read_pdf(data: bytes) -> tuple[str, str]:
     raise Unreadable("encrypted") from None
   except PyPdfError as error:
     raise Unreadable("damaged", str(error)[:200]) from None
+  pages = without_running_heads([_in_lines(page) for page in pages])
   text = "\n\n".join(filter(None, map(_paragraphs, pages)))
   return title, without_title(title, text)
 
@@ -52,7 +54,11 @@ def _valid(text: str) -> str:
   return text.encode("utf-8", "ignore").decode().replace("\0", "").translate(_LIGATURES)
 
 
+def _in_lines(page: str) -> str:
+  return _valid(page).replace("\r\n", "\n").replace("\r", "\n")
+
+
 def _paragraphs(page: str) -> str:
-  text = _HYPHENATED.sub("", _valid(page).replace("\r\n", "\n").replace("\r", "\n"))
+  text = _HYPHENATED.sub("", page).replace("\xad", "")
   paragraphs = re.split(r"\n[ \t]*\n", text)
   return "\n\n".join(filter(None, (" ".join(paragraph.split()) for paragraph in paragraphs)))

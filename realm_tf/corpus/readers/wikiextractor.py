@@ -17,7 +17,10 @@ from realm_tf.lines import read_lines
 
 _EXPECTED = "id, title and text, as WikiExtractor writes with --json"
 _FILE = re.compile(r"wiki_\d+(\.gz|\.bz2|\.xz)?")
-_LINK = re.compile(r"</?a\b[^<>]*>")  # of --links
+# Of --links and --html, which are escaped as the text is.
+_TAG = re.compile(r"</?(?:a|b|i|h[1-6]|ul|ol|li|dl|dt|dd)\b[^<>]*>")
+# What versions before 3.0 put before headings and what stands in lists.
+_LABEL = re.compile(r"^(?:Section::::|[A-Z]+::::[*#:;.-]*[ ]?)", re.MULTILINE)
 
 
 def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
@@ -36,7 +39,7 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
       if reason := no_article(title):
         maker.leave_out(place, reason)
         continue
-      text = _LINK.sub("", html.unescape(text))
+      text = _LABEL.sub("", _TAG.sub("", html.unescape(text)))
       yield from maker.make(place, {
           **row.fields, "title": title, "text": without_title(title, text)})
 

@@ -5,9 +5,11 @@ Templates are rendered where `templates` knows them, and counted where it does n
 """
 
 import collections
+import html
 import json
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import mwparserfromhell
@@ -19,24 +21,10 @@ from realm_tf.corpus.wikitext.call import Call
 from realm_tf.corpus.wikitext.chemistry import read_chemistry
 from realm_tf.corpus.wikitext.formula import read_formula
 from realm_tf.corpus.wikitext.layout import laid_out
+from realm_tf.corpus.wikitext.of_languages import END_SECTIONS, WITHOUT_TEXT
+from realm_tf.corpus.wikitext.quotes import shielded
 from realm_tf.corpus.wikitext.units import subscript, superscript
 
-# Sections without sentences.
-_END_SECTIONS = frozenset("""
-  references|notes|footnotes|citations|external links|see also|further reading|bibliography|
-  sources|notes and references|references and notes|works cited|gallery|einzelnachweise|
-  weblinks|siehe auch|literatur|notes et références|voir aussi|liens externes|bibliographie|
-  véase también|referencias|enlaces externos|bibliografía|note|voci correlate|
-  collegamenti esterni|altri progetti|примечания|ссылки|литература|脚注|関連項目|
-  外部リンク|出典
-""".replace("\n", "").replace("  ", "").split("|"))
-# What pictures and categories are called.
-_NO_TEXT_LINKS = frozenset("""
-  file image media category datei bild kategorie fichier catégorie archivo imagen categoría
-  immagine categoria ficheiro imagem plik grafika kategoria файл изображение категория bestand
-  afbeelding fil kategori soubor kategórie tiedosto luokka dosya resim ファイル 画像 カテゴリ
-  文件 分类 檔案 파일 분류 ملف תמונה קטגוריה קובץ
-""".split())
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z-]+)?|simple")
 _DISAMBIGUATION = re.compile(r"""disambig.*|.*\bdisambiguation|dab|disamb|hndis|geodis|mathdab
     |numberdis|mil-unit-dis|callsigndis|schooldis|hospitaldis|roaddis
@@ -50,10 +38,14 @@ _DROPPED_TAGS = frozenset("""
   ref references table gallery timeline imagemap score graph mapframe maplink templatestyles
   style script includeonly syntaxhighlight source section del s strike indicator hiero rt rp
 """.split())
-# What Chinese articles give for each of their variants: -{zh-hans:里根;zh-hant:雷根}-
-_VARIANTS = re.compile(r"-\{(?:([A-Z;]+)\|)?([^{}|]*(?:zh|[\u4e00-\u9fff])[^{}|]*)\}-")
+# What articles give for each variant of their language: -{zh-hans:里根;zh-hant:雷根}-
+_VARIANTS = re.compile(
+    r"-\{(?:([A-Z;]+)\|)?([^{}|]*(?:\b(?:zh|sr|sh|kk|ku|uz|tg|gan|iu|shi|crh)(?:-[a-z]+)?:"
+    r"|[\u4e00-\u9fff])[^{}|]*)\}-")
+_VARIANT = re.compile(r"\s*[a-z]{2,3}(?:-[a-z]+)?\s*:")
 # A comparison, which the parser would take for a tag that ends the call.
 _COMPARISON = re.compile(r"(?<=\{\{)\s*#(?:if)?expr\s*:[^|{}]*")
+_CODE = ("syntaxhighlight", "source")  # within a sentence, or a block of it
 _BLOCK_TAGS = frozenset("div p blockquote poem center li ul ol dl dt dd hr pre".split())
 
 
@@ -65,8 +57,9 @@ class _Article:
     is_disambiguation: whether a template says so.
   """
 
-  def __init__(self, title: str):
+  def __init__(self, title: str, without_text: Iterable[str] = ()):
     self._title = title
+    self._without_text = WITHOUT_TEXT.union(without_text)
     self.dropped: dict[str, collections.Counter[str]] = {
         "templates": collections.Counter(), "tags": collections.Counter()}
     self.is_disambiguation = False
@@ -79,7 +72,7 @@ class _Article:
         if dropped_level and node.level > dropped_level:
           continue
         name = " ".join(self.render(node.title).split()).casefold()
-        dropped_level = node.level if name in _END_SECTIONS else 0
+        dropped_level = node.level if name in END_SECTIONS else 0
         pieces.append("\n\n")
       elif not dropped_level:
         pieces.append(self._node(node))
@@ -115,8 +108,10 @@ class _Article:
   def _link(self, node: nodes.Wikilink) -> str:
     title = self.render(node.title).strip()
     self._look_for_category(title)
-    prefix = title.partition(":")[0].strip().casefold() if ":" in title else ""
-    if prefix in _NO_TEXT_LINKS or (prefix and not node.text and _LANGUAGE.fullmatch(prefix)):
+    prefix, colon, _ = title.replace("_", " ").casefold().partition(":")
+    prefix = prefix.strip() if colon else ""
+    if prefix in self._without_text or (
+        prefix and not node.text and _LANGUAGE.fullmatch(prefix)):
       return ""
     shown = self.render(node.text) if node.text is not None else ""
     return shown if shown.strip() else title.lstrip(":").replace("_", " ")
@@ -127,13 +122,17 @@ class _Article:
       return "\n\n" if name in _BLOCK_TAGS else self.render(node.contents)
     if name == "br":
       return "\n\n"
+    if name in _CODE and any(str(one.name).strip() == "inline" for one in node.attributes):
+      return shielded(str(node.contents))
     if name in _DROPPED_TAGS or "display:none" in _style(node):
       return "\n\n" if name == "table" else ""
     if name in ("math", "chem", "ce"):
       return self._formula(name, str(node.contents).strip())
     if name == "nowiki":
-      return str(node.contents)
+      return shielded(str(node.contents))
     text = self.render(node.contents)
+    if name == "q":
+      return f"“{text}”"
     if name in ("sup", "sub"):
       return superscript(text) if name == "sup" else subscript(text)
     return f"\n\n{text}\n\n" if name in _BLOCK_TAGS else text
@@ -195,7 +194,7 @@ def _first_variant(match: re.Match) -> str:
   if match[1] and set(match[1]) & set("HT-"):
     return ""
   first = match[2].partition(";")[0]
-  return first.partition(":")[2] if re.match("zh[a-z-]*:", first) else match[2]
+  return first.partition(":")[2].strip() if _VARIANT.match(first) else match[2]
 
 
 def _style(node: nodes.Tag) -> str:
@@ -206,31 +205,35 @@ def _style(node: nodes.Tag) -> str:
 def _character(node: nodes.HTMLEntity) -> str:
   try:
     text = node.normalize()
+    if "\x80" <= text <= "\x9f":  # as browsers read &#150;
+      text = html.unescape(str(node))
     text.encode()
   except (ValueError, OverflowError, UnicodeEncodeError):
     return ""
-  return text
+  return shielded(text)
 
 
 def read_article(data: bytes) -> dict[str, Any]:
   """The text of a page, whether it is a disambiguation, and what was dropped by name.
 
   Args:
-    data: JSON with `title` and `text`.
+    data: JSON with `title` and `text`, and perhaps `without_text`: what else links to files
+      and categories begin with.
 
   Raises:
     Unreadable: the parser gives up.
   """
   sys.setrecursionlimit(10_000)  # templates within templates
   page = json.loads(data)
-  article = _Article(page["title"])
+  article = _Article(page["title"], page.get("without_text", ()))
   source = _VARIANTS.sub(_first_variant, _COMPARISON.sub(
       lambda match: match.group().replace("<", "&lt;").replace(">", "&gt;"), page["text"]))
   try:
     code = mwparserfromhell.parse(source, skip_style_tags=True)
   except mwparserfromhell.parser.ParserError as error:
     raise Unreadable("wikitext cannot be parsed", str(error)[:200]) from None
-  text = laid_out(article.sections(code))
+  # Once more for those that hold templates.
+  text = laid_out(_VARIANTS.sub(_first_variant, article.sections(code)))
   return {"text": text, "dropped": {kind: dict(counts)
                                     for kind, counts in article.dropped.items()},
           "is_disambiguation": article.is_disambiguation or "__DISAMBIG__" in page["text"]}

@@ -5,6 +5,7 @@ from typing import Callable
 
 from realm_tf.corpus.wikitext.call import Call
 from realm_tf.corpus.wikitext.languages import LANGUAGES
+from realm_tf.corpus.wikitext.quotes import quoted
 
 _KINDS = {"c": "Chinese", "t": "traditional Chinese", "s": "simplified Chinese",
           "p": "pinyin", "w": "Wade–Giles", "j": "Jyutping", "poj": "Pe̍h-ōe-jī",
@@ -32,7 +33,7 @@ def _in_language(call: Call) -> str:
   name = call.get("label") or name
   label = "" if name in ("", "none") else f"{name}: "
   return "".join((label, text, f", romanized: {latin}" if latin else "",
-                  f", lit. '{meant}'" if meant else ""))
+                  f", lit. {quoted(meant)}" if meant else ""))
 
 
 def _nihongo(call: Call) -> str:
@@ -77,7 +78,7 @@ def _kinds(call: Call) -> str:
   for name, kind in _KINDS.items():
     if said := call.named.get(name):
       meant = kind == "lit."
-      said = f"'{said}'" if meant else said
+      said = quoted(said) if meant else said
       bare = call.get("labels") == "no" and not meant
       shown.append(said if bare else f"{kind} {said}" if meant else f"{kind}: {said}")
   return "; ".join(shown) or call.need(0)
@@ -90,7 +91,7 @@ def _transliterated(call: Call) -> str:
 
 def _meaning(call: Call) -> str:
   """{{lit|word}}, {{literal translation|word|other}} -> lit. 'word' or 'other'"""
-  return "lit. " + " or ".join(f"'{word}'" for word in call.given) if call.given else "lit."
+  return "lit. " + " or ".join(map(quoted, call.given)) if call.given else "lit."
 
 
 def in_script(call: Call) -> str:
@@ -113,6 +114,6 @@ FOREIGN_TEMPLATES: dict[str, Callable[[Call], str]] = {
     **dict.fromkeys(("transl", "transliteration", "translit", "tlit", "xlit"),
                     _transliterated),
     **dict.fromkeys(("lit", "lit.", "literal translation", "literally", "literal"), _meaning),
-    "gloss": lambda call: f"'{call.need(0)}'",
+    "gloss": lambda call: quoted(call.need(0)),
     **dict.fromkeys(("script", "hebrew", "arabic", "unicode", "iast", "polytonic",
                      "lang block", "isotranslit"), in_script)}

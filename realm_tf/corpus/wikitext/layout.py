@@ -3,8 +3,8 @@
 import re
 
 from realm_tf.corpus.wikitext.numbers import PLUS
+from realm_tf.corpus.wikitext.quotes import without_marks
 
-_QUOTES = re.compile("'{2,5}")
 _SWITCHES = re.compile(r"__[A-Z]+__")
 # What is left of a table that the parser did not know as one.
 _TABLE_LINE = re.compile(r"^\s*(\{\||\|\}|\|[-+]|\||!(?=[^!]*\|)).*$", re.MULTILINE)
@@ -21,13 +21,13 @@ _REPAIRS = (
 def laid_out(text: str) -> str:
   """Paragraphs with a blank line between them; line ends within one are spaces."""
   text = _MIXED.sub(" ", text).replace(PLUS, "")
-  text = _TABLE_LINE.sub("", _SWITCHES.sub("", _QUOTES.sub("", text)))
+  text = without_marks(_TABLE_LINE.sub("", _SWITCHES.sub("", text)))
   paragraphs = (_paragraph(paragraph) for paragraph in re.split(r"\n\s*\n", text))
   return "\n\n".join(filter(None, paragraphs))
 
 
 def _paragraph(text: str) -> str:
-  text = _SPACES.sub(" ", text.replace("\n", " "))
+  text = _SPACES.sub(" ", text.replace("\n", " ").replace("\xad", ""))
   shorter = _EMPTY_BRACKETS.sub("", text)
   while shorter != text:  # brackets within brackets
     text, shorter = shorter, _EMPTY_BRACKETS.sub("", shorter)

@@ -72,6 +72,26 @@ def _district(call: Call) -> str:
   return district if call.at(2) == "D" else f"{state}'s {district}"
 
 
+def _law(form: str) -> Callable[[Call], str]:
+  """{{USPL|111|148}} -> Pub. L. 111–148, {{USC|42|1983}} -> 42 U.S.C. § 1983"""
+  def shown(call: Call) -> str:
+    return form.format(call.need(0), call.need(1))
+  return shown
+
+
+def _ruling(call: Call) -> str:
+  """{{ussc|410|113|1973}} -> 410 U.S. 113 (1973), behind its name where that is given"""
+  year = call.at(2) or call.get("year")
+  name = f"{call.get('name')}, " if call.get("name") else ""
+  return f"{name}{call.need(0)} U.S. {call.at(1, '___')}" + (f" ({year})" if year else "")
+
+
+def _bill(call: Call) -> str:
+  """{{USBill|111|HR|3590}} -> H.R. 3590"""
+  house = call.need(1).upper().replace(".", "")
+  return f"{_HOUSES.get(house, call.at(1))} {call.need(2)}"
+
+
 def _won(call: Call) -> str:
   """{{winning percentage|10|5}} -> .667; a tie is half a win."""
   try:
@@ -82,11 +102,17 @@ def _won(call: Call) -> str:
   return f"{share / 1000:.3f}".removeprefix("0")
 
 
+_HOUSES = {"HR": "H.R.", "S": "S.", "HRES": "H.Res.", "SRES": "S.Res.",
+           "HJRES": "H.J.Res.", "SJRES": "S.J.Res.", "HCONRES": "H.Con.Res."}
 NUMBERED_TEMPLATES: dict[str, Callable[[Call], str]] = {
     **dict.fromkeys(("us patent", "us-patent"), _patent),
     **dict.fromkeys(("ietf rfc", "rfc"), _prefixed("RFC")), "oeis": _sequence,
     **dict.fromkeys(("oeis2c", "oeis link"), _year), "ec number": _prefixed("EC"),
     "ngc": _prefixed("NGC"), **dict.fromkeys(("mpl", "mp", "mpl-"), _minor_planet),
+    **dict.fromkeys(("uspl", "us public law"), _law("Pub. L. {}–{}")),
+    "usstat": _law("{} Stat. {}"), "usbill": _bill, "ussc": _ruling,
+    **dict.fromkeys(("usc", "unitedstatescode", "uscsub"), _law("{} U.S.C. § {}")),
+    **dict.fromkeys(("codefedreg", "cfr"), _law("{} CFR {}")),
     "jct": _roads, "ushr": _district,
     **dict.fromkeys(("winning percentage", "winpct", "winning pct"), _won),
     **dict.fromkeys(("by", "mlby", "mlb year", "baseball year", "nfly", "nfl year", "scy",

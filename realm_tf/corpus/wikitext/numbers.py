@@ -63,6 +63,8 @@ def convert(call: Call) -> str:
       place += 1
     else:
       break
+  if call.get("comma") == "off":
+    text = re.sub(r"(?<=\d),(?=\d)", "", text)
   is_one = text in ("1", "-1") or call.get("adj") in ("on", "mid", "pre")
   unit = _named(values[place] if place < len(values) else "", is_one)
   if unit[:2] in ("$/", "£/", "€/"):  # $5/mi
@@ -103,9 +105,12 @@ def val(call: Call) -> str:
   """{{val|1.5|0.1|e=6|u=kg}} -> 1.5±0.1×10⁶ kg"""
   value = _plain_power(call.at(0))
   value = grouped(value) if call.get("fmt") == "commas" else value
-  errors = call.positional[1:3]
-  if errors and errors[0] in _BETWEEN:
-    value, errors = value + _BETWEEN[errors[0]] + call.need(2), []
+  errors = call.positional[1:]
+  while errors and errors[0] in _BETWEEN:  # 10, 20, 30
+    if not errors[1:]:
+      raise Unrendered
+    value, errors = value + _BETWEEN[errors[0]] + _plain_power(errors[1]), errors[2:]
+  errors = errors[:2]
   if len(errors) == 2 and all(errors):
     value += "".join(error if error[0] in "+-−" else f"{sign}{error}"
                      for sign, error in zip("+−", errors))
@@ -262,6 +267,6 @@ NUMBER_TEMPLATES = {
                      "number to word", "numtext", "number in words"),
                     lambda call: call.need(0)),
     **dict.fromkeys(("sup", "superscript", "smallsup"), lambda call: superscript(call.at(0))),
-    "gaps": gaps,
+    "gaps": gaps, "t&fcalc": lambda call: f"{call.need(0)} m",
     "su": lambda call: superscript(call.get("p")) + subscript(call.get("b")),
     **dict.fromkeys(("sub", "subscript"), lambda call: subscript(call.at(0)))}

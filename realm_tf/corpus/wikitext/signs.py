@@ -4,6 +4,7 @@ from typing import Callable
 
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 from realm_tf.corpus.wikitext.numbers import PLUS
+from realm_tf.corpus.wikitext.quotes import shielded
 from realm_tf.corpus.wikitext.units import superscript
 
 _SIGNS = {
@@ -27,7 +28,9 @@ _SIGNS = {
     "(": "{", ")": "}", "((": "{{", "))": "}}", "crlf": "\n", "break": "\n\n",
     "br": "\n\n", "paragraph": "\n\n", "paragraph break": "\n\n", "pb": "\n\n",
     "1/2": f"{PLUS}1/2", "1/4": f"{PLUS}1/4", "3/4": f"{PLUS}3/4", "1/3": f"{PLUS}1/3",
-    "2/3": f"{PLUS}2/3", "yes": "Yes", "no": "No", "n/a": "N/A", "tba": "TBA", "pi": "π",
+    "2/3": f"{PLUS}2/3",
+    **{f"{odd}/8": f"{PLUS}{odd}/8" for odd in (1, 3, 5, 7)},
+    "yes": "Yes", "no": "No", "n/a": "N/A", "tba": "TBA", "pi": "π",
     "co2": "CO₂", "h2o": "H₂O", "clear": "", "-": "", "coord": ""}
 _BEFORE = {"minus": "−", "times": "×", "~": "~", "approx": "≈",
            "hashtag": "#", "no.": "No. ", "numero": "No. ", "number sign": "#"}
@@ -63,7 +66,7 @@ def _music(call: Call) -> str:
 
 
 SIGN_TEMPLATES: dict[str, Callable[[Call], str]] = {
-    **{name: _alone(sign) for name, sign in _SIGNS.items()},
+    **{name: _alone(shielded(sign)) for name, sign in _SIGNS.items()},
     **{name: _before(sign) for name, sign in _BEFORE.items()}, "music": _music,
     **dict.fromkeys(("±", "+-", "+/-", "pm", "plusminus"), _more_or_less),
     **dict.fromkeys(("sqrt", "radic"), _root),

@@ -22,6 +22,7 @@ from realm_tf.corpus.wikitext import (
 )
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 from realm_tf.corpus.wikitext.languages import LANGUAGES
+from realm_tf.corpus.wikitext.quotes import quoted
 
 Render = Callable[[Call], str]
 
@@ -72,6 +73,9 @@ def _ship(call: Call) -> str:
   parts = call.positional if call.name == "ship" else [
       call.name.upper(), *call.positional]
   prefix, name, number = (*parts, "", "", "")[:3]
+  if not name:
+    raise Unrendered
+  prefix = {"HSWMS": "HSwMS", "HNOMS": "HNoMS"}.get(prefix, prefix)
   return f"{prefix} {name}".strip() + (f" ({number})" if number else "")
 
 
@@ -114,6 +118,15 @@ def _roman(call: Call) -> str:
   return shown
 
 
+def _code_point(call: Call) -> str:
+  """{{unichar|20AC|Euro sign}} -> U+20AC € Euro sign"""
+  if not re.fullmatch("[0-9A-Fa-f]{4,5}", call.need(0)):
+    raise Unrendered
+  char = chr(int(call.at(0), 16))
+  return " ".join(filter(None, (f"U+{call.at(0).upper()}", char if char.isprintable() else "",
+                                call.at(1))))
+
+
 def _nuclide(call: Call) -> str:
   """{{nuclide|uranium|235}} -> uranium-235"""
   return "-".join(call.given) or call.need(0)
@@ -138,7 +151,7 @@ def _named_authors(call: Call) -> str:
 def _origin(call: Call) -> str:
   """{{etymology|grc|λόγος|word}} -> from Ancient Greek λόγος 'word'"""
   language = LANGUAGES.get(call.need(0), "")
-  meant = f" '{call.at(2)}'" if call.at(2) else ""
+  meant = f" {quoted(call.at(2))}" if call.at(2) else ""
   return " ".join(filter(None, ("from", language, call.need(1)))) + meant
 
 
@@ -159,13 +172,14 @@ _FIRST = """
   disputed span, right, left, i, b, caps, uppercase, lowercase, nocaps, sentence case, serif,
   bigmath, chem name, in5, stack, float right, float left, block center, nastaliq, nq, naskh,
   uninastaliq, subatomic particle, subatomicparticle, tsc, sc1, gd, midsize, crossref,
-  cross-reference, crossreference
+  cross-reference, crossreference, huge, nowraplinks, j, nwr, -r, sm, au, equationref, tquote,
+  grapheme, wikt, pie
 """
 # And of these the second.
 _SECOND = """
   lang, langr, native name, nativename, rtl-lang, wikt-lang, wt, color, colour,
   colored text, bg, font, fontcolor, hover title, h:title, audio, sort, ntsh, align,
-  background color, stl, station link
+  background color, stl, station link, native phrase, rquote, numblk, background
 """
 _QUOTATIONS = """
   quote, blockquote, block quote, cquote, bq, quotation, quote box, poemquote, poem quote,
@@ -173,9 +187,13 @@ _QUOTATIONS = """
 """
 _LISTS = """
   hlist, ubl, ublist, unbulleted list, cslist, bulleted list, flowlist, enum, ordered list,
-  comma separated entries, unbulletedlist
+  comma separated entries, unbulletedlist, br separated entries, br list, numbered list,
+  brlist
 """
-_SHIPS = "hms, uss, ss, rms, mv, ms, hmas, hmcs, sms, ins, usns, rv, ship, usat, uscgc, hmnzs"
+_SHIPS = """
+  hms, uss, ss, rms, mv, ms, hmas, hmcs, sms, ins, usns, rv, ship, usat, uscgc, hmnzs, smu,
+  ps, hnlms, hdms, orp, js, roks, rfa, tss, hmhs, usrc, css, bap, ara, hmy, gts, hswms, hnoms
+"""
 
 
 def _names(listed: str) -> list[str]:
@@ -187,12 +205,13 @@ _TEXT: dict[str, Render] = {
     **dict.fromkeys(_names(_SECOND), _one(1, "text")),
     **dict.fromkeys(_names(_SHIPS), _ship), **dict.fromkeys(_names(_QUOTATIONS), _quotation),
     **dict.fromkeys(_names(_LISTS), _joined(", ")),
-    **dict.fromkeys(("sclass", "sclass2", "sclass-"), _class),
-    **dict.fromkeys(("gs", "jsub", "ship class"), _boat),
+    **dict.fromkeys(("sclass", "sclass2", "sclass-", "ship class"), _class),
+    **dict.fromkeys(("gs", "jsub"), _boat),
     **dict.fromkeys(("plainlist", "flatlist", "columns-list", "indented plainlist",
                      "columnslist", "column list", "collist"), _listed), "resize": _last,
     **dict.fromkeys(("keypress", "key press"), _joined("+")), "linktext": _joined(""),
-    "font color": _last, "nowrap begin": _fixed(""), "nowrap end": _fixed(""),
+    "font color": _last, "equationnote": _last, "url": _last, "nowrap begin": _fixed(""),
+    "nowrap end": _fixed(""),
     **dict.fromkeys(("ill", "interlanguage link", "illm", "interlanguage link multi",
                      "link-interwiki", "lien"), _other_wiki),
     **dict.fromkeys(("s-", "s", "-s-"), _french_century),
@@ -210,7 +229,10 @@ _TEXT: dict[str, Render] = {
     **dict.fromkeys(("vgrelease", "video game release", "vgrelease new"), _released),
     **dict.fromkeys(("bibleverse", "bibleref", "bibleref2", "bible verse", "bible"), _verse),
     **dict.fromkeys(("roman", "roman numeral"), _roman),
-    **dict.fromkeys(("nuclide", "isotope", "simplenuclide", "simplenuclide2"), _nuclide),
+    **dict.fromkeys(("nuclide", "isotope", "simplenuclide", "simplenuclide2",
+                     "complexnuclide"), _nuclide), "unichar": _code_point,
+    **dict.fromkeys(("née", "nee"), lambda call: f"née {call.at(0)}".rstrip()),
+    "né": lambda call: f"né {call.at(0)}".rstrip(),
     "bracket": lambda call: f"[{call.at(0)}]", "interp": lambda call: f"[{call.at(0)}]",
     "abs": lambda call: f"|{call.need(0)}|",
     **dict.fromkeys(("see below", "see above"), lambda call: f"({call.at(0)})")}

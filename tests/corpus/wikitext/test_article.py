@@ -121,7 +121,7 @@ def test_templates_that_carry_text(wikitext, text):
     ("A.\n==References==\nno\n=== Books ===\nno\n== [[Later]] ==\nYes.", "A.\n\nYes."),
     ("A.\n== See also ==\n* [[no]]\n==External links==\n* [http://x no]", "A."),
     ("[http://x.org the site] [http://x.org] [https://x.org ''it'']", "the site it"),
-    ("<!-- no -->a<br>b<br />c <nowiki>[[d]] ''e''</nowiki>", "a\n\nb\n\nc [[d]] e"),
+    ("<!-- no -->a<br>b<br />c <nowiki>[[d]] ''e''</nowiki>", "a\n\nb\n\nc [[d]] ''e''"),
     ("&nbsp;&eacute;&#233;&amp;&lt;b&gt; &unknown; &#x1F600;", "éé&<b> &unknown; 😀"),
     ("x <div>y</div> <span style='display: none'>no</span><span>z</span>", "x\n\ny\n\nz"),
     ("__NOTOC__A {{{1|default}}} {{{2}}}.", "A default."),
@@ -129,6 +129,8 @@ def test_templates_that_carry_text(wikitext, text):
     ("Ona ({{IPA|x}}; {{unknown}}, born 1900; {{x}}) is ({{y}}) old {{z}}.",
      "Ona (born 1900) is old."),
     ("שלום '''עולם'''. 東京は[[日本]]の首都。😀", "שלום עולם. 東京は日本の首都。😀"),
+    ("<q>Yes</q> 1990&#150;95 soft&shy;ly, <syntaxhighlight lang=c inline>b[''0'']"
+     "</syntaxhighlight> is<source lang=c>no</source>", "“Yes” 1990–95 softly, b[''0''] is"),
     ("<ruby>漢<rp>(</rp><rt>kan</rt><rp>)</rp></ruby>字", "漢字"),
     ("It's the '90s, ''isn't'' it?", "It's the '90s, isn't it?"),
     ("{{Infobox x\n| a = {{convert|1|km}}\n| b = [[c]]\n}}\nText.", "Text."),

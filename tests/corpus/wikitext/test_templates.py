@@ -54,6 +54,8 @@ def test_numbers(wikitext, text):
      "$5/mi 2 chains 1 hectare 5 km"),
     ("{{nts|1000|prefix=~}} {{±|5|6}} {{radic|8|3}} {{nombre|5000|km}} 5{{nbs}}km",
      "~1,000 +5−6 ³√8 5,000 km 5 km"),
+    ("{{val|10|,|20|,|30|u=m}} {{val|5|u=uM}} {{convert|1500|-|2000|km2|comma=off}} 5{{7/8}}",
+     "10, 20, 30 m 5 μM 1500–2000 km² 5 7/8"),
     ("{{winning percentage|10|5}} {{winpct|10|5|2}} {{winpct|1|0}} {{superscript|5}}",
      ".667 .647 1.000 ⁵")])
 def test_more_numbers(wikitext, text):
@@ -121,6 +123,17 @@ def test_money_and_dates(wikitext, text):
      "NA: May 12, 2010, EU: May 14, 2010 1 John 3:16"),
     ("{{nowrap begin}}5 km{{nowrap end}} {{hashtag|x}} {{bracket|x}} {{ordered list|a|b}}",
      "5 km #x [x] a, b"),
+    ("-{zh-cn:{{lang|en|foo}}; zh-tw:bar}- -{sr-ec: Ћ;sr-el:Ć}- -{a:b}-", "foo Ћ -{a:b}-"),
+    ("{{née|Smith}} {{nee}} {{HSwMS|Gotland}} {{SMU|U-9}} {{ship class|Iowa|battleship}} "
+     "{{br separated entries|a|b}} {{rquote|left|c|d}} ({{EquationNote|1|Eq. 1}})",
+     "née Smith née HSwMS Gotland SMU U-9 Iowa-class battleship a, b c (Eq. 1)"),
+    ("{{USBill|111|hr|3590}} {{USPL|111|148}} {{USStat|124|119}} {{USC|42|1983}} "
+     "{{CodeFedReg|5|1}} {{ussc|410|113|1973}} {{ussc|name=Roe|410|113}}",
+     "H.R. 3590 Pub. L. 111–148 124 Stat. 119 42 U.S.C. § 1983 5 CFR 1 410 U.S. 113 (1973) "
+     "Roe, 410 U.S. 113"),
+    ("{{NumBlk|:|<math>x = 1</math>|2}} {{url|http://x.org|x}} {{Huge|5}} {{T&Fcalc|8.90}} "
+     "{{unichar|20ac|Euro sign}} {{unichar|D800}} {{unichar|x}}",
+     "x = 1 x 5 8.90 m U+20AC € Euro sign U+D800 x"),
     ("-{zh-hans:里根;zh-hant:雷根}-和-{雷根}-。-{H|zh:x}- -{a}-", "里根和雷根。 -{a}-")])
 def test_words(wikitext, text):
   assert _read(wikitext) == text

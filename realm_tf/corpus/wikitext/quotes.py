@@ -1,0 +1,54 @@
+"""Marks of italics and bold, taken out as MediaWiki reads them: ''Titanic'''s is Titanic's.
+
+Source: `doQuotes` in MediaWiki's Parser.php.
+"""
+
+import re
+
+# An apostrophe that is none of a mark, of {{'}}, &#39; or <nowiki>: no text holds this one.
+APOSTROPHE = "\ufdd0"
+_MARKS = re.compile("(''+)")
+
+
+def shielded(text: str) -> str:
+  """The text with apostrophes that no mark is made of."""
+  return text.replace("'", APOSTROPHE)
+
+
+def quoted(text: str) -> str:
+  """Between apostrophes, which are none of a mark, whatever stands within them."""
+  return f"{APOSTROPHE}{text}{APOSTROPHE}"
+
+
+def without_marks(text: str) -> str:
+  """All lines without their marks, and shielded apostrophes as they are read."""
+  if "''" in text:
+    text = "\n".join("".join(_split(line)[::2]) for line in text.split("\n"))
+  return text.replace(APOSTROPHE, "'")
+
+
+def _split(line: str) -> list[str]:
+  """Texts and marks in turn; what of a run of apostrophes is none is text before it."""
+  parts = _MARKS.split(line)
+  for place in range(1, len(parts), 2):
+    size = len(parts[place])
+    kept = 3 if size == 4 else min(size, 5)
+    parts[place - 1] += "'" * (size - kept)
+    parts[place] = "'" * kept
+  italic, bold = (sum(len(mark) in (size, 5) for mark in parts[1::2]) for size in (2, 3))
+  if italic % 2 and bold % 2 and (place := _possessive(parts)):
+    parts[place - 1] += "'"
+  return parts
+
+
+def _possessive(parts: list[str]) -> int:
+  """The place of the bold mark that is an apostrophe and an italic one; 0 without any.
+
+  Behind a word of one letter, as in l'''amour'', else behind a longer one, else at a space.
+  """
+  found: dict[int, int] = {}
+  for place in range(1, len(parts), 2):
+    before = parts[place - 1]
+    if len(parts[place]) == 3:
+      found.setdefault(2 if before.endswith(" ") else int(before[-2:-1] != " "), place)
+  return found[min(found)] if found else 0

@@ -1,0 +1,27 @@
+"""Formulas of MathML, in a line that can be read in one way only."""
+
+import pytest
+
+from realm_tf.corpus.readers.html import read_html
+
+
+def _row(*parts):
+  return f"<mrow>{''.join(f'<mi>{part}</mi>' for part in parts)}</mrow>"
+
+
+_HALF = "<mfrac><mn>1</mn><mn>2</mn></mfrac>"
+
+
+@pytest.mark.parametrize("formula, text", [
+    (f"<mn>5</mn>{_HALF}", "5 1/2"), (f"<mi>x</mi><mo>+</mo>{_HALF}", "x+1/2"),
+    (f"<mfrac>{_row('a', '+', 'b')}<mn>2</mn></mfrac>", "(a+b)/2"),
+    (f"<mfrac><mn>2</mn>{_row('(', 'a', ')')}</mfrac>", "2/(a)"),
+    (f"<mfrac>{_HALF}<mrow>{_HALF}</mrow></mfrac>", "(1/2)/(1/2)"),
+    (f"<msup><mi>x</mi>{_row('n', '-', 'k')}</msup>", "x^(n-k)"),
+    (f"<msup><mi>x</mi>{_HALF}</msup>", "x^(1/2)"),
+    (f"<msup><mi>x</mi>{_row('-', '1')}</msup>", "x⁻¹"),
+    ("<msubsup><mi>y</mi><mi>i</mi><mn>3</mn></msubsup>", "yi³"),
+    (f"<msqrt>{_row('x', '+', '1')}</msqrt><msqrt><mn>2</mn></msqrt>", "√(x+1)√2"),
+    ("<mroot><mn>8</mn><mn>3</mn></mroot>", "8^1/3")])
+def test_formulas(formula, text):
+  assert read_html(f"<p>Is <math>{formula}</math>.".encode()) == ("", f"Is {text}.")
