@@ -33,6 +33,6 @@ class Command:
   def kept(self, stage: str, pattern: str, *flags: str) -> dict[pathlib.Path, bytes]:
     """The files of a run of its own that fit a pattern, once the stage is done."""
     root = self._folder / f"run{'-by-beam' * bool(flags)}"
-    for command, more in (("corpus", ()), (stage, flags)):
+    for command, more in {"corpus": (), stage: flags}.items():
       assert realm(command, f"--config={self._config}", f"--workdir={root}", *more) == 0
     return {path.relative_to(root): path.read_bytes() for path in root.glob(pattern)}
