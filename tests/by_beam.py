@@ -1,7 +1,9 @@
 """A stage by the command, with Apache Beam and without, for tests of what both keep."""
 
+import contextlib
 import json
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,6 +15,19 @@ beam = pytest.importorskip("realm_tf.corpus.beam_share", reason="apache-beam is 
 
 ALONE = "--runner=DirectRunner"
 PROCESSES = f"{ALONE} --direct_num_workers=2 --direct_running_mode=multi_processing"
+# A partition for each part: else one worker has them all.
+DASK = "--runner=apache_beam.runners.dask.dask_runner.DaskRunner --dask_partition_size=1"
+
+
+@contextlib.contextmanager
+def cluster_for(options: str | None) -> Iterator[str | None]:
+  """Options with a cluster of two processes where Dask is to run them."""
+  if options != DASK:
+    yield options
+    return
+  dask = pytest.importorskip("distributed", reason="dask comes with apache-beam[dask]")
+  with dask.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made:
+    yield f"{options} --dask_client_address={made.scheduler_address}"
 
 
 class Command:
@@ -33,6 +48,6 @@ class Command:
   def kept(self, stage: str, pattern: str, *flags: str) -> dict[pathlib.Path, bytes]:
     """The files of a run of its own that fit a pattern, once the stage is done."""
     root = self._folder / f"run{'-by-beam' * bool(flags)}"
-    for command, more in (("corpus", ()), (stage, flags)):
+    for command, more in {"corpus": (), stage: flags}.items():
       assert realm(command, f"--config={self._config}", f"--workdir={root}", *more) == 0
     return {path.relative_to(root): path.read_bytes() for path in root.glob(pattern)}

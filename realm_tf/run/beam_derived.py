@@ -7,7 +7,7 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.derived import Share
 from realm_tf.corpus.duplicates import stored_bans
 from realm_tf.corpus.store import Corpus
-from realm_tf.datasets.matching import stored_occurrences
+from realm_tf.datasets.matching import Occurrences, find_occurrences, stored_occurrences
 from realm_tf.datasets.questions import Question
 from realm_tf.examples.related_blocks import related_sentences
 from realm_tf.extras import require
@@ -43,9 +43,18 @@ def find_places(questions: Sequence[Question], corpus: Corpus, beam: str | None)
     beam: options of the Apache Beam pipeline that finds them; None: who needs them does.
   """
   if beam is not None and questions:
-    with _shared(corpus, beam) as share:
-      stored_occurrences([question.answers for question in questions], corpus,
-                         corpus.tokenizer, [question.regex for question in questions], share)
+    answer_places(questions, corpus, beam)
+
+
+def answer_places(questions: Sequence[Question], corpus: Corpus, beam: str | None
+                  ) -> Occurrences:
+  """The places of answers for who needs them once; without `beam` nothing is kept."""
+  search = ([question.answers for question in questions], corpus, corpus.tokenizer,
+            [question.regex for question in questions])
+  if beam is None:
+    return find_occurrences(*search)
+  with _shared(corpus, beam) as share:  # workers read the answers beside the store
+    return stored_occurrences(*search, share)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,6 @@ from realm_tf import assets, files, folders
 from realm_tf.config import cache
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.datasets import trivia
-from realm_tf.datasets.matching import find_occurrences
 from realm_tf.datasets.questions import Question, write_questions
 from realm_tf.diagnosis.by_step import diagnose_by_step
 from realm_tf.distribute.processes import is_chief
@@ -30,7 +29,7 @@ from realm_tf.examples.cloze_questions import asks
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations, used
-from realm_tf.run.beam_derived import find_bans, find_places, find_related
+from realm_tf.run.beam_derived import answer_places, find_bans, find_places, find_related
 from realm_tf.run.document_import import make_corpus, make_sentences
 from realm_tf.run.embedding_anew import EmbeddingAnew
 from realm_tf.run.folder import STAGES, WARM_START, WITHOUT_WORDS, Run
@@ -73,7 +72,8 @@ def corpus(run: Run, strict: bool = False, beam: str | None = None) -> None:
   """Fetches what the config names, writes the block store, makes the questions.
 
   Documents that cannot be read, or have a blank text, are passed over, or refused where
-  `strict`. They are cut on this machine, or by Apache Beam with the options in `beam`.
+  `strict`. They are cut, and answers of trivia found in them, on this machine, or by Apache
+  Beam with the options in `beam`.
   """
   config = run.config
   if config.assets:
@@ -87,14 +87,13 @@ def corpus(run: Run, strict: bool = False, beam: str | None = None) -> None:
     make_corpus(run, tokenizer, strict, beam)
     used.record_used(config, run.path, "corpus")
   if config.trivia and not (run.path / "questions").exists():
-    _write_trivia(run)
+    _write_trivia(run, beam)
 
 
-def _write_trivia(run: Run) -> None:
+def _write_trivia(run: Run, beam: str | None) -> None:
   """Keeps the questions whose answer stands in the corpus, but not everywhere."""
   questions = trivia.read_trivia(run.config.trivia)
-  occurrences = find_occurrences([q.answers for q in questions], run.corpus,
-                                 run.corpus.tokenizer)
+  occurrences = answer_places(questions, run.corpus, beam)
   blocks = np.array([len(np.unique(occurrences.rows[a:b]))
                      for a, b in zip(occurrences.splits, occurrences.splits[1:])])
   # An answer that stands in 1 % of all blocks is found by chance, not by reading.

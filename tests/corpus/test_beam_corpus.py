@@ -17,6 +17,7 @@ from realm_tf.errors import UserError
 from realm_tf.text.salient_spans import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
+from tests.by_beam import ALONE, DASK, PROCESSES, cluster_for
 from tests.command import realm
 
 beam = pytest.importorskip("realm_tf.corpus.beam", reason="apache-beam is an extra",
@@ -24,8 +25,6 @@ beam = pytest.importorskip("realm_tf.corpus.beam", reason="apache-beam is an ext
 
 _TOKENIZER = Tokenizer(tiny.vocabulary())
 _ROOT = pathlib.Path(__file__).parents[2]
-_ALONE = "--runner=DirectRunner"
-_PROCESSES = f"{_ALONE} --direct_num_workers=2 --direct_running_mode=multi_processing"
 
 
 def _documents(count=30):
@@ -39,7 +38,7 @@ def _small_batches(monkeypatch):
   monkeypatch.setattr(making, "_DOCUMENTS", 4)
 
 
-def _make(folder, documents, options=_ALONE):
+def _make(folder, documents, options=ALONE):
   make_store(folder, documents, tokenizer=_TOKENIZER, max_tokens=64, source="toy",
              blocks_per_shard=7,
              cut=functools.partial(beam.cut_by_beam, store=folder, options=options))
@@ -58,10 +57,12 @@ def _whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize("options", [
-    _ALONE, pytest.param(_PROCESSES, marks=pytest.mark.slow)])
+    ALONE, pytest.param(PROCESSES, marks=pytest.mark.slow),
+    pytest.param(DASK, marks=pytest.mark.slow)])
 def test_the_bytes_are_those_of_one_machine(tmp_path, whole, options, monkeypatch):
   monkeypatch.setenv("PYTHONPATH", str(_ROOT))
-  _make(tmp_path / "store", _documents(), options)
+  with cluster_for(options) as options:
+    _make(tmp_path / "store", _documents(), options)
   assert _bytes(tmp_path / "store") == whole and len(whole) > 5
   assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
@@ -116,7 +117,7 @@ def test_by_the_command(tmp_path, capsys):
       "".join(json.dumps(vars(document)) + "\n" for document in tiny.documents()))
   config = tiny.make_config(tmp_path, corpus__source=str(tmp_path / "documents.jsonl"))
   (tmp_path / "tiny.json").write_text(json.dumps(to_dict(config)))
-  for name, more in (("beam", [f"--beam={_ALONE}"]), ("one", [])):
+  for name, more in (("beam", [f"--beam={ALONE}"]), ("one", [])):
     assert realm("corpus", f"--config={tmp_path / 'tiny.json'}",
                  f"--workdir={tmp_path / name}", *more) == 0, capsys.readouterr().err
   assert _bytes(tmp_path / "beam" / "corpus") == _bytes(tmp_path / "one" / "corpus")

@@ -18,7 +18,7 @@ from realm_tf.corpus.store_writer import write_store
 from realm_tf.errors import UserError
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
-from tests.by_beam import ALONE, PROCESSES, Command, beam
+from tests.by_beam import ALONE, DASK, PROCESSES, Command, beam, cluster_for
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _ROWS = 10  # of a part
@@ -66,13 +66,15 @@ def _waiting(corpus):
 
 @pytest.mark.parametrize("options, apart", [
     (ALONE, False), (ALONE, True),
-    pytest.param(PROCESSES, True, marks=pytest.mark.slow)])
+    pytest.param(PROCESSES, True, marks=pytest.mark.slow),
+    pytest.param(DASK, True, marks=pytest.mark.slow)])
 def test_the_bytes_are_those_of_one_machine(tmp_path, monkeypatch, options, apart):
   monkeypatch.setenv("PYTHONPATH", str(_ROOT))
   table, expected = _stored(_corpus(tmp_path / "one", apart))
   assert (table >= 0).sum() > len(table) // 2 and len(table) > 2 * _ROWS
   by_beam = _corpus(tmp_path / "beam", apart)
-  assert _stored(by_beam, options)[1] == expected
+  with cluster_for(options) as options:
+    assert _stored(by_beam, options)[1] == expected
   assert not list(derived_root(by_beam.folder).glob(".*"))
 
 

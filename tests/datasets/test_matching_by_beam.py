@@ -11,7 +11,7 @@ from realm_tf.datasets.answer_search import AnswerSearch
 from realm_tf.datasets.matching import stored_occurrences
 from realm_tf.datasets.questions import write_questions
 from tests import tiny
-from tests.by_beam import ALONE, PROCESSES, Command, beam
+from tests.by_beam import ALONE, DASK, PROCESSES, Command, beam, cluster_for
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _ANSWERS = [(city, country) for city, country in tiny.CITIES.items()] + [
@@ -40,13 +40,15 @@ def _waiting(corpus):
 
 
 @pytest.mark.parametrize("options", [
-    ALONE, pytest.param(PROCESSES, marks=pytest.mark.slow)])
+    ALONE, pytest.param(PROCESSES, marks=pytest.mark.slow),
+    pytest.param(DASK, marks=pytest.mark.slow)])
 def test_the_bytes_are_those_of_one_machine(tmp_path, monkeypatch, options):
   monkeypatch.setenv("PYTHONPATH", str(_ROOT))
   found, expected = _stored(tiny.make_corpus(tmp_path / "one"))
   assert len({*found.rows}) == 25 and found.splits[15] > found.splits[14]  # of the pattern
   by_beam = tiny.make_corpus(tmp_path / "beam")
-  assert _stored(by_beam, options)[1] == expected
+  with cluster_for(options) as options:
+    assert _stored(by_beam, options)[1] == expected
   assert not list(derived_root(by_beam.folder).glob(".*"))
 
 

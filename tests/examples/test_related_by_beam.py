@@ -16,7 +16,7 @@ from realm_tf.examples.related_blocks import related_sentences
 from realm_tf.text.salient_spans import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
-from tests.by_beam import ALONE, PROCESSES, Command, beam
+from tests.by_beam import ALONE, DASK, PROCESSES, Command, beam, cluster_for
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _FORM = "The old {city} is in {country} and many people live there by the river."
@@ -66,13 +66,15 @@ def _waiting(corpus):
 
 @pytest.mark.parametrize("options, apart", [
     (ALONE, False), (ALONE, True),
-    pytest.param(PROCESSES, False, marks=pytest.mark.slow)])
+    pytest.param(PROCESSES, False, marks=pytest.mark.slow),
+    pytest.param(DASK, True, marks=pytest.mark.slow)])
 def test_the_bytes_are_those_of_one_machine(tmp_path, monkeypatch, options, apart):
   monkeypatch.setenv("PYTHONPATH", str(_ROOT))
   found, expected = _stored(_corpus(tmp_path / "one", apart))
   assert len(found.row) > 10 and len(found.support.rows) > 40
   by_beam = _corpus(tmp_path / "beam", apart)
-  assert _stored(by_beam, options)[1] == expected
+  with cluster_for(options) as options:
+    assert _stored(by_beam, options)[1] == expected
   assert not list(derived_root(by_beam.folder).glob(".*"))
 
 

@@ -14,6 +14,7 @@ from realm_tf.run import refresh_job, stages
 from realm_tf.run.folder import Run
 from realm_tf.training.checkpoints import Checkpoints
 from tests import tiny
+from tests.by_beam import ALONE, DASK, cluster_for
 
 beam = pytest.importorskip("realm_tf.index.beam", reason="apache-beam is an extra",
                            exc_type=ImportError)
@@ -38,12 +39,13 @@ def _run(tmp_path_factory):
   return run
 
 
-
-def test_the_version_is_that_of_a_job_without_beam(run, monkeypatch):
+@pytest.mark.parametrize("options", [ALONE, pytest.param(DASK, marks=pytest.mark.slow)])
+def test_the_version_is_that_of_a_job_without_beam(run, monkeypatch, options):
   monkeypatch.setattr(beam, "_ROWS_PER_SHARD", 10)  # three shards
   results = []
-  for by in (None, "--runner=DirectRunner"):
-    assert refresh_job.refresh(run, once=True, nice=0, beam=by) == 1
+  for by in (None, options):
+    with cluster_for(by) as by:
+      assert refresh_job.refresh(run, once=True, nice=0, beam=by) == 1
     version = stored_index.find_version(run.path / "pretrain" / "index",
                                         run.corpus.rows_by_hash)
     results.append((version.origin, version.read(), len(version.shards)))

@@ -18,9 +18,9 @@ EXAMPLE = "realm corpus --workdir=runs/demo"
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("beam", None, "Cut documents by an Apache Beam pipeline with these "
-                      "options, such as --beam='--runner=FlinkRunner'; workers must see "
-                      "WORKDIR.")
+  flags.DEFINE_string("beam", None, "Cut documents, and look for the answers of trivia, by "
+                      "Apache Beam pipelines with these options, such as "
+                      "--beam='--runner=FlinkRunner'; workers must see WORKDIR.")
   define_strict()
   define_redo("corpus")
 
