@@ -34,7 +34,8 @@ from typing import Any, Iterator
 import numpy as np
 from machine import processor
 
-_STAGES = ("make", "open_first", "open", "near_duplicates", "sentences", "answers", "batches", "steps")
+_STAGES = ("make", "open_first", "open", "near_duplicates", "sentences", "answers", "batches",
+           "steps")
 _DOCUMENTS = "documents.jsonl"
 _BATCHES, _BATCH, _CANDIDATES = 20, 16, 8
 _SENTENCES, _WORDS = 6, 16  # of a document, of a sentence

@@ -183,10 +183,23 @@ def write_manifest(path: PathLike, value: dict[str, Any]) -> None:
 
 def read_manifest(path: PathLike) -> dict[str, Any]:
   """Reads what `write_manifest` wrote; a changed field is a `UserError`."""
-  value = read_json(path)
-  if (not isinstance(value, dict)
-      or value.pop("checksum", None) != _checksum(value)):
+  return checked_manifest(read_json(path), path)
+
+
+def checked_manifest(value: Any, path: PathLike) -> dict[str, Any]:
+  """What `read_json` read from `path`, less its checksum; errors as of `read_manifest`."""
+  fields = dict(value) if isinstance(value, dict) else {}
+  if fields.pop("checksum", None) != _checksum(fields):
     raise UserError(f"{path}: damaged: its fields are not those that were written")
+  return fields
+
+
+def read_object(path: PathLike) -> dict[str, Any]:
+  """As `read_json`, of an object; a file of another value is a `UserError`, too."""
+  value = read_json(path)
+  if not isinstance(value, dict):
+    kind = "null" if value is None else type(value).__name__
+    raise UserError(f"{path}: expected a JSON object of fields, got {kind}")
   return value
 
 
@@ -199,3 +212,6 @@ def read_json(path: PathLike) -> Any:
     raise UserError(f"{path}: no such file") from None
   except (UnicodeDecodeError, json.JSONDecodeError) as error:
     raise UserError(f"{path}: not valid JSON ({error})") from None
+  except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
+    reason = "nested too deep" if isinstance(error, RecursionError) else "a number too long"
+    raise UserError(f"{path}: not valid JSON ({reason})") from None

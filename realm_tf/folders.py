@@ -99,7 +99,7 @@ def _listed(folder: pathlib.Path, kind: FolderKind) -> set[str]:
   try:
     marker = json.loads((folder / kind.marker).read_text(encoding="utf-8"))
     return {kind.marker, *kind.files(marker)}
-  except (OSError, ValueError, LookupError, TypeError):
+  except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
     return set()
 
 

@@ -182,12 +182,23 @@ def test_json_round_trip_and_named_errors(tmp_path):
   path = tmp_path / "value.json"
   files.write_json(path, {"b": [1, None], "a": "é"})
   assert files.read_json(path) == {"b": [1, None], "a": "é"}
-  for damage in (b'{"a": ', b"\xff"):
+  for damage in (b'{"a": ', b"\xff", b"[" * 100_000, b"9" * 5000):
     path.write_bytes(damage)
     with pytest.raises(UserError, match="value.json: not valid JSON"):
       files.read_json(path)
   with pytest.raises(UserError, match="none.json: no such file"):
     files.read_json(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("text, kind", [
+    ("[1]", "list"), ("null", "null"), ("5", "int"), ('"{}"', "str")])
+def test_what_is_no_object_is_named(tmp_path, text, kind):
+  path = tmp_path / "value.json"
+  path.write_text(text)
+  with pytest.raises(UserError, match=f"value.json: expected a JSON object.* got {kind}"):
+    files.read_object(path)
+  path.write_text('{"a": 1}')
+  assert files.read_object(path) == {"a": 1}
 
 
 def test_sha256_is_that_of_the_bytes(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from typing import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -72,6 +73,15 @@ def write_bert(folder: pathlib.Path, hidden: int = 32, layers: int = 2,
   (folder / "vocab.txt").write_text("".join(f"{word}\n" for word in vocabulary()))
   save_names(folder / "model.safetensors", bert_names(bert))
   return folder
+
+
+def write_fast_vocabulary(folder: pathlib.Path, words: Sequence[str],
+                          lower_case: bool = True) -> None:
+  """Writes the `tokenizer.json` of a BERT with these words."""
+  (folder / "tokenizer.json").write_text(json.dumps({
+      "normalizer": {"type": "BertNormalizer", "lowercase": lower_case},
+      "pre_tokenizer": {"type": "BertPreTokenizer"},
+      "model": {"type": "WordPiece", "vocab": {word: i for i, word in enumerate(words)}}}))
 
 
 def make_config(folder: pathlib.Path, write: bool = True, **changes

@@ -17,6 +17,7 @@ from realm_tf.corpus.document_rows import document_rows
 from realm_tf.corpus.manifest import (
   STORE,
   VOCABULARY,
+  check_shard,
   live_rows,
   read_store_manifest,
   write_store_manifest,
@@ -110,17 +111,27 @@ def compact_store(folder: PathLike, target: pathlib.Path) -> None:
   """Writes the store without its deleted rows, in whole shards, into an empty folder.
 
   The bytes are those that `write_store` would write of the same blocks.
+
+  Raises:
+    UserError: a shard is damaged.
   """
   folder = pathlib.Path(folder)
   manifest = read_store_manifest(folder)
   live = live_rows(manifest)
   files.link_or_copy(folder / VOCABULARY, target / VOCABULARY)
-  paths = [str(folder / shard["name"]) for shard in manifest["shards"]]
-  stored = (example.numpy() for example in tf.data.TFRecordDataset(paths))
+  stored = itertools.chain.from_iterable(
+      _examples(folder, shard) for shard in manifest["shards"])
   shards: list[dict[str, Any]] = []
   write_shards(target, shards, (example for example, is_live in zip(stored, live) if is_live))
   _write_manifest(target, manifest, shards, live[live],
                   live_sources(sources_of(manifest), live))
+
+
+def _examples(folder: pathlib.Path, shard: dict[str, Any]) -> Iterator[bytes]:
+  """The blocks of a shard, once it is what its checksum says."""
+  check_shard(folder, shard)
+  for example in tf.data.TFRecordDataset(str(folder / shard["name"])):
+    yield example.numpy()
 
 
 def _write_manifest(folder: pathlib.Path, old: dict[str, Any],

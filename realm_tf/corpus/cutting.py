@@ -44,6 +44,10 @@ class CutRecords(NamedTuple):
   data: bytes
 
 
+class CutterEnded(UserError):
+  """A process that cuts has ended before it said all: nothing is wrong with the documents."""
+
+
 class Cutter:
   """Cuts documents in this process."""
 
@@ -74,23 +78,35 @@ class _Process:
     self._settings: Settings | None = settings  # until it is told
 
   def __call__(self, documents: Sequence[Document]) -> CutRecords:
+    """As of `Cutter`; raises `CutterEnded`, too."""
     try:
       if self._settings is not None:
         self._tell(self._settings._asdict())
         self._settings = None
       self._tell([[document.id, document.title, document.text] for document in documents])
-      answer = json.loads(self._answers.readline() or "null")
-    except BrokenPipeError:
-      answer = None
-    if answer is None:
-      raise UserError("a process that cuts documents has ended (exit code "
-                      f"{self._process.wait()}; -9: there was no memory left); run the same "
-                      "command again, which goes on from there")
+      answer, data = self._answer()
+    except (BrokenPipeError, EOFError):
+      raise CutterEnded(
+          f"a process that cuts documents has ended (exit code {self._process.wait()}; -9: "
+          "there was no memory left); run the same command again, which goes on from there"
+      ) from None
     if "refused" in answer:
       raise UserError(answer["refused"])
     if "failed" in answer:
       raise RuntimeError(answer["failed"])
-    return CutRecords(answer["sizes"], self._answers.read(sum(answer["sizes"])))
+    return CutRecords(answer["sizes"], data)
+
+  def _answer(self) -> tuple[dict[str, Any], bytes]:
+    """Raises `EOFError` where only a part of it comes, or none."""
+    line = self._answers.readline()
+    if not line.endswith(b"\n"):
+      raise EOFError
+    answer = json.loads(line)
+    size = sum(answer.get("sizes", ()))
+    data = self._answers.read(size)
+    if len(data) != size:
+      raise EOFError
+    return answer, data
 
   def _tell(self, value: Any) -> None:
     self._requests.write(json.dumps(value).encode() + b"\n")

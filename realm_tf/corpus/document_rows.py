@@ -34,7 +34,11 @@ class DocumentRows:
 
   def of(self, name: str) -> np.ndarray:
     """The blocks of a document: [B] int64, ascending; none where it is not there."""
-    wanted, rows = _hash(name), [np.zeros(0, np.int64)]
+    rows = [np.zeros(0, np.int64)]
+    try:
+      wanted = _hash(name)
+    except UnicodeEncodeError:  # half a surrogate pair, or a byte of an argument: in no id
+      return rows[0]
     hashes = self._arrays["hash"]
     for run in range(int(np.searchsorted(hashes, wanted)), len(hashes)):
       if hashes[run] != wanted:

@@ -3,8 +3,9 @@
     <parent>/.<store>.part/written.json           the shards so far, and how they were made
     <parent>/.<store>.part/blocks-00000.tfrecord  whole shards
 
-What a killed process left is gone on with: documents are read again, and those that are in
-whole shards are passed over, if they are still the same.
+What a process left that was killed, or had no room or memory, is gone on with: documents are
+read again, and those that are in whole shards are passed over, if they are still the same.
+What came before a document that is refused is removed.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from typing import Any, Callable, Generator, Iterable, Iterator, NamedTuple
 
 from realm_tf import files
 from realm_tf.corpus.blocks import CUT_VERSION
-from realm_tf.corpus.cutting import CutRecords, Cutter, Settings, cut_in_order
+from realm_tf.corpus.cutting import CutRecords, Cutter, CutterEnded, Settings, cut_in_order
 from realm_tf.corpus.manifest import STORE
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store_writer import BLOCKS_PER_SHARD, finish_store
@@ -70,6 +71,7 @@ def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: To
 
   Raises:
     UserError: see `write_store` and `split_blocks`; what was there before is unchanged.
+    CutterEnded: a process that cuts has; the next call goes on from there.
     SourceChanged: to be called again, with the documents from their first on.
   """
   cutter = Cutter(Settings(tokenizer.vocabulary, tokenizer.lower_case, max_tokens, tagger,
@@ -88,9 +90,13 @@ def make_store(folder: PathLike, documents: Iterable[Document], *, tokenizer: To
       part.finish()
       if not part.shards:
         raise UserError(f"{folder}: an empty corpus; expected at least one block")
-    except Exception:  # not where it was stopped: then it goes on from there
+    except CutterEnded:
+      raise
+    except (UserError, SourceChanged):
       part.remove()
       raise
+    finally:  # whatever else ended it, such as a full disk: it goes on from there
+      part.close()
     for shard in part.shards:
       files.link_or_copy(part.folder / shard["name"], new / shard["name"])
     finish_store(new, part.shards, tokenizer, max_tokens, source)
@@ -181,11 +187,14 @@ class _Part:
     """Ends the last shard."""
     if self._blocks:
       self._end(batch=-1, before="", done=0)
-    self._file.close()
+    self.close()
 
-  def remove(self) -> None:
+  def close(self) -> None:
     if self._file:
       self._file.close()
+
+  def remove(self) -> None:
+    self.close()
     remove_working(self.folder, _WORKING)
 
   def _path(self) -> pathlib.Path:

@@ -10,7 +10,7 @@ from typing import Any, Sequence
 import numpy as np
 
 from realm_tf.errors import UserError
-from realm_tf.files import read_json, read_manifest, sha256, write_manifest
+from realm_tf.files import checked_manifest, read_json, sha256, write_manifest
 from realm_tf.folders import FolderKind, recover
 
 FORMAT_VERSION = 1
@@ -76,7 +76,7 @@ def read_store_manifest(folder: pathlib.Path) -> dict[str, Any]:
              "corpus_hash"} - manifest.keys()
   if missing:
     raise UserError(f"{path}: field '{min(missing)}' is missing; the manifest is damaged")
-  return manifest
+  return checked_manifest(manifest, path)
 
 
 def _verify(folder: pathlib.Path, name: str, expected: str) -> None:
@@ -108,7 +108,6 @@ def check_files(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
       manifest["tokenizer"]["hash"], manifest["shards"], manifest.get("deleted", [])):
     raise UserError(f"{folder / MANIFEST}: field 'corpus_hash' does not follow from "
                     "the shards; the manifest is damaged")
-  read_manifest(folder / MANIFEST)  # all other fields
 
 
 def live_rows(manifest: dict[str, Any]) -> np.ndarray:

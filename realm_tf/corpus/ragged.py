@@ -59,6 +59,7 @@ class Ragged:
 
   @classmethod
   def from_rows(cls, rows: Sequence[np.ndarray]) -> "Ragged":
+    """Of rows of integers, one-dimensional and of any lengths; its values are int32."""
     lengths = [len(row) for row in rows]
     return cls(np.concatenate([*rows, np.zeros([0], np.int32)]).astype(np.int32),
                np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))

@@ -77,6 +77,7 @@ def best_candidates(scores: np.ndarray, count: int) -> np.ndarray:
 
 
 def log_sum_exp(values: np.ndarray) -> np.ndarray:
+  """[B, C] -> [B], of the same float type; some value of each row must be finite."""
   most = values.max(1, keepdims=True)
   return (most + np.log(np.exp(values - most).sum(1, keepdims=True)))[:, 0]
 

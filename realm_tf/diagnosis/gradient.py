@@ -270,7 +270,7 @@ def _norm(values: np.ndarray) -> float:
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
-  """Of the angle between two vectors; 0 where one of them is 0."""
+  """Of the angle between two vectors [D] of floats; 0 where one of them is 0."""
   norms = _norm(a) * _norm(b)
   return float(a @ b / norms) if norms else 0.0
 

@@ -87,7 +87,7 @@ def _check_tf_config() -> list[str]:
     workers, task = config["cluster"]["worker"], config["task"]
     if task["type"] == "worker" and 0 <= task["index"] < len(workers):
       return list(workers)
-  except (json.JSONDecodeError, KeyError, TypeError):
+  except (ValueError, RecursionError, LookupError, TypeError):
     pass
   raise UserError(
       'TF_CONFIG: expected {"cluster": {"worker": ["host:port", ...]}, "task": '

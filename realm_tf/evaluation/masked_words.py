@@ -10,21 +10,21 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
-from realm_tf.index.exact import ExactIndex
+from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
 from realm_tf.models.scores import mask_distributions, relevance, top_candidates
 
 
 def masked_words(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
-                 index: ExactIndex, banned: np.ndarray) -> dict[str, float]:
+                 index: RowIndex, banned: np.ndarray) -> dict[str, float]:
   """Predicts masked salient words with the retrieved blocks, and without any.
 
   Args:
     config: of the run; masks and K are those of its pre-training.
     corpus, passages: the same documents.
     model: retriever and encoder.
-    index: made by the model's document tower.
+    index: of whatever kind, made by the model's document tower.
     banned: [N, E] int32, see `pretraining_batches`.
 
   Returns:

@@ -37,6 +37,12 @@ def normal_form(texts: tf.Tensor) -> tf.Tensor:
   """`text.answers.normalize` in the graph; a text of which nothing is left stays as it is.
 
   Lower case is ICU's instead of Python's, which differ in a few letters.
+
+  Args:
+    texts: string of any shape, in UTF-8.
+
+  Returns:
+    Strings of that shape.
   """
   flat = tf.reshape(texts, [-1])
   bare = tf.strings.lower(tf_text.normalize_utf8(flat, "NFD"), encoding="utf-8")

@@ -149,7 +149,7 @@ def _encoder(reference: _Reference) -> Iterator[Comparison]:
   yield reference.compare("gradient of loss per_mask by relevance",
                           "encoder_grad_relevance", by_relevance)
   name = "encoder_grad_word_embeddings"
-  pad = files.read_json(folder / "config.json").get("pad_token_id")
+  pad = files.read_object(folder / "config.json").get("pad_token_id")
   if reference.has(name) and (reference["encoder_ids"] == pad).any():
     # nn.Embedding keeps its padding row from learning where it is looked up.
     by_words[pad] = reference[name][pad]
@@ -221,7 +221,7 @@ def _reader(reference: _Reference) -> Iterator[Comparison]:
 def _rows_read(reference: _Reference) -> int:
   """How many of the searched blocks the reader read."""
   path = reference.folder / "reader" / "config.json"
-  wanted = files.read_json(path).get("reader_beam_size", 5)
+  wanted = files.read_object(path).get("reader_beam_size", 5)
   return min(wanted, len(reference["reader_ids"]), len(reference["reader_relevance"]))
 
 

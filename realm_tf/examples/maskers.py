@@ -54,7 +54,12 @@ class Masker(Protocol):
     """
 
   def mask(self, step: tf.Tensor, chosen: tf.Tensor) -> Masked:
-    """Masks sentences [B] int32 in the graph; the same (seed, step) masks the same."""
+    """Masks sentences in the graph; the same (seed, step) masks the same.
+
+    Args:
+      step: scalar int64.
+      chosen: [B] int64, among `sentences`; B is known to the graph.
+    """
 
 
 class SalientSpans:

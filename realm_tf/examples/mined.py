@@ -21,7 +21,7 @@ class Mined(NamedTuple):
 
   @property
   def usable(self) -> np.ndarray:
-    """Numbers of the questions that have a positive."""
+    """Numbers of the questions that have a positive: at most Q, int64, ascending."""
     return np.flatnonzero(self.positives >= 0)
 
 
@@ -40,6 +40,9 @@ def gold_rows(passages: Sequence[str], occurrences: Occurrences, corpus: Corpus
     passages: [Q] ids of documents; "" where a question names none.
     occurrences: of the Q questions' answers.
     corpus: where they are; a passage that is not in it has no blocks.
+
+  Returns:
+    Q arrays int32, of as many blocks as the passage has.
   """
   documents, gold = document_rows(corpus), []
   for number, name in enumerate(passages):

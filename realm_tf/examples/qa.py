@@ -118,8 +118,8 @@ def qa_batches(questions: Sequence[str], usable: np.ndarray, tokenizer: Tokenize
 
   Args:
     questions: Q texts, tokenised here, once.
-    usable: numbers of the questions to train on: those whose answer stands in the
-      corpus, since the others have no loss; one at least.
+    usable: integers, one at least and at most Q: numbers of the questions to train on,
+      those whose answer stands in the corpus, since the others have no loss.
     tokenizer: the corpus's.
     batch_size: B.
     seed, first_step, last_step: see `order.shuffled_batches`.

@@ -1,7 +1,8 @@
 """Salient spans that recur in other blocks, and windows of text around them.
 
 What Spider (Ram et al. 2022, arXiv 2112.07708) makes queries of and Splinter (Ram et al.
-2021, arXiv 2101.00438) makes questions of. Shape letters: P spans, N blocks, B batch.
+2021, arXiv 2101.00438) makes questions of. Shape letters: P spans, A salient spans of the
+corpus, U its word pieces, N blocks, B batch.
 """
 
 from typing import NamedTuple
@@ -55,7 +56,7 @@ def _articles(corpus: Corpus) -> Articles:
 
 
 def span_names(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
-  """Of all salient spans of the corpus, in their order: block and name, int64 both.
+  """Of all salient spans of the corpus, in their order: block and name, [A] int64 both.
 
   The same pieces have the same name, whatever block they are in.
   """
@@ -103,7 +104,7 @@ def recurring_spans(corpus: Corpus, blocks: tuple[int, int], readable: int | Non
 
 
 def begins_word(corpus: Corpus) -> np.ndarray:
-  """Of all pieces of the corpus, whether a word begins with it: bool."""
+  """Of all pieces of the corpus, whether a word begins with it: [U] bool."""
   body = corpus.body_ids
   begins = ~corpus.tokenizer.continuation[body.values]
   begins[body.splits[:-1][body.lengths > 0]] = True  # a block may begin inside a word

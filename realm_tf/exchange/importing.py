@@ -141,7 +141,7 @@ def _open(path: pathlib.Path) -> _Source:
   by_name: dict[str, _Tensor] = {}
   for name in sorted(read):
     _put(by_name, _canonical(name), _Tensor(read, name), str(path))
-  return _Source(str(path), by_name, {}, files.read_json(path / "config.json"),
+  return _Source(str(path), by_name, {}, files.read_object(path / "config.json"),
                  tokenizer_files.vocabulary_file(path))
 
 
@@ -176,7 +176,7 @@ def _open_checkpoint(prefix: str) -> _Source:
       _put(by_name, new_name, _Tensor(read, name, tf1.is_transposed(name)), prefix)
   config = _near(prefix, "bert_config.json", "config.json")
   return _Source(prefix, by_name, skipped,
-                 tf1.config_values(files.read_json(config)) if config else {},
+                 tf1.config_values(files.read_object(config)) if config else {},
                  _near(prefix, "vocab.txt", "assets/vocab.txt"))
 
 
@@ -278,7 +278,7 @@ def _config(kind: str, source: _Source, values: Mapping[str, np.ndarray],
   """The config.json of the result: that of the source, or one made from shapes."""
   config: dict[str, Any] = dict(source.config)
   if sizes:
-    config = files.read_json(sizes)
+    config = files.read_object(sizes)
     if "model_type" not in config:
       config = tf1.config_values(config)
   if kind == layouts.BLOCKS:
@@ -289,7 +289,8 @@ def _config(kind: str, source: _Source, values: Mapping[str, np.ndarray],
     bert = config if "hidden_size" in config else tf1.sizes_from_tensors(values, source.path)
     all_sizes = Sizes.from_values(tf1.head_sizes(values) | bert, str(sizes or source.path))
     config = hugging_face_config(kind, all_sizes) | config
-  if kind != "bert" and _ARCHITECTURES[kind] not in (config.get("architectures") or []):
+  stated = config.get("architectures")
+  if kind != "bert" and not (isinstance(stated, list) and _ARCHITECTURES[kind] in stated):
     config |= {"model_type": "realm", "architectures": [_ARCHITECTURES[kind]]}
   if layouts.BLOCKS in values:
     config["num_block_records"] = len(values[layouts.BLOCKS])

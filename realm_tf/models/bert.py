@@ -47,7 +47,7 @@ class BertConfig:
   def from_folder(cls, folder: PathLike, num_layers: int = 0) -> "BertConfig":
     """Reads `config.json`; `num_layers` > 0 keeps only the first layers."""
     path = pathlib.Path(folder) / "config.json"
-    config = cls.from_values(files.read_json(path), str(path))
+    config = cls.from_values(files.read_object(path), str(path))
     if num_layers > config.num_hidden_layers:
       raise UserError(f"{path}: {num_layers} layers asked for (num_layers), the weights "
                       f"have {config.num_hidden_layers}")
@@ -57,15 +57,10 @@ class BertConfig:
   @classmethod
   def from_values(cls, values: dict[str, Any], where: str) -> "BertConfig":
     """The sizes among the fields of a `config.json`; `where` is named in errors."""
-    if not isinstance(values, dict):
-      raise UserError(f"{where}: expected a JSON object of fields, got '{values}'")
     for field in dataclasses.fields(cls):
       if field.default is dataclasses.MISSING and field.name not in values:
         raise UserError(f"{where}: field '{field.name}' is missing")
-      value, kind = values.get(field.name, field.default), field.type
-      if not _fits(value, kind):
-        raise UserError(f"{where}: field '{field.name}': expected {_KINDS[kind]}, got "
-                        f"'{value}'")
+      check_field(field, values, where)
     positions = values.get("position_embedding_type", "absolute")
     if positions != "absolute":
       raise UserError(f"{where}: field 'position_embedding_type': expected absolute, as "
@@ -75,6 +70,14 @@ class BertConfig:
                       "head is tied to the word embeddings, as in BERT")
     field_names = {field.name for field in dataclasses.fields(cls)}
     return cls(**{key: values[key] for key in field_names & values.keys()})
+
+
+def check_field(field: dataclasses.Field, values: Mapping[str, Any], where: str) -> None:
+  """Raises `UserError` where a field of a config is of another kind, or not above 0."""
+  value = values.get(field.name, field.default)
+  if not _fits(value, field.type):
+    raise UserError(f"{where}: field '{field.name}': expected {_KINDS[field.type]}, got "
+                    f"'{value}'")
 
 
 def _fits(value: Any, kind: Any) -> bool:

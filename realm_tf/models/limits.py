@@ -1,11 +1,9 @@
 """What the weights that a config names allow its other fields to be."""
 
-import pathlib
-
 from realm_tf.config import RealmConfig
 from realm_tf.errors import UserError
 from realm_tf.models.bert import BertConfig
-from realm_tf.text.tokenizer import read_vocabulary
+from realm_tf.text.tokenizer_files import read_needed
 
 # Lengths in word pieces, by the part of the model whose positions they take.
 _LENGTHS = {
@@ -21,16 +19,16 @@ def check_weights(config: RealmConfig, vocab_size: int | None = None) -> None:
 
   Args:
     config: of a run.
-    vocab_size: of its corpus; by default that of the retriever's `vocab.txt`, by which a
+    vocab_size: of its corpus; by default that of the retriever's vocabulary, by which a
       corpus is made.
 
   Raises:
-    UserError: weights are not named or not there, have other word pieces than the
-      vocabulary, fewer layers than are asked for, or fewer positions than a length takes.
+    UserError: weights are not named or not there, have no vocabulary or other word pieces,
+      fewer layers than are asked for, or fewer positions than a length takes.
   """
   folder = named_weights(config, "retriever")
   if vocab_size is None:
-    vocab_size = len(read_vocabulary(pathlib.Path(folder) / "vocab.txt"))
+    vocab_size = len(read_needed(folder).vocabulary)
   for part, lengths in _LENGTHS.items():
     bert = bert_config(config, part, vocab_size)
     for field in lengths:

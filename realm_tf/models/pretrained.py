@@ -3,7 +3,7 @@
 * Ours (`Realm.save_pretrained`, a run's `model/`): `model.json`, `retriever.safetensors`,
   `encoder.safetensors`, and `vocab.txt` if the model has a tokenizer.
 * Those of Transformers (a BERT, a sentence encoder such as MiniLM, a REALM): `config.json`,
-  `model.safetensors`, and mostly `vocab.txt`.
+  `model.safetensors`, and mostly `vocab.txt` or `tokenizer.json`.
 
 `model.json` has the sizes and the SHA-256 of each file, which is checked. What is
 given as an argument comes before what the folder says; what a BERT does not have, a
@@ -23,6 +23,7 @@ from realm_tf.models.bert import BertConfig
 from realm_tf.models.sizes import Sizes
 from realm_tf.models.tensors import read_safetensors
 from realm_tf.text.tokenizer import Tokenizer
+from realm_tf.text.tokenizer_files import read_stated, vocabulary_file
 
 if TYPE_CHECKING:  # they load themselves by this module
   from realm_tf.models.reader import Reader
@@ -43,7 +44,7 @@ def retriever(cls: "type[Retriever]", folder: PathLike, *, num_layers: int = 0,
     folder: ours, or one of Transformers that has an embedder, a scorer, an open-QA
       model or a BERT.
     num_layers: keep only the first layers of a BERT; 0 keeps all.
-    tokenizer: instead of one of the folder's `vocab.txt`.
+    tokenizer: instead of that of the folder's vocabulary.
     **arguments: of the constructor.
 
   Raises:
@@ -159,7 +160,12 @@ def _as_written(folder: pathlib.Path, name: str) -> pathlib.Path:
 
 def _parameters(folder: pathlib.Path, part: str) -> dict[str, Any]:
   """Earlier versions noted none."""
-  return dict(_manifest(folder).get("parameters", {}).get(part, {}))
+  noted = _manifest(folder).get("parameters", {})
+  values = noted.get(part, {}) if isinstance(noted, dict) else noted
+  if not isinstance(values, dict):
+    raise UserError(f"{folder / _MANIFEST}: field 'parameters': expected an object with an "
+                    f"object '{part}'")
+  return dict(values)
 
 
 def _sizes_of_tensors(path: pathlib.Path) -> dict[str, Any]:
@@ -187,15 +193,18 @@ def _complete(folder: pathlib.Path, arguments: dict[str, Any], needed: str) -> d
 def _tokenizer(folder: pathlib.Path) -> Tokenizer | None:
   """That of the folder's vocabulary, if it has one."""
   path = folder / _VOCABULARY
-  if not path.exists():
-    return None
   if (folder / _MANIFEST).exists():
+    if not path.exists():
+      return None
     manifest = _manifest(folder)
     if _VOCABULARY in manifest["sha256"]:  # earlier versions wrote none
       _as_written(folder, _VOCABULARY)
     return Tokenizer.from_file(path, manifest.get("lower_case", True))
+  if not path.exists():
+    stated = read_stated(folder) if vocabulary_file(folder) else None
+    return Tokenizer(stated.vocabulary, stated.lower_case) if stated else None
   settings = folder / "tokenizer_config.json"
-  config = files.read_json(settings) if settings.exists() else {}
+  config = files.read_object(settings) if settings.exists() else {}
   return Tokenizer.from_file(path, config.get("do_lower_case", True))
 
 
@@ -204,7 +213,8 @@ def _pooling(folder: pathlib.Path) -> dict[str, str]:
   path = folder / "1_Pooling" / "config.json"
   if not path.exists():
     return {}
-  modes = [name.removeprefix("pooling_mode_") for name, value in files.read_json(path).items()
+  said = files.read_object(path)
+  modes = [name.removeprefix("pooling_mode_") for name, value in said.items()
            if name.startswith("pooling_mode_") and value is True]
   pooling_of = {"mean_tokens": "mean", "cls_token": "cls"}
   if len(modes) != 1 or modes[0] not in pooling_of:

@@ -6,7 +6,7 @@ from typing import Any, Mapping
 
 from realm_tf import files
 from realm_tf.files import PathLike
-from realm_tf.models.bert import BertConfig
+from realm_tf.models.bert import BertConfig, check_field
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,13 +21,16 @@ class Sizes:
   @classmethod
   def from_values(cls, values: Mapping[str, Any], where: str) -> "Sizes":
     """The sizes among the fields of a `config.json`; `where` is named in errors."""
-    head_sizes = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
+    heads = [field for field in dataclasses.fields(cls)[1:] if field.name in values]
+    for field in heads:
+      check_field(field, values, where)
+    head_sizes = {field.name: values[field.name] for field in heads}
     return cls(BertConfig.from_values(dict(values), where), **head_sizes)
 
   @classmethod
   def from_folder(cls, folder: PathLike) -> "Sizes":
     path = pathlib.Path(folder) / "config.json"
-    return cls.from_values(files.read_json(path), str(path))
+    return cls.from_values(files.read_object(path), str(path))
 
   def of_reader(self) -> dict[str, Any]:
     """Arguments of `Reader`."""

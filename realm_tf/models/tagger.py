@@ -100,7 +100,8 @@ class BertTagger(tf_keras.Model):
       first = end
 
   def tag(self, sentences: Sequence[np.ndarray]) -> list[list[str]]:
-    """The pieces of sentences -> for each word (what a piece begins with) its label."""
+    """The pieces of sentences, [T] integers each -> for each of its W words (what a piece
+    begins with) its label."""
     windows = [list(self.windows(ids)) for ids in sentences]
     flat = list(itertools.chain.from_iterable(windows))
     found: list[np.ndarray] = [np.zeros(0, np.int32)] * len(flat)

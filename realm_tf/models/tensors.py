@@ -20,6 +20,7 @@ Tensors = Mapping[str, np.ndarray]
 
 SAFETENSORS = "model.safetensors"
 PYTORCH = "pytorch_model.bin"
+_DAMAGED = (tf.errors.OpError, IndexError, ValueError, RuntimeError)
 
 
 class _Lazy(collections.abc.Mapping):
@@ -49,9 +50,19 @@ def read_safetensors(path: PathLike) -> Tensors:
     raise UserError(f"{path}: no such file")
   try:
     file = safe_open(path, framework="np")
-    return _Lazy(file.keys(), file.get_tensor)
+    names = file.keys()
   except SafetensorError as error:
     raise UserError(f"{path}: not a whole safetensors file ({error})") from None
+
+  def read(name: str) -> np.ndarray:
+    try:
+      return file.get_tensor(name)
+    except (SafetensorError, AttributeError, TypeError, ValueError):
+      dtype = file.get_slice(name).get_dtype()
+      raise UserError(f"{path}: tensor '{name}' is of dtype {dtype}; expected one that NumPy "
+                      "has, or bfloat16") from None
+
+  return _Lazy(names, read)
 
 
 def read_pytorch(path: PathLike) -> Tensors:
@@ -102,10 +113,22 @@ def read_checkpoint(prefix: str) -> Tensors:
   """Opens a TensorFlow checkpoint, of TF1 or of a hub module."""
   try:
     reader = tf.train.load_checkpoint(prefix)
-    return _Lazy(reader.get_variable_to_shape_map(), reader.get_tensor)
-  except (tf.errors.OpError, ValueError, RuntimeError) as error:
-    raise UserError(f"{prefix}: not a whole TensorFlow checkpoint "
-                    f"({str(error).splitlines()[0]})") from None
+    names = reader.get_variable_to_shape_map()
+  except _DAMAGED as error:
+    raise _cut_checkpoint(prefix, error) from None
+
+  def read(name: str) -> np.ndarray:
+    try:
+      return reader.get_tensor(name)
+    except _DAMAGED as error:  # in the files of the values, which are not read before
+      raise _cut_checkpoint(prefix, error) from None
+
+  return _Lazy(names, read)
+
+
+def _cut_checkpoint(prefix: str, error: Exception) -> UserError:
+  return UserError(f"{prefix}: not a whole TensorFlow checkpoint "
+                   f"({str(error).splitlines()[0]})")
 
 
 def read_tensors(path: PathLike) -> Tensors:
@@ -121,7 +144,19 @@ def read_tensor_folder(folder: PathLike) -> Tensors:
     if (folder / name).exists():
       return read_file(folder / name)
     if (folder / f"{name}.index.json").exists():
-      places = files.read_json(folder / f"{name}.index.json")["weight_map"]
       return collections.ChainMap(
-          *(dict(read_file(folder / part)) for part in sorted(set(places.values()))))
+          *(dict(read_file(part)) for part in _parts(folder / f"{name}.index.json")))
   raise UserError(f"{folder}: neither {SAFETENSORS} nor {PYTORCH} is there")
+
+
+def _parts(index: pathlib.Path) -> list[pathlib.Path]:
+  """The files of tensors that are listed, beside the list."""
+  places = files.read_object(index).get("weight_map")
+  if not isinstance(places, dict) or not places:
+    raise UserError(f"{index}: field 'weight_map': expected an object, from the names of "
+                    "tensors to those of the files that hold them")
+  for name, part in places.items():
+    if not isinstance(part, str) or part in ("", "..") or part != pathlib.PurePath(part).name:
+      raise UserError(f"{index}: field 'weight_map': tensor '{name}' is in {part!r}; "
+                      "expected the name of a file in this folder")
+  return [index.with_name(part) for part in sorted(set(places.values()))]

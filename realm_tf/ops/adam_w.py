@@ -15,10 +15,10 @@ def adam_w(value: tf.Variable, m: tf.Variable, v: tf.Variable, gradient: tf.Tens
       value <- value - decay value - rate m / (sqrt(v) + epsilon)
 
   Args:
-    value, m, v, gradient: of one shape.
-    rate: scalar, with the correction of the moments' bias.
-    decay: scalar, with the learning rate.
-    scale: scalar, by which gradients are clipped.
+    value, m, v, gradient: of one shape, any, float32.
+    rate: scalar float32, with the correction of the moments' bias.
+    decay: scalar float32, with the learning rate.
+    scale: scalar float32, by which gradients are clipped.
     beta1, beta2, epsilon: see above.
 
   Raises:
@@ -31,7 +31,8 @@ def adam_w(value: tf.Variable, m: tf.Variable, v: tf.Variable, gradient: tf.Tens
 
 @tf.function(jit_compile=True, autograph=False)
 def sum_of_squares(tensors: list[tf.Tensor]) -> tf.Tensor:
-  """Of all their elements, a scalar; compiled by XLA."""
+  """Of all elements of tensors of any shapes and one float type, a scalar of that type;
+  compiled by XLA."""
   return tf.add_n([tf.reduce_sum(tf.square(tensor)) for tensor in tensors])
 
 
@@ -41,8 +42,8 @@ def adam_w_by_xla(values: list[tf.Variable], ms: list[tf.Variable], vs: list[tf.
                   scale: tf.Tensor, beta1: float, beta2: float, epsilon: float) -> None:
   """As `adam_w`, of several variables, by XLA: each variable is one pass over memory.
 
-  It is compiled once for all lists of the same shapes. `rates` and `decays` have an element
-  for each variable.
+  It is compiled once for all lists of the same shapes. `rates` and `decays` are float32 and
+  have an element for each variable.
   """
   for i, (value, m, v, gradient) in enumerate(zip(values, ms, vs, gradients, strict=True)):
     gradient *= scale

@@ -176,18 +176,22 @@ def _span_gradient(op: tf.Operation, dscores: tf.Tensor) -> list:
 
 
 class Portable:
-  """In stock TensorFlow ops; rows [B * T, F], padding among them. See `Fused`."""
+  """In stock TensorFlow ops; rows are padded, U = B * T, of any float type, which is that of
+  what comes out. See `Fused` for what its functions of the same names compute."""
 
   @staticmethod
   def layout(mask: tf.Tensor) -> Layout:
+    """[B, T] bool: a row for each of B * T."""
     return Layout(mask)
 
   @staticmethod
   def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """[U, F], [F, M] -> [U, M]."""
     return tf.matmul(x, tf.cast(kernel, x.dtype))
 
   @staticmethod
   def attention(qkv: tf.Tensor, bias: tf.Tensor, layout: Layout, heads: int) -> tf.Tensor:
+    """[U, 3 H], [3 H] -> [U, H]."""
     (batch, length), hidden = _sizes(layout.mask), qkv.shape[-1] // 3
     qkv = tf.reshape(qkv + tf.cast(bias, qkv.dtype),
                      [batch, length, 3, heads, hidden // heads])
@@ -198,7 +202,8 @@ class Portable:
   @staticmethod
   def attention_of_first(query: tf.Tensor, query_bias: tf.Tensor, rows: tf.Tensor,
                          bias: tf.Tensor, layout: Layout, heads: int) -> tf.Tensor:
-    """Of first tokens with all: queries [B, H], keys and values [B * T, 2 H] -> [B, H]."""
+    """Of first tokens with all: queries [B, H] and their bias [H], keys and values
+    [B * T, 2 H] and theirs [2 H] -> [B, H]."""
     query = tf.reshape(query + tf.cast(query_bias, query.dtype),
                        [-1, heads, 1, query.shape[-1] // heads])
     rows = layout.unpack(rows + tf.cast(bias, rows.dtype))
@@ -219,6 +224,7 @@ class Portable:
   @classmethod
   def feed_forward(cls, x: tf.Tensor, inner: tf.Tensor, bias: tf.Tensor, outer: tf.Tensor,
                    activation: str) -> tf.Tensor:
+    """[U, H], [H, F], [F], [F, H] -> [U, H]."""
     return cls.product(cls.activation(cls.product(x, inner), bias, activation), outer)
 
   @staticmethod
@@ -231,13 +237,14 @@ class Portable:
   @staticmethod
   def norm(x: tf.Tensor, delta: tf.Tensor, bias: tf.Tensor, gamma: tf.Tensor,
            beta: tf.Tensor, epsilon: float) -> tf.Tensor:
+    """[U, F], [U, F], [F], [F], [F] -> [U, F]."""
     return tf.cast(normalised(_widened(x) + _widened(delta) + bias, gamma, beta, epsilon),
                    x.dtype)
 
   @staticmethod
   def span_scores(projected: tf.Tensor, allowed: tf.Tensor, weight: tf.Tensor,
                   constant: tf.Tensor, spans: int, epsilon: float) -> tf.Tensor:
-    """See `Fused`; float32 or wider."""
+    """[B, T, 2 F], [B, T] bool, [F], scalar -> [B, T, L]; float32 or wider."""
     starts, ends = tf.split(projected, 2, axis=-1)  # [B, T, F]
     length, size = tf.shape(projected)[1], tf.cast(tf.size(weight), projected.dtype)
     ends = tf.pad(ends, [[0, 0], [0, spans], [0, 0]])
@@ -256,7 +263,8 @@ class Portable:
 
 
 def normalised(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
-  """Layer normalisation (Ba et al. 2016, arXiv 1607.06450) over the last axis."""
+  """Layer normalisation (Ba et al. 2016, arXiv 1607.06450) over the last axis: [..., F], [F],
+  [F] -> [..., F], of one float type."""
   centred = x - tf.reduce_mean(x, -1, keepdims=True)
   variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
   return centred * (tf.math.rsqrt(variance + epsilon) * gamma) + beta

@@ -52,7 +52,7 @@ def _depth(run: Run) -> int:
 def _is_current(run: Run, name: str, questions: Sequence[Question]) -> bool:
   path = evaluations.metrics_path(run.path, name)
   return (path.exists() and evaluations.predictions_path(run.path, name).exists()
-          and same_measure(files.read_json(path), measured(run, questions)))
+          and same_measure(files.read_object(path), measured(run, questions)))
 
 
 def _write(run: Run, name: str, questions: Sequence[Question],

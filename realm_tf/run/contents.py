@@ -53,7 +53,7 @@ def _set_aside(old: redo.SetAside) -> str:
 
 
 def _done(folder: pathlib.Path) -> str:
-  facts = files.read_json(folder / "done.json")
+  facts = files.read_object(folder / "done.json")
   if "from" in facts:
     return f"the model of {facts['from']}, stage {facts['stage']}"
   steps = f"{facts['steps']} steps in " if "steps" in facts else ""

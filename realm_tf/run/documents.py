@@ -115,6 +115,7 @@ def _compact_index(root: pathlib.Path, index: StoredIndex, old: Corpus,
                   index.origin.dtype)
   if origin == index.origin:
     return index
+  index.check()  # else a damaged row would be whole by its new checksum
   writer = IndexWriter(root, f"{origin.encoder_hash[:16]}-{new['corpus_hash'][:8]}", origin,
                        (new["num_blocks"], index.shape[1]))
   for first, end in writer.missing():

@@ -22,7 +22,8 @@ class EmbeddingAnew:
     self._before = set(stored_index.index_versions(run.index_root))
 
   def __call__(self, on_rows: OnRows = lambda count: None) -> np.ndarray:
-    """[N, D] float32; `on_rows` is told how many blocks are done, and may raise to stop."""
+    """[N, D] of the dtype of `config.embedding_dtype`; `on_rows` is told how many blocks are
+    done, and may raise to stop."""
     run = self._run
     table = run.embeddings(self._model, run.corpus.stored_rows, on_rows)
     encoder = encoder_hash(self._model.retriever.document_tower)

@@ -174,7 +174,7 @@ class Run:
     return self._facts(stage).get("steps", getattr(self.config, stage).steps)
 
   def _facts(self, stage: str) -> dict[str, Any]:
-    return files.read_json(self.path / stage / "done.json")
+    return files.read_object(self.path / stage / "done.json")
 
   def newest_stage(self) -> str:
     """The last stage that is done; the warm start if none is."""

@@ -24,7 +24,7 @@ def write_events(run: Run, stage: str, figures: Mapping[str, Any]) -> None:
   if stage not in STAGES:
     return
   path = evaluations.metrics_path(run.path, run.stage_before(stage))
-  before = files.read_json(path) if path.exists() else {}
+  before = files.read_object(path) if path.exists() else {}
   points = {run.steps(stage): figures}
   if same_measure(before, figures):
     points = {0: before} | points

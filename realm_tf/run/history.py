@@ -33,7 +33,7 @@ def record_command(folder: pathlib.Path, command: Sequence[str]) -> None:
 
 def command_records(folder: pathlib.Path) -> list[dict[str, Any]]:
   """All records of a run, the oldest first."""
-  return [files.read_json(path) for path in sorted((folder / "commands").glob("*.json"))]
+  return [files.read_object(path) for path in sorted((folder / "commands").glob("*.json"))]
 
 
 def describe() -> dict[str, Any]:

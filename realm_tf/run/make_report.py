@@ -130,7 +130,7 @@ def _some(judged: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _by_source(run: Run) -> dict[str, Any]:
   path = evaluations.metrics_path(run.path, run.newest_stage())
-  return files.read_json(path).get("by_source", {}) if path.exists() else {}
+  return files.read_object(path).get("by_source", {}) if path.exists() else {}
 
 
 def _facts(run: Run, judged: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
@@ -173,7 +173,7 @@ def _curve_folders(run: Run) -> dict[str, pathlib.Path]:
 def _diagnoses(run: Run) -> list[dict[str, Any]]:
   paths = (run.path / "diagnosis" / f"{stage}.json"
            for stage in (WARM_START.replace(" ", "_"), *STAGES))
-  return [files.read_json(path) for path in paths if path.exists()]
+  return [files.read_object(path) for path in paths if path.exists()]
 
 
 def _asked(run: Run) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ def find_mistakes(run: Run) -> Mistakes | None:
   path, metrics_file = (place(run.path, stage) for place in (
       evaluations.predictions_path, evaluations.metrics_path))
   if (not path.exists() or not metrics_file.exists()
-      or files.read_json(metrics_file).get("corpus") != run.corpus.hash[:16]):
+      or files.read_object(metrics_file).get("corpus") != run.corpus.hash[:16]):
     return None  # documents came or went since: its rows are other blocks now
   records = predictions.read_predictions(path)
   if any("ranks" not in record or "prediction" not in record for record in records):

@@ -78,14 +78,14 @@ def recover_redo(folder: files.PathLike) -> None:
     UserError: another process is at work there.
   """
   run = pathlib.Path(folder)
-  if (run / _JOURNAL).exists() and not files.read_json(run / _JOURNAL)["moved"]:
+  if (run / _JOURNAL).exists() and not files.read_object(run / _JOURNAL)["moved"]:
     with locks.lock(run / ".lock", run, "--redo"):
       _go_on(run)
 
 
 def _go_on(run: pathlib.Path) -> None:
   """Sets aside what is not yet; each step may have been done before. Needs the lock."""
-  plan = files.read_json(run / _JOURNAL)
+  plan = files.read_object(run / _JOURNAL)
   if plan["moved"]:
     return
   number, parts = plan["number"], plan["parts"]
@@ -128,7 +128,7 @@ def _names() -> Iterator[str]:
 
 def _unfinished(run: pathlib.Path) -> list[str] | None:
   path = run / _JOURNAL
-  return files.read_json(path)["asked"] if path.exists() else None
+  return files.read_object(path)["asked"] if path.exists() else None
 
 
 def _rename(old: pathlib.Path, new: pathlib.Path) -> None:
@@ -161,7 +161,7 @@ def _is_of(path: pathlib.Path, stages: Collection[str]) -> bool:
     return True
   stage = re.split("[.+-]", path.name)[0]
   if stage == "calibration":
-    stage = files.read_json(path).get("model", "")
+    stage = files.read_object(path).get("model", "")
   return stage in stages
 
 

@@ -226,7 +226,7 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
     calibrate.calibrate_if_possible(run, stage)
   rule = run.calibration(stage).rule
   if path.exists():
-    metrics = files.read_json(path)
+    metrics = files.read_object(path)
     if (same_measure(metrics, measured(run, run.questions("held_out")))
         and metrics.get("answers", UNCALIBRATED.rule) == rule):
       return metrics  # else documents came or went, or these are other questions

@@ -16,7 +16,7 @@ def has_reader(run: Run, stage: str = "") -> bool:
   """
   last = stage or run.newest_stage()
   upto = [] if last == WARM_START else STAGES[:STAGES.index(last) + 1]
-  facts_of = {name: files.read_json(run.path / name / "done.json")
+  facts_of = {name: files.read_object(run.path / name / "done.json")
               for name in filter(run.is_done, upto)}
   if any(facts.get("reads", name in WITHOUT_WORDS) for name, facts in facts_of.items()):
     return True

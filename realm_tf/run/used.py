@@ -24,7 +24,7 @@ _NOTES = (RECORD, "tensorboard", "curves.csv", "checkpoints")  # of a stage of n
 def record_used(config: RealmConfig, run: pathlib.Path, part: str) -> None:
   """Writes down what a part is made of; of a half-done stage, also what that was before."""
   path = record_path(run, part)
-  before = files.read_json(path) if path.exists() and is_there(run, part) else {"used": {}}
+  before = files.read_object(path) if path.exists() and is_there(run, part) else {"used": {}}
   now = record(config, run, part, before)
   changed = dict(before.get("changed_midway", {}))
   for field, value in before["used"].items():
@@ -85,7 +85,7 @@ def recorded(run: pathlib.Path, part: str) -> dict[str, Any] | None:
   """What `record_used` wrote; None of a part of before there were such files, whose settings
   are those of the run."""
   path = record_path(run, part)
-  return files.read_json(path)["used"] if path.exists() else None
+  return files.read_object(path)["used"] if path.exists() else None
 
 
 def is_there(run: pathlib.Path, part: str) -> bool:
@@ -108,7 +108,7 @@ def is_done(run: pathlib.Path, stage: str) -> bool:
 
 def brought_from(run: pathlib.Path, stage: str) -> str | None:
   """The run that the model of a stage was brought from by `realm init --model`."""
-  return (files.read_json(run / stage / "done.json").get("from") if is_done(run, stage)
+  return (files.read_object(run / stage / "done.json").get("from") if is_done(run, stage)
           else None)
 
 
@@ -143,7 +143,7 @@ def _by_contents(config: RealmConfig, run: pathlib.Path, part: str, fields: Coll
                  made: bool) -> list[str]:
   """These fields, without files that only moved; where it is `made`, with changed ones."""
   path = record_path(run, part)
-  prints = files.read_json(path).get("files", {}) if path.exists() else {}
+  prints = files.read_object(path).get("files", {}) if path.exists() else {}
   places = _named_files(config, used(portable_paths(config, run), part))
   differing = []
   for field in [*fields, *(field for field in places if made and field not in fields)]:

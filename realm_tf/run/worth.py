@@ -101,7 +101,7 @@ def warnings(run: Run, stage: str) -> Iterator[str]:
 
 def _figures(run: Run, name: str) -> dict[str, Any]:
   path = evaluations.metrics_path(run.path, name)
-  return files.read_json(path) if path.exists() else {}
+  return files.read_object(path) if path.exists() else {}
 
 
 def _differences(run: Run, before: str, stage: str) -> Mapping[str, Difference]:

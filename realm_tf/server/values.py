@@ -115,7 +115,7 @@ def _named(name: str, value: Any, signature: Signature) -> np.ndarray:
 def tensor(value: Any, dtype: str) -> np.ndarray:
   """A value, or lists of lists of them, as a tensor of a dtype by TensorFlow's name.
 
-  Strings are bytes in an array of objects.
+  Its shape is that of the lists, [] of a value. Strings are bytes in an array of objects.
   """
   shape, first = [], value
   while isinstance(first, list):
@@ -220,7 +220,9 @@ def outputs_as(outputs: Arrays, by_row: bool) -> dict[str, Any]:
 
 
 def plain_values(name: str, value: np.ndarray) -> Any:
-  """Nested lists: numbers in as few digits as tell them, texts, {"b64": ...} of bytes."""
+  """A tensor of any shape and dtype, strings as bytes in an array of objects, as lists that
+  are nested as its axes: numbers in as few digits as tell them, texts, {"b64": ...} of bytes.
+  """
   if value.dtype == object:
     encode = _to_base64 if name.endswith("_bytes") else _text
     leaves: list[Any] = [encode(element) for element in value.ravel().tolist()]

@@ -70,7 +70,7 @@ def check_warmup(folder: pathlib.Path, answer: _Answer, retrieve: _Retrieve) -> 
   """
   if not (folder / ANSWERS).exists():
     return
-  warmup = files.read_json(folder / ANSWERS)
+  warmup = files.read_object(folder / ANSWERS)
   if "passages" in warmup:
     _check_passages(folder, warmup, retrieve)
     return

@@ -48,10 +48,7 @@ def read_tokenizer(folder: PathLike) -> Tokenizer:
   Raises:
     UserError: there is none, or not one like BERT's; names the file and the field.
   """
-  stated = read_stated(folder)
-  if stated is None:
-    raise UserError(f"{pathlib.Path(folder) / VOCABULARY}: no such file; expected the "
-                    "WordPiece vocabulary of these weights, one token per line")
+  stated = read_needed(folder)
   return Tokenizer(stated.vocabulary, stated.lower_case)
 
 
@@ -83,6 +80,19 @@ def vocabulary_file(folder: PathLike) -> pathlib.Path | None:
   """The file of a folder that has its vocabulary, if one has."""
   paths = (pathlib.Path(folder) / name for name in (VOCABULARY, _FAST))
   return next((path for path in paths if path.exists()), None)
+
+
+def read_needed(folder: PathLike) -> Stated:
+  """As `read_stated`, of a folder that must have a vocabulary.
+
+  Raises:
+    UserError: see `read_tokenizer`.
+  """
+  stated = read_stated(folder)
+  if stated is None:
+    raise UserError(f"{pathlib.Path(folder) / VOCABULARY}: no such file; expected the "
+                    "WordPiece vocabulary of these weights, one token per line")
+  return stated
 
 
 def read_stated(folder: PathLike) -> Stated | None:
@@ -246,7 +256,7 @@ def _fast_vocabulary(fast: _File) -> list[str]:
     if part.fields.get("type") != kind:
       raise part.error("type", part.fields.get("type"), f'"{kind}"')
   numbers = model.part("vocab").fields
-  tokens = {number: token for token, number in numbers.items()}
+  tokens = {number: token for token, number in numbers.items() if isinstance(number, int)}
   if len(tokens) != len(numbers) or set(tokens) != set(range(len(tokens))):
     raise UserError(f"{fast.path}: field 'model.vocab': expected the numbers from 0 to "
                     f"{len(numbers) - 1}, one for each token")

@@ -23,8 +23,8 @@ from realm_tf.training.denoising import Denoiser
 from realm_tf.training.judging import Judge
 from realm_tf.training.loop import TrainingStopped
 
-# The corpus by the document tower as it is, [N, D]; is told how many blocks are done, and
-# may be stopped by what that raises.
+# The corpus by the document tower as it is, [N, D] of the dtype of `config.embedding_dtype`;
+# is told how many blocks are done, and may be stopped by what that raises.
 Embed = Callable[[Callable[[int], None]], np.ndarray]
 
 _AT_A_TIME = 128  # questions that are embedded and searched
@@ -47,14 +47,15 @@ class LabelledQuestions(NamedTuple):
                gold_rows([q.gold_passage for q in questions], occurrences, corpus))
 
   def right(self, number: int) -> np.ndarray:
-    """The gold blocks of a question, or else all in which an answer stands."""
+    """The gold blocks of a question, or else all in which an answer stands, which may be
+    there several times: int32, any number of them."""
     splits = self.occurrences.splits
     return (self.gold[number] if len(self.gold[number])
             else self.occurrences.rows[splits[number]:splits[number + 1]])
 
   @property
   def usable(self) -> np.ndarray:
-    """The questions that some block answers."""
+    """Numbers of the questions that some block answers: at most Q, int64, ascending."""
     return np.flatnonzero([len(self.right(i)) > 0 for i in range(len(self.texts))])
 
 

@@ -69,6 +69,23 @@ def test_after_any_churn_the_store_is_as_if_written_anew(tmp_path):
     assert (tmp_path / "compact" / name).read_bytes() == (rebuilt.folder / name).read_bytes()
 
 
+def test_what_is_damaged_is_not_compacted(tmp_path):
+  rng = np.random.default_rng(5)
+  store = tmp_path / "store"
+  write_store(store, _blocks([_document(f"d{i}", rng) for i in range(8)]), max_tokens=32,
+              tokenizer=_TOKENIZER, source="tiny", blocks_per_shard=4)
+  path = store / "blocks-00001.tfrecord"
+  data = bytearray(path.read_bytes())
+  for place in (len(data) // 2, 4):  # of a block, and of what says how long it is
+    data[place] ^= 1
+    path.write_bytes(data)
+    target = tmp_path / f"target-{place}"
+    target.mkdir()
+    with pytest.raises(UserError, match="^.*blocks-00001.tfrecord: damaged: its SHA-256"):
+      compact_store(store, target)
+    assert not (target / "manifest.json").exists()
+
+
 def test_without_a_change_no_file_is_touched(tmp_path):
   rng = np.random.default_rng(2)
   documents = [_document("a", rng), _document("b", rng)]

@@ -14,6 +14,7 @@ from realm_tf.corpus.document_rows import document_rows
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.store_writer import write_store
+from realm_tf.errors import UserError
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
 
@@ -50,7 +51,9 @@ def _small(monkeypatch):
 
 def test_blocks_by_id(tmp_path, small):
   corpus = _store(tmp_path / "store", [f"d{number}" for number in range(40)])
-  _check(corpus, ["", "d", "d40"])
+  _check(corpus, ["", "d", "d40", "caf\udce9", "\ud83d"])
+  with pytest.raises(UserError, match=r"no document 'caf\udce9'; nothing was deleted"):
+    change_store(corpus.folder, delete=["caf\udce9"])
   assert 7 not in document_rows(corpus)
   change_store(corpus.folder, add=_blocks(["d3", "new"]), delete=["d7"])
   _check(Corpus.open(corpus.folder), ["d7"])

@@ -1,5 +1,6 @@
 """A store is the same whoever cuts it, in however many parts, and whatever was killed."""
 
+import errno
 import os
 import pathlib
 import signal
@@ -154,6 +155,48 @@ def test_killed_it_goes_on_with_whole_shards(tmp_path, whole, monkeypatch):
   assert numbers[0] in (3, 4) and numbers[-1] == 7  # five of eight were cut, four kept
   assert _bytes(tmp_path / "store") == whole
   assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+class _Killed(cutting._Process):
+  """A process that is killed before it cuts a document."""
+
+  def __call__(self, documents):
+    if documents[0].id == "d20":
+      self._process.kill()
+      self._process.wait()
+    return super().__call__(documents)
+
+
+def test_where_a_process_that_cuts_is_killed_the_next_call_goes_on(tmp_path, whole,
+                                                                   monkeypatch):
+  with monkeypatch.context() as patch:
+    patch.setattr(cutting, "_Process", _Killed)
+    with pytest.raises(UserError, match="has ended .exit code -9.*goes on from there"):
+      _make(tmp_path / "store", iter(_documents()), workers=1)
+  _goes_on(tmp_path, whole, monkeypatch)
+
+
+def _goes_on(folder, whole, monkeypatch):
+  numbers = _cut(monkeypatch)
+  _make(folder / "store", iter(_documents()))
+  assert numbers[0] in (3, 4)  # five of eight batches were written, four are in whole shards
+  assert _bytes(folder / "store") == whole
+  assert [path.name for path in folder.iterdir()] == ["store"]
+
+
+def test_where_the_disk_is_full_the_next_call_goes_on(tmp_path, whole, monkeypatch):
+  add = making._Part.add
+
+  def without_room(part, batch, records):
+    if batch.number == 5:
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    add(part, batch, records)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(making._Part, "add", without_room)
+    with pytest.raises(UserError, match="No space left.*: make room, then run the same"):
+      _make(tmp_path / "store", iter(_documents()))
+  _goes_on(tmp_path, whole, monkeypatch)
 
 
 class _Stop(BaseException):

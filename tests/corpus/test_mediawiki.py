@@ -109,6 +109,18 @@ def test_an_old_dump_tells_namespaces_by_titles(tmp_path):
   assert report.summary(1)["left_out"] == {"pages of other namespaces": 2}
 
 
+@pytest.mark.parametrize("title, text, expected", [
+    ("a<b>c</b>", "One.", Document("1", "ac", "One.")),
+    ("A", "One <i>two <b>three</b></i>.", Document("1", "A", "One two three.")),
+    ("A", "One <page>two</page><redirect/>.", Document("1", "A", "One two.")),
+    ("A<title>B</title>", "One <text>two</text>.", Document("1", "AB", "One two."))])
+def test_elements_inside_of_a_field_are_its_text(tmp_path, title, text, expected):
+  path = tmp_path / "a.xml"
+  path.write_text(f"{_HEAD}<page><title>{title}</title><id>1</id><revision><text>{text}"
+                  f"</text></revision></page>{_TAIL}")
+  assert list(read_documents(path)) == [expected]
+
+
 def test_a_page_past_the_limits_is_skipped_by_its_name(tmp_path, monkeypatch):
   monkeypatch.setattr(mediawiki, "_SECONDS", 0.5)
   monkeypatch.setattr(dump, "MOST_PAGE_CHARACTERS", 300_000)

@@ -10,13 +10,16 @@ import tensorflow as tf
 import realm_tf  # noqa: F401
 from realm_tf.corpus import columns
 from realm_tf.corpus.blocks import split_blocks
+from realm_tf.corpus.changes import change_store
 from realm_tf.corpus.manifest import check_store, read_store_manifest
 from realm_tf.corpus.ragged import Ragged
 from realm_tf.corpus.readers import Document
+from realm_tf.corpus.sources import documents_from
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.store_writer import write_store
 from realm_tf.corpus.tables import Table
 from realm_tf.errors import UserError
+from realm_tf.files import read_manifest, write_manifest
 from realm_tf.text.salient_spans import RuleTagger
 from realm_tf.text.tokenizer import Tokenizer
 from tests.vocabulary import small_vocabulary
@@ -220,10 +223,31 @@ def test_a_field_missing_from_the_manifest(store, field):
 
 
 def test_shards_in_another_order(store):
-  shards = json.loads((store / "manifest.json").read_text())["shards"]
-  _edit_manifest(store, shards=shards[::-1])
+  manifest = read_manifest(store / "manifest.json")
+  write_manifest(store / "manifest.json", manifest | {"shards": manifest["shards"][::-1]})
   with pytest.raises(UserError, match="field 'corpus_hash'"):
     Corpus.open(store)
+
+
+@pytest.mark.parametrize("fields", [
+    {"shards": None}, {"shards": 3}, {"tokenizer": []}, {"max_tokens": "48"}, {"deleted": 1},
+    {"shards": [{"name": "blocks-00000.tfrecord"}]}, {"more": 1}])
+@pytest.mark.parametrize("use", [
+    Corpus.open, check_store, change_store, lambda store: documents_from(store, "test")])
+def test_a_manifest_that_people_changed_is_damaged(store, fields, use):
+  path = store / "manifest.json"
+  path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+  with pytest.raises(UserError, match="manifest.json: damaged: its fields are not those"):
+    use(store)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "5", "[]", "9" * 5000, '{"shards": 5}'])
+def test_a_folder_with_another_manifest_is_not_replaced(tmp_path, blocks, tokenizer, text):
+  (tmp_path / "mine").mkdir()
+  (tmp_path / "mine" / "manifest.json").write_text(text)
+  with pytest.raises(UserError, match="mine: "):
+    _write(tmp_path / "mine", blocks, tokenizer)
+  assert (tmp_path / "mine" / "manifest.json").read_text() == text
 
 
 def test_another_tokenizer(store, tokenizer):

@@ -134,6 +134,16 @@ def test_a_process_may_be_silent_for_longer_than_tensorflow_lets_it(monkeypatch)
   assert calls[0]["coordinated_jobs"][0].num_tasks == 3
 
 
+@pytest.mark.parametrize("text", [
+    "", "{}", "[]", "5", "[" * 100_000, '{"cluster": 5, "task": {}}',
+    "9" * 5000, '{"cluster": {"worker": 5}, "task": {"type": "worker", "index": 0}}',
+    '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'])
+def test_a_cluster_that_is_none_is_refused(monkeypatch, text):
+  monkeypatch.setenv("TF_CONFIG", text)
+  with pytest.raises(UserError, match="^TF_CONFIG: expected "):
+    make_strategy("multi_worker")
+
+
 def test_one_process_agrees_with_itself(mirrored):
   processes = ProcessGroup(mirrored)
   assert processes.all_agree(True) and not processes.all_agree(False)

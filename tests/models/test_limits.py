@@ -81,6 +81,19 @@ def test_what_else_depends_on_the_weights(folder, tmp_path):
                       "document_length": 64}}))
 
 
+def test_a_vocabulary_may_stand_in_tokenizer_json(folder, tmp_path):
+  shutil.copytree(folder / "bert", tmp_path / "bert")
+  (tmp_path / "bert" / "vocab.txt").unlink()
+  with pytest.raises(UserError, match="^.*/bert/vocab.txt: no such file; expected"):
+    check_weights(_config(tmp_path))
+  for more in ([], ["onemore"]):
+    tiny.write_fast_vocabulary(tmp_path / "bert", [*tiny.vocabulary(), *more])
+    if not more:
+      check_weights(_config(tmp_path))
+  with pytest.raises(UserError, match="^.*/bert: weights for .* vocabulary .* has "):
+    check_weights(_config(tmp_path))
+
+
 @pytest.mark.parametrize("field, value", [
     ("vocab_size", "30522"), ("hidden_size", 0), ("num_attention_heads", True),
     ("max_position_embeddings", None), ("layer_norm_eps", float("nan")), ("hidden_act", 5),

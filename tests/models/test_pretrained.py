@@ -64,6 +64,32 @@ def test_a_vocabulary_keeps_its_case_where_the_folder_says_so(bert):
   assert Reader.from_pretrained(bert).tokenizer is None
 
 
+def test_a_vocabulary_may_stand_in_tokenizer_json(bert):
+  (bert / "vocab.txt").unlink()
+  tiny.write_fast_vocabulary(bert, tiny.vocabulary(), lower_case=False)
+  tokenizer = Reader.from_pretrained(bert).tokenizer
+  assert list(tokenizer.vocabulary) == tiny.vocabulary() and not tokenizer.lower_case
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json",
+                                  "1_Pooling/config.json"])
+@pytest.mark.parametrize("text", ["[1]", "5", "null", '"x"', "[" * 100_000, "9" * 5000])
+def test_what_is_no_object_is_named(bert, name, text):
+  (bert / "1_Pooling").mkdir()
+  (bert / name).write_text(text)
+  with pytest.raises(UserError, match=f"^.*/{name}: "):
+    Retriever.from_pretrained(bert)
+
+
+@pytest.mark.parametrize("parameters", [None, [], {"retriever": 5}])
+def test_parameters_of_a_model_json_are_objects(saved, parameters):
+  folder, _ = saved
+  files.write_json(folder / "model.json",
+                   files.read_json(folder / "model.json") | {"parameters": parameters})
+  with pytest.raises(UserError, match="model.json: field 'parameters': expected"):
+    Realm.from_pretrained(folder)
+
+
 @pytest.mark.parametrize("kind, shared", [("embedder", True), ("scorer", False)])
 def test_published_retrievers_have_the_towers_that_they_have(kind, shared):
   model = Retriever.from_pretrained(PUBLISHED / kind)

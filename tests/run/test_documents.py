@@ -157,6 +157,19 @@ def test_after_churn_a_run_answers_as_one_made_anew(run, fresh, tmp_path):
                              anew.stored_index(anew.model("ict")).read(), atol=1e-4)
 
 
+def test_a_damaged_index_is_not_made_whole_by_compacting(run):
+  documents.delete(run, ["odd"])
+  (folder,) = stored_index.index_versions(run.index_root)
+  shard, store = folder / "rows-00000.bin", run.path / "corpus" / "manifest.json"
+  before, data = store.read_bytes(), bytearray(shard.read_bytes())
+  data[5] ^= 1
+  shard.write_bytes(data)
+  with pytest.raises(UserError, match="rows-00000.bin: damaged: its SHA-256"):
+    documents.compact(run)
+  assert store.read_bytes() == before
+  assert stored_index.index_versions(run.index_root) == [folder]
+
+
 def test_what_a_killed_addition_left_undone_is_done_by_the_next_command(run, tmp_path):
   new = _jsonl(tmp_path / "new.jsonl", [_document("ona", "Ona is old.")])
   before = shutil.copytree(run.index_root, tmp_path / "index")

@@ -145,6 +145,13 @@ def test_two_statements_that_differ_are_refused(tmp_path):
     read_stated(tmp_path)
 
 
+@pytest.mark.parametrize("number", ["0", None, [0], {}, -1, 0.5])
+def test_tokens_have_whole_numbers(tmp_path, number):
+  _folder(tmp_path, tokenizer=_fast(model__vocab={"[PAD]": number}))
+  with pytest.raises(UserError, match="tokenizer.json: field 'model.vocab': expected the"):
+    read_stated(tmp_path)
+
+
 def test_no_vocabulary_says_nothing_but_makes_no_tokenizer(tmp_path):
   tokenizer = Tokenizer(VOCABULARY)
   check_tokenizer(_folder(tmp_path), tokenizer)

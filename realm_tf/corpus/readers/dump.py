@@ -55,6 +55,7 @@ class _Handler:
     self._namespaces: dict[str, str] = {}  # their keys, by their names
     self._key = ""  # of the namespace that is read
     self._pieces: list[str] | None = None  # of the field that is read
+    self._depth = 0  # how many elements are open around that field
     self._size = 0
     parser.buffer_text = True
     parser.StartElementHandler = self._start
@@ -69,12 +70,14 @@ class _Handler:
   def _start(self, name: str, attributes: dict[str, str]) -> None:
     if not self._open and name != "mediawiki":
       raise UserError(f"{self._path}: XML of <{name[:60]}>; expected {_EXPECTED}")
-    if name == "page":
+    if self._pieces is not None:
+      pass  # an element inside of a field, which no dump has: what it holds is text of that
+    elif name == "page":
       self._fields, self._is_redirect = {}, False
     elif name == "redirect":
       self._is_redirect = True
     elif self._open and (self._open[-1], name) in _FIELDS:
-      self._pieces, self._size = [], 0
+      self._pieces, self._size, self._depth = [], 0, len(self._open)
       self._key = attributes.get("key", "")
     self._open.append(name)
 
@@ -87,6 +90,8 @@ class _Handler:
   def _end(self, name: str) -> None:
     self._open.pop()
     if self._pieces is not None:
+      if len(self._open) > self._depth:
+        return
       fits = self._size <= MOST_PAGE_CHARACTERS
       self._fields[_FIELDS[self._open[-1], name]] = "".join(self._pieces) if fits else None
       self._pieces = None
