@@ -5,6 +5,7 @@ Nothing here imports TensorFlow before a command runs, so that `--help` is quick
 
 import contextlib
 import difflib
+import shlex
 from typing import Callable, Iterator, Sequence
 
 from absl import flags
@@ -156,7 +157,8 @@ def _refuse_changes() -> None:
                         and config_flags.config(FLAGS.workdir)
                         != config_lib.read_folder(FLAGS.workdir)):
     raise UserError("--strategy=multi_worker: these flags change the run, which one process "
-                    f"must do before: `realm config --workdir={FLAGS.workdir}` with them")
+                    "must do before: `realm config "
+                    f"--workdir={shlex.quote(FLAGS.workdir)}` with them")
 
 
 @contextlib.contextmanager

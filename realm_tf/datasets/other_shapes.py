@@ -81,7 +81,8 @@ def _as_ours(fields: dict[str, Any]) -> dict[str, Any]:
   if isinstance(answers, dict):
     answers = answers.get("text", answers)
   if isinstance(answers, list):
-    texts = [number_as_text(answer.get("text", answer) if isinstance(answer, dict) else answer)
+    texts = [number_as_text(
+        answer.get("text", answer) if isinstance(answer, dict) else answer)
              for answer in answers]
     # Annotators agree, and texts are there twice; what is no text is told of later.
     answers = [text for place, text in enumerate(texts) if text not in texts[:place]]

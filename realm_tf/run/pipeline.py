@@ -1,6 +1,7 @@
 """All stages of a config in order, then what they were worth."""
 
 import json
+import shlex
 import time
 
 from absl import logging
@@ -94,7 +95,8 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
     print(f"\n{len(run.questions('held_out'))} held-out questions:\n\n{table}\n")
   if poor := poor_answers(run):
     logging.warning("%s", poor)
-  print(f"TensorBoard: tensorboard --logdir={run.path}   in all {seconds / 60:.1f} minutes")
+  print(f"TensorBoard: tensorboard --logdir={shlex.quote(str(run.path))}   in all "
+        f"{seconds / 60:.1f} minutes")
   if run.config.demo_questions:
     records = by_export(run.path / "export", as_json=False)(run.config.demo_questions)
     with new_file(run.path / "evaluation" / "asked.jsonl", "w") as file:

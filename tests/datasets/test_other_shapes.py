@@ -58,7 +58,7 @@ def test_lines_with_answers(tmp_path):
     ('{"question": "a?", "answer": [28, "x", -2.50, 1e3]}', ("28", "x", "-2.50", "1e3")),
     ('{"question": "a?", "answers": {"text": [7, 7]}}', ("7",)),
     ('[{"question": "a?", "answers": [1, {"text": 2.50}]}]', ("1", "2.50")),
-    ('{"data": [{"paragraphs": [{"qas": [{"question": "a?", "answers": [{"text": 0.0}]}]}]}]}',
+    ('{"data": [{"paragraphs": [{"qas": [{"question": "a?", "answers": [0.0]}]}]}]}',
      ("0.0",))])
 def test_a_number_is_an_answer_as_it_is_spelled(tmp_path, text, answers):
   (tmp_path / "q.json").write_text(text)

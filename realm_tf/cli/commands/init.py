@@ -1,5 +1,6 @@
 """`realm init`: a folder for own documents."""
 
+import shlex
 from typing import Sequence
 
 from absl import flags
@@ -39,6 +40,7 @@ def run(arguments: Sequence[str]) -> None:
   else:
     from realm_tf.run.begin import begin
     path = begin(*begin_arguments)
+  workdir = f"--workdir={shlex.quote(folders[0])}"
   print(f"{path}: what the run is made of; look at it, then\n"
-        f"  realm run --workdir={folders[0]}              makes all of it\n"
-        f"  realm search --workdir={folders[0]} \"...\"     finds passages at once")
+        f"  realm run {workdir}              makes all of it\n"
+        f"  realm search {workdir} \"...\"     finds passages at once")

@@ -20,8 +20,8 @@ __all__ = ["AUTO", "Document", "Format", "Maker", "Report", "as_documents",
            "is_of_folder", "read_documents", "read_ids"]
 _EXPECTED = ("JSON lines with id, title and text (.jsonl), DPR's tab-separated passages "
              "(.tsv), a table with these columns (.csv), a JSON object of leads (.json), a "
-             "dump of MediaWiki (.xml), a document (.txt, .md, .html, .pdf, .docx) or a folder "
-             "of those")
+             "dump of MediaWiki (.xml), a document (.txt, .md, .html, .pdf, .docx) or a "
+             "folder of those")
 _COLUMNS = 3  # between tabs, from which on a line is more like one of a table than of a text
 
 
@@ -110,11 +110,11 @@ def _sniffed(numbered: Lines, maker: Maker) -> Iterator[Document]:
     if READERS[name].sniff_path(path):
       yield from READERS[name].parse(numbered, maker)
       return
-  numbered = iter(numbered)
+  numbered, is_text = iter(numbered), _is_text(path)
   try:
     first = next((line for line in numbered if line[1].strip()), (0, ""))
   except UserError:  # a document may be in UTF-16, or is skipped and named
-    if not _is_text(path):
+    if not is_text:
       raise
     yield from READERS["folder"].parse(numbered, maker)
     return
@@ -123,12 +123,12 @@ def _sniffed(numbered: Lines, maker: Maker) -> Iterator[Document]:
       yield from READERS[name].parse(itertools.chain([first], numbered), maker)
       return
   is_table = first[1].count("\t") >= _COLUMNS - 1
-  if _is_text(path) and not is_table:
+  if is_text and not is_table:
     yield from READERS["folder"].parse(numbered, maker)
     return
-  hint = ("" if "\t" not in first[1] else "; its first line is not DPR's header, id, text and "
-          "title" + ("; set config.corpus.format=folder where it is one text"
-                     if _is_text(path) else ""))
+  hint = ("" if "\t" not in first[1] else
+          "; its first line is not DPR's header, id, text and title" + (
+              "; set config.corpus.format=folder where it is one text" if is_text else ""))
   raise UserError(f"{path}: not a kind of file known here; expected {_EXPECTED}{hint}")
 
 
