@@ -14,7 +14,7 @@ from realm_tf.run.baselines import bm25, hybrid
 from realm_tf.run.export import export_run
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.held_out_questions import checked_questions
-from realm_tf.run.left_out import why_left_out
+from realm_tf.run.left_out import note_left_out, why_left_out
 from realm_tf.run.make_report import make_report
 from realm_tf.run.question_splits import NoneHeldOut
 from realm_tf.run.trained_reader import check_denoising
@@ -59,7 +59,8 @@ def _count(run: Run) -> bool:
   if train:
     counts.append(f"{len(checked_questions(run, 'train'))} questions to train on")
   try:
-    counts.append(f"{len(checked_questions(run))} held out" if measured else
+    counts.append(f"{len(checked_questions(run))} " + (
+        "to measure by" if config.evaluate.questions else "held out") if measured else
                   "no questions: nothing is measured")
   except NoneHeldOut:
     counts.append("too few to hold some out: nothing is measured")
@@ -76,6 +77,7 @@ def _train(run: Run, stage: str, measured: bool) -> None:
     obstacle = why_left_out(run, stage)
     if obstacle:
       print(f"left out: {obstacle}")
+      note_left_out(run, stage, obstacle)
       return
     getattr(stages, stage)(run)
   if measured:
@@ -92,7 +94,8 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
     table = stage_table(stage_rows(run))
     with new_file(run.path / "table.txt", "w") as file:
       file.write(table + "\n")
-    print(f"\n{len(run.questions('held_out'))} held-out questions:\n\n{table}\n")
+    asked = "questions to measure by" if run.config.evaluate.questions else "held-out questions"
+    print(f"\n{len(run.questions('held_out'))} {asked}:\n\n{table}\n")
   if poor := poor_answers(run):
     logging.warning("%s", poor)
   print(f"TensorBoard: tensorboard --logdir={shlex.quote(str(run.path))}   in all "
