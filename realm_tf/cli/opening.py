@@ -5,6 +5,7 @@ Nothing here imports TensorFlow before a command runs, so that `--help` is quick
 
 import contextlib
 import difflib
+import os
 import shlex
 from typing import Callable, Iterator, Sequence
 
@@ -93,6 +94,15 @@ def no_more(arguments: Sequence[str]) -> None:
   """Raises `UserError` where there are words besides flags."""
   if arguments:
     raise UserError(f"'{arguments[0]}': expected flags only (--name=value)")
+
+
+def check_there(flag: str, expected: str) -> None:
+  """Raises `UserError` where a flag names a path at which nothing is: what reads it may come
+  long after, and says what else is wrong."""
+  path = FLAGS[flag].value
+  if path and not os.path.exists(path):
+    raise UserError(f"--{flag}={path}: cannot be read (no such file or folder); expected "
+                    f"{expected}")
 
 
 def open_run(writes: bool = True, kept: bool = True, makes: Sequence[str] = ()):

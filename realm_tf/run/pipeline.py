@@ -94,8 +94,9 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
     table = stage_table(stage_rows(run))
     with new_file(run.path / "table.txt", "w") as file:
       file.write(table + "\n")
-    asked = "questions to measure by" if run.config.evaluate.questions else "held-out questions"
-    print(f"\n{len(run.questions('held_out'))} {asked}:\n\n{table}\n")
+    what = ("questions to measure by" if run.config.evaluate.questions else
+            "held-out questions")
+    print(f"\n{len(run.questions('held_out'))} {what}:\n\n{table}\n")
   if poor := poor_answers(run):
     logging.warning("%s", poor)
   print(f"TensorBoard: tensorboard --logdir={shlex.quote(str(run.path))}   in all "

@@ -185,7 +185,7 @@ def test_two_documents_that_nothing_can_be_asked_of(init, tmp_path, capsys, capl
 def test_what_questions_are_too_few_for_is_listed_as_left_out(init, world, tmp_path, capsys):
   assert init(f"--questions={world}/questions.jsonl", "--config.dpr.least_questions=13") == 0
   _said(capsys)
-  for least, line in ((13, "left out: 12 questions to train on are fewer than dpr.least_quest"),
+  for least, line in ((13, "left out: 12 questions to train on are fewer than dpr.least_"),
                       (12, "to do")):
     assert realm("list", f"--workdir={tmp_path}/run",
                  f"--config.dpr.least_questions={least}") == 0

@@ -1,6 +1,7 @@
 """`realm compare`: which of two runs, or files of predictions, is better."""
 
 import json
+import os
 from typing import Sequence
 
 from absl import flags
@@ -28,11 +29,15 @@ def run(arguments: Sequence[str]) -> None:
   if len(arguments) != 2:
     raise UserError(f"{len(arguments)} names given; expected two: runs' folders, or files of "
                     "predictions")
+  for name in arguments:
+    if not os.path.exists(name):
+      raise UserError(f"{name}: cannot be read (no such file or folder); expected a run's "
+                      "folder, or a file of predictions")
   from realm_tf.datasets.questions import read_questions
+  questions = read_questions(FLAGS.questions) if FLAGS.questions else None
   from realm_tf.evaluation import compare
   from realm_tf.report.tables import comparison_table
   from realm_tf.run import comparing
-  questions = read_questions(FLAGS.questions) if FLAGS.questions else None
   paths = [comparing.named_predictions(name, FLAGS.stage) for name in arguments]
   differences = compare.compare(
       *comparing.paired(paths, questions, recall_depths()), FLAGS.samples,
