@@ -7,6 +7,7 @@ import pytest
 
 from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.errors import UserError
+from tests.command import realm
 
 _FIRST = Question("a", "Who?", ("Ona", "she"))
 _SECOND = Question("b", "Where?", ("there",))
@@ -74,6 +75,12 @@ def test_a_table_is_said_to_be_one(tmp_path, text, told):
                      'line, with question and answer, as {"question": ') as caught:
     read_questions(tmp_path / "q.csv")
   assert ("looks like CSV, a table" in str(caught.value)) == told
+
+
+@pytest.mark.parametrize("command", ["init", "calibrate", "predict", "score", "compare"])
+def test_the_help_of_commands_that_read_questions_so_says_it(capsys, command):
+  assert realm("help", command) == 0
+  assert "--questions: JSON lines, or an array, with " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text, message", [
