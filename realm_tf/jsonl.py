@@ -4,7 +4,9 @@ The one reader of such files, whatever is in them: documents, questions, predict
 """
 
 import collections
+import itertools
 import json
+import math
 import unicodedata
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 
@@ -20,6 +22,8 @@ _OTHER_NAMES = {
     "question": ("query", "questions", "text", "input"),
     "answer": ("answers", "target", "output"),
     "prediction": ("answer", "predictions", "predicted_answer", "output")}
+_FIELD_NAMES = frozenset((*_OTHER_NAMES, *itertools.chain(*_OTHER_NAMES.values())))
+_MOST_NAMED = 5  # fields, where the one that is expected is missing
 
 # Categories of characters of which nothing is seen, and which no tokenizer keeps: controls,
 # formats, private use, spaces, marks that have no letter to stand on.
@@ -35,6 +39,15 @@ class Row(NamedTuple):
   number: int  # of the line; the first is 1
   line: str  # as it stands in the file, line end included
   fields: dict[str, Any]
+
+
+class SpelledFloat(float):
+  """A number of JSON that knows how it is spelled there: 2.50 is a price, 2.5 is none."""
+
+  def __new__(cls, spelled: str):
+    number = super().__new__(cls, spelled)
+    number.spelled = spelled
+    return number
 
 
 class _Repeating(dict):
@@ -103,18 +116,26 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
   return value if len(value) == len(pairs) else _Repeating(pairs)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=SpelledFloat)
 
 
 def _what_it_is(text: str, stop: int) -> str:
   """What a text may be that is no JSON from character `stop` on."""
   start = text.lstrip()
   if not start.startswith(("[", "{")):
-    return ": looks like values separated by tabs" if "\t" in text else ""
+    return (": looks like values separated by tabs" if "\t" in text else
+            ": looks like CSV, a table" if _is_of_csv(start) else "")
   if stop >= len(text):
     kind, command = ("array", "'.[]'") if start[0] == "[" else ("object", ".")
     return f": an {kind} that goes on in the next line, which `jq -c {command}` mends"
   return ""
+
+
+def _is_of_csv(line: str) -> bool:
+  """Whether a line names columns as our fields are called, or has values in quotes."""
+  return any(len(values := line.split(mark)) > 1 and (
+      not _FIELD_NAMES.isdisjoint(value.strip(' "').casefold() for value in values)
+      or (line.startswith('"') and f'"{mark}' in line)) for mark in ",;|")
 
 
 def text_field(fields: Mapping[str, Any], name: str, where: str, expected: str = "a string"
@@ -164,20 +185,34 @@ def is_blank(text: str) -> bool:
              or char in _UNSEEN_SYMBOLS for char in text)
 
 
-def quoted(text: str) -> str:
+def number_as_text(value: Any) -> Any:
+  """What people write as a number and mean as a text, as one; all else as it is."""
+  if isinstance(value, bool) or not isinstance(value, int | float):
+    return value
+  return getattr(value, "spelled", str(value)) if math.isfinite(value) else value
+
+
+def quoted(text: str, most: int = 60) -> str:
   """A text, quoted, for one line of an error: printable, not too long."""
-  return repr(text if len(text) <= 60 else f"{text[:57]}...")
+  return repr(text if len(text) <= most else f"{text[:most - 3]}...")
 
 
 def _like(fields: Mapping[str, Any], name: str) -> str:
-  """Points at a field of another name, if one probably holds what `name` should."""
+  """Points at a field of another name, if one probably holds what `name` should; else says
+  which fields there are."""
   if name in fields:
     return " (null)"
   synonyms = _OTHER_NAMES.get(name, ())
   other = next((other for other in fields
                 if other in synonyms or other.strip().casefold() == name), None)
-  return f" (rename {quoted(other)} to '{name}')" if other else ""
+  if other is not None:
+    return f" (rename {quoted(other)} to '{name}')"
+  # An id that a file lacks is there by now: readers number what has none.
+  found = [quoted(other, 20) for other in fields if other != "id"]
+  more = ["..."] if len(found) > _MOST_NAMED else []
+  return f" (found: {', '.join(found[:_MOST_NAMED] + more)})" if found else ""
 
 
 def _type(value: Any) -> str:
-  return "null" if value is None else type(value).__name__
+  return ("null" if value is None else "float" if isinstance(value, float)
+          else type(value).__name__)

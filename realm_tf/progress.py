@@ -72,6 +72,34 @@ class Progress:
     self.close()
 
 
+class RestOf:
+  """Shows how far work has come of which some was done before: what is left is counted.
+
+  The first call of `add` says how much was done before, the others how much was done since.
+  Without any nothing is shown.
+  """
+
+  def __init__(self, total: int, description: str, unit: str, file: TextIO | None = None):
+    self._total, self._description, self._unit = total, description, unit
+    self._file = file
+    self._bar: Progress | None = None
+
+  def add(self, count: int) -> None:
+    if self._bar:
+      self._bar.update(count)
+      return
+    before = f" ({count} of {self._total} {self._unit}s are there)" if count else ""
+    self._bar = progress(self._total - count, self._description + before, self._unit,
+                         self._file)
+
+  def __enter__(self) -> Self:
+    return self
+
+  def __exit__(self, *_) -> None:
+    if self._bar:
+      self._bar.close()
+
+
 class _WholeLines:
   """Turns tqdm's redrawing of one line (carriage returns) into lines of a log."""
 

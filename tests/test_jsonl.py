@@ -54,6 +54,9 @@ def test_a_line_that_is_no_object_is_named(tmp_path, line, message):
     ({"contents": "y"}, "missing .rename 'contents' to 'text'."),
     ({"text\n": "y"}, r"missing .rename 'text\\n' to 'text'."),
     ({" Text": "y"}, "missing .rename ' Text' to 'text'."),
+    ({"id": 1, "t": "y", "body\n": ""}, r"missing .found: 't', 'body\\n'.; expected"),
+    ({"id": 1, "t": "y", "z" * 99: 1}, "missing .found: 't', 'z{17}...'.; expected a string"),
+    (dict.fromkeys("abcdefg"), "missing .found: 'a', 'b', 'c', 'd', 'e', ....; expected"),
     ({"text": 5}, "x: field 'text' is int; expected a string"),
     ({"text": ["y"]}, "x: field 'text' is list"),
     ({"text": "a" * 100 + "\udcff"}, "x: field 'text' holds half a surrogate pair.*'aaa")])

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from realm_tf.progress import progress
+from realm_tf.progress import RestOf, progress
 
 
 class _Terminal(io.StringIO):
@@ -69,3 +69,23 @@ def test_work_that_raises_still_closes_the_line():
     bar.update()
     raise RuntimeError
   assert file.getvalue().endswith("\n")
+
+
+@pytest.mark.parametrize("counts, line", [
+    ([0, 3, 4], "embed: 7/7 block, "),
+    ([5, 2], "embed (5 of 7 blocks are there): 2/2 block, ")])
+def test_of_the_rest_only_that_is_counted(counts, line):
+  log = io.StringIO()
+  with RestOf(7, "embed", "block", log) as bar:
+    for count in counts:
+      bar.add(count)
+  assert log.getvalue().splitlines()[-1].startswith(line)
+
+
+@pytest.mark.parametrize("counts", [[], [7]])
+def test_where_nothing_is_left_no_work_is_shown(counts):
+  log = io.StringIO()
+  with RestOf(7, "embed", "block", log) as bar:
+    for count in counts:
+      bar.add(count)
+  assert "7/7" not in log.getvalue()

@@ -14,13 +14,13 @@ def define_answer_flags(top_n: int) -> None:
                      "among those given, as it was on the dev questions (realm calibrate).")
 
 
-def wanted():
-  """What the flags say.
-
-  Raises:
-    UserError: a threshold or precision that cannot be meant.
-  """
+def check_wanted() -> None:
+  """Raises `UserError` for a threshold or precision that cannot be meant."""
   from realm_tf.evaluation import calibration
-  from realm_tf.run.ask import Wanted
   calibration.check_wanted(FLAGS.threshold, FLAGS.precision)
+
+
+def wanted():
+  """What the flags say, once they are checked."""
+  from realm_tf.run.ask import Wanted
   return Wanted(FLAGS.top_n, FLAGS.threshold, FLAGS.precision)

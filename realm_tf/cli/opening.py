@@ -5,6 +5,8 @@ Nothing here imports TensorFlow before a command runs, so that `--help` is quick
 
 import contextlib
 import difflib
+import os
+import shlex
 from typing import Callable, Iterator, Sequence
 
 from absl import flags
@@ -94,6 +96,15 @@ def no_more(arguments: Sequence[str]) -> None:
     raise UserError(f"'{arguments[0]}': expected flags only (--name=value)")
 
 
+def check_there(flag: str, expected: str) -> None:
+  """Raises `UserError` where a flag names a path at which nothing is: what reads it may come
+  long after, and says what else is wrong."""
+  path = FLAGS[flag].value
+  if path and not os.path.exists(path):
+    raise UserError(f"--{flag}={path}: cannot be read (no such file or folder); expected "
+                    f"{expected}")
+
+
 def open_run(writes: bool = True, kept: bool = True, makes: Sequence[str] = ()):
   """The run that --config and --workdir name.
 
@@ -156,7 +167,8 @@ def _refuse_changes() -> None:
                         and config_flags.config(FLAGS.workdir)
                         != config_lib.read_folder(FLAGS.workdir)):
     raise UserError("--strategy=multi_worker: these flags change the run, which one process "
-                    f"must do before: `realm config --workdir={FLAGS.workdir}` with them")
+                    "must do before: `realm config "
+                    f"--workdir={shlex.quote(FLAGS.workdir)}` with them")
 
 
 @contextlib.contextmanager

@@ -1,12 +1,15 @@
 """What `realm serve` and `realm mcp` answer by: an export, or a run."""
 
 import contextlib
+import pathlib
 from typing import TYPE_CHECKING, Iterator
 
 from absl import flags
 
+from realm_tf import config as config_lib
 from realm_tf.cli.opening import FLAGS, define_checkpoint
 from realm_tf.errors import UserError
+from realm_tf.serving import numbered
 
 if TYPE_CHECKING:
   from realm_tf.server.lifecycle import VersionSource
@@ -29,6 +32,17 @@ def check_model() -> None:
     raise UserError("--model and --workdir: give one of both")
   if FLAGS.model and FLAGS.checkpoint != "last":
     raise UserError("--checkpoint: an export has one model only; give it to `realm export`")
+  if FLAGS.model:
+    check_export("model", FLAGS.model)
+  else:
+    config_lib.read_folder(FLAGS.workdir)  # before it is said that the run is exported
+
+
+def check_export(flag: str, folder: str) -> None:
+  """Raises `UserError` where no export lies in the folder that a flag names."""
+  alone = pathlib.Path(folder, numbered.MODEL_FILE)
+  if not alone.exists() and not numbered.numbered_versions(folder):
+    raise UserError(f"--{flag}={folder}: no export there; `realm export` writes one")
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 from absl import logging
 
 from realm_tf.files import PathLike
-from realm_tf.jsonl import Row, parse_rows
+from realm_tf.jsonl import Row, SpelledFloat, number_as_text, parse_rows
 from realm_tf.lines import read_lines
 
 
@@ -52,7 +52,7 @@ def _is_a_row(line: str) -> bool:
 def _entries(text: str) -> list[Any]:
   """The questions of a file that is one value; none where it is of no such shape."""
   try:
-    content = json.loads(text.lstrip("\ufeff"))
+    content = json.loads(text.lstrip("\ufeff"), parse_float=SpelledFloat)
     if isinstance(content, dict):
       return [dict(entry) for article in content["data"]
               for paragraph in article["paragraphs"] for entry in paragraph["qas"]]
@@ -81,7 +81,8 @@ def _as_ours(fields: dict[str, Any]) -> dict[str, Any]:
   if isinstance(answers, dict):
     answers = answers.get("text", answers)
   if isinstance(answers, list):
-    texts = [answer.get("text", answer) if isinstance(answer, dict) else answer
+    texts = [number_as_text(
+        answer.get("text", answer) if isinstance(answer, dict) else answer)
              for answer in answers]
     # Annotators agree, and texts are there twice; what is no text is told of later.
     answers = [text for place, text in enumerate(texts) if text not in texts[:place]]

@@ -17,10 +17,14 @@ from realm_tf.jsonl import (
   checked_text,
   id_field,
   is_blank,
+  number_as_text,
   quoted,
   text_field,
 )
 from realm_tf.text.patterns import are_patterns, compile_pattern
+
+_ASKED = 'question, as {"question": "Who is it?"}'
+_ANSWERED = 'question and answer, as {"question": "Who is it?", "answer": "Ona"}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,10 +53,11 @@ def read_questions(path: PathLike, answered: bool = True) -> list[Question]:
   """Reads JSON lines (plain or compressed), each with `question` and `answer`, or what
   `other_shapes` reads as such.
 
-  `answer` is a string or a list of strings. Optional: `id` (default: the line number),
-  `gold_passage` (id of a document), `source` and `regex`. Where no line says `regex`, the
-  data set decides: see `patterns.are_patterns`. A published pattern that is malformed matches
-  nothing, as in ORQA's evaluation, and is left out with a warning.
+  `answer` is a string or a list of strings; a number is taken as it is spelled. Optional:
+  `id` (default: the line number), `gold_passage` (id of a document), `source` and `regex`.
+  Where no line says `regex`, the data set decides: see `patterns.are_patterns`. A published
+  pattern that is malformed matches nothing, as in ORQA's evaluation, and is left out with a
+  warning.
 
   Args:
     path: of the file.
@@ -65,7 +70,7 @@ def read_questions(path: PathLike, answered: bool = True) -> list[Question]:
   questions: list[Question] = []
   lines: dict[str, int] = {}
   is_stated = False
-  for row in read_question_rows(path, "question and answer" if answered else "question"):
+  for row in read_question_rows(path, _ANSWERED if answered else _ASKED):
     question = _parse(row, answered)
     is_stated = is_stated or "regex" in row.fields
     if question.id in lines:
@@ -146,12 +151,12 @@ def _parse(row: Row, answered: bool) -> Question:
 
 
 def _answers(row: Row) -> tuple[str, ...]:
-  answers = row.fields.get("answer")
+  answers = number_as_text(row.fields.get("answer"))
   if isinstance(answers, str):
     answers = [answers]
   elif not isinstance(answers, list):  # one that is missing, or of another type
     text_field(row.fields, "answer", row.where)
-  field = f"{row.where}: field 'answer'"
+  field, answers = f"{row.where}: field 'answer'", list(map(number_as_text, answers))
   if not answers or any(is_blank(checked_text(answer, field)) for answer in answers):
     raise UserError(f"{field} holds nothing, or an empty text; expected a text or a list of "
                     "texts")

@@ -13,7 +13,15 @@ from realm_tf.datasets.questions import Question, check_patterns
 from realm_tf.errors import UserError
 from realm_tf.evaluation import figures
 from realm_tf.files import PathLike, new_file
-from realm_tf.jsonl import Row, checked_text, id_field, quoted, read_rows, text_field
+from realm_tf.jsonl import (
+  Row,
+  checked_text,
+  id_field,
+  number_as_text,
+  quoted,
+  read_rows,
+  text_field,
+)
 
 _LISTED = 5  # passages of an evaluation's records
 Record = dict[str, Any]
@@ -90,6 +98,8 @@ def _checked(row: Row) -> Record:
   record = row.fields
   text_field(record, "question", row.where)
   if "ranks" not in record or "prediction" in record:  # a ranking alone has none
+    if "prediction" in record:
+      record["prediction"] = number_as_text(record["prediction"])
     text_field(record, "prediction", row.where)
   if "id" in record:
     record["id"] = id_field(record, row.where)

@@ -6,6 +6,7 @@ content security policy that would let none run.
 
 import html
 import re
+import shlex
 import urllib.parse
 from typing import Any, Iterable, Mapping, Sequence
 
@@ -228,7 +229,7 @@ def commands(records: Sequence[Mapping[str, Any]]) -> str:
     versions = ", ".join(f"{name} {value}" for name, value in record["versions"].items())
     parts.append(
         f'<li><details><summary><time>{escape(record["started"])}</time> '
-        f'<code>{escape(" ".join(record["command"]))}</code></summary><p class="text">'
+        f'<code>{escape(shlex.join(record["command"]))}</code></summary><p class="text">'
         f'{escape(source_in_words(record["source"]))}<br>{escape(versions)}<br>'
         f'{escape(record["processors"])} × {escape(record["processor"])}, '
         f'{escape(record["memory_gb"])} GB, {escape(", ".join(record["devices"]))}<br>'

@@ -1,6 +1,7 @@
 """A folder belongs to one config, of which a field may change while nothing is made of it."""
 
 import pathlib
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -93,8 +94,8 @@ def _check(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,
     return
   again = [part for part in PARTS if part in implied(missing) and used.is_there(folder, part)]
   others = {part: changed[part] for part in missing}
-  adding = (f"`realm add --documents={config.corpus.source}` takes in what is new, without "
-            "training; " if "corpus.source" in others.get("corpus", ())
+  adding = (f"`realm add --documents={shlex.quote(config.corpus.source)}` takes in what is "
+            "new, without training; " if "corpus.source" in others.get("corpus", ())
             and previous.corpus.source == config.corpus.source else "")
   raise UserError(
       f"{folder}: made with another config: {_in_words(folder, previous, config, others)}; "

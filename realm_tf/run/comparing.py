@@ -1,6 +1,7 @@
 """Two runs, or two files of predictions, side by side."""
 
 import pathlib
+import shlex
 from collections.abc import Sequence
 
 from realm_tf.datasets.questions import Question
@@ -32,7 +33,8 @@ def named_predictions(name: PathLike, stage: str | None) -> pathlib.Path:
   if chosen is None:
     missing = f"{stage} was not" if stage else "no stage was"
     raise UserError(f"{path}: {missing} evaluated; run `realm evaluate "
-                    f"--workdir={path}`, or name another by --stage, such as {BM25}")
+                    f"--workdir={shlex.quote(str(path))}`, or name another by --stage, "
+                    f"such as {BM25}")
   return chosen
 
 

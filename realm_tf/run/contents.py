@@ -11,6 +11,7 @@ from realm_tf.index import stored_index
 from realm_tf.index.stored_index import StoredIndex
 from realm_tf.run import redo
 from realm_tf.run.folder import STAGES, Run
+from realm_tf.run.left_out import known_obstacle
 from realm_tf.serving import numbered, record
 
 
@@ -66,7 +67,10 @@ def _stage(run: Run, stage: str) -> str:
     return _done(run.path / stage)
   if (run.path / stage / "checkpoints").exists():
     return "half done"
-  return "to do" if getattr(run.config, stage).steps else ""
+  if not getattr(run.config, stage).steps:
+    return ""
+  obstacle = known_obstacle(run, stage)
+  return f"left out: {obstacle}" if obstacle else "to do"
 
 
 def _when(path) -> str:

@@ -15,6 +15,7 @@
     evaluation/            <stage>.json, <stage>.predictions.jsonl, calibration.json;
                            <stage>-best.* of the best checkpoint; bm25.*, <stage>+bm25.*
     diagnosis/             <stage>.json, <stage>.html
+    left_out.json          why `realm run` left a stage out
     export/1/ and so on    versions of the SavedModel
     report.html            all of it on a page; report.mistakes.html, .jsonl
     .lock                  while a command trains or changes documents: which one it is
@@ -59,7 +60,7 @@ from realm_tf.index.stored_index import StoredIndex
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.models.realm import Realm
-from realm_tf.progress import progress
+from realm_tf.progress import RestOf, progress
 from realm_tf.run import computing
 from realm_tf.run.claim import claim
 from realm_tf.run.model import initial_model, saved_model
@@ -226,14 +227,13 @@ class Run:
       def make_embedder() -> CorpusEmbedder:
         embedder = self.embedder(model)
         embedder.snapshot(model.retriever.document_tower)
-        bars.append(context.enter_context(progress(embedder.num_rows, "embed", "block")))
         return embedder
 
       def tell(count: int) -> None:
-        bars[0].update(count)
+        bar.add(count)
         on_rows(count)
 
-      bars: list[Any] = []
+      bar = context.enter_context(RestOf(self.corpus.num_blocks, "embed", "block"))
       return find_or_store(self.index_root, self.corpus,
                            encoder_hash(model.retriever.document_tower), make_embedder,
                            self.config.embedding_dtype, tell)

@@ -4,9 +4,9 @@ import os
 import pathlib
 import re
 
+from realm_tf.config.owners import STAGES
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
-from realm_tf.run.folder import STAGES
 
 _PARTS = ("config.json", "redo.json", "commands", "corpus", "documents", "questions", *STAGES,
           "index", "evaluation", "diagnosis", "export")

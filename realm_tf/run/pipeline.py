@@ -1,6 +1,7 @@
 """All stages of a config in order, then what they were worth."""
 
 import json
+import shlex
 import time
 
 from absl import logging
@@ -13,7 +14,7 @@ from realm_tf.run.baselines import bm25, hybrid
 from realm_tf.run.export import export_run
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.held_out_questions import checked_questions
-from realm_tf.run.left_out import why_left_out
+from realm_tf.run.left_out import note_left_out, why_left_out
 from realm_tf.run.make_report import make_report
 from realm_tf.run.question_splits import NoneHeldOut
 from realm_tf.run.trained_reader import check_denoising
@@ -58,7 +59,8 @@ def _count(run: Run) -> bool:
   if train:
     counts.append(f"{len(checked_questions(run, 'train'))} questions to train on")
   try:
-    counts.append(f"{len(checked_questions(run))} held out" if measured else
+    counts.append(f"{len(checked_questions(run))} " + (
+        "to measure by" if config.evaluate.questions else "held out") if measured else
                   "no questions: nothing is measured")
   except NoneHeldOut:
     counts.append("too few to hold some out: nothing is measured")
@@ -75,6 +77,7 @@ def _train(run: Run, stage: str, measured: bool) -> None:
     obstacle = why_left_out(run, stage)
     if obstacle:
       print(f"left out: {obstacle}")
+      note_left_out(run, stage, obstacle)
       return
     getattr(stages, stage)(run)
   if measured:
@@ -91,10 +94,13 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
     table = stage_table(stage_rows(run))
     with new_file(run.path / "table.txt", "w") as file:
       file.write(table + "\n")
-    print(f"\n{len(run.questions('held_out'))} held-out questions:\n\n{table}\n")
+    what = ("questions to measure by" if run.config.evaluate.questions else
+            "held-out questions")
+    print(f"\n{len(run.questions('held_out'))} {what}:\n\n{table}\n")
   if poor := poor_answers(run):
     logging.warning("%s", poor)
-  print(f"TensorBoard: tensorboard --logdir={run.path}   in all {seconds / 60:.1f} minutes")
+  print(f"TensorBoard: tensorboard --logdir={shlex.quote(str(run.path))}   in all "
+        f"{seconds / 60:.1f} minutes")
   if run.config.demo_questions:
     records = by_export(run.path / "export", as_json=False)(run.config.demo_questions)
     with new_file(run.path / "evaluation" / "asked.jsonl", "w") as file:

@@ -1,5 +1,6 @@
 """What each stage of a run is worth, and a warning where it is worth less than nothing."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -43,7 +44,8 @@ def warn(run: Run, stage: str) -> None:
   if lost and stage in CHOSEN and not run.questions("dev"):
     logging.warning(
         "%s: no dev questions chose its best model; `realm run --workdir=%s "
-        "--config.%s.steps=0 --redo=%s` leaves it out", stage, run.path, stage, stage)
+        "--config.%s.steps=0 --redo=%s` leaves it out", stage, shlex.quote(str(run.path)),
+        stage, stage)
 
 
 def unjudged(run: Run) -> str:

@@ -160,7 +160,8 @@ def test_a_file_to_measure_by(init, world, tmp_path, capsys):
               f"--eval_questions={world}/questions.jsonl", "--config.finetune.passes=1") == 0
   assert realm("run", f"--workdir={tmp_path}/run") == 0
   printed = _said(capsys)
-  assert "12 held-out questions" in printed
+  assert "12 questions to train on, 12 to measure by" in printed
+  assert "12 questions to measure by:" in printed and "held out" not in printed
   assert "left out: 12 questions to train on are fewer than dpr.least_questions=90" in printed
 
 
@@ -173,6 +174,22 @@ def test_two_documents_that_nothing_can_be_asked_of(init, tmp_path, capsys, capl
   assert "left out: cloze questions" in _said(capsys)
   assert "export: no reader is trained yet" in caplog.text
   assert realm("search", f"--workdir={tmp_path}/run", "river") == 0
+  _said(capsys)
+  assert realm("list", f"--workdir={tmp_path}/run") == 0
+  assert "cloze       left out: cloze questions" in _said(capsys)
+  other = "--config.cloze.form=sentence"  # of which nobody knows yet
+  assert realm("list", f"--workdir={tmp_path}/run", other) == 0
+  assert "cloze       to do" in _said(capsys)
+
+
+def test_what_questions_are_too_few_for_is_listed_as_left_out(init, world, tmp_path, capsys):
+  assert init(f"--questions={world}/questions.jsonl", "--config.dpr.least_questions=13") == 0
+  _said(capsys)
+  for least, line in ((13, "left out: 12 questions to train on are fewer than dpr.least_"),
+                      (12, "to do")):
+    assert realm("list", f"--workdir={tmp_path}/run",
+                 f"--config.dpr.least_questions={least}") == 0
+    assert f"dpr         {line}" in _said(capsys)
 
 
 def test_a_config_may_be_changed_until_documents_are_read(init, tmp_path, capsys, caplog):

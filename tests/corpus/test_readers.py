@@ -188,8 +188,8 @@ def test_bad_leads(tmp_path, lead, message):
 
 
 def test_an_unknown_kind_of_file(tmp_path):
-  with pytest.raises(UserError, match="not a kind of file known here.*; name the folder"):
-    list(readers.read_documents(_write(tmp_path / "a.txt", "Some text.\n")))
+  with pytest.raises(UserError, match="not a kind of file known here.*; expected"):
+    list(readers.read_documents(_write(tmp_path / "a.log", "Some text.\n")))
   with pytest.raises(UserError, match="its first line is not DPR's header"):
     list(readers.read_documents(_write(tmp_path / "a.txt", "1\tSome text.\tTitle\n")))
 

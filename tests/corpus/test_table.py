@@ -95,7 +95,7 @@ def test_spaces_around_quotes(tmp_path, row, text):
     ("id,body\n1,One.\n", ":1: field 'text' is missing .rename 'body' to 'text'."),
     ("id;content;Content\n1;a;b\n", ":1: column 'content' is there twice"),
     ("id,text,Text\n1,a,b\n", ":1: column 'text' is there twice"),
-    ("1,One.\n2,Two.\n", ":1: field 'text' is missing; expected a header with id, title"),
+    ("1,One.\n2,Two.\n", ":1: field 'text' is missing .found: '1', 'one.'.; expected a h"),
     ("id,text\n1,a\n1,b\n", ":3: field 'id': '1' is there already, in .*:2"),
     ("id,text\n,a\n", ":2: field 'id' is empty"),
     (b"id,text\n1,caf\xe9\n", ":2: not UTF-8"),

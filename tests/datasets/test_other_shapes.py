@@ -7,6 +7,7 @@ import pytest
 
 from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.errors import UserError
+from tests.command import realm
 
 _FIRST = Question("a", "Who?", ("Ona", "she"))
 _SECOND = Question("b", "Where?", ("there",))
@@ -53,10 +54,41 @@ def test_lines_with_answers(tmp_path):
                                   Question("d", "How?", ("so",))]
 
 
+@pytest.mark.parametrize("text, answers", [
+    ('{"question": "a?", "answer": 28}', ("28",)),
+    ('{"question": "a?", "answer": [28, "x", -2.50, 1e3]}', ("28", "x", "-2.50", "1e3")),
+    ('{"question": "a?", "answers": {"text": [7, 7]}}', ("7",)),
+    ('[{"question": "a?", "answers": [1, {"text": 2.50}]}]', ("1", "2.50")),
+    ('{"data": [{"paragraphs": [{"qas": [{"question": "a?", "answers": [0.0]}]}]}]}',
+     ("0.0",))])
+def test_a_number_is_an_answer_as_it_is_spelled(tmp_path, text, answers):
+  (tmp_path / "q.json").write_text(text)
+  assert [question.answers for question in read_questions(tmp_path / "q.json")] == [answers]
+
+
+@pytest.mark.parametrize("text, told", [
+    ("question,answer\nWho?,Ona\n", True), ("Answer; Question\nOna;Who?\n", True),
+    ('"Who is it, then?","Ona"\n', True), ("Well, who is it?\n", False)])
+def test_a_table_is_said_to_be_one(tmp_path, text, told):
+  (tmp_path / "q.csv").write_text(text)
+  with pytest.raises(UserError, match="q.csv:1: not valid JSON .*; expected one object per "
+                     'line, with question and answer, as {"question": ') as caught:
+    read_questions(tmp_path / "q.csv")
+  assert ("looks like CSV, a table" in str(caught.value)) == told
+
+
+@pytest.mark.parametrize("command", ["init", "calibrate", "predict", "score", "compare"])
+def test_the_help_of_commands_that_read_questions_so_says_it(capsys, command):
+  assert realm("help", command) == 0
+  assert "--questions: JSON lines, or an array, with " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("text, message", [
     ('[{"question": "a?", "answers": []}]', ": entry 1: field 'answer' holds nothing"),
     ('[{"question": "a?", "answers": ["b", "\\u200b"]}]', ": entry 1: field 'answer' holds"),
-    ('[{"question": "a?", "answers": [3]}]', ": entry 1: field 'answer' is int"),
+    ('[{"question": "a?", "answers": [1, true]}]', ": entry 1: field 'answer' is bool"),
+    ('{"q": "a?", "a": "x"}', ":1: field 'question' is missing .found: 'q', 'a'.; expected"),
+    ('[{"q": "a?", "a": "x"}]', ": entry 1: field 'question' is missing .found: 'q', 'a'."),
     ('[{"question": "a?"}]', ": entry 1: field 'answer' is missing"),
     ('[{"query": "a?", "answers": ["x"]}]', ": entry 1: field 'question' is missing .re"),
     ('[\n{"question": "a?", "answers": ["x"], "id": 1},\n'

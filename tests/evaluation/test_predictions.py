@@ -29,6 +29,12 @@ def test_an_evaluation_keeps_few_passages_and_the_ranks_of_all(tmp_path):
   assert predictions.depth([read]).of([1, 9, 10]) == [1, 9]
 
 
+def test_a_number_is_predicted_as_it_is_spelled(tmp_path):
+  (tmp_path / "p.jsonl").write_text('{"question": "How much?", "prediction": 2.50}\n')
+  assert [r["prediction"] for r in predictions.read_predictions(tmp_path / "p.jsonl")] == [
+      "2.50"]
+
+
 @pytest.mark.parametrize("records, ranked, read", [
     ([{"passages": [{}] * 4}, {"passages": [{}] * 3}], 3, None),
     ([{"passages": [{}] * 4, "blocks": 4, "read_blocks": 2}] * 2, float("inf"), 2),

@@ -85,6 +85,7 @@ def test_an_added_document_is_found_at_once_and_a_deleted_one_never(run, tmp_pat
   completed = finished("add", f"--workdir={run.path}", f"--documents={new}")
   assert completed.returncode == 0, completed.stderr
   assert "1 documents added, 0 replaced; 26 documents in 26 blocks now" in completed.stdout
+  assert "embed (25 of 26 blocks are there): 1/1 block" in completed.stderr
   opened = Run.existing(run.path)
   everything = _retrieved(opened, "ona is old and great", 26)
   assert ("ona", "Ona is old and great.") in everything

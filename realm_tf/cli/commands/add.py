@@ -4,7 +4,7 @@ from typing import Sequence
 
 from absl import flags
 
-from realm_tf.cli.opening import FLAGS, at_work, define_strict, no_more, open_run
+from realm_tf.cli.opening import FLAGS, at_work, check_there, define_strict, no_more, open_run
 from realm_tf.errors import UserError
 
 SUMMARY = "Add documents, or replace those of the same id; only they are embedded."
@@ -22,6 +22,7 @@ def run(arguments: Sequence[str]) -> None:
   if not FLAGS.documents:
     raise UserError("--documents: name what to read: JSONL with id, title, text, or a "
                     "folder of documents")
+  check_there("documents", "a file or folder of documents")
   opened = open_run(writes=False)
   from realm_tf.run import documents
   with at_work(opened):

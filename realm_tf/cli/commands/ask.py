@@ -7,6 +7,7 @@ from absl import flags
 
 from realm_tf.cli import answer_flags, questions_asked
 from realm_tf.cli.opening import FLAGS, define_checkpoint, open_to_use
+from realm_tf.cli.served_model import check_export
 from realm_tf.errors import UserError
 
 SUMMARY = ("Ask questions; print the answer and the passage that says so. Without any, or "
@@ -33,11 +34,15 @@ def run(arguments: Sequence[str]) -> None:
     _refuse("export", "workdir", "config")
     if FLAGS.checkpoint != "last":
       raise UserError("--checkpoint: an export has one model only; give it to `realm export`")
-  wanted = answer_flags.wanted()
+  answer_flags.check_wanted()
+  if FLAGS.export:
+    check_export("export", FLAGS.export)
+  opened = None if FLAGS.export else open_to_use(writes=False, kept=False)
   from realm_tf.run import ask
+  wanted = answer_flags.wanted()
   questions_asked.answer_all(arguments, (
-      ask.by_export(FLAGS.export, FLAGS.json, wanted) if FLAGS.export
-      else ask.by_run(open_to_use(writes=False, kept=False), FLAGS.json, wanted)))
+      ask.by_run(opened, FLAGS.json, wanted) if opened
+      else ask.by_export(FLAGS.export, FLAGS.json, wanted)))
 
 
 def _refuse(chosen: str, *others: str) -> None:
@@ -48,9 +53,8 @@ def _refuse(chosen: str, *others: str) -> None:
 
 def _server() -> questions_asked.PrintAnswers:
   _refuse("server", "workdir", "export", "config")
-  from realm_tf.evaluation import calibration
+  answer_flags.check_wanted()
   from realm_tf.server import client
-  calibration.check_wanted(FLAGS.threshold, FLAGS.precision)
   return functools.partial(
       client.ask_server, FLAGS.server, as_json=FLAGS.json, top_n=FLAGS.top_n,
       threshold=FLAGS.threshold, precision=FLAGS.precision)

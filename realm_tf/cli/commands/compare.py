@@ -1,6 +1,7 @@
 """`realm compare`: which of two runs, or files of predictions, is better."""
 
 import json
+import os
 from typing import Sequence
 
 from absl import flags
@@ -15,8 +16,9 @@ EXAMPLE = "realm compare runs/demo runs/other --stage=finetune"
 def define_flags() -> None:
   flags.DEFINE_string("stage", None, "Of runs: whose evaluation is compared, such as ict or "
                       "BM25; the newest that was evaluated by default.")
-  flags.DEFINE_string("questions", None, "JSONL with question and answer; needed where the "
-                      "files do not hold the right answers, as those of `realm predict`.")
+  flags.DEFINE_string("questions", None, "JSON lines, or an array, with question and answer; "
+                      "needed where the files do not hold the right answers, as those of "
+                      "`realm predict`.")
   define_recall_at()
   flags.DEFINE_integer("samples", 10000, "Draws of the bootstrap, and of the permutation "
                        "test.", lower_bound=100, upper_bound=1_000_000)
@@ -28,11 +30,15 @@ def run(arguments: Sequence[str]) -> None:
   if len(arguments) != 2:
     raise UserError(f"{len(arguments)} names given; expected two: runs' folders, or files of "
                     "predictions")
+  for name in arguments:
+    if not os.path.exists(name):
+      raise UserError(f"{name}: cannot be read (no such file or folder); expected a run's "
+                      "folder, or a file of predictions")
   from realm_tf.datasets.questions import read_questions
+  questions = read_questions(FLAGS.questions) if FLAGS.questions else None
   from realm_tf.evaluation import compare
   from realm_tf.report.tables import comparison_table
   from realm_tf.run import comparing
-  questions = read_questions(FLAGS.questions) if FLAGS.questions else None
   paths = [comparing.named_predictions(name, FLAGS.stage) for name in arguments]
   differences = compare.compare(
       *comparing.paired(paths, questions, recall_depths()), FLAGS.samples,

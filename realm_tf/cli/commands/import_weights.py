@@ -30,9 +30,9 @@ def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   if not FLAGS.source or not FLAGS.output:
     raise UserError("--source and --output: name what to read and the folder to write")
-  from realm_tf.cli.import_report import print_report
-  from realm_tf.exchange.importing import import_weights
   from realm_tf.run import outputs
   outputs.check_output(FLAGS.output)
+  from realm_tf.cli.import_report import print_report
+  from realm_tf.exchange.importing import import_weights
   print_report(import_weights(FLAGS.source, FLAGS.output, kind=FLAGS.kind, sizes=FLAGS.sizes,
                               vocabulary=FLAGS.vocabulary), FLAGS.output, FLAGS.json)

@@ -1,5 +1,6 @@
 """`realm init`: a folder for own documents."""
 
+import shlex
 from typing import Sequence
 
 from absl import flags
@@ -15,9 +16,10 @@ EXAMPLE = "realm init runs/mine --documents=docs/ --questions=questions.jsonl"
 def define_flags() -> None:
   flags.DEFINE_string("documents", None, "File or folder of documents: JSONL, TSV, CSV, "
                       "text, Markdown, HTML, PDF, Word, wiki dumps.")
-  flags.DEFINE_string("questions", "", "JSONL with question and answer, to train on.")
-  flags.DEFINE_string("eval_questions", "", "JSONL with question and answer, to measure by; "
-                      "by default a share of --questions.")
+  flags.DEFINE_string("questions", "", "JSON lines, or an array, with question and answer, "
+                      "to train on.")
+  flags.DEFINE_string("eval_questions", "", "Such a file to measure by; by default a share "
+                      "of --questions.")
   flags.DEFINE_string("model", None, "A run, whose trained model is used as it is, or where "
                       "there are --questions trained further.")
 
@@ -39,6 +41,7 @@ def run(arguments: Sequence[str]) -> None:
   else:
     from realm_tf.run.begin import begin
     path = begin(*begin_arguments)
+  workdir = f"--workdir={shlex.quote(folders[0])}"
   print(f"{path}: what the run is made of; look at it, then\n"
-        f"  realm run --workdir={folders[0]}              makes all of it\n"
-        f"  realm search --workdir={folders[0]} \"...\"     finds passages at once")
+        f"  realm run {workdir}              makes all of it\n"
+        f"  realm search {workdir} \"...\"     finds passages at once")

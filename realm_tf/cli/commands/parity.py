@@ -6,7 +6,7 @@ from typing import Sequence
 
 from absl import flags
 
-from realm_tf.cli.opening import FLAGS, no_more
+from realm_tf.cli.opening import FLAGS, check_there, no_more
 from realm_tf.errors import UserError
 
 SUMMARY = ("Compare our models with a reference of the published system, number by number; "
@@ -26,6 +26,7 @@ def run(arguments: Sequence[str]) -> int:
   no_more(arguments)
   if not FLAGS.reference:
     raise UserError("--reference: name the folder with io.npz and the models")
+  check_there("reference", "a folder with io.npz and the models")
   from realm_tf.evaluation.reference_parity import TOLERANCE, compare_with_reference
   compared = compare_with_reference(FLAGS.reference, FLAGS.dtype)
   agrees = all(quantity.holds for quantity in compared)

@@ -5,7 +5,7 @@ from typing import Sequence
 from absl import flags
 
 from realm_tf.cli import answer_flags
-from realm_tf.cli.opening import FLAGS, define_checkpoint, no_more, open_to_use
+from realm_tf.cli.opening import FLAGS, check_there, define_checkpoint, no_more, open_to_use
 from realm_tf.errors import UserError
 
 SUMMARY = "Answer a file of questions."
@@ -13,7 +13,8 @@ EXAMPLE = "realm predict --workdir=runs/demo --questions=q.jsonl --output=answer
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("questions", None, "JSONL with a field question; answer may be there.")
+  flags.DEFINE_string("questions", None, "JSON lines, or an array, with a field question; "
+                      "answer may be there.")
   flags.DEFINE_string("output", None, "JSONL to write: id, prediction, score, probability, "
                       "answers, passages.")
   flags.DEFINE_integer("passages", None, "How many passages each line lists, best first; as "
@@ -26,9 +27,11 @@ def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   if not FLAGS.questions or not FLAGS.output:
     raise UserError("--questions and --output: name the file to read and the one to write")
-  wanted = answer_flags.wanted()
+  check_there("questions", "JSON lines with question")
+  answer_flags.check_wanted()
   opened = open_to_use(writes=False, kept=False)
   from realm_tf.run import outputs
   from realm_tf.run.ask import predict_file
   outputs.check_output(FLAGS.output, FLAGS.questions)
-  predict_file(opened, FLAGS.questions, FLAGS.output, FLAGS.passages, wanted)
+  predict_file(opened, FLAGS.questions, FLAGS.output, FLAGS.passages,
+               answer_flags.wanted())

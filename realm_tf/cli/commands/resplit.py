@@ -4,7 +4,7 @@ from typing import Sequence
 
 from absl import flags
 
-from realm_tf.cli.opening import FLAGS, no_more
+from realm_tf.cli.opening import FLAGS, check_there, no_more
 from realm_tf.errors import UserError
 
 SUMMARY = "Split a training set into train and dev as ORQA does, by a hash of the question."
@@ -26,6 +26,7 @@ def run(arguments: Sequence[str]) -> None:
   if "/" in FLAGS.name or "\0" in FLAGS.name:
     raise UserError(f"--name={FLAGS.name}: a part of the files' names, so it has no '/'; the "
                     "folder is that of --output")
+  check_there("questions", "JSON lines with question and answer")
   from realm_tf.evaluation import orqa
   from realm_tf.run import outputs
   for path in orqa.resplit_paths(FLAGS.name, FLAGS.output).values():

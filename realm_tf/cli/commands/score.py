@@ -5,7 +5,7 @@ from typing import Sequence
 
 from absl import flags
 
-from realm_tf.cli.opening import FLAGS, define_recall_at, no_more, recall_depths
+from realm_tf.cli.opening import FLAGS, check_there, define_recall_at, no_more, recall_depths
 from realm_tf.errors import UserError
 
 SUMMARY = ("Score a file of predictions, as `evaluate` and as ORQA's script do: missing ones "
@@ -14,8 +14,8 @@ EXAMPLE = "realm score --questions=CuratedTrec.resplit.test.jsonl --predictions=
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("questions", None, "JSONL with question and answer; gold_passage and "
-                      "source may be there.")
+  flags.DEFINE_string("questions", None, "JSON lines, or an array, with question and answer; "
+                      "gold_passage and source may be there.")
   flags.DEFINE_string("predictions", None, "JSONL with question and prediction, and passages "
                       "for recall: as many as `realm predict --passages` was given.")
   define_recall_at()
@@ -26,10 +26,11 @@ def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   if not FLAGS.questions or not FLAGS.predictions:
     raise UserError("--questions and --predictions: name both files")
+  check_there("predictions", "JSON lines with question and prediction")
   from realm_tf.datasets.questions import read_questions
+  questions = read_questions(FLAGS.questions)
   from realm_tf.evaluation import orqa, predictions
   from realm_tf.report.tables import figure_table
-  questions = read_questions(FLAGS.questions)
   records = predictions.read_predictions(FLAGS.predictions)
   scores = predictions.file_figures(questions, records, FLAGS.predictions, recall_depths())
   answered = {record["question"]: record["prediction"] for record in records

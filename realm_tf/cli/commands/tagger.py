@@ -5,7 +5,7 @@ from typing import Any, Sequence
 
 from absl import flags
 
-from realm_tf.cli.opening import FLAGS
+from realm_tf.cli.opening import FLAGS, check_there
 from realm_tf.config.fields import settings_of
 from realm_tf.config.stage_settings import TaggerConfig
 from realm_tf.errors import UserError
@@ -36,9 +36,12 @@ def run(arguments: Sequence[str]) -> None:
   for name in ("train", "held_out", "weights", "output"):
     if not FLAGS[name].value:
       raise UserError(f"--{name} is missing: see `realm help tagger`")
+  for name in ("train", "held_out"):
+    check_there(name, "a file in CoNLL's format")
+  check_there("weights", "a folder of a BERT")
   from realm_tf.run import outputs
-  from realm_tf.training.tagger import train_tagger
   outputs.check_output(FLAGS.output, FLAGS.train, FLAGS.held_out, FLAGS.weights)
+  from realm_tf.training.tagger import train_tagger
   values: dict[str, Any] = {name: FLAGS[name].value for name in _SETTINGS}
   scores = train_tagger(FLAGS.output, FLAGS.train, FLAGS.held_out, FLAGS.weights,
                         TaggerConfig(**values))

@@ -17,6 +17,7 @@ def define_flags() -> None:
 
 def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
+  opened = open_run(writes=False, kept=False)
   from realm_tf.run.verify import verify
-  for line in verify(open_run(writes=False, kept=False), FLAGS.sample):
+  for line in verify(opened, FLAGS.sample):
     print(line)
