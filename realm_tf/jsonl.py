@@ -43,8 +43,9 @@ class Row(NamedTuple):
 
 class SpelledFloat(float):
   """A number of JSON that knows how it is spelled there: 2.50 is a price, 2.5 is none."""
+  spelled: str
 
-  def __new__(cls, spelled: str):
+  def __new__(cls, spelled: str) -> "SpelledFloat":
     number = super().__new__(cls, spelled)
     number.spelled = spelled
     return number

@@ -43,6 +43,8 @@ def _folder(tmp_path_factory):
   questions = [{"question": question.question, "answer": list(question.answers)}
                for question in tiny.questions()]
   _lines(folder / "documents.jsonl", documents)
+  for name in ("eng.train", "eng.testa"):
+    (folder / name).touch()
   (folder / "docs").mkdir()
   (folder / "docs" / "one.txt").write_text("Oslo is the capital of Norway.")
   _lines(folder / "new.jsonl", [{"id": name, "text": f"{name} is new."}
@@ -92,6 +94,9 @@ def test_the_example_of_each_command_works(folder, monkeypatch, capsys):
         patched.setattr("realm_tf.run.claim._check_weights", lambda config: None)
         if name == "run":  # of a new folder; the demo's weights are not fetched for this
           shutil.rmtree(demo)
+        if name in ("serve", "mcp"):  # what they serve is looked for before it is opened
+          (demo / "export" / "1").mkdir(parents=True)
+          (demo / "export" / "1" / "saved_model.pb").touch()
         assert realm(name, *words) == 2
       assert capsys.readouterr().err.endswith("realm: reached\n"), line
       shutil.rmtree(demo)

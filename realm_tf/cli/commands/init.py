@@ -41,6 +41,9 @@ def run(arguments: Sequence[str]) -> None:
   else:
     from realm_tf.run.begin import begin
     path = begin(*begin_arguments)
+  from realm_tf.corpus.readers import in_words
+  if found := in_words(FLAGS.documents, config_flags.given().get("corpus.format", "auto")):
+    print(f"{FLAGS.documents}: {found}")
   workdir = f"--workdir={shlex.quote(folders[0])}"
   print(f"{path}: what the run is made of; look at it, then\n"
         f"  realm run {workdir}              makes all of it\n"

@@ -9,6 +9,7 @@ import itertools
 import pathlib
 from typing import Any, Iterable, Iterator, Mapping
 
+from realm_tf.corpus.readers import file_folder
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
 from realm_tf.corpus.readers.reading_report import ReadingReport
 from realm_tf.errors import UserError
@@ -17,7 +18,7 @@ from realm_tf.lines import plain_suffix, read_lines
 from realm_tf.registry import READERS
 
 __all__ = ["AUTO", "Document", "Format", "Maker", "Report", "as_documents",
-           "is_of_folder", "read_documents", "read_ids"]
+           "in_words", "is_of_folder", "read_documents", "read_ids"]
 _EXPECTED = ("JSON lines with id, title and text (.jsonl), DPR's tab-separated passages "
              "(.tsv), a table with these columns (.csv), a JSON object of leads (.json), a "
              "dump of MediaWiki (.xml), a document (.txt, .md, .html, .pdf, .docx) or a "
@@ -58,6 +59,14 @@ def is_of_folder(path: PathLike) -> bool:
   path = pathlib.Path(path)
   kind = next((name for name in READERS if READERS[name].sniff_path(path)), "")
   return kind == "folder" or _is_text(path)
+
+
+def in_words(path: PathLike, format: str = "auto") -> str:
+  """What a folder of documents holds, by the names of its files; "" for all else."""
+  path = pathlib.Path(path)
+  kind = format if format != "auto" else next(
+      (name for name in READERS if READERS[name].sniff_path(path)), "")
+  return file_folder.listed(path) if kind == "folder" and path.is_dir() else ""
 
 
 def _is_text(path: pathlib.Path) -> bool:

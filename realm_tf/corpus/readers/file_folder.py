@@ -4,9 +4,12 @@ The path of a file, relative to the folder, is the id of its document: what chan
 replaced where the folder is added again. Links are not followed, hidden files are not read.
 """
 
+import collections
 import contextlib
+import itertools
 import os
 import pathlib
+import shlex
 from typing import Any, Iterator, NamedTuple
 
 from realm_tf.corpus.readers import text_file
@@ -21,6 +24,7 @@ from realm_tf.parallel import in_order
 
 _MOST_BYTES = 1 << 27  # of a file, unpacked
 _SECONDS = 120.0  # of processor time, for one file
+_MOST_LISTED, _SHOWN = 100_000, 3  # files that are counted, and that are named
 _HERE = "realm_tf.corpus.readers"
 
 
@@ -79,13 +83,41 @@ def _documents(names: Iterator[pathlib.PurePosixPath], maker: Maker,
   for name in names:
     kind = plain_suffix(name)
     if kind not in _KINDS:
-      maker.leave_out(name, f"other kinds of files ({kind or 'no suffix'})")
+      maker.leave_out(name, f"other kinds of files ({_shown_kind(name) or 'no suffix'})")
       of_many += [name] if kind in _OF_MANY else []
     elif not _is_utf8(name):
       maker.skip(name, "name is not UTF-8")
     else:
       require(_KINDS[kind].libraries, maker.where(name), "documents")
       yield name
+
+
+def _shown_kind(name: pathlib.PurePosixPath) -> str:
+  """The suffix as it is spelled; a number, as in Apache-2.0, is none."""
+  kind = next((suffix for suffix in reversed(name.suffixes)
+               if suffix.lower() == plain_suffix(name)), "")
+  return kind if any(map(str.isalpha, kind)) else ""
+
+
+def listed(root: pathlib.Path) -> str:
+  """What a folder holds by the names of its files, in words; none is opened."""
+  maker = Maker(root, strict=False)
+  count, others, of_many = 0, collections.Counter[str](), list[pathlib.PurePosixPath]()
+  names = files_of(root, maker)[1]
+  for name in itertools.islice(names, _MOST_LISTED):
+    kind = plain_suffix(name)
+    count += kind in _KINDS
+    others.update([] if kind in _KINDS else [_shown_kind(name)])
+    of_many += [name] if kind in _OF_MANY else []
+  more = " or more" if next(names, None) else ""
+  left_out = ", ".join(f"{number} {kind or 'without a suffix'}"
+                       for kind, number in others.most_common())
+  advice = ", ".join(f"--documents={shlex.quote(str(root / name))}"
+                     for name in of_many[:_SHOWN])
+  return (f"{count}{more} {'file' if count == 1 else 'files'} to read"
+          + (f"; left out: {left_out}" if left_out else "")
+          + (f"; each read by itself: {advice}" if of_many else "")
+          + (", ..." if len(of_many) > _SHOWN else ""))
 
 
 def _is_utf8(name: pathlib.PurePosixPath) -> bool:

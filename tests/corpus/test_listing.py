@@ -1,0 +1,60 @@
+"""What is said of a folder by the names of its files alone."""
+
+import pathlib
+
+import pytest
+
+from realm_tf.corpus.readers import file_folder, in_words, read_documents
+from realm_tf.errors import UserError
+from tests.command import realm
+
+
+def _folder(root, *names):
+  for name in names:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text("Some text.")
+  return root
+
+
+@pytest.mark.parametrize("names, words", [
+    (["a.txt"], "1 file to read"),
+    (["a.txt", "sub/b.md", "c.TXT.gz", ".hidden.txt", ".git/d.txt"], "3 files to read"),
+    (["a.png", "b.png", "README.Debian", "Apache-2.0", "LICENSE", "x.html"],
+     "1 file to read; left out: 2 without a suffix, 2 .png, 1 .Debian"),
+    (["a.txt", "the stores.csv"],
+     "1 file to read; left out: 1 .csv; each read by itself: "
+     "--documents='{}/the stores.csv'"),
+    ([f"{name}.jsonl" for name in "abcd"],
+     "0 files to read; left out: 4 .jsonl; each read by itself: --documents={}/a.jsonl, "
+     "--documents={}/b.jsonl, --documents={}/c.jsonl, ...")])
+def test_a_folder_in_words(tmp_path, names, words):
+  assert in_words(_folder(tmp_path, *names)) == words.replace("{}", str(tmp_path))
+
+
+def test_as_many_as_are_read(tmp_path):
+  _folder(tmp_path, "a.txt", "b.md", "c.html", "d.png", "e/f.text", ".g.txt", "Apache-2.0")
+  read = len(list(read_documents(tmp_path)))
+  assert in_words(tmp_path).startswith(f"{read} files to read;")
+  with pytest.raises(UserError, match=r"1 other kinds of files \(no suffix\)"):
+    list(read_documents(_folder(tmp_path / "other", "Apache-2.0")))
+
+
+def test_what_is_no_folder_of_documents_is_not_listed(tmp_path):
+  _folder(tmp_path, "a.txt", "of/wiki_00")
+  assert in_words(tmp_path / "a.txt") == in_words(tmp_path / "of") == ""
+  assert in_words(tmp_path, "wikiextractor") == ""
+
+
+def test_a_large_folder_is_not_listed_to_its_end(tmp_path, monkeypatch):
+  monkeypatch.setattr(file_folder, "_MOST_LISTED", 3)
+  assert in_words(_folder(tmp_path, *(f"{i}.txt" for i in range(3)))) == "3 files to read"
+  assert in_words(_folder(tmp_path, "9.txt")) == "3 or more files to read"
+
+
+def test_init_says_it(tmp_path, monkeypatch, capsys):
+  monkeypatch.chdir(tmp_path)
+  _folder(pathlib.Path("docs"), "a.txt", "b.md", "stores.csv")
+  assert realm("init", "run", "--documents=docs") == 0
+  assert capsys.readouterr().out.splitlines()[0] == (
+      "docs: 2 files to read; left out: 1 .csv; each read by itself: "
+      "--documents=docs/stores.csv")
