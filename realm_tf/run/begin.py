@@ -51,8 +51,7 @@ def begin(folder: files.PathLike, documents: str, questions: str = "",
     UserError: a path cannot be read, or the folder is in use; nothing is written then.
   """
   place = pathlib.Path(folder)
-  check_new_run(place, documents, (changes or {}).get("corpus.format", "auto"),
-                questions, eval_questions)
+  check_new_run(place, documents, questions, eval_questions)
   paths = {"documents": documents, "questions": questions, "eval_questions": eval_questions}
   changes = {field: config_lib.absolute(field, value)
              for field, value in (changes or {}).items()}
@@ -68,15 +67,14 @@ def begin(folder: files.PathLike, documents: str, questions: str = "",
   return place / OF_PEOPLE
 
 
-def check_new_run(folder: pathlib.Path, documents: str, format: str, *questions: str
-                  ) -> None:
-  """Looks at all that a new run is to be made of; `format` is that of the documents.
+def check_new_run(folder: pathlib.Path, documents: str, *questions: str) -> None:
+  """Looks at all that a new run is to be made of.
 
   Raises:
     UserError: a path cannot be read, or the folder is in use.
   """
   _check_new(folder)
-  _check_documents(folder, documents, format)
+  _check_documents(folder, documents)
   for path in filter(None, questions):
     read_questions(path)
 
@@ -108,7 +106,7 @@ def check_outside(folder: pathlib.Path, documents: files.PathLike) -> None:
                     "read as one; name a folder elsewhere")
 
 
-def _check_documents(folder: pathlib.Path, documents: str, format: str) -> None:
+def _check_documents(folder: pathlib.Path, documents: str) -> None:
   path = pathlib.Path(documents)
   if not path.exists():
     raise UserError(f"{documents}: no such file or folder of documents")
@@ -116,5 +114,5 @@ def _check_documents(folder: pathlib.Path, documents: str, format: str) -> None:
     raise UserError(f"{documents}: is no file and no folder; documents are read again by "
                     "later commands")
   check_outside(folder, path)
-  if next(read_documents(path, format=format), None) is None:
+  if next(read_documents(path), None) is None:
     raise UserError(f"{documents}: no document in it that has a text")

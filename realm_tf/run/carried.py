@@ -51,8 +51,7 @@ def begin_from(model: files.PathLike, folder: files.PathLike, documents: str,
                changes: Mapping[str, Any] | None = None) -> pathlib.Path:
   """As `begin.begin`, with the newest model of the run in the folder `model`."""
   place, carried = pathlib.Path(folder), Carried.of(model)
-  format = (changes or {}).get("corpus.format", carried.run.config.corpus.format)
-  check_new_run(place, documents, format, questions, eval_questions)
+  check_new_run(place, documents, questions, eval_questions)
   paths = {"corpus.source": documents, "finetune.questions": questions,
            "evaluate.questions": eval_questions, **(changes or {})}
   fields = {"name": place.resolve().name, **carried.changes(bool(questions)),

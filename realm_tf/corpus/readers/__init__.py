@@ -20,9 +20,7 @@ __all__ = ["AUTO", "Document", "Format", "Maker", "Report", "as_documents",
            "is_of_folder", "read_documents", "read_ids"]
 _EXPECTED = ("JSON lines with id, title and text (.jsonl), DPR's tab-separated passages "
              "(.tsv), a table with these columns (.csv), a JSON object of leads (.json), a "
-             "dump of MediaWiki (.xml), a document (.txt, .md, .html, .pdf, .docx) or a folder "
-             "of those")
-_COLUMNS = 3  # between tabs, from which on a line is more like one of a table than of a text
+             "dump of MediaWiki (.xml) or a folder of documents")
 
 
 def read_documents(path: PathLike, strict: bool = False, format: str = "auto",
@@ -57,11 +55,7 @@ def is_of_folder(path: PathLike) -> bool:
   """Whether a file or folder is what the format `folder` reads of a folder above it."""
   path = pathlib.Path(path)
   kind = next((name for name in READERS if READERS[name].sniff_path(path)), "")
-  return kind == "folder" or _is_text(path)
-
-
-def _is_text(path: pathlib.Path) -> bool:
-  return path.is_file() and plain_suffix(path) in (".txt", ".text")
+  return kind == "folder" or (path.is_file() and plain_suffix(path) in (".txt", ".text"))
 
 
 def as_documents(values: Iterable[Document | Mapping[str, Any] | str], strict: bool = True
@@ -101,34 +95,21 @@ def read_ids(path: PathLike) -> list[str]:
 
 
 def _sniffed(numbered: Lines, maker: Maker) -> Iterator[Document]:
-  """Reads in the first format that knows the file by its name and first line.
-
-  What no other one knows, and is a text by its name, is a document: as in a folder.
-  """
+  """Reads in the first format that knows the file by its name and first line."""
   path = pathlib.Path(maker.path)
   for name in READERS:
     if READERS[name].sniff_path(path):
       yield from READERS[name].parse(numbered, maker)
       return
   numbered = iter(numbered)
-  try:
-    first = next((line for line in numbered if line[1].strip()), (0, ""))
-  except UserError:  # a document may be in UTF-16, or is skipped and named
-    if not _is_text(path):
-      raise
-    yield from READERS["folder"].parse(numbered, maker)
-    return
+  first = next((line for line in numbered if line[1].strip()), (0, ""))
   for name in READERS:
     if READERS[name].sniff(path, first[1]):
       yield from READERS[name].parse(itertools.chain([first], numbered), maker)
       return
-  is_table = first[1].count("\t") >= _COLUMNS - 1
-  if _is_text(path) and not is_table:
-    yield from READERS["folder"].parse(numbered, maker)
-    return
-  hint = ("" if "\t" not in first[1] else "; its first line is not DPR's header, id, text and "
-          "title" + ("; set config.corpus.format=folder where it is one text"
-                     if _is_text(path) else ""))
+  hint = ("; its first line is not DPR's header, id, text and title" if "\t" in first[1] else
+          "; name the folder of a text, or set config.corpus.format=folder"
+          if is_of_folder(path) else "")
   raise UserError(f"{path}: not a kind of file known here; expected {_EXPECTED}{hint}")
 
 
