@@ -16,6 +16,7 @@
 
 #include "ops/common/thread_pool.h"
 #include "ops/transformer/bert.h"
+#include "ops/transformer/op_kernel.h"
 
 namespace realm {
 namespace {
@@ -32,13 +33,8 @@ constexpr int64_t kProductsPerThread = 1 << 24;
 
 absl::Status Expect(const std::string& name, const Tensor& tensor,
                     const TensorShape& wanted) {
-  if (tensor.shape() == wanted) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("Realm>Bert: ", name, " must be ", wanted.DebugString(), ", but it is ",
-                   tensor.shape().DebugString()));
+  return ExpectShape("Realm>Bert", name, tensor.shape(), wanted);
 }
-
-const float* Floats(const Tensor& tensor) { return tensor.flat<float>().data(); }
 
 // The inputs after the first three, whose shapes are as the sizes want them.
 class Inputs {
@@ -180,13 +176,9 @@ absl::Status ExpectWithin(const char* what, const std::vector<int32_t>& rows, in
 class BertOp : public OpKernel {
  public:
   explicit BertOp(OpKernelConstruction* c) : OpKernel(c) {
-    std::string activation;
     OP_REQUIRES_OK(c, c->GetAttr("heads", &sizes_.heads));
-    OP_REQUIRES_OK(c, c->GetAttr("activation", &activation));
+    OP_REQUIRES_OK(c, GetActivation(c, &sizes_.activation));
     OP_REQUIRES_OK(c, c->GetAttr("epsilon", &sizes_.epsilon));
-    sizes_.activation = activation == "gelu"        ? Activation::kGelu
-                        : activation == "gelu_tanh" ? Activation::kGeluTanh
-                                                    : Activation::kRelu;
   }
 
   void Compute(OpKernelContext* c) override {
@@ -209,8 +201,8 @@ class BertOp : public OpKernel {
     shape.AddDim(sizes.hidden);
     Tensor* states;
     OP_REQUIRES_OK(c, c->allocate_output(0, shape, &states));
-    std::fill_n(states->flat<float>().data(), states->NumElements(), 0.f);
-    Run(c, sizes, inputs.Weights(), tokens, *kernel, states->flat<float>().data());
+    std::fill_n(Floats(states), states->NumElements(), 0.f);
+    Run(c, sizes, inputs.Weights(), tokens, *kernel, Floats(states));
   }
 
  private:

@@ -87,11 +87,7 @@ class ResidualNormGradOp : public TransformerOp {
 class BiasActivationOp : public TransformerOp {
  public:
   explicit BiasActivationOp(OpKernelConstruction* c) : TransformerOp(c) {
-    std::string name;
-    OP_REQUIRES_OK(c, c->GetAttr("activation", &name));
-    activation_ = name == "gelu"        ? Activation::kGelu
-                  : name == "gelu_tanh" ? Activation::kGeluTanh
-                                        : Activation::kRelu;
+    OP_REQUIRES_OK(c, GetActivation(c, &activation_));
   }
 
  private:

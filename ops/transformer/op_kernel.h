@@ -22,14 +22,32 @@ inline const float* Floats(const tensorflow::Tensor& tensor) {
 }
 inline float* Floats(tensorflow::Tensor* tensor) { return tensor->flat<float>().data(); }
 
+// What an op calls `what` must have the shape `wanted`.
+inline absl::Status ExpectShape(const std::string& op, const std::string& what,
+                                const tensorflow::TensorShape& shape,
+                                const tensorflow::TensorShape& wanted) {
+  if (shape == wanted) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(op, ": ", what, " must be ",
+                                                 wanted.DebugString(), ", but it is ",
+                                                 shape.DebugString()));
+}
+
 // Input `number` must have the shape `wanted`.
 inline absl::Status Expect(tensorflow::OpKernelContext* c, int number,
                            const tensorflow::TensorShape& wanted) {
-  const tensorflow::TensorShape& shape = c->input(number).shape();
-  if (shape == wanted) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(c->op_kernel().type_string(), ": input ", number, " must be ",
-                   wanted.DebugString(), ", but it is ", shape.DebugString()));
+  return ExpectShape(c->op_kernel().type_string(), absl::StrCat("input ", number),
+                     c->input(number).shape(), wanted);
+}
+
+// The attribute `activation`, whose values the registration of the op lists.
+inline absl::Status GetActivation(tensorflow::OpKernelConstruction* c,
+                                  Activation* activation) {
+  std::string name;
+  TF_RETURN_IF_ERROR(c->GetAttr("activation", &name));
+  *activation = name == "gelu"        ? Activation::kGelu
+                : name == "gelu_tanh" ? Activation::kGeluTanh
+                                      : Activation::kRelu;
+  return absl::OkStatus();
 }
 
 // Computes by the kernel of this processor; the first input has `rank` dimensions.

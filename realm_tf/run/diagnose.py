@@ -25,19 +25,19 @@ def diagnose(run: Run, stage: str, sentences: int | None, blocks: int | None
 
   Args:
     run: with that stage done.
-    stage: "ict", "pretrain" or the warm start.
+    stage: "ict", "pretrain", "dpr" or the warm start.
     sentences, blocks: as in `config.DiagnosisConfig`, or its values where None.
   """
   if stage in WITHOUT_WORDS:
-    raise UserError(f"--stage={stage}: it does not predict masked words; diagnose ict or "
-                    "pretrain")
+    raise UserError(f"--stage={stage}: it does not predict masked words; diagnose ict, "
+                    "pretrain or dpr")
   settings, model = run.config.diagnosis, run.model(stage)
   sentences = settings.sentences if sentences is None else sentences
   sample = held_out_sentences(run.config, run.sentences, run.sentence_bans, sentences)
   diagnosis = make_diagnosis(
       run.config, run.passages, model, sample,
       functools.partial(mean_marginal, LOSSES[run.config.pretrain.loss]), sentences,
-       settings.blocks if blocks is None else blocks)
+      settings.blocks if blocks is None else blocks)
   measured = diagnosis.measure(
       {name: choose_by(run.config, model, index, run.passages)
        for name, index in _stale_indexes(run, stage, model).items()}, settings.candidates)

@@ -14,6 +14,7 @@ from realm_tf.corpus.making import CutBatches, SourceChanged, make_store
 from realm_tf.corpus.readers import Document, ReadingReport, read_documents
 from realm_tf.distribute.processes import num_processes
 from realm_tf.errors import UserError
+from realm_tf.extras import require
 from realm_tf.run.folder import Run
 from realm_tf.run.sentence_corpus import has_sentences, sentences_path
 from realm_tf.text.tokenizer import Tokenizer
@@ -70,11 +71,8 @@ def _make(run: Run, folder: pathlib.Path, command: str, source: str, format: str
 
 
 def _by_beam(folder: pathlib.Path, options: str) -> CutBatches:
-  try:
-    from realm_tf.corpus import beam  # pylint: disable=import-outside-toplevel
-  except ImportError as error:
-    raise UserError("--beam: apache-beam is not installed; "
-                    "pip install 'realm_tf[beam]'") from error
+  require(("apache_beam",), "--beam", "beam")
+  from realm_tf.corpus import beam  # pylint: disable=import-outside-toplevel
   return functools.partial(beam.cut_by_beam, store=folder, options=options)
 
 

@@ -10,6 +10,7 @@ from absl import logging
 from realm_tf import files
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
+from realm_tf.extras import require
 from realm_tf.index.embed import CorpusEmbedder, encoder_hash, store_embeddings
 from realm_tf.index.stored_index import StoredIndex
 from realm_tf.models.realm import Realm
@@ -47,11 +48,8 @@ def refresh(run: Run, once: bool, nice: int, beam: str | None = None) -> int:
 
 
 def _by_beam(run: Run, model: Realm, options: str) -> Callable[..., StoredIndex]:
-  try:
-    from realm_tf.index import beam  # pylint: disable=import-outside-toplevel
-  except ImportError as error:
-    raise UserError("--beam: apache-beam is not installed; "
-                    "pip install 'realm_tf[beam]'") from error
+  require(("apache_beam",), "--beam", "beam")
+  from realm_tf.index import beam  # pylint: disable=import-outside-toplevel
   weights = run.path / "pretrain" / "index" / ".tower.npz"
 
   def store(*arguments: Any, **keywords: Any) -> StoredIndex:

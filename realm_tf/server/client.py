@@ -11,6 +11,7 @@ from typing import Any, Iterable
 from realm_tf.datasets.questions import checked_question
 from realm_tf.errors import UserError
 from realm_tf.report.answers import as_searched, in_words, passages_in_words
+from realm_tf.server.keys import can_be_key
 
 KEY = "REALM_API_KEY"  # of the environment: what is in a command line is no secret
 _SECONDS = 60.0
@@ -29,6 +30,8 @@ def ask_server(url: str, questions: Iterable[str], as_json: bool, **wanted: Any)
     url = f"http://{url}"
   if not url.startswith(("http:", "https:")):
     raise UserError(f"--server={url}: expected an address that begins with http: or https:")
+  if "@" in url.partition("://")[2].partition("/")[0]:  # which may be a password: not shown
+    raise UserError(f"--server: expected an address without a user; a key is in {KEY}")
   wanted = {name: value for name, value in wanted.items() if value is not None}
   threshold = None if "precision" in wanted else wanted.get("threshold", 0.0)
   for number, question in enumerate(questions, 1):
@@ -63,15 +66,38 @@ def _passages(address: str, question: str, as_json: bool) -> str:
           else passages_in_words(question, passages))
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+  """What follows one sends the key along, to whoever is there, and no question."""
+
+  def redirect_request(self, *args: Any) -> None:
+    pass
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
+
+
+def _key() -> dict[str, str]:
+  """The header with the key, where there is one; a file's line end is no part of it.
+
+  Raises:
+    UserError: says what is wrong with it, never what it is.
+  """
+  key = os.environ.get(KEY, "").strip()
+  if not can_be_key(key):
+    raise UserError(f"{KEY} is no API key: expected printable ASCII characters, no spaces")
+  return {"x-api-key": key} if key else {}
+
+
 def _post(address: str, value: dict[str, Any]) -> dict[str, Any]:
-  headers = {"content-type": "application/json"}
-  if os.environ.get(KEY):
-    headers["x-api-key"] = os.environ[KEY]
+  headers = {"content-type": "application/json", **_key()}
   try:
     request = urllib.request.Request(address, json.dumps(value).encode(), headers)
-    with urllib.request.urlopen(request, timeout=_SECONDS) as response:
+    with _OPENER.open(request, timeout=_SECONDS) as response:
       return _object(response.read(_MOST_BYTES), address)
   except urllib.error.HTTPError as error:
+    if 300 <= error.code < 400:
+      raise UserError(f"{address}: {error.code}: it leads to "
+                      f"{error.headers.get('location', 'nowhere')}; ask there") from None
     message = _object(error.read(_MOST_BYTES), address).get("error", error.reason)
     if error.code == 409:
       raise _NoReader(message) from None

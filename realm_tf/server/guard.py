@@ -32,7 +32,7 @@ class Guard:
   Args:
     app: what answers; its errors become {"error": ...} here, and no more than that.
     keys: digests of API keys; without any, none is needed.
-    hosts: names that the Host header may have; any if empty.
+    hosts: names that the Host header may have, as by `name_of_host`; any if empty.
     observe: is told of each request; its endpoint is what a handler has left in
       `scope["state"]["endpoint"]`, or "other".
   """
@@ -81,13 +81,16 @@ class Guard:
 
 
 def name_of_host(host: str) -> str:
-  """Of a Host header, without the port."""
+  """Of a Host header or a flag, without the port, in the form in which names are compared."""
   if host.startswith("["):
     return host[1:].partition("]")[0].lower()
+  if host.count(":") > 1:  # an IPv6 address, which a flag gives without brackets
+    return host.lower()
   return host.partition(":")[0].lower()
 
 
 def is_loopback(host: str) -> bool:
+  """Of what `name_of_host` gives."""
   try:
     return host == "localhost" or ipaddress.ip_address(host).is_loopback
   except ValueError:

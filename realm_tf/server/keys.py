@@ -30,7 +30,7 @@ def read_keys(path: str | os.PathLike) -> tuple[bytes, ...]:
     key = line.strip()
     if not key or key.startswith("#"):
       continue
-    if len(key) < _LEAST or not (key.isascii() and key.isprintable()) or " " in key:
+    if len(key) < _LEAST or not can_be_key(key):
       raise UserError(f"{path}:{number}: no API key; expected at least {_LEAST} printable "
                       "ASCII characters, no spaces")
     keys.append(hashlib.sha256(key.encode()).digest())
@@ -39,6 +39,11 @@ def read_keys(path: str | os.PathLike) -> tuple[bytes, ...]:
   if stat.S_ISREG(mode) and mode & stat.S_IROTH:
     logging.warning("%s: every user of this machine can read the API keys", path)
   return tuple(keys)
+
+
+def can_be_key(text: str) -> bool:
+  """Whether it is what a header can hold: printable ASCII characters, no spaces."""
+  return text.isascii() and text.isprintable() and " " not in text
 
 
 def is_key(text: str, keys: tuple[bytes, ...]) -> bool:

@@ -14,7 +14,7 @@ from realm_tf.errors import UserError
 from realm_tf.server.app import make_app
 from realm_tf.server.batching import Batcher
 from realm_tf.server.connections import ImpatientProtocol
-from realm_tf.server.guard import is_loopback
+from realm_tf.server.guard import is_loopback, name_of_host
 from realm_tf.server.keys import read_keys
 from realm_tf.server.lifecycle import Lifecycle, VersionSource, Watcher
 from realm_tf.server.prometheus import Gauges
@@ -38,6 +38,9 @@ class Address:
     allowed_hosts: further names that the Host header may have.
     poll_seconds: between two looks for versions.
     graceful_seconds: for which requests that were accepted may go on at the end.
+
+  Raises:
+    UserError: an allowed host is no name of one.
   """
   host: str = "127.0.0.1"
   port: int = 8501
@@ -48,6 +51,12 @@ class Address:
   poll_seconds: float = 1.0
   graceful_seconds: int = 30
 
+  def __post_init__(self) -> None:
+    for name in self.allowed_hosts:
+      if not name_of_host(name) or set(name) & set("/*@?# "):
+        raise UserError(f"--allowed_hosts={name}: expected names of hosts, such as "
+                        "realm.example")
+
 
 def serve(source: VersionSource, where: str, place: Address, batching: Batching,
           limits: Limits) -> None:
@@ -57,9 +66,10 @@ def serve(source: VersionSource, where: str, place: Address, batching: Batching,
     UserError: no version can be loaded, the keys cannot be read, or the port is taken.
   """
   keys = read_keys(place.keys_file) if place.keys_file else ()
-  with _listening(place) as listener, running(source, where, place, batching, limits,
-                                              keys) as app:
+  with contextlib.ExitStack() as stack:
+    listener = stack.enter_context(_listening(place))
     host, port = listener.getsockname()[:2]
+    app = stack.enter_context(running(source, where, place, batching, limits, keys, host))
     address = f"[{host}]" if ":" in host else host
     print(f"realm: {place.name} answers at http://{address}:{port}", flush=True)
     if not keys and not is_loopback(host):
@@ -80,12 +90,25 @@ def http_server(app: ASGIApp, graceful_seconds: int) -> uvicorn.Server:
 
 @contextlib.contextmanager
 def running(source: VersionSource, where: str, place: Address, batching: Batching,
-            limits: Limits, keys: tuple[bytes, ...] = ()) -> Iterator[ASGIApp]:
-  """The application over a model that is loaded and watched."""
+            limits: Limits, keys: tuple[bytes, ...] = (),
+            bound: str = "") -> Iterator[ASGIApp]:
+  """The application over a model that is loaded and watched.
+
+  `bound` is the address that `place.host` stands for, where that is known.
+  """
   metrics = Gauges()
-  hosts = {place.host, *place.allowed_hosts} if is_loopback(place.host) else set()
   with loaded(source, where, place, batching, limits, metrics) as service:
-    yield make_app(service, metrics, keys, hosts)
+    yield make_app(service, metrics, keys, own_names(place, bound or place.host))
+
+
+def own_names(place: Address, bound: str) -> set[str]:
+  """The names that a Host header may have, as by `name_of_host`; none: it may have any.
+
+  Only what listens on loopback has names, by which browsers of this machine know it.
+  """
+  if not is_loopback(name_of_host(bound)):
+    return set()
+  return {name_of_host(name) for name in (place.host, *place.allowed_hosts)}
 
 
 @contextlib.contextmanager

@@ -8,9 +8,11 @@ time is not the server's; the process that makes it gives way to it.
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from typing import Iterator
 
@@ -27,6 +29,9 @@ _PARTS = ("config.json", "corpus/manifest.json", "*/done.json",
 _RETRY_SECONDS = 30.0
 _NICE = 10
 _PREFIX, _LOCK, _EXPORTS = "realm-serve-", "lock", "export"  # a temporary folder, and in it
+# What is in it, and what `folders` writes beside an export.
+_OURS = re.compile(rf"{_LOCK}|{_EXPORTS}|\.{_EXPORTS}\.(lock|[0-9a-f]{{8}}\.(new|old))")
+_PATIENCE = 30.0  # seconds that an export has to remove what it has half written
 _KEPT = 2  # exports: the one that answers and the one that takes over
 
 State = tuple[tuple[str, int, int, int], ...]
@@ -52,7 +57,7 @@ def run_source(run: str | os.PathLike, checkpoint: str = "last") -> Iterator["Ru
 def _remove_left() -> None:
   for lock in pathlib.Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
     with contextlib.suppress(UserError, OSError):
-      if {*os.listdir(lock.parent)} <= {_LOCK, _EXPORTS}:  # else it is of something else
+      if all(map(_OURS.fullmatch, os.listdir(lock.parent))):  # else it is of something else
         with locks.lock(lock, lock.parent):
           shutil.rmtree(lock.parent, ignore_errors=True)
 
@@ -73,6 +78,7 @@ class RunSource:
     self._failed = 0.0  # when; 0: the last export is whole
     self._process: subprocess.Popen | None = None
     self._closed = False
+    self._starting = threading.Lock()  # nothing is started once `close` has seen what is
 
   def look(self) -> list[Found]:
     """The versions there are, after an export where one is due.
@@ -91,23 +97,31 @@ class RunSource:
     return versions[:_KEPT]
 
   def close(self) -> None:
-    """Ends an export that is under way."""
-    self._closed, process = True, self._process
-    if process:
-      process.terminate()
+    """Ends an export that is under way; from here on nothing writes any more."""
+    with self._starting:
+      self._closed, process = True, self._process
+    if not process:
+      return
+    process.terminate()
+    try:
+      process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+      process.kill()
+      process.wait()
 
   def _export(self) -> None:
-    logging.info("%s: has changed, and is exported", self._run)
-    self._process = subprocess.Popen(
-        [*self._command, f"--output={self._exports}"], stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
-        start_new_session=True, env=own_processes.environment())
-    if self._closed:  # meanwhile
-      self._process.terminate()
+    with self._starting:
+      if self._closed:
+        return
+      logging.info("%s: has changed, and is exported", self._run)
+      process = self._process = subprocess.Popen(
+          [*self._command, f"--output={self._exports}"], stdin=subprocess.DEVNULL,
+          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+          start_new_session=True, env=own_processes.environment())
     with contextlib.suppress(OSError):  # it may be gone already
-      os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)
-    lines = self._process.communicate()[1].strip().splitlines()
-    code, self._process = self._process.returncode, None
+      os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
+    lines = process.communicate()[1].strip().splitlines()
+    code, self._process = process.returncode, None
     self._failed = time.monotonic() if code else 0.0
     if not code or self._closed:
       return

@@ -141,7 +141,7 @@ def test_diagnosis_of_a_finished_run(run, tmp_path):
   assert reported.stdout.strip() == f"{tmp_path}/page.html"
   assert "cosine with the full gradient" in (tmp_path / "page.html").read_text()
   refused = finished("diagnose", f"--workdir={run[0]}", "--stage=finetune")
-  assert refused.returncode == 2 and "diagnose ict or pretrain" in refused.stderr
+  assert refused.returncode == 2 and "diagnose ict, pretrain or dpr" in refused.stderr
 
 
 def test_a_report_of_a_run_that_has_hardly_begun(world, tmp_path):

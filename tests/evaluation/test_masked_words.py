@@ -1,5 +1,7 @@
 """Masked words of held-out sentences against a model whose answers are known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +11,7 @@ from realm_tf.evaluation import masked_words as module
 from realm_tf.examples.pretraining import pretraining_batches
 from realm_tf.index.exact import ExactIndex
 from realm_tf.models import scores
+from realm_tf.models.extractive import CopyingReader
 from realm_tf.run.model import initial_model
 from tests import tiny
 
@@ -73,21 +76,36 @@ def test_shares_are_of_the_mixture_and_of_the_null_document(world, monkeypatch,
   assert np.sign(measured["retrieval_utility"]) == np.sign(with_blocks - alone)
 
 
-def test_gain_is_that_of_the_loss(world):
+@pytest.mark.parametrize("changes, null", [
+    ({}, None), ({"null_document": False}, 0.0), ({"null_share": 0.3}, 0.3),
+    ({"objective": "extractive", "null_share": 0.1, "candidates": 20}, 0.1)])
+def test_gain_is_that_of_the_loss(world, changes, null):
   """RU of the mixture = log p(y|x) - log p(y|null,x), from the training functions."""
   config, corpus, passages, model, index, banned = world
+  config = dataclasses.replace(config, pretrain=dataclasses.replace(config.pretrain,
+                                                                    **changes))
   batch = next(iter(pretraining_batches(
       corpus, banned, batch_size=4, query_length=32, max_masks=10,
       support=config.pretrain.span_blocks, seed=0, first_step=0, last_step=1,
       held_out=True)))
   queries = model.retriever.embed_queries(batch.query)
-  rows = scores.top_candidates(index, passages, queries, batch.banned, 3)
+  rows = scores.top_candidates(index, passages, queries, batch.banned,
+                               config.pretrain.candidates)
   relevance = scores.relevance(model.retriever, passages, queries, rows).numpy().astype(
       np.float64)
-  log_probs = scores.mask_log_probs(model.encoder, passages, batch, rows, 96).numpy()
+  copies = config.pretrain.objective == "extractive"
+  read = CopyingReader(model.encoder, corpus.tokenizer.continuation,
+                       config.pretrain.span_share) if copies else None
+  log_probs = scores.mask_log_probs(model.encoder, passages, batch, rows, 96,
+                                    read=read).numpy()
   prior = np.exp(relevance - relevance.max(1, keepdims=True))
+  if null is not None:  # what the others leave or are left
+    prior[:, 0] = prior[:, 1:].sum(1) * null / (1 - null)
   prior /= prior.sum(1, keepdims=True)
+  if copies:  # a span is all of its pieces
+    log_probs = log_probs.sum(2, keepdims=True)
+  weights = np.ones_like(log_probs[:, 0]) if copies else batch.weights.numpy()
   mixed = np.log((prior[:, :, None] * np.exp(log_probs)).sum(1))  # [B, M]
-  gain = ((mixed - log_probs[:, 0]) * batch.weights.numpy()).sum(1).mean()
+  gain = ((mixed - log_probs[:, 0]) * weights).sum(1).mean()
   measured = module.masked_words(config, corpus, passages, model, index, banned)
   assert measured["retrieval_utility"] == pytest.approx(gain, abs=1e-4)

@@ -9,7 +9,14 @@ from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.store_writer import write_store
-from realm_tf.index.embed import CorpusEmbedder, collect_rows, length_batches
+from realm_tf.index.embed import (
+  CorpusEmbedder,
+  collect_rows,
+  length_batches,
+  recompute_error,
+  store_embeddings,
+)
+from realm_tf.index.index_writer import write_lock
 from realm_tf.index.stored_index import NotFinite
 from realm_tf.models.bert import BertConfig
 from realm_tf.models.retriever import Retriever
@@ -66,3 +73,29 @@ def test_a_corpus_is_embedded_in_few_shapes_where_xla_compiles(tmp_path):
   np.testing.assert_allclose(tables[1], tables[0], rtol=1e-4, atol=1e-5)
   # 512 pieces are 5 rows of 100 or 8 of 64, to which none are added: see `bucketed`.
   assert set(shapes) == {(5, 100), (8, 64)} and len(shapes) > 6
+
+
+@pytest.mark.parametrize("sample", [1, 7, 1000])
+def test_a_sample_is_embedded_again_in_batches(tmp_path, sample):
+  corpus = tiny.make_corpus(tmp_path / "corpus")
+  tower = Retriever(BertConfig(len(tiny.vocabulary()), 16, 1, 2, 24, 64)).document_tower
+  embedder = CorpusEmbedder(Passages(corpus), lambda: tower, 64, 128)
+  with write_lock(tmp_path / "index"):
+    stored = store_embeddings(tmp_path / "index", "v", corpus, embedder, step=0,
+                              dtype="float32")
+  tower.trainable_variables[0].assign_add(tf.random.stateless_normal(
+      tower.trainable_variables[0].shape, [1, 2], stddev=0.1))
+  embed, sizes = embedder.embed, []
+
+  def recorded(rows):
+    sizes.append(len(rows) * int(embedder._lengths[rows].max()))  # pylint: disable=protected-access
+    return embed(rows)
+
+  embedder.embed = recorded
+  error = recompute_error(stored, corpus, embedder, sample, seed=3)
+  assert max(sizes) <= 128 and (sample == 1 or len(sizes) > 1)
+  drawn = np.random.default_rng(3).choice(corpus.num_blocks, min(sample, corpus.num_blocks),
+                                          False)
+  by_hand = [(np.abs(stored.read()[row] - fresh).max() / np.sqrt((fresh ** 2).sum()))
+             for row in drawn for fresh in embed(np.array([row], np.int32))]
+  assert error == pytest.approx(max(by_hand), rel=1e-4) and error > 1e-3

@@ -24,6 +24,15 @@ _EXPORT = textwrap.dedent("""\
     said = (run / "corpus" / "manifest.json").read_text()
     if said.startswith("bad"):
       sys.exit(f"a line\\nrealm: {said}")
+    if said.startswith("stubborn"):
+      import os, signal
+      def tidy(number, frame):
+        (output / "tidied").mkdir(parents=True)
+        os._exit(7)
+      signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in said else tidy)
+      (run / "begun").open("w").close()  # a pipe: the test reads it
+      while True:
+        signal.pause()
     if said.startswith("slow"):
       print("begun", file=sys.stderr, flush=True)
       time.sleep(600)
@@ -101,6 +110,44 @@ def test_closing_ends_an_export(run, source):
   assert not looking.is_alive() and process.returncode == -signal.SIGTERM
 
 
+def _closed_under_way(run, source, said):
+  """The process of an export that was under way, and whether it outlived `close`."""
+  _change(run, said)
+  os.mkfifo(run / "begun")
+  looking = threading.Thread(target=source.look)
+  looking.start()
+  (run / "begun").open().close()  # once it has opened it too
+  process = source._process  # pylint: disable=protected-access
+  source.close()
+  is_there = pathlib.Path(f"/proc/{process.pid}").exists()
+  looking.join(LONG)
+  return process, is_there
+
+
+def test_closing_waits_for_what_an_export_removes_at_its_end(run, source, tmp_path):
+  process, is_there = _closed_under_way(run, source, "stubborn")
+  assert not is_there and process.returncode == 7
+  assert (tmp_path / "exports" / "tidied").is_dir()
+
+
+def test_an_export_that_does_not_end_is_killed(run, source, monkeypatch):
+  monkeypatch.setattr(run_source, "_PATIENCE", 0.01)
+  process, is_there = _closed_under_way(run, source, "stubborn and deaf")
+  assert not is_there and process.returncode == -signal.SIGKILL
+
+
+def test_a_closed_source_starts_nothing(run, source, monkeypatch):
+  source.look()
+  _change(run, "slow")
+  state = run_source._state  # pylint: disable=protected-access
+
+  def closing(folder):  # between the look and the export
+    source.close()
+    return state(folder)
+  monkeypatch.setattr(run_source, "_state", closing)
+  assert _texts(source.look()) == {1: "one"}
+
+
 _HOLD = """
 import sys
 from realm_tf.server.run_source import run_source
@@ -119,6 +166,16 @@ def test_a_folder_of_a_like_name_is_left_alone(run, tmp_path, monkeypatch):
   with run_source.run_source(run):
     pass
   assert [(folder / name).read_text() for name in ("lock", "thesis.txt")] == ["years"] * 2
+
+
+def test_what_a_first_export_left_is_removed(run, tmp_path, monkeypatch):
+  monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+  left = tmp_path / "realm-serve-abc"
+  (left / ".export.0123abcd.new" / "1").mkdir(parents=True)
+  for name in ("lock", ".export.lock"):
+    (left / name).touch()
+  with run_source.run_source(run):
+    assert not left.exists()
 
 
 def test_what_a_killed_server_left_is_removed(run, tmp_path, monkeypatch):

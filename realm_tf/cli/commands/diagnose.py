@@ -11,7 +11,8 @@ EXAMPLE = "realm diagnose --workdir=runs/demo --blocks=0"
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("stage", None, "ict or pretrain; the newest of them by default.")
+  flags.DEFINE_string("stage", None, "ict, pretrain or dpr; the newest of them by "
+                      "default.")
   flags.DEFINE_integer("sentences", None, "How many; config.diagnosis.sentences by default.",
                        lower_bound=1)
   flags.DEFINE_integer("blocks", None, "How many are summed for each sentence, 0 for all; "

@@ -14,7 +14,7 @@ EXAMPLE = ("realm export-weights --workdir=runs/demo --stage=finetune --kind=rea
 
 def define_flags() -> None:
   flags.DEFINE_string("weights", None, "Export an imported folder instead of a run.")
-  flags.DEFINE_string("stage", None, "ict, pretrain, cloze or finetune; the newest by "
+  flags.DEFINE_string("stage", None, "ict, pretrain, dpr, cloze or finetune; the newest by "
                       "default.")
   flags.DEFINE_string("kind", None, "embedder, query_embedder, scorer, encoder, reader or "
                       "openqa; all of them by default, each in a folder of its own.")
