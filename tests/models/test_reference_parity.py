@@ -132,7 +132,7 @@ def test_command(copy, capsys):
   assert len(lines) == _QUANTITIES
   assert [line for line in lines if "above 0.0001" in line] == [lines[0]]
   assert realm("parity", f"--reference={copy / 'nowhere'}") == 2
-  assert "io.npz: no such file" in capsys.readouterr().err
+  assert "nowhere: cannot be read (no such file or folder)" in capsys.readouterr().err
 
 
 def test_what_a_reference_lacks_is_left_out(copy):
