@@ -12,13 +12,12 @@ import hashlib
 import json
 import os
 import pathlib
-import shlex
 from typing import Any, Generator, Iterable, Iterator
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from realm_tf import files
+from realm_tf.corpus.beam_pipeline import make_pipeline
 from realm_tf.corpus.blocks import CUT_VERSION
 from realm_tf.corpus.cutting import CutRecords, Cutter, Settings
 from realm_tf.corpus.readers import Document
@@ -28,7 +27,7 @@ from realm_tf.text.salient_spans import tagger_version
 from realm_tf.working import WorkingKind, check_working, remove_working
 
 _DOCUMENTS, _RECORDS = ".documents", ".records"
-_WORKING = WorkingKind("`realm corpus --beam`",
+_WORKING = WorkingKind("`--beam`",
                        r"\d{6,}-[0-9a-f]{16}\.(documents|records)")
 
 
@@ -79,7 +78,7 @@ def cut_by_beam(batches: Iterable[Any], cutter: Cutter, store: PathLike, options
   named = [_written(folder, batch, version) for batch in batches]
   missing = [name for name, _ in named if not os.path.exists(name + _RECORDS)]
   if missing:
-    with beam.Pipeline(options=PipelineOptions(shlex.split(options))) as pipeline:
+    with make_pipeline(options) as pipeline:
       _ = (pipeline | beam.Create(missing) | beam.Reshuffle()
            | beam.ParDo(_Cut(cutter.settings)))
   try:

@@ -13,21 +13,20 @@ import hashlib
 import json
 import os
 import pathlib
-import shlex
 from typing import Any, Callable, Iterator, NamedTuple, Sequence
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from realm_tf import files
+from realm_tf.corpus.beam_pipeline import make_pipeline
 from realm_tf.corpus.derived import Share, derived_root
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.working import WorkingKind, check_working, remove_working
 
 _Work = Callable[[Any, Any], np.ndarray]
-_WORKING = WorkingKind("`realm corpus --beam`", r"[0-9a-f]{32}\.npy")
+_WORKING = WorkingKind("`--beam`", r"[0-9a-f]{32}\.npy")
 
 
 class _Store(NamedTuple):
@@ -84,7 +83,7 @@ def shared_by_beam(corpus: Corpus, options: str) -> Iterator[Share]:
     tasks = [(str(folder / f"{_digest([hashes, key, part])}.npy"), part) for part in parts]
     missing = [task for task in tasks if not os.path.exists(task[0])]
     if missing:
-      with beam.Pipeline(options=PipelineOptions(shlex.split(options))) as pipeline:
+      with make_pipeline(options) as pipeline:
         _ = (pipeline | beam.Create(missing) | beam.Reshuffle()
              | beam.ParDo(_Do(stores, work)))
     yield from (_read(pathlib.Path(path)) for path, _ in tasks)

@@ -7,14 +7,13 @@ may do, is the same file.
 
 import functools
 import pathlib
-import shlex
 import time
 from typing import Any, Callable, Iterator
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils.shared import Shared
 
+from realm_tf.corpus.beam_pipeline import make_pipeline
 from realm_tf.corpus.store import Corpus
 from realm_tf.files import PathLike
 from realm_tf.index.embed import CorpusEmbedder, OnRows, stored_rows
@@ -72,7 +71,7 @@ def store_embeddings_by_beam(root: PathLike, name: str, corpus: Corpus,
     end = min(first + _ROWS_PER_SHARD, corpus.num_stored_rows)
     shards.append((writer.next_shard(len(shards)), first, end))
     first = end
-  with beam.Pipeline(options=PipelineOptions(shlex.split(options))) as pipeline:
+  with make_pipeline(options) as pipeline:
     _ = (pipeline | beam.Create(shards) | beam.Reshuffle()
          | beam.ParDo(_EmbedShard(open_worker, dtype)))
   for _, first, end in shards:

@@ -123,7 +123,7 @@ def test_a_folder_of_the_user_is_not_taken_for_that_of_the_parts(tmp_path):
   mine = derived_root(corpus.folder) / ".beam" / "mine.npy"
   mine.parent.mkdir(parents=True)
   mine.write_text("years")
-  with pytest.raises(UserError, match=r"\.beam: .*'mine.npy' in it.*--beam"):
+  with pytest.raises(UserError, match=r"\.beam: .*'mine.npy' in it, which `--beam` has"):
     _stored(corpus, ALONE)
   assert mine.read_text() == "years"
 
