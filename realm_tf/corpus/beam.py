@@ -19,7 +19,7 @@ import apache_beam as beam
 from realm_tf import files
 from realm_tf.corpus.beam_pipeline import make_pipeline
 from realm_tf.corpus.blocks import CUT_VERSION
-from realm_tf.corpus.cutting import CutRecords, Cutter, Settings
+from realm_tf.corpus.cutting import CutRecords, Cutter, CutterEnded, Settings
 from realm_tf.corpus.readers import Document
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
@@ -67,6 +67,7 @@ def cut_by_beam(batches: Iterable[Any], cutter: Cutter, store: PathLike, options
 
   Raises:
     UserError: a document is refused, or the folder of the batches is something else.
+    CutterEnded: a worker's blocks are not there; those of others stay for the next job.
   """
   target = pathlib.Path(os.path.realpath(store))
   folder = target.with_name(f".{target.name}.beam")
@@ -84,6 +85,8 @@ def cut_by_beam(batches: Iterable[Any], cutter: Cutter, store: PathLike, options
   try:
     for name, batch in named:
       yield batch, _read(name)
+  except CutterEnded:
+    raise
   except UserError:
     remove_working(folder, _WORKING)
     raise
@@ -108,7 +111,7 @@ def _read(name: str) -> CutRecords:
       answer = json.loads(file.readline())
       data = file.read()
   except FileNotFoundError:
-    raise UserError(f"--beam: {name}{_RECORDS} is missing: expected workers that write where "
+    raise CutterEnded(f"--beam: {name}{_RECORDS} is missing: expected workers that write where "
                     "this process reads, such as a folder that they share") from None
   if "refused" in answer:
     raise UserError(answer["refused"])

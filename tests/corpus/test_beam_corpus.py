@@ -95,12 +95,23 @@ def test_the_first_refusal_in_the_order_of_documents_is_told(tmp_path):
   assert list(tmp_path.iterdir()) == []
 
 
-def test_workers_that_write_elsewhere_are_noticed(tmp_path, monkeypatch):
-  new_file = beam.files.new_file
-  monkeypatch.setattr(beam.files, "new_file", lambda path: new_file(
-      os.devnull if path.endswith(".records") else path))
-  with pytest.raises(UserError, match="records is missing: expected workers that write"):
-    _make(tmp_path / "store", _documents(2))
+def test_workers_that_write_elsewhere_are_noticed(tmp_path, whole, monkeypatch):
+  new_file, cut = beam.files.new_file, []
+
+  class Noted(beam.Cutter):
+    def __call__(self, documents):
+      cut.append(documents[0].id)
+      return super().__call__(documents)
+
+  monkeypatch.setattr(beam, "Cutter", Noted)
+  with monkeypatch.context() as patched, pytest.raises(
+      UserError, match="records is missing: expected workers that write"):
+    patched.setattr(beam.files, "new_file", lambda path: new_file(
+        os.devnull if "/000001-" in path and path.endswith(".records") else path))
+    _make(tmp_path / "store", _documents())
+  assert sorted(set(cut)) == sorted(cut) and len(cut) == 8
+  _make(tmp_path / "store", _documents())  # what the others wrote is not cut again
+  assert cut[8:] == ["d4"] and _bytes(tmp_path / "store") == whole
 
 
 def test_a_folder_of_the_user_is_not_taken_for_that_of_the_batches(tmp_path):
