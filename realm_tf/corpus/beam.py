@@ -111,8 +111,9 @@ def _read(name: str) -> CutRecords:
       answer = json.loads(file.readline())
       data = file.read()
   except FileNotFoundError:
-    raise CutterEnded(f"--beam: {name}{_RECORDS} is missing: expected workers that write where "
-                    "this process reads, such as a folder that they share") from None
+    raise CutterEnded(
+        f"--beam: {name}{_RECORDS} is missing: expected workers that write where this process "
+        "reads, such as a folder that they share") from None
   if "refused" in answer:
     raise UserError(answer["refused"])
   return CutRecords(answer["sizes"], data)
