@@ -112,8 +112,8 @@ def _read(name: str) -> CutRecords:
       data = file.read()
   except FileNotFoundError:
     raise CutterEnded(
-        f"--beam: {name}{_RECORDS} is missing: expected workers that write where this process "
-        "reads, such as a folder that they share") from None
+        f"--beam: {name}{_RECORDS} is missing: expected workers that write where this "
+        "process reads, such as a folder that they share") from None
   if "refused" in answer:
     raise UserError(answer["refused"])
   return CutRecords(answer["sizes"], data)
