@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from realm_tf.serving import numbered
 from tests.command import realm
 
 # Stands still where a module is about to be imported.
@@ -28,9 +29,10 @@ start.main()
 @pytest.mark.parametrize("module, number", [
     ("realm_tf.cli.main", signal.SIGINT), ("tensorflow", signal.SIGINT),
     ("tensorflow", signal.SIGTERM)])
-def test_stopped_while_modules_are_imported_it_says_one_line(module, number):
-  with subprocess.Popen([sys.executable, "-c", _PAUSING, module, "ask", "--export=/nowhere",
-                         "who?"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+def test_stopped_while_modules_are_imported_it_says_one_line(module, number, tmp_path):
+  (tmp_path / numbered.MODEL_FILE).touch()  # where there is no export it is said before
+  with subprocess.Popen([sys.executable, "-c", _PAUSING, module, "ask",
+                         f"--export={tmp_path}", "who?"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                         stderr=subprocess.PIPE, text=True) as process:
     assert process.stdout.readline() == "paused\n"
     process.send_signal(number)
