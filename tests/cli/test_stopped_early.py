@@ -31,8 +31,8 @@ start.main()
     ("tensorflow", signal.SIGTERM)])
 def test_stopped_while_modules_are_imported_it_says_one_line(module, number, tmp_path):
   (tmp_path / numbered.MODEL_FILE).touch()  # where there is no export it is said before
-  with subprocess.Popen([sys.executable, "-c", _PAUSING, module, "ask",
-                         f"--export={tmp_path}", "who?"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+  command = [sys.executable, "-c", _PAUSING, module, "ask", f"--export={tmp_path}", "who?"]
+  with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                         stderr=subprocess.PIPE, text=True) as process:
     assert process.stdout.readline() == "paused\n"
     process.send_signal(number)
