@@ -32,8 +32,7 @@ def get_config(documents="", questions="", eval_questions="", data="", name="own
           weights="{data}/weights/minilm", pooling="mean", projection_size=384,
           lexical_size=384, score_scale=20.0, precision="auto", dropout=0.1, query_length=64,
           document_length=224),
-      encoder=config.EncoderConfig(
-          weights="{data}/weights/minilm", precision="auto", dropout=0.1),
+      encoder=config.EncoderConfig(weights="{data}/weights/minilm", dropout=0.1),
       ict=config.ICTConfig(steps=0),
       pretrain=config.PretrainConfig(steps=0),
       dpr=config.DPRConfig(
