@@ -7,8 +7,9 @@ FOLDER holds corpus.jsonl.gz, qa.train.jsonl.gz, qa.dev.jsonl.gz and distant.jso
 Retriever and reader start from MiniLM, whose own training mix held NQ and SQuAD; vectors hold
 the words of a text besides (`lexical_size`). The first has the reader learn from questions
 made of the documents (`cloze`) before people's, and is a mean of two readers; `short` leaves
-both out, and so takes half the time, not a fifth. Both train in bfloat16 where the processor
-has such products, and else in float32; either can be stopped and gone on with.
+both out, and so takes half the time, not a fifth. The retriever trains in bfloat16 where the
+processor has such products, and else in float32, as the reader does; either recipe can be
+stopped and gone on with.
 
 `short` on dev (950 questions, recall by gold passage, ten blocks read), the mean of three
 seeds and their range (`benchmarks/seeds.py`, `benchmarks/results/wiki26k_short.json`), before
@@ -32,10 +33,10 @@ exact match 54.1 and F1 65.2; another processor's, answered anew, had 54.4 and 6
 All of these left the query tower as dpr made it. In `short` it now learns on in fine-tuning,
 at a tenth of the reader's rate and by the reader's posterior, whence seed 0, from the same
 dpr, has R@1/5/20 81.3, 95.7, 99.3, exact match 55.1 and F1 65.9 (before 80.7, 94.9, 99.3,
-54.1 and 65.2; one seed; docs/levers.md). All figures so far are of training in float32. In
-bfloat16 seed 0, run whole, has R@1/5/20 81.5, 95.7, 99.3, exact match 54.0 (51.1 to 57.3) and
-F1 65.3; from float32's dpr 55.8 and 65.5: not told apart, at 1.6 times the speed of a step
-(docs/speed.md). The first recipe has not been run so, nor with what the query tower learns.
+54.1 and 65.2; one seed; docs/levers.md). All figures here are of training in float32 alone. In
+bfloat16, the reader too (encoder.precision="auto"), seed 0, run whole, has R@1/5/20 81.5, 95.7,
+99.3, exact match 54.0 (51.1 to 57.3) and F1 65.3; from float32's dpr 55.8 and 65.5: not told
+apart, at 1.6 times the speed of a step (docs/speed.md). The first recipe has not been run so, nor with what the query tower learns.
 
 The first, the mean of three seeds and their range (`benchmarks/results/wiki26k.json`; each
 the mean of two readers' weights, `finetune.soup`; docs/training.md):
