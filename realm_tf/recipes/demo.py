@@ -22,7 +22,7 @@ def get_config():
                                  max_block_tokens=128),
       retriever=config.RetrieverConfig(
           weights="{data}/weights/minilm", pooling="mean", projection_size=384,
-          score_scale=20.0, precision="auto", query_length=48, document_length=128),
+          score_scale=20.0, query_length=48, document_length=128),
       encoder=config.EncoderConfig(weights="{data}/weights/minilm"),
       ict=config.ICTConfig(steps=0),
       pretrain=config.PretrainConfig(steps=0),
