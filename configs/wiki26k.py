@@ -33,10 +33,11 @@ exact match 54.1 and F1 65.2; another processor's, answered anew, had 54.4 and 6
 All of these left the query tower as dpr made it. In `short` it now learns on in fine-tuning,
 at a tenth of the reader's rate and by the reader's posterior, whence seed 0, from the same
 dpr, has R@1/5/20 81.3, 95.7, 99.3, exact match 55.1 and F1 65.9 (before 80.7, 94.9, 99.3,
-54.1 and 65.2; one seed; docs/levers.md). All figures here are of training in float32 alone. In
-bfloat16, the reader too (encoder.precision="auto"), seed 0, run whole, has R@1/5/20 81.5, 95.7,
-99.3, exact match 54.0 (51.1 to 57.3) and F1 65.3; from float32's dpr 55.8 and 65.5: not told
-apart, at 1.6 times the speed of a step (docs/speed.md). The first recipe has not been run so, nor with what the query tower learns.
+54.1 and 65.2; one seed; docs/levers.md). All figures here are of training in float32 alone.
+In bfloat16, the reader too (encoder.precision="auto"), seed 0, run whole, has R@1/5/20 81.5,
+95.7, 99.3, exact match 54.0 (51.1 to 57.3) and F1 65.3; from float32's dpr 55.8 and 65.5:
+not told apart, at 1.6 times the speed of a step (docs/speed.md). The first recipe has not
+been run so, nor with what the query tower learns.
 
 The first, the mean of three seeds and their range (`benchmarks/results/wiki26k.json`; each
 the mean of two readers' weights, `finetune.soup`; docs/training.md):
