@@ -3,7 +3,8 @@
 import json
 import pathlib
 import platform
-from typing import Any
+import time
+from typing import Any, Callable, Mapping
 
 
 def processor() -> str:
@@ -14,6 +15,17 @@ def processor() -> str:
   except OSError:
     names = []
   return f"{len(names)} x {names[0]}" if names else platform.processor()
+
+
+def in_turns(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
+  """Seconds of each, `repeats` times in turns, after two to warm up."""
+  seconds: dict[str, list[float]] = {name: [] for name in runs}
+  for _ in range(repeats + 2):
+    for name, run in runs.items():
+      begun = time.perf_counter()
+      run()
+      seconds[name].append(time.perf_counter() - begun)
+  return {name: values[2:] for name, values in seconds.items()}
 
 
 def report(result: dict[str, Any], path: str | None) -> None:

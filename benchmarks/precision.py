@@ -9,13 +9,12 @@ a product of that kind here (4,096 x 384 by 384 x 1,536). On a processor without
 products "auto" is float32 too: then both times are the same.
 """
 
-import time
 from typing import Any, Callable
 
 import realm_tf  # noqa: F401  # isort: skip -- before TensorFlow
 import numpy as np
 from absl import app, flags
-from machine import processor, report
+from machine import in_turns, processor, report
 
 _REPEATS = flags.DEFINE_integer("repeats", 9, "Of each.", lower_bound=3)
 _JSON = flags.DEFINE_string("json", None, "Where to write the figures.")
@@ -74,13 +73,8 @@ def main(_) -> None:
   weights = _LAYERS * (4 * _HIDDEN * _HIDDEN + 2 * _HIDDEN * _INNER)
   runs = {"float32": _step("float32"), "auto": _step("auto"),
           "product, float32": _product("float32"), "product, auto": _product("bfloat16")}
-  seconds: dict[str, list[float]] = {name: [] for name in runs}
-  for _ in range(_REPEATS.value + 2):
-    for name, run in runs.items():
-      begun = time.perf_counter()
-      run()
-      seconds[name].append(time.perf_counter() - begun)
-  taken = {name: 1e3 * np.array(values[2:]) for name, values in seconds.items()}
+  taken = {name: 1e3 * np.array(values)
+           for name, values in in_turns(runs, _REPEATS.value).items()}
   operations = 6 * weights * count / (2 * 4096 * _HIDDEN * _INNER)  # in products
   steps = {name: {
       "milliseconds": round(float(np.median(taken[name])), 1),

@@ -9,13 +9,12 @@ gradient reading them twice and writing theirs, by the copies that NumPy makes h
 """
 
 import statistics
-import time
 from typing import Any, Callable
 
 import realm_tf  # noqa: F401  # isort: skip -- before TensorFlow
 import numpy as np
 from absl import app, flags
-from machine import processor, report
+from machine import in_turns, processor, report
 
 _REPEATS = flags.DEFINE_integer("repeats", 15, "Of each.", lower_bound=3)
 _JSON = flags.DEFINE_string("json", None, "Where to write the figures.")
@@ -55,14 +54,8 @@ def _functions(pairs: int, length: int, units: int) -> dict[str, Callable[[], An
 
 def _medians(functions: dict[str, Callable[[], Any]]) -> dict[str, float]:
   """Milliseconds."""
-  seconds: dict[str, list[float]] = {name: [] for name in functions}
-  for _ in range(_REPEATS.value + 2):
-    for name, run in functions.items():
-      begun = time.perf_counter()
-      run()
-      seconds[name].append(time.perf_counter() - begun)
-  return {name: round(1e3 * statistics.median(values[2:]), 2)
-          for name, values in seconds.items()}
+  return {name: round(1e3 * statistics.median(values), 2)
+          for name, values in in_turns(functions, _REPEATS.value).items()}
 
 
 def main(_) -> None:

@@ -1,5 +1,7 @@
 """What Linux says of the processor."""
 
+import functools
+
 CPUINFO = "/proc/cpuinfo"
 
 
@@ -15,6 +17,7 @@ def fields(cpuinfo: str = CPUINFO) -> dict[str, list[str]]:
   return {name.strip(): words.split() for name, words in lines}
 
 
+@functools.cache
 def multiplies_bfloat16(cpuinfo: str = CPUINFO) -> bool:
   """Whether it has products of bfloat16 numbers, twice and more as fast as float32's.
 

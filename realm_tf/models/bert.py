@@ -5,7 +5,6 @@ Shape letters: B batch, T tokens, H hidden, U rows: tokens that are no padding.
 
 import contextlib
 import dataclasses
-import functools
 import math
 import pathlib
 from typing import Any, Mapping, Sequence
@@ -84,9 +83,6 @@ def _fits(value: Any, kind: Any) -> bool:
   if kind is str or isinstance(value, bool):
     return isinstance(value, kind) and kind is str
   return isinstance(value, (int, kind)) and 0 < value < math.inf
-
-
-_multiplies_bfloat16 = functools.cache(processor.multiplies_bfloat16)
 
 
 class TransformerLayer(tf_keras.layers.Layer):
@@ -199,7 +195,7 @@ class Bert(tf_keras.layers.Layer):
     own = self.word_embeddings.dtype
     rounds = self.precision == "bfloat16" or (
         self.precision == "auto" and own == tf.float32 and dropout.is_training(training)
-        and library.can_compute(tf.bfloat16) and _multiplies_bfloat16())
+        and library.can_compute(tf.bfloat16) and processor.multiplies_bfloat16())
     return tf.bfloat16 if rounds else own
 
   @property

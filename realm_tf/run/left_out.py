@@ -41,7 +41,7 @@ def _made_of(run: Run, stage: str) -> list[str]:
 
 def _record(run: Run) -> dict[str, dict[str, Any]]:
   path = run.path / _RECORD
-  return files.read_json(path) if path.exists() else {}
+  return files.read_object(path) if path.exists() else {}
 
 
 def _nothing_to_ask(run: Run) -> str | None:

@@ -8,8 +8,8 @@ from realm_tf.config.owners import STAGES
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
-_PARTS = ("config.json", "redo.json", "commands", "corpus", "documents", "questions", *STAGES,
-          "index", "evaluation", "diagnosis", "export")
+_PARTS = ("config.json", "redo.json", "left_out.json", "commands", "corpus", "documents",
+          "questions", *STAGES, "index", "evaluation", "diagnosis", "export")
 
 
 def check_output(path: PathLike, *inputs: PathLike) -> None:

@@ -83,6 +83,7 @@ _REFUSED = [
     ("predict", "--questions=questions.jsonl --output=run", "run: Is a directory"),
     ("report", "--output=run", "run: Is a directory"),
     ("report", "--output=run/config.json", "'config.json' is a part of the run"),
+    ("report", "--output=run/left_out.json", "'left_out.json' is a part of the run"),
     ("report", "--output=to the run/ict/done.json", "'ict' is a part of the run"),
     ("diagnose", "--json=run/config.json", "'config.json' is a part of the run"),
     ("resplit", "--questions=NQ.resplit.dev.jsonl --name=NQ --output=.",

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from realm_tf.models import bert, dropout
+from realm_tf import processor
+from realm_tf.models import dropout
 from realm_tf.models.bert import Bert, BertConfig
 from realm_tf.models.reader import Reader
 from realm_tf.models.retriever import Retriever
@@ -75,7 +76,7 @@ def _trained(model, packed):
 
 @pytest.mark.parametrize("has_products", [True, False])
 def test_auto_rounds_where_it_trains_on_a_processor_for_it(has_products, monkeypatch):
-  monkeypatch.setattr(bert, "_multiplies_bfloat16", lambda: has_products)
+  monkeypatch.setattr(processor, "multiplies_bfloat16", lambda: has_products)
   auto, exact, rounded = (tiny.with_random_weights(Bert(_BERT, precision), scale=0.2)
                           for precision in ("auto", "float32", "bfloat16"))
   packed = tiny.random_packed(np.random.default_rng(3), 4, 24)
