@@ -134,7 +134,9 @@ def base(size: str) -> config_lib.RealmConfig:
       finetune=config_lib.FinetuneConfig(
           questions="{data}/qa.train.jsonl.gz", steps=finetune,
           passes=10.0, batch_size=16, beam_size=500, read_blocks=5, reader_length=160,
-          learning_rate=5e-4, warmup_steps=50),
+          learning_rate=5e-4, warmup_steps=50,
+          # At the reader's rate the query tower loses what pre-training brought it.
+          retriever_rate=0.1),
       dev=config_lib.DevConfig(share=0.0),
       evaluate=config_lib.EvaluateConfig(questions="{data}/qa.dev.jsonl.gz",
                                          unanswerable=0))
