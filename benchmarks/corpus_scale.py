@@ -12,6 +12,7 @@ distribution, names and years among them, one document in twenty a copy of an ea
 a few words changed. Each measurement is a process of
 its own, so that its memory is its own: `peak` is the most that it had resident, less what it
 had once TensorFlow was there; mapped files count as far as their pages were touched.
+What is asked for are the spans and phrases of `cloze`, and the spans of Spider's windows.
 A batch is the texts of pre-training alone; a step is one of pre-training by BERT-tiny, from a
 table of random vectors (4 D bytes a block) that is searched by all sentences of the batch.
 `anonymous` is the most that was no file's, looked at every 10 ms: the system cannot take that
@@ -34,8 +35,8 @@ from typing import Any, Iterator
 import numpy as np
 from machine import processor
 
-_STAGES = ("make", "open_first", "open", "near_duplicates", "sentences", "answers", "batches",
-           "steps")
+_STAGES = ("make", "open_first", "open", "near_duplicates", "sentences", "answers", "asked",
+           "batches", "steps")
 _DOCUMENTS = "documents.jsonl"
 _BATCHES, _BATCH, _CANDIDATES = 20, 16, 8
 _SENTENCES, _WORDS = 6, 16  # of a document, of a sentence
@@ -117,7 +118,9 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
   from realm_tf.corpus.readers import read_documents
   from realm_tf.corpus.store import Corpus
   from realm_tf.datasets.matching import stored_occurrences
+  from realm_tf.examples.askable_spans import askable_spans
   from realm_tf.examples.pretraining import pretraining_batches
+  from realm_tf.examples.recurring import recurring_spans
   from realm_tf.examples.salient_sentences import salient_sentences
   from realm_tf.text.tokenizer import Tokenizer
   store = folder / "corpus"
@@ -146,6 +149,9 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
     words = [[title.decode().split()[0]] for title in corpus.titles[:1000]]  # names
     occurrences = stored_occurrences(words, corpus, corpus.tokenizer)
     return {"places": len(occurrences.rows), **measurement.result()}
+  if stage == "asked":
+    asked = len(askable_spans(corpus).row) + len(recurring_spans(corpus, (2, 60)).row)
+    return {"asked": asked, **measurement.result()}
   begun, passages = time.monotonic(), Passages(corpus)
   if stage == "steps":
     seconds = _steps(corpus, banned, passages, pathlib.Path(vocabulary).parents[1])

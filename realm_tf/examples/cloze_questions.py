@@ -9,10 +9,10 @@ By `cloze.form`:
   block that it is from: what is asked for, a name, figure or phrase, need not stand anywhere
   else (Lewis et al. 2019, arXiv 1906.04980).
 
-Shape letters: P spans, B batch, T tokens, N blocks.
+Shape letters: P spans, F and n some of them, B batch, T tokens, N blocks.
 """
 
-from typing import NamedTuple
+from typing import Iterator, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -24,12 +24,12 @@ from realm_tf.datasets.matching import Occurrences, find_occurrences
 from realm_tf.errors import UserError
 from realm_tf.examples import order
 from realm_tf.examples.askable_spans import Askable, Kind, askable_spans, kind_of
-from realm_tf.examples.corpus_sentences import SHORTEST, all_sentences
+from realm_tf.examples.corpus_sentences import SHORTEST, sentences_of
 from realm_tf.examples.ict_pairs import cut
 from realm_tf.examples.made_questions import QuestionMaker
 from realm_tf.examples.qa import AnswerPlaces
 from realm_tf.examples.recurring import Recurring, Windows, recurring_spans
-from realm_tf.examples.salient_support import NOT_THERE, Support
+from realm_tf.examples.salient_support import NOT_THERE, Support, parts_of
 from realm_tf.text.inputs import kept_of_pair
 from realm_tf.text.words import words
 
@@ -55,8 +55,8 @@ class Clozes(NamedTuple):
 def find_clozes(config: RealmConfig, corpus: Corpus) -> Clozes:
   """Finds the spans that can be asked for, and where they stand.
 
-  A block counts for a span that stands where it is still read, behind a question of
-  `cloze.question_length`.
+  As many at most as the stage has questions. A block counts for a span that stands where it
+  is still read, behind a question of `cloze.question_length`.
 
   Raises:
     UserError: there are none.
@@ -65,7 +65,8 @@ def find_clozes(config: RealmConfig, corpus: Corpus) -> Clozes:
                               reader_length(config))[1])
   spans, texts, kind = (_in_questions if asks(config) else _in_sentences)(
       config, corpus, readable)
-  low, high = _sentences(corpus, spans)
+  low, high = (np.concatenate(sides) for sides in zip(*(
+      part[1:] for part in _sentences(corpus, spans))))
   occurrences = find_occurrences([[text] for text in texts], corpus, corpus.tokenizer)
   return Clozes(spans, low, high, kind,
                 AnswerPlaces.of(_readable(occurrences, readable), corpus.num_blocks))
@@ -87,7 +88,7 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
   cloze, size = config.cloze, config.cloze.batch_size
   table = columns((*clozes.spans[:4], *clozes[1:4]))
   support = Support(*columns(clozes.spans.support))
-  bodies, windows = Table(corpus.body_ids), Windows(corpus)
+  bodies, windows = Table(corpus.body_ids), Windows(corpus.tokenizer)
   mask = tf.RaggedTensor.from_tensor(tf.fill([size, 1], corpus.tokenizer.mask_id))
   make_question = QuestionMaker(corpus.tokenizer) if asks(config) else None
 
@@ -100,8 +101,8 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
   def batch(step: tf.Tensor, chosen: tf.Tensor) -> ClozeBatch:
     row, start, end, name, low, high, kind = at(table, chosen)
     draws = tf.unstack(tf.reshape(order.uniform(step, config.seed, 2 * size), [2, size]))
-    first, last = windows.draw(row, low, high, start, end, lengths(step), draws[0])
     body = bodies.gather(row)
+    first, last = windows.draw(body, low, high, start, end, lengths(step), draws[0])
     before, after = (cut(body, *part, keep_inside=True) for part in ((first, start),
                                                                      (end, last)))
     question = (make_question(before, after, kind, tf.stack([config.seed, step]))
@@ -118,47 +119,41 @@ def _in_sentences(config: RealmConfig, corpus: Corpus, readable: int
   """Spans that recur, the text of each name, and kinds, which are all the same."""
   cloze = config.cloze
   spans = recurring_spans(corpus, cloze.span_blocks, readable)
-  fits = np.flatnonzero(_fitting(config, corpus, spans))
-  texts = {i: _text(corpus, spans.row[i], spans.start[i], spans.end[i]) for i in fits}
-  usable = np.array([i for i in fits if 0 < len(words(texts[i])) <= cloze.max_words], int)
-  if not len(usable):
+  fits = np.random.default_rng(config.seed).permutation(_fitting(config, corpus, spans))
+  texts = _texts(config, corpus, spans, fits)
+  if not texts:
     raise UserError(
         "cloze questions: no salient span of the corpus can be asked for, in so many blocks "
         f"as config.cloze.span_blocks={cloze.span_blocks} says and of at most "
         f"config.cloze.max_words={cloze.max_words} words; set --config.cloze.steps=0")
-  _, first, name = np.unique(spans.name[usable], return_index=True, return_inverse=True)
+  chosen = np.array(list(texts))
+  _, first, name = np.unique(spans.name[chosen], return_index=True, return_inverse=True)
   support = spans.support._replace(**{
-      field: getattr(spans.support, field)[usable]
+      field: getattr(spans.support, field)[chosen]
       for field in ("first", "blocks", "own_place")})
-  chosen = Recurring(spans.row[usable], spans.start[usable], spans.end[usable],
-                     name.ravel(), support)
-  return chosen, [texts[usable[i]] for i in first], np.zeros(len(usable), np.int32)
+  return (Recurring(spans.row[chosen], spans.start[chosen], spans.end[chosen], name.ravel(),
+                    support),
+          [texts[i] for i in chosen[first].tolist()], np.zeros(len(chosen), np.int32))
 
 
 def _in_questions(config: RealmConfig, corpus: Corpus, readable: int
                   ) -> tuple[Recurring, list[str], np.ndarray]:
-  """As many spans at most as the stage has questions; each is supported by its own block."""
-  cloze, found = config.cloze, askable_spans(corpus)
-  fits = _fitting(config, corpus, found) & (found.end <= readable)
-  texts: dict[int, str] = {}
-  # No more texts are looked at than are asked for.
-  for i in _in_drawn_order(np.flatnonzero(fits), found.is_phrase, config.seed):
-    if len(texts) == cloze.steps * cloze.batch_size:
-      break
-    text = _text(corpus, found.row[i], found.start[i], found.end[i])
-    if 0 < len(words(text)) <= cloze.max_words:
-      texts[int(i)] = text
+  """Each span is supported by its own block."""
+  found = askable_spans(corpus)
+  fits = _fitting(config, corpus, found)
+  fits = _in_drawn_order(fits[found.end[fits] <= readable], found.is_phrase, config.seed)
+  texts = _texts(config, corpus, found, fits)
   if not texts:
     raise UserError(
         "cloze questions: nothing in the corpus can be asked for, of at most "
-        f"config.cloze.max_words={cloze.max_words} words in sentences of more than "
+        f"config.cloze.max_words={config.cloze.max_words} words in sentences of more than "
         f"{SHORTEST} word pieces; set --config.cloze.steps=0")
-  chosen = np.array(sorted(texts))
+  chosen = np.array(list(texts))
   row, start, end, is_phrase = (field[chosen] for field in found)
   kind = np.array([Kind.PHRASE if phrase else kind_of(texts[i])
                    for phrase, i in zip(is_phrase, chosen.tolist())], np.int32)
   names: dict[str, int] = {}
-  name = np.array([names.setdefault(texts[i], len(names)) for i in chosen.tolist()])
+  name = np.array([names.setdefault(text, len(names)) for text in texts.values()])
   own = Support(row, np.arange(len(row)), np.ones_like(row), NOT_THERE)
   return Recurring(row, start, end, name, own), list(names), kind
 
@@ -171,19 +166,46 @@ def _in_drawn_order(spans: np.ndarray, is_phrase: np.ndarray, seed: int) -> np.n
   return rng.permutation(np.append(names, rng.permutation(phrases)[:most]))
 
 
+def _texts(config: RealmConfig, corpus: Corpus, spans: Recurring | Askable,
+           drawn: np.ndarray) -> dict[int, str]:
+  """The texts of the first spans of few enough words, as many as the stage asks for.
+
+  No more are looked at; they are in the order of the blocks.
+  """
+  cloze = config.cloze
+  texts: dict[int, str] = {}
+  for i in drawn:
+    if len(texts) == cloze.steps * cloze.batch_size:
+      break
+    text = _text(corpus, spans.row[i], spans.start[i], spans.end[i])
+    if 0 < len(words(text)) <= cloze.max_words:
+      texts[int(i)] = text
+  return dict(sorted(texts.items()))
+
+
 def _fitting(config: RealmConfig, corpus: Corpus, spans: Recurring | Askable) -> np.ndarray:
-  """[P] bool: which of the spans a reader can point at, and a sentence can ask for."""
-  low, high = _sentences(corpus, spans)
-  width = spans.end - spans.start
-  return (width <= config.encoder.max_span_width) & (high - low - width >= SHORTEST)
+  """Which of the spans a reader can point at, and a sentence can ask for: [F] int64."""
+  found = [np.zeros(0, np.int64)]
+  for part, low, high in _sentences(corpus, spans):
+    width = spans.end[part] - spans.start[part]
+    found.append(part.start + np.flatnonzero(
+        (width <= config.encoder.max_span_width) & (high - low - width >= SHORTEST)))
+  return np.concatenate(found)
 
 
-def _sentences(corpus: Corpus, spans: Recurring | Askable) -> tuple[np.ndarray, np.ndarray]:
-  """[P] int32 each: where the sentence of each span begins in the body, and ends."""
-  sentences, base = all_sentences(corpus), corpus.body_ids.splits
-  number = np.searchsorted(base[sentences.row] + sentences.start,
-                           base[spans.row] + spans.start, "right") - 1
-  return sentences.start[number], np.maximum(sentences.end[number], spans.end)
+def _sentences(corpus: Corpus, spans: Recurring | Askable
+               ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+  """Yields some of the spans at a time: which, where their sentences begin, and end.
+
+  They are in the order of the blocks. [n] int32, pieces of the bodies.
+  """
+  base = corpus.body_ids.splits
+  for blocks in parts_of(corpus):
+    part = slice(*np.searchsorted(spans.row, np.array(blocks, spans.row.dtype)).tolist())
+    sentences = sentences_of(corpus, *blocks)
+    number = np.searchsorted(base[sentences.row] + sentences.start,
+                             base[spans.row[part]] + spans.start[part], "right") - 1
+    yield part, sentences.start[number], np.maximum(sentences.end[number], spans.end[part])
 
 
 def _text(corpus: Corpus, row: int, start: int, end: int) -> str:

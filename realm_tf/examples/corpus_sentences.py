@@ -21,9 +21,15 @@ class Sentences(NamedTuple):
   end: np.ndarray  # [X] int32
 
 
-def all_sentences(corpus: Corpus) -> Sentences:
-  """Every sentence of every block, in their order."""
-  return _sentences(corpus, 0, corpus.num_blocks)
+def sentences_of(corpus: Corpus, first: int, end: int) -> Sentences:
+  """Every sentence of the blocks [first, end), in their order."""
+  starts = corpus.sentence_starts.part(first, end)
+  splits, bodies = (np.asarray(column.splits[first:end + 1]) for column in (
+      corpus.sentence_starts, corpus.body_ids))
+  counts = np.diff(splits)
+  ends = np.append(starts[1:], 0).astype(np.int32)[:len(starts)]
+  ends[(splits[1:] - splits[0] - 1)[counts > 0]] = np.diff(bodies)[counts > 0]
+  return Sentences(np.repeat(np.arange(first, end, dtype=np.int32), counts), starts, ends)
 
 
 def long_sentences(corpus: Corpus) -> Sentences:
@@ -46,19 +52,8 @@ def _kept(corpus: Corpus, name: str, settings: dict[str, int],
   """Looks at some blocks at a time, so memory does not grow with a corpus on the disk."""
   def make(new: Writer) -> None:
     for first, end in parts_of(corpus):
-      sentences = _sentences(corpus, first, end)
+      sentences = sentences_of(corpus, first, end)
       kept = is_kept(sentences)
       new.append(**{field: column[kept] for field, column in sentences._asdict().items()})
 
   return Sentences(**derived(corpus, name, settings, make))
-
-
-def _sentences(corpus: Corpus, first: int, end: int) -> Sentences:
-  """Of the blocks [first, end)."""
-  starts = corpus.sentence_starts.part(first, end)
-  splits, bodies = (np.asarray(column.splits[first:end + 1]) for column in (
-      corpus.sentence_starts, corpus.body_ids))
-  counts = np.diff(splits)
-  ends = np.append(starts[1:], 0).astype(np.int32)[:len(starts)]
-  ends[(splits[1:] - splits[0] - 1)[counts > 0]] = np.diff(bodies)[counts > 0]
-  return Sentences(np.repeat(np.arange(first, end, dtype=np.int32), counts), starts, ends)

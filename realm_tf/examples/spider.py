@@ -9,7 +9,6 @@ Where the paper takes all n-grams that recur, spans here are those that the tagg
 corpus finds. Shape letters: B batch, T tokens, C draws.
 """
 
-import numpy as np
 import tensorflow as tf
 
 from realm_tf.config import ICTConfig
@@ -18,7 +17,7 @@ from realm_tf.corpus.tables import Table, at, columns, variable
 from realm_tf.errors import UserError
 from realm_tf.examples import order
 from realm_tf.examples.ict_pairs import ICTBatch, cut
-from realm_tf.examples.recurring import Windows, articles, recurring_spans, span_names
+from realm_tf.examples.recurring import Windows, articles, held_spans, recurring_spans
 from realm_tf.examples.salient_support import Support
 from realm_tf.text.inputs import pack_pair, pack_single
 
@@ -52,7 +51,7 @@ def recurring_span_batches(
                     "--config.ict.objective=ict, or --config.ict.steps=0")
   table, support = columns(spans[:4]), Support(*columns(spans.support))
   titles, bodies = Table(corpus.title_ids), Table(corpus.body_ids)
-  windows = Windows(corpus)
+  windows = Windows(corpus.tokenizer)
   negatives = _Negatives(corpus) if settings.hard_negatives else None
   special, multiple = corpus.tokenizer, 0 if fixed_lengths else 8
   shortest, longest = settings.query_window
@@ -69,7 +68,7 @@ def recurring_span_batches(
     body = bodies.gather(row)
     body_end = tf.cast(body.row_lengths(), tf.int32)
     length = shortest + tf.cast(draws[0] * (longest - shortest + 1), tf.int32)
-    first, last = windows.draw(row, tf.zeros_like(start), body_end, start, end, length,
+    first, last = windows.draw(body, tf.zeros_like(start), body_end, start, end, length,
                                draws[1])
     window = cut(body, first, last, keep_inside=True)
     removed = draws[2] < removal
@@ -92,28 +91,26 @@ class _Negatives:
   """Blocks of a query's article without its span; where none is found, any other block."""
 
   def __init__(self, corpus: Corpus):
-    by_article, (row, name) = articles(corpus), span_names(corpus)
+    by_article = articles(corpus)
     self.exist = bool((by_article.end - by_article.first > 1).any())
     self._rows, self._edges = variable(by_article.rows), columns(by_article[2:])
     self._size = corpus.num_blocks
-    # Which name is in which block; the last number is greater than any, for `_holds`.
-    self._held = variable(
-        np.append(np.unique(name * self._size + row), np.iinfo(np.int64).max))
+    self._held = variable(held_spans(corpus).keys)
 
   def choose(self, row: tf.Tensor, name: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     """[B], [B] int32, [C, B] float32 in [0, 1) -> [B] int32."""
     first, end = at(self._edges, row)
     place = first + tf.cast(draws * tf.cast(end - first, tf.float32), tf.int32)
     drawn_rows, = at([self._rows], place)  # [C, B]
-    usable = ~self._holds(drawn_rows, name)  # its own block holds it
+    usable = ~self._holds(place, name)  # its own block holds it
     best = tf.gather(tf.transpose(drawn_rows), tf.argmax(usable), batch_dims=1)
     size = tf.constant(self._size)
     other = tf.cast(draws[0] * tf.cast(size - 1, tf.float32), tf.int32)
     return tf.where(tf.reduce_any(usable, 0), best, (row + 1 + other) % size)
 
-  def _holds(self, rows: tf.Tensor, name: tf.Tensor) -> tf.Tensor:
-    """Whether the span is salient in the blocks: [C, B], [B] -> [C, B] bool."""
-    wanted = tf.cast(name, tf.int64) * self._size + tf.cast(rows, tf.int64)
+  def _holds(self, place: tf.Tensor, name: tf.Tensor) -> tf.Tensor:
+    """Whether the span is salient in the blocks there: [C, B], [B] -> [C, B] bool."""
+    wanted = tf.cast(name, tf.int64) * self._size + tf.cast(place, tf.int64)
     held = self._held.read_value()
     place = tf.searchsorted(held, tf.reshape(wanted, [-1]))
     return tf.reshape(tf.gather(held, place), tf.shape(wanted)) == wanted

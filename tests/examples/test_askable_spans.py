@@ -5,6 +5,7 @@ import collections
 import pytest
 
 from realm_tf.corpus.store import Corpus
+from realm_tf.examples import salient_support
 from realm_tf.examples.askable_spans import Kind, askable_spans, kind_of
 from realm_tf.text.tokenizer import Tokenizer
 from tests import tiny
@@ -61,7 +62,9 @@ def _runs(corpus, row, common):
       run.append((start, end))
 
 
-def test_salient_spans_and_what_stands_between_frequent_words(corpus):
+@pytest.mark.parametrize("together", [1, 3, 1 << 14])
+def test_salient_spans_and_what_stands_between_frequent_words(corpus, together, monkeypatch):
+  monkeypatch.setattr(salient_support, "_ROWS", together)
   askable, common = askable_spans(corpus), _common(corpus)
   found = list(zip(*(field.tolist() for field in askable)))
   salient = {(row, start, end) for row in range(corpus.num_blocks)

@@ -18,9 +18,9 @@ from realm_tf.examples import maskers, order, salient_support
 from realm_tf.examples.corpus_sentences import (
     SHORTEST,
     Sentences,
-    all_sentences,
     findable_sentences,
     long_sentences,
+    sentences_of,
 )
 from realm_tf.examples.maskers import RelatedSpans, SalientSpans
 from realm_tf.examples.pretraining import num_pretraining_examples, pretraining_batches
@@ -111,7 +111,7 @@ def test_sentences_do_not_depend_on_how_many_blocks_are_looked_at(monkeypatch, b
     edges = [*corpus.sentence_starts.row(row).tolist(), len(corpus.body_ids.row(row))]
     every += [(row, *edge) for edge in zip(edges, edges[1:])]
     expected += [(row, *edge) for edge in zip(edges, edges[1:]) if len(edges) > 2]
-  assert list(zip(*all_sentences(corpus))) == every
+  assert list(zip(*sentences_of(corpus, 0, corpus.num_blocks))) == every
   assert list(zip(*findable_sentences(corpus))) == expected != every
   long = [sentence for sentence in every if sentence[2] - sentence[1] >= SHORTEST]
   assert list(zip(*long_sentences(corpus))) == long != every

@@ -8,6 +8,8 @@ from realm_tf.config import ICTConfig
 from realm_tf.corpus.readers import Document
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
+from realm_tf.examples import recurring as recurring_module
+from realm_tf.examples import salient_support
 from realm_tf.examples.recurring import Windows, articles, recurring_spans
 from realm_tf.examples.spider import recurring_span_batches
 from realm_tf.text.tokenizer import Tokenizer
@@ -63,7 +65,11 @@ def test_articles_are_titles_and_where_there_is_none_documents(corpus):
 
 @pytest.mark.parametrize("blocks", [(2, 0), (3, 4), (0, 2)])
 @pytest.mark.parametrize("readable", [None, 6])
-def test_spans_and_their_other_blocks_are_those_of_plain_loops(corpus, blocks, readable):
+@pytest.mark.parametrize("together", [2, 1 << 14])
+def test_spans_and_their_other_blocks_are_those_of_plain_loops(
+    corpus, blocks, readable, together, monkeypatch):
+  monkeypatch.setattr(salient_support, "_ROWS", together)
+  monkeypatch.setattr(recurring_module, "_IN_BUCKET", together)
   recurring = recurring_spans(corpus, blocks, readable)
   expected = {}
   for row, start, end, pieces in _spans(corpus):
@@ -91,13 +97,14 @@ def test_windows_are_of_words_around_the_span():
   pieces = corpus.body_ids.row(0)
   begins = [*np.flatnonzero(~corpus.tokenizer.continuation[pieces]), len(pieces)]
   assert len(begins) < len(pieces) / 2
-  windows, drawn_windows = Windows(corpus), set()
+  windows, drawn_windows = Windows(corpus.tokenizer), set()
   low, start, end, high = (begins[place] for place in (1, 4, 6, 9))
   for length in (1, 8, 20, 99):
     for drawn in np.linspace(0, 0.999, 20):
-      arguments = (tf.constant([value]) for value in (0, low, high, start, end, length))
+      arguments = (tf.constant([value]) for value in (low, high, start, end, length))
       first, last = (int(side[0]) for side in windows.draw(
-          *arguments, tf.constant([drawn], tf.float32)))
+          tf.RaggedTensor.from_tensor([pieces]), *arguments,
+          tf.constant([drawn], tf.float32)))
       assert low <= first <= start and end <= last <= high
       assert first in begins and last in begins
       assert last - first < max(length, end - start) + 9  # the longest word
