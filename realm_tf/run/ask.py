@@ -28,7 +28,8 @@ class Wanted(NamedTuple):
 
 
 ONE_ANSWER = Wanted()
-Tell = Callable[[Sequence[str]], Any]  # answers questions, and prints that
+# Prints what is found for questions; gives back the answers, none where passages alone are.
+Tell = Callable[[Sequence[str]], list[dict[str, Any]]]
 
 
 def predict_file(run: Run, source: files.PathLike, target: files.PathLike,
@@ -91,7 +92,7 @@ def by_run(run: Run, as_json: bool, wanted: Wanted = ONE_ANSWER) -> Tell:
 
 
 def by_export(folder: files.PathLike, as_json: bool, wanted: Wanted = ONE_ANSWER) -> Tell:
-  """Answers by an exported SavedModel; what is given back is what is printed."""
+  """As `by_run`, by an exported SavedModel."""
   threshold = wanted_threshold(serving.load_calibration(folder), *wanted[1:])
   model = serving.load_saved_model(folder)  # held: its functions do not keep its variables
   if "answer" not in model.signatures:
@@ -114,10 +115,11 @@ def _passages(retrieve: Callable[[Sequence[str]], Sequence[Sequence[dict[str, An
   print(f"realm: {NO_READER}; these are the passages that it would read", file=sys.stderr,
         flush=True)
 
-  def tell(questions: Sequence[str]) -> None:
+  def tell(questions: Sequence[str]) -> list[dict[str, Any]]:
     _check(questions)
     search.show(questions, retrieve(questions), as_json, answer="", answerable=False,
                 answers=[])
+    return []
   return tell
 
 
