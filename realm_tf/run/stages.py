@@ -187,11 +187,8 @@ def finetune(run: Run, beam: str | None = None) -> None:
   model = run.model(run.stage_before("finetune"))
   index = run.index(model)
   started = time.monotonic()
-  trained = train_finetune(run.config, run.corpus, run.passages, model, index,
-                           [q.question for q in questions], [q.answers for q in questions],
-                           run.path / "finetune", [q.regex for q in questions],
-                           make_judge(run, model, index),
-                           [q.gold_passage for q in questions])
+  trained = train_finetune(run.config, run.corpus, run.passages, model, index, questions,
+                           run.path / "finetune", make_judge(run, model, index))
   run.finish("finetune", model, started - trained.earlier_seconds, **trained.facts)
 
 

@@ -14,8 +14,7 @@ from typing import Sequence
 import numpy as np
 from absl import logging
 
-from realm_tf.config import RealmConfig, to_dict
-from realm_tf.config.owners import used
+from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples.pretraining import pretraining_batches
@@ -30,6 +29,7 @@ from realm_tf.training.held_out_sentences import Sample, embed_sample, held_out_
 from realm_tf.training.loop import BeforeStep, Loop, OnStep
 from realm_tf.training.pretrain_step import PretrainStep, has_fixed_lengths, make_optimizers
 from realm_tf.training.retrieved import show_retrieved
+from realm_tf.training.stage_loop import stage_loop
 from realm_tf.training.watching import Retrieved, Setup, warn_of_collapse
 
 
@@ -59,12 +59,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
              "encoder_optimizer": optimizers.encoder, "retrieved": retrieved}
   if not index.share:  # sharded tables are not checkpointed: they are embedded on resume
     tracked["index"] = index
-  # A refresh job embeds what it finds in checkpoints.
-  checkpoint_every = (config.refresh.every if config.refresh.mode == "job"
-                      else config.checkpoint_every)
-  loop = Loop("pretrain", folder, pretrain.steps, tracked, checkpoint_every,
-              keep=config.keep_checkpoints, best=config.best_metric,
-              settings=used(to_dict(config), "pretrain"), strategy=strategy)
+  loop = stage_loop(config, "pretrain", folder, tracked, strategy)
   if loop.first_step:
     index.restored()
   batches = pretraining_batches(
