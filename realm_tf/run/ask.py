@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 from realm_tf import files
-from realm_tf.datasets.questions import checked_question, read_questions
+from realm_tf.datasets.questions import check_questions, read_questions
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation.calibration import wanted_threshold
 from realm_tf.report.answers import NO_READER, as_searched, in_words
@@ -85,7 +85,7 @@ def by_run(run: Run, as_json: bool, wanted: Wanted = ONE_ANSWER) -> Tell:
         answerer, questions, answerer.read_blocks), as_json)
 
   def answers(questions: Sequence[str]) -> list[dict[str, Any]]:
-    _check(questions)
+    check_questions(questions)
     answered = answerer.answer(tf.constant(list(questions)), wanted.top_n)
     return _show(questions, respond(answered, threshold), threshold, as_json)
   return answers
@@ -102,7 +102,7 @@ def by_export(folder: files.PathLike, as_json: bool, wanted: Wanted = ONE_ANSWER
                      as_json)
 
   def answers(questions: Sequence[str]) -> list[dict[str, Any]]:
-    _check(questions)
+    check_questions(questions)
     return _show(questions, model.answer(
         tf.constant(list(questions)), top_n=tf.constant([wanted.top_n]),
         threshold=tf.constant([threshold], tf.float32)), threshold, as_json)
@@ -116,16 +116,11 @@ def _passages(retrieve: Callable[[Sequence[str]], Sequence[Sequence[dict[str, An
         flush=True)
 
   def tell(questions: Sequence[str]) -> list[dict[str, Any]]:
-    _check(questions)
+    check_questions(questions)
     search.show(questions, retrieve(questions), as_json, answer="", answerable=False,
                 answers=[])
     return []
   return tell
-
-
-def _check(questions: Sequence[str]) -> None:
-  for number, question in enumerate(questions, 1):
-    checked_question(question, f"question {number}")
 
 
 def _show(questions: Sequence[str], columns: Mapping[str, tf.Tensor], threshold: float,

@@ -56,12 +56,12 @@ def _is_current(run: Run, name: str, questions: Sequence[Question]) -> bool:
 
 
 def _write(run: Run, name: str, questions: Sequence[Question],
-           rows: Iterable[Sequence[int] | np.ndarray]) -> None:
+           rankings: Iterable[Sequence[int] | np.ndarray]) -> None:
   corpus = run.corpus
   records = [predictions.evaluated(question, {"passages": [
       {"id": corpus.document_ids[row], "row": int(row), "title": corpus.titles[row].decode(),
-       "text": corpus.texts[row].decode()} for row in summary]}, blocks=corpus.num_blocks)
-             for question, summary in zip(questions, rows)]
+       "text": corpus.texts[row].decode()} for row in ranking]}, blocks=corpus.num_blocks)
+             for question, ranking in zip(questions, rankings, strict=True)]
   summary = figures.summary(questions, figures.per_question(
       questions, records, run.config.evaluate.recall_at, None))
   predictions.write_predictions(evaluations.predictions_path(run.path, name), records)

@@ -208,8 +208,8 @@ def index(run: Run) -> None:
   except UserError:  # there are none; recall is of the beginnings of blocks
     questions = []
   if questions:
-    records, _ = _scored(run, answerer, questions, has_reader(run, stage))
-    facts |= _lost_by_index(run, stage, questions, records)
+    metrics, _ = _scored(run, answerer, questions, has_reader(run, stage))
+    facts |= _lost_by_index(run, stage, questions, metrics)
   kind = run.config.index.kind
   logging.info("%s: %s", kind, ", ".join(f"{name} {value}" for name, value in facts.items()))
   files.write_json(run.index_root / f"{kind}.json", facts)

@@ -17,7 +17,7 @@ from absl import logging
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
-from realm_tf.examples.pretraining import pretraining_batches
+from realm_tf.examples.pretraining import configured_batches
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
@@ -45,7 +45,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     passages: the same corpus in the graph.
     model: trained in place.
     index: made by this model's document tower; refreshed in place.
-    banned: [N, E] int32, see `pretraining_batches`.
+    banned: [N, E] int32, see `examples.pretraining.pretraining_batches`.
     folder: for checkpoints and curves; a refresh job's versions are in its `index`.
     before_step, on_step: see `Loop.run`.
     sentences: where the sentences come from, if not of `corpus`, its `knowledge`.
@@ -62,11 +62,9 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
   loop = stage_loop(config, "pretrain", folder, tracked, strategy)
   if loop.first_step:
     index.restored()
-  batches = pretraining_batches(
-      sentences, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
-      max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
-      first_step=loop.first_step, last_step=pretrain.steps, fixed_lengths=fixed_lengths,
-      masker=pretrain.masker, query=pretrain.query)
+  batches = configured_batches(
+      pretrain, sentences, banned, batch_size=pretrain.batch_size, seed=config.seed,
+      first_step=loop.first_step, last_step=pretrain.steps, fixed_lengths=fixed_lengths)
   sample = held_out_sentences(config, sentences, banned, config.refresh.sample)
   refresher, refresh = _refresher(config, corpus, passages, model, index, sample, folder,
                                   loop)

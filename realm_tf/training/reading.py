@@ -20,7 +20,7 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
-from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
+from realm_tf.examples.pretraining import PretrainingBatch, configured_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import dropout, losses
 from realm_tf.models.realm import Realm
@@ -43,11 +43,11 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
     passages: the same corpus in the graph.
     model: its encoder is trained.
     index: made by the model's document tower, which stays as it is.
-    banned: [N, E] int32, see `pretraining_batches`.
+    banned: [N, E] int32, see `examples.pretraining.pretraining_batches`.
     folder: for checkpoints and curves.
   """
   config = schedule.fitted_to_sentences(config, "reading", corpus)
-  reading, pretrain = config.reading, config.pretrain
+  reading = config.reading
   variables = [variable for part in encoder_parts(config, model).values()
                for variable in part]
   strategy = model.strategy
@@ -56,11 +56,9 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
     optimizer = make_optimizer(reading, [model.encoder.bert]).build(variables)
   loop = stage_loop(config, "reading", folder,
                     {"encoder": model.encoder, "optimizer": optimizer}, strategy)
-  batches = pretraining_batches(
-      corpus, banned, batch_size=reading.batch_size,
-      query_length=pretrain.query_length, max_masks=pretrain.max_masks,
-      support=pretrain.span_blocks, seed=config.seed + 1, first_step=loop.first_step,
-      last_step=reading.steps, masker=pretrain.masker, query=pretrain.query)
+  batches = configured_batches(
+      config.pretrain, corpus, banned, batch_size=reading.batch_size, seed=config.seed + 1,
+      first_step=loop.first_step, last_step=reading.steps)
 
   def learn(chosen: tuple[PretrainingBatch, tf.Tensor]) -> shares.Metrics:
     masks = mean_masks(chosen[0], reading.accumulate)
