@@ -40,7 +40,7 @@ def calibrate(run: Run, stage: str, source: files.PathLike | None = None) -> Cal
         f"held-out ones, on which figures are reported; at least {fitting.LEAST} are needed "
         "to calibrate")
   if not has_reader(run, stage):
-    raise UserError(f"{run.path}: {NO_READER}; what it answers says nothing of how sure it is")
+    raise UserError(f"{run.path}: {NO_READER}; there are no answers to calibrate")
   chosen = chosen[:_MOST]
   dev = fitting.collect_dev(run.answerer(stage), chosen, run.config.evaluate.batch_size)
   fitted = dataclasses.replace(fitting.fit(dev), model=stage)
