@@ -93,9 +93,8 @@ def test_refresh_asks_no_file_system_and_stops_when_nothing_comes():
     finally:
       stopped.append(True)
 
-  refresher = Refresher(None, lambda: None, embed_forever, refresh_every=5,
+  refresher = Refresher(None, lambda: None, embed_forever, index_step=0, refresh_every=5,
                         max_staleness=10, on_stale="warn")
-  refresher.start(0, index_step=0)
   sys.addaudithook(_watch)
   calls: list[str] = []
   _WATCHED.append(calls)

@@ -23,7 +23,6 @@ from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.refresh.make import Refresh, make_refresher
 from realm_tf.refresh.monitor import SwapMonitor
-from realm_tf.refresh.refresher import Refresher
 from realm_tf.training import schedule
 from realm_tf.training.held_out_sentences import Sample, embed_sample, held_out_sentences
 from realm_tf.training.loop import BeforeStep, Loop, OnStep
@@ -78,8 +77,6 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     warn(number)
 
   try:
-    if isinstance(refresher, Refresher):
-      refresher.start(loop.first_step, int(index.step))
     if not loop.first_step:
       show(0)
     loop.run(batches, step, before_step=[refresh, *before_step], on_step=on_step,
