@@ -11,6 +11,7 @@ from realm_tf import files
 from realm_tf.datasets.questions import check_questions, read_questions
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation.calibration import wanted_threshold
+from realm_tf.jsonl import write_rows
 from realm_tf.report.answers import NO_READER, as_searched, in_words
 from realm_tf.run import search
 from realm_tf.run.folder import Run
@@ -59,12 +60,11 @@ def predict_file(run: Run, source: files.PathLike, target: files.PathLike,
   records = evaluation.predict_records(
       answerer, [question.question for question in questions],
       batch_size=run.config.evaluate.batch_size, passages=listed, top_n=wanted.top_n)
-  with files.new_file(target, "w") as file:
-    for question, record in zip(questions, records, strict=True):
-      record = {"id": question.id, **_given(record, threshold),
-                "passages": record["passages"][:listed],
-                "read_blocks": answerer.read_blocks, "blocks": answerer.num_blocks}
-      file.write(json.dumps(record, ensure_ascii=False) + "\n")
+  write_rows(target, (
+      {"id": question.id, **_given(record, threshold),
+       "passages": record["passages"][:listed],
+       "read_blocks": answerer.read_blocks, "blocks": answerer.num_blocks}
+      for question, record in zip(questions, records, strict=True)))
 
 
 def _given(record: dict[str, Any], threshold: float) -> dict[str, Any]:

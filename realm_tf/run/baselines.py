@@ -9,6 +9,7 @@ from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import figures, predictions
 from realm_tf.evaluation.bm25 import bm25_rows
 from realm_tf.evaluation.fusion import fuse
+from realm_tf.jsonl import write_rows
 from realm_tf.run import evaluations
 from realm_tf.run.folder import Run
 from realm_tf.run.held_out_questions import checked_questions, measured, same_measure
@@ -64,6 +65,6 @@ def _write(run: Run, name: str, questions: Sequence[Question],
              for question, ranking in zip(questions, rankings, strict=True)]
   summary = figures.summary(questions, figures.per_question(
       questions, records, run.config.evaluate.recall_at, None))
-  predictions.write_predictions(evaluations.predictions_path(run.path, name), records)
+  write_rows(evaluations.predictions_path(run.path, name), records)
   files.write_json(evaluations.metrics_path(run.path, name),
                    summary | measured(run, questions))

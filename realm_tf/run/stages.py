@@ -26,6 +26,7 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import UNCALIBRATED
 from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.examples.cloze_questions import asks
+from realm_tf.jsonl import write_rows
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations, used
@@ -243,8 +244,7 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
                                 answerer.index, run.sentence_bans))
   used.record_used(run.config, run.path, "evaluate")
   write_events(run, f"{stage}{which}", metrics)
-  predictions.write_predictions(evaluations.predictions_path(run.path, f"{stage}{which}"),
-                                records)
+  write_rows(evaluations.predictions_path(run.path, f"{stage}{which}"), records)
   files.write_json(path, metrics)
   return metrics
 

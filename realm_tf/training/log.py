@@ -10,7 +10,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
 from realm_tf.files import new_file
-from realm_tf.jsonl import read_rows
+from realm_tf.jsonl import read_rows, write_rows
 
 
 class Window(tf.train.experimental.PythonState):
@@ -103,9 +103,7 @@ class Log:
     """Adds a line to `examples.jsonl`, in place of one of the same step."""
     self._examples = [example for example in self._examples if example["step"] != step]
     self._examples.append({"step": step, **value})
-    with new_file(self._examples_path, "w") as file:
-      for example in self._examples:
-        file.write(json.dumps(example, ensure_ascii=False) + "\n")
+    write_rows(self._examples_path, self._examples)
 
   def close(self) -> None:
     self._writer.close()
