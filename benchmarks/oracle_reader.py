@@ -91,7 +91,6 @@ def main(_) -> None:
   before = recall(model, index)
   _train(run, model, index)
   embedder = run.embedder(model)
-  embedder.snapshot(model.retriever.document_tower)
   index.assign(index.prepare(collect_rows(embedder.batches(), embedder.num_rows)),
                _STEPS.value)
   after = recall(model, index)

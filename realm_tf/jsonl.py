@@ -1,6 +1,7 @@
 """JSON lines, one object per line, and what the fields of an object must hold.
 
-The one reader of such files, whatever is in them: documents, questions, predictions.
+The one reader and writer of such files, whatever is in them: documents, questions,
+predictions.
 """
 
 import collections
@@ -11,7 +12,7 @@ import unicodedata
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple
 
 from realm_tf.errors import UserError
-from realm_tf.files import PathLike
+from realm_tf.files import PathLike, new_file
 from realm_tf.lines import read_lines
 
 # What other tools and data sets call our fields.
@@ -71,6 +72,12 @@ def read_rows(path: PathLike, expected: str) -> Iterator[Row]:
     UserError: names file and line; as `read_lines`, or a line is not one JSON object.
   """
   return parse_rows(read_lines(path, f"JSON lines with {expected}"), path, expected)
+
+
+def write_rows(path: PathLike, rows: Iterable[Mapping[str, Any]]) -> None:
+  """One line for each, written whole or not at all."""
+  with new_file(path, "w") as file:
+    file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def parse_rows(lines: Iterable[tuple[int, str]], path: PathLike, expected: str

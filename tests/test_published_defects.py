@@ -93,9 +93,8 @@ def test_refresh_asks_no_file_system_and_stops_when_nothing_comes():
     finally:
       stopped.append(True)
 
-  refresher = Refresher(None, lambda: None, embed_forever, refresh_every=5,
+  refresher = Refresher(None, lambda: None, embed_forever, index_step=0, refresh_every=5,
                         max_staleness=10, on_stale="warn")
-  refresher.start(0, index_step=0)
   sys.addaudithook(_watch)
   calls: list[str] = []
   _WATCHED.append(calls)
@@ -130,7 +129,6 @@ def test_after_a_crash_while_embedding_the_corpus_can_be_embedded(tmp_path, monk
   table = run.stored_index(model).read()
   assert table.shape == (run.corpus.num_blocks, 16) and np.isfinite(table).all()
   embedder = run.embedder(model)
-  embedder.snapshot(model.retriever.document_tower)
   np.testing.assert_array_equal(table, collect_rows(embedder.batches(), embedder.num_rows))
 
 

@@ -13,7 +13,7 @@ from absl import flags
 
 from realm_tf import config as config_lib
 from realm_tf.cli import config_flags
-from realm_tf.config.owners import PARTS, implied
+from realm_tf.config.owners import PARTS, STAGES, implied
 from realm_tf.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -21,6 +21,7 @@ FLAGS = flags.FLAGS
 # The words behind `realm` of the command that runs; set by `main`, noted in its run.
 command_line: list[str] = []
 _redone: list[str] = []  # the parts that --redo of this command may name
+_STAGE_COMMANDS = ", ".join(f"realm {stage}" for stage in STAGES)
 
 
 def define_run_flags() -> None:
@@ -146,10 +147,10 @@ def open_to_train(makes: Sequence[str], one_process: bool = False):
     return open_run(writes=False, makes=makes)
   if one_process and FLAGS.strategy == "multi_worker":
     raise UserError("--strategy=multi_worker: run the stages one by one, each on all "
-                    "workers: realm ict, realm pretrain, realm finetune")
+                    f"workers: {_STAGE_COMMANDS}")
   if one_process and FLAGS.strategy == "tpu":
-    raise UserError("--strategy=tpu: run the stages one by one, realm ict, realm pretrain, "
-                    "realm finetune; what comes after them needs no TPU")
+    raise UserError(f"--strategy=tpu: run the stages one by one, {_STAGE_COMMANDS}; what "
+                    "comes after them needs no TPU")
   if FLAGS.strategy == "multi_worker":
     _refuse_changes()
   from realm_tf.distribute.strategy import make_strategy

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from realm_tf.datasets.questions import checked_question
+from realm_tf.datasets import questions
 from realm_tf.errors import UserError
 
 PrintAnswers = Callable[[Sequence[str]], object]  # prints what is found for questions
@@ -15,8 +15,7 @@ def check_questions(arguments: Sequence[str], command: str) -> None:
   if not arguments and not sys.stdin.isatty():
     raise UserError(f'give a question: realm {command} --workdir=DIR "Who wrote Hamlet?"; '
                     f"`realm {command} -` reads questions from standard input, one a line")
-  for number, question in enumerate(arguments, 1):
-    checked_question(question, f"question {number}")
+  questions.check_questions(arguments)
 
 
 def answer_all(arguments: Sequence[str], tell: PrintAnswers) -> None:

@@ -68,7 +68,8 @@ class _Bodies(NamedTuple):
     return self.pieces.char_places[ends + texts[:, None]]
 
 
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+def document_batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+  """As many after each other as are cut at a time: TensorFlow is quick, memory is enough."""
   batch, characters = [], 0
   for document in documents:
     batch.append(document)
@@ -194,7 +195,7 @@ def split_blocks(documents: Iterable[Document], tokenizer: Tokenizer, max_tokens
   """
   if max_tokens < _MIN_TOKENS:
     raise UserError(f"max_tokens is {max_tokens}; expected at least {_MIN_TOKENS}")
-  for batch in _batches(documents):
+  for batch in document_batches(documents):
     texts = [document.text for document in batch]
     bodies = _bodies(texts, tokenizer)
     counts = np.diff(bodies.pieces.splits)

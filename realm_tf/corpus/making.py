@@ -16,7 +16,7 @@ import pathlib
 from typing import Any, Callable, Generator, Iterable, Iterator, NamedTuple
 
 from realm_tf import files
-from realm_tf.corpus.blocks import CUT_VERSION
+from realm_tf.corpus.blocks import CUT_VERSION, document_batches
 from realm_tf.corpus.cutting import CutRecords, Cutter, CutterEnded, Settings, cut_in_order
 from realm_tf.corpus.manifest import STORE
 from realm_tf.corpus.readers import Document
@@ -30,8 +30,6 @@ from realm_tf.working import WorkingKind, check_working, remove_working
 
 _JOURNAL = "written.json"
 _WORKING = WorkingKind("`realm corpus`", r"written\.json|blocks-\d{5,}\.tfrecord")
-# Of a batch: enough for TensorFlow to be quick, few enough for memory.
-_DOCUMENTS, _CHARACTERS = 2048, 1 << 20
 _FEW = 8  # batches that are cut here before other processes have started
 
 
@@ -112,18 +110,12 @@ def _cut_here(batches: Iterator[_Batch], cutter: Cutter, workers: int | None
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[_Batch]:
-  digest, batch, characters, number = hashlib.sha256(), [], 0, 0
-  before = digest.hexdigest()
-  for document in documents:
-    batch.append(document)
-    characters += len(document.text)
-    digest.update("\0".join((document.id, document.title, document.text)).encode(
-        "utf-8", "surrogatepass"))
-    if len(batch) == _DOCUMENTS or characters >= _CHARACTERS:
-      yield _Batch(number, before, batch)
-      batch, characters, number, before = [], 0, number + 1, digest.hexdigest()
-  if batch:
-    yield _Batch(number, before, batch)
+  digest = hashlib.sha256()
+  for number, batch in enumerate(document_batches(documents)):
+    yield _Batch(number, digest.hexdigest(), batch)
+    for document in batch:
+      digest.update("\0".join((document.id, document.title, document.text)).encode(
+          "utf-8", "surrogatepass"))
 
 
 class _Part:

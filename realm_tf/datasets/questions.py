@@ -127,6 +127,12 @@ def checked_question(value: Any, label: str) -> str:
   return question
 
 
+def check_questions(questions: Iterable[str]) -> None:
+  """Raises `UserError` for the first that cannot be asked, by its number."""
+  for number, question in enumerate(questions, 1):
+    checked_question(question, f"question {number}")
+
+
 def _parse(row: Row, answered: bool) -> Question:
   question = checked_question(text_field(row.fields, "question", row.where),
                               f"{row.where}: field 'question'")

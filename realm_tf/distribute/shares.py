@@ -18,12 +18,17 @@ Metrics = dict[str, tf.Tensor]
 _MEAN, _SUM = tf.distribute.ReduceOp.MEAN, tf.distribute.ReduceOp.SUM
 
 
-def check_shares(strategy: tf.distribute.Strategy, batch_size: int, parts: int = 1) -> None:
-  """Raises `UserError` unless each replica's share of a batch can be cut into parts."""
+def share_size(strategy: tf.distribute.Strategy, batch_size: int, parts: int = 1) -> int:
+  """How many examples of a batch are a replica's.
+
+  Raises:
+    UserError: they are not the same for each, or cannot be cut into parts.
+  """
   count = strategy.num_replicas_in_sync
   if batch_size % (count * parts):
     raise UserError(f"batch_size: {batch_size} is not a multiple of {count} replicas x "
                     f"{parts} parts (accumulate)")
+  return batch_size // count
 
 
 def run_on_shares(strategy: tf.distribute.Strategy, step: Callable[[Any], Metrics],
@@ -88,7 +93,7 @@ def replicated(strategy: tf.distribute.Strategy, step: Callable[[Any], Metrics],
   Raises:
     UserError: B is not a multiple of replicas and parts.
   """
-  check_shares(strategy, batch_size, parts)
+  share_size(strategy, batch_size, parts)
   return tf.function(lambda batch: run_on_shares(strategy, step, batch, batch_size),
                      input_signature=[element_spec])
 

@@ -52,7 +52,7 @@ def predict_records(answerer: QuestionAnswerer, questions: Sequence[str], *, bat
 
 def retrieve_records(answerer: QuestionAnswerer, questions: Sequence[str], *, batch_size: int,
                      passages: int) -> Iterator[dict[str, Any]]:
-  """What `predict` yields, of a model that cannot read: passages alone, and no answer."""
+  """As `predict_records`, of a model that cannot read: passages alone, and no answer."""
   run = tf.function(answerer.retrieve, input_signature=[
       tf.TensorSpec([None], tf.string), tf.TensorSpec([], tf.int32)])
   for first in range(0, len(questions), batch_size):

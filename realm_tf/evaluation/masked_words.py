@@ -9,7 +9,7 @@ import tensorflow as tf
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
-from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
+from realm_tf.examples.pretraining import PretrainingBatch, configured_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import losses
 from realm_tf.models.realm import Realm
@@ -26,7 +26,7 @@ def masked_words(config: RealmConfig, corpus: Corpus, passages: Passages, model:
     corpus, passages: the same documents.
     model: retriever and encoder.
     index: of whatever kind, made by the model's document tower.
-    banned: [N, E] int32, see `pretraining_batches`.
+    banned: [N, E] int32, see `examples.pretraining.pretraining_batches`.
 
   Returns:
     `masked_words`: share of word pieces right by the word head's mixture over the K
@@ -35,11 +35,8 @@ def masked_words(config: RealmConfig, corpus: Corpus, passages: Passages, model:
   """
   settings = config.pretrain
   batches = -(-config.evaluate.masked_sentences // settings.batch_size)
-  data = pretraining_batches(
-      corpus, banned, batch_size=settings.batch_size, query_length=settings.query_length,
-      max_masks=settings.max_masks, support=settings.span_blocks, seed=config.seed,
-      first_step=0, last_step=batches, held_out=True, masker=settings.masker,
-      query=settings.query)
+  data = configured_batches(settings, corpus, banned, batch_size=settings.batch_size,
+                            seed=config.seed, first_step=0, last_step=batches, held_out=True)
 
   @tf.function(input_signature=[data.element_spec])
   def score(batch: PretrainingBatch):

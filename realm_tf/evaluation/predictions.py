@@ -4,7 +4,6 @@
 were wanted. Other systems' need `question` and `prediction` only. Plain Python.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ from typing import Any, NamedTuple
 from realm_tf.datasets.questions import Question, check_patterns
 from realm_tf.errors import UserError
 from realm_tf.evaluation import figures
-from realm_tf.files import PathLike, new_file
+from realm_tf.files import PathLike
 from realm_tf.jsonl import (
   Row,
   checked_text,
@@ -65,12 +64,6 @@ def evaluated(question: Question, record: Record, **facts: Any) -> Record:
           "answers": list(question.answers), **predictions, "passages": passages[:_LISTED],
           "ranked": len(passages), "ranks": figures.ranks(question, passages),
           "rows": [passage["row"] for passage in passages], **facts}
-
-
-def write_predictions(path: PathLike, records: Iterable[Record]) -> None:
-  """One line for each, written whole or not at all."""
-  with new_file(path, "w") as file:
-    file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 
 
 def read_predictions(path: PathLike) -> list[Record]:

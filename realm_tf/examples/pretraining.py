@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from realm_tf.config import PretrainConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.tables import Table, at, columns
 from realm_tf.errors import UserError
@@ -100,6 +101,18 @@ def pretraining_batches(corpus: Corpus, banned: np.ndarray, *, batch_size: int,
   return order.shuffled_batches(
       count, batch_size, seed, first_step, last_step
   ).map(batch, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+def configured_batches(pretrain: PretrainConfig, corpus: Corpus, banned: np.ndarray, *,
+                       batch_size: int, seed: int, first_step: int, last_step: int,
+                       held_out: bool = False, fixed_lengths: bool = False
+                       ) -> tf.data.Dataset:
+  """`pretraining_batches`, masked and asked for as a run's config says."""
+  return pretraining_batches(
+      corpus, banned, batch_size=batch_size, query_length=pretrain.query_length,
+      max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=seed,
+      first_step=first_step, last_step=last_step, held_out=held_out,
+      fixed_lengths=fixed_lengths, masker=pretrain.masker, query=pretrain.query)
 
 
 def num_pretraining_examples(corpus: Corpus, *, masker: str, max_masks: int,

@@ -16,7 +16,13 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.files import PathLike
 from realm_tf.index.exact import ExactIndex
 from realm_tf.index.index_writer import IndexWriter, remove_all_but, write_lock
-from realm_tf.index.stored_index import NotFinite, Origin, StoredIndex, find_version
+from realm_tf.index.stored_index import (
+  NotFinite,
+  Origin,
+  StoredIndex,
+  find_version,
+  version_name,
+)
 from realm_tf.models.retriever import Retriever
 from realm_tf.models.tower import Tower
 from realm_tf.ops import compiling
@@ -209,7 +215,7 @@ def find_or_store(root: PathLike, corpus: Corpus, encoder: str,
     if version and is_whole:
       return version
     stored = store_embeddings(
-        root, f"{encoder[:16]}-{corpus.rows_hash[:8]}", corpus, make_embedder(), step=0,
+        root, version_name(encoder, corpus.rows_hash), corpus, make_embedder(), step=0,
         dtype=dtype, base=version, on_rows=on_rows)
     remove_all_but(root, lambda other: (
         other.folder == stored.folder or other.origin.encoder_hash != encoder))

@@ -41,6 +41,11 @@ class Origin:
   dtype: str  # "float32" or "bfloat16"
 
 
+def version_name(encoder_hash: str, corpus_hash: str) -> str:
+  """Of the version in a run's index that these made, see `Origin`."""
+  return f"{encoder_hash[:16]}-{corpus_hash[:8]}"
+
+
 class NotFinite(UserError):
   """The document tower gave a NaN or an infinity: training has diverged."""
 

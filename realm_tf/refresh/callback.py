@@ -44,10 +44,9 @@ class RefreshIndex(tf_keras.callbacks.Callback):
     self._embedder = CorpusEmbedder(documents.passages, self.model.make_tower,
                                     retriever.document_length, self._batch_tokens)
     self._refresher = Refresher(documents.index, self._snapshot, self._embed,
-                                **self._options)
+                                index_step=self._step(), **self._options)
     if not self._is_fresh:
       self._refresh()
-    self._refresher.start(self._step(), self._step())
 
   def on_train_batch_begin(self, batch, logs=None) -> None:
     del batch, logs

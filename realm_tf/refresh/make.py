@@ -62,5 +62,6 @@ def make_refresher(config: RealmConfig, index: RowIndex, model: Realm, corpus: C
       remove_all_but(root, lambda other: other.folder == stored.folder)
     return stored.read(corpus.stored_rows)
 
-  return Refresher(index, snapshot, embed, refresh_every=settings.every,
-                   wait=settings.mode == "sync", throttle=Throttle(settings.share), **options)
+  return Refresher(index, snapshot, embed, index_step=int(index.step),
+                   refresh_every=settings.every, wait=settings.mode == "sync",
+                   throttle=Throttle(settings.share), **options)

@@ -48,6 +48,8 @@ class Refresher(Freshness):
     snapshot: copies the live weights; called on the trainer's thread.
     embed: embeds the corpus with the copied weights, [N, D]; called on the worker's
       thread with `check`, which it calls between batches and which may raise.
+    index_step: the step whose weights made the index that is searched when training
+      begins.
     refresh_every: steps from the start of one refresh to the start of the next; a
       refresh that takes longer delays the next, so that only one runs at a time.
     max_staleness: the bound; at least `refresh_every`.
@@ -61,8 +63,9 @@ class Refresher(Freshness):
 
   def __init__(self, index: SwappableIndex, snapshot: Callable[[], None],
                embed: Callable[[Callable[[int], None]], np.ndarray], *,
-               refresh_every: int, max_staleness: int, on_stale: str = "block",
-               wait: bool = False, swap: Callable[[Callable[[], None]], None] | None = None,
+               index_step: int, refresh_every: int, max_staleness: int,
+               on_stale: str = "block", wait: bool = False,
+               swap: Callable[[Callable[[], None]], None] = lambda assign: assign(),
                stopping: Callable[[], bool] = lambda: False,
                processes: SingleProcess = SINGLE_PROCESS,
                throttle: Throttle | None = None):
@@ -70,30 +73,20 @@ class Refresher(Freshness):
       raise ValueError(
           f"max_staleness ({max_staleness}) below refresh_every ({refresh_every}) "
           "would stop training at every step to wait for a refresh not yet due")
-    super().__init__(0, max_staleness, on_stale, processes)  # the step is set by `start`
+    super().__init__(index_step, max_staleness, on_stale, processes)
     self._index = index
     self._snapshot = snapshot
     self._embed = embed
     self._refresh_every = refresh_every
     self._wait = wait
-    self._around_swap = swap or (lambda assign: assign())
+    self._around_swap = swap
     self._stopping = stopping
     self._throttle = throttle or Throttle(1.0)
     self._worker = concurrent.futures.ThreadPoolExecutor(1, "index-refresh")
     self._running: concurrent.futures.Future | None = None
-    self._started_at = 0
+    self._started_at = index_step
     self._started_time = time.time()
     self._stop = threading.Event()
-
-  def start(self, step: int, index_step: int | None = None) -> None:
-    """Makes the first index, and waits for it; or goes on from a stored one."""
-    if index_step is not None:
-      self.index_step = self._started_at = index_step
-      return
-    self._launch(step)
-    if self._finished():
-      self._swap()
-    self.swaps = 0
 
   def update(self, step: int) -> bool:
     """To be called before each training step; whether a new index was swapped in."""

@@ -5,8 +5,9 @@ import numpy as np
 from realm_tf.errors import UserError
 from realm_tf.exchange.layouts import BLOCKS
 from realm_tf.files import PathLike
+from realm_tf.index.embed import encoder_hash
 from realm_tf.index.index_writer import save_table
-from realm_tf.index.stored_index import Origin
+from realm_tf.index.stored_index import Origin, version_name
 from realm_tf.models.realm import Realm
 from realm_tf.models.tensors import read_tensors
 from realm_tf.run.folder import Run
@@ -32,10 +33,9 @@ def adopt(run: Run, source: PathLike) -> None:
   # A store may hold deleted blocks, whose rows nobody reads.
   rows = np.zeros([run.corpus.num_stored_rows, table.shape[1]], np.float32)
   rows[run.corpus.stored_rows] = table
-  tower = run.embedder(model)
-  tower.snapshot(model.retriever.document_tower)
-  origin = Origin(run.corpus.rows_hash, tower.encoder_hash, 0, run.config.embedding_dtype)
-  save_table(run.index_root, f"{origin.encoder_hash[:16]}-{run.corpus.rows_hash[:8]}", rows,
+  origin = Origin(run.corpus.rows_hash, encoder_hash(model.retriever.document_tower), 0,
+                  run.config.embedding_dtype)
+  save_table(run.index_root, version_name(origin.encoder_hash, origin.corpus_hash), rows,
              origin, adopted=str(source))
 
 
@@ -45,7 +45,6 @@ def _check(run: Run, model: Realm, table: np.ndarray, source: PathLike) -> None:
     raise UserError(f"{source}: embeddings of {len(table)} blocks in {table.shape[-1]} "
                     f"dimensions; the corpus has {embedder.num_rows} blocks, and the "
                     f"document tower makes {size} dimensions")
-  embedder.snapshot(model.retriever.document_tower)
   rows = np.unique(np.linspace(0, len(table) - 1, _SAMPLE).astype(np.int32))
   fresh = np.concatenate([embedder.embed(rows[i:i + 1]) for i in range(len(rows))])
   difference = np.abs(fresh - table[rows]).max(axis=1)

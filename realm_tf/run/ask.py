@@ -8,9 +8,10 @@ import tensorflow as tf
 from absl import logging
 
 from realm_tf import files
-from realm_tf.datasets.questions import checked_question, read_questions
+from realm_tf.datasets.questions import check_questions, read_questions
 from realm_tf.evaluation import evaluate as evaluation
 from realm_tf.evaluation.calibration import wanted_threshold
+from realm_tf.jsonl import write_rows
 from realm_tf.report.answers import NO_READER, as_searched, in_words
 from realm_tf.run import search
 from realm_tf.run.folder import Run
@@ -28,7 +29,8 @@ class Wanted(NamedTuple):
 
 
 ONE_ANSWER = Wanted()
-Tell = Callable[[Sequence[str]], Any]  # answers questions, and prints that
+# Prints what is found for questions; gives back the answers, none where passages alone are.
+Tell = Callable[[Sequence[str]], list[dict[str, Any]]]
 
 
 def predict_file(run: Run, source: files.PathLike, target: files.PathLike,
@@ -58,12 +60,11 @@ def predict_file(run: Run, source: files.PathLike, target: files.PathLike,
   records = evaluation.predict_records(
       answerer, [question.question for question in questions],
       batch_size=run.config.evaluate.batch_size, passages=listed, top_n=wanted.top_n)
-  with files.new_file(target, "w") as file:
-    for question, record in zip(questions, records, strict=True):
-      record = {"id": question.id, **_given(record, threshold),
-                "passages": record["passages"][:listed],
-                "read_blocks": answerer.read_blocks, "blocks": answerer.num_blocks}
-      file.write(json.dumps(record, ensure_ascii=False) + "\n")
+  write_rows(target, (
+      {"id": question.id, **_given(record, threshold),
+       "passages": record["passages"][:listed],
+       "read_blocks": answerer.read_blocks, "blocks": answerer.num_blocks}
+      for question, record in zip(questions, records, strict=True)))
 
 
 def _given(record: dict[str, Any], threshold: float) -> dict[str, Any]:
@@ -84,14 +85,14 @@ def by_run(run: Run, as_json: bool, wanted: Wanted = ONE_ANSWER) -> Tell:
         answerer, questions, answerer.read_blocks), as_json)
 
   def answers(questions: Sequence[str]) -> list[dict[str, Any]]:
-    _check(questions)
+    check_questions(questions)
     answered = answerer.answer(tf.constant(list(questions)), wanted.top_n)
     return _show(questions, respond(answered, threshold), threshold, as_json)
   return answers
 
 
 def by_export(folder: files.PathLike, as_json: bool, wanted: Wanted = ONE_ANSWER) -> Tell:
-  """Answers by an exported SavedModel; what is given back is what is printed."""
+  """As `by_run`, by an exported SavedModel."""
   threshold = wanted_threshold(serving.load_calibration(folder), *wanted[1:])
   model = serving.load_saved_model(folder)  # held: its functions do not keep its variables
   if "answer" not in model.signatures:
@@ -101,7 +102,7 @@ def by_export(folder: files.PathLike, as_json: bool, wanted: Wanted = ONE_ANSWER
                      as_json)
 
   def answers(questions: Sequence[str]) -> list[dict[str, Any]]:
-    _check(questions)
+    check_questions(questions)
     return _show(questions, model.answer(
         tf.constant(list(questions)), top_n=tf.constant([wanted.top_n]),
         threshold=tf.constant([threshold], tf.float32)), threshold, as_json)
@@ -114,16 +115,12 @@ def _passages(retrieve: Callable[[Sequence[str]], Sequence[Sequence[dict[str, An
   print(f"realm: {NO_READER}; these are the passages that it would read", file=sys.stderr,
         flush=True)
 
-  def tell(questions: Sequence[str]) -> None:
-    _check(questions)
+  def tell(questions: Sequence[str]) -> list[dict[str, Any]]:
+    check_questions(questions)
     search.show(questions, retrieve(questions), as_json, answer="", answerable=False,
                 answers=[])
+    return []
   return tell
-
-
-def _check(questions: Sequence[str]) -> None:
-  for number, question in enumerate(questions, 1):
-    checked_question(question, f"question {number}")
 
 
 def _show(questions: Sequence[str], columns: Mapping[str, tf.Tensor], threshold: float,

@@ -9,6 +9,7 @@ from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import figures, predictions
 from realm_tf.evaluation.bm25 import bm25_rows
 from realm_tf.evaluation.fusion import fuse
+from realm_tf.jsonl import write_rows
 from realm_tf.run import evaluations
 from realm_tf.run.folder import Run
 from realm_tf.run.held_out_questions import checked_questions, measured, same_measure
@@ -56,14 +57,14 @@ def _is_current(run: Run, name: str, questions: Sequence[Question]) -> bool:
 
 
 def _write(run: Run, name: str, questions: Sequence[Question],
-           rows: Iterable[Sequence[int] | np.ndarray]) -> None:
+           rankings: Iterable[Sequence[int] | np.ndarray]) -> None:
   corpus = run.corpus
   records = [predictions.evaluated(question, {"passages": [
       {"id": corpus.document_ids[row], "row": int(row), "title": corpus.titles[row].decode(),
-       "text": corpus.texts[row].decode()} for row in summary]}, blocks=corpus.num_blocks)
-             for question, summary in zip(questions, rows)]
+       "text": corpus.texts[row].decode()} for row in ranking]}, blocks=corpus.num_blocks)
+             for question, ranking in zip(questions, rankings, strict=True)]
   summary = figures.summary(questions, figures.per_question(
       questions, records, run.config.evaluate.recall_at, None))
-  predictions.write_predictions(evaluations.predictions_path(run.path, name), records)
+  write_rows(evaluations.predictions_path(run.path, name), records)
   files.write_json(evaluations.metrics_path(run.path, name),
                    summary | measured(run, questions))

@@ -11,7 +11,9 @@ from realm_tf.errors import UserError
 from realm_tf.evaluation import calibration, confidence, fitting, metrics, unanswerable
 from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import Calibration
+from realm_tf.report.answers import NO_READER
 from realm_tf.run.folder import Run
+from realm_tf.run.trained_reader import has_reader
 
 _MOST = 2000  # dev questions: more would not move three numbers
 _PRECISION = 0.8  # at whose threshold the share of "no answer" is reported
@@ -27,7 +29,7 @@ def calibrate(run: Run, stage: str, source: files.PathLike | None = None) -> Cal
       the held-out questions, whose figures are reported, are left out.
 
   Raises:
-    UserError: there are too few questions.
+    UserError: there are too few questions, or the model has no trained reader.
   """
   questions = read_questions(source) if source else run.questions("dev")
   held_out = _held_out(run)
@@ -37,6 +39,8 @@ def calibrate(run: Run, stage: str, source: files.PathLike | None = None) -> Cal
         f"{source or 'dev questions'}: {len(chosen)} of {len(questions)} are not among the "
         f"held-out ones, on which figures are reported; at least {fitting.LEAST} are needed "
         "to calibrate")
+  if not has_reader(run, stage):
+    raise UserError(f"{run.path}: {NO_READER}; there are no answers to calibrate")
   chosen = chosen[:_MOST]
   dev = fitting.collect_dev(run.answerer(stage), chosen, run.config.evaluate.batch_size)
   fitted = dataclasses.replace(fitting.fit(dev), model=stage)

@@ -19,7 +19,7 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
 from realm_tf.index import stored_index
 from realm_tf.index.index_writer import IndexWriter, remove_all_but, write_lock
-from realm_tf.index.stored_index import Origin, StoredIndex
+from realm_tf.index.stored_index import Origin, StoredIndex, version_name
 from realm_tf.run import used
 from realm_tf.run.begin import check_outside
 from realm_tf.run.document_import import reading_documents
@@ -116,7 +116,7 @@ def _compact_index(root: pathlib.Path, index: StoredIndex, old: Corpus,
   if origin == index.origin:
     return index
   index.check()  # else a damaged row would be whole by its new checksum
-  writer = IndexWriter(root, f"{origin.encoder_hash[:16]}-{new['corpus_hash'][:8]}", origin,
+  writer = IndexWriter(root, version_name(origin.encoder_hash, origin.corpus_hash), origin,
                        (new["num_blocks"], index.shape[1]))
   for first, end in writer.missing():
     writer.write(index.rows(old.stored_rows[first:end]))

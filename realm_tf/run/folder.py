@@ -195,6 +195,8 @@ class Run:
         for part in (self.config.retriever, self.config.encoder):
           tokenizer_files.check_tokenizer(part.weights, self.corpus.tokenizer)
         return initial_model(self.config, self.corpus.tokenizer, self.corpus)
+      if stage not in STAGES:
+        raise UserError(f"'{stage}': no such stage; expected one of {', '.join(STAGES)}")
       if not self.is_done(stage):
         raise UserError(f"{self.path / stage}: this stage is not done; run `realm {stage}`")
       model = saved_model(self.config, self.path / stage / "model", self.corpus.tokenizer)
@@ -206,13 +208,16 @@ class Run:
   # Index.
 
   def embedder(self, model: Realm) -> CorpusEmbedder:
-    """Embeds the corpus by the model's own document tower; by a copy if less precisely."""
+    """Embeds the corpus by the model's own document tower, or by a less precise copy of it
+    as it is now."""
     retriever = model.retriever
     own = retriever.embed_precision in ("", retriever.precision)
-    return CorpusEmbedder(self.passages,
-                          (lambda: retriever.document_tower) if own else model.make_tower,
-                          self.config.retriever.document_length,
-                          self.config.embed_batch_tokens)
+    embedder = CorpusEmbedder(self.passages,
+                              (lambda: retriever.document_tower) if own else model.make_tower,
+                              self.config.retriever.document_length,
+                              self.config.embed_batch_tokens)
+    embedder.snapshot(retriever.document_tower)
+    return embedder
 
   @property
   def index_root(self) -> pathlib.Path:
@@ -223,20 +228,14 @@ class Run:
 
     `on_rows` is told how many blocks are done; it may raise to stop.
     """
-    with contextlib.ExitStack() as context:
-      def make_embedder() -> CorpusEmbedder:
-        embedder = self.embedder(model)
-        embedder.snapshot(model.retriever.document_tower)
-        return embedder
-
+    with RestOf(self.corpus.num_blocks, "embed", "block") as bar:
       def tell(count: int) -> None:
         bar.add(count)
         on_rows(count)
 
-      bar = context.enter_context(RestOf(self.corpus.num_blocks, "embed", "block"))
       return find_or_store(self.index_root, self.corpus,
-                           encoder_hash(model.retriever.document_tower), make_embedder,
-                           self.config.embedding_dtype, tell)
+                           encoder_hash(model.retriever.document_tower),
+                           lambda: self.embedder(model), self.config.embedding_dtype, tell)
 
   def embeddings(self, model: Realm, rows: np.ndarray,
                  on_rows: OnRows = lambda count: None) -> np.ndarray:
@@ -249,7 +248,6 @@ class Run:
       logging.warning("%s: cannot be written (%s): the embeddings of the corpus are made "
                       "for this command alone", self.index_root, error.strerror)
     embedder = self.embedder(model)
-    embedder.snapshot(model.retriever.document_tower)
     with progress(embedder.num_rows, "embed", "block") as bar:
       table = collect_rows(embedder.batches(), embedder.num_rows, bar.update)
     places = np.searchsorted(self.corpus.stored_rows, rows)

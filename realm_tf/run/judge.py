@@ -51,8 +51,8 @@ def make_judge(run: Run, model: Realm, index: RowIndex) -> Judge | None:
       predictions, rows = (part.numpy() for part in answer(tf.constant(texts)))
       records += [{"prediction": prediction.decode(),
                    "passages": [{"id": run.corpus.document_ids[row],
-                                 "text": run.corpus.texts[row].decode()} for row in scored]}
-                  for prediction, scored in zip(predictions, rows, strict=True)]
+                                 "text": run.corpus.texts[row].decode()} for row in found]}
+                  for prediction, found in zip(predictions, rows, strict=True)]
     scored = evaluate.score_records(questions, records, ks, answerer.read_blocks)
     return {"dev_score": (scored["exact_match"] + scored["f1"]) / 2,
             **{f"dev_{name}": scored[name]

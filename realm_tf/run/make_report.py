@@ -9,7 +9,7 @@ from realm_tf import config as config_lib
 from realm_tf import files
 from realm_tf.evaluation import predictions
 from realm_tf.evaluation.mistake_kinds import is_right
-from realm_tf.jsonl import read_rows
+from realm_tf.jsonl import read_rows, write_rows
 from realm_tf.report import curves, page, reliability
 from realm_tf.report.mistakes_page import mistakes_page
 from realm_tf.run import evaluations, history
@@ -99,7 +99,7 @@ def _mistakes(run: Run, target: pathlib.Path) -> str:
     return ""
   beside = pathlib.Path(os.path.realpath(target))  # of what a link or /dev/stdout names
   html, lines = (beside.with_suffix(f".mistakes.{kind}") for kind in ("html", "jsonl"))
-  predictions.write_predictions(lines, mistakes.mistakes)
+  write_rows(lines, mistakes.mistakes)
   with files.new_file(html, "w") as file:
     file.write(mistakes_page(f"{run.config.name}: mistakes after {run.newest_stage()}",
                              mistakes.mistakes, mistakes.questions, lines.name))

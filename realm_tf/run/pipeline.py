@@ -1,12 +1,12 @@
 """All stages of a config in order, then what they were worth."""
 
-import json
 import shlex
 import time
 
 from absl import logging
 
 from realm_tf.files import new_file
+from realm_tf.jsonl import write_rows
 from realm_tf.report.tables import stage_table
 from realm_tf.run import stages
 from realm_tf.run.ask import by_export
@@ -103,6 +103,5 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
         f"{seconds / 60:.1f} minutes")
   if run.config.demo_questions:
     records = by_export(run.path / "export", as_json=False)(run.config.demo_questions)
-    with new_file(run.path / "evaluation" / "asked.jsonl", "w") as file:
-      file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    write_rows(run.path / "evaluation" / "asked.jsonl", records)
   print(f"\nreport: {make_report(run)}")

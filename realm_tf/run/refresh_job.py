@@ -74,6 +74,4 @@ def _open_worker(workdir: str, weights: str, wanted: str) -> tuple[Corpus, Corpu
       variable.assign(saved[name])
   if encoder_hash(tower) != wanted:
     raise UserError(f"{weights}: not the weights of this pipeline, but of a later one")
-  embedder = run.embedder(model)
-  embedder.snapshot(tower)
-  return run.corpus, embedder
+  return run.corpus, run.embedder(model)

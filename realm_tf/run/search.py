@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from realm_tf.corpus.manifest import MANIFEST
-from realm_tf.datasets.questions import checked_question
+from realm_tf.datasets.questions import check_questions
 from realm_tf.report.answers import passages_in_words
 from realm_tf.run import stages
 from realm_tf.run.folder import Run
@@ -24,8 +24,7 @@ def search_by_run(run: Run, k: int, as_json: bool) -> Callable[[Sequence[str]], 
   answerer = run.answerer(run.newest_stage())
 
   def tell(questions: Sequence[str]) -> None:
-    for number, question in enumerate(questions, 1):
-      checked_question(question, f"question {number}")
+    check_questions(questions)
     show(questions, retrieve_passages(answerer, questions, k), as_json)
   return tell
 

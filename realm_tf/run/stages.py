@@ -26,6 +26,7 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import UNCALIBRATED
 from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.examples.cloze_questions import asks
+from realm_tf.jsonl import write_rows
 from realm_tf.models import limits
 from realm_tf.models.pretrained import MODEL
 from realm_tf.run import calibrate, evaluations, used
@@ -187,11 +188,8 @@ def finetune(run: Run, beam: str | None = None) -> None:
   model = run.model(run.stage_before("finetune"))
   index = run.index(model)
   started = time.monotonic()
-  trained = train_finetune(run.config, run.corpus, run.passages, model, index,
-                           [q.question for q in questions], [q.answers for q in questions],
-                           run.path / "finetune", [q.regex for q in questions],
-                           make_judge(run, model, index),
-                           [q.gold_passage for q in questions])
+  trained = train_finetune(run.config, run.corpus, run.passages, model, index, questions,
+                           run.path / "finetune", make_judge(run, model, index))
   run.finish("finetune", model, started - trained.earlier_seconds, **trained.facts)
 
 
@@ -211,8 +209,8 @@ def index(run: Run) -> None:
   except UserError:  # there are none; recall is of the beginnings of blocks
     questions = []
   if questions:
-    records, _ = _scored(run, answerer, questions, has_reader(run, stage))
-    facts |= _lost_by_index(run, stage, questions, records)
+    metrics, _ = _scored(run, answerer, questions, has_reader(run, stage))
+    facts |= _lost_by_index(run, stage, questions, metrics)
   kind = run.config.index.kind
   logging.info("%s: %s", kind, ", ".join(f"{name} {value}" for name, value in facts.items()))
   files.write_json(run.index_root / f"{kind}.json", facts)
@@ -246,8 +244,7 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
                                 answerer.index, run.sentence_bans))
   used.record_used(run.config, run.path, "evaluate")
   write_events(run, f"{stage}{which}", metrics)
-  predictions.write_predictions(evaluations.predictions_path(run.path, f"{stage}{which}"),
-                                records)
+  write_rows(evaluations.predictions_path(run.path, f"{stage}{which}"), records)
   files.write_json(path, metrics)
   return metrics
 

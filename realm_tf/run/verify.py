@@ -89,9 +89,7 @@ def _index(run: Run, folder: pathlib.Path, towers: dict[str, Realm], sample: int
   model = towers.get(origin.encoder_hash)
   if model is None or stored.num_rows < run.corpus.num_stored_rows:
     return f"{facts}, checksums ok"
-  embedder = run.embedder(model)
-  embedder.snapshot(model.retriever.document_tower)
-  error = recompute_error(stored, run.corpus, embedder, sample)
+  error = recompute_error(stored, run.corpus, run.embedder(model), sample)
   if not error <= _TOLERANCE[origin.dtype]:
     raise UserError(
         f"{name}: rows differ from what the document tower makes of the same blocks (by "

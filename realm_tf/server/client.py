@@ -92,28 +92,39 @@ def _post(address: str, value: dict[str, Any]) -> dict[str, Any]:
   headers = {"content-type": "application/json", **_key()}
   try:
     request = urllib.request.Request(address, json.dumps(value).encode(), headers)
-    with _OPENER.open(request, timeout=_SECONDS) as response:
-      return _object(response.read(_MOST_BYTES), address)
-  except urllib.error.HTTPError as error:
-    if 300 <= error.code < 400:
-      raise UserError(f"{address}: {error.code}: it leads to "
-                      f"{error.headers.get('location', 'nowhere')}; ask there") from None
-    message = _object(error.read(_MOST_BYTES), address).get("error", error.reason)
-    if error.code == 409:
-      raise _NoReader(message) from None
-    remedy = f"; set {KEY} to one" if error.code == 401 else ""
-    raise UserError(f"{address}: {error.code}: {message}{remedy}") from None
+    with _opened(request) as response:
+      code, body = response.status, response.read(_MOST_BYTES)
   except (OSError, http.client.HTTPException, ValueError) as error:
     reason = getattr(error, "reason", None) or error
     raise UserError(f"{address}: {getattr(reason, 'strerror', None) or reason}; is `realm "
                     "serve` running there?") from None
+  if 300 <= code < 400:
+    raise UserError(f"{address}: {code}: it leads to "
+                    f"{response.headers.get('location', 'nowhere')}; ask there")
+  answer = _object(body)
+  if code < 300 and answer is not None:
+    return answer
+  if code < 300:
+    raise UserError(f"{address}: its answer is none of realm serve's")
+  message = (answer or {}).get("error", response.reason)  # or it is a proxy that refuses
+  if code == 409:
+    raise _NoReader(message)
+  remedy = f"; set {KEY} to one" if code == 401 else ""
+  raise UserError(f"{address}: {code}: {message}{remedy}")
 
 
-def _object(body: bytes, address: str) -> dict[str, Any]:
+def _opened(request: urllib.request.Request) -> Any:
+  """The response, whatever its status."""
+  try:
+    return _OPENER.open(request, timeout=_SECONDS)
+  except urllib.error.HTTPError as error:
+    return error  # it is a response too
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+  """The JSON object that it is; None if it is none."""
   try:
     value = json.loads(body)
   except (ValueError, RecursionError):
-    value = None
-  if not isinstance(value, dict):
-    raise UserError(f"{address}: its answer is none of realm serve's")
-  return value
+    return None
+  return value if isinstance(value, dict) else None

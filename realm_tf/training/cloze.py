@@ -13,14 +13,13 @@ rows.
 """
 
 import pathlib
-from typing import Any
+from typing import Any, Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from realm_tf.config import RealmConfig, to_dict
-from realm_tf.config.owners import used
+from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
@@ -40,8 +39,9 @@ from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import Packed, pack_single
 from realm_tf.training import schedule
 from realm_tf.training.loop import Loop
-from realm_tf.training.optimizer import make_optimizer
+from realm_tf.training.optimizer import AdamW, make_optimizer
 from realm_tf.training.padded import by_candidate, flat
+from realm_tf.training.stage_loop import stage_loop
 
 
 def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
@@ -61,8 +61,7 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
   Raises:
     UserError: there is nothing to ask for.
   """
-  searched = passages.num_blocks - (0 if banned is None else banned.shape[1])
-  if searched < 1:
+  if _searched(passages, banned) < 1:
     raise UserError(f"cloze questions: of {passages.num_blocks} blocks none is left that a "
                     "question may be read with: those like its own are banned; give more "
                     "documents, or set --config.cloze.steps=0")
@@ -75,22 +74,32 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
                *model.encoder.span_head.trainable_variables]
   with strategy.scope():
     optimizer = make_optimizer(cloze, [model.encoder.bert]).build(variables)
-  loop = Loop("cloze", folder, cloze.steps, {"model": model, "optimizer": optimizer},
-              config.checkpoint_every, keep=config.keep_checkpoints,
-              best=config.best_metric,
-              settings=used(to_dict(config), "cloze"), strategy=strategy)
+  loop = stage_loop(config, "cloze", folder, {"model": model, "optimizer": optimizer},
+                    strategy)
   batches = cloze_batches(config, corpus, clozes, loop.first_step)
-  share = cloze.batch_size // strategy.num_replicas_in_sync
+  step = _step(config, model, passages, index, clozes.places, banned, optimizer, variables)
+  loop.run(batches, tf.function(step, input_signature=[batches.element_spec]))
+  return loop
+
+
+def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex,
+          places: AnswerPlaces, banned: np.ndarray | None, optimizer: AdamW,
+          variables: Sequence[tf.Variable]) -> Callable[[ClozeBatch], shares.Metrics]:
+  """The step of a whole batch: finds what to read, then learns from it on the replicas."""
+  cloze, strategy, length = config.cloze, model.strategy, reader_length(config)
+  share = shares.share_size(strategy, cloze.batch_size, cloze.accumulate)
   fixed_lengths = config.fixed_lengths or is_tpu(strategy)
   multiple = 0 if fixed_lengths else 8
+  searched = _searched(passages, banned)
   read_blocks = min(cloze.read_blocks, searched)
+  beam_size = min(max(cloze.beam_size, read_blocks), searched)
   ban_table = None if banned is None else tf.constant(banned, tf.int32)
 
   def look_up(batch: ClozeBatch, rows: tf.Tensor) -> tuple[Packed, tf.Tensor]:
     return open_qa.pack_beam(
-        passages, clozes.places, batch.name, batch.question, rows, read_blocks=read_blocks,
-        length=reader_length(config), width=config.encoder.max_span_width,
-        max_spans=cloze.max_spans, multiple=multiple)[1:]
+        passages, places, batch.name, batch.question, rows, read_blocks=read_blocks,
+        length=length, width=config.encoder.max_span_width, max_spans=cloze.max_spans,
+        multiple=multiple)[1:]
 
   def gradients_of_part(examples: tuple[Any, tf.Tensor]):
     pairs, correct = ((flat(examples[0]), examples[1]) if fixed_lengths
@@ -106,29 +115,29 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
                                                 cloze.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
-  @tf.function(input_signature=[batches.element_spec])
   def step(batch: ClozeBatch) -> shares.Metrics:
     question = order.fix_batch_size(pack_single(
         batch.question, config.retriever.query_length, passages.special, multiple),
         cloze.batch_size)
     queries = shares.map_shares(strategy, model.retriever.embed_queries, question)
     not_read = None if ban_table is None else tf.gather(ban_table, batch.row)
-    beam = min(max(cloze.beam_size, read_blocks), searched)
-    _, retrieved = index.search(queries, beam, not_read)
-    rows, held = choose_blocks(clozes.places, batch, not_read, retrieved, read_blocks)
+    _, retrieved = index.search(queries, beam_size, not_read)
+    rows, held = choose_blocks(places, batch, not_read, retrieved, read_blocks)
     rows = tf.ensure_shape(rows, [cloze.batch_size, read_blocks])
     examples: tuple[Any, tf.Tensor] = batch, rows
     if fixed_lengths:  # the host packs, of the whole batch
       pairs, correct = look_up(batch, rows)
       examples = by_candidate(pairs, rows), tf.ensure_shape(correct, [
-          cloze.batch_size,
-          read_blocks * reader_length(config) * config.encoder.max_span_width])
+          cloze.batch_size, read_blocks * length * config.encoder.max_span_width])
     return {"beam_has_span": losses.share(held)} | shares.run_on_shares(
         strategy, learn, examples, cloze.batch_size)
 
-  shares.check_shares(strategy, cloze.batch_size, cloze.accumulate)
-  loop.run(batches, step)
-  return loop
+  return step
+
+
+def _searched(passages: Passages, banned: np.ndarray | None) -> int:
+  """How many blocks are left to a question at least."""
+  return passages.num_blocks - (0 if banned is None else banned.shape[1])
 
 
 def choose_blocks(places: AnswerPlaces, batch: ClozeBatch, banned: tf.Tensor | None,

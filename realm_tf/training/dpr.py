@@ -13,8 +13,7 @@ from typing import Any, NamedTuple, Sequence
 
 import tensorflow as tf
 
-from realm_tf.config import RealmConfig, to_dict
-from realm_tf.config.owners import used
+from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.questions import Question
@@ -39,6 +38,7 @@ from realm_tf.training.mining import (
 )
 from realm_tf.training.optimizer import make_optimizer
 from realm_tf.training.padded import by_candidate, flat
+from realm_tf.training.stage_loop import stage_loop
 
 
 class DPRBatch(NamedTuple):
@@ -74,14 +74,13 @@ def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Re
   config = schedule.fitted(config, "dpr", len(labelled.usable))
   dpr = config.dpr
   variables = retriever.trainable_variables
+  share = shares.share_size(strategy, dpr.batch_size, dpr.accumulate)
   with strategy.scope():
     optimizer = make_optimizer(dpr, [tower.bert for tower in retriever.towers]).build(
         variables)
-  loop = Loop("dpr", folder, dpr.steps, {"retriever": retriever, "optimizer": optimizer},
-              config.checkpoint_every, keep=config.keep_checkpoints,
-              best=config.best_metric, settings=used(to_dict(config), "dpr"),
-              strategy=strategy,
-              judge=make_retrieval_judge(config, search, LabelledQuestions.of(dev, corpus)))
+  loop = stage_loop(config, "dpr", folder,
+                    {"retriever": retriever, "optimizer": optimizer}, strategy,
+                    make_retrieval_judge(config, search, LabelledQuestions.of(dev, corpus)))
   search.stopping = loop.stopping
   mined = MinedTables(
       config, search, labelled, folder / "mined",
@@ -92,7 +91,6 @@ def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Re
                  seed=config.seed, first_step=numbers[0], last_step=numbers[1]),
       tf.data.Dataset.range(*numbers)))
   places = AnswerPlaces.of(labelled.occurrences, corpus.num_blocks)
-  shares.check_shares(strategy, dpr.batch_size, dpr.accumulate)
 
   def embed_batch(batch: DPRBatch) -> contrastive.Vectors:
     with dropout.drawn(config.seed, optimizer.iterations):
@@ -101,7 +99,7 @@ def train_dpr(config: RealmConfig, corpus: Corpus, passages: Passages, model: Re
   def learn(batch: DPRBatch) -> shares.Metrics:
     gradients, metrics = contrastive.gradients(
         embed_batch, lambda vectors, batch: _loss(places, vectors, batch), batch, variables,
-        dpr.batch_size // strategy.num_replicas_in_sync, dpr.accumulate)
+        share, dpr.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
   @tf.function(input_signature=[batches.element_spec])

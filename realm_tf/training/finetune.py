@@ -20,11 +20,11 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from realm_tf.config import FinetuneConfig, RealmConfig, to_dict
-from realm_tf.config.owners import used
+from realm_tf.config import FinetuneConfig, RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.matching import Occurrences, stored_occurrences
+from realm_tf.datasets.questions import Question
 from realm_tf.distribute import shares
 from realm_tf.distribute.processes import process_group
 from realm_tf.distribute.strategy import is_tpu
@@ -45,28 +45,36 @@ from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, make_optimizer
 from realm_tf.training.padded import by_candidate, each_by_itself, flat
 from realm_tf.training.soup import Trained, order_seed, train_soup
+from realm_tf.training.stage_loop import stage_loop
 
 
 def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
-                   index: RowIndex, questions: Sequence[str],
-                   answers: Sequence[Sequence[str]], folder: pathlib.Path,
-                   regex: Sequence[bool] | None = None, judge: Judge | None = None,
-                   gold_passages: Sequence[str] | None = None) -> Trained:
-  """Trains the encoder and, as the config says, towers in place; `index` was made by the
-  document tower.
+                   index: RowIndex, questions: Sequence[Question], folder: pathlib.Path,
+                   judge: Judge | None = None) -> Trained:
+  """Trains the encoder and, as the config says, towers in place.
 
-  `regex` says of each question whether its answers are patterns, as in CuratedTREC, and
-  `gold_passages` the id of the document that answers it, "" where none is named. With a
-  `judge` the model ends as the one that it measured as the best, the start counted.
   Towers that were shared are untied where one of them learns otherwise than the other. How
   many questions the reader can learn from is logged.
+
+  Args:
+    config: of the run.
+    corpus, passages: where the answers are.
+    model: whose encoder and towers are trained.
+    index: made by the document tower.
+    questions: with answers and, where they name one, a gold passage.
+    folder: for checkpoints and curves.
+    judge: the model ends as the one that it measured as the best, the start counted; None:
+      as that of the last step.
 
   Raises:
     UserError: it can learn from none.
   """
   strategy = model.strategy
-  occurrences = stored_occurrences(answers, corpus, corpus.tokenizer, regex)
-  _count_learnable(config, corpus, questions, occurrences)
+  texts = [question.question for question in questions]
+  occurrences = stored_occurrences(
+      [question.answers for question in questions], corpus, corpus.tokenizer,
+      [question.regex for question in questions])
+  _count_learnable(config, corpus, texts, occurrences)
   with strategy.scope():
     towers = _learning_towers(model.retriever, config.finetune)
   places = AnswerPlaces.of(occurrences, corpus.num_blocks)
@@ -79,12 +87,11 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
         finetune, [*(tower.bert for tower, _ in towers), model.encoder.bert],
         variable_rates=[(variable, rate) for tower, rate in towers
                         for variable in tower.trainable_variables]).build(variables)
-  shares.check_shares(strategy, finetune.batch_size, finetune.accumulate)
-  gold = gold_rows(gold_passages or [""] * len(questions), occurrences, corpus)
+  gold = gold_rows([question.gold_passage for question in questions], occurrences, corpus)
 
   def batches(number: int, first_step: int) -> tf.data.Dataset:
     return qa_batches(
-        questions, usable, corpus.tokenizer, batch_size=finetune.batch_size,
+        texts, usable, corpus.tokenizer, batch_size=finetune.batch_size,
         seed=order_seed(config.seed, number), first_step=first_step,
         last_step=finetune.steps)
 
@@ -94,10 +101,8 @@ def train_finetune(config: RealmConfig, corpus: Corpus, passages: Passages, mode
       input_signature=[batches(0, 0).element_spec])
 
   def train(number: int, folder: pathlib.Path, judge: Judge | None) -> Loop:
-    loop = Loop("finetune", folder, finetune.steps, {"model": model, "optimizer": optimizer},
-                config.checkpoint_every, keep=config.keep_checkpoints,
-                best=config.best_metric,
-                settings=used(to_dict(config), "finetune"), strategy=strategy, judge=judge)
+    loop = stage_loop(config, "finetune", folder, {"model": model, "optimizer": optimizer},
+                      strategy, judge)
     loop.run(batches(number, loop.first_step), step)
     return loop
 
@@ -162,7 +167,7 @@ def _step(config: RealmConfig, model: Realm, passages: Passages, index: RowIndex
   fresh_blocks = min(finetune.fresh_blocks, beam_size)
   fixed_lengths = config.fixed_lengths or is_tpu(model.strategy)
   multiple = 0 if fixed_lengths else 8
-  share = finetune.batch_size // model.strategy.num_replicas_in_sync
+  share = shares.share_size(model.strategy, finetune.batch_size, finetune.accumulate)
 
   def look_up(batch: QABatch, question: Packed, rows: tf.Tensor, vectors: tf.Tensor) -> Beam:
     holds, pairs, correct = open_qa.pack_beam(

@@ -11,7 +11,7 @@ import tensorflow as tf
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
-from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
+from realm_tf.examples.pretraining import PretrainingBatch, configured_batches
 from realm_tf.models.realm import Realm
 
 
@@ -31,18 +31,15 @@ def held_out_sentences(config: RealmConfig, corpus: Corpus, banned: np.ndarray,
   Args:
     config: of the run.
     corpus: where the sentences come from.
-    banned: [N, E] int32, see `pretraining_batches`.
+    banned: [N, E] int32, see `examples.pretraining.pretraining_batches`.
     count: of sentences; rounded up to whole batches.
   """
-  pretrain = config.pretrain
-  size = min(pretrain.batch_size, count)
+  size = min(config.pretrain.batch_size, count)
 
   def batches(held_out: bool) -> tf.data.Dataset:
-    return pretraining_batches(
-        corpus, banned, batch_size=size, query_length=pretrain.query_length,
-        max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
-        first_step=0, last_step=-(-count // size), held_out=held_out,
-        masker=pretrain.masker, query=pretrain.query)
+    return configured_batches(
+        config.pretrain, corpus, banned, batch_size=size, seed=config.seed, first_step=0,
+        last_step=-(-count // size), held_out=held_out)
 
   try:
     chosen = batches(True)

@@ -4,8 +4,7 @@ import pathlib
 
 import tensorflow as tf
 
-from realm_tf.config import RealmConfig, to_dict
-from realm_tf.config.owners import used
+from realm_tf.config import RealmConfig
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
@@ -16,6 +15,7 @@ from realm_tf.registry import WARM_STARTS
 from realm_tf.training import contrastive, schedule
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
+from realm_tf.training.stage_loop import stage_loop
 
 
 def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
@@ -28,10 +28,8 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
   with strategy.scope():
     optimizer = make_optimizer(ict, [tower.bert for tower in retriever.towers]).build(
         variables)
-  loop = Loop("ict", folder, ict.steps, {"retriever": retriever, "optimizer": optimizer},
-              config.checkpoint_every, keep=config.keep_checkpoints,
-              best=config.best_metric,
-              settings=used(to_dict(config), "ict"), strategy=strategy)
+  loop = stage_loop(config, "ict", folder,
+                    {"retriever": retriever, "optimizer": optimizer}, strategy)
   batches = WARM_STARTS[ict.objective](
       corpus, batch_size=ict.batch_size, removal_rate=ict.removal_rate,
       query_length=config.retriever.query_length,
@@ -39,7 +37,7 @@ def train_ict(config: RealmConfig, corpus: Corpus, model: Realm,
       first_step=loop.first_step, last_step=ict.steps,
       fixed_lengths=config.fixed_lengths or is_tpu(strategy), settings=ict)
 
-  share = ict.batch_size // strategy.num_replicas_in_sync
+  share = shares.share_size(strategy, ict.batch_size, ict.accumulate)
   kinds = 3 if batches.element_spec.negatives else 2  # of vectors
 
   def embed(batch: ICTBatch) -> contrastive.Vectors:

@@ -9,8 +9,9 @@ from typing import Any
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams
 
+from realm_tf.errors import UserError
 from realm_tf.files import new_file
-from realm_tf.jsonl import read_rows
+from realm_tf.jsonl import quoted, read_rows, write_rows
 
 
 class Window(tf.train.experimental.PythonState):
@@ -103,9 +104,7 @@ class Log:
     """Adds a line to `examples.jsonl`, in place of one of the same step."""
     self._examples = [example for example in self._examples if example["step"] != step]
     self._examples.append({"step": step, **value})
-    with new_file(self._examples_path, "w") as file:
-      for example in self._examples:
-        file.write(json.dumps(example, ensure_ascii=False) + "\n")
+    write_rows(self._examples_path, self._examples)
 
   def close(self) -> None:
     self._writer.close()
@@ -125,12 +124,34 @@ class Log:
 
 
 def read_curves(path: pathlib.Path) -> list[tuple[int, dict[str, float]]]:
-  """Reads a `curves.csv`; empty if there is none yet."""
+  """Reads a `curves.csv`; empty if there is none yet.
+
+  Raises:
+    UserError: names line and field of what is no number.
+  """
   if not path.exists():
     return []
   with open(path, newline="", encoding="utf-8") as file:
-    return [(int(row.pop("step")), {k: float(v) for k, v in row.items() if v})
-            for row in csv.DictReader(file)]
+    reader = csv.DictReader(file)
+    return [_numbers(row, f"{path}:{reader.line_num}") for row in reader]
+
+
+def _numbers(row: dict[Any, Any], where: str) -> tuple[int, dict[str, float]]:
+  """The step of a row, and the metrics that it has."""
+  if None in row:
+    raise UserError(f"{where}: more fields than names in the first line")
+  values = {}
+  for name, value in row.items():
+    try:
+      if value:
+        values[name] = float(value)
+    except ValueError:
+      raise UserError(f"{where}: field '{name}' is {quoted(value)}; expected a number"
+                      ) from None
+  step = values.pop("step", None)
+  if step is None or not step.is_integer():
+    raise UserError(f"{where}: field 'step' is missing, or no whole number")
+  return int(step), values
 
 
 def read_examples(path: pathlib.Path) -> list[dict[str, Any]]:

@@ -78,7 +78,7 @@ class CorpusSearch:
     """[Q, K] int32: the best blocks of each question, by the towers after so many steps.
 
     Raises:
-      Stopped: the loop is stopping.
+      TrainingStopped: the loop is stopping.
     """
     if step != self._step:
       self._index.assign(self._index.prepare(self._embed(self._on_rows)), step)

@@ -14,22 +14,21 @@ from typing import Sequence
 import numpy as np
 from absl import logging
 
-from realm_tf.config import RealmConfig, to_dict
-from realm_tf.config.owners import used
+from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
-from realm_tf.examples.pretraining import pretraining_batches
+from realm_tf.examples.pretraining import configured_batches
 from realm_tf.index.embed import CorpusEmbedder
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.refresh.make import Refresh, make_refresher
 from realm_tf.refresh.monitor import SwapMonitor
-from realm_tf.refresh.refresher import Refresher
 from realm_tf.training import schedule
 from realm_tf.training.held_out_sentences import Sample, embed_sample, held_out_sentences
 from realm_tf.training.loop import BeforeStep, Loop, OnStep
 from realm_tf.training.pretrain_step import PretrainStep, has_fixed_lengths, make_optimizers
 from realm_tf.training.retrieved import show_retrieved
+from realm_tf.training.stage_loop import stage_loop
 from realm_tf.training.watching import Retrieved, Setup, warn_of_collapse
 
 
@@ -45,7 +44,7 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     passages: the same corpus in the graph.
     model: trained in place.
     index: made by this model's document tower; refreshed in place.
-    banned: [N, E] int32, see `pretraining_batches`.
+    banned: [N, E] int32, see `examples.pretraining.pretraining_batches`.
     folder: for checkpoints and curves; a refresh job's versions are in its `index`.
     before_step, on_step: see `Loop.run`.
     sentences: where the sentences come from, if not of `corpus`, its `knowledge`.
@@ -59,19 +58,12 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
              "encoder_optimizer": optimizers.encoder, "retrieved": retrieved}
   if not index.share:  # sharded tables are not checkpointed: they are embedded on resume
     tracked["index"] = index
-  # A refresh job embeds what it finds in checkpoints.
-  checkpoint_every = (config.refresh.every if config.refresh.mode == "job"
-                      else config.checkpoint_every)
-  loop = Loop("pretrain", folder, pretrain.steps, tracked, checkpoint_every,
-              keep=config.keep_checkpoints, best=config.best_metric,
-              settings=used(to_dict(config), "pretrain"), strategy=strategy)
+  loop = stage_loop(config, "pretrain", folder, tracked, strategy)
   if loop.first_step:
     index.restored()
-  batches = pretraining_batches(
-      sentences, banned, batch_size=pretrain.batch_size, query_length=pretrain.query_length,
-      max_masks=pretrain.max_masks, support=pretrain.span_blocks, seed=config.seed,
-      first_step=loop.first_step, last_step=pretrain.steps, fixed_lengths=fixed_lengths,
-      masker=pretrain.masker, query=pretrain.query)
+  batches = configured_batches(
+      pretrain, sentences, banned, batch_size=pretrain.batch_size, seed=config.seed,
+      first_step=loop.first_step, last_step=pretrain.steps, fixed_lengths=fixed_lengths)
   sample = held_out_sentences(config, sentences, banned, config.refresh.sample)
   refresher, refresh = _refresher(config, corpus, passages, model, index, sample, folder,
                                   loop)
@@ -85,8 +77,6 @@ def train_pretrain(config: RealmConfig, corpus: Corpus, passages: Passages, mode
     warn(number)
 
   try:
-    if isinstance(refresher, Refresher):
-      refresher.start(loop.first_step, int(index.step))
     if not loop.first_step:
       show(0)
     loop.run(batches, step, before_step=[refresh, *before_step], on_step=on_step,

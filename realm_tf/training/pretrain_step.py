@@ -133,9 +133,8 @@ class PretrainStep:
                optimizers: Optimizers, spec: Any, retrieved: Retrieved, first_step: int):
     """`spec` is that of a batch; `retrieved` what queries before `first_step` got."""
     pretrain, strategy = config.pretrain, model.strategy
-    shares.check_shares(strategy, pretrain.batch_size, pretrain.accumulate)
     shape = [pretrain.batch_size, pretrain.candidates]
-    size = pretrain.batch_size // strategy.num_replicas_in_sync
+    size = shares.share_size(strategy, pretrain.batch_size, pretrain.accumulate)
     is_fixed = has_fixed_lengths(config, strategy)
 
     def retrieve(batch: PretrainingBatch) -> tf.Tensor:

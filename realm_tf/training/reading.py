@@ -16,12 +16,11 @@ import pathlib
 
 import tensorflow as tf
 
-from realm_tf.config import RealmConfig, to_dict
-from realm_tf.config.owners import used
+from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.distribute import shares
-from realm_tf.examples.pretraining import PretrainingBatch, pretraining_batches
+from realm_tf.examples.pretraining import PretrainingBatch, configured_batches
 from realm_tf.index.interface import RowIndex
 from realm_tf.models import dropout, losses
 from realm_tf.models.realm import Realm
@@ -31,6 +30,7 @@ from realm_tf.training.likelihood import configured_log_probs, encoder_parts
 from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import make_optimizer
 from realm_tf.training.pretrain_step import mean_masks
+from realm_tf.training.stage_loop import stage_loop
 
 
 def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model: Realm,
@@ -43,27 +43,22 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
     passages: the same corpus in the graph.
     model: its encoder is trained.
     index: made by the model's document tower, which stays as it is.
-    banned: [N, E] int32, see `pretraining_batches`.
+    banned: [N, E] int32, see `examples.pretraining.pretraining_batches`.
     folder: for checkpoints and curves.
   """
   config = schedule.fitted_to_sentences(config, "reading", corpus)
-  reading, pretrain = config.reading, config.pretrain
+  reading = config.reading
   variables = [variable for part in encoder_parts(config, model).values()
                for variable in part]
   strategy = model.strategy
+  share = shares.share_size(strategy, reading.batch_size, reading.accumulate)
   with strategy.scope():
     optimizer = make_optimizer(reading, [model.encoder.bert]).build(variables)
-  loop = Loop("reading", folder, reading.steps,
-              {"encoder": model.encoder, "optimizer": optimizer}, config.checkpoint_every,
-              keep=config.keep_checkpoints, best=config.best_metric,
-              settings=used(to_dict(config), "pretrain"), strategy=strategy)
-  batches = pretraining_batches(
-      corpus, banned, batch_size=reading.batch_size,
-      query_length=pretrain.query_length, max_masks=pretrain.max_masks,
-      support=pretrain.span_blocks, seed=config.seed + 1, first_step=loop.first_step,
-      last_step=reading.steps, masker=pretrain.masker, query=pretrain.query)
-
-  share = reading.batch_size // strategy.num_replicas_in_sync
+  loop = stage_loop(config, "reading", folder,
+                    {"encoder": model.encoder, "optimizer": optimizer}, strategy)
+  batches = configured_batches(
+      config.pretrain, corpus, banned, batch_size=reading.batch_size, seed=config.seed + 1,
+      first_step=loop.first_step, last_step=reading.steps)
 
   def learn(chosen: tuple[PretrainingBatch, tf.Tensor]) -> shares.Metrics:
     masks = mean_masks(chosen[0], reading.accumulate)
@@ -92,6 +87,5 @@ def train_reading(config: RealmConfig, corpus: Corpus, passages: Passages, model
     rows = tf.concat([rows, batch.support[:, None]], 1)  # [B, K + 1]
     return shares.run_on_shares(strategy, learn, (batch, rows), reading.batch_size)
 
-  shares.check_shares(strategy, reading.batch_size, reading.accumulate)
   loop.run(batches, step)
   return loop

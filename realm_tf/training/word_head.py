@@ -45,6 +45,7 @@ def train_word_head(config: RealmConfig, corpus: Corpus, passages: Passages, mod
   """
   reading, pretrain, strategy = config.reading, config.pretrain, model.strategy
   steps = reading.masked_lm_steps
+  share = shares.share_size(strategy, reading.batch_size, reading.accumulate)
   variables = [*model.encoder.bert.trainable_variables,
                *model.encoder.masked_lm.trainable_variables]
   with strategy.scope():
@@ -71,8 +72,7 @@ def train_word_head(config: RealmConfig, corpus: Corpus, passages: Passages, mod
       return tape.gradient(loss, variables), {"loss": loss}
 
     gradients, metrics = shares.mean_over_parts(
-        gradients_of_part, batch, reading.batch_size // strategy.num_replicas_in_sync,
-        reading.accumulate)
+        gradients_of_part, batch, share, reading.accumulate)
     return metrics | {"gradient_norm": optimizer.apply(gradients, variables)}
 
   step = shares.replicated(strategy, learn, batches.element_spec, reading.batch_size,

@@ -29,6 +29,8 @@ def test_some_settings_of_a_config(capsys):
   settings = json.loads(capsys.readouterr().out)
   assert settings["finetune.steps"]["value"] == 1000 and settings["dev.share"]["value"] == 0.2
   assert all(name.startswith(("finetune.steps", "dev.")) for name in settings)
+  assert realm("config", "--redo=dpr") == 2
+  assert "--redo: is of a run; name its folder by --workdir" in capsys.readouterr().err
   assert realm("config", "finetune.stepz") == 2
   assert "the nearest is config.finetune.steps" in capsys.readouterr().err
   assert realm("config", "evaluate.recall_at", "--config.evaluate.recall_at=(1,2)") == 0

@@ -8,7 +8,7 @@ import pathlib
 import pytest
 
 from realm_tf.config import to_dict
-from realm_tf.corpus import making
+from realm_tf.corpus import blocks
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.making import make_store
 from realm_tf.corpus.readers import Document
@@ -35,7 +35,7 @@ def _documents(count=30):
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
-  monkeypatch.setattr(making, "_DOCUMENTS", 4)
+  monkeypatch.setattr(blocks, "_DOCUMENTS", 4)
 
 
 def _make(folder, documents, options=ALONE):

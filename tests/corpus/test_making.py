@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from realm_tf.corpus import cutting, making
+from realm_tf.corpus import blocks, cutting, making
 from realm_tf.corpus.blocks import split_blocks
 from realm_tf.corpus.making import SourceChanged, make_store
 from realm_tf.corpus.readers import Document
@@ -44,7 +44,7 @@ def _bytes(folder):
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch):
-  monkeypatch.setattr(making, "_DOCUMENTS", 4)
+  monkeypatch.setattr(blocks, "_DOCUMENTS", 4)
   monkeypatch.setattr(making, "_FEW", 2)
 
 
@@ -111,9 +111,9 @@ def test_shards_with_other_spans_are_not_gone_on_with(tmp_path):
 
 _KILLED = """
 import os, pathlib, signal, sys
-from realm_tf.corpus import cutting, making
+from realm_tf.corpus import blocks, cutting, making
 from tests.corpus import test_making as test
-making._DOCUMENTS = 4
+blocks._DOCUMENTS = 4
 add, left = making._Part.add, int(sys.argv[2])
 def dying(*arguments):
   global left

@@ -7,6 +7,7 @@ import pytest
 from realm_tf.datasets.questions import Question
 from realm_tf.errors import UserError
 from realm_tf.evaluation import predictions
+from realm_tf.jsonl import write_rows
 
 _QUESTION = Question("a", "q?", ("x",), gold_passage="d2", source="nq")
 _RECORD = {"question": "q?", "prediction": "y", "passages": [
@@ -16,7 +17,7 @@ _RECORD = {"question": "q?", "prediction": "y", "passages": [
 
 def test_an_evaluation_keeps_few_passages_and_the_ranks_of_all(tmp_path):
   record = predictions.evaluated(_QUESTION, _RECORD, read_blocks=3, blocks=50)
-  predictions.write_predictions(tmp_path / "p.jsonl", [record])
+  write_rows(tmp_path / "p.jsonl", [record])
   [read] = predictions.read_predictions(tmp_path / "p.jsonl")
   assert read == record and len(read["passages"]) == 5
   assert read["ranks"] == {"answer": 7, "substring": 7, "gold": 2}

@@ -144,10 +144,8 @@ class _Index:
 
 
 def _shared_refresher(processes, embed):
-  refresher = Refresher(_Index(), lambda: None, embed, refresh_every=10, max_staleness=20,
-                        processes=processes)
-  refresher.start(0, index_step=0)
-  return refresher
+  return Refresher(_Index(), lambda: None, embed, index_step=0, refresh_every=10,
+                   max_staleness=20, processes=processes)
 
 
 def test_processes_that_share_an_index_swap_at_the_same_step():

@@ -136,7 +136,7 @@ def test_a_refresh_while_training_resumes(tmp_path):
   """With `sync`, training that was stopped at a refresh comes to the same again."""
   config = tiny.make_config(tmp_path, write=False, refresh__mode="sync")
   assigned = []
-  index = types.SimpleNamespace(share=None, prepare=lambda table: table,
+  index = types.SimpleNamespace(share=None, step=0, prepare=lambda table: table,
                                 measure_with=lambda queries: None,
                                 assign=lambda table, step: assigned.append(table))
   monitor = types.SimpleNamespace(queries=lambda: None, swap=lambda assign: assign())
@@ -158,7 +158,7 @@ def test_a_refresh_while_training_resumes(tmp_path):
     refresher = make.make_refresher(config, index, model, _corpus(), embedder,
                                     tmp_path / "index", monitor, lambda: False)
     try:
-      refresher.start(0)
+      refresher.update(config.refresh.every)
     finally:
       refresher.close()
     return embedder.embedded

@@ -12,25 +12,11 @@ import tensorflow as tf
 
 from realm_tf.config import IndexConfig
 from realm_tf.errors import UserError
-from realm_tf.index.exact import ExactIndex
 from realm_tf.index.scann import ScannIndex, ScannInGraph
 from realm_tf.index.scann_searcher import defaults
 from realm_tf.ops import portable
 from realm_tf.refresh.monitor import overlap
-
-
-def _clustered(rows, seed=0, size=16, clusters=30):
-  """Rows about the same few centres, whatever the seed."""
-  centres = 3 * np.random.default_rng(99).normal(size=[clusters, size])
-  rng = np.random.default_rng(seed)
-  spread = rng.normal(size=[rows, size])
-  return (centres[rng.integers(clusters, size=rows)] + spread).astype(np.float32)
-
-
-def _exact(table):
-  index = ExactIndex()
-  index.assign(table, 0)
-  return index
+from tests.index.clustered import clustered, exact_index
 
 
 def _bans(exact, queries, width=3):
@@ -43,7 +29,7 @@ def _bans(exact, queries, width=3):
 
 @pytest.fixture(name="scann", scope="module")
 def _scann():
-  table, queries = _clustered(4000), _clustered(64, 1)
+  table, queries = clustered(4000), clustered(64, 1)
   index = ScannIndex(config=IndexConfig(kind="scann"))
   index.measure_with(queries)
   index.assign(index.prepare(table), 3)
@@ -70,7 +56,7 @@ def test_scann_scores_are_exact_and_descend(scann):
 
 def test_scann_passes_over_banned_rows(scann):
   index, table, queries = scann
-  exact = _exact(table)
+  exact = exact_index(table)
   banned = _bans(exact, queries)
   _, rows = index.query_with_exclusions(tf.constant(queries), tf.constant(banned), k=10)
   assert rows.shape == [64, 10]
@@ -106,7 +92,7 @@ def test_scann_in_a_saved_model_finds_what_the_live_one_does(scann, tmp_path):
   np.save(tmp_path / "queries.npy", queries)
   asked = []
   for name, live, rows in (("one", index, table), ("other", other, other_table)):
-    asked.append((live, rows, _bans(_exact(rows), queries)))
+    asked.append((live, rows, _bans(exact_index(rows), queries)))
     np.save(tmp_path / f"{name}.npy", asked[-1][-1])
     served = tf.Module()
     served.index = ScannInGraph(live, live.config)
@@ -125,17 +111,17 @@ def test_scann_in_a_saved_model_finds_what_the_live_one_does(scann, tmp_path):
         scores, np.einsum("bd,bkd->bk", queries, rows[best]), rtol=1e-5)
     assert (np.diff(scores) <= 0).all() and all(len(set(line)) == 10 for line in best)
     assert not (best[:, :, None] == banned[:, None]).any()
-    exact = _exact(rows).search(queries, 10, banned)[1].numpy()
+    exact = exact_index(rows).search(queries, 10, banned)[1].numpy()
     assert (best[:, 0] == exact[:, 0]).mean() > 0.9
     assert overlap(best, exact) > 0.9
     assert overlap(best, live.search(tf.constant(queries), 10, banned)[1].numpy()) > 0.9
 
 
 def test_a_graph_makes_its_scann_searcher_once():
-  table = _clustered(4000)
-  served = ScannInGraph(_exact(table), IndexConfig(kind="scann"))
+  table = clustered(4000)
+  served = ScannInGraph(exact_index(table), IndexConfig(kind="scann"))
   find = tf.function(lambda queries: served.search(queries, 5)[1])
-  queries = tf.constant(_clustered(64, 1))
+  queries = tf.constant(clustered(64, 1))
   for step in range(300):
     if step == 50:
       before = _resident_bytes()
@@ -144,19 +130,19 @@ def test_a_graph_makes_its_scann_searcher_once():
 
 
 def test_scann_searches_exactly_where_it_finds_too_few():
-  table, queries = _clustered(4000), _clustered(4, 1)
+  table, queries = clustered(4000), clustered(4, 1)
   index = ScannIndex(config=IndexConfig(kind="scann", searched_leaves=1))
   index.assign(index.prepare(table), 0)
   _, rows = index.search(tf.constant(queries), 3000)  # no leaf has as many
-  np.testing.assert_array_equal(rows, _exact(table).search(queries, 3000)[1])
+  np.testing.assert_array_equal(rows, exact_index(table).search(queries, 3000)[1])
 
 
 def test_scann_on_a_few_rows():
-  table = _clustered(12)
+  table = clustered(12)
   index = ScannIndex(config=IndexConfig(kind="scann"))
   index.assign(index.prepare(table), 0)
   np.testing.assert_array_equal(index.search(tf.constant(table), 12)[1],
-                                _exact(table).search(table, 12)[1])
+                                exact_index(table).search(table, 12)[1])
 
 
 def test_less_than_min_recall_is_an_error():

@@ -9,20 +9,7 @@ from realm_tf.index.exact import ExactIndex
 from realm_tf.index.scann import ScannIndex
 from realm_tf.index.sharded import ShardedIndex
 from realm_tf.refresh.monitor import SwapMonitor, overlap
-
-
-def _clustered(rows, seed=0, size=16, clusters=30):
-  """Rows about the same few centres, whatever the seed."""
-  centres = 3 * np.random.default_rng(99).normal(size=[clusters, size])
-  rng = np.random.default_rng(seed)
-  spread = rng.normal(size=[rows, size])
-  return (centres[rng.integers(clusters, size=rows)] + spread).astype(np.float32)
-
-
-def _exact(table):
-  index = ExactIndex()
-  index.assign(table, 0)
-  return index
+from tests.index.clustered import clustered, exact_index
 
 
 def _resident_bytes():
@@ -43,8 +30,8 @@ def test_swaps_never_retrace_and_never_leak(kind):
     traces.append(1)
     return index.search(queries, 5)[1]
 
-  tables = [_clustered(rows, seed, size) for seed in range(4)]
-  expected = [_exact(table).search(tables[0][:20], 5)[1].numpy() for table in tables]
+  tables = [clustered(rows, seed, size) for seed in range(4)]
+  expected = [exact_index(table).search(tables[0][:20], 5)[1].numpy() for table in tables]
   index.assign(index.prepare(tables[0]), 0)
   live = tf.function(best, input_signature=[tf.TensorSpec([None, size])])
   queries = tf.constant(tables[0][:20])
@@ -65,7 +52,7 @@ def test_swaps_never_retrace_and_never_leak(kind):
 
 def test_monitor_tells_churn_from_staleness():
   table = np.eye(4, dtype=np.float32)
-  index = _exact(table)
+  index = exact_index(table)
   queries = [np.eye(4, dtype=np.float32)[:2]]
   monitor = SwapMonitor(index, lambda: queries[0], 1)
   monitor.swap(lambda: index.assign(table[[1, 0, 2, 3]], 1))  # both answers change

@@ -48,8 +48,10 @@ class FakeEmbedder:
 
 
 def _make(embedder, **settings):
+  """An index of step 0, and what refreshes it."""
   index = FakeIndex()
-  settings = {"refresh_every": 10, "max_staleness": 20, **settings}
+  index.assign(np.zeros([2, 1], np.float32), 0)
+  settings = {"index_step": 0, "refresh_every": 10, "max_staleness": 20, **settings}
   return index, Refresher(index, embedder.snapshot, embedder.embed, **settings)
 
 
@@ -59,20 +61,9 @@ def _finish(refresher, embedder):
   refresher._running.exception(timeout=LONG)  # pylint: disable=protected-access
 
 
-def test_first_index_is_there_before_training():
-  embedder = FakeEmbedder(gated=False)
-  embedder.live = 3.0
-  index, refresher = _make(embedder)
-  refresher.start(0)
-  refresher.close()
-  assert [(step, table[0, 0]) for step, table in index.assigned] == [(0, 3.0)]
-
-
 def test_swap_happens_on_the_callers_thread_with_the_weights_of_the_start():
-  embedder = FakeEmbedder(gated=False)
+  embedder = FakeEmbedder()
   index, refresher = _make(embedder)
-  refresher.start(0)
-  embedder.gated = True
   embedder.live = 1.0
   assert not refresher.update(9) and refresher.update(10) is False  # starts at 10
   embedder.live = 2.0  # training goes on while the worker embeds
@@ -88,10 +79,8 @@ def test_swap_happens_on_the_callers_thread_with_the_weights_of_the_start():
 
 
 def test_law_blocks_until_the_index_is_fresh_enough():
-  embedder = FakeEmbedder(gated=False)
+  embedder = FakeEmbedder()
   index, refresher = _make(embedder)
-  refresher.start(0)
-  embedder.gated = True
   refresher.update(10)
   for step in range(11, 21):
     refresher.update(step)
@@ -114,10 +103,8 @@ def test_law_blocks_until_the_index_is_fresh_enough():
 
 
 def test_law_holds_even_where_the_running_refresh_is_itself_too_old():
-  embedder = FakeEmbedder(gated=False)
+  embedder = FakeEmbedder()
   index, refresher = _make(embedder)
-  refresher.start(0)
-  embedder.gated = True
   refresher.update(10)
   embedder.gate.release()
   embedder.gate.release()
@@ -127,10 +114,8 @@ def test_law_holds_even_where_the_running_refresh_is_itself_too_old():
 
 
 def test_warn_goes_on():
-  embedder = FakeEmbedder(gated=False)
+  embedder = FakeEmbedder()
   index, refresher = _make(embedder, on_stale="warn")
-  refresher.start(0)
-  embedder.gated = True
   refresher.update(10)
   assert refresher.update(35) is False
   assert refresher.staleness(35) == 35 and len(index.assigned) == 1
@@ -139,11 +124,8 @@ def test_warn_goes_on():
 
 
 def test_only_one_refresh_runs_at_a_time():
-  embedder = FakeEmbedder(gated=False)
+  embedder = FakeEmbedder()
   _, refresher = _make(embedder, max_staleness=1000)
-  refresher.start(0)
-  assert embedder.begun.acquire(timeout=LONG)
-  embedder.gated = True
   for step in range(10, 60):
     refresher.update(step)
   assert embedder.begun.acquire(timeout=LONG)
@@ -153,10 +135,9 @@ def test_only_one_refresh_runs_at_a_time():
 
 
 def test_an_error_in_the_worker_surfaces_in_update():
-  embedder = FakeEmbedder(gated=False)
+  embedder = FakeEmbedder()
   index, refresher = _make(embedder)
-  refresher.start(0)
-  embedder.gated, embedder.error = True, ValueError("not finite")
+  embedder.error = ValueError("not finite")
   refresher.update(10)
   _finish(refresher, embedder)
   with pytest.raises(ValueError, match="not finite"):
@@ -172,10 +153,8 @@ def test_a_nan_from_the_tower_leaves_the_index_before():
     rows = np.array([[embedder.copy], [1.0]], np.float32)
     return collect_rows(iter([(np.array([0, 1]), rows)]), 2, check)
 
-  index = FakeIndex()
-  refresher = Refresher(index, embedder.snapshot, embed, refresh_every=10, max_staleness=20,
-                        wait=True)
-  refresher.start(0)
+  embedder.embed = embed
+  index, refresher = _make(embedder, wait=True)
   embedder.live = np.nan
   with pytest.raises(UserError, match="diverged; lower the learning rate"):
     refresher.update(10)
@@ -184,29 +163,26 @@ def test_a_nan_from_the_tower_leaves_the_index_before():
 
 
 def test_close_stops_a_running_refresh_and_joins():
-  embedder = FakeEmbedder(gated=False)
+  embedder = FakeEmbedder()
   index, refresher = _make(embedder)
-  refresher.start(0)
-  embedder.gated = True
   refresher.update(10)
-  for _ in range(2):  # the first index, and the one that is being made
-    assert embedder.begun.acquire(timeout=LONG)
+  assert embedder.begun.acquire(timeout=LONG)
   closer = threading.Thread(target=refresher.close)
   closer.start()
   assert refresher._stop.wait(LONG)  # pylint: disable=protected-access
   embedder.gate.release()
   closer.join(LONG)
   assert not closer.is_alive()
-  assert embedder.completed == 1  # the first index; the second was given up
+  assert not embedder.completed  # it was given up
   assert not any(thread.is_alive() for thread in embedder.threads)
   assert len(index.assigned) == 1
 
 
 def test_a_resumed_run_goes_on_with_the_stored_index():
   embedder = FakeEmbedder(gated=False)
-  index, refresher = _make(embedder)
-  refresher.start(25, index_step=20)
-  assert not index.assigned and refresher.staleness(25) == 5
+  index, refresher = _make(embedder, index_step=20)
+  assert not refresher.update(25) and refresher.staleness(25) == 5
+  assert len(index.assigned) == 1
   refresher.close()
 
 
@@ -218,7 +194,6 @@ def test_a_law_stricter_than_the_schedule_is_refused():
 def test_with_wait_every_refresh_is_in_use_at_the_step_that_it_was_due():
   embedder = FakeEmbedder(gated=False)
   index, refresher = _make(embedder, wait=True)
-  refresher.start(0)
   assert [step for step in range(1, 35) if refresher.update(step)] == [10, 20, 30]
   assert [step for step, _ in index.assigned] == [0, 10, 20, 30]
   assert refresher.staleness(34) == 4
@@ -226,10 +201,8 @@ def test_with_wait_every_refresh_is_in_use_at_the_step_that_it_was_due():
 
 
 def test_nobody_waits_when_training_was_asked_to_stop():
-  embedder, stop = FakeEmbedder(gated=False), threading.Event()
+  embedder, stop = FakeEmbedder(), threading.Event()
   index, refresher = _make(embedder, stopping=stop.is_set)
-  refresher.start(0)
-  embedder.gated = True
   refresher.update(10)
   stop.set()
   assert not refresher.update(31)  # the bound would wait for ever: the gate is shut
@@ -240,34 +213,31 @@ def test_nobody_waits_when_training_was_asked_to_stop():
 
 def test_the_slow_part_of_a_swap_is_the_workers():
   embedder, prepared_by = FakeEmbedder(gated=False), []
-  index, refresher = _make(embedder)
+  index, refresher = _make(embedder, wait=True)
 
   def prepare(table):
     prepared_by.append(threading.current_thread())
     return table + 1
 
   index.prepare = prepare
-  refresher.start(0)
+  assert refresher.update(10)
   refresher.close()
   assert prepared_by and threading.current_thread() not in prepared_by
-  assert index.assigned[0][1][0, 0] == 1.0
+  assert index.assigned[1][1][0, 0] == 1.0
 
 
 def test_swaps_are_measured_around_the_assignment():
-  embedder, order = FakeEmbedder(gated=False), []
-  index = FakeIndex()
+  order = []
 
   def swap(assign):
     order.append(len(index.assigned))
     assign()
     order.append(len(index.assigned))
 
-  refresher = Refresher(index, embedder.snapshot, embedder.embed, refresh_every=10,
-                        max_staleness=20, swap=swap, wait=True)
-  refresher.start(0)
+  index, refresher = _make(FakeEmbedder(gated=False), swap=swap, wait=True)
   refresher.update(10)
   refresher.close()
-  assert order == [0, 1, 1, 2]
+  assert order == [1, 2]
   assert refresher.metrics(12)["index_staleness"] == 2
 
 
@@ -290,8 +260,6 @@ def test_nobody_rests_while_training_waits():
     return True
 
   index, refresher = _make(embedder, throttle=Throttle(0.5, wait=wait))
-  refresher.start(0)  # waits for the first index
-  resting.clear()
   refresher.update(10)
   assert resting.wait(LONG) and not refresher.update(20)  # it rests, and nobody waits
   assert refresher.update(21)  # the bound: training waits, so it does not rest

@@ -79,6 +79,13 @@ def test_what_cannot_be_calibrated_by_is_named(run, capsys, tmp_path, content, m
   assert not (run / "evaluation").exists()
 
 
+def test_answers_that_mean_nothing_are_not_calibrated(run, capsys, tmp_path):
+  (tmp_path / "dev.jsonl").write_text("".join(
+      f'{{"question": "who is {number}?", "answer": "I"}}\n' for number in range(20)))
+  assert "no reader is trained yet" in _refused(
+      capsys, "calibrate", f"--workdir={run}", f"--questions={tmp_path / 'dev.jsonl'}")
+
+
 @pytest.mark.parametrize("line, message", [
     (b'{"question": 5}', ":2: field 'question' is int; expected a string"),
     (b'{"question": null}', ":2: field 'question' is missing (null)"),

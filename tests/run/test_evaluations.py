@@ -10,6 +10,7 @@ import pytest
 from realm_tf import config as config_lib
 from realm_tf.errors import UserError
 from realm_tf.evaluation import predictions
+from realm_tf.jsonl import write_rows
 from realm_tf.run import baselines, evaluations, left_out, stages, worth
 from realm_tf.run.folder import WARM_START, Run
 from realm_tf.run.make_report import make_report
@@ -151,7 +152,7 @@ def _answered(run, name, right, ranks):
     if name != "BM25":
       record["prediction"] = record["answers"][0] if i in right else "nothing"
     record["ranks"] = dict.fromkeys(record["ranks"], ranks[i])
-  predictions.write_predictions(path, records)
+  write_rows(path, records)
 
 
 def _copy(run, folder):

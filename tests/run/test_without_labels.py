@@ -70,3 +70,13 @@ def test_a_run_that_trains_on_questions_must_have_them(tmp_path):
   with pytest.raises(UserError, match="config.finetune.questions: name a JSONL file"):
     whole_run(run)
   assert not run.is_done("ict")
+
+
+def test_example_questions_where_nothing_learns_to_answer(tmp_path, capsys):
+  run = Run(_config(tmp_path, ict__steps=0, cloze__steps=0,
+                    demo_questions=("what is the capital of france?",)), tmp_path / "run")
+  whole_run(run)
+  printed = capsys.readouterr()
+  assert "these are the passages that it would read" in printed.err
+  assert "Q: what is the capital of france?" in printed.out
+  assert (run.path / "report.html").exists()

@@ -13,12 +13,19 @@ _SECRET = "a-key-of-16-letters"
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-  """Answers as realm serve does; `/elsewhere/answer` leads to `/answer`."""
+  """Answers as realm serve does; `/elsewhere/answer` leads to `/answer`, behind `/page` is
+  another server, and behind `/cut` a proxy whose answer breaks off."""
 
   def do_POST(self):  # pylint: disable=invalid-name
     self.rfile.read(int(self.headers.get("content-length", 0)))
     self.server.seen.append((self.path, self.headers.get("x-api-key")))
     elsewhere = self.path.startswith("/elsewhere")
+    if self.path.startswith(("/page", "/cut")):
+      self.send_response(200 if self.path.startswith("/page") else 502)
+      self.send_header("content-length", "100" if self.path.startswith("/cut") else "6")
+      self.end_headers()
+      self.wfile.write(b"<html>")
+      return
     self.send_response(302 if elsewhere else 200)
     if elsewhere:
       self.send_header("location", "/answer")
@@ -80,3 +87,13 @@ def test_a_password_in_the_address_is_not_shown():
   with pytest.raises(UserError, match="expected an address without a user") as error:
     ask_server(f"http://me:{_SECRET}@127.0.0.1:1", ["who?"], as_json=True)
   assert _SECRET not in str(error.value)
+
+
+@pytest.mark.parametrize("path, said", [
+    ("/page", "its answer is none of realm serve's"),
+    ("/cut", ": 502: Bad Gateway")])
+def test_what_is_no_answer_of_ours_is_told_once(server, path, said):
+  with pytest.raises(UserError) as caught:
+    _ask(server, path)
+  message = str(caught.value)
+  assert message.endswith(said) and message.count(f":{server.server_port}{path}/answer") == 1

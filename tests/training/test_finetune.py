@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from realm_tf.corpus.passages import Passages
+from realm_tf.datasets.questions import Question
 from realm_tf.errors import UserError
 from realm_tf.examples.qa import GoldSpans
 from realm_tf.examples.span_batches import correct_spans
@@ -67,9 +68,8 @@ def test_finetuning_learns_and_leaves_the_document_tower_alone(tmp_path, batch_s
   index = ExactIndex()
   index.assign(table, 0)
   before = [v.numpy() for v in model.retriever.document_tower.variables]
-  questions = [f"what is the capital of {country}" for country in tiny.CITIES.values()]
-  loop, = train_finetune(config, corpus, passages, model, index, questions,
-                         [[city] for city in tiny.CITIES], tmp_path / "finetune").loops
+  loop, = train_finetune(config, corpus, passages, model, index, tiny.questions(),
+                         tmp_path / "finetune").loops
   assert batch_sizes == [4, 4, 4]
   retriever, reader, answered = np.array(
       [[row["retriever_loss"], row["reader_loss"], row["read_has_answer"]]
@@ -132,8 +132,8 @@ def _untrained(tmp_path_factory):
   index.assign(np.zeros([corpus.num_blocks, 16], np.float32), 0)
 
   def run(folder, *answers):
-    return train_finetune(config, corpus, passages, model, index, ["what"] * len(answers),
-                          [[answer] for answer in answers], folder)
+    questions = [Question("", "what", (answer,)) for answer in answers]
+    return train_finetune(config, corpus, passages, model, index, questions, folder)
   return run
 
 

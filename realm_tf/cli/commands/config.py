@@ -11,6 +11,7 @@ from realm_tf import config as config_lib
 from realm_tf.cli import config_flags
 from realm_tf.cli.opening import FLAGS, define_redo, open_run
 from realm_tf.config.owners import parts_of
+from realm_tf.errors import UserError
 from realm_tf.run.redo import recover_redo
 
 SUMMARY = "List settings, what they mean and are; with --config.FIELD=VALUE change a run's."
@@ -45,6 +46,8 @@ def _named(words: Sequence[str]) -> list[str]:
 
 
 def _config() -> config_lib.RealmConfig:
+  if not FLAGS.workdir and FLAGS.redo is not None:
+    raise UserError("--redo: is of a run; name its folder by --workdir")
   if not FLAGS.workdir:
     return (config_flags.config("") if FLAGS.config is not None
             else config_lib.with_changes(config_lib.RealmConfig(), config_flags.given()))
