@@ -14,8 +14,9 @@ from lxml import etree
 
 from realm_tf.corpus.readers.mathml import is_single, parted
 from realm_tf.corpus.readers.symbols import symbol, without_codes
-from realm_tf.corpus.readers.text_file import raised, without_title
+from realm_tf.corpus.readers.text_file import without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
+from realm_tf.corpus.wikitext.powers import raised
 from realm_tf.corpus.wikitext.units import superscript
 
 _MOST_BYTES = 1 << 28  # unpacked

@@ -6,9 +6,10 @@ import re
 from lxml import etree
 
 from realm_tf.corpus.readers import mathml
-from realm_tf.corpus.readers.text_file import decode, raised, without_title
+from realm_tf.corpus.readers.text_file import decode, without_title
 from realm_tf.corpus.readers.unread import is_unread
 from realm_tf.corpus.readers.unreadable import Unreadable
+from realm_tf.corpus.wikitext.powers import raised
 from realm_tf.corpus.wikitext.units import superscript
 
 _CHARSET = re.compile(rb"""<(?:meta\b[^>]*?\bcharset|\?xml\b[^>]*?\bencoding)\s*=\s*"""

@@ -4,7 +4,7 @@ import re
 
 from lxml import etree
 
-from realm_tf.corpus.readers.text_file import raised
+from realm_tf.corpus.wikitext.powers import raised
 
 # What stands between two parts of these.
 _BETWEEN = {"mfrac": "/", "msup": "^", "mroot": "^1/", "msubsup": "^"}
