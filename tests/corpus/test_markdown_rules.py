@@ -6,8 +6,8 @@ from realm_tf.corpus.readers.markdown import read_markdown
 
 
 @pytest.mark.parametrize("source, text", [
-    ("A town.[^1] It has 5.[^note]\n\n[^1]: Founded in 1200.\n[^note]: Second 7.\n    More 8.",
-     "A town. It has 5.\n\nFounded in 1200.\n\nSecond 7. More 8."),
+    ("A town.[^1] It has 5.[^note]\n\n[^1]: Founded in 1200.\n[^note]: Then 7.\n    More 8.",
+     "A town. It has 5.\n\nFounded in 1200.\n\nThen 7. More 8."),
     ("A[^1][^2].\n\n[^1]: one\n\n    Its second 7.\n\n[^2]: http://x.org\n\nEnd.",
      "A.\n\none\n\nIts second 7.\n\n\nhttp://x.org\n\nEnd."),
     ("- item[^1]\n\n  [^1]: in a list\n", "item\n\nin a list"),
