@@ -3,6 +3,7 @@
     SQuAD       one object, {"data": [{"paragraphs": [{"qas": [{"question", "answers"}]}]}]}
     DPR         one array of {"question", "answers": [...], "positive_ctxs": ...}
     JSON lines  with `answers`: texts, objects with `text`, or an object of a list of those
+    tables      see `question_tables`
 
 Which passage a question is about is not taken over: its id is of another corpus.
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 from absl import logging
 
+from realm_tf.datasets.question_tables import is_table, read_table_rows
 from realm_tf.files import PathLike
 from realm_tf.jsonl import Row, SpelledFloat, number_as_text, parse_rows
 from realm_tf.lines import read_lines
@@ -31,6 +33,10 @@ def read_question_rows(path: PathLike, expected: str) -> Iterator[Row]:
     begin.append(line)
     if line[1].strip("\ufeff \t\r\n"):
       break
+  if begin and is_table(begin[-1][1]):
+    rows = read_table_rows(itertools.chain(begin, lines), path, begin[-1][1], expected)
+    yield from (row._replace(fields=_as_ours(row.fields)) for row in rows)
+    return
   if begin and not _is_a_row(begin[-1][1]):
     begin += lines
     entries = _entries("".join(text for _, text in begin))

@@ -1,10 +1,11 @@
 """What is said of a folder by the names of its files alone."""
 
+import json
 import pathlib
 
 import pytest
 
-from realm_tf.corpus.readers import file_folder, in_words, read_documents
+from realm_tf.corpus.readers import ReadingReport, file_folder, in_words, read_documents
 from realm_tf.errors import UserError
 from tests.command import realm
 
@@ -37,6 +38,20 @@ def test_as_many_as_are_read(tmp_path):
   assert in_words(tmp_path).startswith(f"{read} files to read;")
   with pytest.raises(UserError, match=r"1 other kinds of files \(no suffix\)"):
     list(read_documents(_folder(tmp_path / "other", "Apache-2.0")))
+
+
+def test_tables_in_a_folder_are_named_with_what_reads_them(tmp_path, caplog):
+  _folder(tmp_path / "docs", "a.txt", "b.png", "the stores.csv", "more/d.jsonl")
+  with open(tmp_path / "skipped.jsonl", "w", encoding="utf-8") as file:
+    assert len(list(read_documents(tmp_path / "docs", report=ReadingReport(file)))) == 1
+  rows = map(json.loads, (tmp_path / "skipped.jsonl").read_text().splitlines())
+  assert {row["name"]: row.get("detail") for row in rows} == {
+      "b.png": None,
+      "more/d.jsonl": f"read by itself: --documents={tmp_path}/docs/more/d.jsonl",
+      "the stores.csv": f"read by itself: --documents='{tmp_path}/docs/the stores.csv'"}
+  assert (f"{tmp_path}/docs: left out: 2 that may hold many documents each, to be read by "
+          f"themselves: --documents={tmp_path}/docs/more/d.jsonl, "
+          f"--documents='{tmp_path}/docs/the stores.csv'") in caplog.messages
 
 
 def test_what_is_no_folder_of_documents_is_not_listed(tmp_path):

@@ -22,6 +22,15 @@ _HALF = "<mfrac><mn>1</mn><mn>2</mn></mfrac>"
     (f"<msup><mi>x</mi>{_row('-', '1')}</msup>", "x⁻¹"),
     ("<msubsup><mi>y</mi><mi>i</mi><mn>3</mn></msubsup>", "yi³"),
     (f"<msqrt>{_row('x', '+', '1')}</msqrt><msqrt><mn>2</mn></msqrt>", "√(x+1)√2"),
-    ("<mroot><mn>8</mn><mn>3</mn></mroot>", "8^1/3")])
+    ("<mroot><mn>8</mn><mn>3</mn></mroot>", "8^1/3"),
+    ("<mtable><mtr><mtd><mn>1</mn></mtd><mtd><mn>2</mn></mtd></mtr> <mtr>"
+     "<mtd><mn>3</mn></mtd><mtd><mn>4</mn></mtd></mtr></mtable>", "1, 2 ; 3, 4"),
+    ("<mfenced open='['><mn>1</mn><mn>2</mn></mfenced>", "[1, 2)"),
+    ("<mo>(</mo><mfrac linethickness='0pt'><mn>10</mn><mn>3</mn></mfrac><mo>)</mo>",
+     "(10 choose 3)"),
+    ("<munderover><mo>∑</mo><mn>1</mn><mn>10</mn></munderover><mi>i</mi>", "∑1¹⁰i"),
+    ("<munder><mi>max</mi><mn>5</mn></munder>", "max_5"),
+    ("<msub><mi>log</mi><mn>2</mn></msub><mn>8</mn>", "log₂8"),
+    ("<msubsup><mi>x</mi><mn>1</mn><mn>2</mn></msubsup>", "x₁²")])
 def test_formulas(formula, text):
   assert read_html(f"<p>Is <math>{formula}</math>.".encode()) == ("", f"Is {text}.")

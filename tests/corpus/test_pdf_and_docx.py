@@ -13,40 +13,11 @@ from realm_tf.corpus.readers import Document, ReadingReport, read_documents
 from realm_tf.corpus.readers.docx import read_docx
 from realm_tf.corpus.readers.pdf import read_pdf
 from realm_tf.corpus.readers.unreadable import Unreadable
-
-
-def _pdf(*pages, title=None, content=None):
-  """A PDF written by hand: one line per line of each page, in Helvetica."""
-  objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""]
-  kids = []
-  for page in pages:
-    lines = "".join(f"({line}) Tj 0 -14 Td " for line in page.split("\n"))
-    stream = content or f"BT /F1 12 Tf 72 720 Td {lines}ET".encode()
-    objects += [f"<< /Length {len(stream)} {'/Filter /FlateDecode' if content else ''} >>\n"
-                .encode() + b"stream\n" + stream + b"\nendstream"]
-    objects += [f"<< /Type /Page /Parent 2 0 R /Contents {len(objects)} 0 R "
-                "/MediaBox [0 0 612 792] /Resources << /Font << /F1 << /Type /Font "
-                "/Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >> >> >> >>"]
-    kids.append(f"{len(objects)} 0 R")
-  objects[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(kids)} >>"
-  info = ""
-  if title is not None:
-    objects.append(f"<< /Title ({title}) >>")
-    info = f"/Info {len(objects)} 0 R"
-  out, places = b"%PDF-1.4\n", []
-  for number, body in enumerate(objects, 1):
-    places.append(len(out))
-    out += b"%d 0 obj\n" % number + (
-        body.encode("latin-1") if isinstance(body, str) else body)
-    out += b"\nendobj\n"
-  rows = "".join(f"{place:010} 00000 n \n" for place in places)
-  return out + (f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{rows}trailer\n<< /Size "
-                f"{len(objects) + 1} /Root 1 0 R {info} >>\nstartxref\n{len(out)}\n%%EOF\n"
-                ).encode()
+from tests.handmade_pdf import pdf
 
 
 def _encrypted(password):
-  writer = pypdf.PdfWriter(clone_from=io.BytesIO(_pdf("Secret.")))
+  writer = pypdf.PdfWriter(clone_from=io.BytesIO(pdf("Secret.")))
   writer.encrypt(user_password=password, owner_password="owner", algorithm="RC4-128")
   file = io.BytesIO()
   writer.write(file)
@@ -63,26 +34,26 @@ def _docx(make, title=""):
 
 
 def test_pdf():
-  assert read_pdf(_pdf("One line\nand the next.", "Page two.", title="A  Title")) == (
+  assert read_pdf(pdf("One line\nand the next.", "Page two.", title="A  Title")) == (
       "A Title", "One line and the next.\n\nPage two.")
-  assert read_pdf(_pdf("It is un-\nbroken, A-\nB.")) == ("", "It is unbroken, A- B.")
-  assert read_pdf(_pdf("x", title="Microsoft Word - plan.docx"))[0] == "plan"
-  assert read_pdf(_pdf("Caf\\351", title="\\376\\377\\000\\351"))[0] == "é"
-  ligatures = _pdf("\\336nal, \\337ow.", title="\\376\\377\\373\\003").replace(
+  assert read_pdf(pdf("It is un-\nbroken, A-\nB.")) == ("", "It is unbroken, A- B.")
+  assert read_pdf(pdf("x", title="Microsoft Word - plan.docx"))[0] == "plan"
+  assert read_pdf(pdf("Caf\\351", title="\\376\\377\\000\\351"))[0] == "é"
+  ligatures = pdf("\\336nal, \\337ow.", title="\\376\\377\\373\\003").replace(
       b"/Encoding /WinAnsi", b"/Encoding/MacRoman")
   assert read_pdf(ligatures) == ("ffi", "final, flow.")
-  assert read_pdf(b"\n\n" + _pdf("Late."))[1] == "Late."
-  assert read_pdf(_pdf(""))[1] == ""  # a scan: skipped as blank
+  assert read_pdf(b"\n\n" + pdf("Late."))[1] == "Late."
+  assert read_pdf(pdf(""))[1] == ""  # a scan: skipped as blank
 
 
 def test_pdf_without_what_its_pages_repeat():
   """Heads of left and right pages, numbers at the foot; what is said once stays."""
   heads = ("The Atlas of Towns", "Towns in the North")
   pages = [f"{heads[i % 2]} {i + 7}\nBody {i} goes on.\n- {i + 7} -" for i in range(6)]
-  assert read_pdf(_pdf(*pages))[1].split("\n\n") == [f"Body {i} goes on." for i in range(6)]
+  assert read_pdf(pdf(*pages))[1].split("\n\n") == [f"Body {i} goes on." for i in range(6)]
   for kept in (pages[:2], ["Chapter 1\nA.", "Chapter 2\nB.", "Chapter 3\nC."],
                ["Same."] * 4, ["One\nA.", "Two\nB.", "1990\nC.", "D\n1991"]):
-    assert read_pdf(_pdf(*kept))[1].split("\n\n") == [
+    assert read_pdf(pdf(*kept))[1].split("\n\n") == [
         page.replace("\n", " ") for page in kept]
 
 
@@ -265,9 +236,9 @@ def _xml_bomb():
 def test_in_a_folder_the_good_are_read_and_the_bad_are_named(tmp_path):
   zipped = zlib.compress(bytes(1 << 20) * 400)
   files = {
-      "a.pdf": _pdf("Ay."), "b.docx": _docx(_word), "c.PDF": _pdf("Cee.", title="C"),
-      "cut.pdf": _pdf("Cut." * 50)[:60], "no.pdf": b"no", "locked.pdf": _encrypted("x"),
-      "scan.pdf": _pdf(""), "empty.pdf": b"", "bomb.pdf": _pdf("x", content=zipped),
+      "a.pdf": pdf("Ay."), "b.docx": _docx(_word), "c.PDF": pdf("Cee.", title="C"),
+      "cut.pdf": pdf("Cut." * 50)[:60], "no.pdf": b"no", "locked.pdf": _encrypted("x"),
+      "scan.pdf": pdf(""), "empty.pdf": b"", "bomb.pdf": pdf("x", content=zipped),
       "cut.docx": _docx(_word)[:2000], "no.docx": b"no", "bomb.docx": _bomb(),
       "xml.docx": _xml_bomb(), "old.docx": b"\xd0\xcf\x11\xe0" + bytes(600)}
   for name, data in files.items():

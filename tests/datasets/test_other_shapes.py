@@ -67,7 +67,7 @@ def test_a_number_is_an_answer_as_it_is_spelled(tmp_path, text, answers):
 
 
 @pytest.mark.parametrize("text, told", [
-    ("question,answer\nWho?,Ona\n", True), ("Answer; Question\nOna;Who?\n", True),
+    ("answer,query\nOna,Who?\n", True), ("Answer; Text\nOna;Who?\n", True),
     ('"Who is it, then?","Ona"\n', True), ("Well, who is it?\n", False)])
 def test_a_table_is_said_to_be_one(tmp_path, text, told):
   (tmp_path / "q.csv").write_text(text)
@@ -80,7 +80,7 @@ def test_a_table_is_said_to_be_one(tmp_path, text, told):
 @pytest.mark.parametrize("command", ["init", "calibrate", "predict", "score", "compare"])
 def test_the_help_of_commands_that_read_questions_so_says_it(capsys, command):
   assert realm("help", command) == 0
-  assert "--questions: JSON lines, or an array, with " in capsys.readouterr().out
+  assert "--questions: JSON lines, an array or CSV, with " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text, message", [

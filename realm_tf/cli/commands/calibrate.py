@@ -11,8 +11,9 @@ EXAMPLE = "realm calibrate --workdir=runs/demo --questions=dev.jsonl"
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("questions", None, "JSON lines, or an array, with question and answer, "
-                      "neither trained on nor evaluated; the run's dev questions by default.")
+  flags.DEFINE_string("questions", None, "JSON lines, an array or CSV, with "
+                      "question and answer, neither trained on nor evaluated; the run's dev "
+                      "questions by default.")
   define_checkpoint()
 
 

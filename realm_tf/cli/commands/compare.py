@@ -16,9 +16,9 @@ EXAMPLE = "realm compare runs/demo runs/other --stage=finetune"
 def define_flags() -> None:
   flags.DEFINE_string("stage", None, "Of runs: whose evaluation is compared, such as ict or "
                       "BM25; the newest that was evaluated by default.")
-  flags.DEFINE_string("questions", None, "JSON lines, or an array, with question and answer; "
-                      "needed where the files do not hold the right answers, as those of "
-                      "`realm predict`.")
+  flags.DEFINE_string("questions", None, "JSON lines, an array or CSV, with "
+                      "question and answer; needed where the files do not hold the right "
+                      "answers, as those of `realm predict`.")
   define_recall_at()
   flags.DEFINE_integer("samples", 10000, "Draws of the bootstrap, and of the permutation "
                        "test.", lower_bound=100, upper_bound=1_000_000)

@@ -13,8 +13,8 @@ EXAMPLE = "realm predict --workdir=runs/demo --questions=q.jsonl --output=answer
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("questions", None, "JSON lines, or an array, with a field question; "
-                      "answer may be there.")
+  flags.DEFINE_string("questions", None, "JSON lines, an array or CSV, with "
+                      "a field question; answer may be there.")
   flags.DEFINE_string("output", None, "JSONL to write: id, prediction, score, probability, "
                       "answers, passages.")
   flags.DEFINE_integer("passages", None, "How many passages each line lists, best first; as "

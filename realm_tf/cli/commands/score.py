@@ -14,8 +14,8 @@ EXAMPLE = "realm score --questions=CuratedTrec.resplit.test.jsonl --predictions=
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("questions", None, "JSON lines, or an array, with question and answer; "
-                      "gold_passage and source may be there.")
+  flags.DEFINE_string("questions", None, "JSON lines, an array or CSV, with "
+                      "question and answer; gold_passage and source may be there.")
   flags.DEFINE_string("predictions", None, "JSONL with question and prediction, and passages "
                       "for recall: as many as `realm predict --passages` was given.")
   define_recall_at()

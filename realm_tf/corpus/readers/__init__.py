@@ -17,8 +17,8 @@ from realm_tf.files import PathLike
 from realm_tf.lines import plain_suffix, read_lines
 from realm_tf.registry import READERS
 
-__all__ = ["AUTO", "Document", "Format", "Maker", "Report", "as_documents",
-           "in_words", "is_of_folder", "read_documents", "read_ids"]
+__all__ = ["AUTO", "Document", "Format", "Maker", "ReadingReport",
+           "as_documents", "in_words", "is_of_folder", "read_documents", "read_ids"]
 _EXPECTED = ("JSON lines with id, title and text (.jsonl), DPR's tab-separated passages "
              "(.tsv), a table with these columns (.csv), a JSON object of leads (.json), a "
              "dump of MediaWiki (.xml), a document (.txt, .md, .html, .pdf, .docx) or a "

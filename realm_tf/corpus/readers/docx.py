@@ -12,11 +12,13 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsmap, qn
 from lxml import etree
 
+from realm_tf.corpus.readers.docx_scripts import drawn, mark_by_style
 from realm_tf.corpus.readers.mathml import is_single, parted
 from realm_tf.corpus.readers.symbols import symbol, without_codes
-from realm_tf.corpus.readers.text_file import raised, without_title
+from realm_tf.corpus.readers.text_file import without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
-from realm_tf.corpus.wikitext.units import superscript
+from realm_tf.corpus.wikitext.powers import raised
+from realm_tf.corpus.wikitext.units import subscript, superscript
 
 _MOST_BYTES = 1 << 28  # unpacked
 _OLE = b"\xd0\xcf\x11\xe0"  # in which Word wraps what it encrypts
@@ -25,12 +27,14 @@ _STRICT = re.compile(rb"http[:]//purl\.oclc\.org/ooxml/(\w+)/(\w+)")
 _NAMES = nsmap["w"].partition("wordprocessingml")[0].encode()  # all names begin so
 _BEFORE = {qn("w:tab"): "\t", qn("w:ptab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n",
            qn("w:noBreakHyphen"): "-", qn("w:txbxContent"): "\n\n",
-           qn("m:den"): "/", qn("m:sup"): "^"}  # m: formulas
+           qn("m:den"): "/", qn("m:sup"): "^", qn("m:lim"): "_"}  # m: formulas
 _ENDS = {qn("w:tr"): "\n\n", qn("w:tc"): " | "}
 _OF_CONTENTS = re.compile("TOC([1-9]|Heading)")  # styles that Word gives them
 _SHOWN = (qn("w:t"), qn("m:t"))
 _POWERS = (qn("m:sup"), qn("m:deg"))
-_PARTS = (qn("m:num"), qn("m:den"), qn("m:sup"))
+_PARTS = (qn("m:num"), qn("m:den"), qn("m:sup"), qn("m:lim"))
+# What stands between parts of these: rows of a matrix, its cells, equations.
+_BETWEEN = {qn("m:m"): "; ", qn("m:mr"): ", ", qn("m:eqArr"): "; "}
 # What was deleted or moved from here, what tells how a word sounds, and a second rendering
 # for programs that do not know the first.
 _SKIPPED = ("del", "moveFrom", "rt", "Fallback")
@@ -52,6 +56,7 @@ def read_docx(data: bytes) -> tuple[str, str]:
     document = docx.Document(io.BytesIO(data))
   except (zipfile.BadZipFile, PackageNotFoundError, KeyError, ValueError) as error:
     raise Unreadable("damaged", str(error)[:200]) from None
+  mark_by_style(document)
   title, text = _title(document), _text(document.element.body)
   return title, "\n\n".join([without_title(title, text), *_notes(document)]).strip()
 
@@ -95,14 +100,15 @@ def _shown(element: etree._Element) -> str:
   text, run = element.text or "", element.getparent()
   if run is None:
     return text
-  hides, mark, font = (run.find(f"{qn('w:rPr')}/{qn(name)}") for name in (
-      "w:vanish", "w:vertAlign", "w:rFonts"))
+  hides, font = (run.find(f"{qn('w:rPr')}/{qn(name)}") for name in (
+      "w:vanish", "w:rFonts"))
   if hides is not None and _is_on(hides):
     return ""
   if font is not None:
     text = without_codes(text, font.get(qn("w:ascii"), ""))
-  above = mark is not None and mark.get(qn("w:val")) == "superscript"
-  return superscript(text) if _is_power(run.getparent()) else raised(text) if above else text
+  if _is_power(run.getparent()):
+    return superscript(text)
+  return subscript(text) if _is_index(run.getparent()) else drawn(text, run)
 
 
 def _is_on(mark: etree._Element) -> bool:
@@ -114,6 +120,27 @@ def _is_power(element: etree._Element | None) -> bool:
   if element is None or element.tag not in _POWERS or _holds_fraction(element):
     return False
   return raised(text := "".join(element.itertext())) != text
+
+
+def _is_index(element: etree._Element | None) -> bool:
+  return element is not None and element.tag == qn("m:sub") and (
+      "".join(element.itertext()).strip().isdecimal())
+
+
+def _between(element: etree._Element) -> str:
+  """What stands between a part of a formula and the one before it."""
+  parent, before = element.getparent(), element.getprevious()
+  if parent is None or before is None or before.tag != element.tag:
+    return ""
+  return _sign(parent, "sepChr", "|") if parent.tag == qn("m:d") else _BETWEEN.get(
+      parent.tag, "")
+
+
+def _is_choice(element: etree._Element) -> bool:
+  """Whether it stands below something without a stroke between: 10 over 3, in brackets."""
+  parent = element.getparent()
+  return element.tag == qn("m:den") and parent is not None and (
+      _sign(parent, "type", "") == "noBar")
 
 
 def _holds_fraction(element: etree._Element) -> bool:
@@ -154,7 +181,8 @@ def _before(element: etree._Element, last: str) -> str:
     return ""
   parent = element.getparent()
   root = "√" if tag == qn("m:e") and parent is not None and parent.tag == qn("m:rad") else ""
-  return _BEFORE.get(tag, root) + ("(" if _is_group(element) else "")
+  sign = " choose " if _is_choice(element) else _BEFORE.get(tag, root)
+  return _between(element) + sign + ("(" if _is_group(element) else "")
 
 
 def _after(element: etree._Element, cells: int) -> str:

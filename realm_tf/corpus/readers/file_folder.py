@@ -12,6 +12,8 @@ import pathlib
 import shlex
 from typing import Any, Iterator, NamedTuple
 
+from absl import logging
+
 from realm_tf.corpus.readers import text_file
 from realm_tf.corpus.readers.children import Children
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
@@ -61,7 +63,7 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
       return name, problem
 
   with Children() as children, contextlib.closing(
-      in_order(read, _documents(names, maker, of_many))) as results:
+      in_order(read, _documents(base, names, maker, of_many))) as results:
     for name, result in results:
       if isinstance(result, Unreadable):
         maker.skip(name, result.reason, result.detail)
@@ -75,16 +77,22 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
   if of_many and not maker.num_made:
     raise UserError(f"{root}: an empty corpus: no documents in it, but files of many "
                     f"documents, which are read by their own names, as {base / of_many[0]}")
+  if of_many:
+    logging.warning("%s: left out: %d that may hold many documents each, to be read by %s: "
+                    "%s", root, len(of_many), "itself" if len(of_many) == 1 else "themselves",
+                    _options(base, of_many))
 
 
-def _documents(names: Iterator[pathlib.PurePosixPath], maker: Maker,
+def _documents(base: pathlib.Path, names: Iterator[pathlib.PurePosixPath], maker: Maker,
                of_many: list[pathlib.PurePosixPath]) -> Iterator[pathlib.PurePosixPath]:
   """Those of the files that are documents by their names; `of_many` gets those of many."""
   for name in names:
     kind = plain_suffix(name)
     if kind not in _KINDS:
-      maker.leave_out(name, f"other kinds of files ({_shown_kind(name) or 'no suffix'})")
-      of_many += [name] if kind in _OF_MANY else []
+      is_of_many = kind in _OF_MANY
+      maker.leave_out(name, f"other kinds of files ({_shown_kind(name) or 'no suffix'})",
+                      f"read by itself: {_option(base / name)}" if is_of_many else "")
+      of_many += [name] if is_of_many else []
     elif not _is_utf8(name):
       maker.skip(name, "name is not UTF-8")
     else:
@@ -112,12 +120,19 @@ def listed(root: pathlib.Path) -> str:
   more = " or more" if next(names, None) else ""
   left_out = ", ".join(f"{number} {kind or 'without a suffix'}"
                        for kind, number in others.most_common())
-  advice = ", ".join(f"--documents={shlex.quote(str(root / name))}"
-                     for name in of_many[:_SHOWN])
   return (f"{count}{more} {'file' if count == 1 else 'files'} to read"
           + (f"; left out: {left_out}" if left_out else "")
-          + (f"; each read by itself: {advice}" if of_many else "")
-          + (", ..." if len(of_many) > _SHOWN else ""))
+          + (f"; each read by itself: {_options(root, of_many)}" if of_many else ""))
+
+
+def _options(base: pathlib.Path, of_many: list[pathlib.PurePosixPath]) -> str:
+  """How the first few files of many documents are named on a command line."""
+  return ", ".join([*(_option(base / name) for name in of_many[:_SHOWN]),
+                    *(["..."] if len(of_many) > _SHOWN else [])])
+
+
+def _option(path: pathlib.Path) -> str:
+  return f"--documents={shlex.quote(str(path))}"
 
 
 def _is_utf8(name: pathlib.PurePosixPath) -> bool:

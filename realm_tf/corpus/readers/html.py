@@ -2,14 +2,14 @@
 
 import html
 import re
+from collections.abc import Callable
 
 from lxml import etree
 
-from realm_tf.corpus.readers import mathml
-from realm_tf.corpus.readers.text_file import decode, raised, without_title
+from realm_tf.corpus.readers import html_scripts, mathml
+from realm_tf.corpus.readers.text_file import decode, without_title
 from realm_tf.corpus.readers.unread import is_unread
 from realm_tf.corpus.readers.unreadable import Unreadable
-from realm_tf.corpus.wikitext.units import superscript
 
 _CHARSET = re.compile(rb"""<(?:meta\b[^>]*?\bcharset|\?xml\b[^>]*?\bencoding)\s*=\s*"""
                       rb"""["']?\s*([\w.:-]+)""", re.IGNORECASE)
@@ -33,17 +33,19 @@ _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _CELLS = frozenset(("td", "th"))
 # What a cell that is a value holds at most, and what it does not hold.
 _MOST_OF_CELL, _MOST_PARTS, _LAID_OUT = 200, 50, frozenset((*_HEADINGS, "table", "pre"))
-_SIGNED = mathml.FIRST | {"q", "sup"}
+_SCRIPTS = ("sup", "sub")
+_SIGNED = mathml.FIRST | {"q", *_SCRIPTS}
 _QUOTES = ("“", "”"), ("‘", "’")  # those in quotes are single
 _MOST_MAINS = 100  # that are looked at
 # They stand for what the tree says while a text is put together.
 _PARAGRAPH, _LINE, _CELL, _SPACE, _BREAK = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
+_JOINED = "\ue005"  # no paragraph begins behind it
 _MARKS = (dict.fromkeys(_PARAGRAPHS, _PARAGRAPH) | dict.fromkeys(_LINES, _LINE)
           | dict.fromkeys(_CELLS, _CELL))
 # A soft hyphen says where a word may break, and is no part of it.
 _SITE = re.compile(r" (?:[-–—|•·»›/]|::|\|\|) \S")  # "Page - Site"
 _WHITE: dict[int, str | None] = {**dict.fromkeys(map(ord, "\t\n\r\f"), " "), 0xAD: None}
-_OWN = re.compile(f"[{_PARAGRAPH}-{_BREAK}]")
+_OWN = re.compile(f"[{_PARAGRAPH}-{_JOINED}]")
 _END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _BREAKS = re.compile(f"[ {_CELL}]*([{_PARAGRAPH}{_LINE}][ {_PARAGRAPH}{_LINE}{_CELL}]*)")
@@ -113,48 +115,84 @@ def _title(root: etree._Element) -> str:
 
 def _text(top: etree._Element) -> str:
   """The text below an element, without recursion: pages nest deep."""
-  pieces = [""]
-  pre = maths = quotes = 0
-  power: etree._Element | None = None
+  walk, pieces = etree.iterwalk(top, events=("start", "end")), _Pieces()
   hidden: etree._Element | None = None
-  cell: etree._Element | None = None
-  walk = etree.iterwalk(top, events=("start", "end"))
   for event, element in walk:
+    if event == "end":
+      pieces.end(element, element is hidden, element is top)
+    elif element is not top and is_unread(element):
+      walk.skip_subtree()
+      hidden = element
+    else:
+      pieces.start(element)
+  return _laid_out("".join(pieces.texts))
+
+
+class _Pieces:
+  """Pieces of text, and what stands between them, as elements start and end."""
+
+  def __init__(self) -> None:
+    self.texts = [""]
+    self._pre = self._maths = self._quotes = 0
+    self._cell: etree._Element | None = None
+    self._script: Callable[[str], str] | None = None  # draws figures small
+    self._scripted: etree._Element | None = None
+    self._marked: list[etree._Element] = []  # exponents in brackets
+    self._numbers: dict[etree._Element, int] = {}  # of the last item, by list
+
+  def start(self, element: etree._Element) -> None:
     name = element.tag
-    if event == "start":
-      if is_unread(element):
-        walk.skip_subtree()
-        hidden = element
-        continue
-      if mark := _MARKS.get(name):
-        pieces.append(mark if cell is None else " ")
-        if cell is None and name in _CELLS and _is_small_cell(element):
-          cell = element
-      elif maths or name in _SIGNED:  # few: all else is passed by in a hurry
-        if power is None and _is_power(element):
-          power = element
-        pieces.append(_before(element, quotes, pieces[-1]))
-      pre += name in _AS_WRITTEN
-      maths += name in mathml.OF_PARTS
-      quotes += name == "q"
-      if text := element.text:
-        pieces.append(_spaced(text, pre, power is not None))
-      continue
-    if element is not hidden:
-      pre -= name in _AS_WRITTEN
-      maths -= name in mathml.OF_PARTS
-      if maths or name in mathml.FIRST:
-        pieces.append(mathml.after(element))
-      power = None if element is power else power
+    if mark := _MARKS.get(name):
+      self.texts.append(mark if self._cell is None else " ")
+      if self._cell is None and name in _CELLS and _is_small_cell(element):
+        self._cell = element
+      if name == "li" and (number := _number(element, self._numbers)):
+        self.texts.append(number)
+    elif self._maths or name in _SIGNED:  # few: all else is passed by in a hurry
+      self._sign(element)
+    self._pre += name in _AS_WRITTEN
+    self._maths += name in mathml.OF_PARTS
+    self._quotes += name == "q"
+    if text := element.text:
+      self.texts.append(_spaced(text, self._pre, self._script))
+
+  def _sign(self, element: etree._Element) -> None:
+    """What stands before an element that is drawn with a sign, or small."""
+    last, name = self.texts[-1], element.tag
+    if self._script is None:
+      self._script = (html_scripts if name in _SCRIPTS else mathml).script(element, last)
+      self._scripted = element if self._script else None
+    if name == "q":
+      self.texts.append(_QUOTES[self._quotes % 2][0])
+    elif name not in _SCRIPTS:
+      self.texts.append(mathml.before(element, last))
+    elif html_scripts.is_numerator(element):
+      self.texts.append(" " if last[-1:].isdigit() else "")
+    elif name == "sup" and self._script is None:
+      self.texts.append(html_scripts.mark(element, last))
+      self._marked += [element] if self.texts[-1] == "^(" else []
+
+  def end(self, element: etree._Element, is_hidden: bool, is_top: bool) -> None:
+    """What stands behind an element, of which nothing is read where it is hidden."""
+    name = element.tag
+    if not is_hidden:
+      self._pre -= name in _AS_WRITTEN
+      self._maths -= name in mathml.OF_PARTS
+      if self._maths or name in mathml.FIRST:
+        self.texts.append(mathml.after(element))
+      if element is self._scripted:
+        self._script = self._scripted = None
+      if self._marked and element is self._marked[-1]:
+        self._marked.pop()
+        self.texts.append(")")
       if name == "q":
-        quotes -= 1
-        pieces.append(_QUOTES[quotes % 2][1])
-    cell = None if element is cell else cell
+        self._quotes -= 1
+        self.texts.append(_QUOTES[self._quotes % 2][1])
+    self._cell = None if element is self._cell else self._cell
     if name in _PARAGRAPHS:
-      pieces.append(_PARAGRAPH if cell is None else " ")
-    if element is not top and (text := element.tail):
-      pieces.append(_spaced(text, pre, power is not None))
-  return _laid_out("".join(pieces))
+      self.texts.append(_PARAGRAPH if self._cell is None else " ")
+    if not is_top and (text := element.tail):
+      self.texts.append(_spaced(text, self._pre, self._script))
 
 
 def _is_small_cell(element: etree._Element) -> bool:
@@ -171,34 +209,24 @@ def _is_small_cell(element: etree._Element) -> bool:
   return True
 
 
-def _is_power(element: etree._Element) -> bool:
-  """Whether it stands above the line, and all of it is a number."""
-  if element.tag == "sup":
-    text = "".join(element.itertext())
-    return raised(text) != text and not _is_numerator(element)
-  return mathml.is_exponent(element)
+def _number(item: etree._Element, numbers: dict[etree._Element, int]) -> str:
+  """The number of an item, where the page says it: others are counted by who shows them."""
+  numbered = item.getparent()
+  if numbered is None or numbered.tag != "ol" or numbered.get("type", "1") != "1" or (
+      "reversed" in numbered.keys()):
+    return ""
+  stated = item.get("value") or (numbers[numbered] + 1 if numbered in numbers else
+                                 numbered.get("start", "1"))
+  if not re.fullmatch(r"-?\d{1,9}", str(stated)) or (
+      str(stated) == "1" and not item.get("value")):
+    return ""
+  numbers[numbered] = int(stated)
+  return f"{int(stated)}. {_JOINED}"
 
 
-def _is_numerator(element: etree._Element) -> bool:
-  """Whether something below the line follows a stroke: 5<sup>1</sup>/<sub>2</sub>."""
-  following = element.getnext()
-  return (following is not None and following.tag == "sub"
-          and (element.tail or "").strip() in ("/", "⁄"))
-
-
-def _before(element: etree._Element, quotes: int, last: str) -> str:
-  """What stands before it, in so many quotes, and behind the `last` piece of text."""
-  name = element.tag
-  if name == "q":
-    return _QUOTES[quotes % 2][0]
-  if name == "sup":
-    return " " if last[-1:].isdigit() and _is_numerator(element) else ""
-  return mathml.before(element, last)
-
-
-def _spaced(text: str, pre: int, power: bool) -> str:
-  """White space as it is read: one space, but in <pre> all of it; a power is raised."""
-  text = superscript(text) if power else text
+def _spaced(text: str, pre: int, script: Callable[[str], str] | None) -> str:
+  """White space as it is read: one space, but in <pre> all of it; figures as they stand."""
+  text = script(text) if script else text
   if pre:
     return text.replace("\n", _BREAK).replace(" ", _SPACE).replace("\t", _SPACE)
   return text.translate(_WHITE)  # of several spaces one is left when all is laid out
@@ -206,7 +234,8 @@ def _spaced(text: str, pre: int, power: bool) -> str:
 
 def _laid_out(marked: str) -> str:
   """Paragraphs with a blank line between them, lines, and cells between bars."""
-  text = re.sub(" +", " ", marked)
+  text = re.sub(f"{_JOINED}[ {_PARAGRAPH}{_LINE}{_BREAK}]*", "", marked)
+  text = re.sub(" +", " ", text)
   text = _BREAKS.sub(
       lambda match: "\n\n" if _PARAGRAPH in match.group() else "\n", text)
   text = re.sub(f" *{_CELL}[ {_CELL}]*", " | ", text)

@@ -85,9 +85,9 @@ class Maker:
     named = name if name and isinstance(place, int) else str(place)
     self.report.skip(reason, named, self._of(place, name), detail)
 
-  def leave_out(self, place: Place, reason: str) -> None:
+  def leave_out(self, place: Place, reason: str, detail: str = "") -> None:
     """Notes that something is no document, by a rule of its format: never an error."""
-    self.report.leave_out(reason, str(place))
+    self.report.leave_out(reason, str(place), detail)
 
   def finish(self) -> None:
     """Says how many were left out; refuses an id that is there twice, or an empty corpus."""

@@ -11,10 +11,9 @@ from typing import Any
 
 import yaml
 from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock, paragraph
 from markdown_it.rules_core import StateCore
 
-from realm_tf.corpus.readers import html
+from realm_tf.corpus.readers import html, markdown_rules
 from realm_tf.corpus.readers.text_file import decode, refuse_other_kinds, without_title
 
 _FRONT_MATTER = re.compile(
@@ -27,7 +26,6 @@ _TITLE = re.compile(r"^[\"']?title[\"']?[ \t]*[:=][ \t]*+(?![\[{|>])(.*\S)", re.
 _ALERT = re.compile(r"\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]")
 _DEEPEST = 100  # a list in a list is two levels; what is deeper is lost
 _NAME = re.compile(r"\s*\{:?\s*[#.][^{}]*\}\s*$")
-_FOOTNOTE = re.compile(r"\[\^[^\s\]]+\]:")
 
 
 def read_markdown(data: bytes) -> tuple[str, str]:
@@ -42,24 +40,13 @@ def read_markdown(data: bytes) -> tuple[str, str]:
   fields, text = _front_matter(text)
   parser = MarkdownIt("commonmark", {"maxNesting": _DEEPEST})
   parser.enable(["table", "strikethrough"])
-  parser.block.ruler.before("reference", "footnote", _footnote,
-                            {"alt": ["paragraph", "reference"]})
+  markdown_rules.add_to(parser)
   parser.core.ruler.push("heading_names", _without_names)
   parser.core.ruler.push("alerts", _named_alerts)
   heading, body = html.from_text(parser.render(text))
   stated = fields.get("title")
   title = " ".join(str(stated).split()) if isinstance(stated, str | int | float) else heading
   return title, without_title(title, body)
-
-
-def _footnote(state: StateBlock, first: int, end: int, silent: bool) -> bool:
-  """A rule of the parser: a footnote begins a paragraph.
-
-  CommonMark, which knows none, takes one of a single word for the address of a link.
-  """
-  if not _FOOTNOTE.match(state.src, state.bMarks[first] + state.tShift[first]):
-    return False
-  return silent or paragraph(state, first, end, silent)
 
 
 def _without_names(state: StateCore) -> None:

@@ -1,15 +1,21 @@
 """Formulas of MathML in a line of text: (a+b)/2, 5 1/2, √(x+1), x^(n-1)."""
 
 import re
+from collections.abc import Callable
 
 from lxml import etree
 
-from realm_tf.corpus.readers.text_file import raised
+from realm_tf.corpus.wikitext.powers import raised
+from realm_tf.corpus.wikitext.units import subscript, superscript
 
 # What stands between two parts of these.
-_BETWEEN = {"mfrac": "/", "msup": "^", "mroot": "^1/", "msubsup": "^"}
-OF_PARTS = frozenset(_BETWEEN)
-FIRST = frozenset(("mfrac", "msqrt"))  # before which a sign or a space may stand
+_BETWEEN = {"mfrac": "/", "msup": "^", "mroot": "^1/", "msubsup": "^", "munderover": "^",
+            "munder": "_"}
+# What stands before a part of these that is not the first: rows, and what is in brackets.
+_LISTED = {"mtable": "; ", "mtr": ", ", "mlabeledtr": ", ", "mfenced": ", "}
+_WITH_INDEX = ("msub", "msubsup")
+OF_PARTS = frozenset((*_BETWEEN, *_LISTED, "msub"))
+FIRST = frozenset(("mfrac", "msqrt", "mfenced"))  # before which a sign or a space may stand
 _SINGLE = re.compile(r"[\w.,√]*|\([^()]*\)|\[[^\[\]]*\]")
 
 
@@ -25,8 +31,19 @@ def parted(last: str) -> str:
 
 def is_exponent(element: etree._Element) -> bool:
   """Whether it stands above the line, and all of it is a number."""
-  return (_behind(element) in ("msup", "msubsup") and not _holds_fraction(element)
-          and raised(text := _of(element)) != text)
+  return (_behind(element) in ("msup", "msubsup", "munderover")
+          and not _holds_fraction(element) and raised(text := _of(element)) != text)
+
+
+def script(element: etree._Element, last: str) -> Callable[[str], str] | None:
+  """How its figures are drawn, where they stand above or below the line."""
+  del last
+  if is_exponent(element):
+    return superscript
+  parent, text = element.getparent(), _of(element).strip()
+  is_index = (parent is not None and parent.tag in _WITH_INDEX
+              and parent.index(element) == 1 and text.isdecimal())
+  return subscript if is_index else None
 
 
 def before(element: etree._Element, last: str) -> str:
@@ -34,13 +51,25 @@ def before(element: etree._Element, last: str) -> str:
   if is_exponent(element):
     return ""
   gap = parted(last) if element.tag == "mfrac" else ""
-  root = "√" if element.tag == "msqrt" else ""
-  return "".join((_BETWEEN.get(_behind(element), ""), gap, root,
-                  "(" if _needs_brackets(element) else ""))
+  sign = {"msqrt": "√", "mfenced": element.get("open", "(")}.get(element.tag, "")
+  return "".join((_between(element), gap, sign, "(" if _needs_brackets(element) else ""))
 
 
 def after(element: etree._Element) -> str:
-  return ")" if _needs_brackets(element) and not is_exponent(element) else ""
+  end = element.get("close", ")") if element.tag == "mfenced" else ""
+  return end + (")" if _needs_brackets(element) and not is_exponent(element) else "")
+
+
+def _between(element: etree._Element) -> str:
+  """What stands between it and the part before it."""
+  parent = element.getparent()
+  if parent is not None and parent.tag in _LISTED and element.getprevious() is not None:
+    return _LISTED[parent.tag]
+  behind = _behind(element)
+  if behind == "mfrac" and parent is not None and (
+      re.fullmatch(r"0(\.0*)?[a-z%]*", parent.get("linethickness", ""))):
+    return " choose "  # nothing is drawn between 5 and 2: it is no fraction
+  return _BETWEEN.get(behind, "")
 
 
 def _needs_brackets(element: etree._Element) -> bool:

@@ -6,13 +6,15 @@ import re
 import pypdf
 from pypdf.errors import DependencyError, PyPdfError
 
+from realm_tf.corpus.readers.pdf_scripts import page_text
 from realm_tf.corpus.readers.running_heads import without_running_heads
 from realm_tf.corpus.readers.text_file import without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
 
-# What programs put in front of the name of the file, in place of a title.
+# What programs put in front of the name of the file, in place of a title, or for none.
 _PROGRAMS = re.compile(
-    r"(?i)^Microsoft (Word|PowerPoint|Excel) - |\.(docx?|pptx?|xlsx?|tex|dvi|pdf)$")
+    r"(?i)^Microsoft (Word|PowerPoint|Excel) - |\.(docx?|pptx?|xlsx?|tex|dvi|pdf)$"
+    r"|^\(?(anonymous|untitled( document)?|unspecified)\)?$")
 # Letters that fonts draw as one sign.
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl",
                             "ﬅ": "st", "ﬆ": "st"})
@@ -33,7 +35,7 @@ def read_pdf(data: bytes) -> tuple[str, str]:
     reader = pypdf.PdfReader(io.BytesIO(data))
     if reader.is_encrypted and not reader.decrypt(""):
       raise Unreadable("encrypted")
-    pages = [page.extract_text() for page in reader.pages]
+    pages = [page_text(page) for page in reader.pages]
     title = _title(reader)
   except DependencyError:  # AES without a library for it
     raise Unreadable("encrypted") from None

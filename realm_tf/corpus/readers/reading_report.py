@@ -38,9 +38,9 @@ class ReadingReport:
       self._first[reason].append(shown)
     self._write(reason, name, detail)
 
-  def leave_out(self, reason: str, name: str) -> None:
+  def leave_out(self, reason: str, name: str, detail: str = "") -> None:
     self._left_out[reason] += 1
-    self._write(reason, name)
+    self._write(reason, name, detail)
 
   def _write(self, reason: str, name: str, detail: str = "") -> None:
     if self._file:

@@ -1,17 +1,14 @@
 """Bytes of a file as text, and plain text as a document."""
 
 import codecs
-import re
 
 from realm_tf.corpus.readers.unreadable import Unreadable
-from realm_tf.corpus.wikitext.units import superscript
 from realm_tf.lines import other_kind
 
 # Longer ones first: that of UTF-16 begins that of UTF-32.
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"),
           (codecs.BOM_UTF32_BE, "utf-32-be"), (codecs.BOM_UTF16_LE, "utf-16-le"),
           (codecs.BOM_UTF16_BE, "utf-16-be"))
-_POWER = re.compile(r"[-+−]?[0-9n]+(?:(?:[-+−–]|, ?)[0-9n]+)*")
 
 
 def decode(data: bytes, charset: str = "utf-8") -> str:
@@ -43,11 +40,6 @@ def without_title(title: str, text: str) -> str:
   """The text less a first line that only repeats the title."""
   first, _, rest = text.partition("\n")
   return rest.strip() if rest.strip() and first.strip() == title else text
-
-
-def raised(text: str) -> str:
-  """What stands above the line: 10 to the power of 6 is 10⁶, and not 106."""
-  return superscript(text) if _POWER.fullmatch(text.strip()) else text
 
 
 def read_plain_text(data: bytes) -> tuple[str, str]:

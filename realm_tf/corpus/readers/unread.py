@@ -5,7 +5,7 @@ import re
 from lxml import etree
 
 _UNREAD = frozenset("""
-  script style noscript template head nav footer aside button select textarea svg iframe
+  script style noscript template title nav footer aside button select textarea svg iframe
   object audio video canvas map dialog rp rt del datalist annotation annotation-xml noframes
 """.split())
 # What older pages say instead of <nav>, <footer>, <aside> and <dialog>.

@@ -2,6 +2,7 @@
 
 import calendar
 import datetime
+import re
 
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 from realm_tf.corpus.wikitext.dates import aged, as_parts, date_in_words, read_date
@@ -79,6 +80,17 @@ def _years_months_and_days(first: datetime.date, last: datetime.date) -> str:
           f"{_count(days, 'day')}")
 
 
+def _since(call: Call) -> str:
+  """{{time ago|2015-03-01}} -> March 1, 2015: how long ago that is depends on today.
+
+  A year alone is `in 1990`, for "years ago" may stand behind.
+  """
+  if when := read_date(re.sub(r"[ T]*\d?\d:\d\d(:\d\d)?( ?[AP]M)?Z?", "", call.need(0))):
+    return date_in_words(Call(call.name, list(when), call.named), 0)
+  shown = date_in_words(call, 0)
+  return f"in {shown}" if re.fullmatch(r"\d{1,4}", shown) else shown
+
+
 def _between(measure):
   """What lies between the dates; where there is but one, that date: it says as much."""
   def shown(call: Call) -> str:
@@ -106,3 +118,6 @@ AGE_TEMPLATES = {name.strip(): _between(measure) for names, measure in (
      "days, age in years months and days, age ymd", _years_months_and_days))
     for name in names.replace(";", "\0").split(",")}
 AGE_TEMPLATES = {name.replace("\0", ","): shown for name, shown in AGE_TEMPLATES.items()}
+AGE_TEMPLATES |= dict.fromkeys(
+    ("years ago", "year ago", "years since", "time ago", "time since", "months ago",
+     "years or months ago", "weeks or days ago", "days ago", "time elapsed"), _since)

@@ -22,8 +22,10 @@ from realm_tf.corpus.wikitext.chemistry import read_chemistry
 from realm_tf.corpus.wikitext.formula import read_formula
 from realm_tf.corpus.wikitext.layout import laid_out
 from realm_tf.corpus.wikitext.of_languages import END_SECTIONS, WITHOUT_TEXT
+from realm_tf.corpus.wikitext.powers import of_wikitext
 from realm_tf.corpus.wikitext.quotes import shielded
-from realm_tf.corpus.wikitext.units import subscript, superscript
+from realm_tf.corpus.wikitext.stray_tags import without_stray_tags
+from realm_tf.corpus.wikitext.units import subscript
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z-]+)?|simple")
 _DISAMBIGUATION = re.compile(r"""disambig.*|.*\bdisambiguation|dab|disamb|hndis|geodis|mathdab
@@ -88,7 +90,7 @@ class _Article:
   def _node(self, node: Any) -> str:
     match node:
       case nodes.Text():
-        return str(node.value)
+        return without_stray_tags(str(node.value))
       case nodes.HTMLEntity():
         return _character(node)
       case nodes.Template():
@@ -134,7 +136,7 @@ class _Article:
     if name == "q":
       return f"“{text}”"
     if name in ("sup", "sub"):
-      return superscript(text) if name == "sup" else subscript(text)
+      return of_wikitext(text) if name == "sup" else subscript(text)
     return f"\n\n{text}\n\n" if name in _BLOCK_TAGS else text
 
   def _formula(self, name: str, tex: str) -> str:
@@ -142,7 +144,7 @@ class _Article:
     shown = (read_chemistry if name in ("chem", "ce") else read_formula)(tex)
     if shown is None:
       self.dropped["tags"][name] += 1
-    return shown or ""
+    return shielded(shown or "")
 
   def _look_for_disambiguation(self, name: str) -> None:
     self.is_disambiguation |= bool(_DISAMBIGUATION.fullmatch(name))

@@ -181,6 +181,15 @@ def _death_year(call: Call) -> str:
   return f"{month}{call.at(0)} (aged {years - 1}–{years})"
 
 
+def _death_month(call: Call) -> str:
+  """{{death month and age|1990|5|1920|6}} -> May 1990 (aged 69)"""
+  died = _date(call.positional[:2], day_first=False)
+  try:
+    return f"{died} (aged {aged(call.positional[:2], call.positional[2:4])})"
+  except Unrendered:
+    return died
+
+
 def _three(call: Call) -> str:
   """Day, month, year: {{date de naissance|14|mars|1879}}"""
   return " ".join(call.given) or call.need(0)
@@ -232,8 +241,8 @@ _DATES = """
   birth year and age, date of birth and age, date of birth, death date, death-date,
   birth year, dts, start-date, end-date, launch date,
   start date and years ago, release date,
-  foundation date, isodate, date table sorting, d-da, start date text, end date text, dtsh,
-  birth year and age nts, birth month and age
+  foundation date, isodate, date table sorting, d-da, b-da, start date text, end date text,
+  dtsh, birth year and age nts, birth month and age
 """
 DATE_TEMPLATES = {
     **{name.strip(): date for name in " ".join(_DATES.split()).split(",")},
@@ -249,9 +258,11 @@ DATE_TEMPLATES = {
     "death-date and given age": lambda call: f"{call.need(0)} (aged {call.need(1)})",
     "birth based on age as of date": _born_by_age,
     "birth based on age at death": _born_by_age,
-    "age as of date": _age_of_then, "death year and age": _death_year, "as of": _as_of,
-    "asof": _as_of, "circa": _about("c."), "c.": _about("c."), "ca.": _about("c."),
-    "ca": _about("c."), "b.": _about("b."), "d.": _about("d."), "oldstyledate": _old_style,
+    "age as of date": _age_of_then, "death year and age": _death_year,
+    "death month and age": _death_month, "monthname": lambda call: _month(call.need(0)),
+    "as of": _as_of, "asof": _as_of,
+    **dict.fromkeys(("circa", "c.", "ca.", "ca"), _about("c.")), "b.": _about("b."),
+    "d.": _about("d."), "oldstyledate": _old_style,
     "old style date": _old_style, "floruit": _span("fl."), "fl.": _span("fl."),
     "fl": _span("fl."),
     "reign": _span("r."), "r.": _span("r."), "marriage": _marriage,

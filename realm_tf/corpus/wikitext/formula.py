@@ -3,6 +3,7 @@
 import re
 
 from realm_tf.corpus.wikitext.chemistry import read_chemistry
+from realm_tf.corpus.wikitext.formula_rows import in_one_row
 from realm_tf.corpus.wikitext.units import subscript, superscript
 
 _MOST_CHARACTERS = 400
@@ -25,14 +26,25 @@ _SIGNS = dict(pair.split(":", 1) for pair in """
 _NAMES = frozenset("sin cos tan cot sec csc log ln lg exp max min lim sup inf det dim ker "
                    "gcd arcsin arccos arctan sinh cosh tanh mod deg Pr".split())
 _NO_SIGN = frozenset("left right big Big bigg Bigg bigl bigr displaystyle textstyle limits "
-                     "scriptstyle rm bf it".split())
+                     "scriptstyle rm bf it Bigl Bigr biggl biggr Biggl Biggr middle "
+                     "nolimits".split())
 _RELATIONS = frozenset("≈~≃≅≡≤≥≠≪≫∝→⇒←⇔↦∈∉⊂⊆∘")
 _WRAPS = re.compile(r"\\(?:text|textrm|textit|textbf|mathrm|mathbf|mathit|mathsf|mathcal"
                     r"|mathbb|mathfrak|operatorname|mbox|boldsymbol|bar|overline|hat|vec"
-                    r"|tilde|dot|ddot|underline|widehat|widetilde)(?![a-zA-Z])\*?\s*"
+                    r"|tilde|dot|ddot|underline|widehat|widetilde|underbrace|overbrace|boxed"
+                    r"|mathop|mathscr|mathord|overrightarrow)(?![a-zA-Z])\*?\s*"
                     r"(?:\{([^{}]*)\}|(\\[a-zA-Z]+|\w))")
 _PART = r"\s*(?:\{([^{}]*)\}|([\da-zA-Z]))"
 _FRACTION = re.compile(rf"\\[dtc]?frac(?![a-zA-Z]){_PART}{_PART}")
+_CHOICE = re.compile(rf"\\[dt]?binom(?![a-zA-Z]){_PART}{_PART}")
+# As plain TeX has them: {n \choose k}, {1 \over 2}.
+_AMID = re.compile(r"\{([^{}]*)\\(choose|over|atop)(?![a-zA-Z])([^{}]*)\}")
+# What stands above or below something: {mark}{thing}.
+_STACKED = re.compile(rf"\\(overset|stackrel|underset)(?![a-zA-Z]){_PART}"
+                      r"\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|\S))")
+_MODULO = re.compile(r"\\pmod\s*(?:\{([^{}]*)\}|(\w))")
+_NOT = {"=": "≠", "\\in": "∉", "\\equiv": "≢", "\\subset": "⊄", "<": "≮", ">": "≯"}
+_NOT_SIGN = re.compile(r"\\not\s*(=|<|>|\\(?:in|equiv|subset)(?![a-zA-Z]))")
 _ROOT = re.compile(r"\\sqrt\s*(?:\[([^\]]*)\])?\s*(?:\{([^{}]*)\}|(\d))")
 _HIGH = re.compile(r"\^\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|[^\\{}()\s]))")
 _LOW = re.compile(r"_\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|[^\\{}()\s]))")
@@ -43,19 +55,24 @@ _COMMAND = re.compile(r"\\([a-zA-Z]+) ?")
 
 def read_formula(tex: str) -> str | None:
   """The formula as it reads; None where a line of text cannot hold it."""
-  if len(tex) > _MOST_CHARACTERS or "\\begin" in tex or "\\\\" in tex:
+  if len(tex) > _MOST_CHARACTERS or "\\begin" in (tex := in_one_row(tex)):
     return None
   if reaction := re.fullmatch(r"\\ce\s*\{(.*)\}", tex, re.DOTALL):
     return read_chemistry(reaction[1])
   text, before = re.sub(r"\\[,;:! ]|~", " ", tex).replace("\\|", "‖"), ""
   text = text.replace("'''", "‴").replace("''", "″")  # f'' is no mark of italics
   text = re.sub(r"\\([%$&#_])", r"\1", text) if "\\_" not in text else text
+  text = _MODULO.sub(lambda match: f" (\\mod {match[1] or match[2]})", text)
+  text = _NOT_SIGN.sub(lambda match: f" {_NOT[match[1]]} ", text)
   while text != before:  # what is innermost first
     before = text
     text = _WRAPS.sub(lambda match: match[1] if match[2] is None else match[2], text)
     text = _HIGH.sub(lambda match: _script(match, "^", superscript), text)
     text = _LOW.sub(lambda match: _script(match, "_", subscript), text)
     text = _FRACTION.sub(_fraction, text)
+    text = _CHOICE.sub(lambda match: _chosen(*_parts(match)), text)
+    text = _AMID.sub(_amid, text)
+    text = _STACKED.sub(_stacked, text)
     text = _ROOT.sub(lambda match: superscript(match[1] or "") + "√" + _whole(
         match[2] or match[3] or ""), text)
   text = _COMMAND.sub(_sign, text)
@@ -81,10 +98,32 @@ def _sign(match: re.Match) -> str:
   return f"{sign} " if match.group().endswith(" ") else sign
 
 
+def _parts(match: re.Match) -> tuple[str, str]:
+  """The two that a command takes, each in braces or a single sign."""
+  return match[1] or match[2] or "", match[3] or match[4] or ""
+
+
 def _fraction(match: re.Match) -> str:
   """Parted from a figure before it: 5 1/2 is not 51/2."""
   gap = " " if match.string[:match.start()].rstrip()[-1:].isdigit() else ""
-  return gap + "/".join(_whole(match[group] or match[group + 1] or "") for group in (1, 3))
+  return gap + "/".join(map(_whole, _parts(match)))
+
+
+def _chosen(above: str, below: str) -> str:
+  return f"({above.strip()} choose {below.strip()})"
+
+
+def _amid(match: re.Match) -> str:
+  above, name, below = match.groups()
+  if name == "over":
+    return f"\\frac{{{above}}}{{{below}}}"
+  return _chosen(above, below) if name == "choose" else f"({above.strip()}, {below.strip()})"
+
+
+def _stacked(match: re.Match) -> str:
+  """\\underset{x}{y} is y_{x}."""
+  mark = "_" if match[1] == "underset" else "^"
+  return f"{{{match[4] or match[5]}}}{mark}{{{match[2] or match[3] or ''}}}"
 
 
 def _script(match: re.Match, mark: str, raised) -> str:
@@ -93,7 +132,9 @@ def _script(match: re.Match, mark: str, raised) -> str:
   if text in _RAISED:
     return _RAISED[text]
   shown = raised(text)
-  if re.search(r"[\w=+(−-]", shown, re.ASCII):
+  if "." in text and mark == "^":  # in brackets, for it is read once more
+    return f"^({text})"
+  if re.search(r"[\w=+(/−-]", shown, re.ASCII):
     return f"{mark}{_whole(text)}" if mark == "^" or len(text) > 1 else f"_{text}"
   return shown
 

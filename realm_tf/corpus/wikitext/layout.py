@@ -1,6 +1,7 @@
 """Rendered wikitext as paragraphs, without what markup left behind."""
 
 import re
+import unicodedata
 
 from realm_tf.corpus.wikitext.numbers import PLUS
 from realm_tf.corpus.wikitext.quotes import without_marks
@@ -10,6 +11,7 @@ _SWITCHES = re.compile(r"__[A-Z]+__")
 _TABLE_LINE = re.compile(r"^\s*(\{\||\|\}|\|[-+]|\||!(?=[^!]*\|)).*$", re.MULTILINE)
 _SPACES = re.compile(r"[ \t\u00a0\u2000-\u200a\u202f]+")
 _MIXED = re.compile(rf"(?<=\d){PLUS}")
+_FRACTION = re.compile("([⁰¹²³⁴-⁹]+)[/⁄]([₀-₉]+)")
 _EMPTY_BRACKETS = re.compile(r"\(\s*[,;:/–—-]*\s*\)|\[\s*\]")
 _REPAIRS = (
     (re.compile(r"\(\s*(?:[,;:]\s*)+"), "("), (re.compile(r"(?:\s*[,;:])+\s*\)"), ")"),
@@ -20,6 +22,8 @@ _REPAIRS = (
 
 def laid_out(text: str) -> str:
   """Paragraphs with a blank line between them; line ends within one are spaces."""
+  text = _FRACTION.sub(lambda match: PLUS + unicodedata.normalize(
+      "NFKC", f"{match[1]}/{match[2]}"), text)  # ¹/₂ is 1/2
   text = _MIXED.sub(" ", text).replace(PLUS, "")
   text = without_marks(_TABLE_LINE.sub("", _SWITCHES.sub("", text)))
   paragraphs = (_paragraph(paragraph) for paragraph in re.split(r"\n\s*\n", text))

@@ -19,7 +19,10 @@ _SIGNS = {
     "CHF": "CHF ", "SEK": "SEK ", "NOK": "NOK ", "DKK": "DKK ", "PLN": "PLN ",
     "CZK": "CZK ", "HUF": "HUF ", "AED": "AED ", "SAR": "SAR ", "EGP": "EGP ", "ARS": "ARS ",
     "CLP": "CLP ",
-    "COP": "COP ", "ISK": "ISK ", "KES": "KES ", "RON": "RON ", "IRR": "IRR "}
+    "COP": "COP ", "ISK": "ISK ", "KES": "KES ", "RON": "RON ", "IRR": "IRR ",
+    "TTD": "TT$", "JMD": "J$", "DEM": "DM ", "FRF": "FRF ", "ITL": "ITL ", "UGX": "UGX ",
+    "TZS": "TZS ", "QAR": "QAR ", "KWD": "KWD ", "BGN": "BGN ", "RSD": "RSD ",
+    "LBP": "LBP ", "IQD": "IQD ", "ETB": "ETB ", "UZS": "UZS ", "BYN": "BYN "}
 # What else templates are called.
 _CODES = {
     "us$": "USD", "us dollar": "USD", "£": "GBP", "pound sterling": "GBP", "gbp£": "GBP",
@@ -31,7 +34,8 @@ _CODES = {
     "mx$": "MXN", "s$": "SGD", "nt$": "TWD", "ntd": "TWD", "₪": "ILS", "nis": "ILS",
     "฿": "THB", "₦": "NGN", "naira": "NGN", "pkr rs": "PKR", "৳": "BDT", "rs": "INR",
     "rs.": "INR", "sfr": "CHF", "can$": "CAD", "₫": "VND", "₴": "UAH", "euros": "EUR",
-    "pakistani rupee": "PKR", "south african rand": "ZAR"}
+    "pakistani rupee": "PKR", "south african rand": "ZAR", "dm": "DEM",
+    "deutsche mark": "DEM"}
 _COUNTRIES = {
     "IND": "INR", "USA": "USD", "GBR": "GBP", "CHN": "CNY", "JPN": "JPY", "AUS": "AUD",
     "CAN": "CAD", "KOR": "KRW", "RUS": "RUB", "BRA": "BRL", "MEX": "MXN", "CHE": "CHF",
@@ -93,7 +97,9 @@ def _of_then(call: Call) -> str:
 MONEY_TEMPLATES = {
     **{code.casefold(): _money(code) for code in _SIGNS if code not in _NO_TEMPLATES},
     **{name: _money(code) for name, code in _CODES.items()},
-    **dict.fromkeys(("inrconvert", "inr convert"), _money("INR")), "currency": _currency,
+    # What it is worth in dollars is left to who reads it.
+    **{f"{code.casefold()}{gap}convert": _money(code)
+       for code in _SIGNS for gap in ("", " ")}, "currency": _currency,
     "inflation": _of_then, "usdcy": lambda call: f"US${grouped(call.need(0))}",
     **dict.fromkeys(("inflation/year", "inflation year", "inflation-year"),
                     lambda call: "prices of the time"),

@@ -4,6 +4,7 @@ import re
 from decimal import ROUND_HALF_UP, Decimal
 
 from realm_tf.corpus.wikitext.call import Call, Unrendered
+from realm_tf.corpus.wikitext.powers import of_wikitext
 from realm_tf.corpus.wikitext.units import of_one, subscript, superscript, unit_name
 
 _NUMBER = re.compile(r"[-+−]?[\d,. ]*\d(\.\d*)?([eE][-+−]?\d+)?(\+\d+)?((//?|⁄)\d+)?")
@@ -151,7 +152,7 @@ def _of_unit(call: Call) -> str:
 
 def fraction(call: Call) -> str:
   """{{frac|1|3|4}} -> 1 3/4"""
-  parts = call.given
+  parts = call.given[0].split("/") if len(call.given) == 1 else call.given
   return (f"{PLUS}1/{parts[0]}" if len(parts) == 1 else
           f"{PLUS}{parts[0]}/{parts[1]}" if len(parts) == 2 else
           f"{parts[0]} {parts[1]}/{parts[2]}" if parts else "/")
@@ -248,16 +249,20 @@ NUMBER_TEMPLATES = {
     "num": format_number, "number": format_number, "formatprice": format_number,
     "nombre": _of_unit, "frac": fraction, "fraction": fraction, "sfrac": fraction,
     "frac2": fraction, "tfrac": fraction, "mfrac": fraction,
-    "e": power_of_ten, "10^": power_of_ten, "esp": power_of_ten, "percentage": percentage,
-    "percent": percentage, "pct": percentage, "ordinal": ordinal, "ord": ordinal,
-    "nth": ordinal, "ordinal to word": ordinal, "nth word": ordinal,
-    "ordinal text": ordinal, "numberth": ordinal,
+    **dict.fromkeys(("e", "10^", "x10^", "×10^", "esp"), power_of_ten),
+    "percentage": percentage, "percent": percentage, "pct": percentage,
+    "ordinal": ordinal, "ord": ordinal, "nth": ordinal, "ordinal to word": ordinal,
+    "nth word": ordinal, "ordinal text": ordinal, "numberth": ordinal,
     "century": lambda call: f"{ordinal(call)} century", "number table sorting": sorted_number,
     "format price": format_number,
     **dict.fromkeys(("decade", "decade link"), lambda call: f"{call.need(0).rstrip('s')}s"),
     "track gauge": lambda call: call.need(0), "railgauge": lambda call: call.need(0),
     "ra": sky("h", "m", "s"), "dec": sky("°", "′", "″"), "solar mass": of_unit("M☉"),
     "solar radius": of_unit("R☉"), "solar luminosity": of_unit("L☉"), "ma": of_unit("Ma"),
+    "ka": of_unit("ka"), "ga": of_unit("Ga"), "ybp": of_unit("years before present"),
+    **dict.fromkeys(("kya", "tya"), of_unit("thousand years ago")),
+    "gya": of_unit("billion years ago"), "ya": of_unit("years ago"),
+    **dict.fromkeys(("bp", "years before present"), of_unit("BP")),
     "mya": of_unit("million years ago"), "bya": of_unit("billion years ago"),
     "rnd": rounded, "round": rounded, "duration": duration,
     "deg": lambda call: f"{call.at(0)}°", "degree": lambda call: f"{call.at(0)}°",
@@ -266,7 +271,7 @@ NUMBER_TEMPLATES = {
     **dict.fromkeys(("spellnum", "spell", "spell number", "numspell", "number to words",
                      "number to word", "numtext", "number in words"),
                     lambda call: call.need(0)),
-    **dict.fromkeys(("sup", "superscript", "smallsup"), lambda call: superscript(call.at(0))),
+    **dict.fromkeys(("sup", "superscript", "smallsup"), lambda call: of_wikitext(call.at(0))),
     "gaps": gaps, "t&fcalc": lambda call: f"{call.need(0)} m",
     "su": lambda call: superscript(call.get("p")) + subscript(call.get("b")),
     **dict.fromkeys(("sub", "subscript"), lambda call: subscript(call.at(0)))}

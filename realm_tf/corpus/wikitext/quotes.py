@@ -7,12 +7,14 @@ import re
 
 # An apostrophe that is none of a mark, of {{'}}, &#39; or <nowiki>: no text holds this one.
 APOSTROPHE = "\ufdd0"
+# A bar that parts no cells: |x| may begin a line.
+_BAR = "\ufdd1"
 _MARKS = re.compile("(''+)")
 
 
 def shielded(text: str) -> str:
-  """The text with apostrophes that no mark is made of."""
-  return text.replace("'", APOSTROPHE)
+  """The text with apostrophes that no mark is made of, and bars that are none of a table."""
+  return text.replace("'", APOSTROPHE).replace("|", _BAR)
 
 
 def quoted(text: str) -> str:
@@ -24,7 +26,7 @@ def without_marks(text: str) -> str:
   """All lines without their marks, and shielded apostrophes as they are read."""
   if "''" in text:
     text = "\n".join("".join(_split(line)[::2]) for line in text.split("\n"))
-  return text.replace(APOSTROPHE, "'")
+  return text.replace(APOSTROPHE, "'").replace(_BAR, "|")
 
 
 def _split(line: str) -> list[str]:

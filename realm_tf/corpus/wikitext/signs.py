@@ -8,7 +8,7 @@ from realm_tf.corpus.wikitext.quotes import shielded
 from realm_tf.corpus.wikitext.units import superscript
 
 _SIGNS = {
-    "!": "|", "!!": "||", "=": "=", "'": "'", "'s": "'s", '"': '"', "`": "`", "-'": "'",
+    "=": "=", "'": "'", "'s": "'s", '"': '"', "`": "`", "-'": "'",
     "' \"": "'\"", "\" '": "\"'", "'\"": "'\"", "\"'": "\"'", "'-": "'", "-s": "'s",
     "–": "–", "ndash": "–", "en dash": "–", "endash": "–", "--": "–", "snd": " – ",
     "spnd": " – ", "spaced ndash": " – ", "spaced en dash": " – ", "dash": " – ",
@@ -17,7 +17,7 @@ _SIGNS = {
     "hyphen": "-", "hyp": "-", "nbhyph": "-", "nbh": "-", "nbhyphen": "-",
     "nbsp": " ", "nbs": " ", "nnbsp": " ", "hard space": " ", "non-breaking space": " ",
     "okina": "ʻ", "hamza": "ʾ", "ayin": "ʿ", "ayn": "ʿ", "saltillo": "ꞌ", "dagger": "†",
-    "double-dagger": "‡", "tau": "τ", "hbar": "ℏ", "nabla": "∇", "infin": "∞",
+    "double-dagger": "‡", "tau": "τ", "hbar": "ℏ", "nabla": "∇", "infin": "∞", "mu": "μ",
     "lord": "Lord", "e-": "e⁻", "section sign": "§", "space": " ",
     "spaces": " ", "sp": " ", "em space": " ", "en space": " ",
     "figure space": " ", "pad": " ", "gap": " ", "indent": " ", "quad": " ", "i sp": " ",
@@ -32,7 +32,7 @@ _SIGNS = {
     **{f"{odd}/8": f"{PLUS}{odd}/8" for odd in (1, 3, 5, 7)},
     "yes": "Yes", "no": "No", "n/a": "N/A", "tba": "TBA", "pi": "π",
     "co2": "CO₂", "h2o": "H₂O", "clear": "", "-": "", "coord": ""}
-_BEFORE = {"minus": "−", "times": "×", "~": "~", "approx": "≈",
+_BEFORE = {"minus": "−", "times": "×", "×": "×", "~": "~", "approx": "≈",
            "hashtag": "#", "no.": "No. ", "numero": "No. ", "number sign": "#"}
 _MUSIC = {"flat": "♭", "b": "♭", "sharp": "♯", "#": "♯", "natural": "♮"}
 
@@ -51,6 +51,10 @@ def _more_or_less(call: Call) -> str:
   return f"+{call.at(0)}−{call.at(1)}" if call.at(1) else f"±{call.at(0)}"
 
 
+def _within(first: str, last: str) -> Callable[[Call], str]:
+  return lambda call: f"{first}{', '.join(call.given)}{last}"
+
+
 def _root(call: Call) -> str:
   """{{sqrt|2}} -> √2; {{radic|8|3}} -> ³√8"""
   return f"{superscript(call.at(1))}√{call.at(0)}"
@@ -67,9 +71,13 @@ def _music(call: Call) -> str:
 
 SIGN_TEMPLATES: dict[str, Callable[[Call], str]] = {
     **{name: _alone(shielded(sign)) for name, sign in _SIGNS.items()},
+    "!": _alone("|"), "!!": _alone("||"),  # of tables
     **{name: _before(sign) for name, sign in _BEFORE.items()}, "music": _music,
     **dict.fromkeys(("±", "+-", "+/-", "pm", "plusminus"), _more_or_less),
     **dict.fromkeys(("sqrt", "radic"), _root),
+    # Intervals: {{closed-open|0, 1}} -> [0, 1)
+    **{f"{left}-{right}": _within("[("[left == "open"], "])"[right == "open"])
+       for left in ("open", "closed") for right in ("open", "closed")},
     "floor": lambda call: f"⌊{call.at(0)}⌋", "ceil": lambda call: f"⌈{call.at(0)}⌉",
     # Figures and units with a narrow space between them.
     **dict.fromkeys(("thinsp", "thin space", "hairsp", "hair space"),

@@ -22,7 +22,7 @@ from realm_tf.corpus.wikitext import (
 )
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 from realm_tf.corpus.wikitext.languages import LANGUAGES
-from realm_tf.corpus.wikitext.quotes import quoted
+from realm_tf.corpus.wikitext.quotes import quoted, shielded
 
 Render = Callable[[Call], str]
 
@@ -173,7 +173,7 @@ _FIRST = """
   bigmath, chem name, in5, stack, float right, float left, block center, nastaliq, nq, naskh,
   uninastaliq, subatomic particle, subatomicparticle, tsc, sc1, gd, midsize, crossref,
   cross-reference, crossreference, huge, nowraplinks, j, nwr, -r, sm, au, equationref, tquote,
-  grapheme, wikt, pie
+  grapheme, wikt, pie, gbmapping, gbmappingsmall, oscoor, imo number
 """
 # And of these the second.
 _SECOND = """
@@ -205,6 +205,7 @@ _TEXT: dict[str, Render] = {
     **dict.fromkeys(_names(_SECOND), _one(1, "text")),
     **dict.fromkeys(_names(_SHIPS), _ship), **dict.fromkeys(_names(_QUOTATIONS), _quotation),
     **dict.fromkeys(_names(_LISTS), _joined(", ")),
+    **dict.fromkeys(("winloss", "win-loss", "wl", "wdl"), _joined("–")),
     **dict.fromkeys(("sclass", "sclass2", "sclass-", "ship class"), _class),
     **dict.fromkeys(("gs", "jsub"), _boat),
     **dict.fromkeys(("plainlist", "flatlist", "columns-list", "indented plainlist",
@@ -234,7 +235,7 @@ _TEXT: dict[str, Render] = {
     **dict.fromkeys(("née", "nee"), lambda call: f"née {call.at(0)}".rstrip()),
     "né": lambda call: f"né {call.at(0)}".rstrip(),
     "bracket": lambda call: f"[{call.at(0)}]", "interp": lambda call: f"[{call.at(0)}]",
-    "abs": lambda call: f"|{call.need(0)}|",
+    "abs": lambda call: shielded(f"|{call.need(0)}|"),
     **dict.fromkeys(("see below", "see above"), lambda call: f"({call.at(0)})")}
 TEMPLATES: dict[str, Render] = {
     **{name.casefold(): _era(name) for name in ("BCE", "CE", "BC", "AD")},

@@ -202,7 +202,7 @@ def test_parser_functions(wikitext, text):
     (r"\lim_{x\to 0} \frac{\sin x}{x} = 1", "lim_(x → 0) (sin x)/x = 1"),
     (r"\log_2 n", "log₂ n"), (r"\sin^2\theta", "sin²θ"), (r"\frac ab", "a/b"),
     (r"10\,M_{\odot}", "10 M_⊙"), (r"a \leqslant \|b\|", "a ≤ ‖b‖"), (r"\ce{H2O}", "H₂O"),
-    (r"\begin{matrix}1\end{matrix}", ""), (r"\unknown{5}", ""), (r"5^{", "5^"),
+    (r"\begin{picture}1\end{circle}", ""), (r"\unknown{5}", ""), (r"5^{", "5^"),
     ("x" * 500, "")])
 def test_formulas(tex, text):
   assert _read(f"<math>{tex}</math>").removeprefix("It:") == text
@@ -237,3 +237,20 @@ def test_nonsense_leaves_the_rest_of_the_page(wikitext):
   result = read_article(json.dumps({"title": "T", "text": f"A {wikitext} B."}).encode())
   assert result["text"].startswith("A") and result["text"].endswith("B.")
   assert len(result["text"]) < 1000
+
+
+@pytest.mark.parametrize("wikitext, text", [
+    ("fell {{years ago|1990}}, {{time ago| 2015-03-01}}, {{Time ago| Jan 21, 2001 3:45 PM}}",
+     "fell in 1990, March 1, 2015, January 21, 2001"),
+    ("{{years or months ago|2010|5}}, {{time since|2015-03-01 12:30:05|df=y}}",
+     "May 2010, 1 March 2015"),
+    ("2{{x10^|3}} 5{{×}}6 {{mu}}m 5{{fraction|1/2}} {{frac|3}}", "2×10³ 5×6 μm 5 1/2 1/3"),
+    ("{{closed-open|0, 1}} {{open-closed|1|5}}", "[0, 1) (1, 5]"),
+    ("{{death month and age|1990|5|1920|6}} {{b-da|May 1, 1990}} {{monthname|5}}",
+     "May 1990 (aged 69) May 1, 1990 May"),
+    ("{{ka|10}} {{kya|5}} {{Ga|5}} {{BP|5000}} {{WL|5|6}}",
+     "10 ka 5 thousand years ago 5 Ga 5000 BP 5–6"),
+    ("{{USDConvert|5|m}} {{PKRConvert|5|b}} {{DM|5}} {{TTD|500}} {{IMO number|9123456}}",
+     "US$5 million Rs5 billion DM 5 TT$500 9123456")])
+def test_numbers_of_rarer_templates(wikitext, text):
+  assert _read(wikitext) == text

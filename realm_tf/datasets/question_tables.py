@@ -1,0 +1,97 @@
+"""Questions in tables, as rows with `question` and `answer`.
+
+    CSV   a header with `question`, and `answer` or `answers`; between any of CsvTable's signs
+    DPR   no header: a question, a tab, and a list of answers as Python writes it
+
+A cell that is a list, in JSON or as Python writes it, is several answers; any other is one.
+"""
+
+import ast
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from realm_tf.corpus.csv_table import DELIMITERS, CsvTable, names_of
+from realm_tf.errors import UserError
+from realm_tf.files import PathLike
+from realm_tf.jsonl import Row, SpelledFloat
+
+_TRUTH = {"true": True, "false": False}
+
+
+def is_table(line: str) -> bool:
+  """Whether a file that begins so is one of these."""
+  line = line.lstrip("\ufeff")
+  return not line.lstrip().startswith(("{", "[")) and (
+      _is_of_dpr(line) or any(_is_wanted(names_of(line, sign)) for sign in DELIMITERS))
+
+
+def read_table_rows(lines: Iterable[tuple[int, str]], path: PathLike, first: str,
+                    expected: str) -> Iterator[Row]:
+  """The rows of such a file, of which `first` is the first line.
+
+  Raises:
+    UserError: names file and line.
+  """
+  if _is_of_dpr(first):
+    yield from _rows_of_dpr(lines, path)
+    return
+  table = CsvTable(lines, path, f"a header and rows with {expected}", _is_wanted)
+  if twice := [name for name in ("id", "question", "answer", "answers")
+               if table.names.count(name) > 1]:
+    raise UserError(f"{table.where}: column '{twice[0]}' is there twice; expected it once")
+  for number, fields in table.rows():
+    # An empty cell says nothing, but there is to be a question in each row.
+    values: dict[str, Any] = {name: value for name, value in fields.items()
+                              if value.strip() or name == "question"}
+    for name in ("answer", "answers"):
+      if name in values:
+        values[name] = _answers(values[name])
+    if "regex" in values:
+      values["regex"] = _TRUTH.get(values["regex"].strip().casefold(), values["regex"])
+    yield Row(f"{path}:{number}", number, f"{number}", values)
+
+
+def _is_wanted(names: list[str]) -> bool:
+  return "question" in names
+
+
+def _values(line: str) -> list[str]:
+  try:
+    return next(csv.reader([line.lstrip("\ufeff").rstrip("\r\n")], delimiter="\t"), [])
+  except csv.Error:  # of more characters than a question has
+    return []
+
+
+def _is_of_dpr(line: str) -> bool:
+  values = _values(line)
+  return len(values) == 2 and isinstance(_answers(values[1]), list)
+
+
+def _rows_of_dpr(lines: Iterable[tuple[int, str]], path: PathLike) -> Iterator[Row]:
+  for number, line in lines:
+    if not line.strip():
+      continue
+    values = _values(line)
+    if len(values) != 2:
+      raise UserError(f"{path}:{number}: {len(values)} values; expected a question, a tab, "
+                      "and a list of answers, as DPR writes them")
+    yield Row(f"{path}:{number}", number, line,
+              {"question": values[0], "answer": _answers(values[1])})
+
+
+def _answers(cell: str) -> Any:
+  """A list, where the cell is one; else its text."""
+  text = cell.strip()
+  if not (text.startswith("[") and text.endswith("]")):
+    return cell
+  for parse in (lambda: json.loads(text, parse_float=SpelledFloat),
+                lambda: ast.literal_eval(text)):
+    try:
+      value = parse()
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+      continue
+    if isinstance(value, list):
+      return value
+  return cell
