@@ -1,6 +1,7 @@
 """Progress with rate and time left: a bar on a terminal, a few lines in a log."""
 
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Self, TextIO
 
@@ -13,7 +14,8 @@ _OPEN_LINE = "{desc}: {n_fmt} {unit}, {rate_fmt}, {elapsed} so far{postfix}"
 
 def progress(
     work: Iterable | int, description: str, unit: str = "step",
-    file: TextIO | None = None, done_before: int = 0) -> "Progress":
+    file: TextIO | None = None, done_before: int = 0, slow_start: bool = False
+) -> "Progress":
   """Shows how far the work has come, on stderr unless told otherwise.
 
   Args:
@@ -23,18 +25,21 @@ def progress(
     file: where to write. What is no terminal gets whole lines, at most one each
       ten seconds, besides the last.
     done_before: how many units were done before, of which the rate knows nothing.
+    slow_start: the rate knows nothing of the first `update` either: a first step of
+      training holds what is done once, and would promise hours.
 
   Usage: `for batch in progress(batches, "pretrain"): ...`, or
   `with progress(1000, "pretrain") as bar: bar.update(); bar.postfix(loss=2.5)`.
   """
-  return Progress(work, description, unit, file or sys.stderr, done_before)
+  return Progress(work, description, unit, file or sys.stderr, done_before, slow_start)
 
 
 class Progress:
   """Iterable and context manager; made by `progress`."""
 
   def __init__(self, work: Iterable | int, description: str, unit: str, file: TextIO,
-               done_before: int):
+               done_before: int, slow_start: bool):
+    self._slow_start = slow_start
     total = work if isinstance(work, int) else None
     iterable = None if isinstance(work, int) else work
     options: dict[str, Any] = {"desc": description, "unit": unit, "total": total,
@@ -52,7 +57,14 @@ class Progress:
 
   def update(self, count: int = 1) -> None:
     """Counts units as done."""
-    self._bar.update(count)
+    bar = self._bar
+    if not self._slow_start:
+      bar.update(count)
+      return
+    self._slow_start = False
+    bar.initial = bar.last_print_n = bar.n = bar.n + count
+    bar.start_t = bar.last_print_t = time.time()
+    bar.refresh()
 
   def postfix(self, **values: Any) -> None:
     """Shows values, such as the loss, behind the rate when it is drawn next."""

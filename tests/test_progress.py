@@ -1,4 +1,6 @@
 import io
+import re
+import time
 
 import pytest
 
@@ -41,6 +43,23 @@ def test_what_was_done_before_counts(file):
     for _ in range(3):
       bar.update()
   assert "10/10" in file.getvalue() and "3/" not in file.getvalue()
+
+
+@pytest.mark.parametrize("file", [io.StringIO(), _Terminal()], ids=["log", "terminal"])
+def test_a_slow_start_promises_nothing(file, monkeypatch):
+  clock = [0.0]
+  monkeypatch.setattr(time, "time", lambda: clock[0])
+  with progress(100, "train", file=file, slow_start=True) as bar:
+    monkeypatch.setattr(bar._bar, "_time", lambda: clock[0])
+    for step in range(20):
+      clock[0] += 600 if step == 0 else 6
+      bar.update()
+      if step == 0:
+        assert "1/100" in file.getvalue() and "?" in file.getvalue()
+  drawn = re.split("[\r\n]+", file.getvalue().strip())
+  assert len(drawn) > 5
+  # 98 steps of six seconds are left after the second, and fewer from then on.
+  assert all(re.search("0[0-9]:[0-9]{2}(?: left|,)", line) for line in drawn[2:]), drawn
 
 
 def test_terminal_redraws_one_line():

@@ -7,7 +7,7 @@ import pathlib
 import signal
 import sys
 import threading
-from logging import ERROR
+from logging import ERROR, INFO, Formatter, LogRecord
 from types import ModuleType
 from typing import TYPE_CHECKING, Iterator, Sequence
 
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
   from realm_tf.training.loop import Interrupted
 
 _OURS = "realm_tf.cli."  # of modules whose flags --help lists
+
+
+class _Plain(Formatter):
+  """The time, and what is said: where in the code it was said helps no user."""
+
+  def __init__(self) -> None:
+    super().__init__("%(asctime)s %(kind)s%(message)s", "%H:%M:%S")
+
+  def format(self, record: LogRecord) -> str:
+    record.kind = "" if record.levelno <= INFO else f"{record.levelname.lower()}: "
+    return super().format(record)
 
 
 class Terminated(KeyboardInterrupt):
@@ -67,6 +78,7 @@ def _show_our_log() -> None:
   ours = pathlib.Path(realm_tf.__file__).resolve().parent
   logging.use_absl_handler()
   logging.set_verbosity(logging.INFO)
+  logging.get_absl_handler().setFormatter(_Plain())
   logging.get_absl_handler().addFilter(
       lambda record: record.levelno >= ERROR
       or pathlib.Path(record.pathname).resolve().is_relative_to(ours))

@@ -26,7 +26,7 @@ _GROUPS: dict[str, dict[str, Metric]] = {
         "distill_loss": Metric("Distillation", "of the reader's posterior, nats"),
         "in_batch_accuracy": Metric("In-batch accuracy", "own block among the batch's", True),
         "support_utility": Metric("Supporting block", "nats gained by reading it"),
-        "exact_span": Metric("Correct span", "best span is a right one", True),
+        "exact_span": Metric("Correct span", "the best one, of questions being learnt", True),
         "beam_has_answer": Metric("Recall of the beam", "it holds the answer", True),
         "read_has_answer": Metric("Recall of read blocks", "they hold the answer", True),
         "mask_log_prob_null": Metric("Without any block", "log p of a masked word piece"),

@@ -14,7 +14,7 @@ def mark_answer(
     passage: str, start: int, end: int, color: bool, width: int = 88) -> str:
   """The passage, in lines of at most `width`, with its answer marked.
 
-  Control characters become spaces: a passage must not steer the terminal.
+  Control characters become spaces: a passage must not steer the terminal. Several are one.
 
   Args:
     passage: the text.
@@ -39,8 +39,11 @@ def mark_answer(
 
 def in_line(text: str) -> str:
   """Without control characters, which could steer the terminal, and without those that turn
-  the direction of what follows, which could show it as something else."""
-  return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", " ", text)
+  the direction of what follows, which could show it as something else.
+
+  Several spaces, as of indented or justified text, are one.
+  """
+  return re.sub(r"[ \x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+", " ", text)
 
 
 def _colored(lines: Sequence[str]) -> list[str]:

@@ -146,7 +146,7 @@ class Loop:
     """
     first = self.first_step
     with stop_requests() as self._stop, progress(
-        max(first, self._steps), self._name, done_before=first) as bar:
+        max(first, self._steps), self._name, done_before=first, slow_start=True) as bar:
       self._measure(first)
       for step, (batch, waited) in zip(range(first, self._steps), _timed(batches)):
         begun = time.monotonic()

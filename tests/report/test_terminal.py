@@ -34,12 +34,17 @@ def test_lines_fit_the_width(color):
     assert inside.split() == answer.split()
 
 
+def test_several_spaces_are_one():
+  marked = terminal.mark_answer("It  is\n    in   Paris  there.", 16, 21, color=False)
+  assert marked == "It is in [[Paris]] there."
+
+
 def test_control_characters_do_not_reach_the_terminal():
   marked = terminal.mark_answer("a\x1b[2Jb\x02c\x9bd", 5, 6, color=True)
   assert "\x1b[2J" not in marked and "\x02" not in marked and "\x9b" not in marked
   assert marked == "a [2J\x1b[1;7mb\x1b[0m c d"
   turned = terminal.mark_answer("a\u202elive\u202c b\u2066c\u2069\u2029d", 0, 0, color=True)
-  assert turned == "a live  b c  d"
+  assert turned == "a live b c d"
 
 
 @pytest.mark.parametrize("start, end", [(-1, 2), (3, 2), (0, 999), (0, 8), (8, 9)])
