@@ -133,6 +133,8 @@ def _what_it_is(text: str, stop: int) -> str:
   if not start.startswith(("[", "{")):
     return (": looks like values separated by tabs" if "\t" in text else
             ": looks like CSV, a table" if _is_of_csv(start) else "")
+  if text[stop:].strip() == ",":
+    return ": a comma behind it, as in an array, which `sed 's/,$//'` takes away"
   if stop >= len(text):
     kind, command = ("array", "'.[]'") if start[0] == "[" else ("object", ".")
     return f": an {kind} that goes on in the next line, which `jq -c {command}` mends"

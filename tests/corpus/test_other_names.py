@@ -28,6 +28,11 @@ def test_names_of_other_tools(tmp_path, rows, caplog):
   assert caplog.text.count("is read as") == 1
 
 
+def test_an_id_in_capitals_is_no_line_number(tmp_path):
+  path = _file(tmp_path / "a.jsonl", {"ID": 7, "text": "x"}, {"ID": "b", "text": "y"})
+  assert [document.id for document in read_documents(path)] == ["7", "b"]
+
+
 @pytest.mark.parametrize("name, header", [
     ("a.csv", "docid,title,contents"), ("a.csv", "Passage_ID,Title,Context"),
     ("a.txt", "doc_id,title,content"), ("a.csv", "id,title,text")])

@@ -36,7 +36,9 @@ def _docx(make, title=""):
 def test_pdf():
   assert read_pdf(pdf("One line\nand the next.", "Page two.", title="A  Title")) == (
       "A Title", "One line and the next.\n\nPage two.")
-  assert read_pdf(pdf("It is un-\nbroken, A-\nB.")) == ("", "It is unbroken, A- B.")
+  assert read_pdf(pdf("It is un-\nbroken, A-\nB. In 1990\\226\n92 - or -\nCOVID-\n19 is no-",
+                      "where, A-", "B.")) == (
+      "", "It is unbroken, A-B. In 1990–92 - or - COVID-19 is nowhere, A-\n\nB.")
   assert read_pdf(pdf("x", title="Microsoft Word - plan.docx"))[0] == "plan"
   assert read_pdf(pdf("Caf\\351", title="\\376\\377\\000\\351"))[0] == "é"
   ligatures = pdf("\\336nal, \\337ow.", title="\\376\\377\\373\\003").replace(

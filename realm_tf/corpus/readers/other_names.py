@@ -22,7 +22,9 @@ class FieldNames(NamedTuple):
 
   @classmethod
   def told_by(cls, fields: Mapping[str, Any]) -> "FieldNames":
-    return cls(next((name for name in _IDS if name in fields), ""),
+    # An ID that is not taken for one would give way to the number of its line.
+    return cls(next((field for name in _IDS for field in (name, *fields)
+                     if field in fields and field.casefold() == name), ""),
                next((name for name in _TEXTS if name in fields), "text"))
 
   def accept(self, where: str, maker: Maker) -> None:

@@ -19,6 +19,9 @@ _PROGRAMS = re.compile(
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl",
                             "ﬅ": "st", "ﬆ": "st"})
 _HYPHENATED = re.compile(r"(?<=[^\W\d_])[-\u00ad]\n(?=[a-zà-öø-ÿ])")
+_OVER_PAGES = re.compile(r"(?<=[^\W\d_])-\n\n(?=[a-zà-öø-ÿ])")
+# What has a hyphen anyway: COVID-19, Anglo-Saxon, 1990–2000.
+_JOINED = re.compile(r"(?<=\w)-[ \t]*\n(?=[A-Z0-9À-ÖØ-Þ])|(?<=\d)–[ \t]*\n(?=\d)")
 
 
 def read_pdf(data: bytes) -> tuple[str, str]:
@@ -42,7 +45,7 @@ def read_pdf(data: bytes) -> tuple[str, str]:
   except PyPdfError as error:
     raise Unreadable("damaged", str(error)[:200]) from None
   pages = without_running_heads([_in_lines(page) for page in pages])
-  text = "\n\n".join(filter(None, map(_paragraphs, pages)))
+  text = _OVER_PAGES.sub("", "\n\n".join(filter(None, map(_paragraphs, pages))))
   return title, without_title(title, text)
 
 
@@ -61,6 +64,7 @@ def _in_lines(page: str) -> str:
 
 
 def _paragraphs(page: str) -> str:
-  text = _HYPHENATED.sub("", page).replace("\xad", "")
+  text = _JOINED.sub(lambda match: match[0].rstrip(), _HYPHENATED.sub("", page))
+  text = text.replace("\xad", "")
   paragraphs = re.split(r"\n[ \t]*\n", text)
   return "\n\n".join(filter(None, (" ".join(paragraph.split()) for paragraph in paragraphs)))
