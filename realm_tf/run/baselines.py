@@ -22,8 +22,8 @@ def bm25(run: Run) -> None:
   questions = checked_questions(run)
   if _is_current(run, BM25, questions):
     return
-  documents = [f"{title.decode()} {text.decode()}"
-               for title, text in zip(run.corpus.titles, run.corpus.texts)]
+  documents = (f"{title.decode()} {text.decode()}"
+               for title, text in zip(run.corpus.titles, run.corpus.texts))
   rows = bm25_rows([question.question for question in questions], documents, _depth(run))
   _write(run, BM25, questions, rows)
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from realm_tf.errors import UserError
+from realm_tf.evaluation import bm25
 from realm_tf.evaluation.bm25 import bm25_rows
 
 _DOCUMENTS = ["Rome is the capital of Italy", "Paris is the capital of France",
@@ -15,6 +16,29 @@ def test_best_documents_come_first(capfd):
   assert rows[1, 0] == 2
   assert set(rows[2]) == {0, 1}
   assert capfd.readouterr() == ("", "")
+
+
+def test_rows_are_those_of_the_formula(monkeypatch):
+  monkeypatch.setattr(bm25, "_TOGETHER", 7)
+  rng = np.random.default_rng(0)
+  vocabulary = [f"w{number}" for number in range(40)]
+  texts = [rng.choice(vocabulary, rng.integers(0, 20)).tolist() for _ in range(50)]
+  asked = [rng.choice([*vocabulary[:12], "new"], 6, replace=False).tolist() for _ in range(20)]
+  length = np.mean([len(text) for text in texts])
+
+  def score(question, text):  # Robertson's, in Lucene's form
+    total = 0.0
+    for word in question:
+      held, count = sum(word in other for other in texts), text.count(word)
+      idf = np.log(1 + (len(texts) - held + 0.5) / (held + 0.5))
+      total += idf * count / (count + 1.5 * (0.25 + 0.75 * len(text) / length))
+    return total
+
+  rows = bm25_rows([" ".join(question) for question in asked],
+                   (" ".join(text) for text in texts), 50)
+  for question, found in zip(asked, rows):
+    scores = [score(question, text) for text in texts]
+    np.testing.assert_allclose(np.array(scores)[found], sorted(scores)[::-1], atol=1e-5)
 
 
 def test_question_without_a_known_word_still_gets_rows():
