@@ -58,7 +58,7 @@ def train_searcher(scann, rows: np.ndarray, config: IndexConfig):
   rows = rows.astype(np.float32)
   if not _has_use_for(rows, config):
     return None
-  sample, threads = min(len(rows), _TRAINING_ROWS), os.cpu_count() or 1
+  sample, threads = min(len(rows), _TRAINING_ROWS), len(os.sched_getaffinity(0))
   builder = scann.builder(rows, config.rescored, "dot_product")
   if config.leaves > 1:
     builder = builder.tree(config.leaves, config.searched_leaves,

@@ -23,7 +23,8 @@ def test_rows_are_those_of_the_formula(monkeypatch):
   rng = np.random.default_rng(0)
   vocabulary = [f"w{number}" for number in range(40)]
   texts = [rng.choice(vocabulary, rng.integers(0, 20)).tolist() for _ in range(50)]
-  asked = [rng.choice([*vocabulary[:12], "new"], 6, replace=False).tolist() for _ in range(20)]
+  known = [*vocabulary[:12], "new"]
+  asked = [rng.choice(known, 6, replace=False).tolist() for _ in range(20)]
   length = np.mean([len(text) for text in texts])
 
   def score(question, text):  # Robertson's, in Lucene's form
