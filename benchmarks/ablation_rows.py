@@ -52,6 +52,13 @@ _RARELY = "30 times as rarely"
 _MORE = "4 times as many"
 _ANSWERED = {"pretrain.query": "read_question", "pretrain.objective": "extractive",
              "pretrain.null_share": 0.125}
+_OWN = {**_ANSWERED, "pretrain.ban": False, "pretrain.retriever_rate": 0.1}
+
+
+def _own_but(field: str) -> dict[str, Any]:
+  """`_OWN` with one field as all rows have it."""
+  return {name: value for name, value in _OWN.items() if name != field}
+
 
 ROWS: dict[str, Row] = {
     "ict": Row("no pre-training: ORQA (Lee et al. 2019)", {"pretrain.steps": 0}),
@@ -70,8 +77,20 @@ ROWS: dict[str, Row] = {
     "asked_reader": Row("such questions are read too, and answered by spans", {
         "pretrain.masker": "related", **_ANSWERED}),
     "asked_own": Row("questions are read and answered by spans, a sentence's own block too; "
-                     "the retriever at a tenth of the rate", {
-        **_ANSWERED, "pretrain.ban": False, "pretrain.retriever_rate": 0.1}),
+                     "the retriever at a tenth of the rate", _OWN),
+    # The paper's table 2, of that row.
+    "own_random_span": Row("asked_own, random spans are asked for", {
+        **_OWN, "pretrain.masker": "random_span"}),
+    "own_stale": Row("asked_own, the index is refreshed 30 times rarer", {
+        **_OWN, "refresh.every": _RARELY, "refresh.max_staleness": _RARELY}),
+    "own_no_null": Row("asked_own, no null document", {
+        **_own_but("pretrain.null_share"), "pretrain.null_document": False}),
+    "own_ban": Row("asked_own, a sentence may not retrieve its own block",
+                   _own_but("pretrain.ban")),
+    "own_per_mask": Row("asked_own, the loss of the published code", {
+        **_OWN, "pretrain.loss": "per_mask"}),
+    "own_full_rate": Row("asked_own, the retriever at the encoder's rate",
+                         _own_but("pretrain.retriever_rate")),
     "per_mask": Row("the loss of the published code", {"pretrain.loss": "per_mask"}),
     "realm_retriever": Row("REALM's retriever, the baseline's encoder",
                            parts=("realm", "ict")),
