@@ -170,12 +170,13 @@ def _texts(config: RealmConfig, corpus: Corpus, spans: Recurring | Askable,
            drawn: np.ndarray) -> dict[int, str]:
   """The texts of the first spans of few enough words, as many as the stage asks for.
 
-  No more are looked at; they are in the order of the blocks.
+  One at least, if there is one, and no more are looked at; in the order of the blocks.
   """
   cloze = config.cloze
+  most = max(1, cloze.steps * cloze.batch_size)
   texts: dict[int, str] = {}
   for i in drawn:
-    if len(texts) == cloze.steps * cloze.batch_size:
+    if len(texts) == most:
       break
     text = _text(corpus, spans.row[i], spans.start[i], spans.end[i])
     if 0 < len(words(text)) <= cloze.max_words:

@@ -143,7 +143,7 @@ _COMMANDS = {
     "export-weights": ("realm_tf.exchange.importing:save_file",
                        ["--kind=encoder", "--output={run}/exported"]),
     "index": ("realm_tf.index.embed:CorpusEmbedder.batches", []),
-    "evaluate": ("realm_tf.evaluation.predictions:json.dumps", []),
+    "evaluate": ("realm_tf.jsonl:json.dumps", []),
     "ict": ("realm_tf.run.folder:initial_model", []),
 }
 
