@@ -12,7 +12,8 @@ distribution, names and years among them, one document in twenty a copy of an ea
 a few words changed. Each measurement is a process of
 its own, so that its memory is its own: `peak` is the most that it had resident, less what it
 had once TensorFlow was there; mapped files count as far as their pages were touched.
-What is asked for are the spans and phrases of `cloze`, and the spans of Spider's windows.
+What is asked for are the spans and phrases of `cloze`, and the spans of Spider's windows;
+BM25 is the one that runs are compared with.
 A batch is the texts of pre-training alone; a step is one of pre-training by BERT-tiny, from a
 table of random vectors (4 D bytes a block) that is searched by all sentences of the batch.
 `anonymous` is the most that was no file's, looked at every 10 ms: the system cannot take that
@@ -36,9 +37,10 @@ import numpy as np
 from machine import processor
 
 _STAGES = ("make", "open_first", "open", "near_duplicates", "sentences", "answers", "asked",
-           "batches", "steps")
+           "bm25", "batches", "steps")
 _DOCUMENTS = "documents.jsonl"
 _BATCHES, _BATCH, _CANDIDATES = 20, 16, 8
+_QUESTIONS = 950  # sentences that BM25 looks for
 _SENTENCES, _WORDS = 6, 16  # of a document, of a sentence
 
 
@@ -118,6 +120,7 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
   from realm_tf.corpus.readers import read_documents
   from realm_tf.corpus.store import Corpus
   from realm_tf.datasets.matching import stored_occurrences
+  from realm_tf.evaluation.bm25 import bm25_rows
   from realm_tf.examples.askable_spans import askable_spans
   from realm_tf.examples.pretraining import pretraining_batches
   from realm_tf.examples.recurring import recurring_spans
@@ -152,6 +155,10 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
   if stage == "asked":
     asked = len(askable_spans(corpus).row) + len(recurring_spans(corpus, (2, 60)).row)
     return {"asked": asked, **measurement.result()}
+  if stage == "bm25":
+    questions = [text.decode().split(".")[0] for text in corpus.texts[:_QUESTIONS]]
+    rows = bm25_rows(questions, (text.decode() for text in corpus.texts), 20)
+    return {"found": int((rows[:, 0] == np.arange(len(rows))).sum()), **measurement.result()}
   begun, passages = time.monotonic(), Passages(corpus)
   if stage == "steps":
     seconds = _steps(corpus, banned, passages, pathlib.Path(vocabulary).parents[1])

@@ -60,6 +60,7 @@ def test_a_slow_start_promises_nothing(file, monkeypatch):
   assert len(drawn) > 5
   # 98 steps of six seconds are left after the second, and fewer from then on.
   assert all(re.search("0[0-9]:[0-9]{2}(?: left|,)", line) for line in drawn[2:]), drawn
+  assert "6.00s/" in drawn[-1]  # the mean of all but the first
 
 
 def test_terminal_redraws_one_line():

@@ -18,7 +18,7 @@ def bm25_rows(questions: Sequence[str], documents: Iterable[str], k: int) -> np.
 
   Lower case, English stop words dropped, no stemming, Lucene's form of BM25
   (k1 = 1.5, b = 0.75). Of a document only the words that are asked for are kept, and how
-  many it has: some hundred bytes.
+  many it has.
 
   Args:
     questions: Q texts.

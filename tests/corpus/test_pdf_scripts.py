@@ -5,6 +5,7 @@ import zlib
 import pytest
 
 from realm_tf.corpus.readers.pdf import read_pdf
+from realm_tf.corpus.readers.pdf_scripts import page_text
 from tests.handmade_pdf import pdf
 
 
@@ -71,3 +72,14 @@ def test_on_a_page_that_is_turned():
 def test_a_title_that_is_none(title):
   title = title.replace("(", "\\(").replace(")", "\\)")
   assert read_pdf(pdf("x", title=title))[0] == ""
+
+
+def test_where_pieces_are_not_the_text_it_stays_as_pypdf_gives_it():
+  class _Page:
+
+    def extract_text(self, visitor_operand_before, visitor_text):
+      del visitor_operand_before
+      visitor_text("10", [1, 0, 0, 1, 0, 0], [1, 0, 0, 1, 0, 0], None, 10.0)
+      return "10 6"
+
+  assert page_text(_Page()) == "10 6"

@@ -17,8 +17,7 @@ from realm_tf.corpus.readers.mathml import is_single, parted
 from realm_tf.corpus.readers.symbols import symbol, without_codes
 from realm_tf.corpus.readers.text_file import without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
-from realm_tf.corpus.wikitext.powers import raised
-from realm_tf.corpus.wikitext.units import subscript, superscript
+from realm_tf.corpus.small_figures import raised, subscript, superscript
 
 _MOST_BYTES = 1 << 28  # unpacked
 _OLE = b"\xd0\xcf\x11\xe0"  # in which Word wraps what it encrypts

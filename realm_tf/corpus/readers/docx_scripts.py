@@ -8,8 +8,13 @@ from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from lxml import etree
 
-from realm_tf.corpus.wikitext.powers import is_exponent, is_single, raised
-from realm_tf.corpus.wikitext.units import subscript, superscript
+from realm_tf.corpus.small_figures import (
+  is_exponent,
+  is_single,
+  raised,
+  subscript,
+  superscript,
+)
 
 _MARK = f"{qn('w:rPr')}/{qn('w:vertAlign')}"
 _POSITION = f"{qn('w:rPr')}/{qn('w:position')}"

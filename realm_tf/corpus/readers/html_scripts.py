@@ -5,8 +5,13 @@ from collections.abc import Callable
 
 from lxml import etree
 
-from realm_tf.corpus.wikitext.powers import is_exponent, is_single, raised
-from realm_tf.corpus.wikitext.units import subscript, superscript
+from realm_tf.corpus.small_figures import (
+  is_exponent,
+  is_single,
+  raised,
+  subscript,
+  superscript,
+)
 
 _CHARGE = re.compile(r"\d*[+−-]")
 _VARIABLES = ("i", "em", "var")

@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 from lxml import etree
 
-from realm_tf.corpus.wikitext.powers import raised
-from realm_tf.corpus.wikitext.units import subscript, superscript
+from realm_tf.corpus.small_figures import raised, subscript, superscript
 
 # What stands between two parts of these.
 _BETWEEN = {"mfrac": "/", "msup": "^", "mroot": "^1/", "msubsup": "^", "munderover": "^",

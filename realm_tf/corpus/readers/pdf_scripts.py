@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 import pypdf
 
-from realm_tf.corpus.wikitext.powers import exponent, is_exponent, raised
-from realm_tf.corpus.wikitext.units import subscript
+from realm_tf.corpus.small_figures import exponent, is_exponent, raised, subscript
 
 # Of the size of what they stand beside: how much smaller, and how far off its line.
 _SMALLER, _LEAST, _MOST = 0.9, 0.08, 0.9

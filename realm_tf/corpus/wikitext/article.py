@@ -16,6 +16,7 @@ import mwparserfromhell
 from mwparserfromhell import nodes
 
 from realm_tf.corpus.readers.unreadable import Unreadable
+from realm_tf.corpus.small_figures import subscript
 from realm_tf.corpus.wikitext import templates
 from realm_tf.corpus.wikitext.call import Call
 from realm_tf.corpus.wikitext.chemistry import read_chemistry
@@ -25,7 +26,6 @@ from realm_tf.corpus.wikitext.of_languages import END_SECTIONS, WITHOUT_TEXT
 from realm_tf.corpus.wikitext.powers import of_wikitext
 from realm_tf.corpus.wikitext.quotes import shielded
 from realm_tf.corpus.wikitext.stray_tags import without_stray_tags
-from realm_tf.corpus.wikitext.units import subscript
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z-]+)?|simple")
 _DISAMBIGUATION = re.compile(r"""disambig.*|.*\bdisambiguation|dab|disamb|hndis|geodis|mathdab

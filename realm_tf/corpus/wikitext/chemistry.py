@@ -2,8 +2,8 @@
 
 import re
 
+from realm_tf.corpus.small_figures import subscript, superscript
 from realm_tf.corpus.wikitext.call import Call
-from realm_tf.corpus.wikitext.units import subscript, superscript
 
 # A count stands behind an element or a bracket; any other figure is a coefficient or text.
 _COUNT = re.compile(r"(?<=[A-Za-z)\]}])\d+")

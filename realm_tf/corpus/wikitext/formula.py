@@ -2,9 +2,9 @@
 
 import re
 
+from realm_tf.corpus.small_figures import subscript, superscript
 from realm_tf.corpus.wikitext.chemistry import read_chemistry
 from realm_tf.corpus.wikitext.formula_rows import in_one_row
-from realm_tf.corpus.wikitext.units import subscript, superscript
 
 _MOST_CHARACTERS = 400
 _SIGNS = dict(pair.split(":", 1) for pair in """

@@ -3,9 +3,9 @@
 import re
 from typing import Callable
 
+from realm_tf.corpus.small_figures import subscript
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 from realm_tf.corpus.wikitext.numbers import grouped, ordinal
-from realm_tf.corpus.wikitext.units import subscript
 
 
 def _prefixed(prefix: str) -> Callable[[Call], str]:

@@ -3,9 +3,10 @@
 import re
 from decimal import ROUND_HALF_UP, Decimal
 
+from realm_tf.corpus.small_figures import subscript, superscript
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 from realm_tf.corpus.wikitext.powers import of_wikitext
-from realm_tf.corpus.wikitext.units import of_one, subscript, superscript, unit_name
+from realm_tf.corpus.wikitext.units import of_one, unit_name
 
 _NUMBER = re.compile(r"[-+−]?[\d,. ]*\d(\.\d*)?([eE][-+−]?\d+)?(\+\d+)?((//?|⁄)\d+)?")
 _DIGITS = re.compile(r"([-+−]?)(\d+)(\.\d+)?")

@@ -2,10 +2,10 @@
 
 from typing import Callable
 
+from realm_tf.corpus.small_figures import superscript
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 from realm_tf.corpus.wikitext.numbers import PLUS
 from realm_tf.corpus.wikitext.quotes import shielded
-from realm_tf.corpus.wikitext.units import superscript
 
 _SIGNS = {
     "=": "=", "'": "'", "'s": "'s", '"': '"', "`": "`", "-'": "'",

@@ -2,8 +2,8 @@
 
 import re
 
-_SUPERSCRIPTS = str.maketrans("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
-_SUBSCRIPTS = str.maketrans("0123456789+-−=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
+from realm_tf.corpus.small_figures import superscript
+
 _UNITS = {
     "C": "°C", "F": "°F", "R": "°R", "degC": "°C", "degF": "°F", "deg": "°", "degree": "°",
     "arcmin": "′", "arcsec": "″", "sqmi": "sq mi", "sqft": "sq ft", "sqin": "sq in",
@@ -47,16 +47,6 @@ _ONE_OF = {plural: one for one, plural in {
     "hectare": "hectares", "dunam": "dunams", "light-year": "light-years",
     "long ton": "long tons", "short ton": "short tons",
     "tonne": "tonnes", "long ton-force": "long tons-force"}.items()}
-
-
-def superscript(text: str) -> str:
-  """10<sup>6</sup> is not 106."""
-  shown = text.translate(_SUPERSCRIPTS)
-  return shown if shown != text and not re.search(r"[a-z]", text.replace("n", "")) else text
-
-
-def subscript(text: str) -> str:
-  return text.translate(_SUBSCRIPTS)
 
 
 def unit_name(code: str) -> str:
