@@ -157,7 +157,8 @@ def _run(stage: str, folder: pathlib.Path, blocks: int, vocabulary: str) -> dict
     return {"asked": asked, **measurement.result()}
   if stage == "bm25":
     questions = [text.decode().split(".")[0] for text in corpus.texts[:_QUESTIONS]]
-    rows = bm25_rows(questions, (text.decode() for text in corpus.texts), 20)
+    rows = bm25_rows(questions, (text.decode() for text in corpus.texts), 20,
+                     scratch=folder)
     return {"found": int((rows[:, 0] == np.arange(len(rows))).sum()), **measurement.result()}
   begun, passages = time.monotonic(), Passages(corpus)
   if stage == "steps":

@@ -24,7 +24,8 @@ def bm25(run: Run) -> None:
     return
   documents = (f"{title.decode()} {text.decode()}"
                for title, text in zip(run.corpus.titles, run.corpus.texts))
-  rows = bm25_rows([question.question for question in questions], documents, _depth(run))
+  rows = bm25_rows([question.question for question in questions], documents, _depth(run),
+                   scratch=run.path)
   _write(run, BM25, questions, rows)
 
 

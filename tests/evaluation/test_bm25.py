@@ -42,6 +42,20 @@ def test_rows_are_those_of_the_formula(monkeypatch):
     np.testing.assert_allclose(np.array(scores)[found], sorted(scores)[::-1], atol=1e-5)
 
 
+def test_of_equal_documents_the_lower_rows_come_first(monkeypatch):
+  monkeypatch.setattr(bm25, "_TOGETHER", 3)
+  texts = ["the dog barks", "a cat"] * 10
+  assert bm25_rows(["dog", "cat", "dog dog cat"], texts, 4).tolist() == [
+      [0, 2, 4, 6], [1, 3, 5, 7], [0, 2, 4, 6]]
+
+
+def test_nothing_is_left_in_the_folder_for_what_is_needed_meanwhile(tmp_path):
+  assert bm25_rows(["dog"], _DOCUMENTS, 1, scratch=tmp_path).tolist() == [[2]]
+  assert not list(tmp_path.iterdir())
+  with pytest.raises(FileNotFoundError):
+    bm25_rows(["dog"], _DOCUMENTS, 1, scratch=tmp_path / "none")
+
+
 def test_question_without_a_known_word_still_gets_rows():
   rows = bm25_rows(["zebra", "", "what is the"], _DOCUMENTS, 4)
   assert [sorted(row) for row in rows.tolist()] == [[0, 1, 2, 3]] * 3
