@@ -39,7 +39,7 @@ def bm25_rows(questions: Sequence[str], documents: Iterable[str], k: int,
     Row numbers of documents, `[Q, k]` int32.
   """
   asked = _tokens(questions)
-  with tempfile.TemporaryFile(dir=scratch) as file:
+  with tempfile.TemporaryFile(dir=None if scratch is None else str(scratch)) as file:
     statistics = _count(documents, asked.vocab, file)
     if not 1 <= k <= statistics.documents:
       raise UserError(
