@@ -92,7 +92,7 @@ def main(_) -> None:
   import ablation_stages  # pylint: disable=import-outside-toplevel
 
   from realm_tf.errors import UserError  # pylint: disable=import-outside-toplevel
-  from realm_tf.training.loop import Interrupted  # pylint: disable=import-outside-toplevel
+  from realm_tf.training.stopping import Interrupted  # pylint: disable=import-outside-toplevel
   folder = pathlib.Path(_WORKDIR.value).resolve()
   path = pathlib.Path(_RESULTS.value or (
       folder / "ablations.json" if _SIZE.value == "smoke"

@@ -9,7 +9,7 @@ import sys
 import threading
 from logging import ERROR, INFO, Formatter, LogRecord
 from types import ModuleType
-from typing import TYPE_CHECKING, Iterator, Sequence
+from typing import Iterator, Sequence
 
 from absl import flags, logging
 
@@ -17,9 +17,7 @@ import realm_tf
 from realm_tf import files, versions
 from realm_tf.cli import commands, config_flags, opening
 from realm_tf.errors import UserError
-
-if TYPE_CHECKING:
-  from realm_tf.training.loop import Interrupted
+from realm_tf.training.stopping import Interrupted
 
 _OURS = "realm_tf.cli."  # of modules whose flags --help lists
 
@@ -96,7 +94,7 @@ def run(arguments: Sequence[str]) -> int:
     except UserError as error:
       print(f"realm: {_one_line(error)}", file=sys.stderr)
       return 2
-    except _interrupted() as stop:
+    except Interrupted as stop:
       print(f"realm: {stop}", file=sys.stderr)
       return 128 + stop.number
     except KeyboardInterrupt as stop:
@@ -137,12 +135,6 @@ def _run(arguments: Sequence[str]) -> int:
     if reason is None:
       raise
     raise UserError(f"{files.in_one_line(error)}{files.remedy(reason)}") from error
-
-
-def _interrupted() -> "type[Interrupted] | tuple[()]":
-  """What training raises where it was stopped; it is not imported to see whether it was,
-  since that takes seconds, and may be what was stopped."""
-  return getattr(sys.modules.get("realm_tf.training.loop"), "Interrupted", ())
 
 
 def _say_stopped(message: str, stops: Sequence[int]) -> int:

@@ -16,7 +16,7 @@ from realm_tf.index.stored_index import StoredIndex
 from realm_tf.models.realm import Realm
 from realm_tf.refresh.job import RefreshJob
 from realm_tf.run.folder import Run
-from realm_tf.training.loop import Interrupted, stop_requests
+from realm_tf.training.stopping import Interrupted, stop_requests
 
 
 def refresh(run: Run, once: bool, nice: int, beam: str | None = None) -> int:

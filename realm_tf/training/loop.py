@@ -1,8 +1,6 @@
 """The loop that all stages share: steps, progress, checkpoints, stopping."""
 
-import contextlib
 import pathlib
-import signal
 import time
 from collections.abc import Mapping
 from typing import Any, Callable, Iterable, Iterator, Sequence
@@ -20,42 +18,13 @@ from realm_tf.training.checkpoints import Checkpoints
 from realm_tf.training.judging import Judge
 from realm_tf.training.log import Log, Window
 from realm_tf.training.optimizer import AdamW
+from realm_tf.training.stopping import Interrupted, TrainingStopped, stop_requests
 from realm_tf.training.worked import Worked
 
 _RECORDS = 50  # points in a stage's curves, at least
 StepFunction = Callable[[Any], dict[str, tf.Tensor]]
 BeforeStep = Callable[[int], dict[str, float]]  # the number of the step -> more metrics
 OnStep = Callable[[int, dict[str, float]], None]  # the number of steps done, its metrics
-
-
-class Interrupted(Exception):
-  """Training was asked to stop (SIGTERM or Ctrl-C), and its state was saved.
-
-  Attributes:
-    number: of the signal.
-  """
-
-  def __init__(self, message: str, number: int = signal.SIGTERM):
-    super().__init__(message)
-    self.number = number
-
-
-class TrainingStopped(Exception):
-  """Raised by a judge or a `before_step` callback that ended early, since the loop is
-  `stopping`."""
-
-
-@contextlib.contextmanager
-def stop_requests() -> Iterator[list[int]]:
-  """Collects SIGTERM and SIGINT instead of dying in the middle of a step."""
-  received: list[int] = []
-  earlier_handlers = {number: signal.signal(number, lambda n, _: received.append(n))
-                      for number in (signal.SIGTERM, signal.SIGINT)}
-  try:
-    yield received
-  finally:
-    for number, handler in earlier_handlers.items():
-      signal.signal(number, handler)
 
 
 class Loop:

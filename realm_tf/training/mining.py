@@ -21,7 +21,7 @@ from realm_tf.models.realm import Realm
 from realm_tf.text.inputs import pack_single
 from realm_tf.training.denoising import Denoiser
 from realm_tf.training.judging import Judge
-from realm_tf.training.loop import TrainingStopped
+from realm_tf.training.stopping import TrainingStopped
 
 # The corpus by the document tower as it is, [N, D] of the dtype of `config.embedding_dtype`;
 # is told how many blocks are done, and may be stopped by what that raises.

@@ -11,8 +11,9 @@ import tensorflow as tf
 from realm_tf.training.checkpoints import Checkpoints
 from realm_tf.training.judging import Judge
 from realm_tf.training.log import read_curves
-from realm_tf.training.loop import Interrupted, Loop
+from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW
+from realm_tf.training.stopping import Interrupted
 from tests.processes import as_two_processes
 from tests.training.test_loop import Task
 

@@ -13,8 +13,9 @@ import tensorflow as tf
 
 from realm_tf.errors import UserError
 from realm_tf.training.log import Log, read_curves, read_examples
-from realm_tf.training.loop import Interrupted, Loop
+from realm_tf.training.loop import Loop
 from realm_tf.training.optimizer import AdamW, WarmupLinearDecay
+from realm_tf.training.stopping import Interrupted
 from tests.events import read_events
 
 
@@ -40,11 +41,20 @@ class Task:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_saves_and_the_next_run_goes_on(tmp_path, number):
-  task = Task(tmp_path)
-  task.on_step = lambda step: step == 3 and os.kill(os.getpid(), number)
+def test_a_stop_saves_and_the_next_run_goes_on(tmp_path, capfd, number):
+  task, said = Task(tmp_path), []
+
+  def twice(step):  # as people do who see nothing happen
+    if step == 3:
+      os.kill(os.getpid(), number)
+      said.append(capfd.readouterr().err)
+      os.kill(os.getpid(), number)
+      said.append(capfd.readouterr().err)
+
+  task.on_step = twice
   with pytest.raises(Interrupted, match="stopped at step 4 of 10 of task"):
     task.run()
+  assert said[0].count("\nstopping") == 1 and not said[1]
   again = Task(tmp_path)
   assert again.loop.first_step == 4 and int(again.total) == 0 + 1 + 2 + 3
   again.run()

@@ -19,7 +19,8 @@ from realm_tf.text.salient_spans import tagger, tagger_version
 from realm_tf.text.sentences import split_sentences
 from realm_tf.text.span_scores import span_scores
 from realm_tf.text.tokenizer import Tokenizer
-from realm_tf.training.loop import Interrupted, Loop
+from realm_tf.training.loop import Loop
+from realm_tf.training.stopping import Interrupted
 from realm_tf.training.tagger import train_tagger
 from tests import tiny
 from tests.command import realm
