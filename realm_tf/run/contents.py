@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from realm_tf import files
 from realm_tf.corpus.document_rows import document_rows
 from realm_tf.corpus.manifest import MANIFEST
+from realm_tf.corpus.store import Corpus
 from realm_tf.index import stored_index
 from realm_tf.index.stored_index import StoredIndex
 from realm_tf.run import redo
@@ -25,13 +26,22 @@ def contents(run: Run) -> Iterator[str]:
     if line:
       yield _line(stage, line)
   for folder in sorted(stored_index.index_versions(run.index_root)):
-    index = StoredIndex.open(folder)
-    fits = has_corpus and index.origin.corpus_hash in run.corpus.rows_by_hash
-    yield _line("index", f"{folder.name}: {index.num_rows} blocks, {index.origin.dtype}"
-                + ("" if fits else ", of another corpus"))
+    held = _index(StoredIndex.open(folder), run.corpus if has_corpus else None)
+    yield _line("index", f"{folder.name}: {held}")
   yield _line("export", _export(run.path / "export"))
   for old in redo.set_aside(run.path):
     yield _line(old.path.name, _set_aside(old))
+
+
+def _index(index: StoredIndex, corpus: Corpus | None) -> str:
+  """How many blocks are searched; deleted ones stay in it until `realm compact`."""
+  rows, dtype = index.num_rows, index.origin.dtype
+  if corpus is None or index.origin.corpus_hash not in corpus.rows_by_hash:
+    return f"{rows} blocks, {dtype}, of another corpus"
+  held = int((corpus.stored_rows < corpus.rows_by_hash[index.origin.corpus_hash]).sum())
+  deleted = f", {rows - held} deleted" if rows > held else ""
+  added = f", {corpus.num_blocks - held} not yet embedded" if corpus.num_blocks > held else ""
+  return f"{held} blocks, {dtype}{deleted}{added}"
 
 
 def _export(folder: pathlib.Path) -> str:

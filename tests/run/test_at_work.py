@@ -114,6 +114,24 @@ def test_a_corpus_behind_a_link_is_changed_where_it_lies(run, fresh, tmp_path):
   assert "ona" in ids and "odd" not in ids
 
 
+def test_the_list_counts_blocks_that_are_searched(run, fresh, capsys):
+  def listed():
+    capsys.readouterr()
+    assert realm("list", f"--workdir={run}") == 0
+    return [line for line in capsys.readouterr().out.splitlines()
+            if line.startswith("index")]
+
+  (line,) = listed()
+  assert line.endswith("blocks, float32")
+  count = int(line.split()[-3])
+  assert realm("delete", f"--workdir={run}", "odd") == 0
+  assert listed() == [line.replace(f"{count} blocks", f"{count - 1} blocks")
+                      + ", 1 deleted"]
+  assert realm("add", f"--workdir={run}", f"--documents={fresh}/more.jsonl") == 0
+  assert f"{count - 1} blocks, float32, 1 deleted, 1 not yet embedded" in (
+      listed()[0])
+
+
 def test_a_file_in_the_way_of_a_stage_is_told_before_it_trains(run, capsys):
   (run / "ict" / "model").mkdir(parents=True)
   (run / "ict" / "model" / "notes").touch()
