@@ -87,6 +87,8 @@ def _show(results, path: pathlib.Path) -> None:
 
 
 def main(_) -> None:
+  from realm_tf.allocator import keep_freed_memory  # pylint: disable=import-outside-toplevel
+  keep_freed_memory()
   import ablation_results  # pylint: disable=import-outside-toplevel
   import ablation_rows  # pylint: disable=import-outside-toplevel
   import ablation_stages  # pylint: disable=import-outside-toplevel

@@ -30,6 +30,7 @@ _PUBLIC = {
     "ict_batches": "realm_tf.examples.ict_pairs",
     "pretraining_batches": "realm_tf.examples.pretraining",
     "AdamW": "realm_tf.training.optimizer", "UserError": "realm_tf.errors",
+    "keep_freed_memory": "realm_tf.allocator",
     "top_k_inner_product": "realm_tf.ops.top_k"}
 __all__ = list(_PUBLIC)
 

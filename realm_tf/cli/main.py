@@ -15,11 +15,13 @@ from absl import flags, logging
 
 import realm_tf
 from realm_tf import files, versions
+from realm_tf.allocator import keep_freed_memory
 from realm_tf.cli import commands, config_flags, opening
 from realm_tf.errors import UserError
 from realm_tf.training.stopping import Interrupted
 
 _OURS = "realm_tf.cli."  # of modules whose flags --help lists
+_SERVERS = ("serve", "mcp")  # whose threads are many, and who give memory back
 
 
 class _Plain(Formatter):
@@ -126,6 +128,8 @@ def _run(arguments: Sequence[str]) -> int:
     return 0
   _show_our_log()
   opening.command_line[:] = arguments
+  if name not in _SERVERS:
+    keep_freed_memory()
   try:
     return command.run(words) or 0
   except (UserError, BrokenPipeError):
