@@ -26,8 +26,8 @@ _JSON = flags.DEFINE_string("json", None, "Where to write the figures.")
 _MEASURE = flags.DEFINE_string("measure", None, "In this process; used by the script itself.")
 
 _MODELS = {
-    "BERT-tiny": SIZES | {"batch": 32, "candidates": 8, "hidden": 128, "layers": 2, "heads": 2,
-                          "masks": 8, "query": 32, "document": 96},
+    "BERT-tiny": SIZES | {"hidden": 128, "layers": 2, "heads": 2, "batch": 32,
+                          "candidates": 8, "query": 32, "document": 96, "masks": 8},
     "MiniLM": SIZES | {"hidden": 384, "layers": 6, "heads": 12}}
 
 
