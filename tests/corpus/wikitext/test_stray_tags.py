@@ -20,6 +20,8 @@ def _text(wikitext):
     ("A <p>one<p>two</br>three</div>four", "A\n\none\n\ntwo\n\nthree\n\nfour"),
     ("10<sup>6 m and 5</sub> km", "10^6 m and 5 km"),
     ("A <!-- that nobody closed. 5 km", "A that nobody closed. 5 km"),
+    ("a < b and c > 5, x < i > y, 5 < p and q > 6.< ref name=x> So< br >it is",
+     "a < b and c > 5, x < i > y, 5 < p and q > 6. So\n\nit is"),
     ("a < b, 5 < 6, <5>, x<y>z, &lt;ref> <nowiki><ref></nowiki>",
      "a < b, 5 < 6, <5>, x<y>z, <ref> <ref>")])
 def test_nothing_is_swallowed(wikitext, text):
