@@ -74,6 +74,10 @@ def _row(*cells):
     (f"<m:d><m:e><m:m>{_row(1, 2)}{_row(3, 4)}</m:m></m:e></m:d>", "(1, 2; 3, 4)"),
     (f"<m:d><m:e><m:f><m:fPr><m:type m:val='noBar'/></m:fPr><m:num>{_math(10)}</m:num><m:den>"
      f"{_math(3)}</m:den></m:f></m:e></m:d>", "(10 choose 3)"),
+    (f"<m:sSup><m:e>{_math(10)}</m:e><m:sup><m:sSup><m:e>{_math(10)}</m:e><m:sup>{_math(6)}"
+     "</m:sup></m:sSup></m:sup></m:sSup>", "10^(10⁶)"),
+    (f"<m:sSup><m:e>{_math('x')}</m:e><m:sup>{_math('2k')}</m:sup></m:sSup>", "x^(2k)"),
+    (f"<m:sSup><m:e>{_math('x')}</m:e><m:sup>{_math('k')}</m:sup></m:sSup>", "x^k"),
     (f"<m:eqArr><m:e>{_math('x=1')}</m:e><m:e>{_math('y=2')}</m:e></m:eqArr>", "x=1; y=2"),
     (f"<m:d><m:e>{_math(1)}</m:e><m:e>{_math(2)}</m:e></m:d>", "(1|2)"),
     (f"<m:d><m:dPr><m:sepChr m:val=','/></m:dPr><m:e>{_math(1)}</m:e><m:e>{_math(2)}</m:e>"
