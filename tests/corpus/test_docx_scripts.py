@@ -5,6 +5,9 @@ import io
 import docx
 import pytest
 from docx.enum.style import WD_STYLE_TYPE
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
@@ -59,7 +62,15 @@ def test_a_style_that_raises():
   paragraph = document.add_paragraph("10")
   paragraph.add_run("6", style)
   paragraph.add_run(" men")
-  assert _read(document) == "10⁶ men"
+  notes = "".join(f'<w:r><w:rPr>{style}</w:rPr><w:t>{text}</w:t></w:r>' for text, style in (
+      ("or 10", ""), ("7", '<w:rStyle w:val="Power"/>')))
+  part = Part(
+      PackURI("/word/footnotes.xml"),
+      "application/vnd.openxmlformats-officedocument.wordprocessingml.footnotes+xml",
+      f"<w:footnotes {nsdecls('w')}><w:footnote><w:p>{notes}</w:p></w:footnote></w:footnotes>"
+      .encode(), document.part.package)
+  document.part.relate_to(part, RELATIONSHIP_TYPE.FOOTNOTES)
+  assert _read(document) == "10⁶ men\n\nor 10⁷"
 
 
 def _math(text):

@@ -56,7 +56,7 @@ def read_docx(data: bytes) -> tuple[str, str]:
     document = docx.Document(io.BytesIO(data))
   except (zipfile.BadZipFile, PackageNotFoundError, KeyError, ValueError) as error:
     raise Unreadable("damaged", str(error)[:200]) from None
-  mark_by_style(document)
+  mark_by_style(document, document.element.body)
   title, text = _title(document), _text(document.element.body)
   return title, "\n\n".join([without_title(title, text), *_notes(document)]).strip()
 
@@ -90,7 +90,9 @@ def _notes(document: Document) -> Iterator[str]:
   for kind in ("footnote", "endnote"):
     for relation in document.part.rels.values():
       if not relation.is_external and relation.reltype.endswith(f"/{kind}s"):
-        for note in parse_xml(relation.target_part.blob).iter(qn(f"w:{kind}")):
+        notes = parse_xml(relation.target_part.blob)
+        mark_by_style(document, notes)
+        for note in notes.iter(qn(f"w:{kind}")):
           if note.get(qn("w:type"), "normal") == "normal" and (text := _text(note)):
             yield text
 
