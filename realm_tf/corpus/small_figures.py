@@ -9,7 +9,7 @@ _POWER = re.compile(r"[-+−]?[0-9n]+(?:(?:[-+−–]|, ?)[0-9n]+)*")
 _PART = r"(?:[\d⁰¹²³⁴-⁹.]+[a-zA-Zα-ω]{0,3}|[a-zA-Zα-ω][⁰¹²³⁴-⁹]*|\([^()\s]{1,20}\))"
 _EXPONENT = re.compile(rf"[-+−]?{_PART}(?: ?[-+−*/×·⋅^] ?{_PART})*")
 _FIGURE = re.compile(r"[\d⁰¹²³⁴-⁹*/×·⋅^+−-]")
-_SINGLE = re.compile(r"[\d.]+|[a-zA-Zα-ω]")
+_SINGLE = re.compile(r"[\d.]+|[a-zA-Zα-ω]|\([^()]*\)")
 
 
 def superscript(text: str) -> str:

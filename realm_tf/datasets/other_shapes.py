@@ -31,7 +31,8 @@ def read_question_rows(path: PathLike, expected: str) -> Iterator[Row]:
   begin: list[tuple[int, str]] = []
   for line in lines:
     begin.append(line)
-    if line[1].strip("\ufeff \t\r\n"):
+    # Excel's first line may say what stands between values, and no more.
+    if line[1].strip("\ufeff \t\r\n") and not line[1].startswith("sep="):
       break
   if begin and is_table(begin[-1][1]):
     rows = read_table_rows(itertools.chain(begin, lines), path, begin[-1][1], expected)

@@ -3,12 +3,16 @@
     CSV   a header with `question`, and `answer` or `answers`; between any of CsvTable's signs
     DPR   no header: a question, a tab, and a list of answers as Python writes it
 
-A cell that is a list, in JSON or as Python writes it, is several answers; any other is one.
+A cell that is a list, in JSON or as Python or NumPy writes it, is several answers; so is
+SQuAD's object of texts. Any other is one.
 """
 
 import ast
 import csv
+import io
+import itertools
 import json
+import tokenize
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -18,6 +22,7 @@ from realm_tf.files import PathLike
 from realm_tf.jsonl import Row, SpelledFloat
 
 _TRUTH = {"true": True, "false": False}
+_QUOTES = ("'", '"')
 
 
 def is_table(line: str) -> bool:
@@ -82,16 +87,34 @@ def _rows_of_dpr(lines: Iterable[tuple[int, str]], path: PathLike) -> Iterator[R
 
 
 def _answers(cell: str) -> Any:
-  """A list, where the cell is one; else its text."""
+  """A list, or SQuAD's object of one, where the cell is such; else its text."""
   text = cell.strip()
-  if not (text.startswith("[") and text.endswith("]")):
+  if (text[:1], text[-1:]) not in (("[", "]"), ("{", "}")):
     return cell
-  for parse in (lambda: json.loads(text, parse_float=SpelledFloat),
-                lambda: ast.literal_eval(text)):
+  for parse in (lambda: json.loads(text, parse_float=SpelledFloat), lambda: _literal(text)):
     try:
       value = parse()
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError):
       continue
-    if isinstance(value, list):
+    if isinstance(value, list) or (isinstance(value, dict) and "text" in value):
       return value
   return cell
+
+
+def _literal(text: str) -> Any:
+  """A value as Python writes it, and NumPy, of which pandas makes cells.
+
+  That has no commas between texts, which Python takes for parts of one: ['Ona' 'Ann'].
+  """
+  tokens = [token.string for token in tokenize.generate_tokens(io.StringIO(text).readline)
+            if token.string.strip()]
+  tokens = [token + "," * (token[-1] in _QUOTES and following[:1] in _QUOTES)
+            for token, following in itertools.zip_longest(tokens, tokens[1:], fillvalue="]")]
+  return ast.literal_eval(_Bare().visit(ast.parse(" ".join(tokens), mode="eval")))
+
+
+class _Bare(ast.NodeTransformer):
+  """Takes away what NumPy writes around values: array(['Ona'], dtype=object)."""
+
+  def visit_Call(self, node: ast.Call) -> ast.AST:
+    return self.visit(node.args[0]) if node.args else node

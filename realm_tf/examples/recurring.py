@@ -126,8 +126,9 @@ def recurring_spans(corpus: Corpus, blocks: tuple[int, int], readable: int | Non
   held = held_spans(corpus, readable)
 
   def make(new: Writer) -> None:
+    by_article = articles(corpus)
     for spans, row, name in _parts(corpus):
-      new.append(**_recurring(corpus, held, blocks, spans, row, name))
+      new.append(**_recurring(corpus, by_article, held, blocks, spans, row, name))
 
   settings = {"version": 1, "blocks": list(blocks), "readable": readable,
               "spans": made_of(corpus)}
@@ -136,10 +137,10 @@ def recurring_spans(corpus: Corpus, blocks: tuple[int, int], readable: int | Non
   return Recurring(**found, support=Support(held.rows, **of_support))
 
 
-def _recurring(corpus: Corpus, held: Held, blocks: tuple[int, int], spans: slice,
-               row: np.ndarray, name: np.ndarray) -> dict[str, np.ndarray]:
+def _recurring(corpus: Corpus, by_article: Articles, held: Held, blocks: tuple[int, int],
+               spans: slice, row: np.ndarray, name: np.ndarray) -> dict[str, np.ndarray]:
   """Those of some spans that recur: the fields of `Recurring`, and of its support."""
-  by_article, size = articles(corpus), corpus.num_blocks
+  size = corpus.num_blocks
   keys = name * size + by_article.place[row]
 
   def among(first: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

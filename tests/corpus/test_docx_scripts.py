@@ -5,6 +5,9 @@ import io
 import docx
 import pytest
 from docx.enum.style import WD_STYLE_TYPE
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 
@@ -59,7 +62,15 @@ def test_a_style_that_raises():
   paragraph = document.add_paragraph("10")
   paragraph.add_run("6", style)
   paragraph.add_run(" men")
-  assert _read(document) == "10⁶ men"
+  notes = "".join(f'<w:r><w:rPr>{style}</w:rPr><w:t>{text}</w:t></w:r>' for text, style in (
+      ("or 10", ""), ("7", '<w:rStyle w:val="Power"/>')))
+  part = Part(
+      PackURI("/word/footnotes.xml"),
+      "application/vnd.openxmlformats-officedocument.wordprocessingml.footnotes+xml",
+      f"<w:footnotes {nsdecls('w')}><w:footnote><w:p>{notes}</w:p></w:footnote></w:footnotes>"
+      .encode(), document.part.package)
+  document.part.relate_to(part, RELATIONSHIP_TYPE.FOOTNOTES)
+  assert _read(document) == "10⁶ men\n\nor 10⁷"
 
 
 def _math(text):
@@ -74,6 +85,10 @@ def _row(*cells):
     (f"<m:d><m:e><m:m>{_row(1, 2)}{_row(3, 4)}</m:m></m:e></m:d>", "(1, 2; 3, 4)"),
     (f"<m:d><m:e><m:f><m:fPr><m:type m:val='noBar'/></m:fPr><m:num>{_math(10)}</m:num><m:den>"
      f"{_math(3)}</m:den></m:f></m:e></m:d>", "(10 choose 3)"),
+    (f"<m:sSup><m:e>{_math(10)}</m:e><m:sup><m:sSup><m:e>{_math(10)}</m:e><m:sup>{_math(6)}"
+     "</m:sup></m:sSup></m:sup></m:sSup>", "10^(10⁶)"),
+    (f"<m:sSup><m:e>{_math('x')}</m:e><m:sup>{_math('2k')}</m:sup></m:sSup>", "x^(2k)"),
+    (f"<m:sSup><m:e>{_math('x')}</m:e><m:sup>{_math('k')}</m:sup></m:sSup>", "x^k"),
     (f"<m:eqArr><m:e>{_math('x=1')}</m:e><m:e>{_math('y=2')}</m:e></m:eqArr>", "x=1; y=2"),
     (f"<m:d><m:e>{_math(1)}</m:e><m:e>{_math(2)}</m:e></m:d>", "(1|2)"),
     (f"<m:d><m:dPr><m:sepChr m:val=','/></m:dPr><m:e>{_math(1)}</m:e><m:e>{_math(2)}</m:e>"

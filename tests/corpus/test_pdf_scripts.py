@@ -38,6 +38,8 @@ def _tex(*pieces):
      "log₂8 on H2O"),
     ([("19", 10, 0), ("th", 7, 4), (" day.", 10, 0), ("1", 7, 4)], "19th day.¹"),
     ([("1", 6, 4), ("1990 was", 9, 0)], "¹1990 was"),
+    ([("10", 10, 0), ("10", 7, 4), ("6", 5, 7), (" and 2", 10, 0), ("-n", 7, 4), ("2", 5, 7),
+      (" m", 10, 0)], "10^(10⁶) and 2^(-n²) m"),
     # Small, but on the line; and large beside small.
     ([("10", 10, 0), ("6", 7, 0)], "106"), ([("A", 10, 0), ("6", 10, 4)], "A6")])
 def test_above_and_below_the_line(pieces, text):
@@ -49,6 +51,13 @@ def test_a_fraction_of_figures_one_above_the_other():
   assert _read("BT /F1 10 Tf 1 0 0 1 72 700 Tm (or 5) Tj ET BT /F1 7 Tf 1 0 0 1 91.5 704 Tm "
                "(1) Tj 1 0 0 1 91.5 697 Tm (2) Tj ET BT /F1 10 Tf 1 0 0 1 95.4 700 Tm "
                "( in) Tj ET") == "or 5 1/2 in"
+
+
+def test_a_line_ends_with_an_exponent_that_has_one():
+  assert _read("BT /F1 10 Tf 1 0 0 1 72 700 Tm (or 10) Tj /F1 7 Tf 1 0 0 1 95.4 704 Tm (10) "
+               "Tj /F1 5 Tf 1 0 0 1 103.2 707 Tm (6) Tj /F1 10 Tf 1 0 0 1 72 688 Tm (men) "
+               "Tj ET"
+               ) == "or 10^(10⁶) men"
 
 
 @pytest.mark.parametrize("drawn", [

@@ -1,5 +1,7 @@
 """Questions in CSV and in DPR's files of questions."""
 
+import csv
+
 import pytest
 
 from realm_tf.datasets.questions import Question, read_questions
@@ -17,6 +19,7 @@ def _read(path, text, answered=True):
     "answer\tquestion\nOna\tWho, then?\nthere\tWhere?\n",
     'question,answers\n"Who, then?","[""Ona""]"\nWhere?,"[\'there\', \'there\']"\n',
     "Who, then?\t['Ona']\nWhere?\t[\"there\"]\n",
+    "sep=;\r\nquestion;answer\r\nWho, then?;Ona\r\nWhere?;there\r\n",
     '"Who, then?"\t"[""Ona""]"\n\nWhere?\t[\'there\']\n'])
 @pytest.mark.parametrize("name", ["q.csv", "q.tsv", "q.jsonl"])
 def test_tables_of_questions(tmp_path, text, name):
@@ -24,6 +27,21 @@ def test_tables_of_questions(tmp_path, text, name):
   assert [(row.question, row.answers) for row in read] == [
       ("Who, then?", ("Ona",)), ("Where?", ("there",))]
   assert len({row.id for row in read}) == 2
+
+
+@pytest.mark.parametrize("cell, answers", [
+    ("['Ona' \"Ann's\"\n 'a, b']", ("Ona", "Ann's", "a, b")),
+    ("['\\\\d' '[a]']", ("\\d", "[a]")),
+    ("{'text': array(['Ona', 'Ann'], dtype=object), 'answer_start': array([1, 7])}",
+     ("Ona", "Ann")),
+    ('{"text": ["Ona"], "answer_start": [1]}', ("Ona",)), ("[np.str_('Ona')]", ("Ona",)),
+    ("['Ona'", ("['Ona'",)), ("[Ona]", ("[Ona]",)), ("{x}", ("{x}",)),
+    ("{'a': 1}", ("{'a': 1}",)), ("[1 2]", ("[1 2]",)), ("[f()]", ("[f()]",))])
+def test_cells_as_pandas_writes_them(tmp_path, cell, answers):
+  path = tmp_path / "q.csv"
+  with open(path, "w", newline="") as file:
+    csv.writer(file).writerows([["question", "answers"], ["Who?", cell]])
+  assert read_questions(path)[0].answers == answers
 
 
 def test_all_columns(tmp_path):

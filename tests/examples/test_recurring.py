@@ -63,6 +63,16 @@ def test_articles_are_titles_and_where_there_is_none_documents(corpus):
         if _article(corpus, other) == _article(corpus, row)]
 
 
+def test_articles_are_put_together_once_for_all_parts(corpus, monkeypatch):
+  """Where nothing is kept, as in memory or on a full disk, each time takes a sort of all."""
+  calls = []
+  monkeypatch.setattr(salient_support, "_ROWS", 2)
+  monkeypatch.setattr(recurring_module, "_articles", lambda corpus, made=(
+      recurring_module._articles): calls.append(1) or made(corpus))
+  assert len(recurring_spans(corpus, (2, 0)).row)
+  assert len(calls) == 2  # for the spans, and for the blocks that hold them
+
+
 @pytest.mark.parametrize("blocks", [(2, 0), (3, 4), (0, 2)])
 @pytest.mark.parametrize("readable", [None, 6])
 @pytest.mark.parametrize("together", [2, 1 << 14])

@@ -13,7 +13,7 @@ from docx.oxml.ns import nsmap, qn
 from lxml import etree
 
 from realm_tf.corpus.readers.docx_scripts import drawn, mark_by_style
-from realm_tf.corpus.readers.mathml import is_single, parted
+from realm_tf.corpus.readers.mathml import is_single, is_single_exponent, parted
 from realm_tf.corpus.readers.symbols import symbol, without_codes
 from realm_tf.corpus.readers.text_file import without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
@@ -31,6 +31,7 @@ _ENDS = {qn("w:tr"): "\n\n", qn("w:tc"): " | "}
 _OF_CONTENTS = re.compile("TOC([1-9]|Heading)")  # styles that Word gives them
 _SHOWN = (qn("w:t"), qn("m:t"))
 _POWERS = (qn("m:sup"), qn("m:deg"))
+_OF_PARTS = tuple(map(qn, ("m:f", "m:sSup", "m:sSub", "m:sSubSup", "m:sPre", "m:rad")))
 _PARTS = (qn("m:num"), qn("m:den"), qn("m:sup"), qn("m:lim"))
 # What stands between parts of these: rows of a matrix, its cells, equations.
 _BETWEEN = {qn("m:m"): "; ", qn("m:mr"): ", ", qn("m:eqArr"): "; "}
@@ -55,7 +56,7 @@ def read_docx(data: bytes) -> tuple[str, str]:
     document = docx.Document(io.BytesIO(data))
   except (zipfile.BadZipFile, PackageNotFoundError, KeyError, ValueError) as error:
     raise Unreadable("damaged", str(error)[:200]) from None
-  mark_by_style(document)
+  mark_by_style(document, document.element.body)
   title, text = _title(document), _text(document.element.body)
   return title, "\n\n".join([without_title(title, text), *_notes(document)]).strip()
 
@@ -89,7 +90,9 @@ def _notes(document: Document) -> Iterator[str]:
   for kind in ("footnote", "endnote"):
     for relation in document.part.rels.values():
       if not relation.is_external and relation.reltype.endswith(f"/{kind}s"):
-        for note in parse_xml(relation.target_part.blob).iter(qn(f"w:{kind}")):
+        notes = parse_xml(relation.target_part.blob)
+        mark_by_style(document, notes)
+        for note in notes.iter(qn(f"w:{kind}")):
           if note.get(qn("w:type"), "normal") == "normal" and (text := _text(note)):
             yield text
 
@@ -116,7 +119,7 @@ def _is_on(mark: etree._Element) -> bool:
 
 def _is_power(element: etree._Element | None) -> bool:
   """Whether a part of a formula stands above the line, and is a number."""
-  if element is None or element.tag not in _POWERS or _holds_fraction(element):
+  if element is None or element.tag not in _POWERS or _nests(element):
     return False
   return raised(text := "".join(element.itertext())) != text
 
@@ -142,8 +145,9 @@ def _is_choice(element: etree._Element) -> bool:
       _sign(parent, "type", "") == "noBar")
 
 
-def _holds_fraction(element: etree._Element) -> bool:
-  return next(element.iter(qn("m:f")), None) is not None
+def _nests(element: etree._Element, *tags: str) -> bool:
+  """Whether a part of a formula holds one of those, or of all that have parts."""
+  return next(element.iter(*(tags or _OF_PARTS)), None) is not None
 
 
 def _is_group(element: etree._Element) -> bool:
@@ -151,8 +155,12 @@ def _is_group(element: etree._Element) -> bool:
   parent = element.getparent()
   is_part = element.tag in _PARTS or (
       element.tag == qn("m:e") and parent is not None and parent.tag == qn("m:rad"))
-  return is_part and not _is_power(element) and (
-      _holds_fraction(element) or not is_single("".join(element.itertext())))
+  if not is_part or _is_power(element):
+    return False
+  text = "".join(element.itertext())
+  if element.tag == qn("m:sup"):
+    return _nests(element) or not is_single_exponent(text)
+  return _nests(element, qn("m:f")) or not is_single(text)
 
 
 def _sign(formula: etree._Element, name: str, default: str) -> str:

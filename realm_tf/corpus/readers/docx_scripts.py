@@ -25,13 +25,14 @@ _CHARGE = re.compile(r"\d*[+−-]")
 _ABOVE, _BELOW = "superscript", "subscript"
 
 
-def mark_by_style(document: Document) -> None:
-  """Gives runs whose style puts them above or below the line the mark that says so."""
+def mark_by_style(document: Document, part: etree._Element) -> None:
+  """Gives runs of a part, body or notes, whose style puts them above or below the line the
+  mark that says so."""
   marks = {style.style_id: mark.get(qn("w:val")) for style in document.styles
            if (mark := style.element.find(_MARK)) is not None}
   if not marks:
     return
-  for run in document.element.body.iter(qn("w:r")):
+  for run in part.iter(qn("w:r")):
     style = run.find(_STYLE)
     if style is not None and run.find(_MARK) is None and style.get(qn("w:val")) in marks:
       mark = OxmlElement("w:vertAlign")

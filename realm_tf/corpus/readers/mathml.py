@@ -12,6 +12,7 @@ _BETWEEN = {"mfrac": "/", "msup": "^", "mroot": "^1/", "msubsup": "^", "munderov
             "munder": "_"}
 # What stands before a part of these that is not the first: rows, and what is in brackets.
 _LISTED = {"mtable": "; ", "mtr": ", ", "mlabeledtr": ", ", "mfenced": ", "}
+_WITH_EXPONENT = ("msup", "msubsup", "munderover")
 _WITH_INDEX = ("msub", "msubsup")
 OF_PARTS = frozenset((*_BETWEEN, *_LISTED, "msub"))
 FIRST = frozenset(("mfrac", "msqrt", "mfenced"))  # before which a sign or a space may stand
@@ -23,6 +24,11 @@ def is_single(text: str) -> bool:
   return bool(_SINGLE.fullmatch("".join(text.split())))
 
 
+def is_single_exponent(text: str) -> bool:
+  """The same of an exponent: behind x^2 a k would be no part of that."""
+  return is_single(text) and (text.isalpha() or not any(map(str.isalpha, text)))
+
+
 def parted(last: str) -> str:
   """What stands before a fraction, behind the `last` text: 5 1/2 is not 51/2."""
   return " " if last[-1:].isdigit() else ""
@@ -30,8 +36,8 @@ def parted(last: str) -> str:
 
 def is_exponent(element: etree._Element) -> bool:
   """Whether it stands above the line, and all of it is a number."""
-  return (_behind(element) in ("msup", "msubsup", "munderover")
-          and not _holds_fraction(element) and raised(text := _of(element)) != text)
+  return (_behind(element) in _WITH_EXPONENT
+          and not _nests(element) and raised(text := _of(element)) != text)
 
 
 def script(element: etree._Element, last: str) -> Callable[[str], str] | None:
@@ -76,11 +82,18 @@ def _needs_brackets(element: etree._Element) -> bool:
   parent = element.getparent()
   is_part = element.tag == "msqrt" or bool(_behind(element)) or (
       parent is not None and parent.tag == "mfrac")
+  if _behind(element) in _WITH_EXPONENT:
+    return _nests(element) or not is_single_exponent(_of(element))
   return is_part and (_holds_fraction(element) or not is_single(_of(element)))
 
 
 def _holds_fraction(element: etree._Element) -> bool:
   return next(element.iter("mfrac"), None) is not None
+
+
+def _nests(element: etree._Element) -> bool:
+  """Whether there are exponents, fractions and the like in it: 10⁶, above 10, is not 106."""
+  return next(element.iter(*OF_PARTS), None) is not None
 
 
 def _behind(element: etree._Element) -> str:

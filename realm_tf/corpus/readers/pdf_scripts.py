@@ -88,9 +88,15 @@ def _joined(pieces: list[_Piece]) -> str:
     if not side and _begins_line(shown, piece, following):
       text = _within_spaces(text, raised)
     elif side:
-      if side > 0 and raised(text) != text:  # pypdf sees a gap where there is hardly one
-        shown, text = re.sub(r"(?<=\w) $", "", shown), text.lstrip(" ")
-      text = _script(text, side, shown, following, base)
+      inner = _joined(pieces[place:end]) if side > 0 else text
+      if inner != text or (side > 0 and raised(text) != text):
+        # pypdf sees a gap where there is hardly one.
+        shown = re.sub(r"(?<=\w) $", "", shown)
+        text, inner = text.lstrip(" "), inner.lstrip(" ")
+      if inner == text or side < 0:
+        text = _script(text, side, shown, following, base)
+      else:  # an exponent with one of its own
+        text = _within_spaces(inner, "^({})".format if _is_base(shown) else str)
     shown += text
     base = piece if not side and piece.text.strip() else base
     place = end
@@ -125,8 +131,13 @@ def _script(text: str, side: int, shown: str, following: _Piece | None, base: _P
     return subscript(text) if is_part and not after_stroke else text
   if behind[:1] in ("/", "⁄") and following and _is_stroke(following, base):
     return f" {text}" if shown[-1:].isdigit() else text  # 5 1/2
-  is_behind = shown[-1:].isalnum() or shown[-1:] in (")", "]")
-  return _within_spaces(text, exponent if is_behind or not is_exponent(text) else raised)
+  is_behind = _is_base(shown) or not is_exponent(text)
+  return _within_spaces(text, exponent if is_behind else raised)
+
+
+def _is_base(shown: str) -> bool:
+  """Whether an exponent may stand behind it."""
+  return shown[-1:].isalnum() or shown[-1:] in (")", "]")
 
 
 def _is_stroke(following: _Piece, base: _Piece | None) -> bool:

@@ -37,11 +37,12 @@ _WRAPS = re.compile(r"\\(?:text|textrm|textit|textbf|mathrm|mathbf|mathit|mathsf
 _PART = r"\s*(?:\{([^{}]*)\}|([\da-zA-Z]))"
 _FRACTION = re.compile(rf"\\[dtc]?frac(?![a-zA-Z]){_PART}{_PART}")
 _CHOICE = re.compile(rf"\\[dt]?binom(?![a-zA-Z]){_PART}{_PART}")
+_BARE = re.compile(rf"(?<=[\^_])\s*(\\[dtc]?(?:frac|binom)(?![a-zA-Z]){_PART}{_PART})")
 # As plain TeX has them: {n \choose k}, {1 \over 2}.
 _AMID = re.compile(r"\{([^{}]*)\\(choose|over|atop)(?![a-zA-Z])([^{}]*)\}")
 # What stands above or below something: {mark}{thing}.
 _STACKED = re.compile(rf"\\(overset|stackrel|underset)(?![a-zA-Z]){_PART}"
-                      r"\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|\S))")
+                      r"\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|[^\s{}]))")
 _MODULO = re.compile(r"\\pmod\s*(?:\{([^{}]*)\}|(\w))")
 _NOT = {"=": "≠", "\\in": "∉", "\\equiv": "≢", "\\subset": "⊄", "<": "≮", ">": "≯"}
 _NOT_SIGN = re.compile(r"\\not\s*(=|<|>|\\(?:in|equiv|subset)(?![a-zA-Z]))")
@@ -49,6 +50,7 @@ _ROOT = re.compile(r"\\sqrt\s*(?:\[([^\]]*)\])?\s*(?:\{([^{}]*)\}|(\d))")
 _HIGH = re.compile(r"\^\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|[^\\{}()\s]))")
 _LOW = re.compile(r"_\s*(?:\{([^{}]*)\}|(\\[a-zA-Z]+|[^\\{}()\s]))")
 _RAISED = {"\\circ": "°", "\\prime": "′"}
+_TALL = re.compile("[.⁰¹²³⁴-⁹ⁿ]")  # no exponent can be drawn so
 _CLOSE = re.compile("[₀-₉⁰-⁹¹²³_^(),.|]|$")  # what stands close behind a name
 _COMMAND = re.compile(r"\\([a-zA-Z]+) ?")
 
@@ -67,7 +69,8 @@ def read_formula(tex: str) -> str | None:
   while text != before:  # what is innermost first
     before = text
     text = _WRAPS.sub(lambda match: match[1] if match[2] is None else match[2], text)
-    text = _HIGH.sub(lambda match: _script(match, "^", superscript), text)
+    text = _BARE.sub(r"{\1}", text)
+    text = _HIGH.sub(_exponent, text)
     text = _LOW.sub(lambda match: _script(match, "_", subscript), text)
     text = _FRACTION.sub(_fraction, text)
     text = _CHOICE.sub(lambda match: _chosen(*_parts(match)), text)
@@ -126,16 +129,21 @@ def _stacked(match: re.Match) -> str:
   return f"{{{match[4] or match[5]}}}{mark}{{{match[2] or match[3] or ''}}}"
 
 
+def _exponent(match: re.Match) -> str:
+  return _script(match, "^", superscript)
+
+
 def _script(match: re.Match, mark: str, raised) -> str:
   """An exponent or index as small figures, where all of it has them."""
-  text = (match[1] if match[1] is not None else match[2]).strip()
+  text = _HIGH.sub(_exponent, (match[1] if match[1] is not None else match[2]).strip())
   if text in _RAISED:
     return _RAISED[text]
-  shown = raised(text)
-  if "." in text and mark == "^":  # in brackets, for it is read once more
-    return f"^({text})"
-  if re.search(r"[\w=+(/−-]", shown, re.ASCII):
-    return f"{mark}{_whole(text)}" if mark == "^" or len(text) > 1 else f"_{text}"
+  shown, is_high = raised(text), mark == "^"
+  # A figure behind the mark is read once more; of 10⁶ above the line 10¹⁰⁶ would be left.
+  if re.search(r"[\w=+(/−-]", shown, re.ASCII) or (is_high and _TALL.search(text)):
+    if re.search(r"^n|[\d.⁰¹²³⁴-⁹ⁿ]" if is_high else r"^\d", text, re.ASCII):
+      return f"{mark}({text})"
+    return f"{mark}{_whole(text)}" if is_high or len(text) > 1 else f"_{text}"
   return shown
 
 

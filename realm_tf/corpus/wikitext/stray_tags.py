@@ -8,11 +8,12 @@ import re
 
 _BLOCKS = frozenset("div p blockquote poem center li ul ol dl dt dd hr pre br table tr td th "
                     "caption gallery".split())
-_TAG = re.compile(r"""</?\ *(ref|references|small|big|su[bp]|b|i|u|s|del|ins|span|font|tt|code
-    |cite|q|em|strong|abbr|var|kbd|samp|mark|nowiki|noinclude|includeonly|onlyinclude|section
-    |math|chem|syntaxhighlight|source|nobr|strike|bdi|rt|rp|ruby|wbr|br|div|p|blockquote
-    |poem|center|li|ul|ol|dl|dt|dd|hr|pre|table|tr|td|th|caption|gallery)\b[^<>]*>|<!--""",
-    re.VERBOSE | re.IGNORECASE)
+# Behind a space a single letter is a number that is compared: a < b and c > d.
+_TAG = re.compile(r"""</?\ *(?!(?<=\ )[biuspq]\b)(ref|references|small|big|su[bp]|b|i|u|s|del
+    |ins|span|font|tt|code|cite|q|em|strong|abbr|var|kbd|samp|mark|nowiki|noinclude
+    |includeonly|onlyinclude|section|math|chem|syntaxhighlight|source|nobr|strike|bdi|rt|rp
+    |ruby|wbr|br|div|p|blockquote|poem|center|li|ul|ol|dl|dt|dd|hr|pre|table|tr|td|th|caption
+    |gallery)\b[^<>]*>|<!--""", re.VERBOSE | re.IGNORECASE)
 
 
 def without_stray_tags(text: str) -> str:

@@ -25,6 +25,18 @@ def test_in_a_line(tex, text):
   assert read_formula(tex) == text
 
 
+@pytest.mark.parametrize("tex, text", [
+    (r"10^{10^{6}} + 2^{n^2} + 2^{-n^{2}}", "10^(10⁶) + 2^(n²) + 2^(-n²)"),
+    (r"x^{2k} y^{12K} z^{k2}", "x^(2k) y^(12K) z^(k2)"),
+    (r"x^{na} y^{n_i}", "x^(na) y^(n_i)"),
+    (r"x^k y^{ab} z^\infty w^{n-1} v^2k", "x^k y^ab z^∞ wⁿ⁻¹ v²k"),
+    (r"x^\frac{1}{2} y^\tfrac12 z_\binom{5}{2}", "x^(1/2) y^(1/2) z_((5 choose 2))"),
+    (r"\overset{k}{\sqrt{4}} + \underset{k}{\sqrt{x^{2}}}", "√4^k + √x²_k"),
+    (r"x_{12k} + x_{ij} + x_{2.5} + x_i", "x_(12k) + x_ij + x₂.₅ + x_i")])
+def test_an_exponent_of_several_things_stays_whole(tex, text):
+  assert read_formula(tex) == text
+
+
 @pytest.mark.parametrize("tex", [
     r"\begin{matrix} 5", r"\begin{picture}1\end{circle}", r"\binom{5", r"\not 5"])
 def test_what_is_no_formula_is_none(tex):

@@ -20,6 +20,8 @@ def _text(wikitext):
     ("A <p>one<p>two</br>three</div>four", "A\n\none\n\ntwo\n\nthree\n\nfour"),
     ("10<sup>6 m and 5</sub> km", "10^6 m and 5 km"),
     ("A <!-- that nobody closed. 5 km", "A that nobody closed. 5 km"),
+    ("a < b and c > 5, x < i > y, 5 < p and q > 6.< ref name=x> So< br >it is",
+     "a < b and c > 5, x < i > y, 5 < p and q > 6. So\n\nit is"),
     ("a < b, 5 < 6, <5>, x<y>z, &lt;ref> <nowiki><ref></nowiki>",
      "a < b, 5 < 6, <5>, x<y>z, <ref> <ref>")])
 def test_nothing_is_swallowed(wikitext, text):
@@ -34,7 +36,9 @@ def test_nothing_is_swallowed(wikitext, text):
     ("SO<sub>4</sub><sup>2−</sup> Na<sup>+</sup> 19<sup>th</sup> Ada<sup>a</sup>",
      "SO₄²⁻ Na⁺ 19th Adaa"),
     ("5<sup>1</sup>/<sub>2</sub> in, <sup>3</sup>⁄<sub>4</sub>, m<sup>2</sup>/s",
-     "5 1/2 in, 3/4, m²/s")])
+     "5 1/2 in, 3/4, m²/s"),
+    ("A <sup>1/4</sup> mile or 5 <sup>3/4</sup>, 2<sup>1/2</sup> and <math>|x|^{1/2}</math>",
+     "A 1/4 mile or 5 3/4, 2^(1/2) and |x|^(1/2)")])
 def test_what_stands_above_the_line_joins_no_number(wikitext, text):
   assert _text(wikitext) == text
 
