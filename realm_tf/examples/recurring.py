@@ -60,14 +60,36 @@ def articles(corpus: Corpus) -> Articles:
 
 
 def _articles(corpus: Corpus) -> Articles:
-  keys = np.array([title or b"\0" + document.encode("utf-8") for title, document in zip(
-      corpus.titles, corpus.document_ids)], object)
-  article = np.unique(keys, return_inverse=True)[1].ravel()
-  rows = np.argsort(article, kind="stable")
-  place = np.empty_like(rows)
+  rows, is_first = _by_article(corpus)
+  begins = np.flatnonzero(is_first)
+  many = np.diff(begins, append=len(rows))
+  place, first, end = (np.empty_like(rows) for _ in range(3))
   place[rows] = np.arange(len(rows))
-  first, end = (np.searchsorted(article[rows], article, side) for side in ("left", "right"))
+  first[rows] = np.repeat(begins, many)
+  end[rows] = np.repeat(begins + many, many)
   return Articles(rows, place, first, end)
+
+
+def _by_article(corpus: Corpus) -> tuple[np.ndarray, np.ndarray]:
+  """[N] int64 blocks by title, and [N] bool: which of these begin an article.
+
+  Few titles are in memory at a time: those that begin with the same eight bytes.
+  """
+  def key(row: int) -> bytes:
+    return corpus.titles[row] or b"\0" + corpus.document_ids[row].encode("utf-8")
+
+  begin = np.fromiter((int.from_bytes(key(row)[:8].ljust(8, b"\0"), "big")
+                       for row in range(corpus.num_blocks)), np.uint64, corpus.num_blocks)
+  rows = np.argsort(begin, kind="stable")
+  begin = begin[rows]
+  is_first = np.concatenate([np.ones(min(1, len(rows)), bool), begin[1:] != begin[:-1]])
+  edges = np.append(np.flatnonzero(is_first), len(rows))
+  for start in np.flatnonzero(np.diff(edges) > 1):
+    group = slice(edges[start], edges[start + 1])
+    keyed = sorted((key(row), row) for row in rows[group].tolist())
+    rows[group] = [row for _, row in keyed]
+    is_first[group][1:] = [after[0] != before[0] for before, after in zip(keyed, keyed[1:])]
+  return rows, is_first
 
 
 def held_spans(corpus: Corpus, readable: int | None = None) -> Held:

@@ -1,5 +1,7 @@
 """Recurring spans, and what is made of them, against plain loops over the same text."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -61,6 +63,25 @@ def test_articles_are_titles_and_where_there_is_none_documents(corpus):
     assert sorted(rows[first[row]:end[row]]) == [
         other for other in range(corpus.num_blocks)
         if _article(corpus, other) == _article(corpus, row)]
+
+
+def test_articles_are_in_the_order_of_whole_titles():
+  titles = [b"", b"a", b"a\0", b"List of cats", b"List of dogs", b"abcdefgh", b"abcdefghi",
+            "\u00c4rger \u00fcber".encode(), b"abcdefgh\0", b"\xff\xff"]
+  rng = np.random.default_rng(0)
+  for blocks in [1, *rng.integers(2, 60, 30)]:
+    corpus = types.SimpleNamespace(
+        num_blocks=blocks, titles=[titles[i] for i in rng.integers(len(titles), size=blocks)],
+        document_ids=[f"d{i}" for i in rng.integers(5, size=blocks)])
+    whole = [title or b"\0" + name.encode() for title, name in zip(
+        corpus.titles, corpus.document_ids)]
+    right = sorted(range(blocks), key=lambda row: (whole[row], row))
+    made = recurring_module._articles(corpus)
+    assert made.rows.tolist() == right
+    for row in range(blocks):
+      same = [other for other in right if whole[other] == whole[row]]
+      assert right[made.place[row]] == row
+      assert right[made.first[row]:made.end[row]] == same
 
 
 def test_articles_are_put_together_once_for_all_parts(corpus, monkeypatch):
