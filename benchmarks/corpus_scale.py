@@ -282,7 +282,7 @@ def _extrapolated(small: tuple[int, dict], large: tuple[int, dict], blocks: int)
   stages = {stage: {key: round(line(small[1][stage][key], large[1][stage][key]), 2)
                     for key in ("seconds", "cpu", "peak", "anonymous")
                     if all(key in result[stage] for _, result in (small, large))}
-              for stage in _STAGES}
+              for stage in _STAGES if all(stage in result for _, result in (small, large))}
   return stages | {"disk": {name: round(size / large[0] * blocks)
                             for name, size in large[1]["disk"].items()}}
 
