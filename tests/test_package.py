@@ -17,10 +17,10 @@ _ROOT = pathlib.Path(__file__).parents[1]
 
 # A module imports only from its own layer and those above it.
 _LAYERS = ("processor", "allocator", "errors", "extras", "own_processes", "locks", "files",
-           "folders", "working", "versions", "parallel", "bzip2", "lines", "jsonl", "progress",
-           "assets", "registry", "config", "recipes", "ops", "distribute", "text", "corpus",
-           "datasets", "examples", "models", "exchange", "index", "refresh", "training",
-           "diagnosis", "evaluation", "report", "serving", "run", "server", "cli")
+           "folders", "working", "versions", "parallel", "bzip2", "lines", "jsonl",
+           "progress", "assets", "registry", "config", "recipes", "ops", "distribute",
+           "text", "corpus", "datasets", "examples", "models", "exchange", "index", "refresh",
+           "training", "diagnosis", "evaluation", "report", "serving", "run", "server", "cli")
 
 
 def _layer(module: str) -> int:
