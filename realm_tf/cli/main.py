@@ -18,7 +18,7 @@ from realm_tf import files, versions
 from realm_tf.allocator import keep_freed_memory
 from realm_tf.cli import commands, config_flags, opening
 from realm_tf.errors import UserError
-from realm_tf.training.stopping import Interrupted
+from realm_tf.training.stopping import Interrupted, answering
 
 _OURS = "realm_tf.cli."  # of modules whose flags --help lists
 _SERVERS = ("serve", "mcp")  # whose threads are many, and who give memory back
@@ -158,13 +158,8 @@ def _stopped_by_signals() -> Iterator[list[int]]:
     stops.append(number)
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
-  before = {number: signal.signal(number, stop)
-            for number in (signal.SIGTERM, signal.SIGINT)}
-  try:
+  with answering(stop):
     yield stops
-  finally:
-    for number, handler in before.items():
-      signal.signal(number, handler)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -25,6 +25,18 @@ class TrainingStopped(Exception):
 
 
 @contextlib.contextmanager
+def answering(stop: Callable[[int, Any], None]) -> Iterator[None]:
+  """Has SIGTERM and SIGINT answered by `stop`, and gives them back; in the main thread."""
+  before = {number: signal.signal(number, stop)
+            for number in (signal.SIGTERM, signal.SIGINT)}
+  try:
+    yield
+  finally:
+    for number, handler in before.items():
+      signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def stop_requests() -> Iterator[list[int]]:
   """Collects SIGTERM and SIGINT instead of dying in the middle of a step; says so at once."""
   received: list[int] = []
@@ -35,10 +47,5 @@ def stop_requests() -> Iterator[list[int]]:
         os.write(2, b"\nstopping as soon as what is begun can be kept ...\n")
     received.append(number)
 
-  earlier_handlers = {number: signal.signal(number, receive)
-                      for number in (signal.SIGTERM, signal.SIGINT)}
-  try:
+  with answering(receive):
     yield received
-  finally:
-    for number, handler in earlier_handlers.items():
-      signal.signal(number, handler)
