@@ -60,8 +60,19 @@ def _spare_onednn_from_half_described_amx(cpuinfo: str = processor.CPUINFO) -> N
     os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_FP16")
 
 
+def _choose_onednn(cpuinfo: str = processor.CPUINFO) -> None:
+  """Has oneDNN do TensorFlow's products where there is AVX2.
+
+  TensorFlow asks for AVX512_VNNI or later, and else takes Eigen's, with which a step
+  takes longer (`benchmarks/process_settings.py`).
+  """
+  if "avx2" in processor.fields(cpuinfo).get("flags", ()):
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
 _choose_keras_2()
 _spare_onednn_from_half_described_amx()
+_choose_onednn()
 
 
 def __getattr__(name: str):

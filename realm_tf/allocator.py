@@ -2,8 +2,8 @@
 
 A step's tensors are of some megabytes each, and of other sizes in the next. glibc gives such
 back to the system as soon as they are freed and asks for new pages, which the system clears
-first: with a small model a fifth of the processor time of a step
-(`benchmarks/freed_memory.py`).
+first: with a small model a sixth of the processor time of a step
+(`benchmarks/process_settings.py`).
 """
 
 import ctypes

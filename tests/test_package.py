@@ -1,6 +1,7 @@
 """What holds for the package as a whole."""
 
 import ast
+import os
 import pathlib
 import re
 import subprocess
@@ -79,9 +80,21 @@ def test_onednn_is_kept_off_amx_where_its_tiles_are_not_described(
       processor\t: 1
       """))
   realm_tf._spare_onednn_from_half_described_amx(str(cpuinfo))  # pylint: disable=protected-access
-  import os  # pylint: disable=import-outside-toplevel
   assert ("ONEDNN_MAX_CPU_ISA" in os.environ) == capped
   monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+
+
+@pytest.mark.parametrize("flags, said, expected", [
+    ("fpu avx avx2", None, "1"), ("fpu avx", None, None), ("fpu avx2", "0", "0")])
+def test_products_are_by_onednn_where_there_is_avx2(
+    tmp_path, monkeypatch, flags, said, expected):
+  monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", said or "")
+  if said is None:
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS")
+  cpuinfo = tmp_path / "cpuinfo"
+  cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\n")
+  realm_tf._choose_onednn(str(cpuinfo))  # pylint: disable=protected-access
+  assert os.environ.get("TF_ENABLE_ONEDNN_OPTS") == expected
 
 
 @pytest.mark.parametrize("flags, multiplies", [

@@ -32,7 +32,7 @@ struct FloatProducts {
   static void Multiply(const float* left, int64_t left_stride, const float* right,
                        int64_t right_stride, float* sums, int64_t stride, int64_t n,
                        int64_t depth) {
-    constexpr int kRows = 4, kStrips = kLanes == 16 ? 2 : 1;
+    constexpr int kRows = 4, kStrips = 2;
     for (int64_t column = 0; column < n; column += kStrips * kLanes) {
       for (int64_t row = 0; row < kBlock; row += kRows) {
         Lanes total[kRows][kStrips] = {};
