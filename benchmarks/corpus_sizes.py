@@ -5,11 +5,13 @@
 
 FOLDER holds corpus.jsonl.gz, qa.train.jsonl.gz and qa.dev.jsonl.gz, whose questions name the
 passage that answers them. A corpus is drawn: the passages of the questions, and others. Each
-seed draws another, and trains by it; with --questions=0 it learns from the documents alone. A
-run that is there is gone on with. One JSON object is printed: the figures of each stage and
+seed draws another, and trains by it; with --questions=0 it learns from the documents alone,
+with --reader=RUN its reader starts as that of another run, as by `realm init --reader`. A run
+that is there is gone on with. One JSON object is printed: the figures of each stage and
 seed, in percent.
 """
 
+import functools
 import gzip
 import json
 import pathlib
@@ -21,6 +23,7 @@ from machine import processor
 from realm_tf import files
 from realm_tf.config.config_files import OF_PEOPLE, read_folder
 from realm_tf.run.begin import begin
+from realm_tf.run.carried import begin_reading
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.pipeline import whole_run
 from realm_tf.run.worth import stage_rows
@@ -31,6 +34,7 @@ _WEIGHTS = flags.DEFINE_string("weights", "data", "Folder of the weights that ar
 _DOCUMENTS = flags.DEFINE_integer("documents", 300, "In the corpus.")
 _QUESTIONS = flags.DEFINE_integer("questions", 40, "To train on.")
 _HELD_OUT = flags.DEFINE_integer("held_out", 200, "Questions to measure by, at most.")
+_READER = flags.DEFINE_string("reader", None, "A run, such as the demo's.")
 _SEEDS = flags.DEFINE_list("seeds", ["1"], "Of the draw, and of training.")
 _FIGURES = ("recall@1_by_gold", "recall@5_by_gold", "exact_match", "f1")
 
@@ -66,11 +70,13 @@ def _figures(seed: int) -> dict[str, dict[str, float]]:
       _WORKDIR.value, f"{_DOCUMENTS.value}-{_QUESTIONS.value}-{seed}").resolve()
   folder.mkdir(parents=True, exist_ok=True)
   drawn = _draw(seed, folder)
-  if not (folder / "run" / OF_PEOPLE).exists():
+  place = folder / ("run with a reader" if _READER.value else "run")
+  if not (place / OF_PEOPLE).exists():
     if not _QUESTIONS.value:
       del drawn["questions"]
-    begin(folder / "run", **drawn, changes={"data": _WEIGHTS.value, "seed": seed})
-  run = Run(read_folder(folder / "run"), folder / "run")
+    start = functools.partial(begin_reading, _READER.value) if _READER.value else begin
+    start(place, **drawn, changes={"data": _WEIGHTS.value, "seed": seed})
+  run = Run(read_folder(place), place)
   whole_run(run)
   return {row.name: {name: round(100 * row.figures[name], 1) for name in _FIGURES
                      if name in row.figures}
@@ -83,6 +89,7 @@ def main(_) -> None:
   print(json.dumps({
       "documents": _DOCUMENTS.value, "questions": _QUESTIONS.value,
       "held_out": _HELD_OUT.value, "machine": processor(),
+      **({"reader": pathlib.Path(_READER.value).name} if _READER.value else {}),
       "stages": [name for name in ("BM25", WARM_START, *STAGES)
                  if any(name in rows for rows in by_seed.values())],
       "seeds": by_seed}, indent=1))

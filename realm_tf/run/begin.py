@@ -6,7 +6,7 @@ Nothing here imports TensorFlow: what is wrong is said at once.
 import os
 import pathlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from realm_tf import config as config_lib
 from realm_tf import files
@@ -51,21 +51,43 @@ def begin(folder: files.PathLike, documents: str, questions: str = "",
     UserError: a path cannot be read, or the folder is in use; nothing is written then.
   """
   place = pathlib.Path(folder)
-  check_new_run(place, documents, (changes or {}).get("corpus.format", "auto"),
-                questions, eval_questions)
-  paths = {"documents": documents, "questions": questions, "eval_questions": eval_questions}
-  changes = {field: config_lib.absolute(field, value)
-             for field, value in (changes or {}).items()}
-  arguments = {name: os.path.abspath(path) for name, path in paths.items() if path}
-  if "data" in changes:
-    arguments["data"] = changes.pop("data")
-  arguments["name"] = changes.pop("name", place.resolve().name)
-  _check_config(arguments, changes)
-  with files.new_file(place / OF_PEOPLE, "w") as file:
-    file.write(_CONFIG.format(
-        arguments=",\n".join(f"      {name}={value!r}" for name, value in arguments.items()),
-        changes=in_lines(changes)))
-  return place / OF_PEOPLE
+  new = NewConfig.of(place, documents, questions, eval_questions, changes)
+  return new.write(place)
+
+
+class NewConfig(NamedTuple):
+  """A config that can be written."""
+  arguments: Mapping[str, str]  # of the recipe
+  changes: Mapping[str, Any]  # fields that are others, by paths
+
+  @classmethod
+  def of(cls, place: pathlib.Path, documents: str, questions: str, eval_questions: str,
+         changes: Mapping[str, Any] | None) -> "NewConfig":
+    """Takes what `begin` takes, and looks at all of it; raises what that raises."""
+    changes = dict(changes or {})
+    check_new_run(place, documents, changes.get("corpus.format", "auto"), questions,
+                  eval_questions)
+    changes = {field: config_lib.absolute(field, value) for field, value in changes.items()}
+    paths = {"documents": documents, "questions": questions,
+             "eval_questions": eval_questions}
+    arguments = {name: os.path.abspath(path) for name, path in paths.items() if path}
+    if "data" in changes:
+      arguments["data"] = changes.pop("data")
+    arguments["name"] = changes.pop("name", place.resolve().name)
+    tree = own.get_config(**arguments).to_dict()
+    for field, value in changes.items():
+      config_lib.set_field(tree, field, value)
+    config_lib.from_dict(tree)
+    return cls(arguments, changes)
+
+  def write(self, place: pathlib.Path) -> pathlib.Path:
+    """Writes `config.py` there, whole or not at all."""
+    with files.new_file(place / OF_PEOPLE, "w") as file:
+      file.write(_CONFIG.format(
+          arguments=",\n".join(f"      {name}={value!r}"
+                               for name, value in self.arguments.items()),
+          changes=in_lines(self.changes)))
+    return place / OF_PEOPLE
 
 
 def check_new_run(folder: pathlib.Path, documents: str, format: str, *questions: str
@@ -84,13 +106,6 @@ def check_new_run(folder: pathlib.Path, documents: str, format: str, *questions:
 def in_lines(changes: Mapping[str, Any]) -> str:
   """Lines of a `get_config()` that set these fields."""
   return "".join(f"  config.{field} = {value!r}\n" for field, value in changes.items())
-
-
-def _check_config(arguments: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
-  tree = own.get_config(**arguments).to_dict()
-  for field, value in changes.items():
-    config_lib.set_field(tree, field, value)
-  config_lib.from_dict(tree)
 
 
 def _check_new(folder: pathlib.Path) -> None:

@@ -1,7 +1,8 @@
-"""A trained model goes to other documents: the corpus is swapped (REALM, appendix C).
+"""A trained model, or its reader, goes to other documents (REALM, appendix C).
 
-The new run has the model as that of a stage that is done, so that nothing is trained; or,
-where there are questions to train on, as that of a stage before those that learn from them.
+With the model a new run has it as that of a stage that is done, so that nothing is trained;
+or, where there are questions to train on, as that of a stage before those that learn from
+them. With the reader it is made by the recipe for own documents, and the reader learns on.
 """
 
 import os
@@ -16,12 +17,15 @@ from realm_tf.config.config_files import OF_PEOPLE
 from realm_tf.errors import UserError
 from realm_tf.models.pretrained import MODEL
 from realm_tf.recipes import own
-from realm_tf.run.begin import check_new_run, in_lines
+from realm_tf.run.begin import NewConfig, check_new_run, in_lines
+from realm_tf.run.export_weights import export_weights
 from realm_tf.run.folder import STAGES, Run
 from realm_tf.run.trained_reader import has_reader
 
 SETTINGS_FILE = "model.json"  # the config of the run that the model is from
 _BEFORE_QUESTIONS = "pretrain"
+_READER = "reader"  # a folder of the new run: weights in Hugging Face's form
+_OF_READER = ("encoder.span_hidden_size", "encoder.max_span_width", "encoder.span_norm_eps")
 _OF_RECIPE = ("steps", "passes", "learning_rate", "warmup_steps")
 
 
@@ -64,6 +68,26 @@ def begin_from(model: files.PathLike, folder: files.PathLike, documents: str,
   return place / OF_PEOPLE
 
 
+def begin_reading(reader: files.PathLike, folder: files.PathLike, documents: str,
+                  questions: str = "", eval_questions: str = "",
+                  changes: Mapping[str, Any] | None = None) -> pathlib.Path:
+  """As `begin.begin`, whose reader starts as that of the newest model of the run `reader`.
+
+  Raises:
+    UserError: as `begin` does, or no reader was trained in that run; nothing is written then.
+  """
+  place, carried = pathlib.Path(folder), Carried.of(reader)
+  if not carried.reads:
+    raise UserError(f"{reader}: no reader was trained there; `cloze` and `finetune` train one")
+  if "encoder.weights" in (changes or {}):
+    raise UserError("encoder.weights: is said already, by the reader of a run")
+  new = NewConfig.of(place, documents, questions, eval_questions, changes)
+  export_weights(carried.run, carried.stage, "reader", place / _READER)
+  # A relative path is below the config's folder: the run may be moved.
+  return new._replace(changes={
+      **carried.shape(), "encoder.weights": _READER, **new.changes}).write(place)
+
+
 class Carried(NamedTuple):
   """The newest model of a run."""
   run: Run
@@ -89,6 +113,13 @@ class Carried(NamedTuple):
             "evaluate.masked_sentences": 0, "evaluate.questions": "",
             "finetune.questions": "", "reading.steps": 0,
             **{f"{stage}.steps": 0 for stage in STAGES}, **trained}
+
+  def shape(self) -> dict[str, Any]:
+    """The fields of the config that the reader's weights follow, as far as the recipe's
+    are others."""
+    recipe = config_lib.flatten(own.get_config().to_dict())
+    encoder = config_lib.flatten(config_lib.to_dict(self.run.config))
+    return {field: encoder[field] for field in _OF_READER if encoder[field] != recipe[field]}
 
   def put(self, folder: pathlib.Path, asked: bool) -> None:
     """Writes settings and model into a new run's folder."""

@@ -76,7 +76,8 @@ def poor_answers(run: Run) -> str:
     return ""
   return (f"after {stage} {right * 100:.1f} % of the answers are right, though a right one "
           f"stands in what was read for {read * 100:.1f} %: more questions of people to "
-          "train on help most (docs/training.md has figures)")
+          "train on help most, and a reader that was trained before (realm init --reader; "
+          "docs/training.md has figures)")
 
 
 def warnings(run: Run, stage: str) -> Iterator[str]:

@@ -141,6 +141,38 @@ def test_a_model_goes_to_other_documents(init, world, tmp_path, capsys):
   assert config.finetune.questions == f"{world}/questions.jsonl"
 
 
+@pytest.mark.slow
+def test_a_reader_goes_to_other_documents_and_learns_on(init, world, tmp_path, capsys):
+  assert init("--config.cloze.steps=2", "--config.encoder.span_hidden_size=48") == 0
+  old, new = Run.existing(tmp_path / "run"), tmp_path / "new"
+  small = ("assets=()", f"retriever.weights={world}/bert", "retriever.query_length=32",
+           "retriever.document_length=64", "corpus.max_block_tokens=64",
+           "pretrain.query_length=32", "pretrain.encoder_length=96",
+           "finetune.reader_length=96", "retriever.projection_size=32")
+  words = ("init", new, f"--reader={old.path}", f"--documents={world}/documents.jsonl",
+           *(f"--config.{setting}" for setting in small))
+  stages.corpus(old)
+  assert realm(*words) == 2  # no stage is done
+  assert "no trained model there" in capsys.readouterr().err and not new.exists()
+  stages.cloze(old)
+  assert realm(*words, f"--model={old.path}") == 2
+  assert realm(*words, f"--config.encoder.weights={world}/bert") == 2
+  assert realm(*words, "--config.cloze.stepz=3") == 2 and not new.exists()
+  assert realm(*words, "--config.cloze.steps=3") == 0
+
+  new.rename(tmp_path / "moved")
+  run = Run.existing(tmp_path / "moved")
+  assert run.config.encoder.span_hidden_size == 48 and run.config.cloze.steps == 3
+  stages.corpus(run)
+  assert has_reader(run)
+  before, after = old.model("cloze").encoder, run.model(run.newest_stage()).encoder
+  for trained, brought in zip((*before.bert.variables, *before.span_head.variables),
+                              (*after.bert.variables, *after.span_head.variables), strict=True):
+    np.testing.assert_array_equal(trained, brought)
+  stages.cloze(run)
+  assert run.newest_stage() == "cloze"
+
+
 @pytest.mark.stress
 def test_few_questions_are_all_trained_on(init, world, tmp_path, capsys):
   assert init(f"--questions={world}/questions.jsonl", "--config.cloze.steps=2",

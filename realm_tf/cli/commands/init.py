@@ -22,6 +22,8 @@ def define_flags() -> None:
                       "of --questions.")
   flags.DEFINE_string("model", None, "A run, whose trained model is used as it is, or where "
                       "there are --questions trained further.")
+  flags.DEFINE_string("reader", None, "A run, such as the demo's, whose trained reader learns "
+                      "on from your documents.")
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -35,7 +37,12 @@ def run(arguments: Sequence[str]) -> None:
                     "begins with `realm run`")
   begin_arguments = (folders[0], FLAGS.documents, FLAGS.questions, FLAGS.eval_questions,
                      config_flags.given())
-  if FLAGS.model is not None:
+  if FLAGS.model is not None and FLAGS.reader is not None:
+    raise UserError("--model, --reader: name one; --model brings the reader too")
+  if FLAGS.reader is not None:
+    from realm_tf.run.carried import begin_reading
+    path = begin_reading(FLAGS.reader, *begin_arguments)
+  elif FLAGS.model is not None:
     from realm_tf.run.carried import begin_from
     path = begin_from(FLAGS.model, *begin_arguments)
   else:
