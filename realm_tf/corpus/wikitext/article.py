@@ -24,7 +24,7 @@ from realm_tf.corpus.wikitext.formula import read_formula
 from realm_tf.corpus.wikitext.layout import laid_out
 from realm_tf.corpus.wikitext.of_languages import END_SECTIONS, WITHOUT_TEXT
 from realm_tf.corpus.wikitext.powers import of_wikitext
-from realm_tf.corpus.wikitext.quotes import shielded
+from realm_tf.corpus.wikitext.quotes import put_together, shielded
 from realm_tf.corpus.wikitext.stray_tags import without_stray_tags
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z-]+)?|simple")
@@ -82,10 +82,10 @@ class _Article:
         self._look_for_disambiguation(_name(node))
       elif isinstance(node, nodes.Wikilink):
         self._look_for_category(str(node.title))
-    return "".join(pieces)
+    return put_together(pieces)
 
   def render(self, code: Any) -> str:
-    return "".join(map(self._node, code.nodes)) if code is not None else ""
+    return put_together(map(self._node, code.nodes)) if code is not None else ""
 
   def _node(self, node: Any) -> str:
     match node:

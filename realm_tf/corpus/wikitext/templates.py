@@ -22,7 +22,7 @@ from realm_tf.corpus.wikitext import (
 )
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 from realm_tf.corpus.wikitext.languages import LANGUAGES
-from realm_tf.corpus.wikitext.quotes import quoted, shielded
+from realm_tf.corpus.wikitext.quotes import between_bars, quoted
 
 Render = Callable[[Call], str]
 
@@ -235,7 +235,7 @@ _TEXT: dict[str, Render] = {
     **dict.fromkeys(("née", "nee"), lambda call: f"née {call.at(0)}".rstrip()),
     "né": lambda call: f"né {call.at(0)}".rstrip(),
     "bracket": lambda call: f"[{call.at(0)}]", "interp": lambda call: f"[{call.at(0)}]",
-    "abs": lambda call: shielded(f"|{call.need(0)}|"),
+    "abs": lambda call: between_bars(call.need(0)),
     **dict.fromkeys(("see below", "see above"), lambda call: f"({call.at(0)})")}
 TEMPLATES: dict[str, Render] = {
     **{name.casefold(): _era(name) for name in ("BCE", "CE", "BC", "AD")},
