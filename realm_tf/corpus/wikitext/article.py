@@ -47,6 +47,8 @@ _VARIANTS = re.compile(
 _VARIANT = re.compile(r"\s*[a-z]{2,3}(?:-[a-z]+)?\s*:")
 # A comparison, which the parser would take for a tag that ends the call.
 _COMPARISON = re.compile(r"(?<=\{\{)\s*#(?:if)?expr\s*:[^|{}]*")
+# Whose letters are variables, also where they are upright.
+_FORMULAS = frozenset("math mvar bigmath nummath i var em".split())
 _CODE = ("syntaxhighlight", "source")  # within a sentence, or a block of it
 _BLOCK_TAGS = frozenset("div p blockquote poem center li ul ol dl dt dd hr pre".split())
 
@@ -65,6 +67,7 @@ class _Article:
     self.dropped: dict[str, collections.Counter[str]] = {
         "templates": collections.Counter(), "tags": collections.Counter()}
     self.is_disambiguation = False
+    self._formulas = 0  # that are open
 
   def sections(self, code: Any) -> str:
     """The text of a page, without its headings and the sections that end it."""
@@ -136,7 +139,8 @@ class _Article:
     if name == "q":
       return f"“{text}”"
     if name in ("sup", "sub"):
-      return of_wikitext(text) if name == "sup" else subscript(text)
+      is_formula = self._formulas > 0 or _is_variable(node.contents)
+      return of_wikitext(text, is_formula) if name == "sup" else subscript(text)
     return f"\n\n{text}\n\n" if name in _BLOCK_TAGS else text
 
   def _formula(self, name: str, tex: str) -> str:
@@ -164,7 +168,9 @@ class _Article:
     if name == "tmath" and node.params:  # <math> by another name: TeX is no wikitext
       return self._formula(name, str(node.params[0].value).strip())
     if templates.is_known(name):
+      self._formulas += name in _FORMULAS
       positional, named, ordered = self._arguments(node)
+      self._formulas -= name in _FORMULAS
       ordered = [*((None, value) for value in head), *ordered]
       shown = templates.render(
           Call(name, head + positional, named, self._title, ordered))
@@ -184,6 +190,16 @@ class _Article:
       ordered.append((key if parameter.showkey else None, value))
     last = max((int(key) for key in named if re.fullmatch("[1-9][0-9]?", key)), default=0)
     return [named.get(str(place), "") for place in range(1, last + 1)], named, ordered
+
+
+def _is_variable(code: Any) -> bool:
+  """Whether all that stands there is {{mvar|k}}, or <i>k</i>."""
+  match code.nodes:
+    case [nodes.Template() as node]:
+      return _name(node) in _FORMULAS
+    case [nodes.Tag() as node]:
+      return str(node.tag).strip().casefold() in _FORMULAS
+  return False
 
 
 def _name(node: nodes.Template) -> str:

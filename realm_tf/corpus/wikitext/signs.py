@@ -4,7 +4,7 @@ from typing import Callable
 
 from realm_tf.corpus.small_figures import superscript
 from realm_tf.corpus.wikitext.call import Call, Unrendered
-from realm_tf.corpus.wikitext.numbers import PLUS
+from realm_tf.corpus.wikitext.powers import PLUS
 from realm_tf.corpus.wikitext.quotes import shielded
 
 _SIGNS = {
