@@ -49,6 +49,8 @@ _VARIANT = re.compile(r"\s*[a-z]{2,3}(?:-[a-z]+)?\s*:")
 _COMPARISON = re.compile(r"(?<=\{\{)\s*#(?:if)?expr\s*:[^|{}]*")
 # Whose letters are variables, also where they are upright.
 _FORMULAS = frozenset("math mvar bigmath nummath i var em".split())
+# By their spelling alone these are no currency, ship and country: {{MYR|5}} is RM5.
+_OTHERWISE = {"Myr": "million years", "Ins": "inserted text", "Bra": "bra vector"}
 _CODE = ("syntaxhighlight", "source")  # within a sentence, or a block of it
 _BLOCK_TAGS = frozenset("div p blockquote poem center li ul ol dl dt dd hr pre".split())
 
@@ -204,7 +206,8 @@ def _is_variable(code: Any) -> bool:
 
 def _name(node: nodes.Template) -> str:
   name = " ".join(re.sub("<!--.*?-->", "", str(node.name)).replace("_", " ").split())
-  return name.casefold().removeprefix("subst:").removeprefix("template:").strip()
+  name = re.sub("(?i)^(?:(?:safe)?subst:)?(?:template:)?", "", name).strip()
+  return _OTHERWISE.get(name[:1].upper() + name[1:], name.casefold())
 
 
 def _first_variant(match: re.Match) -> str:

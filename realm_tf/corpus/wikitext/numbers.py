@@ -258,6 +258,8 @@ NUMBER_TEMPLATES = {
     "track gauge": lambda call: call.need(0), "railgauge": lambda call: call.need(0),
     "ra": sky("h", "m", "s"), "dec": sky("°", "′", "″"), "solar mass": of_unit("M☉"),
     "solar radius": of_unit("R☉"), "solar luminosity": of_unit("L☉"), "ma": of_unit("Ma"),
+    **{name: of_unit(unit) for name, unit in (
+        ("million years", "Myr"), ("gyr", "Gyr"), ("kyr", "kyr"))},
     "ka": of_unit("ka"), "ga": of_unit("Ga"), "ybp": of_unit("years before present"),
     **dict.fromkeys(("kya", "tya"), of_unit("thousand years ago")),
     "gya": of_unit("billion years ago"), "ya": of_unit("years ago"),
