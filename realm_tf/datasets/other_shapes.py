@@ -2,7 +2,8 @@
 
     SQuAD       one object, {"data": [{"paragraphs": [{"qas": [{"question", "answers"}]}]}]}
     DPR         one array of {"question", "answers": [...], "positive_ctxs": ...}
-    JSON lines  with `answers`: texts, objects with `text`, or an object of a list of those
+    JSON lines  with `answer` or `answers`: texts, objects with `text`, or an object of a
+                list of those, or with `value` and `aliases`, as TriviaQA has it
     tables      see `question_tables`
 
 Which passage a question is about is not taken over: its id is of another corpus.
@@ -15,7 +16,7 @@ from typing import Any
 
 from absl import logging
 
-from realm_tf.datasets.question_tables import is_table, read_table_rows
+from realm_tf.datasets.question_tables import first_record, is_table, read_table_rows
 from realm_tf.files import PathLike
 from realm_tf.jsonl import Row, SpelledFloat, number_as_text, parse_rows
 from realm_tf.lines import read_lines
@@ -34,11 +35,13 @@ def read_question_rows(path: PathLike, expected: str) -> Iterator[Row]:
     # Excel's first line may say what stands between values, and no more.
     if line[1].strip("\ufeff \t\r\n") and not line[1].startswith("sep="):
       break
-  if begin and is_table(begin[-1][1]):
-    rows = read_table_rows(itertools.chain(begin, lines), path, begin[-1][1], expected)
+  first, rest = first_record(begin[-1][1], lines) if begin else ("", [])
+  begin += rest
+  if is_table(first):
+    rows = read_table_rows(itertools.chain(begin, lines), path, first, expected)
     yield from (row._replace(fields=_as_ours(row.fields)) for row in rows)
     return
-  if begin and not _is_a_row(begin[-1][1]):
+  if begin and not _is_a_row(first):
     begin += lines
     entries = _entries("".join(text for _, text in begin))
     if entries:
@@ -82,15 +85,29 @@ def _rows(path: PathLike, entries: list[Any]) -> Iterator[Row]:
 
 def _as_ours(fields: dict[str, Any]) -> dict[str, Any]:
   """The fields by our names: `answers`, of any kind, is `answer`, a list of texts."""
-  if "answer" in fields or "answers" not in fields:
+  answers = fields.get("answer")
+  if answers is None:
+    answers = fields.get("answers")
+  elif not isinstance(answers, dict) and not (
+      isinstance(answers, list) and any(isinstance(one, dict | list) for one in answers)):
     return fields
-  answers = fields["answers"]
+  if answers is None:
+    return fields
   if isinstance(answers, dict):
-    answers = answers.get("text", answers)
+    answers = _of_object(answers)
   if isinstance(answers, list):
-    texts = [number_as_text(
-        answer.get("text", answer) if isinstance(answer, dict) else answer)
-             for answer in answers]
+    texts = [number_as_text(text) for answer in answers for text in (
+        answer if isinstance(answer, list) else [_of_object(answer)])]
     # Annotators agree, and texts are there twice; what is no text is told of later.
     answers = [text for place, text in enumerate(texts) if text not in texts[:place]]
   return {**fields, "answer": answers}
+
+
+def _of_object(answer: Any) -> Any:
+  """The texts of SQuAD's and TriviaQA's objects; all else as it is."""
+  if not isinstance(answer, dict):
+    return answer
+  if isinstance(value := answer.get("value"), str) and isinstance(
+      aliases := answer.get("aliases", []), list):
+    return [value, *aliases]
+  return answer.get("text", answer)

@@ -3,11 +3,12 @@
     CSV   a header with `question`, and `answer` or `answers`; between any of CsvTable's signs
     DPR   no header: a question, a tab, and a list of answers as Python writes it
 
-A cell that is a list, in JSON or as Python or NumPy writes it, is several answers; so is
-SQuAD's object of texts. Any other is one.
+A cell that is a list, in JSON or as Python or NumPy writes it, is several answers, as a tuple
+or set of texts is; so is SQuAD's object of texts. Any other is one.
 """
 
 import ast
+import collections
 import csv
 import io
 import itertools
@@ -21,6 +22,8 @@ from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.jsonl import Row, SpelledFloat
 
+_MOST_LINES = 50  # of one question that a quote opens
+_OPEN = "unexpected end of data"  # csv's word for a quote that goes on in the next line
 _TRUTH = {"true": True, "false": False}
 _QUOTES = ("'", '"')
 
@@ -69,13 +72,50 @@ def _values(line: str) -> list[str]:
     return []
 
 
+def first_record(line: str, lines: Iterator[tuple[int, str]]) -> tuple[
+    str, list[tuple[int, str]]]:
+  """A line, or the record of DPR's that it begins, and the lines that were read for that."""
+  record, taken = line, list[tuple[int, str]]()
+  while (problem := _problem(record)) == _OPEN and len(taken) < _MOST_LINES and (
+      following := next(lines, None)) is not None:
+    taken.append(following)
+    record += following[1]
+  return (line if problem or not _is_of_dpr(record) else record), taken
+
+
+def _whole(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+  """The lines; those of one record, whose question goes on in the next line, as one."""
+  ahead = collections.deque[tuple[int, str]]()
+
+  def following() -> Iterator[tuple[int, str]]:
+    while line := ahead.popleft() if ahead else next(lines, None):
+      yield line
+
+  for number, line in following():
+    record, taken = first_record(line, following())
+    yield number, record
+    if record == line:  # a quote that nothing ends: each line is one by itself
+      ahead.extendleft(reversed(taken))
+
+
+def _problem(record: str) -> str:
+  """What keeps it from being values, each quoted from its first character to its last."""
+  if '"' not in record:
+    return ""
+  lines = record.lstrip("\ufeff").splitlines(keepends=True)
+  try:
+    return "" if len(list(csv.reader(lines, delimiter="\t", strict=True))) == 1 else "several"
+  except csv.Error as error:
+    return str(error)
+
+
 def _is_of_dpr(line: str) -> bool:
   values = _values(line)
   return len(values) == 2 and isinstance(_answers(values[1]), list)
 
 
 def _rows_of_dpr(lines: Iterable[tuple[int, str]], path: PathLike) -> Iterator[Row]:
-  for number, line in lines:
+  for number, line in _whole(iter(lines)):
     if not line.strip():
       continue
     values = _values(line)
@@ -89,7 +129,7 @@ def _rows_of_dpr(lines: Iterable[tuple[int, str]], path: PathLike) -> Iterator[R
 def _answers(cell: str) -> Any:
   """A list, or SQuAD's object of one, where the cell is such; else its text."""
   text = cell.strip()
-  if (text[:1], text[-1:]) not in (("[", "]"), ("{", "}")):
+  if (text[:1], text[-1:]) not in (("[", "]"), ("{", "}"), ("(", ")")):
     return cell
   for parse in (lambda: json.loads(text, parse_float=SpelledFloat), lambda: _literal(text)):
     try:
@@ -118,3 +158,15 @@ class _Bare(ast.NodeTransformer):
 
   def visit_Call(self, node: ast.Call) -> ast.AST:
     return self.visit(node.args[0]) if node.args else node
+
+  def visit_Set(self, node: ast.Set) -> ast.AST:
+    return self._as_list(node)
+
+  def visit_Tuple(self, node: ast.Tuple) -> ast.AST:
+    return self._as_list(node)
+
+  def _as_list(self, node: ast.Set | ast.Tuple) -> ast.AST:
+    """The same in its order, which a set has lost; (1, 2) may be a place, and one answer."""
+    are_texts = all(isinstance(value, ast.Constant) and isinstance(value.value, str)
+                    for value in node.elts)
+    return ast.List(node.elts, ast.Load()) if are_texts and node.elts else node

@@ -9,6 +9,8 @@ from realm_tf.corpus.readers.markdown import read_markdown
 @pytest.mark.parametrize("page, text", [
     ("10<sup>6.5</sup> 2<sup>2<i>k</i></sup> 10<sup>x+1</sup> 2<sup>1/2</sup> e<sup>-x</sup>",
      "10^6.5 2^(2k) 10^(x+1) 2^(1/2) e^(-x)"),
+    ("10<sup>x</sup> <i>e</i><sup><i>ax</i></sup> <i>n</i><sup><i>th</i></sup> 1<sup>e</sup>",
+     "10^x e^(ax) nth 1e"),
     ("f<sup>(3)</sup> 10<sup>(2k)</sup>", "f^(3) 10^(2k)"),
     ("10<sup>10<sup>100</sup></sup> 2<sup><i>k</i></sup> x<sup><var>n</var></sup>",
      "10^(10¹⁰⁰) 2^k xⁿ"),

@@ -49,9 +49,16 @@ def test_lines_with_answers(tmp_path):
       {"id": "a", "question": "Who?", "answers": ["Ona", "she"]},
       {"id": "b", "question": "Where?", "answers": {"text": ["there"], "answer_start": [3]}},
       {"id": "c", "question": "When?", "answer": "now", "answers": ["never"]},
-      {"id": "d", "question": "How?", "answers": "so"})))
-  assert read_questions(path) == [_FIRST, _SECOND, Question("c", "When?", ("now",)),
-                                  Question("d", "How?", ("so",))]
+      {"id": "d", "question": "How?", "answers": "so"},
+      {"id": "e", "question": "How?", "answer": None, "answers": [["so"], ["thus", "so"]]},
+      {"id": "f", "question": "How?", "answer": [{"text": "so", "answer_start": 3}]},
+      {"id": "g", "question": "How?", "answer": {"text": ["so"]}},
+      {"id": "h", "question": "How?",
+       "answer": {"value": "so", "aliases": ["So", "so"], "type": "x"}})))
+  assert read_questions(path) == [
+      _FIRST, _SECOND, Question("c", "When?", ("now",)), Question("d", "How?", ("so",)),
+      Question("e", "How?", ("so", "thus")), Question("f", "How?", ("so",)),
+      Question("g", "How?", ("so",)), Question("h", "How?", ("so", "So"))]
 
 
 @pytest.mark.parametrize("text, answers", [

@@ -34,6 +34,8 @@ def test_tables_of_questions(tmp_path, text, name):
     ("['\\\\d' '[a]']", ("\\d", "[a]")),
     ("{'text': array(['Ona', 'Ann'], dtype=object), 'answer_start': array([1, 7])}",
      ("Ona", "Ann")),
+    ("('Ona', 'Ann')", ("Ona", "Ann")), ("{'Ona', 'Ann', 'Bo'}", ("Ona", "Ann", "Bo")),
+    ("(1, 2)", ("(1, 2)",)), ("(Ona)", ("(Ona)",)), ("('Ona')", ("('Ona')",)),
     ('{"text": ["Ona"], "answer_start": [1]}', ("Ona",)), ("[np.str_('Ona')]", ("Ona",)),
     ("['Ona'", ("['Ona'",)), ("[Ona]", ("[Ona]",)), ("{x}", ("{x}",)),
     ("{'a': 1}", ("{'a': 1}",)), ("[1 2]", ("[1 2]",)), ("[f()]", ("[f()]",))])
@@ -42,6 +44,23 @@ def test_cells_as_pandas_writes_them(tmp_path, cell, answers):
   with open(path, "w", newline="") as file:
     csv.writer(file).writerows([["question", "answers"], ["Who?", cell]])
   assert read_questions(path)[0].answers == answers
+
+
+@pytest.mark.parametrize("text, questions", [
+    ('\ufeff"Who ""is""\r\n\r\nit?"\t"[\'Ona\']"\r\n\r\nx\t["a"]\r\n',
+     [("1", 'Who "is"\r\n\r\nit?', "Ona"), ("5", "x", "a")]),
+    ('x\t["a"]\n"y\nz"\t["b"]\n', [("1", "x", "a"), ("2", "y\nz", "b")]),
+    # A quote that nothing ends takes no other line with it.
+    ('x\t["a"]\ny\t"[\'b\']\n"z" w\t["c"]\n',
+     [("1", "x", "a"), ("2", "y", "b"), ("3", "z w", "c")])])
+def test_a_question_of_dpr_over_several_lines(tmp_path, text, questions):
+  assert [(row.id, row.question, *row.answers) for row in _read(tmp_path / "q.tsv", text)
+          ] == questions
+
+
+def test_a_quote_that_nothing_ends_is_named(tmp_path):
+  with pytest.raises(UserError, match=r"q.tsv:2: 1 values"):
+    _read(tmp_path / "q.tsv", 'x\t["a"]\n"y\t["b"]\n"z\t["c"]\nw\t["d"]\n')
 
 
 def test_all_columns(tmp_path):

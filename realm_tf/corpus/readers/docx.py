@@ -12,6 +12,7 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsmap, qn
 from lxml import etree
 
+from realm_tf.corpus.readers.docx_fields import settle_fields
 from realm_tf.corpus.readers.docx_scripts import drawn, mark_by_style
 from realm_tf.corpus.readers.mathml import is_single, is_single_exponent, parted
 from realm_tf.corpus.readers.symbols import symbol, without_codes
@@ -56,7 +57,7 @@ def read_docx(data: bytes) -> tuple[str, str]:
     document = docx.Document(io.BytesIO(data))
   except (zipfile.BadZipFile, PackageNotFoundError, KeyError, ValueError) as error:
     raise Unreadable("damaged", str(error)[:200]) from None
-  mark_by_style(document, document.element.body)
+  _prepare(document, document.element.body)
   title, text = _title(document), _text(document.element.body)
   return title, "\n\n".join([without_title(title, text), *_notes(document)]).strip()
 
@@ -72,6 +73,12 @@ def _transitional(archive: zipfile.ZipFile) -> bytes:
       new.writestr(name, part if not name.endswith((".xml", ".rels")) else _STRICT.sub(
           _NAMES + rb"\1/2006/\2", part))
   return file.getvalue()
+
+
+def _prepare(document: Document, part: etree._Element) -> None:
+  """Puts into a part what styles and fields say of its runs."""
+  mark_by_style(document, part)
+  settle_fields(part, _SKIPPED)
 
 
 def _title(document: Document) -> str:
@@ -91,7 +98,7 @@ def _notes(document: Document) -> Iterator[str]:
     for relation in document.part.rels.values():
       if not relation.is_external and relation.reltype.endswith(f"/{kind}s"):
         notes = parse_xml(relation.target_part.blob)
-        mark_by_style(document, notes)
+        _prepare(document, notes)
         for note in notes.iter(qn(f"w:{kind}")):
           if note.get(qn("w:type"), "normal") == "normal" and (text := _text(note)):
             yield text

@@ -11,6 +11,7 @@ from realm_tf.corpus.small_figures import (
   raised,
   subscript,
   superscript,
+  variables,
 )
 
 _CHARGE = re.compile(r"\d*[+−-]")
@@ -40,9 +41,10 @@ def mark(element: etree._Element, last: str) -> str:
   if _nests(element):
     return "^(" if raised(text) != text or is_exponent(text) else ""
   child = next(iter(element), None)
-  is_variable = (child is not None and child.tag in _VARIABLES and len(text) == 1
-                 and text.isalpha() and raised(text) == text)
-  if is_variable or (is_exponent(text) and is_single(text)):
+  if child is not None and child.tag in _VARIABLES and raised(text) == text and (
+      shown := variables(text)):
+    return shown.partition(text)[0]
+  if is_exponent(text) and is_single(text):
     return "^"
   return "^(" if is_exponent(text) else ""
 

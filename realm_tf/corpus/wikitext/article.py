@@ -24,7 +24,7 @@ from realm_tf.corpus.wikitext.formula import read_formula
 from realm_tf.corpus.wikitext.layout import laid_out
 from realm_tf.corpus.wikitext.of_languages import END_SECTIONS, WITHOUT_TEXT
 from realm_tf.corpus.wikitext.powers import of_wikitext
-from realm_tf.corpus.wikitext.quotes import shielded
+from realm_tf.corpus.wikitext.quotes import put_together, shielded
 from realm_tf.corpus.wikitext.stray_tags import without_stray_tags
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z-]+)?|simple")
@@ -47,6 +47,10 @@ _VARIANTS = re.compile(
 _VARIANT = re.compile(r"\s*[a-z]{2,3}(?:-[a-z]+)?\s*:")
 # A comparison, which the parser would take for a tag that ends the call.
 _COMPARISON = re.compile(r"(?<=\{\{)\s*#(?:if)?expr\s*:[^|{}]*")
+# Whose letters are variables, also where they are upright.
+_FORMULAS = frozenset("math mvar bigmath nummath i var em".split())
+# By their spelling alone these are no currency, ship and country: {{MYR|5}} is RM5.
+_OTHERWISE = {"Myr": "million years", "Ins": "inserted text", "Bra": "bra vector"}
 _CODE = ("syntaxhighlight", "source")  # within a sentence, or a block of it
 _BLOCK_TAGS = frozenset("div p blockquote poem center li ul ol dl dt dd hr pre".split())
 
@@ -65,6 +69,7 @@ class _Article:
     self.dropped: dict[str, collections.Counter[str]] = {
         "templates": collections.Counter(), "tags": collections.Counter()}
     self.is_disambiguation = False
+    self._formulas = 0  # that are open
 
   def sections(self, code: Any) -> str:
     """The text of a page, without its headings and the sections that end it."""
@@ -82,10 +87,10 @@ class _Article:
         self._look_for_disambiguation(_name(node))
       elif isinstance(node, nodes.Wikilink):
         self._look_for_category(str(node.title))
-    return "".join(pieces)
+    return put_together(pieces)
 
   def render(self, code: Any) -> str:
-    return "".join(map(self._node, code.nodes)) if code is not None else ""
+    return put_together(map(self._node, code.nodes)) if code is not None else ""
 
   def _node(self, node: Any) -> str:
     match node:
@@ -136,7 +141,8 @@ class _Article:
     if name == "q":
       return f"“{text}”"
     if name in ("sup", "sub"):
-      return of_wikitext(text) if name == "sup" else subscript(text)
+      is_formula = self._formulas > 0 or _is_variable(node.contents)
+      return of_wikitext(text, is_formula) if name == "sup" else subscript(text)
     return f"\n\n{text}\n\n" if name in _BLOCK_TAGS else text
 
   def _formula(self, name: str, tex: str) -> str:
@@ -164,7 +170,9 @@ class _Article:
     if name == "tmath" and node.params:  # <math> by another name: TeX is no wikitext
       return self._formula(name, str(node.params[0].value).strip())
     if templates.is_known(name):
+      self._formulas += name in _FORMULAS
       positional, named, ordered = self._arguments(node)
+      self._formulas -= name in _FORMULAS
       ordered = [*((None, value) for value in head), *ordered]
       shown = templates.render(
           Call(name, head + positional, named, self._title, ordered))
@@ -186,9 +194,20 @@ class _Article:
     return [named.get(str(place), "") for place in range(1, last + 1)], named, ordered
 
 
+def _is_variable(code: Any) -> bool:
+  """Whether all that stands there is {{mvar|k}}, or <i>k</i>."""
+  match code.nodes:
+    case [nodes.Template() as node]:
+      return _name(node) in _FORMULAS
+    case [nodes.Tag() as node]:
+      return str(node.tag).strip().casefold() in _FORMULAS
+  return False
+
+
 def _name(node: nodes.Template) -> str:
   name = " ".join(re.sub("<!--.*?-->", "", str(node.name)).replace("_", " ").split())
-  return name.casefold().removeprefix("subst:").removeprefix("template:").strip()
+  name = re.sub("(?i)^(?:(?:safe)?subst:)?(?:template:)?", "", name).strip()
+  return _OTHERWISE.get(name[:1].upper() + name[1:], name.casefold())
 
 
 def _first_variant(match: re.Match) -> str:

@@ -230,18 +230,24 @@ def _old_style_year(call: Call) -> str:
 
 
 def _marriage(call: Call) -> str:
+  """{{marriage|Ann|1990|2000|end=d}} -> Ann (m. 1990; died 2000)"""
+  end = call.get("end").rstrip(".").casefold()
   years = [f"m. {call.at(1)}" if call.at(1) else "",
-           f"{call.get('end') or 'div.'} {call.at(2)}" if call.at(2) else ""]
+           f"{_ENDS.get(end, end)} {call.at(2)}" if call.at(2) else ""]
   shown = "; ".join(filter(None, years))
   return f"{call.need(0)} ({shown})" if shown else call.need(0)
 
 
+_ENDS = {"": "div.", "div": "div.", "divorced": "div.", "d": "died", "died": "died",
+         "sep": "sep.", "separated": "sep.", "ann": "ann.", "annulled": "ann.", "wid": "died",
+         "widowed": "died"}
 _DATES = """
   birth date, birth date and age, birth-date, birth-date and age, bda, dob,
   birth year and age, date of birth and age, date of birth, death date, death-date,
   birth year, dts, start-date, end-date, launch date,
   start date and years ago, release date,
-  foundation date, isodate, date table sorting, d-da, b-da, start date text, end date text,
+  foundation date, isodate, iso date, release date and age, date table sorting, d-da, b-da,
+  start date text, end date text,
   dtsh, birth year and age nts, birth month and age
 """
 DATE_TEMPLATES = {

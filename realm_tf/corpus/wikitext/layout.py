@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from realm_tf.corpus.wikitext.numbers import PLUS
+from realm_tf.corpus.wikitext.powers import PLUS
 from realm_tf.corpus.wikitext.quotes import without_marks
 
 _SWITCHES = re.compile(r"__[A-Z]+__")

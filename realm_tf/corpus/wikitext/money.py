@@ -64,9 +64,9 @@ def _money(code: str):
 
 def _currency(call: Call) -> str:
   """{{currency|500|EUR}} -> €500"""
-  code = call.at(1) or call.get("type")
+  code = call.at(1) or call.get("type", "code")
   sign = _SIGNS.get(code.upper(), f"{code} ")
-  return f"{sign}{grouped(call.need(0))}".strip()
+  return f"{sign}{grouped(call.get('amount') or call.need(0))}".strip()
 
 
 def _exchanged(call: Call) -> str:

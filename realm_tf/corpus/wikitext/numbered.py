@@ -104,6 +104,13 @@ def _won(call: Call) -> str:
 
 _HOUSES = {"HR": "H.R.", "S": "S.", "HRES": "H.Res.", "SRES": "S.Res.",
            "HJRES": "H.J.Res.", "SJRES": "S.J.Res.", "HCONRES": "H.Con.Res."}
+def _airport(call: Call) -> str:
+  """{{airport codes|JFK|KJFK|JFK}} -> (IATA: JFK, ICAO: KJFK, FAA LID: JFK)"""
+  codes = ", ".join(f"{kind}: {code}" for kind, code in zip(
+      ("IATA", "ICAO", "FAA LID"), call.positional) if code)
+  return codes if call.get("p") == "n" or not codes else f"({codes})"
+
+
 NUMBERED_TEMPLATES: dict[str, Callable[[Call], str]] = {
     **dict.fromkeys(("us patent", "us-patent"), _patent),
     **dict.fromkeys(("ietf rfc", "rfc"), _prefixed("RFC")), "oeis": _sequence,
@@ -113,6 +120,9 @@ NUMBERED_TEMPLATES: dict[str, Callable[[Call], str]] = {
     "usstat": _law("{} Stat. {}"), "usbill": _bill, "ussc": _ruling,
     **dict.fromkeys(("usc", "unitedstatescode", "uscsub"), _law("{} U.S.C. § {}")),
     **dict.fromkeys(("codefedreg", "cfr"), _law("{} CFR {}")),
+    "cve": lambda call: f"CVE-{call.need(0)}",
+    **dict.fromkeys(("airport codes", "airport code"), _airport),
+    **dict.fromkeys(("rating", "stars"), lambda call: f"{call.need(0)}/{call.at(1, '5')}"),
     "jct": _roads, "ushr": _district,
     **dict.fromkeys(("winning percentage", "winpct", "winning pct"), _won),
     **dict.fromkeys(("by", "mlby", "mlb year", "baseball year", "nfly", "nfl year", "scy",

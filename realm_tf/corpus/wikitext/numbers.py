@@ -5,13 +5,11 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from realm_tf.corpus.small_figures import subscript, superscript
 from realm_tf.corpus.wikitext.call import Call, Unrendered
-from realm_tf.corpus.wikitext.powers import of_wikitext
+from realm_tf.corpus.wikitext.powers import PLUS, of_wikitext
 from realm_tf.corpus.wikitext.units import of_one, unit_name
 
 _NUMBER = re.compile(r"[-+−]?[\d,. ]*\d(\.\d*)?([eE][-+−]?\d+)?(\+\d+)?((//?|⁄)\d+)?")
 _DIGITS = re.compile(r"([-+−]?)(\d+)(\.\d+)?")
-# Before a fraction: behind a figure it is a space, since 5{{frac|1|2}} is not 51/2.
-PLUS = "\u2064"
 _BETWEEN = {"-": "–", "–": "–", "(-)": "–", "(–)": "–", "to": " to ", "and": " and ",
             "or": " or ", "x": " × ", "×": " × ", "by": " by ", "*": " × ", "+/-": " ± ",
             "±": " ± ", "+": " + ", "to about": " to about ", "xx": " × ",
@@ -260,6 +258,8 @@ NUMBER_TEMPLATES = {
     "track gauge": lambda call: call.need(0), "railgauge": lambda call: call.need(0),
     "ra": sky("h", "m", "s"), "dec": sky("°", "′", "″"), "solar mass": of_unit("M☉"),
     "solar radius": of_unit("R☉"), "solar luminosity": of_unit("L☉"), "ma": of_unit("Ma"),
+    **{name: of_unit(unit) for name, unit in (
+        ("million years", "Myr"), ("gyr", "Gyr"), ("kyr", "kyr"))},
     "ka": of_unit("ka"), "ga": of_unit("Ga"), "ybp": of_unit("years before present"),
     **dict.fromkeys(("kya", "tya"), of_unit("thousand years ago")),
     "gya": of_unit("billion years ago"), "ya": of_unit("years ago"),

@@ -4,17 +4,35 @@ Source: `doQuotes` in MediaWiki's Parser.php.
 """
 
 import re
+from collections.abc import Iterable
 
 # An apostrophe that is none of a mark, of {{'}}, &#39; or <nowiki>: no text holds this one.
 APOSTROPHE = "\ufdd0"
 # A bar that parts no cells: |x| may begin a line.
 _BAR = "\ufdd1"
+# Where a tag, link or template stood between two apostrophes, which are then no mark.
+_APART = "\ufdd2"
 _MARKS = re.compile("(''+)")
 
 
 def shielded(text: str) -> str:
   """The text with apostrophes that no mark is made of, and bars that are none of a table."""
   return text.replace("'", APOSTROPHE).replace("|", _BAR)
+
+
+def between_bars(text: str) -> str:
+  """Between bars that are none of a table; marks within them are marks."""
+  return f"{_BAR}{text}{_BAR}"
+
+
+def put_together(pieces: Iterable[str]) -> str:
+  """Texts that markup parted: ''v''<sub>''e''</sub> has no mark of four apostrophes."""
+  text: list[str] = []
+  for piece in filter(None, pieces):
+    if piece[0] == "'" and text and text[-1][-1] == "'":
+      text.append(_APART)
+    text.append(piece)
+  return "".join(text)
 
 
 def quoted(text: str) -> str:
@@ -26,7 +44,7 @@ def without_marks(text: str) -> str:
   """All lines without their marks, and shielded apostrophes as they are read."""
   if "''" in text:
     text = "\n".join("".join(_split(line)[::2]) for line in text.split("\n"))
-  return text.replace(APOSTROPHE, "'").replace(_BAR, "|")
+  return text.replace(APOSTROPHE, "'").replace(_BAR, "|").replace(_APART, "")
 
 
 def _split(line: str) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Callable
 
 from realm_tf.corpus.small_figures import superscript
 from realm_tf.corpus.wikitext.call import Call, Unrendered
-from realm_tf.corpus.wikitext.numbers import PLUS
+from realm_tf.corpus.wikitext.powers import PLUS
 from realm_tf.corpus.wikitext.quotes import shielded
 
 _SIGNS = {
@@ -12,7 +12,7 @@ _SIGNS = {
     "' \"": "'\"", "\" '": "\"'", "'\"": "'\"", "\"'": "\"'", "'-": "'", "-s": "'s",
     "–": "–", "ndash": "–", "en dash": "–", "endash": "–", "--": "–", "snd": " – ",
     "spnd": " – ", "spaced ndash": " – ", "spaced en dash": " – ", "dash": " – ",
-    "sndash": " – ", "spndash": " – ", "nsndns": " – ", "—": "—", "mdash": "—",
+    "snds": " – ", "sndash": " – ", "spndash": " – ", "nsndns": " – ", "—": "—", "mdash": "—",
     "em dash": "—", "emdash": "—", "---": "—", "spaced mdash": " — ", "long dash": "——",
     "hyphen": "-", "hyp": "-", "nbhyph": "-", "nbh": "-", "nbhyphen": "-",
     "nbsp": " ", "nbs": " ", "nnbsp": " ", "hard space": " ", "non-breaking space": " ",
@@ -78,6 +78,11 @@ SIGN_TEMPLATES: dict[str, Callable[[Call], str]] = {
     # Intervals: {{closed-open|0, 1}} -> [0, 1)
     **{f"{left}-{right}": _within("[("[left == "open"], "])"[right == "open"])
        for left in ("open", "closed") for right in ("open", "closed")},
+    **dict.fromkeys(("mset", "set"), _within("{", "}")),
+    "norm": _within("‖", "‖"), "ket": _within(shielded("|"), "⟩"),
+    "bra vector": _within("⟨", shielded("|")),
+    **dict.fromkeys(("binom", "tbinom", "dbinom"),
+                    lambda call: f"({call.need(0)} choose {call.need(1)})"),
     "floor": lambda call: f"⌊{call.at(0)}⌋", "ceil": lambda call: f"⌈{call.at(0)}⌉",
     # Figures and units with a narrow space between them.
     **dict.fromkeys(("thinsp", "thin space", "hairsp", "hair space"),

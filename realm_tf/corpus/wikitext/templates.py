@@ -22,7 +22,7 @@ from realm_tf.corpus.wikitext import (
 )
 from realm_tf.corpus.wikitext.call import Call, Unrendered
 from realm_tf.corpus.wikitext.languages import LANGUAGES
-from realm_tf.corpus.wikitext.quotes import quoted, shielded
+from realm_tf.corpus.wikitext.quotes import between_bars, quoted
 
 Render = Callable[[Call], str]
 
@@ -56,6 +56,11 @@ def _era(name: str) -> Render:
 def _listed(call: Call) -> str:
   """{{plainlist|* one}}: where an argument begins, no line does."""
   return re.sub(r"^\s*[*#]\s*", "", call.get("1") or call.at(0))
+
+
+def _misspelt(call: Call) -> str:
+  """{{sic|reci|eve}} -> recieve: in two parts, lest a program mends it."""
+  return "".join(part for part in call.given[:3] if part != "?")
 
 
 def _class(call: Call) -> str:
@@ -163,7 +168,8 @@ _FIRST = """
   big, larger, large, em, strong, bold, italic, italics, noitalic, no italic, nobold, no bold,
   normal, underline, overline, u, sc, smallcaps, small caps, sc2, allcaps, smallcaps all,
   abbr, abbrv, abbrlink, mono, code, kbd, var, mvar, math, samp, tt, not a typo, as written,
-  proper name, sic, typo, visible anchor, vanchor, key, button, char, highlight, mark, dfn,
+  proper name, typo, inserted text, visible anchor, vanchor, key, button, char, highlight,
+  mark, dfn,
   term, defn, noredirect, no redirect, plainlink, ruby, ruby-ja, center, centre, trim,
   angbr, angle bracket, rtl, ltr, bdi, unbulleted, tq, xt, green, red, blue, gray, grey,
   noflag, title case, vec, tooltip, format link, sronly, larger, visually hidden,
@@ -209,7 +215,8 @@ _TEXT: dict[str, Render] = {
     **dict.fromkeys(("sclass", "sclass2", "sclass-", "ship class"), _class),
     **dict.fromkeys(("gs", "jsub"), _boat),
     **dict.fromkeys(("plainlist", "flatlist", "columns-list", "indented plainlist",
-                     "columnslist", "column list", "collist"), _listed), "resize": _last,
+                     "columnslist", "column list", "collist", "cast listing", "castlisting",
+                     "cast list", "castlist"), _listed), "resize": _last,
     **dict.fromkeys(("keypress", "key press"), _joined("+")), "linktext": _joined(""),
     "font color": _last, "equationnote": _last, "url": _last, "nowrap begin": _fixed(""),
     "nowrap end": _fixed(""),
@@ -232,10 +239,11 @@ _TEXT: dict[str, Render] = {
     **dict.fromkeys(("roman", "roman numeral"), _roman),
     **dict.fromkeys(("nuclide", "isotope", "simplenuclide", "simplenuclide2",
                      "complexnuclide"), _nuclide), "unichar": _code_point,
+    "sic": _misspelt,
     **dict.fromkeys(("née", "nee"), lambda call: f"née {call.at(0)}".rstrip()),
     "né": lambda call: f"né {call.at(0)}".rstrip(),
     "bracket": lambda call: f"[{call.at(0)}]", "interp": lambda call: f"[{call.at(0)}]",
-    "abs": lambda call: shielded(f"|{call.need(0)}|"),
+    "abs": lambda call: between_bars(call.need(0)),
     **dict.fromkeys(("see below", "see above"), lambda call: f"({call.at(0)})")}
 TEMPLATES: dict[str, Render] = {
     **{name.casefold(): _era(name) for name in ("BCE", "CE", "BC", "AD")},

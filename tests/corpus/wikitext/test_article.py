@@ -33,6 +33,12 @@ def _text(text):
      "7% 3/4 2 1/2 1,000 1234.5 3×10⁸"),
     ("{{US$|1500}} {{£|2 million}} {{percentage|1|3|1}} {{ordinal|12}} {{ordinal|22}}",
      "US$1,500 £2 million 33.3% 12th 22nd"),
+    ("2<sup>{{frac|7|12}}</sup> x{{sup|{{sfrac|1|2}}}}, e<sup>−{{frac|1|2}}</sup> <sup>"
+     "{{frac|1|4}}</sup> mile", "2^(7/12) x^(1/2), e^(−1/2) 1/4 mile"),
+    ("10<sup>{{mvar|k}}</sup> 10<sup><i>k</i></sup> {{math|10<sup>k</sup> + e<sup>ab</sup>}}",
+     "10^k 10^k 10^k + e^(ab)"),
+    ("10<sup>x</sup> ''e''<sup>''ax''</sup> ''n''<sup>''th''</sup> 500<sup>a</sup> 1<sup>e"
+     "</sup>", "10^x e^(ax) nth 500a 1e"),
     ("{{height|ft=6|in=2}} 10<sup>6</sup> m<sup>2</sup> 19<sup>th</sup> H<sub>2</sub>O",
      "6 ft 2 in 10⁶ m² 19th H₂O"),
     ("<math>E = 42</math> <math>n^{10}</math>", "E = 42 n¹⁰"),

@@ -21,6 +21,13 @@ def _text(text):
     ("'''''Foo'''s'' end", "Foos end"), ("rock 'n' roll, '90s", "rock 'n' roll, '90s"),
     ("{{gloss|''day''}} {{lit|''day''}} {{langx|fr|mot|lit=''word''}}",
      "'day' lit. 'day' French: mot, lit. 'word'"),
+    # What stands between two marks keeps them apart.
+    ("''v''<sub>''e''</sub> and ''a''<sub>''n''+1</sub>", "ve and an₊₁"),
+    ("{{math|''x''<sup>''n''+1</sup>}} {{math|''a''<sub>''n''</sub>}} {{abs|''x''}}",
+     "xⁿ⁺¹ an |x|"),
+    ("[[x|''a'']]''b'' ''c''{{nowrap|''d''}}''e'' <i>''f''</i>''g''", "ab cde fg"),
+    ("''Emma''<ref>x</ref>''s'' ''Emma''{{efn|x}}'s", "Emmas Emma's"),
+    ("''{{lang|fr|''Le Monde''}}'' and ''[[USS Foo|USS ''Foo'']]''", "Le Monde and USS Foo"),
     ("<nowiki>''a''</nowiki> {{nowrap|''b''}}", "''a'' b"),
     # Marks that do not end, and those of the next line, which are others.
     ("''a '''b\nc'' d'''", "a 'b c d'"), ("'''a ''b\n\n'''c''", "'a b\n\n'c"),
