@@ -102,8 +102,6 @@ def _won(call: Call) -> str:
   return f"{share / 1000:.3f}".removeprefix("0")
 
 
-_HOUSES = {"HR": "H.R.", "S": "S.", "HRES": "H.Res.", "SRES": "S.Res.",
-           "HJRES": "H.J.Res.", "SJRES": "S.J.Res.", "HCONRES": "H.Con.Res."}
 def _airport(call: Call) -> str:
   """{{airport codes|JFK|KJFK|JFK}} -> (IATA: JFK, ICAO: KJFK, FAA LID: JFK)"""
   codes = ", ".join(f"{kind}: {code}" for kind, code in zip(
@@ -111,6 +109,8 @@ def _airport(call: Call) -> str:
   return codes if call.get("p") == "n" or not codes else f"({codes})"
 
 
+_HOUSES = {"HR": "H.R.", "S": "S.", "HRES": "H.Res.", "SRES": "S.Res.",
+           "HJRES": "H.J.Res.", "SJRES": "S.J.Res.", "HCONRES": "H.Con.Res."}
 NUMBERED_TEMPLATES: dict[str, Callable[[Call], str]] = {
     **dict.fromkeys(("us patent", "us-patent"), _patent),
     **dict.fromkeys(("ietf rfc", "rfc"), _prefixed("RFC")), "oeis": _sequence,
