@@ -133,4 +133,6 @@ def _shown(commands: list[str], parts: list[str]) -> str:
 
 def _whole(text: str) -> str:
   """In brackets, unless it is one thing."""
-  return text if is_single(_RAISED.sub("x", text).translate(_OF_TEXT)) else f"({text})".translate(_BRACKETS)
+  if is_single(_RAISED.sub("x", text).translate(_OF_TEXT)):
+    return text
+  return f"({text})".translate(_BRACKETS)

@@ -18,6 +18,7 @@ from realm_tf.corpus.wikitext import (
   money,
   numbered,
   numbers,
+  other_wikis,
   signs,
 )
 from realm_tf.corpus.wikitext.call import Call, Unrendered
@@ -224,10 +225,8 @@ _TEXT: dict[str, Render] = {
                      "link-interwiki", "lien"), _other_wiki),
     **dict.fromkeys(("s-", "s", "-s-"), _french_century),
     "siglo": lambda call: f"siglo {call.need(0)}",
-    "unidad": _joined(" "),
     "sortname": lambda call: " ".join(call.given[:2]), "hs": _fixed(""),
-    "hidden sort key": _fixed(""), "last-first": _joined(" "), "unité": _joined(" "),
-    "unite": _joined(" "),
+    "hidden sort key": _fixed(""), "last-first": _joined(" "),
     "section link": _joined(" § "), "slink": _joined(" § "),
     "flagdeco": _fixed(""), "flag+link": _last, "flagg": _last,
     **dict.fromkeys(("rws", "stnlnk", "stn", "lus", "metrod", "rwsa"), _one(0)),
@@ -250,7 +249,8 @@ TEMPLATES: dict[str, Render] = {
     **functions.FUNCTIONS, **signs.SIGN_TEMPLATES, **money.MONEY_TEMPLATES,
     **numbers.NUMBER_TEMPLATES, **dates.DATE_TEMPLATES, **ages.AGE_TEMPLATES,
     **density.DENSITY_TEMPLATES, **numbered.NUMBERED_TEMPLATES, **countries.COUNTRY_TEMPLATES,
-    **foreign.FOREIGN_TEMPLATES, **chemistry.CHEMISTRY_TEMPLATES, **_TEXT}
+    **foreign.FOREIGN_TEMPLATES, **chemistry.CHEMISTRY_TEMPLATES, **_TEXT,
+    **other_wikis.OTHER_WIKIS}
 
 
 def render(call: Call) -> str | None:
