@@ -39,6 +39,10 @@ def test_pdf():
   assert read_pdf(pdf("It is un-\nbroken, A-\nB. In 1990\\226\n92 - or -\nCOVID-\n19 is no-",
                       "where, A-", "B.")) == (
       "", "It is unbroken, A-B. In 1990–92 - or - COVID-19 is nowhere, A-\n\nB.")
+  assert read_pdf(pdf("A long-term plan of long-\nterm state-of-the-\nart well-edu-\ncated no"
+                      "-\nwhere. Re-\nform", "as reform, re-form. A long-", "term.")) == (
+      "", "A long-term plan of long-term state-of-the-art well-educated nowhere. Reform\n\n"
+      "as reform, re-form. A long-term.")
   assert read_pdf(pdf("x", title="Microsoft Word - plan.docx"))[0] == "plan"
   assert read_pdf(pdf("Caf\\351", title="\\376\\377\\000\\351"))[0] == "é"
   ligatures = pdf("\\336nal, \\337ow.", title="\\376\\377\\373\\003").replace(

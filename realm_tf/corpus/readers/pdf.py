@@ -18,8 +18,11 @@ _PROGRAMS = re.compile(
 # Letters that fonts draw as one sign.
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl",
                             "ﬅ": "st", "ﬆ": "st"})
-_HYPHENATED = re.compile(r"(?<=[^\W\d_])[-\u00ad]\n(?=[a-zà-öø-ÿ])")
-_OVER_PAGES = re.compile(r"(?<=[^\W\d_])-\n\n(?=[a-zà-öø-ÿ])")
+_HYPHENATED = re.compile(r"(?<![^\W\d_])([^\W\d_]+)([-\u00ad])\n([a-zà-öø-ÿ][^\W\d_]*)")
+_OVER_PAGES = re.compile(r"(?<![^\W\d_])([^\W\d_]+)(-)\n\n([a-zà-öø-ÿ][^\W\d_]*)")
+_COMPOUND = re.compile(r"(?=\b([^\W\d_]+-[^\W\d_]+)\b)")
+_WITHIN_COMPOUND = frozenset(  # up-to-date
+    "a and at by de for from in la le of on or out the to up with".split())
 # What has a hyphen anyway: COVID-19, Anglo-Saxon, 1990–2000.
 _JOINED = re.compile(r"(?<=\w)-[ \t]*\n(?=[A-Z0-9À-ÖØ-Þ])|(?<=\d)–[ \t]*\n(?=\d)")
 
@@ -45,7 +48,9 @@ def read_pdf(data: bytes) -> tuple[str, str]:
   except PyPdfError as error:
     raise Unreadable("damaged", str(error)[:200]) from None
   pages = without_running_heads([_in_lines(page) for page in pages])
-  text = _OVER_PAGES.sub("", "\n\n".join(filter(None, map(_paragraphs, pages))))
+  compounds = _compounds(pages)
+  text = "\n\n".join(filter(None, (_paragraphs(page, compounds) for page in pages)))
+  text = _OVER_PAGES.sub(lambda match: _mended(match, compounds), text)
   return title, without_title(title, text)
 
 
@@ -63,8 +68,25 @@ def _in_lines(page: str) -> str:
   return _valid(page).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _paragraphs(page: str) -> str:
-  text = _JOINED.sub(lambda match: match[0].rstrip(), _HYPHENATED.sub("", page))
+def _compounds(pages: list[str]) -> frozenset[str]:
+  """Words that have a hyphen where no line ends, and are not also written without it."""
+  text = "\n".join(pages).casefold()
+  words = frozenset(re.findall(r"[^\W\d_]+", text))
+  return frozenset(word for word in _COMPOUND.findall(text)
+                   if word.replace("-", "") not in words)
+
+
+def _mended(match: re.Match, compounds: frozenset[str]) -> str:
+  """A word that a line's end parts: long-term keeps its hyphen, state-of-the-art, too."""
+  before, sign, behind = match.groups()
+  inner = match.string[max(match.start() - 1, 0)] == "-" and before in _WITHIN_COMPOUND
+  keeps = sign == "-" and (inner or f"{before}-{behind}".casefold() in compounds)
+  return f"{before}-{behind}" if keeps else before + behind
+
+
+def _paragraphs(page: str, compounds: frozenset[str]) -> str:
+  text = _JOINED.sub(lambda match: match[0].rstrip(), _HYPHENATED.sub(
+      lambda match: _mended(match, compounds), page))
   text = text.replace("\xad", "")
   paragraphs = re.split(r"\n[ \t]*\n", text)
   return "\n\n".join(filter(None, (" ".join(paragraph.split()) for paragraph in paragraphs)))
