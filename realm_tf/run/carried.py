@@ -78,7 +78,8 @@ def begin_reading(reader: files.PathLike, folder: files.PathLike, documents: str
   """
   place, carried = pathlib.Path(folder), Carried.of(reader)
   if not carried.reads:
-    raise UserError(f"{reader}: no reader was trained there; `cloze` and `finetune` train one")
+    raise UserError(
+        f"{reader}: no reader was trained there; `cloze` and `finetune` train one")
   if "encoder.weights" in (changes or {}):
     raise UserError("encoder.weights: is said already, by the reader of a run")
   new = NewConfig.of(place, documents, questions, eval_questions, changes)

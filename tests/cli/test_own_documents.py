@@ -166,8 +166,9 @@ def test_a_reader_goes_to_other_documents_and_learns_on(init, world, tmp_path, c
   stages.corpus(run)
   assert has_reader(run)
   before, after = old.model("cloze").encoder, run.model(run.newest_stage()).encoder
-  for trained, brought in zip((*before.bert.variables, *before.span_head.variables),
-                              (*after.bert.variables, *after.span_head.variables), strict=True):
+  for trained, brought in zip(
+      (*before.bert.variables, *before.span_head.variables),
+      (*after.bert.variables, *after.span_head.variables), strict=True):
     np.testing.assert_array_equal(trained, brought)
   stages.cloze(run)
   assert run.newest_stage() == "cloze"

@@ -22,8 +22,8 @@ def define_flags() -> None:
                       "of --questions.")
   flags.DEFINE_string("model", None, "A run, whose trained model is used as it is, or where "
                       "there are --questions trained further.")
-  flags.DEFINE_string("reader", None, "A run, such as the demo's, whose trained reader learns "
-                      "on from your documents.")
+  flags.DEFINE_string("reader", None, "A run, such as the demo's, whose trained reader "
+                      "learns on from your documents.")
 
 
 def run(arguments: Sequence[str]) -> None:
