@@ -3,8 +3,10 @@
     python benchmarks/process_settings.py --json=benchmarks/results/process_settings.json
 
 "kept": `realm_tf.keep_freed_memory`, which the commands that train call, beside glibc as
-it comes. "kept, oneDNN": products by it too, which TensorFlow takes by itself only where there
-is AVX512_VNNI or later, and `realm_tf` where there is AVX2; in the others they are Eigen's.
+it comes. "kept, oneDNN": products by it, too, which TensorFlow takes by itself only where
+there is AVX512_VNNI or later, and `realm_tf` where there is AVX2; in the others they are
+Eigen's.
+
 BERT-tiny at the sizes of `ablation_rows.py`, MiniLM at those of `step_sizes.py`, random
 tokens. Lengths are others in each step, so that oneDNN finds no product prepared. Each
 measurement is a process of its own; they take turns. Processor time is what to go by on a
