@@ -13,6 +13,7 @@ from realm_tf.index.stored_index import StoredIndex
 from realm_tf.run import redo
 from realm_tf.run.folder import STAGES, Run
 from realm_tf.run.left_out import known_obstacle
+from realm_tf.run.old_export import old_export
 from realm_tf.serving import numbered, record
 
 
@@ -28,7 +29,8 @@ def contents(run: Run) -> Iterator[str]:
   for folder in sorted(stored_index.index_versions(run.index_root)):
     held = _index(StoredIndex.open(folder), run.corpus if has_corpus else None)
     yield _line("index", f"{folder.name}: {held}")
-  yield _line("export", _export(run.path / "export"))
+  old = old_export(run) if has_corpus else ""
+  yield _line("export", _export(run.path / "export") + (f"; {old}" if old else ""))
   for old in redo.set_aside(run.path):
     yield _line(old.path.name, _set_aside(old))
 

@@ -69,8 +69,10 @@ def poor_answers(run: Run) -> str:
   if "exact_match" not in of_now:
     return (f"no held-out question was answered after {stage}, so nobody knows how many "
             "answers of this reader are right; where there was little to learn from they are "
-            "few. Ask it some, and write 30 questions or more with answers to measure it by "
-            "(docs/training.md has figures)")
+            "few. Ask it some; write 30 questions or more with answers, and `realm predict "
+            f"--workdir={shlex.quote(str(run.path))} --questions=FILE --output=OUT` and "
+            "`realm score --questions=FILE --predictions=OUT` measure it (docs/training.md "
+            "has figures)")
   right, read = of_now["exact_match"], of_now.get("reader_oracle", 0.0)
   if right >= _POOR * read:
     return ""

@@ -1,5 +1,6 @@
 """Where commands write what a flag names: never over something else."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 import realm_tf
+from realm_tf.evaluation.calibration import write_calibration
 from realm_tf.run import stages
 from realm_tf.run.folder import Run
 from tests import tiny
@@ -158,3 +160,29 @@ def test_an_export_of_before_there_were_versions_is_asked_and_replaced(
   assert "export: of an earlier realm_tf, without checksums" in capsys.readouterr().out
   assert realm("export", f"--workdir={tmp_path}/run") == 0
   assert os.listdir(tmp_path / "run" / "export") == ["1"]
+
+
+@pytest.mark.slow
+def test_an_export_of_before_a_change_is_told_of(world, tmp_path, capsys):
+  shutil.copytree(world / "run", tmp_path / "run", symlinks=True)
+  workdir = f"--workdir={tmp_path}/run"
+
+  def listed() -> str:
+    assert realm("list", workdir) == 0
+    return next(line for line in capsys.readouterr().out.splitlines()
+                if line.startswith("export"))
+
+  assert realm("export", workdir) == 0
+  assert "before" not in listed()
+  gone = Run.existing(tmp_path / "run").corpus.document_ids[0]
+  assert realm("delete", workdir, gone) == 0
+  assert capsys.readouterr().out.splitlines()[-1] == (
+      f"the export is of the corpus as it was before: `realm export {workdir}` makes a new "
+      "one")
+  assert listed().endswith("; of the corpus as it was before")
+  assert realm("export", workdir) == 0
+  assert "before" not in listed()
+  run = Run.existing(tmp_path / "run")
+  write_calibration(run.calibration_path, dataclasses.replace(
+      run.calibration(run.newest_stage()), model=run.newest_stage(), temperature=3.0))
+  assert listed().endswith("; calibrated as it was before")

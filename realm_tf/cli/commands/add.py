@@ -24,6 +24,8 @@ def run(arguments: Sequence[str]) -> None:
                     "folder of documents")
   check_there("documents", "a file or folder of documents")
   opened = open_run(writes=False)
-  from realm_tf.run import documents
+  from realm_tf.run import documents, old_export
   with at_work(opened):
     print(documents.add(opened, FLAGS.documents, FLAGS.strict))
+  if line := old_export.advice(opened):
+    print(line)

@@ -21,6 +21,7 @@ def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   check_there("questions", "JSON lines with question and answer")
   opened = open_to_use()
+  from realm_tf.run import old_export
   from realm_tf.run.calibrate import calibrate
   calibration = calibrate(opened, opened.newest_stage(), FLAGS.questions)
   print(f"{calibration.rule}; {calibration.questions} questions")
@@ -32,3 +33,5 @@ def run(arguments: Sequence[str]) -> None:
       point = min(points)
       print(f"--precision={precision:<5g} threshold {point.threshold:.3f}, answers "
             f"{point.coverage * 100:.1f} %")
+  if line := old_export.advice(opened):
+    print(line)

@@ -26,6 +26,8 @@ def run(arguments: Sequence[str]) -> None:
     raise UserError("name the documents: realm delete --workdir=DIR ID..., --ids=FILE, or "
                     "--source=PATH")
   opened = open_run(writes=False)
-  from realm_tf.run import documents
+  from realm_tf.run import documents, old_export
   with at_work(opened):
     print(documents.delete(opened, ids, FLAGS.source))
+  if line := old_export.advice(opened):
+    print(line)
