@@ -119,8 +119,8 @@ class Carried(NamedTuple):
     """The fields of the config that the reader's weights follow, as far as the recipe's
     are others."""
     recipe = config_lib.flatten(own.get_config().to_dict())
-    encoder = config_lib.flatten(config_lib.to_dict(self.run.config))
-    return {field: encoder[field] for field in _OF_READER if encoder[field] != recipe[field]}
+    carried = config_lib.flatten(config_lib.to_dict(self.run.config))
+    return {field: carried[field] for field in _OF_READER if carried[field] != recipe[field]}
 
   def put(self, folder: pathlib.Path, asked: bool) -> None:
     """Writes settings and model into a new run's folder."""
