@@ -2,9 +2,9 @@
 
 All of it is in the graph; evaluation, prediction and the exported model run the same
 functions. Any bytes are a question: what is no UTF-8 is passed over, of what is too long the
-beginning is read. `answer_spans` has the scores of what was read, `merging` makes answers of
-them, `calibration` says how sure they are. Letters: B batch, K passages, R read blocks, A
-answers, S spans, N blocks.
+beginning is read. `answer_spans` has the scores of what was read, `borders` says what
+is no answer, `merging` makes answers of the others, `calibration` says how sure they are.
+Letters: B batch, K passages, R read blocks, A answers, S spans, N blocks.
 """
 
 from typing import NamedTuple
@@ -15,12 +15,13 @@ from realm_tf.corpus.mapped import string_tensor
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
 from realm_tf.corpus.tables import Table
-from realm_tf.evaluation import answer_spans
+from realm_tf.evaluation import answer_spans, borders
 from realm_tf.evaluation.answer_spans import Evidence, RetrievedBlocks
 from realm_tf.evaluation.calibration import UNCALIBRATED, Calibration
 from realm_tf.evaluation.exact_words import by_exact_words
 from realm_tf.evaluation.in_parts import in_parts
 from realm_tf.evaluation.merging import Chosen, choose_answers, first_of_each, rescaled
+from realm_tf.evaluation.per_question import checked_numbers
 from realm_tf.index.interface import RowIndex
 from realm_tf.models.realm import Realm
 from realm_tf.ops.lookup import look_up
@@ -124,8 +125,8 @@ class QuestionAnswerer(tf.Module):
     Raises:
       tf.errors.InvalidArgumentError: k is negative, or more than the N blocks.
     """
-    questions, counts, most = _checked(questions, k, "k", 0, self.num_blocks,
-                                       ", the number of blocks")
+    questions, counts, most = checked_numbers(questions, k, "k", 0, self.num_blocks,
+                                              ", the number of blocks")
     retrieved = in_parts(
         lambda part: self._search(self._tokenize(part), most), [questions],
         tf.clip_by_value(_ROWS // tf.maximum(most, 1), 1, _QUESTIONS), _FOUND)
@@ -171,14 +172,15 @@ class QuestionAnswerer(tf.Module):
     tokens = self._tokenize(questions)
     spans = answer_spans.evidence(self._read(tokens, self._search(tokens, self.read_blocks)),
                                   self.passages, most, temperatures)
-    return spans, self._texts_of(spans.row, spans.first, spans.last)
+    texts, crosses = self._texts_of(spans)
+    return spans._replace(logit=borders.less(spans.logit, crosses)), texts
 
   def _answered(self, questions: tf.Tensor, top_n: tf.Tensor | int | None,
                 banned: tf.Tensor | None, read_blocks: tf.Tensor | int | None = None,
                 k: int | None = None) -> tuple[Answers, RetrievedBlocks]:
-    questions, counts, count = _checked(questions, 1 if top_n is None else top_n, "top_n", 1,
-                                        MOST_ANSWERS)
-    questions, reads, read = _checked(
+    questions, counts, count = checked_numbers(
+        questions, 1 if top_n is None else top_n, "top_n", 1, MOST_ANSWERS)
+    questions, reads, read = checked_numbers(
         questions, self.read_blocks if read_blocks is None else read_blocks, "read_blocks", 1,
         self.most_read)
     # A number of Python's, where it can be: shapes are known then.
@@ -252,8 +254,8 @@ class QuestionAnswerer(tf.Module):
     rule = self.calibration
     best = answer_spans.best(read, self.passages, _SPANS, rule.retriever_weight,
                              rule.temperature)
-    chosen = choose_answers(best, self._texts_of(best.row, best.first, best.last), count,
-                            rule.merged, rule.agreement)
+    best, texts = borders.without(best, *self._texts_of(best))
+    chosen = choose_answers(best, texts, count, rule.merged, rule.agreement)
     return rescaled(chosen, rule.slope, rule.offset) if rule.rescales else chosen
 
   def _bytes(self, row: tf.Tensor, first: tf.Tensor, last: tf.Tensor
@@ -262,10 +264,12 @@ class QuestionAnswerer(tf.Module):
     return (tf.where(last < first, 0, self._starts.at(row, first)),
             tf.where(last < first, 0, self._ends.at(row, last)))
 
-  def _texts_of(self, row: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
-    """The words of spans, of any shape."""
-    start, end = self._bytes(row, first, last)
-    return tf.strings.substr(look_up(self._texts, row), start, end - start)
+  def _texts_of(self, spans: answer_spans.Spans | Evidence) -> tuple[tf.Tensor, tf.Tensor]:
+    """The words of spans [Q, S], and which of them are no answers: see `borders`."""
+    start, end = self._bytes(spans.row, spans.first, spans.last)
+    texts = look_up(self._texts, spans.row)
+    return (tf.strings.substr(texts, start, end - start),
+            borders.broken(texts, start, end))
 
   def _cut(self, chosen: Chosen) -> Answers:
     """Cuts the answers out of the original texts."""
@@ -279,22 +283,3 @@ class QuestionAnswerer(tf.Module):
         tf.maximum(chosen.score, tf.float32.min),  # no infinity: JSON has none
         chosen.row, identifier, title, text, start_character, end_character, start, end,
         chosen.probability)
-
-
-def _checked(questions: tf.Tensor, value: tf.Tensor | int, name: str, least: int, most: int,
-             note: str = "") -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Questions [B], the value for each of them [B], and the largest of these.
-
-  Nothing is done before they are known to be in their limits, and one, or one for each.
-  """
-  values = tf.reshape(tf.convert_to_tensor(value), [-1])
-  size, number = tf.shape(questions)[0], tf.size(values)
-  with tf.control_dependencies([
-      tf.debugging.Assert(tf.reduce_all((values >= least) & (values <= most)), [
-          f"{name} must be from {least} to {most}{note}, but is", values]),
-      tf.debugging.Assert((number == 1) | (number == size), [
-          f"{name} must be one number, or one for each question, but there are", number,
-          "for", size])]):
-    values, questions = tf.identity(values), tf.identity(questions)
-  return (questions, tf.broadcast_to(values, [size]),
-          tf.reduce_max(tf.concat([values, [least]], 0)))

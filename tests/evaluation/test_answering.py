@@ -322,3 +322,25 @@ def test_both_rules_are_told():
   assert scores["recall@1_by_substring"] == pytest.approx(2 / 3)  # 東京, and "no" in "none"
   assert scores["exact_match"] == pytest.approx(1 / 3)  # without the article
   assert scores["exact_match_by_words"] == pytest.approx(1 / 3)  # the years
+
+
+def test_no_answer_breaks_a_border(world, tmp_path):
+  """Against the plain loop less the spans that do, which some of the best ones here are."""
+  rng = np.random.default_rng(4)
+  words = ["old", "river", "paris", "seine", "18:30", "4,310"]
+  corpus = _odd_corpus(tmp_path / "corpus", [
+      "\n".join(" | ".join(rng.choice(words, 2)) for _ in range(4)) for _ in range(5)])
+  passages, table, answerer = _answerer(world[2], corpus)
+  actual = answerer.answer(tf.constant(QUESTIONS), 3)
+  wrong = set()
+  for i, question in enumerate(QUESTIONS):
+    for _, row, first, last in sorted(
+        _spans(corpus, passages, world[2], table, question), reverse=True):
+      text = corpus.texts[row][corpus.body_starts.row(row)[first]:
+                               corpus.body_ends.row(row)[last]].decode()
+      if text in words:
+        break
+      wrong |= set(text) & set("|\n13")
+    assert actual.answer[i, 0].numpy().decode() == text
+    assert {answer.decode() for answer in actual.answer[i].numpy()} <= set(words)
+  assert wrong & set("|\n") and wrong & set("13")

@@ -1,0 +1,85 @@
+"""Where an answer may not begin, end or go on: inside a number, and over cells of a table.
+
+A reader that was trained on prose sees a table as one line of words, and may begin an answer
+in one row and end it in the next. Our readers put " | " between the cells of a row, a line
+feed between rows and an empty line between paragraphs. A line feed alone is no border, since
+plain text may be wrapped: it is one where a line that it parts has cells. "18" is no answer
+where "18:30" stands, nor "4" where "4,310" does: word pieces part them, people do not.
+"""
+
+import tensorflow as tf
+
+from realm_tf.evaluation.answer_spans import Spans
+
+_CELL = r" \| "
+_OVER = rf"(?s)\|.*|.*\||.*({_CELL}|\n[ \t]*\n).*"  # or it has the edge of a cell
+
+
+def broken(texts: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+  """Which spans break a border.
+
+  Args:
+    texts: string of any shape, in which the spans are.
+    start, end: int32 of that shape, bytes of them; the end exclusive.
+
+  Returns:
+    bool of that shape.
+  """
+  shape = tf.shape(texts)
+  texts, start, end = (tf.reshape(value, [-1]) for value in (texts, start, end))
+  return tf.reshape(_over_cells(texts, start, end) | _in_number(texts, start)
+                    | _in_number(texts, end), shape)
+
+
+def _in_number(texts: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
+  """Whether a number goes on over the places `at` of texts: all [M]."""
+  def is_number(first: tf.Tensor) -> tf.Tensor:
+    least = tf.maximum(first, 0)
+    return tf.strings.regex_full_match(
+        tf.strings.substr(texts, least, first + 3 - least), "[0-9][.,:][0-9]")
+
+  return is_number(at - 2) | is_number(at - 1)
+
+
+def _over_cells(texts: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+  """Whether spans reach over a cell, a row or a paragraph: all [M]."""
+  spans = tf.strings.substr(texts, start, end - start)
+  over = tf.strings.regex_full_match(spans, _OVER)
+  lines = tf.where(~over & tf.strings.regex_full_match(spans, r"(?s).*\n.*"))[:, 0]
+  whole = _whole_lines(*(tf.gather(value, lines) for value in (texts, start, end)))
+  in_table = tf.strings.regex_full_match(whole, rf"(?s).*{_CELL}.*")
+  return tf.tensor_scatter_nd_update(over, lines[:, None], in_table)
+
+
+def _whole_lines(texts: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+  """Spans widened to where their lines begin and end: all [M]."""
+  before = tf.strings.substr(texts, tf.zeros_like(start), start)
+  after = tf.strings.substr(texts, end, tf.strings.length(texts) - end)
+  return tf.strings.join([
+      tf.strings.regex_replace(before, r"(?s)^.*\n", ""),
+      tf.strings.substr(texts, start, end - start),
+      tf.strings.regex_replace(after, r"(?s)\n.*$", "")])
+
+
+def without(spans: Spans, texts: tf.Tensor, breaks: tf.Tensor) -> tuple[Spans, tf.Tensor]:
+  """Spans and their texts [Q, S] less those that `breaks` [Q, S] says.
+
+  These come last and are none then. A question that has no others keeps all.
+  """
+  score = less(spans.score, breaks)
+  gone = tf.math.is_finite(spans.score) & ~tf.math.is_finite(score)
+  order = tf.argsort(tf.cast(gone, tf.int32), 1, stable=True)
+  kept = Spans(score, tf.where(gone, 0.0, spans.share), *spans[2:])
+  *kept, texts = (tf.gather(value, order, batch_dims=1) for value in (*kept, texts))
+  return Spans(*kept), texts
+
+
+def less(scores: tf.Tensor, breaks: tf.Tensor) -> tf.Tensor:
+  """Scores [Q, ..] of spans; minus infinity, which is none, where `breaks` [Q, S] says so.
+
+  A question that has no others keeps all.
+  """
+  flat = tf.reshape(scores, tf.shape(breaks))
+  exists = tf.math.is_finite(flat)
+  others = tf.reduce_any(exists & ~breaks, 1, keepdims=True)
+  return tf.reshape(tf.where(breaks & others, -float("inf"), flat), tf.shape(scores))
