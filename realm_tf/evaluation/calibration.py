@@ -59,6 +59,12 @@ class Calibration:
             f"{rescaled}")
 
   @property
+  def fitted(self) -> bool:
+    """Whether dev questions made it: else probabilities do not say how often answers are
+    right."""
+    return self.questions > 0
+
+  @property
   def rescales(self) -> bool:
     """Whether the probability of an answer is another number than its share."""
     return (self.slope, self.offset) != (1.0, 0.0)

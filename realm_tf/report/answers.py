@@ -8,6 +8,9 @@ from typing import Any, Mapping, Sequence
 from realm_tf.report.terminal import in_line, mark_answer
 
 NO_READER = "no reader is trained yet: `realm run`, or a stage cloze or finetune, trains one"
+NOT_CALIBRATED = (
+    "these probabilities are not calibrated: they rank answers, and do not say how often one "
+    "is right; `realm calibrate --questions=FILE` fits them to 20 questions or more")
 _WIDTH = 88
 
 

@@ -10,9 +10,9 @@ from absl import logging
 from realm_tf import files
 from realm_tf.datasets.questions import check_questions, read_questions
 from realm_tf.evaluation import evaluate as evaluation
-from realm_tf.evaluation.calibration import wanted_threshold
+from realm_tf.evaluation.calibration import Calibration, wanted_threshold
 from realm_tf.jsonl import write_rows
-from realm_tf.report.answers import NO_READER, as_searched, in_words
+from realm_tf.report.answers import NO_READER, NOT_CALIBRATED, as_searched, in_words
 from realm_tf.run import search
 from realm_tf.run.folder import Run
 from realm_tf.run.retrieval import retrieve_passages
@@ -55,6 +55,8 @@ def predict_file(run: Run, source: files.PathLike, target: files.PathLike,
   if not has_reader(run):
     logging.warning("predict: %s; the passages in the file are of use, its answers are not",
                     NO_READER)
+  elif not run.calibration(stage).fitted:
+    logging.warning("predict: %s", NOT_CALIBRATED)
   answerer = run.answerer(stage)
   listed = min(passages or answerer.read_blocks, run.corpus.num_blocks)
   records = evaluation.predict_records(
@@ -84,6 +86,8 @@ def by_run(run: Run, as_json: bool, wanted: Wanted = ONE_ANSWER) -> Tell:
     return _passages(lambda questions: retrieve_passages(
         answerer, questions, answerer.read_blocks), as_json)
 
+  _say_if_uncalibrated(run.calibration(stage))
+
   def answers(questions: Sequence[str]) -> list[dict[str, Any]]:
     check_questions(questions)
     answered = answerer.answer(tf.constant(list(questions)), wanted.top_n)
@@ -93,13 +97,15 @@ def by_run(run: Run, as_json: bool, wanted: Wanted = ONE_ANSWER) -> Tell:
 
 def by_export(folder: files.PathLike, as_json: bool, wanted: Wanted = ONE_ANSWER) -> Tell:
   """As `by_run`, by an exported SavedModel."""
-  threshold = wanted_threshold(serving.load_calibration(folder), *wanted[1:])
+  calibration = serving.load_calibration(folder)
+  threshold = wanted_threshold(calibration, *wanted[1:])
   model = serving.load_saved_model(folder)  # held: its functions do not keep its variables
   if "answer" not in model.signatures:
     return _passages(lambda questions: [
         [as_searched(passage) for passage in passages] for passages in passage_records(
             model.signatures["serving_default"](questions=tf.constant(list(questions))))],
                      as_json)
+  _say_if_uncalibrated(calibration)
 
   def answers(questions: Sequence[str]) -> list[dict[str, Any]]:
     check_questions(questions)
@@ -107,6 +113,11 @@ def by_export(folder: files.PathLike, as_json: bool, wanted: Wanted = ONE_ANSWER
         tf.constant(list(questions)), top_n=tf.constant([wanted.top_n]),
         threshold=tf.constant([threshold], tf.float32)), threshold, as_json)
   return answers
+
+
+def _say_if_uncalibrated(calibration: Calibration) -> None:
+  if not calibration.fitted:
+    print(f"realm: {NOT_CALIBRATED}", file=sys.stderr, flush=True)
 
 
 def _passages(retrieve: Callable[[Sequence[str]], Sequence[Sequence[dict[str, Any]]]],

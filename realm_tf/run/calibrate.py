@@ -51,7 +51,7 @@ def calibrate(run: Run, stage: str, source: files.PathLike | None = None) -> Cal
 
 def calibrate_if_possible(run: Run, stage: str) -> None:
   """`calibrate`, unless that was done already; says in a line why it cannot be."""
-  if run.calibration(stage).questions:
+  if run.calibration(stage).fitted:
     return
   try:
     calibrate(run, stage)

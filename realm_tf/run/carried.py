@@ -129,7 +129,7 @@ class Carried(NamedTuple):
                      config_lib.portable_paths(self.run.config, folder))
     with folders.new_folder(folder / stage / "model", MODEL) as new:
       shutil.copytree(self.run.path / self.stage / "model", new, dirs_exist_ok=True)
-    if stage == self.stage and self.run.calibration(stage).questions:
+    if stage == self.stage and self.run.calibration(stage).fitted:
       (folder / "evaluation").mkdir()
       shutil.copy(self.run.calibration_path, folder / "evaluation")
     files.write_json(folder / stage / "done.json", {

@@ -10,7 +10,7 @@ from typing import Any, Iterable
 
 from realm_tf.datasets.questions import checked_question
 from realm_tf.errors import UserError
-from realm_tf.report.answers import as_searched, in_words, passages_in_words
+from realm_tf.report.answers import NOT_CALIBRATED, as_searched, in_words, passages_in_words
 from realm_tf.server.keys import can_be_key
 
 KEY = "REALM_API_KEY"  # of the environment: what is in a command line is no secret
@@ -37,7 +37,7 @@ def ask_server(url: str, questions: Iterable[str], as_json: bool, **wanted: Any)
   for number, question in enumerate(questions, 1):
     body = {"question": checked_question(question, f"question {number}"), **wanted}
     try:
-      answer = _told(url.rstrip("/"), body, threshold, as_json)
+      answer = _told(url.rstrip("/"), body, threshold, as_json, number == 1)
     except UserError:  # which is a ValueError
       raise
     except (LookupError, TypeError, ValueError):
@@ -45,9 +45,12 @@ def ask_server(url: str, questions: Iterable[str], as_json: bool, **wanted: Any)
     print(answer, flush=True)
 
 
-def _told(url: str, body: dict[str, Any], threshold: float | None, as_json: bool) -> str:
+def _told(url: str, body: dict[str, Any], threshold: float | None, as_json: bool,
+          first: bool) -> str:
   try:
     record = _post(url + "/answer", body)
+    if first and record.get("calibrated") is False:
+      print(f"realm: {NOT_CALIBRATED}", file=sys.stderr, flush=True)
   except _NoReader as reason:
     print(f"realm: {reason}", file=sys.stderr, flush=True)
     return _passages(url + "/search", body["question"], as_json)

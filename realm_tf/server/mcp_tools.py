@@ -56,6 +56,8 @@ class Answer(Candidate):
   """The answer to a question."""
   answerable: bool = Field(description="False: the best answer is less probable than was "
                            "wanted; `answer` is empty.")
+  calibrated: bool = Field(description="False: nothing fitted the probabilities to how often "
+                           "answers are right; they only rank them.")
   answers: list[Candidate] = Field(description="The best one, given or not, then others by "
                                    "falling probability.")
   passages: list[FoundPassage]

@@ -45,8 +45,11 @@ _ANSWER = _object({
                    "probable than wanted; `answer` is empty."},
     "answers": _list(_object(_SPAN, list(_SPAN)), description="The best one, given or not, "
                      "then others by falling probability."),
+    "calibrated": {"type": "boolean", "description": "False: nothing fitted the "
+                   "probabilities to how often answers are right; they only rank them."},
     "passages": _list(_PASSAGE),
-    "version": _TEXT}, ["question", *_SPAN, "answerable", "answers", "passages"])
+    "version": _TEXT},
+    ["question", *_SPAN, "answerable", "answers", "calibrated", "passages"])
 _FOUND = _object({"question": _TEXT, "passages": _list(_PASSAGE), "version": _TEXT},
                  ["question", "passages"])
 

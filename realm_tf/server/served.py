@@ -52,10 +52,10 @@ class Served:
 
   def answer(self, questions: Sequence[str], passages: int, **wanted: Any) -> Records:
     """B answers, see `ExportedModel.answer`; each with the `passages` best passages, as
-    `search` gives them."""
+    `search` gives them, and whether its probabilities are `calibrated`."""
     answers = self._model.answer(questions, **wanted)
     listed = self.search(questions, passages) if passages else [[] for _ in questions]
-    return [{**answer, "passages": records}
+    return [{**answer, "calibrated": self._model.calibrated, "passages": records}
             for answer, records in zip(answers, listed, strict=True)]
 
   def search(self, questions: Sequence[str], k: int) -> list[Records]:

@@ -51,6 +51,12 @@ class ExportedModel:
     """Whether it answers: its reader was trained."""
     return "answer" in self.signatures
 
+  @property
+  def calibrated(self) -> bool:
+    """Whether probabilities were fitted to how often answers are right (`realm calibrate`);
+    else they only rank answers."""
+    return self._calibration.fitted
+
   def answer(self, questions: Questions, top_n: int = 1, threshold: float | None = None,
              precision: float | None = None, read_blocks: int | None = None
              ) -> list[dict[str, Any]]:

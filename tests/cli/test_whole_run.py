@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from realm_tf import config as config_lib
 from realm_tf.errors import UserError
+from realm_tf.report.answers import NOT_CALIBRATED
 from realm_tf.run import stages
 from realm_tf.run.folder import Run
 from realm_tf.training.log import read_curves, read_examples
@@ -237,6 +238,8 @@ def test_ask_and_predict(run, tmp_path):
                              f"--output={tmp_path}/a.jsonl")
   assert predict_process.returncode == 0, predict_process.stderr
   assert json.loads((tmp_path / "a.jsonl").read_text())["prediction"] == record["answer"]
+  for process in (ask_process, predict_process):  # the run has no dev questions
+    assert process.stderr.count(NOT_CALIBRATED) == 1
 
 
 def test_predict_reads_what_evaluate_reads_and_says_the_ids(run, world, tmp_path):

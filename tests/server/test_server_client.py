@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from realm_tf.errors import UserError
+from realm_tf.report.answers import NOT_CALIBRATED
 from realm_tf.server.client import KEY, ask_server
 
 _SECRET = "a-key-of-16-letters"
@@ -31,7 +32,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
       self.send_header("location", "/answer")
     self.end_headers()
     if not elsewhere:
-      self.wfile.write(json.dumps({"answer": "Paris"}).encode())
+      self.wfile.write(json.dumps({"answer": "Paris", **self.server.more}).encode())
 
   do_GET = do_POST  # what urllib makes of a redirected question
 
@@ -42,7 +43,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(name="server")
 def _server():
   with http.server.HTTPServer(("127.0.0.1", 0), _Handler) as server:
-    server.seen = []
+    server.seen, server.more = [], {}
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -52,6 +53,15 @@ def _server():
 
 def _ask(server, path=""):
   ask_server(f"127.0.0.1:{server.server_port}{path}", ["who?"], as_json=True)
+
+
+@pytest.mark.parametrize("more, said", [
+    ({"calibrated": False}, 1), ({"calibrated": True}, 0), ({}, 0)])
+def test_what_is_not_calibrated_is_said_once(server, capsys, more, said):
+  server.more = more
+  ask_server(f"127.0.0.1:{server.server_port}", ["who?", "where?"], as_json=True)
+  assert capsys.readouterr().err.count(NOT_CALIBRATED) == said
+  assert len(server.seen) == 2
 
 
 @pytest.mark.parametrize("value, sent", [

@@ -37,7 +37,7 @@ def _span(answer, probability, row, passage, title):
 
 
 class _Model:
-  number, signatures, mark, reads = 1, {}, (), True
+  number, signatures, mark, reads, calibrated = 1, {}, (), True, True
 
   def answer(self, questions, passages, top_n, threshold, precision):
     answers = [_span("William Shakespeare", 0.83, 1, _TEXT, "Hamlet"),
@@ -48,6 +48,7 @@ class _Model:
     listed = [{**{name: span[name] for name in ("row", "passage", "title", "passage_id",
                                                 "score")}, "probability": share}
               for span, share in zip(answers, (0.75, 0.25))]
+    best["calibrated"] = self.calibrated
     return [best | {"passages": listed[:passages]} for _ in questions]
 
   def search(self, questions, k):
@@ -105,6 +106,18 @@ def test_an_answer_is_marked_in_its_passage(page, address):
   assert "<i>Globe</i> · p(z|x) 25 %" in others and _OTHER in others
 
 
+def test_what_is_not_calibrated_is_no_percentage(page, address, monkeypatch):
+  monkeypatch.setattr(_Model, "calibrated", False)
+  _ask(page, address)
+  assert _text(page, ".sure").strip() == "score 0.83, not calibrated"
+  assert [text for text in ("83 %", "sure") if text in page.look(
+      "document.querySelector('#result').innerText")] == []
+  assert page.look("document.querySelector('#status').textContent") == (
+      "Answer: William Shakespeare, score 0.83, not calibrated.")
+  _ask(page, address, "?q=Who&t=0.9")
+  assert "score 0.83, not calibrated, which is not enough" in _text(page, ".none")
+
+
 def test_documents_are_text_and_never_markup(page, address):
   _ask(page, address)
   assert page.look("document.title") == "Who wrote Hamlet? · Ask"
@@ -115,7 +128,7 @@ def test_documents_are_text_and_never_markup(page, address):
 def test_no_answer_is_said_clearly(page, address):
   _ask(page, address, "?q=Who&t=0.9")
   assert _text(page, ".none .answer") == "No answer"
-  assert "“William Shakespeare”, at 83 %" in _text(page, ".none")
+  assert "“William Shakespeare”, 83 % sure" in _text(page, ".none")
   assert page.look("document.querySelectorAll('mark').length") == 0
   assert page.look("document.querySelector('#options').open")
 

@@ -46,6 +46,12 @@ function source(one) {
     one.passage_id && one.passage_id !== one.title ? ` · ${one.passage_id}` : null);
 }
 
+function sure(one, found) {
+  // A number that nothing was fitted to is no percentage of anything.
+  return found.calibrated === false
+    ? `score ${one.probability.toFixed(2)}, not calibrated` : `${percent(one.probability)} sure`;
+}
+
 function best(found) {
   if (!found.answers) {
     return element('section', 'card none', element('h2', '', 'Answer'),
@@ -56,15 +62,15 @@ function best(found) {
   if (found.answerable) {
     return element('section', 'card', element('h2', '', 'Answer'),
       element('p', 'answer', found.answer),
-      element('p', 'sure', bar(found.probability), `${percent(found.probability)} sure`),
+      element('p', 'sure', bar(found.probability), sure(found, found)),
       source(found), marked(found.passage, found.start, found.end));
   }
   const candidate = found.answers[0];
   return element('section', 'card none', element('h2', '', 'Answer'),
     element('p', 'answer', 'No answer'),
     element('p', '', candidate
-      ? `The best candidate is “${candidate.answer}”, at ${percent(candidate.probability)}: `
-        + 'that is not sure enough.'
+      ? `The best candidate is “${candidate.answer}”, ${sure(candidate, found)}, `
+        + 'which is not enough.'
       : 'Nothing in the documents answers this.'));
 }
 
@@ -72,7 +78,8 @@ function others(found) {
   const rest = (found.answers || []).slice(found.answerable ? 1 : 0);
   if (!rest.length) return null;
   const items = rest.map((one) => element('li', '',
-    element('span', 'percent', percent(one.probability)),
+    element('span', 'percent', found.calibrated === false
+      ? one.probability.toFixed(2) : percent(one.probability)),
     element('div', '', element('b', '', one.answer),
       element('p', 'from', `from ${one.title || 'an untitled document'}`))));
   return element('section', 'card', element('h2', '', found.answerable
@@ -101,7 +108,7 @@ function show(found) {
   at('result').hidden = false;
   at('status').className = 'heard';  // what it says is to be seen below
   at('status').textContent = found.answerable
-    ? `Answer: ${found.answer}, ${percent(found.probability)} sure.`
+    ? `Answer: ${found.answer}, ${sure(found, found)}.`
     : found.answers ? 'No answer.' : 'No reader; these passages were found.';
 }
 
