@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from realm_tf.corpus.store import Corpus
 from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.evaluation import checks
 from realm_tf.run.folder import Run
@@ -18,12 +19,21 @@ def checked_questions(run: Run, part: str = "held_out") -> list[Question]:
   Raises:
     UserError: a gold passage is no document of the corpus, or no answer stands in it.
   """
-  questions, corpus = run.questions(part), run.corpus
-  checks.check_gold_passages(questions, corpus.document_ids)
+  questions = run.questions(part)
   section = {"train": "finetune", "held_out": "evaluate"}.get(part, part)
-  if questions:
-    checks.check_answerable(questions, corpus.texts, f"config.{section}.questions")
+  check_about(questions, run.corpus, f"config.{section}.questions")
   return questions
+
+
+def check_about(questions: Sequence[Question], corpus: Corpus, name: str) -> None:
+  """Refuses questions about other documents; `name` is that of the setting or file.
+
+  Raises:
+    UserError: a gold passage is no document of the corpus, or no answer stands in it.
+  """
+  checks.check_gold_passages(questions, corpus.document_ids)
+  if questions:
+    checks.check_answerable(questions, corpus.texts, name)
 
 
 def distant_questions(run: Run) -> list[Question]:

@@ -15,14 +15,11 @@ from realm_tf import assets, files, folders
 from realm_tf.config import cache
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.datasets import trivia
-from realm_tf.datasets.questions import Question, write_questions
+from realm_tf.datasets.questions import write_questions
 from realm_tf.diagnosis.by_step import diagnose_by_step
 from realm_tf.distribute.processes import is_chief
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
-from realm_tf.evaluation import evaluate as evaluation
-from realm_tf.evaluation import predictions
-from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import UNCALIBRATED
 from realm_tf.evaluation.masked_words import masked_words
 from realm_tf.examples.cloze_questions import asks
@@ -42,6 +39,7 @@ from realm_tf.run.held_out_questions import (
   same_measure,
 )
 from realm_tf.run.judge import make_judge
+from realm_tf.run.scoring import lost_by_index, scored
 from realm_tf.run.trained_reader import check_denoising, has_reader
 from realm_tf.text import tokenizer_files
 from realm_tf.training import schedule
@@ -51,8 +49,6 @@ from realm_tf.training.encoder_first import train_encoder_first
 from realm_tf.training.finetune import train_finetune
 from realm_tf.training.ict import train_ict
 from realm_tf.training.pretrain import train_pretrain
-
-_TOP_N = 5  # answers that an evaluation keeps of each question
 
 
 def _alone(stage: Callable[..., None]) -> Callable[..., None]:
@@ -209,8 +205,8 @@ def index(run: Run) -> None:
   except UserError:  # there are none; recall is of the beginnings of blocks
     questions = []
   if questions:
-    metrics, _ = _scored(run, answerer, questions, has_reader(run, stage))
-    facts |= _lost_by_index(run, stage, questions, metrics)
+    metrics, _ = scored(run, answerer, questions, has_reader(run, stage))
+    facts |= lost_by_index(run, stage, questions, metrics)
   kind = run.config.index.kind
   logging.info("%s: %s", kind, ", ".join(f"{name} {value}" for name, value in facts.items()))
   files.write_json(run.index_root / f"{kind}.json", facts)
@@ -233,12 +229,12 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
     check_candidates(run)
   questions = checked_questions(run)
   answerer = run.answerer(stage)
-  metrics, records = _scored(run, answerer, questions, has_reader(run, stage))
+  metrics, records = scored(run, answerer, questions, has_reader(run, stage))
   if stage == "finetune":
     metrics |= calibrate.probability_figures(run, answerer, questions, records)
   metrics |= measured(run, questions) | {"answers": rule}
   if not answerer.index.is_exact():
-    metrics |= answerer.index.facts() | _lost_by_index(run, stage, questions, metrics)
+    metrics |= answerer.index.facts() | lost_by_index(run, stage, questions, metrics)
   if with_words:
     metrics.update(masked_words(run.config, run.sentences, run.passages, answerer.model,
                                 answerer.index, run.sentence_bans))
@@ -247,30 +243,3 @@ def evaluate(run: Run, stage: str) -> dict[str, Any]:
   write_rows(evaluations.predictions_path(run.path, f"{stage}{which}"), records)
   files.write_json(path, metrics)
   return metrics
-
-
-def _lost_by_index(run: Run, stage: str, questions: list[Question],
-                   metrics: dict[str, Any]) -> dict[str, float]:
-  """What the approximation costs in answers: those of an exact search, less `metrics`."""
-  exactly, _ = _scored(run, run.answerer(stage, exact=True), questions,
-                       has_reader(run, stage))
-  return {f"{name}_lost_by_index": exactly[name] - metrics[name] for name in metrics
-          if name == "exact_match"
-          or name.startswith("recall@") and not name.endswith(("_low", "_high"))}
-
-
-def _scored(run: Run, answerer: QuestionAnswerer, questions: list[Question], reads: bool
-            ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-  """The metrics of a model, and what became of each question: its answer where it reads."""
-  config = run.config.evaluate
-  texts = [q.question for q in questions]
-  size, deepest = config.batch_size, max(config.recall_at)
-  answers = (
-      evaluation.predict_records(
-          answerer, texts, batch_size=size, passages=deepest, top_n=_TOP_N) if reads else
-      evaluation.retrieve_records(answerer, texts, batch_size=size, passages=deepest))
-  records = [predictions.evaluated(question, record, read_blocks=answerer.read_blocks,
-                                   blocks=answerer.num_blocks)
-             for question, record in zip(questions, answers, strict=True)]
-  return evaluation.score_records(questions, records, config.recall_at,
-                                  answerer.read_blocks), records

@@ -8,7 +8,7 @@ from typing import Any, Iterator
 
 from realm_tf import files
 from realm_tf.config import SETTINGS, RealmConfig, flatten, portable_paths, to_dict
-from realm_tf.config.owners import PARTS, STAGES, differences, used
+from realm_tf.config.owners import PARTS, STAGES, differences, parts_of, used
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.files import PathLike
 from realm_tf.run.fingerprints import fingerprint, is_same
@@ -131,12 +131,29 @@ def affected(config: RealmConfig, before: RealmConfig, run: pathlib.Path,
       then = recorded(run, part)
       fields = differences(tree, part, used(old, part) if then is None else then, half_done)
       fields = _by_contents(config, run, part, fields, part in makes)
+      fields = [field for field in fields if not _of_left_out(run, part, field, then, tree)]
       if part in STAGES and brought_from(run, part):  # only its shape is of this run
         fields = [field for field in fields if field.startswith(("retriever.", "encoder."))
                   and not field.endswith(".weights")]
       if fields:
         parts[part] = fields
   return parts
+
+
+def _of_left_out(run: pathlib.Path, stage: str, field: str, then: Mapping[str, Any] | None,
+                 tree: Mapping[str, Any]) -> bool:
+  """Whether a setting concerns a stage only through earlier ones that were left out.
+
+  Such is `dpr` where questions were too few: what came after it is not made of it. One that
+  had no steps then and has some now was not left out: it is asked for.
+  """
+  if stage not in STAGES or then is None:
+    return False
+  steps = flatten(tree)
+  earlier = [name for name in STAGES[:STAGES.index(stage)] if name in parts_of(field)]
+  return bool(earlier) and stage not in parts_of(field) and all(
+      not is_there(run, name) and steps[f"{name}.steps"]
+      and then.get(f"{name}.steps") == steps[f"{name}.steps"] for name in earlier)
 
 
 def _by_contents(config: RealmConfig, run: pathlib.Path, part: str, fields: Collection[str],

@@ -69,17 +69,16 @@ def poor_answers(run: Run) -> str:
   if "exact_match" not in of_now:
     return (f"no held-out question was answered after {stage}, so nobody knows how many "
             "answers of this reader are right; where there was little to learn from they are "
-            "few. Ask it some; write 30 questions or more with answers, and `realm predict "
-            f"--workdir={shlex.quote(str(run.path))} --questions=FILE --output=OUT` and "
-            "`realm score --questions=FILE --predictions=OUT` measure it (docs/training.md "
-            "has figures)")
+            "few. Ask it some; write 30 questions or more with answers, and `realm evaluate "
+            f"--workdir={shlex.quote(str(run.path))} --questions=FILE` measures it "
+            "(docs/training.md has figures)")
   right, read = of_now["exact_match"], of_now.get("reader_oracle", 0.0)
   if right >= _POOR * read:
     return ""
   return (f"after {stage} {right * 100:.1f} % of the answers are right, though a right one "
           f"stands in what was read for {read * 100:.1f} %: more questions of people to "
-          "train on help most, and a reader that was trained before (realm init --reader; "
-          "docs/training.md has figures)")
+          "train on help most, and sometimes a reader that was trained before (realm init "
+          "--reader; docs/training.md has figures)")
 
 
 def warnings(run: Run, stage: str) -> Iterator[str]:
