@@ -1,7 +1,6 @@
 """A folder belongs to one config, of which a field may change while nothing is made of it."""
 
 import pathlib
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from realm_tf.errors import UserError
 from realm_tf.models import limits
 from realm_tf.run import redo as set_aside
 from realm_tf.run import used
+from realm_tf.run.commands_to_copy import command
 
 _MOST = 5  # fields that an error names
 _FOR_NOW = ("corpus", *STAGES, "index")  # what the answers of a command are made by
@@ -94,14 +94,24 @@ def _check(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,
     return
   again = [part for part in PARTS if part in implied(missing) and used.is_there(folder, part)]
   others = {part: changed[part] for part in missing}
-  adding = (f"`realm add --documents={shlex.quote(config.corpus.source)}` takes in what is "
-            "new, without training; " if "corpus.source" in others.get("corpus", ())
+  adding = (_adding(folder, config) if "corpus.source" in others.get("corpus", ())
             and previous.corpus.source == config.corpus.source else "")
   raise UserError(
       f"{folder}: made with another config: {_in_words(folder, previous, config, others)}; "
       f"{adding}--redo={','.join(_roots({*missing, *redo}))} makes {', '.join(again)} again, "
       f"and keeps what is there as {again[0]}.1 or the like; or give another --workdir, "
       "or the same values")
+
+
+def _adding(folder: pathlib.Path, config: RealmConfig) -> str:
+  """How what is new in the documents comes into the run without training it anew."""
+  add = command("add", folder, f"--documents={config.corpus.source}")
+  half_done = next((stage for stage in STAGES if used.is_there(folder, stage)
+                    and not used.is_done(folder, stage)), None)
+  if half_done:
+    return (f"{command(half_done, folder)} goes on with the documents as they were read, and "
+            f"{add} takes in what is new afterwards, without training; ")
+  return f"{add} takes in what is new, without training; "
 
 
 def _in_words(folder: pathlib.Path, previous: RealmConfig, config: RealmConfig,

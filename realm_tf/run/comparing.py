@@ -1,7 +1,6 @@
 """Two runs, or two files of predictions, side by side."""
 
 import pathlib
-import shlex
 from collections.abc import Sequence
 
 from realm_tf.datasets.questions import Question
@@ -12,6 +11,7 @@ from realm_tf.files import PathLike
 from realm_tf.jsonl import quoted
 from realm_tf.run import evaluations
 from realm_tf.run.baselines import BM25
+from realm_tf.run.commands_to_copy import command
 from realm_tf.run.folder import STAGES, WARM_START
 
 
@@ -32,9 +32,8 @@ def named_predictions(name: PathLike, stage: str | None) -> pathlib.Path:
   chosen = next((candidate for candidate in candidates if candidate.exists()), None)
   if chosen is None:
     missing = f"{stage} was not" if stage else "no stage was"
-    raise UserError(f"{path}: {missing} evaluated; run `realm evaluate "
-                    f"--workdir={shlex.quote(str(path))}`, or name another by --stage, "
-                    f"such as {BM25}")
+    raise UserError(f"{path}: {missing} evaluated; run {command('evaluate', path)}, "
+                    f"or name another by --stage, such as {BM25}")
   return chosen
 
 

@@ -22,6 +22,7 @@ from realm_tf.index.index_writer import IndexWriter, remove_all_but, write_lock
 from realm_tf.index.stored_index import Origin, StoredIndex, version_name
 from realm_tf.run import used
 from realm_tf.run.begin import check_outside
+from realm_tf.run.commands_to_copy import command
 from realm_tf.run.document_import import reading_documents
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.text.salient_spans import tagger
@@ -124,16 +125,17 @@ def _compact_index(root: pathlib.Path, index: StoredIndex, old: Corpus,
 
 
 @contextlib.contextmanager
-def _changing(run: Run, command: str) -> Iterator[pathlib.Path]:
+def _changing(run: Run, work: str) -> Iterator[pathlib.Path]:
   """Holds the right to change the corpus; yields its folder."""
   folder = run.path / "corpus"
   if not folder.exists():
-    raise UserError(f"{run.path}: no corpus yet; run `realm corpus`")
+    raise UserError(f"{run.path}: no corpus yet; run {command('corpus', run.path)}")
   for stage in STAGES:
     if (run.path / stage / "checkpoints").exists() and not run.is_done(stage):
       raise UserError(f"{run.path / stage}: this stage is half done, and would not go on "
-                      f"with another corpus; run `realm {stage}` to its end first")
-  with run.at_work(command):
+                      f"with another corpus; {command(stage, run.path)} ends it, and then "
+                      "documents may come and go")
+  with run.at_work(work):
     run.forget_corpus()
     yield folder
 
@@ -155,7 +157,8 @@ def _renew(run: Run, summary: str) -> None:
   if run.newest_stage() == WARM_START:
     return
   summary = f"{run.path}: {summary}, but not yet embedded"
-  advice = "`realm index`, or the next command that searches, does that, given room"
+  advice = (f"{command('index', run.path)}, or the next command that searches, does that, "
+            "given room")
   try:
     run.stored_index(run.model(run.newest_stage()))
   except (OSError, UserError) as error:

@@ -1,11 +1,11 @@
 """Stages that `realm run` leaves out, though the config has steps of them."""
 
-import shlex
 from typing import Any
 
 from realm_tf import files
 from realm_tf.errors import UserError
 from realm_tf.examples.cloze_questions import asks, find_clozes
+from realm_tf.run.commands_to_copy import command
 from realm_tf.run.folder import STAGES, Run
 
 _RECORD = "left_out.json"
@@ -15,8 +15,8 @@ def why_left_out(run: Run, stage: str) -> str | None:
   """What stands in the way of a stage; None where nothing does."""
   after = [name for name in STAGES[STAGES.index(stage) + 1:] if run.is_done(name)]
   if after and not run.is_done(stage):
-    return (f"{after[0]} was trained without it, and would not begin with it; `realm run "
-            f"--workdir={shlex.quote(str(run.path))} --redo={stage}` makes both")
+    return (f"{after[0]} was trained without it, and would not begin with it; "
+            f"{command('run', run.path, f'--redo={stage}')} makes both")
   if stage == "cloze":
     return _nothing_to_ask(run)
   return _too_few_questions(run) if stage == "dpr" else None

@@ -1,8 +1,7 @@
 """Whether a run's own export still answers as the run does."""
 
-import shlex
-
 from realm_tf.evaluation.calibration import read_calibration
+from realm_tf.run.commands_to_copy import command
 from realm_tf.run.folder import Run
 from realm_tf.serving import numbered, record
 
@@ -25,5 +24,5 @@ def old_export(run: Run) -> str:
 def advice(run: Run) -> str:
   """A line for the end of a command that changed what a run answers by, or ""."""
   changed = old_export(run)
-  return changed and (f"the export is {changed}: `realm export "
-                      f"--workdir={shlex.quote(str(run.path))}` makes a new one")
+  return changed and (f"the export is {changed}: {command('export', run.path)} makes a new "
+                      "one")

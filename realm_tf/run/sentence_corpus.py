@@ -10,6 +10,7 @@ from realm_tf.config import RealmConfig
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.corpus.store import Corpus
 from realm_tf.errors import UserError
+from realm_tf.run.commands_to_copy import command
 
 
 def sentences_path(run: pathlib.Path) -> pathlib.Path:
@@ -29,6 +30,7 @@ def open_sentences(config: RealmConfig, run: pathlib.Path, corpus: Corpus) -> Co
   if not config.pretrain.corpus:
     return corpus
   if not has_sentences(run):
-    raise UserError(f"{sentences_path(run)}: not there yet; run `realm pretrain`")
+    raise UserError(f"{sentences_path(run)}: not there yet; run "
+                    f"{command('pretrain', run)}")
   return dataclasses.replace(Corpus.open(sentences_path(run), corpus.tokenizer),
                              knowledge=corpus)

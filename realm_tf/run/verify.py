@@ -13,6 +13,7 @@ from realm_tf.index.embed import encoder_hash, recompute_error
 from realm_tf.index.stored_index import StoredIndex
 from realm_tf.models.realm import Realm
 from realm_tf.run import sentence_corpus
+from realm_tf.run.commands_to_copy import command
 from realm_tf.run.folder import STAGES, Run
 from realm_tf.serving import numbered, record
 
@@ -93,6 +94,7 @@ def _index(run: Run, folder: pathlib.Path, towers: dict[str, Realm], sample: int
   if not error <= _TOLERANCE[origin.dtype]:
     raise UserError(
         f"{name}: rows differ from what the document tower makes of the same blocks (by "
-        f"{error:.2g} of a row's norm); delete the folder and run `realm index`")
+        f"{error:.2g} of a row's norm); delete the folder and run "
+        f"{command('index', run.path)}")
   return (f"{facts}, checksums ok, {min(sample, run.corpus.num_blocks)} rows embedded "
           f"again differ by at most {error:.1e}")

@@ -1,6 +1,5 @@
 """What each stage of a run is worth, and a warning where it is worth less than nothing."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from realm_tf.evaluation.compare import Difference
 from realm_tf.report.tables import Stage
 from realm_tf.run import evaluations
 from realm_tf.run.baselines import BM25, hybrid_name
+from realm_tf.run.commands_to_copy import command
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.held_out_questions import same_measure
 from realm_tf.run.left_out import why_left_out
@@ -43,9 +43,8 @@ def warn(run: Run, stage: str) -> None:
     logging.warning("%s", warning)
   if lost and stage in CHOSEN and not run.questions("dev"):
     logging.warning(
-        "%s: no dev questions chose its best model; `realm run --workdir=%s "
-        "--config.%s.steps=0 --redo=%s` leaves it out", stage, shlex.quote(str(run.path)),
-        stage, stage)
+        "%s: no dev questions chose its best model; %s leaves it out", stage,
+        command("run", run.path, f"--config.{stage}.steps=0", f"--redo={stage}"))
 
 
 def unjudged(run: Run) -> str:
@@ -69,8 +68,8 @@ def poor_answers(run: Run) -> str:
   if "exact_match" not in of_now:
     return (f"no held-out question was answered after {stage}, so nobody knows how many "
             "answers of this reader are right; where there was little to learn from they are "
-            "few. Ask it some; write 30 questions or more with answers, and `realm evaluate "
-            f"--workdir={shlex.quote(str(run.path))} --questions=FILE` measures it "
+            "few. Ask it some; write 30 questions or more with answers, and "
+            f"{command('evaluate', run.path, '--questions=FILE')} measures it "
             "(docs/training.md has figures)")
   right, read = of_now["exact_match"], of_now.get("reader_oracle", 0.0)
   if right >= _POOR * read:

@@ -212,11 +212,27 @@ def test_a_file_of_other_contents_asks(own, tmp_path, capsys, field, words, agai
   (line,) = capsys.readouterr().err.splitlines()
   assert f"{field} ({tmp_path / _FILES[field]} holds other things than then)" in line
   assert f"--redo={again} makes " in line
-  assert ("`realm add --documents=" in line) is (field == "corpus.source")
+  add = f"`realm add --workdir={own} --documents={path}` takes in what is new, without training"
+  assert (add in line) is (field == "corpus.source")
   # What makes nothing of it goes on.
   assert realm("config", "name", f"--workdir={own}", "--config.name=other") == 0
   (tmp_path / _FILES[field]).rename(tmp_path / "away")  # nor is it needed any more
   Run(Run.existing(own).config, own, makes=PARTS)
+
+
+def test_a_half_done_stage_goes_on_with_documents_of_before(own, tmp_path, capsys):
+  """Each line names a command that works now, and what it names works afterwards."""
+  path = tmp_path / "documents.jsonl"
+  path.write_text(path.read_text() + '{"id": "new", "title": "New", "text": "It is new."}\n')
+  (own / "finetune" / "done.json").unlink()
+  assert realm("run", f"--workdir={own}") == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  goes_on, add = f"`realm finetune --workdir={own}`", f"`realm add --workdir={own} --docum"
+  assert f"{goes_on} goes on with the documents as they were read, and {add}" in line
+  assert realm("add", f"--workdir={own}", f"--documents={path}") == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert f"{goes_on} ends it" in line
+  Run(Run.existing(own).config, own, makes=["finetune"])  # as that command opens it
 
 
 def test_documents_that_were_added_are_no_news_any_more(own, tmp_path, capsys):
