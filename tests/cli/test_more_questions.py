@@ -63,6 +63,15 @@ def test_a_file_measures_and_nothing_changes(world, capsys, caplog):
   assert _files(run) == before
 
 
+def test_a_trained_model_is_measured_on_other_documents_at_once(world, tmp_path, capsys):
+  run = tmp_path / "other"
+  assert realm("init", str(run), f"--model={world}/run",
+               f"--documents={world}/documents.jsonl") == 0
+  capsys.readouterr()
+  assert realm("evaluate", f"--workdir={run}", f"--questions={world}/asked.jsonl") == 0
+  assert "exact_match" in _figures(capsys.readouterr().out)
+
+
 def test_what_a_file_cannot_measure_is_refused(world, tmp_path, capsys):
   run = world / "run"
   (tmp_path / "q.jsonl").write_text('{"question": "who?", "answer": ["nobody known"]}\n')

@@ -212,7 +212,7 @@ def test_a_file_of_other_contents_asks(own, tmp_path, capsys, field, words, agai
   (line,) = capsys.readouterr().err.splitlines()
   assert f"{field} ({tmp_path / _FILES[field]} holds other things than then)" in line
   assert f"--redo={again} makes " in line
-  add = f"`realm add --workdir={own} --documents={path}` takes in what is new, without training"
+  add = f"`realm add --workdir={own} --documents={path}` takes in what is new, without train"
   assert (add in line) is (field == "corpus.source")
   # What makes nothing of it goes on.
   assert realm("config", "name", f"--workdir={own}", "--config.name=other") == 0

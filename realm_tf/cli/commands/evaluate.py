@@ -35,7 +35,8 @@ def run(arguments: Sequence[str]) -> None:
     return
   opened = open_to_use(makes=["evaluate"])
   from realm_tf.report.tables import figure_table
-  from realm_tf.run import redo, stages, worth
+  from realm_tf.run import redo, search, stages, worth
+  search.make_corpus_if_missing(opened)
   stage = FLAGS.stage or opened.newest_stage()
   print(figure_table(stages.evaluate(opened, stage)))
   redo.finish(opened.path, ["evaluate"])
@@ -50,6 +51,8 @@ def _by_file() -> None:
   check_there("questions", "JSON lines, an array or CSV, with question and answer")
   opened = open_to_use(writes=False, kept=False)
   from realm_tf.report.tables import figure_table
+  from realm_tf.run import search
   from realm_tf.run.scoring import scored_by_file
+  search.make_corpus_if_missing(opened)
   print(figure_table(scored_by_file(opened, FLAGS.stage or opened.newest_stage(),
                                     FLAGS.questions)))
