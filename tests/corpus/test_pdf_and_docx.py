@@ -80,7 +80,7 @@ def _word(document):
 
 
 def test_docx():
-  text = "One bold\n\nItem\n\na | b\n\nc | d\n\nשלום 東京 😀\tx\ny"
+  text = "One bold\n\nItem\n\na | b.\n\nc | d.\n\nשלום 東京 😀\tx\ny"
   assert read_docx(_docx(_word)) == ("Head", text)
   assert read_docx(_docx(_word, title=" My\ntitle ")) == ("My title", f"Head\n\n{text}")
   assert read_docx(_docx(lambda document: None)) == ("", "")
@@ -135,7 +135,7 @@ def test_docx_with_boxes_and_tables_in_cells():
              ) == "Before\n\nboxed\n\nafter\ttab"
   inner = f"<w:tbl><w:tr>{cell('b', '')}{cell('c', '')}</w:tr></w:tbl><w:p/>"
   assert _of(f"<w:tbl><w:tr>{cell('a', inner)}{cell('d', '')}</w:tr></w:tbl>"
-             ) == "a b | c | d"
+             ) == "a b | c | d."
   assert _of("<w:p><w:r><w:ruby><w:rt>{no}</w:rt><w:rubyBase>{東}</w:rubyBase></w:ruby></w:r>"
              "{京}</w:p>") == "東京"
 

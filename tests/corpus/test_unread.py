@@ -19,7 +19,7 @@ _ARTICLE = """<html><head><title>Berlin - Wikipedia</title></head><body>
 
 @pytest.mark.parametrize("page, text", [
     (_ARTICLE, "It has 891 km² .\n\nPast\n\n"
-     "Population (2022) | 3,769,495 people\n\nRef."),
+     "Population (2022) | 3,769,495 people.\n\nRef."),
     ("<div role=banner>no</div><div role='contentinfo'>no</div><p role=complementary>no</p>"
      "<div role=search>no</div><div role=presentation><p>Yes.", "Yes."),
     ("<div id=cookie-banner>no</div><div class='x cookie-consent'>no</div>"
@@ -50,8 +50,8 @@ def test_the_name_of_a_site_is_no_part_of_a_title(title, read):
 
 
 @pytest.mark.parametrize("cells, text", [
-    ("<td><p>a</p></td><td><p>1</p><p>2</p></td>", "a | 1 2"),
-    ("<td>a<br>b<td><ul><li>1<li>2</ul>", "a b | 1 2"), ("<td><div>a</div></td>", "a"),
+    ("<td><p>a</p></td><td><p>1</p><p>2</p></td>", "a | 1 2."),
+    ("<td>a<br>b<td><ul><li>1<li>2</ul>", "a b | 1 2."), ("<td><div>a</div></td>", "a"),
     # Tables that lay pages out.
     ("<td><p>a</p><h2>b</h2></td>", "a\n\nb"), ("<td><pre>a\n  b</pre>c", "a\n  b\n\nc"),
     (f"<td><p>{'a' * 150}</p><p>{'b' * 150}</p></td>", f"{'a' * 150}\n\n{'b' * 150}"),

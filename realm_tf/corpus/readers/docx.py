@@ -16,6 +16,7 @@ from realm_tf.corpus.readers.docx_fields import settle_fields
 from realm_tf.corpus.readers.docx_scripts import drawn, mark_by_style
 from realm_tf.corpus.readers.mathml import is_single, is_single_exponent, parted
 from realm_tf.corpus.readers.symbols import symbol, without_codes
+from realm_tf.corpus.readers.table_rows import closed
 from realm_tf.corpus.readers.text_file import without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.corpus.small_figures import raised, subscript, superscript
@@ -28,7 +29,8 @@ _NAMES = nsmap["w"].partition("wordprocessingml")[0].encode()  # all names begin
 _BEFORE = {qn("w:tab"): "\t", qn("w:ptab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n",
            qn("w:noBreakHyphen"): "-", qn("w:txbxContent"): "\n\n",
            qn("m:den"): "/", qn("m:sup"): "^", qn("m:lim"): "_"}  # m: formulas
-_ENDS = {qn("w:tr"): "\n\n", qn("w:tc"): " | "}
+_ROW = "\x1e"  # where one ends; XML cannot hold it
+_ENDS = {qn("w:tr"): f"{_ROW}\n\n", qn("w:tc"): " | "}
 _OF_CONTENTS = re.compile("TOC([1-9]|Heading)")  # styles that Word gives them
 _SHOWN = (qn("w:t"), qn("m:t"))
 _POWERS = (qn("m:sup"), qn("m:deg"))
@@ -251,5 +253,7 @@ def _text(body: etree._Element) -> str:
     pieces.append(_after(element, cells))
     last = pieces[-1] or last
   text = re.sub(r" +", " ", "".join(pieces).replace("\xad", ""))
-  text = re.sub(r"(?: ?\| ?)+(?=\n\n)", "", text)  # behind the last cell
+  text = re.sub(rf"(?: ?\| ?)+(?={_ROW}?\n\n)", "", text)  # behind the last cell
+  text = re.sub(rf"([^\n]* \| [^\n]*){_ROW}", lambda row: closed(row[1]), text)
+  text = text.replace(_ROW, "")
   return re.sub(r"\s*\n\s*\n\s*", "\n\n", text).strip()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from lxml import etree
 
 from realm_tf.corpus.readers import html_scripts, mathml
+from realm_tf.corpus.readers.table_rows import closed
 from realm_tf.corpus.readers.text_file import decode, without_title
 from realm_tf.corpus.readers.unread import is_unread
 from realm_tf.corpus.readers.unreadable import Unreadable
@@ -48,6 +49,7 @@ _WHITE: dict[int, str | None] = {**dict.fromkeys(map(ord, "\t\n\r\f"), " "), 0xA
 _OWN = re.compile(f"[{_PARAGRAPH}-{_JOINED}]")
 _END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+_ROWS = re.compile(f"[^\n]*{_CELL}[^\n]*")
 _BREAKS = re.compile(f"[ {_CELL}]*([{_PARAGRAPH}{_LINE}][ {_PARAGRAPH}{_LINE}{_CELL}]*)")
 
 
@@ -238,6 +240,7 @@ def _laid_out(marked: str) -> str:
   text = re.sub(" +", " ", text)
   text = _BREAKS.sub(
       lambda match: "\n\n" if _PARAGRAPH in match.group() else "\n", text)
+  text = _ROWS.sub(lambda row: closed(row[0]), text.lstrip(f" {_CELL}"))
   text = re.sub(f" *{_CELL}[ {_CELL}]*", " | ", text)
   text = re.sub(r"\n(?: \|)? ", "\n", text)
   return text.replace(_BREAK, "\n").replace(_SPACE, " ").strip().removeprefix("| ")
