@@ -86,6 +86,7 @@ def test_spaces_around_quotes(tmp_path, row, text):
 
 
 def test_a_table_between_tabs_needs_no_id(tmp_path, caplog):
+  caplog.set_level("INFO")
   path = _write(tmp_path / "a.tsv", "Title\tContent\nA\tOne.\n")
   assert list(read_documents(path)) == [Document("2", "A", "One.")]
   assert f"{path}: field 'Content' is read as 'text'" in caplog.messages
