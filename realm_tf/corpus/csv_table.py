@@ -10,6 +10,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from realm_tf.counted import counted
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
@@ -70,7 +71,8 @@ class CsvTable:
       if values is None:
         return
       if any(values) and len(values) != len(self.names):
-        problem = f"{len(values)} values; expected {len(self.names)}, as the header has"
+        problem = (f"{counted(len(values), 'value')}; expected {len(self.names)}, as the "
+                   "header has")
       if problem and self._lines.begin_again_with_escapes():
         rows = self._rows()
         continue

@@ -16,6 +16,7 @@ from typing import Any
 
 from absl import logging
 
+from realm_tf.counted import counted
 from realm_tf.datasets.question_tables import (
   check_header,
   first_record,
@@ -89,7 +90,7 @@ def _rows(path: PathLike, entries: list[Any]) -> Iterator[Row]:
     else:
       yield Row(f"{path}: entry {number}", number, "", _as_ours(fields))
   if without:
-    logging.info("%s: %d questions that have no answer are left out", path, without)
+    logging.info("%s: left out: %s without an answer", path, counted(without, "question"))
 
 
 def _as_ours(fields: dict[str, Any]) -> dict[str, Any]:

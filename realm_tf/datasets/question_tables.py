@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from realm_tf.corpus.csv_table import DELIMITERS, CsvTable, names_of, spelled_names
+from realm_tf.counted import counted
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 from realm_tf.jsonl import Row, SpelledFloat, is_of_table, quoted
@@ -150,8 +151,8 @@ def _rows_of_dpr(lines: Iterable[tuple[int, str]], path: PathLike) -> Iterator[R
       continue
     values = _values(line)
     if len(values) != 2:
-      raise UserError(f"{path}:{number}: {len(values)} values; expected a question, a tab, "
-                      "and a list of answers, as DPR writes them")
+      raise UserError(f"{path}:{number}: {counted(len(values), 'value')}; expected a "
+                      "question, a tab, and a list of answers, as DPR writes them")
     yield Row(f"{path}:{number}", number, line,
               {"question": values[0], "answer": _answers(values[1])})
 

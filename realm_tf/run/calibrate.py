@@ -6,6 +6,7 @@ from typing import Any, Mapping, Sequence
 from absl import logging
 
 from realm_tf import files
+from realm_tf.counted import counted
 from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.errors import UserError
 from realm_tf.evaluation import calibration, confidence, fitting, metrics, unanswerable
@@ -45,7 +46,8 @@ def calibrate(run: Run, stage: str, source: files.PathLike | None = None) -> Cal
   dev = fitting.collect_dev(run.answerer(stage), chosen, run.config.evaluate.batch_size)
   fitted = dataclasses.replace(fitting.fit(dev), model=stage)
   calibration.write_calibration(run.calibration_path, fitted)
-  logging.info("calibrated on %d dev questions: %s", len(chosen), fitted.rule)
+  logging.info("calibrated on %s of dev: %s", counted(len(chosen), "question"),
+               fitted.rule)
   return fitted
 
 

@@ -8,6 +8,7 @@ from realm_tf import files
 from realm_tf.corpus.document_rows import document_rows
 from realm_tf.corpus.manifest import MANIFEST
 from realm_tf.corpus.store import Corpus
+from realm_tf.counted import counted
 from realm_tf.index import stored_index
 from realm_tf.index.stored_index import StoredIndex
 from realm_tf.run import redo
@@ -20,8 +21,9 @@ from realm_tf.serving import numbered, record
 def contents(run: Run) -> Iterator[str]:
   """Documents and blocks, stages with their minutes, versions of the index, the export."""
   has_corpus = (run.path / "corpus" / MANIFEST).exists()
-  yield _line("documents", f"{len(document_rows(run.corpus))} in {run.corpus.num_blocks} "
-              "blocks" if has_corpus else f"not read yet: {run.config.corpus.source}")
+  yield _line("documents", f"{len(document_rows(run.corpus))} in "
+              f"{counted(run.corpus.num_blocks, 'block')}" if has_corpus
+              else f"not read yet: {run.config.corpus.source}")
   for stage in STAGES:
     line = _stage(run, stage)
     if line:
@@ -39,11 +41,11 @@ def _index(index: StoredIndex, corpus: Corpus | None) -> str:
   """How many blocks are searched; deleted ones stay in it until `realm compact`."""
   rows, dtype = index.num_rows, index.origin.dtype
   if corpus is None or index.origin.corpus_hash not in corpus.rows_by_hash:
-    return f"{rows} blocks, {dtype}, of another corpus"
+    return f"{counted(rows, 'block')}, {dtype}, of another corpus"
   held = int((corpus.stored_rows < corpus.rows_by_hash[index.origin.corpus_hash]).sum())
   deleted = f", {rows - held} deleted" if rows > held else ""
   added = f", {corpus.num_blocks - held} not yet embedded" if corpus.num_blocks > held else ""
-  return f"{held} blocks, {dtype}{deleted}{added}"
+  return f"{counted(held, 'block')}, {dtype}{deleted}{added}"
 
 
 def _export(folder: pathlib.Path) -> str:
@@ -69,7 +71,7 @@ def _done(folder: pathlib.Path) -> str:
   facts = files.read_object(folder / "done.json")
   if "from" in facts:
     return f"the model of {facts['from']}, stage {facts['stage']}"
-  steps = f"{facts['steps']} steps in " if "steps" in facts else ""
+  steps = f"{counted(facts['steps'], 'step')} in " if "steps" in facts else ""
   return f"done: {steps}{facts['minutes']:.1f} minutes, {_when(folder / 'done.json')}"
 
 

@@ -5,6 +5,7 @@ import time
 
 from absl import logging
 
+from realm_tf.counted import counted
 from realm_tf.files import new_file
 from realm_tf.jsonl import write_rows
 from realm_tf.report.tables import stage_table
@@ -53,11 +54,11 @@ def whole_run(run: Run, strict: bool = False) -> None:
 
 def _count(run: Run) -> bool:
   """Prints how many blocks and questions there are; whether some are to measure by."""
-  config, counts = run.config, [f"{run.corpus.num_blocks} blocks"]
+  config, counts = run.config, [counted(run.corpus.num_blocks, "block")]
   train = bool(config.dpr.steps or config.finetune.steps)
   measured = train or bool(config.evaluate.questions or config.trivia)
   if train:
-    counts.append(f"{len(checked_questions(run, 'train'))} questions to train on")
+    counts.append(f"{counted(len(checked_questions(run, 'train')), 'question')} to train on")
   try:
     counts.append(f"{len(checked_questions(run))} " + (
         "to measure by" if config.evaluate.questions else "held out") if measured else

@@ -42,7 +42,9 @@ def _told(folder, calls):
 
 
 @pytest.mark.parametrize("words, message", [
-    (["--workdir=runs/nowhere"], "runs/nowhere: no config.json there"),
+    (["--workdir=runs/nowhere"], "runs/nowhere: no such folder; give --config for"),
+    (["--workdir=."], ".: no config.json there; give --config"),
+    (["--workdir=q.jsonl"], "q.jsonl: not a folder; give"),
     ([], "is missing: name the folder of"),
     (["--workdir=runs/nowhere", "--config.no_such_setting=1"], "no_such_setting")])
 def test_a_run_that_is_not_there(tmp_path, words, message):
@@ -60,10 +62,10 @@ def test_files_that_are_not_there_and_what_cannot_be_meant(tmp_path):
   (tmp_path / "run" / "config.json").write_text("{}")
   (tmp_path / "q.jsonl").write_text(answered)
   calls = {
-      "serve --model=nowhere": "--model=nowhere: no export there",
+      "serve --model=nowhere": "--model=nowhere: no such folder; `realm export`",
       "serve --model=run": "--model=run: no export there",
-      "mcp --model=nowhere": "--model=nowhere: no export there",
-      "ask --export=nowhere Who?": "--export=nowhere: no export there",
+      "mcp --model=nowhere": "--model=nowhere: no such folder",
+      "ask --export=nowhere Who?": "--export=nowhere: no such folder",
       "ask --workdir=run --threshold=2 Who?": "threshold",
       "ask --server=localhost:1 --threshold=2 Who?": "threshold",
       "predict --workdir=run --questions=nowhere --output=p": "nowhere: cannot be read",
@@ -76,7 +78,7 @@ def test_files_that_are_not_there_and_what_cannot_be_meant(tmp_path):
       "compare q.jsonl q.jsonl --questions=nowhere": "nowhere: cannot be read",
       "resplit --questions=nowhere --name=a --output=b": "nowhere: cannot be read",
       "parity --reference=nowhere": "--reference=nowhere: cannot be read",
-      "export-weights --output=run/commands/x --workdir=nowhere": "nowhere: no config.json",
+      "export-weights --output=run/commands/x --workdir=nowhere": "nowhere: no such folder",
       "tagger train --train=q.jsonl --held_out=nowhere --weights=run --output=t":
           "--held_out=nowhere: cannot be read"}
   for call, (code, err) in _told(tmp_path, [call.split() for call in calls]).items():
