@@ -1,12 +1,14 @@
 """What is wrong with a command's arguments is said before TensorFlow is imported."""
 
 import json
+import socket
 import subprocess
 import sys
 
 import pytest
 
 from realm_tf.cli import commands
+from tests.command import realm
 
 # Of those that work on a run, the words that they need besides.
 _OTHERS = {
@@ -54,6 +56,28 @@ def test_a_run_that_is_not_there(tmp_path, words, message):
   for call, (code, err) in told.items():
     assert (code, len(err.splitlines())) == (2, 1) and message in err, (call, err)
   assert [path.name for path in tmp_path.iterdir()] == ["q.jsonl"]
+
+
+def test_a_port_that_is_taken(tmp_path):
+  (tmp_path / "export").mkdir()
+  (tmp_path / "export" / "saved_model.pb").touch()
+  with socket.create_server(("127.0.0.1", 0)) as other:
+    port = other.getsockname()[1]
+    words = ["serve", "--model=export"]
+    told = _told(tmp_path, [[*words, f"--port={port}"], [*words, "--port=65536"],
+                            [*words, "--host=no.such.host.invalid"]])
+  taken, beyond, nowhere = (err for _, err in told.values())
+  assert "(Address already in use); give another --port, or 0 for any that is free" in taken
+  assert "65536 is not an integer in the range [0, 65535]" in beyond
+  assert "no.such.host.invalid --port=8501: cannot listen there" in nowhere
+
+
+def test_help_names_no_default_that_is_nothing(capsys):
+  for name in commands.NAMES:
+    assert realm("help", name) == 0
+    told = capsys.readouterr().out
+    assert "(default: )" not in told and "(default: [])" not in told, name
+    assert "default: last" in told or name != "ask"
 
 
 def test_files_that_are_not_there_and_what_cannot_be_meant(tmp_path):
