@@ -38,10 +38,10 @@ def read_question_rows(path: PathLike, expected: str, answered: bool = True
   """
   lines = read_lines(path, f"JSON lines with {expected}")
   begin: list[tuple[int, str]] = []
-  for line in lines:
-    begin.append(line)
+  for numbered in lines:
+    begin.append(numbered)
     # Excel's first line may say what stands between values, and no more.
-    if line[1].strip("\ufeff \t\r\n") and not line[1].startswith("sep="):
+    if numbered[1].strip("\ufeff \t\r\n") and not numbered[1].startswith("sep="):
       break
   number, line = begin[-1] if begin else (0, "")
   first, rest = first_record(line, lines) if begin else ("", [])

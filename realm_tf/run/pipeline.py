@@ -1,5 +1,6 @@
 """All stages of a config in order, then what they were worth."""
 
+import pathlib
 import shlex
 import time
 
@@ -18,7 +19,7 @@ from realm_tf.run.held_out_questions import checked_questions
 from realm_tf.run.left_out import note_left_out, why_left_out
 from realm_tf.run.make_report import make_report
 from realm_tf.run.question_splits import NoneHeldOut
-from realm_tf.run.trained_reader import check_denoising
+from realm_tf.run.trained_reader import check_denoising, has_reader
 from realm_tf.run.worth import poor_answers, stage_rows, unjudged, warn
 from realm_tf.serving import numbered
 
@@ -100,9 +101,18 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
     print(f"\n{len(run.questions('held_out'))} {what}:\n\n{table}\n")
   if poor := poor_answers(run):
     logging.warning("%s", poor)
-  print(f"TensorBoard: tensorboard --logdir={shlex.quote(str(run.path))}   in all "
-        f"{seconds / 60:.1f} minutes")
+  trained = sum(run.minutes(stage) for stage in STAGES if run.is_done(stage))
+  print(f"this command took {seconds / 60:.1f} minutes; training took {trained:.1f} in all, "
+        "earlier commands counted")
   if run.config.demo_questions:
     records = by_export(run.path / "export", as_json=False)(run.config.demo_questions)
     write_rows(run.path / "evaluation" / "asked.jsonl", records)
-  print(f"\nreport: {make_report(run)}")
+  _say_what_next(run, make_report(run))
+
+
+def _say_what_next(run: Run, report: pathlib.Path) -> None:
+  folder = shlex.quote(str(run.path))
+  asks = "ask" if has_reader(run) else "search"  # what there is to be had
+  print(f"\nreport: {report}\nexport: {numbered.newest(run.path / 'export')}\n"
+        f"curves: tensorboard --logdir={folder}\n"
+        f"{asks}: realm {asks} --workdir={folder} \"...\"")
