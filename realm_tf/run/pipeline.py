@@ -96,9 +96,10 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
     table = stage_table(stage_rows(run))
     with new_file(run.path / "table.txt", "w") as file:
       file.write(table + "\n")
-    what = ("questions to measure by" if run.config.evaluate.questions else
-            "held-out questions")
-    print(f"\n{len(run.questions('held_out'))} {what}:\n\n{table}\n")
+    count = len(run.questions("held_out"))
+    held_out = (f"{counted(count, 'question')} to measure by" if run.config.evaluate.questions
+                else counted(count, "held-out question"))
+    print(f"\n{held_out}:\n\n{table}\n")
   if poor := poor_answers(run):
     logging.warning("%s", poor)
   trained = sum(run.minutes(stage) for stage in STAGES if run.is_done(stage))
