@@ -215,3 +215,10 @@ def read_json(path: PathLike) -> Any:
   except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets
     reason = "nested too deep" if isinstance(error, RecursionError) else "a number too long"
     raise UserError(f"{path}: not valid JSON ({reason})") from None
+
+
+def missing(folder: PathLike, what: str) -> str:
+  """What is not there, for an error: the folder itself, or else `what` in it."""
+  path = pathlib.Path(folder)
+  return (f"no {what} there" if path.is_dir() else
+          "not a folder" if path.exists() else "no such folder")

@@ -132,7 +132,7 @@ def _what_it_is(text: str, stop: int) -> str:
   start = text.lstrip()
   if not start.startswith(("[", "{")):
     return (": looks like values separated by tabs" if "\t" in text else
-            ": looks like CSV, a table" if _is_of_csv(start) else "")
+            ": looks like CSV, a table" if is_of_table(start) else "")
   if text[stop:].strip() == ",":
     return ": a comma behind it, as in an array, which `sed 's/,$//'` takes away"
   if stop >= len(text):
@@ -141,7 +141,7 @@ def _what_it_is(text: str, stop: int) -> str:
   return ""
 
 
-def _is_of_csv(line: str) -> bool:
+def is_of_table(line: str) -> bool:
   """Whether a line names columns as our fields are called, or has values in quotes."""
   return any(len(values := line.split(mark)) > 1 and (
       not _FIELD_NAMES.isdisjoint(value.strip(' "').casefold() for value in values)
@@ -160,6 +160,13 @@ def text_field(fields: Mapping[str, Any], name: str, where: str, expected: str =
     raise UserError(f"{where}: field '{name}' is missing{_like(fields, name)}; expected "
                     f"{expected}")
   return checked_text(value, f"{where}: field '{name}'")
+
+
+def no_field(found: Iterable[str], name: str, kind: str, optional: str) -> str:
+  """Says that no field, or column, has a name, which there are, and how to mend it."""
+  fields = dict.fromkeys(found, "")
+  mended = f": name the one that holds it '{name}'" if _synonym(fields, name) is None else ""
+  return f"no {kind} '{name}'{_like(fields, name)}{mended}, {optional}"
 
 
 def checked_text(value: Any, label: str) -> str:
@@ -212,15 +219,19 @@ def _like(fields: Mapping[str, Any], name: str) -> str:
   which fields there are."""
   if name in fields:
     return " (null)"
-  synonyms = _OTHER_NAMES.get(name, ())
-  other = next((other for other in fields
-                if other in synonyms or other.strip().casefold() == name), None)
+  other = _synonym(fields, name)
   if other is not None:
     return f" (rename {quoted(other)} to '{name}')"
   # An id that a file lacks is there by now: readers number what has none.
   found = [quoted(other, 20) for other in fields if other != "id"]
   more = ["..."] if len(found) > _MOST_NAMED else []
   return f" (found: {', '.join(found[:_MOST_NAMED] + more)})" if found else ""
+
+
+def _synonym(fields: Iterable[str], name: str) -> str | None:
+  """A field of another name that probably holds what `name` should."""
+  synonyms = (name, *_OTHER_NAMES.get(name, ()))
+  return next((other for other in fields if other.strip().casefold() in synonyms), None)
 
 
 def _type(value: Any) -> str:

@@ -9,7 +9,7 @@ import pathlib
 import re
 import socket
 import time
-from typing import Iterator, TextIO
+from typing import Iterator, NamedTuple, TextIO
 
 from absl import logging
 
@@ -21,6 +21,7 @@ PathLike = str | os.PathLike
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _LOOK_EVERY = 0.05  # seconds
 # What `lock` writes, or what a full disk left of it.
+_WHOLE = re.compile(r"(\d+) (\S+) ([^\n]*)\n")
 _OURS = re.compile(r"(\d+( [^\n]*\n?)?)?")
 
 
@@ -49,9 +50,10 @@ def lock(path: PathLike, place: PathLike, work: str = "another process",
     with open(path, "a+", encoding="utf-8") as file, contextlib.ExitStack() as held:
       if not _taken(file, held, wait):
         file.seek(0)
-        holder = file.read()
-        if holder.endswith("\n"):
-          raise UserError(_busy(place, holder))
+        other = _parsed(file.read())
+        if other:
+          raise UserError(f"{place}: {other} is writing here; wait until it is done, or end "
+                          "it")
         time.sleep(_LOOK_EVERY)  # it has not yet said who it is
         continue
       if not _is_at(file, path):  # its last holder has removed it meanwhile
@@ -64,6 +66,38 @@ def lock(path: PathLike, place: PathLike, work: str = "another process",
       finally:
         path.unlink(missing_ok=True)
       return
+
+
+class Holder(NamedTuple):
+  """Who wrote a lock file."""
+  process: int
+  host: str
+  work: str
+
+  def __str__(self) -> str:
+    where = "" if self.host == socket.gethostname() else f" on {self.host}"
+    return f"{self.work} (process {self.process}{where})"
+
+
+def holder(path: PathLike) -> Holder | None:
+  """Who holds a lock file, told without taking it; None for nobody.
+
+  Of another machine nobody can tell: whose file is there is taken to be at work.
+  """
+  try:
+    found = _parsed(pathlib.Path(path).read_text(encoding="utf-8"))
+    if found and found.host == socket.gethostname():
+      os.kill(found.process, 0)  # sends nothing
+  except PermissionError:  # of another user
+    pass
+  except (OSError, OverflowError, UnicodeDecodeError):
+    return None
+  return found
+
+
+def _parsed(text: str) -> Holder | None:
+  match = _WHOLE.fullmatch(text)
+  return Holder(int(match[1]), match[2], match[3]) if match else None
 
 
 def _check_ours(file: TextIO, path: pathlib.Path) -> None:
@@ -124,10 +158,3 @@ def _write(file: TextIO, text: str) -> None:
     os.write(file.fileno(), text.encode())
   except OSError as error:  # which does not know the name
     raise OSError(error.errno, error.strerror, file.name) from error
-
-
-def _busy(place: PathLike, holder: str) -> str:
-  process, host, work = holder.rstrip("\n").split(" ", 2)
-  where = "" if host == socket.gethostname() else f" on {host}"
-  return (f"{place}: {work} (process {process}{where}) is writing here; wait until it is "
-          "done, or end it")

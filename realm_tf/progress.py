@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self, TextIO
 
 import tqdm
@@ -44,12 +44,14 @@ class Progress:
     iterable = None if isinstance(work, int) else work
     options: dict[str, Any] = {"desc": description, "unit": unit, "total": total,
                                "initial": done_before}
+    self._lines: _WholeLines | None = None
     if file.isatty():
       options |= {"unit": f" {unit}", "dynamic_ncols": True, "file": file}
     else:
       has_total = total is not None or hasattr(iterable, "__len__")
+      self._lines = _WholeLines(file, self._is_done)
       options |= {
-          "bar_format": _LINE if has_total else _OPEN_LINE, "file": _WholeLines(file),
+          "bar_format": _LINE if has_total else _OPEN_LINE, "file": self._lines,
           "mininterval": _SECONDS_BETWEEN_LINES, "miniters": 1,
           # A first line at once would say nothing but 0.
           "delay": 1e-9}
@@ -73,9 +75,18 @@ class Progress:
   def close(self) -> None:
     """Draws the last state; nothing happens at a second call."""
     self._bar.close()
+    if self._lines:
+      self._lines.write_last()
+
+  def _is_done(self) -> bool:
+    """Whether the state that is drawn now is the last."""
+    return self._bar.total is not None and self._bar.n >= self._bar.total
 
   def __iter__(self) -> Iterator:
-    yield from self._bar
+    try:
+      yield from self._bar
+    finally:
+      self.close()
 
   def __enter__(self) -> Self:
     return self
@@ -113,15 +124,27 @@ class RestOf:
 
 
 class _WholeLines:
-  """Turns tqdm's redrawing of one line (carriage returns) into lines of a log."""
+  """Turns tqdm's redrawing of one line (carriage returns) into lines of a log.
 
-  def __init__(self, file: TextIO):
-    self._file = file
+  The last state, which tqdm draws with the last unit and once more at the end, is one line.
+  """
+
+  def __init__(self, file: TextIO, is_last: Callable[[], bool]):
+    self._file, self._is_last = file, is_last
+    self._last = ""
 
   def write(self, text: str) -> None:
     text = text.strip("\r\n ")
-    if text:
+    if text and self._is_last():
+      self._last = text
+    elif text:
       self._file.write(text + "\n")
+
+  def write_last(self) -> None:
+    """At the end; nothing happens at a second call."""
+    if self._last:
+      self._file.write(self._last + "\n")
+      self._last = ""
 
   def flush(self) -> None:
     self._file.flush()

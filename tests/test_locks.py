@@ -1,5 +1,6 @@
 """Locks, held and fought for by real processes."""
 
+import socket
 import subprocess
 import sys
 
@@ -53,6 +54,22 @@ def _holder(tmp_path, kind):
     assert holder.stdout.readline() == "held\n"
     yield holder
     holder.kill()
+
+
+def test_who_holds_it_is_told_without_taking_it(tmp_path, kind, holder):
+  del kind
+  path = tmp_path / ".lock"
+  told = locks.holder(path)
+  assert told == (holder.pid, socket.gethostname(), "`realm ict`")
+  assert str(told) == f"`realm ict` (process {holder.pid})"
+  assert locks.holder(tmp_path / "none") is None
+  holder.kill()
+  holder.wait()
+  assert path.exists() and locks.holder(path) is None  # its process is gone
+  path.write_text("notes of mine\n")
+  assert locks.holder(path) is None
+  path.write_text(f"{10 ** 30} {socket.gethostname()} x\n")
+  assert locks.holder(path) is None
 
 
 def test_the_second_is_told_who_is_at_work(tmp_path, kind, holder):

@@ -17,11 +17,12 @@ _PACKAGE = pathlib.Path(realm_tf.__file__).parent
 _ROOT = pathlib.Path(__file__).parents[1]
 
 # A module imports only from its own layer and those above it.
-_LAYERS = ("processor", "allocator", "errors", "extras", "own_processes", "locks", "files",
-           "folders", "working", "versions", "parallel", "bzip2", "lines", "jsonl",
-           "progress", "assets", "registry", "config", "recipes", "ops", "distribute",
-           "text", "corpus", "datasets", "examples", "models", "exchange", "index", "refresh",
-           "training", "diagnosis", "evaluation", "report", "serving", "run", "server", "cli")
+_LAYERS = ("processor", "allocator", "errors", "counted", "extras", "own_processes",
+           "locks", "files", "folders", "working", "versions", "parallel", "bzip2", "lines",
+           "jsonl", "progress", "assets", "registry", "config", "recipes", "ops",
+           "distribute", "text", "corpus", "datasets", "examples", "models", "exchange",
+           "index", "refresh", "training", "diagnosis", "evaluation", "report", "serving",
+           "run", "server", "cli")
 
 
 def _layer(module: str) -> int:

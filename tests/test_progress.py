@@ -83,6 +83,24 @@ def test_long_work_logs_a_line_each_ten_seconds(monkeypatch):
   assert 4 <= len(log.getvalue().splitlines()) <= 6
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_the_last_state_is_one_line_of_a_log(monkeypatch, by_hand):
+  clock, log = [0.0], io.StringIO()
+  bar = progress(3 if by_hand else range(3), "train", file=log)
+  monkeypatch.setattr(bar._bar, "_time", lambda: clock[0])
+  bar._bar.start_t = bar._bar.last_print_t = 0.0
+  for step in range(3) if by_hand else bar:
+    clock[0] += 60
+    if by_hand:
+      bar.update()
+    bar.postfix(loss=step)
+  bar.close()
+  bar.close()
+  lines = log.getvalue().splitlines()
+  assert [line.split(" ")[1] for line in lines] == ["1/3", "2/3", "3/3"]
+  assert lines[-1].endswith("loss=2")
+
+
 def test_work_that_raises_still_closes_the_line():
   file = _Terminal()
   with pytest.raises(RuntimeError), progress(4, "train", file=file) as bar:

@@ -69,7 +69,7 @@ def test_the_tutorial(site, tmp_path):
   outputs = dict(_by_command(played.stdout))
   assert outputs["realm list --workdir=runs/first"].startswith("documents   25 in 25 blocks")
   assert "9 held-out questions" in outputs["realm run --workdir=runs/asked"]
-  assert "1 documents added" in outputs["realm add --workdir=runs/asked --documents=news"]
+  assert "1 document added" in outputs["realm add --workdir=runs/asked --documents=news"]
   assert "no reader is trained yet" in played.stderr
   runs = tmp_path / "here" / "runs"
   assert {"finetune.1", "export.1", "evaluation.1", "export"} <= set(

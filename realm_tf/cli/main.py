@@ -52,7 +52,7 @@ def _help(name: str, command: ModuleType) -> str:
   lines = [f"realm {name}: {command.SUMMARY}", "", "flags:"]
   for module, defined in flags.FLAGS.flags_by_module_dict().items():
     for flag in defined if module.startswith(_OURS) else ():
-      default = "" if flag.default is None else f" (default: {flag.default})"
+      default = "" if flag.default in (None, "", []) else f" (default: {flag.default})"
       lines.append(f"  --{flag.name}: {flag.help}{default}")
   lines += ["", "example:", f"  {command.EXAMPLE}"]
   return "\n".join(lines)

@@ -9,6 +9,7 @@ from absl import flags
 from realm_tf import config as config_lib
 from realm_tf.cli.opening import FLAGS, define_checkpoint
 from realm_tf.errors import UserError
+from realm_tf.files import missing
 from realm_tf.serving import numbered
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def check_export(flag: str, folder: str) -> None:
   """Raises `UserError` where no export lies in the folder that a flag names."""
   alone = pathlib.Path(folder, numbered.MODEL_FILE)
   if not alone.exists() and not numbered.numbered_versions(folder):
-    raise UserError(f"--{flag}={folder}: no export there; `realm export` writes one")
+    raise UserError(f"--{flag}={folder}: {missing(folder, 'export')}; `realm export` writes "
+                    "one")
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from realm_tf.config.places import resolved
 from realm_tf.config.settings import RealmConfig
 from realm_tf.config.tree import from_dict, renamed, set_field, to_dict
 from realm_tf.errors import UserError
-from realm_tf.files import PathLike
+from realm_tf.files import PathLike, missing
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MOST_DIGITS = 100  # Python refuses to read more than some thousand
@@ -67,8 +67,8 @@ def read_folder(folder: PathLike, changes: Mapping[str, Any] | None = None) -> R
   if own_config.exists() and not (run_config.exists() and has_begun(folder)):
     return read(own_config, changes)
   if not run_config.exists():
-    raise UserError(f"{folder}: no config.json there; give --config for a new run, or begin "
-                    "one by `realm init`")
+    raise UserError(f"{folder}: {missing(folder, 'config.json')}; give --config for a new "
+                    "run, or begin one by `realm init`")
   config = read(run_config, changes)
   if (own_config.exists() and own_config.stat().st_mtime > run_config.stat().st_mtime
       and _says_else(own_config, config)):  # and was not only copied later

@@ -10,6 +10,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from realm_tf.counted import counted
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
@@ -25,6 +26,7 @@ class CsvTable:
 
   Attributes:
     names: of its columns, in small letters; none where there is nothing.
+    spelled: the same as they stand in the file, for errors.
     where: path and line of its header, for errors.
   """
 
@@ -50,7 +52,8 @@ class CsvTable:
     # What stands between the names: where they are wanted, or most are.
     self._delimiter = max(DELIMITERS, key=lambda delimiter: (
         is_wanted(names := names_of(header, delimiter)), len(names)))
-    self.names = names_of(header, self._delimiter) if header else []
+    self.spelled = spelled_names(header, self._delimiter) if header else []
+    self.names = [name.casefold() for name in self.spelled]
 
   def rows(self) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields the number of its first line, and the values by name, of each row.
@@ -68,7 +71,8 @@ class CsvTable:
       if values is None:
         return
       if any(values) and len(values) != len(self.names):
-        problem = f"{len(values)} values; expected {len(self.names)}, as the header has"
+        problem = (f"{counted(len(values), 'value')}; expected {len(self.names)}, as the "
+                   "header has")
       if problem and self._lines.begin_again_with_escapes():
         rows = self._rows()
         continue
@@ -86,12 +90,17 @@ class CsvTable:
 
 def names_of(header: str, delimiter: str) -> list[str]:
   """The names of columns in a line, in small letters; none where it is no CSV."""
+  return [name.casefold() for name in spelled_names(header, delimiter)]
+
+
+def spelled_names(header: str, delimiter: str) -> list[str]:
+  """The same as they stand there."""
   try:
     names = next(csv.reader(_RETURN.split(header), delimiter=delimiter,
                             skipinitialspace=True))
   except (csv.Error, StopIteration):
     return []
-  return [name.strip().casefold() for name in names]
+  return [name.strip() for name in names]
 
 
 class _Numbered:

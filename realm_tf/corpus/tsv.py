@@ -10,6 +10,7 @@ import collections
 import re
 from typing import Iterable, Iterator
 
+from realm_tf.counted import counted
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
 
@@ -77,8 +78,8 @@ class _Records:
       is_open = _OPEN.fullmatch(line)
       match = (self._spanning(number, line, match) if is_open else None) or match
       if not match:
-        count = _content(line).count("\t") + 1
-        problem = "a quote opens a value and none ends it" if is_open else f"{count} fields"
+        count = counted(_content(line).count("\t") + 1, "field")
+        problem = "a quote opens a value and none ends it" if is_open else count
         raise UserError(f"{self._path}:{number}: {problem}; expected {_EXPECTED}")
     self._stray_quotes |= any(plain and '"' in plain for plain in match.groups()[1::2])
     return _values(match)

@@ -16,27 +16,37 @@ from typing import Any
 
 from absl import logging
 
-from realm_tf.datasets.question_tables import first_record, is_table, read_table_rows
+from realm_tf.counted import counted
+from realm_tf.datasets.question_tables import (
+  check_header,
+  first_record,
+  is_table,
+  read_table_rows,
+)
 from realm_tf.files import PathLike
 from realm_tf.jsonl import Row, SpelledFloat, number_as_text, parse_rows
 from realm_tf.lines import read_lines
 
 
-def read_question_rows(path: PathLike, expected: str) -> Iterator[Row]:
-  """The rows of a file of questions, in whichever of these shapes.
+def read_question_rows(path: PathLike, expected: str, answered: bool = True
+                       ) -> Iterator[Row]:
+  """The rows of a file of questions, in whichever of these shapes; `answered`: a table needs
+  a column of answers.
 
   Raises:
     UserError: as `jsonl.read_rows`.
   """
   lines = read_lines(path, f"JSON lines with {expected}")
   begin: list[tuple[int, str]] = []
-  for line in lines:
-    begin.append(line)
+  for numbered in lines:
+    begin.append(numbered)
     # Excel's first line may say what stands between values, and no more.
-    if line[1].strip("\ufeff \t\r\n") and not line[1].startswith("sep="):
+    if numbered[1].strip("\ufeff \t\r\n") and not numbered[1].startswith("sep="):
       break
-  first, rest = first_record(begin[-1][1], lines) if begin else ("", [])
+  number, line = begin[-1] if begin else (0, "")
+  first, rest = first_record(line, lines) if begin else ("", [])
   begin += rest
+  check_header(path, number, first, answered)
   if is_table(first):
     rows = read_table_rows(itertools.chain(begin, lines), path, first, expected)
     yield from (row._replace(fields=_as_ours(row.fields)) for row in rows)
@@ -80,7 +90,7 @@ def _rows(path: PathLike, entries: list[Any]) -> Iterator[Row]:
     else:
       yield Row(f"{path}: entry {number}", number, "", _as_ours(fields))
   if without:
-    logging.info("%s: %d questions that have no answer are left out", path, without)
+    logging.info("%s: left out: %s without an answer", path, counted(without, "question"))
 
 
 def _as_ours(fields: dict[str, Any]) -> dict[str, Any]:

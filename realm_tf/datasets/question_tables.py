@@ -13,15 +13,21 @@ import csv
 import io
 import itertools
 import json
+import pathlib
 import tokenize
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from realm_tf.corpus.csv_table import DELIMITERS, CsvTable, names_of
+from realm_tf.corpus.csv_table import DELIMITERS, CsvTable, names_of, spelled_names
+from realm_tf.counted import counted
 from realm_tf.errors import UserError
 from realm_tf.files import PathLike
-from realm_tf.jsonl import Row, SpelledFloat
+from realm_tf.jsonl import Row, SpelledFloat, is_of_table, quoted
+from realm_tf.lines import plain_suffix
 
+_SUFFIXES = (".csv", ".tsv")  # of files that are tables by their names
+_ANSWERS = ("answer", "answers")
+_MOST_NAMED = 5  # columns, where one is missing
 _MOST_LINES = 50  # of one question that a quote opens
 _OPEN = "unexpected end of data"  # csv's word for a quote that goes on in the next line
 _TRUTH = {"true": True, "false": False}
@@ -33,6 +39,31 @@ def is_table(line: str) -> bool:
   line = line.lstrip("\ufeff")
   return not line.lstrip().startswith(("{", "[")) and (
       _is_of_dpr(line) or any(_is_wanted(names_of(line, sign)) for sign in DELIMITERS))
+
+
+def check_header(path: PathLike, number: int, line: str, answered: bool) -> None:
+  """Refuses the first line of a table that names no column of questions, or of answers.
+
+  Raises:
+    UserError: says which columns there are.
+  """
+  line = line.lstrip("\ufeff")
+  if (line.lstrip()[:1] in ("", "{", "[") or _is_of_dpr(line) or not (
+      is_table(line) or is_of_table(line) or plain_suffix(pathlib.Path(path)) in _SUFFIXES)):
+    return
+  spelled = max((spelled_names(line, sign) for sign in DELIMITERS),
+                key=lambda names: ("question" in _folded(names), len(names)))
+  names = _folded(spelled)
+  if "question" in names and (not answered or not names.isdisjoint(_ANSWERS)):
+    return
+  found = ", ".join(quoted(name, 20) for name in spelled[:_MOST_NAMED] if name)
+  more = ", ..." if len(spelled) > _MOST_NAMED else ""
+  raise UserError(f"{path}:{number}: a header with question{' and answer' * answered} is "
+                  f"needed{f' (found: {found}{more})' if found else ''}")
+
+
+def _folded(names: Iterable[str]) -> set[str]:
+  return {name.casefold() for name in names}
 
 
 def read_table_rows(lines: Iterable[tuple[int, str]], path: PathLike, first: str,
@@ -120,8 +151,8 @@ def _rows_of_dpr(lines: Iterable[tuple[int, str]], path: PathLike) -> Iterator[R
       continue
     values = _values(line)
     if len(values) != 2:
-      raise UserError(f"{path}:{number}: {len(values)} values; expected a question, a tab, "
-                      "and a list of answers, as DPR writes them")
+      raise UserError(f"{path}:{number}: {counted(len(values), 'value')}; expected a "
+                      "question, a tab, and a list of answers, as DPR writes them")
     yield Row(f"{path}:{number}", number, line,
               {"question": values[0], "answer": _answers(values[1])})
 

@@ -70,7 +70,7 @@ def read_questions(path: PathLike, answered: bool = True) -> list[Question]:
   questions: list[Question] = []
   lines: dict[str, int] = {}
   is_stated = False
-  for row in read_question_rows(path, _ANSWERED if answered else _ASKED):
+  for row in read_question_rows(path, _ANSWERED if answered else _ASKED, answered):
     question = _parse(row, answered)
     is_stated = is_stated or "regex" in row.fields
     if question.id in lines:

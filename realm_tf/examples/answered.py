@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from realm_tf.corpus.store import Corpus
+from realm_tf.counted import counted
 from realm_tf.datasets.matching import find_occurrences
 from realm_tf.errors import UserError
 from realm_tf.examples.qa import AnswerPlaces, answer_groups
@@ -55,8 +56,8 @@ def answered_batches(questions: Sequence[str | bytes], answers: Sequence[Any],
   occurrences = find_occurrences(answer_groups(answers), corpus, tokenizer)
   usable = tf.constant(np.flatnonzero(np.diff(occurrences.splits)))
   if not len(usable):
-    raise UserError(f"no answer of {len(questions)} questions stands in the corpus: there is "
-                    "nothing to learn from")
+    raise UserError(f"no answer of {counted(len(questions), 'question')} stands in the "
+                    "corpus: there is nothing to learn from")
   ids = tokenizer.tokenize(questions)
   rows, starts, ends = (tf.RaggedTensor.from_row_splits(side, occurrences.splits)
                         for side in (occurrences.rows, occurrences.starts, occurrences.ends))

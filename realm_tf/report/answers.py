@@ -2,10 +2,9 @@
 
 import os
 import sys
-import textwrap
 from typing import Any, Mapping, Sequence
 
-from realm_tf.report.terminal import in_line, mark_answer
+from realm_tf.report.terminal import in_line, in_lines, mark_answer
 
 NO_READER = "no reader is trained yet: `realm run`, or a stage cloze or finetune, trains one"
 NOT_CALIBRATED = (
@@ -25,7 +24,7 @@ def in_words(record: Mapping[str, Any], threshold: float | None) -> str:
   lines = [f"\nQ: {in_line(record['question'])}"]
   if record["answerable"]:
     lines += [f"A: {in_line(record['answer'])}   (probability {record['probability']:.2f}, "
-              f"from \"{in_line(record['title'])}\")",
+              f"{_source(record)})",
               mark_answer(record["passage"], record["start_byte"], record["end_byte"], color)]
   else:
     note = "" if threshold is None else f", wanted {threshold:.2f}"
@@ -33,7 +32,7 @@ def in_words(record: Mapping[str, Any], threshold: float | None) -> str:
                  f"{note})")
   first = 1 if record["answerable"] else 0
   lines += [f"   {answer['probability']:.2f} {in_line(answer['answer'])}   "
-            f"(from \"{in_line(answer['title'])}\")"
+            f"({_source(answer)})"
             for answer in record["answers"][first:] if len(record["answers"]) > 1]
   return "\n".join(lines)
 
@@ -42,11 +41,18 @@ def passages_in_words(question: str, passages: Sequence[Mapping[str, Any]]) -> s
   """The passages that were found, best first; each has `title`, `score`, `id`, `text`."""
   lines = [f"\nQ: {in_line(question)}"]
   for place, passage in enumerate(passages, 1):
-    lines += [f"{place}. {in_line(passage['title'])}   (score {passage['score']:.2f}, "
-              f"document {in_line(passage['id'])})",
-              textwrap.fill(in_line(passage["text"]), _WIDTH, initial_indent="   ",
-                            subsequent_indent="   ", break_on_hyphens=False)]
+    lines += [f"{place}. {in_line(passage['title']) or 'untitled'}   "
+              f"(score {passage['score']:.2f}, document {in_line(passage['id'])})",
+              *(f"   {line}" for line in in_lines(passage["text"], _WIDTH - 3))]
   return "\n".join(lines)
+
+
+def _source(answer: Mapping[str, Any]) -> str:
+  """The document that an answer is from: its title, and its id where that is another."""
+  title, name = in_line(answer["title"]), in_line(answer["passage_id"])
+  named = [*([f'"{title}"'] if title else []),
+           *([f"document {name}"] if name != title else [])]
+  return f"from {', '.join(named)}"
 
 
 def as_searched(passage: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,7 @@ border-top:1px solid var(--grid)}
 .candidates .p{display:grid;grid-template-columns:1fr 1fr;gap:10px;font-size:13px;
 font-variant-numeric:tabular-nums}
 .text{color:var(--soft);font-size:13px}
+p.text{white-space:pre-line}
 .candidates .text{display:-webkit-box;-webkit-line-clamp:2;-webkit-box-orient:vertical;
 overflow:hidden}
 .answers{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,420px),1fr));

@@ -1,4 +1,4 @@
-"""Answers on a terminal: the passage with the answer marked in it."""
+"""Passages on a terminal: in lines, with the answer marked."""
 
 import re
 import textwrap
@@ -8,13 +8,15 @@ from collections.abc import Sequence
 # and never in a passage, whose control characters are blanked.
 _OPEN, _CLOSE = "\x02", "\x03"
 _BOLD_INVERSE, _PLAIN = "\x1b[1;7m", "\x1b[0m"
+# Could steer the terminal, or turn the direction of what follows.
+_STEERING = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+# Of a table: readers of documents put bars between its cells, plain text has tabs.
+_CELLS = (" | ", "\t")
 
 
 def mark_answer(
     passage: str, start: int, end: int, color: bool, width: int = 88) -> str:
-  """The passage, in lines of at most `width`, with its answer marked.
-
-  Control characters become spaces: a passage must not steer the terminal. Several are one.
+  """The passage, in lines as of `in_lines`, with its answer marked.
 
   Args:
     passage: the text.
@@ -30,11 +32,39 @@ def mark_answer(
     parts = [data[:start].decode(), data[start:end].decode(), data[end:].decode()]
   except UnicodeDecodeError:
     raise ValueError(f"bytes {start}:{end} cut a character of the passage") from None
-  before, answer, after = map(in_line, parts)
+  before, answer, after = map(_unsteering, parts)
   opening, closing = (_OPEN, _CLOSE) if color else ("[[", "]]")
   marked = opening + answer + closing if answer else ""
-  lines = textwrap.wrap(before + marked + after, width, break_on_hyphens=False)
+  lines = _wrapped(before + marked + after, width)
   return "\n".join(_colored(lines) if color else lines)
+
+
+def in_lines(passage: str, width: int) -> list[str]:
+  """A passage in lines of at most `width`: of a table one a row, of a text as they fit.
+
+  Control characters become spaces: a passage must not steer the terminal. Several are one.
+  """
+  return _wrapped(_unsteering(passage), width)
+
+
+def _unsteering(text: str) -> str:
+  return re.sub(f"[{_STEERING}]+", " ", text)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+  """The lines; a break is kept beside a row of a table, and between paragraphs."""
+  kept: list[str] = []
+  is_kept = True  # the break before the line
+  for line in text.split("\n"):
+    held = line.strip()
+    ends = not held or any(mark in f" {held} " for mark in _CELLS)
+    if ends or is_kept:
+      kept.append(line)
+    else:
+      kept[-1] += " " + line
+    is_kept = ends
+  return [part for line in kept for part in textwrap.wrap(
+      re.sub("[ \t]+", " ", line).strip(), width, break_on_hyphens=False)]
 
 
 def in_line(text: str) -> str:
@@ -43,7 +73,7 @@ def in_line(text: str) -> str:
 
   Several spaces, as of indented or justified text, are one.
   """
-  return re.sub(r"[ \x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+", " ", text)
+  return re.sub(f"[ \t\n{_STEERING}]+", " ", text)
 
 
 def _colored(lines: Sequence[str]) -> list[str]:

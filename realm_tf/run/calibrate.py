@@ -1,11 +1,13 @@
 """Makes a run's answers say how sure they are: fitted on dev, reported on held-out ones."""
 
 import dataclasses
+import shlex
 from typing import Any, Mapping, Sequence
 
 from absl import logging
 
 from realm_tf import files
+from realm_tf.counted import counted
 from realm_tf.datasets.questions import Question, read_questions
 from realm_tf.errors import UserError
 from realm_tf.evaluation import calibration, confidence, fitting, metrics, unanswerable
@@ -13,6 +15,7 @@ from realm_tf.evaluation.answering import QuestionAnswerer
 from realm_tf.evaluation.calibration import Calibration
 from realm_tf.report.answers import NO_READER
 from realm_tf.run.folder import Run
+from realm_tf.run.question_splits import NoneNamed
 from realm_tf.run.trained_reader import has_reader
 
 _MOST = 2000  # dev questions: more would not move three numbers
@@ -31,22 +34,44 @@ def calibrate(run: Run, stage: str, source: files.PathLike | None = None) -> Cal
   Raises:
     UserError: there are too few questions, or the model has no trained reader.
   """
-  questions = read_questions(source) if source else run.questions("dev")
+  questions = read_questions(source) if source else _dev_questions(run)
   held_out = _held_out(run)
   chosen = [question for question in questions if question.question not in held_out]
   if len(chosen) < fitting.LEAST:
+    count = counted(len(chosen), "question" if source else "dev question")
     raise UserError(
-        f"{source or 'dev questions'}: {len(chosen)} of {len(questions)} are not among the "
-        f"held-out ones, on which figures are reported; at least {fitting.LEAST} are needed "
-        "to calibrate")
+        f"{source or run.path}: {count} to calibrate by"
+        f"{_besides(len(questions) - len(chosen))}; at least {fitting.LEAST} are needed"
+        + ("" if source else f": {_advice(run)}"))
   if not has_reader(run, stage):
     raise UserError(f"{run.path}: {NO_READER}; there are no answers to calibrate")
   chosen = chosen[:_MOST]
   dev = fitting.collect_dev(run.answerer(stage), chosen, run.config.evaluate.batch_size)
   fitted = dataclasses.replace(fitting.fit(dev), model=stage)
   calibration.write_calibration(run.calibration_path, fitted)
-  logging.info("calibrated on %d dev questions: %s", len(chosen), fitted.rule)
+  logging.info("calibrated on %s of dev: %s", counted(len(chosen), "question"),
+               fitted.rule)
   return fitted
+
+
+def _dev_questions(run: Run) -> list[Question]:
+  try:
+    return run.questions("dev")
+  except NoneNamed:
+    raise UserError(f"{run.path}: no questions are named to calibrate by: {_advice(run)}"
+                    ) from None
+
+
+def _besides(left_out: int) -> str:
+  """Why there are not more."""
+  return "" if not left_out else (
+      f", besides {left_out} that {'is' if left_out == 1 else 'are'} among the held-out "
+      "ones, on which figures are reported")
+
+
+def _advice(run: Run) -> str:
+  return (f"`realm calibrate --workdir={shlex.quote(str(run.path))} --questions=FILE` takes "
+          "some, with question and answer")
 
 
 def calibrate_if_possible(run: Run, stage: str) -> None:

@@ -99,7 +99,8 @@ class Carried(NamedTuple):
   def of(cls, folder: files.PathLike) -> "Carried":
     """Raises `UserError` where there is no run, or no stage of it is done."""
     if not any(pathlib.Path(folder, stage, "done.json").exists() for stage in STAGES):
-      raise UserError(f"{folder}: no trained model there: no stage of a run is done")
+      raise UserError(f"{folder}: {files.missing(folder, 'trained model')}; expected a run "
+                      "of which a stage is done")
     run = Run.existing(folder)
     return cls(run, run.newest_stage(), has_reader(run))
 

@@ -16,6 +16,7 @@ from realm_tf.corpus.manifest import STORE, read_store_manifest
 from realm_tf.corpus.readers import Document, is_of_folder
 from realm_tf.corpus.sources import documents_from, folder_above
 from realm_tf.corpus.store import Corpus
+from realm_tf.counted import counted
 from realm_tf.errors import UserError
 from realm_tf.index import stored_index
 from realm_tf.index.index_writer import IndexWriter, remove_all_but, write_lock
@@ -37,7 +38,7 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
   """
   num_read = 0
 
-  def counted(documents: Iterable[Document]) -> Iterator[Document]:
+  def counting(documents: Iterable[Document]) -> Iterator[Document]:
     nonlocal num_read
     for document in documents:
       num_read += 1
@@ -51,7 +52,7 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
               if run.config.corpus.format in ("auto", "folder") and is_of_folder(source)
               else None)
     with reading_documents(run, "add", source, strict, within=within) as documents:
-      blocks = split_blocks(counted(documents), corpus.tokenizer, corpus.max_tokens,
+      blocks = split_blocks(counting(documents), corpus.tokenizer, corpus.max_tokens,
                             tagger(run.config.corpus.tagger, run.config.corpus.tag_numbers))
       change_store(folder, add=changed(blocks, corpus),
                    source=within or os.path.abspath(source))
@@ -64,7 +65,7 @@ def add(run: Run, source: files.PathLike, strict: bool = False) -> str:
       new += 1
     _note_own_source(run, source)
     unchanged = num_read - new
-    summary = (f"{new - replaced} documents added, {replaced} replaced"
+    summary = (f"{counted(new - replaced, 'document')} added, {replaced} replaced"
                + (f", {unchanged} unchanged" if unchanged else ""))
     _renew(run, summary)
   return f"{summary}; {_count(run)}"
@@ -85,7 +86,7 @@ def delete(run: Run, ids: Collection[str], source: str | None = None) -> str:
     change_store(folder, delete=gone)
     if source:
       _note_own_source(run, source)
-    summary = f"{len(gone)} documents deleted"
+    summary = f"{counted(len(gone), 'document')} deleted"
     _renew(run, summary)
   return f"{summary}; {_count(run)}"
 
@@ -169,4 +170,5 @@ def _renew(run: Run, summary: str) -> None:
 
 
 def _count(run: Run) -> str:
-  return f"{len(document_rows(run.corpus))} documents in {run.corpus.num_blocks} blocks now"
+  return (f"{counted(len(document_rows(run.corpus)), 'document')} in "
+          f"{counted(run.corpus.num_blocks, 'block')} now")

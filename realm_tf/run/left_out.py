@@ -3,6 +3,7 @@
 from typing import Any
 
 from realm_tf import files
+from realm_tf.counted import counted
 from realm_tf.errors import UserError
 from realm_tf.examples.cloze_questions import asks, find_clozes
 from realm_tf.run.commands_to_copy import command
@@ -64,6 +65,7 @@ def _too_few_questions(run: Run) -> str | None:
   least = run.config.dpr.least_questions
   count = len(run.questions("train")) if least else 0
   if count < least:
-    return (f"{count} questions to train on are fewer than dpr.least_questions={least}: the "
+    return (f"{counted(count, 'question')} to train on "
+            f"{'is' if count == 1 else 'are'} fewer than dpr.least_questions={least}: the "
             "retriever stays as it is")
   return None

@@ -1,10 +1,12 @@
 """All stages of a config in order, then what they were worth."""
 
+import pathlib
 import shlex
 import time
 
 from absl import logging
 
+from realm_tf.counted import counted
 from realm_tf.files import new_file
 from realm_tf.jsonl import write_rows
 from realm_tf.report.tables import stage_table
@@ -17,7 +19,7 @@ from realm_tf.run.held_out_questions import checked_questions
 from realm_tf.run.left_out import note_left_out, why_left_out
 from realm_tf.run.make_report import make_report
 from realm_tf.run.question_splits import NoneHeldOut
-from realm_tf.run.trained_reader import check_denoising
+from realm_tf.run.trained_reader import check_denoising, has_reader
 from realm_tf.run.worth import poor_answers, stage_rows, unjudged, warn
 from realm_tf.serving import numbered
 
@@ -53,11 +55,11 @@ def whole_run(run: Run, strict: bool = False) -> None:
 
 def _count(run: Run) -> bool:
   """Prints how many blocks and questions there are; whether some are to measure by."""
-  config, counts = run.config, [f"{run.corpus.num_blocks} blocks"]
+  config, counts = run.config, [counted(run.corpus.num_blocks, "block")]
   train = bool(config.dpr.steps or config.finetune.steps)
   measured = train or bool(config.evaluate.questions or config.trivia)
   if train:
-    counts.append(f"{len(checked_questions(run, 'train'))} questions to train on")
+    counts.append(f"{counted(len(checked_questions(run, 'train')), 'question')} to train on")
   try:
     counts.append(f"{len(checked_questions(run))} " + (
         "to measure by" if config.evaluate.questions else "held out") if measured else
@@ -94,14 +96,24 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
     table = stage_table(stage_rows(run))
     with new_file(run.path / "table.txt", "w") as file:
       file.write(table + "\n")
-    what = ("questions to measure by" if run.config.evaluate.questions else
-            "held-out questions")
-    print(f"\n{len(run.questions('held_out'))} {what}:\n\n{table}\n")
+    count = len(run.questions("held_out"))
+    held_out = (f"{counted(count, 'question')} to measure by" if run.config.evaluate.questions
+                else counted(count, "held-out question"))
+    print(f"\n{held_out}:\n\n{table}\n")
   if poor := poor_answers(run):
     logging.warning("%s", poor)
-  print(f"TensorBoard: tensorboard --logdir={shlex.quote(str(run.path))}   in all "
-        f"{seconds / 60:.1f} minutes")
+  trained = sum(run.minutes(stage) for stage in STAGES if run.is_done(stage))
+  print(f"this command took {seconds / 60:.1f} minutes; training took {trained:.1f} in all, "
+        "earlier commands counted")
   if run.config.demo_questions:
     records = by_export(run.path / "export", as_json=False)(run.config.demo_questions)
     write_rows(run.path / "evaluation" / "asked.jsonl", records)
-  print(f"\nreport: {make_report(run)}")
+  _say_what_next(run, make_report(run))
+
+
+def _say_what_next(run: Run, report: pathlib.Path) -> None:
+  folder = shlex.quote(str(run.path))
+  asks = "ask" if has_reader(run) else "search"  # what there is to be had
+  print(f"\nreport: {report}\nexport: {numbered.newest(run.path / 'export')}\n"
+        f"curves: tensorboard --logdir={folder}\n"
+        f"{asks}: realm {asks} --workdir={folder} \"...\"")

@@ -17,6 +17,10 @@ class NoneHeldOut(UserError):
   """No held-out questions are named, and those to train on are too few to take some."""
 
 
+class NoneNamed(UserError):
+  """No file of questions is named."""
+
+
 def questions(config: RealmConfig, folder: pathlib.Path, part: str,
               corpus: Callable[[], Corpus]) -> list[Question]:
   """The questions of a part.
@@ -31,7 +35,8 @@ def questions(config: RealmConfig, folder: pathlib.Path, part: str,
     corpus: opens it, for the titles of gold passages.
 
   Raises:
-    UserError: the config names no file, or it cannot be read.
+    UserError: a file cannot be read.
+    NoneNamed: the config names none.
     NoneHeldOut: there are none, since the questions are too few.
   """
   named = config.evaluate.questions or (folder / "held_out.jsonl").exists()
@@ -65,7 +70,7 @@ def _read(path: str, folder: pathlib.Path, part: str, section: str) -> list[Ques
   prepared = folder / f"{part}.jsonl"
   if path or prepared.exists():
     return read_questions(path or prepared)
-  raise UserError(f"config.{section}.questions: name a JSONL file with question and answer")
+  raise NoneNamed(f"config.{section}.questions: name a JSONL file with question and answer")
 
 
 def _groups(questions: list[Question], corpus: Callable[[], Corpus]) -> list[str]:

@@ -14,6 +14,7 @@ from absl import logging
 from realm_tf import assets, files, folders
 from realm_tf.config import cache
 from realm_tf.corpus.manifest import MANIFEST
+from realm_tf.counted import counted
 from realm_tf.datasets import trivia
 from realm_tf.datasets.questions import write_questions
 from realm_tf.diagnosis.by_step import diagnose_by_step
@@ -108,15 +109,16 @@ def check_candidates(run: Run, beam: str | None = None) -> None:
   config, blocks = run.config, run.corpus.num_blocks
   most = blocks + 1 - run.sentence_bans.shape[1]  # with the null document
   if most < 2:
-    raise UserError(f"config.corpus.source: {blocks} blocks, of which a sentence's own and "
-                    "those like it are banned, are too few for masked sentences: give "
-                    "more documents, or set --config.pretrain.steps=0")
+    raise UserError(f"config.corpus.source: {counted(blocks, 'block')}, of which a "
+                    "sentence's own and those like it are banned, are too few for masked "
+                    "sentences: give more documents, or set --config.pretrain.steps=0")
   candidates_of = {"pretrain": config.pretrain.candidates,
                    "reading": config.reading.candidates if config.reading.steps else 0}
   for stage, candidates in candidates_of.items():
     if candidates > most:
       raise UserError(f"config.{stage}.candidates: {candidates} are more than a corpus of "
-                      f"{blocks} blocks has, less the banned ones; give {most} or fewer")
+                      f"{counted(blocks, 'block')} has, less the banned ones; give {most} or "
+                      "fewer")
 
 
 @_alone

@@ -7,6 +7,7 @@ from typing import Callable
 from realm_tf.corpus.derived import check_derived
 from realm_tf.corpus.manifest import check_store
 from realm_tf.corpus.store import Corpus
+from realm_tf.counted import counted
 from realm_tf.errors import UserError
 from realm_tf.index import stored_index
 from realm_tf.index.embed import encoder_hash, recompute_error
@@ -61,8 +62,8 @@ def verify(run: Run, sample: int) -> list[str]:
 def _store(folder: pathlib.Path, opened: Callable[[], Corpus]) -> str:
   """Checks a store, and what is derived from it."""
   check_store(folder)
-  num_blocks = opened().num_blocks
-  return f"{num_blocks} blocks, {check_derived(folder)} parts derived, ok"
+  blocks = counted(opened().num_blocks, "block")
+  return f"{blocks}, {counted(check_derived(folder), 'part')} derived, ok"
 
 
 def _exports(base: pathlib.Path) -> list[pathlib.Path]:
@@ -96,5 +97,5 @@ def _index(run: Run, folder: pathlib.Path, towers: dict[str, Realm], sample: int
         f"{name}: rows differ from what the document tower makes of the same blocks (by "
         f"{error:.2g} of a row's norm); delete the folder and run "
         f"{command('index', run.path)}")
-  return (f"{facts}, checksums ok, {min(sample, run.corpus.num_blocks)} rows embedded "
-          f"again differ by at most {error:.1e}")
+  rows = counted(min(sample, run.corpus.num_blocks), "row")
+  return (f"{facts}, checksums ok, {rows} embedded again: different by at most {error:.1e}")

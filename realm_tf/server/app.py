@@ -22,6 +22,8 @@ from realm_tf.server.rest import Rest
 from realm_tf.server.service import Service
 from realm_tf.server.statuses import Refused, refusal
 
+_ASKED = ("/answer", "/search")  # paths that take questions, by POST
+
 
 def make_app(service: Service, metrics: Gauges, keys: tuple[bytes, ...] = (),
              hosts: Collection[str] = ()) -> ASGIApp:
@@ -89,6 +91,15 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-  del request
   assert isinstance(error, HTTPException)
-  return body.answer({"error": error.detail}, error.status_code, dict(error.headers or {}))
+  headers = dict(error.headers or {})
+  return body.answer({"error": _said(request, error, headers)}, error.status_code, headers)
+
+
+def _said(request: Request, error: HTTPException, headers: dict[str, str]) -> str:
+  """What was wrong, and what is to be sent instead."""
+  allowed = next((value for name, value in headers.items() if name.lower() == "allow"), "")
+  if error.status_code == 405 and allowed:
+    what = ' with {"question": "..."}' if request.url.path in _ASKED else ""
+    return f"{request.method} is not for this path: expected {allowed}{what}; see /docs"
+  return "no such path; see /docs" if error.status_code == 404 else str(error.detail)

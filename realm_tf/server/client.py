@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from typing import Any, Iterable
 
@@ -32,6 +33,9 @@ def ask_server(url: str, questions: Iterable[str], as_json: bool, **wanted: Any)
     raise UserError(f"--server={url}: expected an address that begins with http: or https:")
   if "@" in url.partition("://")[2].partition("/")[0]:  # which may be a password: not shown
     raise UserError(f"--server: expected an address without a user; a key is in {KEY}")
+  if not _has_a_port(url):
+    raise UserError(f"--server={url}: expected a host and a port up to 65535, as "
+                    "localhost:8501")
   wanted = {name: value for name, value in wanted.items() if value is not None}
   threshold = None if "precision" in wanted else wanted.get("threshold", 0.0)
   for number, question in enumerate(questions, 1):
@@ -43,6 +47,14 @@ def ask_server(url: str, questions: Iterable[str], as_json: bool, **wanted: Any)
     except (LookupError, TypeError, ValueError):
       raise UserError(f"{url}: its answer is none of realm serve's") from None
     print(answer, flush=True)
+
+
+def _has_a_port(url: str) -> bool:
+  """Whether it names one that can be, or none."""
+  try:
+    return urllib.parse.urlsplit(url).port != 0
+  except ValueError:
+    return False
 
 
 def _told(url: str, body: dict[str, Any], threshold: float | None, as_json: bool,

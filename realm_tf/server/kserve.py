@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import realm_tf
+from realm_tf.counted import counted
 from realm_tf.server import body
 from realm_tf.server.service import Service
 from realm_tf.server.signature_calls import DEFAULT, Arrays, Signature, Tensor
@@ -121,7 +122,7 @@ def _input(name: str, entry: dict[str, Any], spec: Tensor) -> np.ndarray:
   for size in shape:
     count *= size
   if count != len(flat):
-    raise invalid(f"input {name}: {len(flat)} values; its shape says {count}")
+    raise invalid(f"input {name}: {counted(len(flat), 'value')}; its shape says {count}")
   try:
     return flat.reshape(shape)
   except (ValueError, OverflowError):  # too many sizes, or too large ones beside a 0

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from realm_tf.server.question_requests import MOST_LISTED_ANSWERS
 from realm_tf.server.served import MOST_PASSAGES
 from realm_tf.server.service import Service
 
+_HERE = "{this server}"  # stands for its address
 _TEXT = {"type": "string"}
 _NUMBER = {"type": "number"}
 _INTEGER = {"type": "integer"}
@@ -134,7 +136,7 @@ def description(service: Service) -> dict[str, Any]:
 def openapi_routes(service: Service) -> list[Route]:
   """GET /openapi.json and GET /docs."""
   described = description(service)
-  page = _page(described).encode()
+  page = _page(described)
 
   async def as_json(request: Request) -> Response:
     request.state.endpoint = "docs"
@@ -142,8 +144,17 @@ def openapi_routes(service: Service) -> list[Route]:
 
   async def as_page(request: Request) -> Response:
     request.state.endpoint = "docs"
-    return Response(page, media_type="text/html")
+    return Response(page.replace(_HERE, html.escape(_address(request))),
+                    media_type="text/html")
   return [Route("/openapi.json", as_json), Route("/docs", as_page)]
+
+
+def _address(request: Request) -> str:
+  """By which the server was called; of what is no plain name a shell might make more."""
+  address = request.headers.get("host", "")
+  plain = re.fullmatch(r"[\w.\[\]:-]+", address, re.ASCII)
+  scheme = "https://" if request.url.scheme == "https" else ""
+  return scheme + (address if plain else "localhost:8501")
 
 
 def _page(described: dict[str, Any]) -> str:
@@ -162,8 +173,8 @@ def _page(described: dict[str, Any]) -> str:
 
 def _section(path: str, verb: str, operation: dict[str, Any]) -> str:
   request = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-  command = (f"curl localhost:8501{path} -d '{json.dumps(request['example'])}'" if request
-             else f"curl localhost:8501{path}")
+  command = f"curl {_HERE}{path}" + (f" -d '{json.dumps(request['example'])}'" if request
+                                     else "")
   schemas = request.get("schema", {}).get("oneOf", [])
   fields = {name: field for schema in schemas for name, field in schema["properties"].items()}
   rows = "".join(f"<dt><code>{html.escape(name)}</code></dt><dd>{_said(field)}</dd>"

@@ -1,7 +1,6 @@
 """The server as a process: its socket, its signals, its end."""
 
 import contextlib
-import dataclasses
 import gc
 import socket
 from typing import Iterator
@@ -10,7 +9,7 @@ import uvicorn
 from absl import logging
 from starlette.types import ASGIApp
 
-from realm_tf.errors import UserError
+from realm_tf.server.address import Address
 from realm_tf.server.app import make_app
 from realm_tf.server.batching import Batcher
 from realm_tf.server.connections import ImpatientProtocol
@@ -25,51 +24,16 @@ from realm_tf.server.service import Service
 _CONNECTIONS = 1000  # at a time; more are told 503
 
 
-@dataclasses.dataclass(frozen=True)
-class Address:
-  """Where a server listens, under which name, and to whom.
-
-  Attributes:
-    host: an address of this machine.
-    port: 0: any that is free.
-    name: of the model.
-    labels: of versions that mean the one that answers.
-    keys_file: of API keys; "": none is needed.
-    allowed_hosts: further names that the Host header may have.
-    poll_seconds: between two looks for versions.
-    graceful_seconds: for which requests that were accepted may go on at the end.
-
-  Raises:
-    UserError: an allowed host is no name of one.
-  """
-  host: str = "127.0.0.1"
-  port: int = 8501
-  name: str = "realm"
-  labels: tuple[str, ...] = ()
-  keys_file: str = ""
-  allowed_hosts: tuple[str, ...] = ()
-  poll_seconds: float = 1.0
-  graceful_seconds: int = 30
-
-  def __post_init__(self) -> None:
-    for name in self.allowed_hosts:
-      if not name_of_host(name) or set(name) & set("/*@?# "):
-        raise UserError(f"--allowed_hosts={name}: expected names of hosts, such as "
-                        "realm.example")
-
-
 def serve(source: VersionSource, where: str, place: Address, batching: Batching,
-          limits: Limits) -> None:
-  """Serves until SIGTERM or Ctrl-C, then finishes what was accepted.
+          limits: Limits, listener: socket.socket) -> None:
+  """Serves at a socket until SIGTERM or Ctrl-C, then finishes what was accepted.
 
   Raises:
-    UserError: no version can be loaded, the keys cannot be read, or the port is taken.
+    UserError: no version can be loaded, or the keys cannot be read.
   """
   keys = read_keys(place.keys_file) if place.keys_file else ()
-  with contextlib.ExitStack() as stack:
-    listener = stack.enter_context(_listening(place))
-    host, port = listener.getsockname()[:2]
-    app = stack.enter_context(running(source, where, place, batching, limits, keys, host))
+  host, port = listener.getsockname()[:2]
+  with running(source, where, place, batching, limits, keys, host) as app:
     address = f"[{host}]" if ":" in host else host
     print(f"realm: {place.name} answers at http://{address}:{port}", flush=True)
     if not keys and not is_loopback(host):
@@ -130,15 +94,3 @@ def loaded(source: VersionSource, where: str, place: Address, batching: Batching
   finally:
     watcher.stop()
     batcher.close()
-
-
-@contextlib.contextmanager
-def _listening(place: Address) -> Iterator[socket.socket]:
-  try:
-    family = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0][0]
-    listener = socket.create_server((place.host, place.port), family=family, backlog=2048)
-  except (OSError, OverflowError, UnicodeError) as error:
-    raise UserError(f"--host={place.host} --port={place.port}: cannot listen there "
-                    f"({getattr(error, 'strerror', None) or error})") from None
-  with contextlib.closing(listener):
-    yield listener

@@ -75,6 +75,7 @@ class RunSource:
     self._run, self._exports, self._command = run, exports, command
     self._found = FolderSource(exports)
     self._state: State | None = None
+    self._exported = False  # whether that was tried
     self._failed = 0.0  # when; 0: the last export is whole
     self._process: subprocess.Popen | None = None
     self._closed = False
@@ -113,7 +114,10 @@ class RunSource:
     with self._starting:
       if self._closed:
         return
-      logging.info("%s: has changed, and is exported", self._run)
+      logging.info("%s: has changed, and is exported again" if self._exported else
+                   "%s: exporting the model for serving, once; again when the run changes",
+                   self._run)
+      self._exported = True
       process = self._process = subprocess.Popen(
           [*self._command, f"--output={self._exports}"], stdin=subprocess.DEVNULL,
           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",

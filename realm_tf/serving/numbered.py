@@ -11,7 +11,7 @@ from typing import Iterator
 
 from realm_tf import folders
 from realm_tf.errors import UserError
-from realm_tf.files import PathLike
+from realm_tf.files import PathLike, missing
 
 MODEL_FILE = "saved_model.pb"
 MARKER = "realm_export.json"
@@ -41,7 +41,7 @@ def find(path: PathLike) -> pathlib.Path:
   """
   folder = newest(path)
   if folder is None:
-    raise UserError(f"{path}: no export there; `realm export` writes one")
+    raise UserError(f"{path}: {missing(path, 'export')}; `realm export` writes one")
   return folder
 
 

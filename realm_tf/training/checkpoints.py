@@ -264,6 +264,11 @@ def restore_best(folder: pathlib.Path, **parts: Any) -> None:
                     f"({_first_line(error)})") from error
 
 
+def newest_step(folder: pathlib.Path) -> int:
+  """The step of the newest checkpoint in a folder, of which none is read; 0 without any."""
+  return max(_steps(folder), default=0)
+
+
 def _newest_but(folder: pathlib.Path, tried: set[int]) -> int:
   """The step of what looks like the newest other checkpoint, whatever the state file says.
 

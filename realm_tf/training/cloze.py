@@ -22,6 +22,7 @@ from absl import logging
 from realm_tf.config import RealmConfig
 from realm_tf.corpus.passages import Passages
 from realm_tf.corpus.store import Corpus
+from realm_tf.counted import counted
 from realm_tf.distribute import shares
 from realm_tf.distribute.strategy import is_tpu
 from realm_tf.errors import UserError
@@ -62,9 +63,9 @@ def train_cloze(config: RealmConfig, corpus: Corpus, passages: Passages, model: 
     UserError: there is nothing to ask for.
   """
   if _searched(passages, banned) < 1:
-    raise UserError(f"cloze questions: of {passages.num_blocks} blocks none is left that a "
-                    "question may be read with: those like its own are banned; give more "
-                    "documents, or set --config.cloze.steps=0")
+    raise UserError(f"cloze questions: of {counted(passages.num_blocks, 'block')} none is "
+                    "left that a question may be read with: those like its own are banned; "
+                    "give more documents, or set --config.cloze.steps=0")
   clozes = find_clozes(config, corpus)
   config = schedule.fitted(config, "cloze", len(clozes.low))
   cloze, strategy = config.cloze, model.strategy

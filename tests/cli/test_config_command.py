@@ -44,7 +44,7 @@ def test_a_run_is_changed_and_nothing_runs(tmp_path, capsys):
   path.write_text(json.dumps(config_lib.to_dict(tiny.make_config(tmp_path))))
   run = tmp_path / "run"
   assert realm("config", f"--workdir={run}", "name") == 2
-  assert "no config.json there" in capsys.readouterr().err
+  assert "run: no such folder; give --config" in capsys.readouterr().err
   assert realm("config", f"--workdir={run}", f"--config={path}", "name") == 0
   assert realm("config", f"--workdir={run}", "--config.finetune.steps=7", "name") == 0
   assert "name = 'tiny'" in capsys.readouterr().out

@@ -135,7 +135,7 @@ def test_the_config_of_a_run_is_that_of_another(corpus, tmp_path, capsys):
   assert realm(*words, "--redo=corpus") == 0
   assert Run.existing(tmp_path / "run").corpus.max_tokens == 32
   assert realm("corpus", f"--workdir={tmp_path}/none", "--config.seed=4") == 2
-  assert "none: no config.json there; give --config" in capsys.readouterr().err
+  assert "none: no such folder; give --config" in capsys.readouterr().err
 
 
 def test_a_run_of_before_opens(corpus, tmp_path):

@@ -243,7 +243,7 @@ def test_documents_that_were_added_are_no_news_any_more(own, tmp_path, capsys):
   assert realm("corpus", f"--workdir={own}") == 2
   capsys.readouterr()
   assert realm("add", f"--workdir={own}", f"--documents={path}") == 0
-  assert "1 documents added, 0 replaced, 25 unchanged" in capsys.readouterr().out
+  assert "1 document added, 0 replaced, 25 unchanged" in capsys.readouterr().out
   assert realm("corpus", f"--workdir={own}") == 0
 
 

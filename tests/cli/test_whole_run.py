@@ -125,7 +125,11 @@ def test_the_report_shows_the_run(run):
   for part in ("BM25", "step 0", "step 12", "Staleness in steps", "null document",
                "what is the capital of france?", "realm run --config="):
     assert part in text, part
-  assert f"report: {run[0]}/report.html" in run[1]
+  assert run[1].splitlines()[-4:] == [
+      f"report: {run[0]}/report.html", f"export: {run[0]}/export/1",
+      f"curves: tensorboard --logdir={run[0]}", f'ask: realm ask --workdir={run[0]} "..."']
+  assert re.search(r"^this command took [\d.]+ minutes; training took [\d.]+ in all, earlier "
+                   "commands counted$", run[1], re.M)
 
 
 def test_diagnosis_of_a_finished_run(run, tmp_path):

@@ -13,7 +13,7 @@ from tests.command import realm
 def _folder(root, *names):
   for name in names:
     (root / name).parent.mkdir(parents=True, exist_ok=True)
-    (root / name).write_text("Some text.")
+    (root / name).write_text("text" if name.endswith(".csv") else "Some text.")
   return root
 
 
@@ -52,6 +52,25 @@ def test_tables_in_a_folder_are_named_with_what_reads_them(tmp_path, caplog):
   assert (f"{tmp_path}/docs: left out: 2 that may hold many documents each, to be read by "
           f"themselves: --documents={tmp_path}/docs/more/d.jsonl, "
           f"--documents='{tmp_path}/docs/the stores.csv'") in caplog.messages
+
+
+@pytest.mark.parametrize("name, content, lacks", [
+    ("a.csv", "Name;Ort\nOna;Rom\n", "no column 'text' (found: 'Name', 'Ort')"),
+    ("a.tsv", "Name\tOrt\nOna\tRom\n", "no column 'text' (found: 'Name', 'Ort')"),
+    ("a.jsonl", '{"Name": "Ona"}\n', "no field 'text' (found: 'Name')")])
+def test_a_table_without_texts_is_not_said_to_be_read(tmp_path, caplog, name, content, lacks):
+  path = tmp_path / name
+  path.write_text(content)
+  lacks = f"{path}: {lacks}: name the one that holds it 'text', id and title may be missing"
+  with pytest.raises(UserError, match="files of many documents: ") as caught:
+    list(read_documents(tmp_path))
+  assert str(caught.value).endswith(f"documents: {lacks}")
+  (tmp_path / "b.txt").write_text("Some text.")
+  assert in_words(tmp_path) == f"1 file to read; left out: 1 {path.suffix}; {lacks}"
+  (tmp_path / "c.csv").write_text("text\nOna\n")
+  assert len(list(read_documents(tmp_path))) == 1
+  assert (f"{tmp_path}: left out: 2 that may hold many documents each, to be read by "
+          f"themselves: --documents={tmp_path}/c.csv; {lacks}") in caplog.messages
 
 
 def test_what_is_no_folder_of_documents_is_not_listed(tmp_path):

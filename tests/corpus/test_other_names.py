@@ -65,7 +65,7 @@ def test_a_file_is_what_its_first_line_says(tmp_path):
       ({"id": "a", "text": "x"}, {"text": "y"}, "a.jsonl:2: field 'id' is missing"),
       ({"id": "a", "text": "x"}, {"id": "b", "content": "y"}, "rename 'content' to 'text'"),
       ({"text": "x"}, {"id": 1, "text": "y"}, "a.jsonl:2: field 'id': '1' is there"),
-      ({"question": "x", "answer": "y"}, {}, "a.jsonl:1: field 'text' is missing")):
+      ({"question": "x", "answer": "y"}, {}, "a.jsonl:1: no field 'text' .found")):
     with pytest.raises(UserError, match=message):
       list(read_documents(_file(tmp_path / "a.jsonl", first, later)))
 

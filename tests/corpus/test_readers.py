@@ -53,7 +53,7 @@ def test_jsonl(tmp_path, format):
     ('{"id": "1", "text": "x"}', "field 'id': '1' is there already, in .*:1"),
     ('{"id": "3", "text": "\\ud800"}', "field 'text' holds half a surrogate"),
     ('{"id": "3", ', "not valid JSON"), ("[" * 100_000, "not valid JSON"),
-    ("[1]", "JSON list; expected one object per line, with id, title and text: `jq -c"),
+    ("[1]", "JSON list; expected one object per line, with text, and id .*: `jq -c"),
     ("{", "not valid JSON .* an object that goes on in the next line, which `jq -c .`"),
     ('{"id": "2", "text": "x"},', "not valid JSON .* a comma behind it, as in an array"),
     ("[", "not valid JSON .* an array that goes on .* line, which `jq -c '.\\[\\]'`"),
@@ -190,7 +190,7 @@ def test_bad_leads(tmp_path, lead, message):
 def test_an_unknown_kind_of_file(tmp_path):
   with pytest.raises(UserError, match="not a kind of file known here.*; expected"):
     list(readers.read_documents(_write(tmp_path / "a.log", "Some text.\n")))
-  with pytest.raises(UserError, match="its first line is not DPR's header"):
+  with pytest.raises(UserError, match="its first line is not a header"):
     list(readers.read_documents(_write(tmp_path / "a.txt", "1\tSome text.\tTitle\n")))
 
 
@@ -200,7 +200,7 @@ def test_an_unknown_kind_of_file(tmp_path):
     ("a.json", json.dumps(GOOD[0], indent=1), "a.json: entry 'id': str; .*`jq -c .`"),
     ("a.json", 2 * json.dumps(GOOD[0], indent=1), "a.json: not valid JSON .*`jq -c .`"),
     ("a.jsonl", json.dumps(GOOD[0], indent=1), "a.jsonl:1: .* an object that goes on"),
-    ("a.tsv", json.dumps(GOOD[0]), "a.tsv:1: header"),
+    ("a.tsv", json.dumps(GOOD[0]), "a.tsv:1: no column"),
 ])
 def test_json_that_is_not_in_lines_is_named(tmp_path, name, content, message):
   for path in (_write(tmp_path / name, content),

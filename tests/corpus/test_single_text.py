@@ -39,7 +39,7 @@ def test_what_is_in_another_format_is_read_in_it(tmp_path, text):
 def test_columns_without_a_header_are_not_taken_for_a_text(tmp_path):
   path = tmp_path / "a.txt"
   path.write_text("1\tSome text.\tTitle\n2\tOther text.\tTitle\n")
-  with pytest.raises(UserError, match="not DPR's header.*; set config.corpus.format=folder"):
+  with pytest.raises(UserError, match="not a header.*; set config.corpus.format=folder"):
     list(read_documents(path))
   assert len(list(read_documents(path, format="folder"))) == 1
   begin(tmp_path / "run", str(path), changes={"corpus.format": "folder"})

@@ -85,6 +85,15 @@ def test_spaces_around_quotes(tmp_path, row, text):
       ("1", text), ("2", "x")]
 
 
+def test_a_table_between_tabs_needs_no_id(tmp_path, caplog):
+  caplog.set_level("INFO")
+  path = _write(tmp_path / "a.tsv", "Title\tContent\nA\tOne.\n")
+  assert list(read_documents(path)) == [Document("2", "A", "One.")]
+  assert f"{path}: field 'Content' is read as 'text'" in caplog.messages
+  with pytest.raises(UserError, match=r"a.tsv:1: no column 'text' .found: 'A', 'One.'."):
+    list(read_documents(_write(path, "A\tOne.\n")))
+
+
 @pytest.mark.parametrize("content, message", [
     ("id,title,text\n1,A\n", ":2: 2 values; expected 3"),
     ("id,text\n1,One.\n\n2,a,b\n", ":4: 3 values; expected 2"),
@@ -92,10 +101,13 @@ def test_spaces_around_quotes(tmp_path, row, text):
     ('id,text\n1,"One" more\n', ":2: not CSV"),
     ("id,text\r1,a\r\r2,a,b\r", ":4: 3 values; expected 2"),
     ('id,text\r1,"a\nb"\r2,a,b\r', ":4: 3 values; expected 2"),
-    ("id,body\n1,One.\n", ":1: field 'text' is missing .rename 'body' to 'text'."),
+    ("id,body\n1,One.\n", ":1: no column 'text' .rename 'body' to 'text'., id and"),
+    ("ID,Body\n1,One.\n", ":1: no column 'text' .rename 'Body' to 'text'., id and title"),
+    ("Name,Ort\nOna,Rom\n", ":1: no column 'text' .found: 'Name', 'Ort'.: name the one "
+     "that holds it 'text', id and title may be missing$"),
     ("id;content;Content\n1;a;b\n", ":1: column 'content' is there twice"),
     ("id,text,Text\n1,a,b\n", ":1: column 'text' is there twice"),
-    ("1,One.\n2,Two.\n", ":1: field 'text' is missing .found: '1', 'one.'.; expected a h"),
+    ("1,One.\n2,Two.\n", ":1: no column 'text' .found: '1', 'One.'.: name the one"),
     ("id,text\n1,a\n1,b\n", ":3: field 'id': '1' is there already, in .*:2"),
     ("id,text\n,a\n", ":2: field 'id' is empty"),
     (b"id,text\n1,caf\xe9\n", ":2: not UTF-8"),

@@ -73,15 +73,36 @@ def test_a_number_is_an_answer_as_it_is_spelled(tmp_path, text, answers):
   assert [question.answers for question in read_questions(tmp_path / "q.json")] == [answers]
 
 
-@pytest.mark.parametrize("text, told", [
-    ("answer,query\nOna,Who?\n", True), ("Answer; Text\nOna;Who?\n", True),
-    ('"Who is it, then?","Ona"\n', True), ("Well, who is it?\n", False)])
-def test_a_table_is_said_to_be_one(tmp_path, text, told):
-  (tmp_path / "q.csv").write_text(text)
-  with pytest.raises(UserError, match="q.csv:1: not valid JSON .*; expected one object per "
-                     'line, with question and answer, as {"question": ') as caught:
-    read_questions(tmp_path / "q.csv")
-  assert ("looks like CSV, a table" in str(caught.value)) == told
+@pytest.mark.parametrize("name, text, found", [
+    ("q.csv", "Query,Reply\nWho?,Ona\n", "'Query', 'Reply'"),
+    ("q.tsv", "\ufeffQuery\tReply\nWho?\tOna\n", "'Query', 'Reply'"),
+    ("q.tsv.gz", "Who?\tOna\n", "'Who?', 'Ona'"),
+    ("q.jsonl", "answer,query\nOna,Who?\n", "'answer', 'query'"),
+    ("q.csv", "sep=;\nAnswer; Text\nOna;Who?\n", "'Answer', 'Text'"),
+    ("q.csv", "Question,Reply\nWho?,Ona\n", "'Question', 'Reply'"),
+    ("q", '"Who is it, then?","Ona"\n', "'Who is it, then?', 'Ona'")])
+def test_a_table_without_questions_is_told_what_its_header_needs(tmp_path, name, text, found):
+  data = text.encode()
+  (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+  line = 2 if text.startswith("sep") else 1
+  with pytest.raises(UserError) as caught:
+    read_questions(tmp_path / name)
+  assert str(caught.value) == (f"{tmp_path}/{name}:{line}: a header with question and answer "
+                               f"is needed (found: {found})")
+
+
+def test_where_no_answers_are_wanted_none_are_needed(tmp_path):
+  (tmp_path / "q.csv").write_text("Question,Reply\nWho?,Ona\n")
+  assert [row.question for row in read_questions(tmp_path / "q.csv", False)] == ["Who?"]
+  (tmp_path / "q.csv").write_text("Query,Reply\nWho?,Ona\n")
+  with pytest.raises(UserError, match=r"q.csv:1: a header with question is needed .found: "):
+    read_questions(tmp_path / "q.csv", False)
+
+
+def test_a_line_that_is_no_table_is_told_to_be_no_json(tmp_path):
+  (tmp_path / "q.jsonl").write_text("Well, who is it?\n")
+  with pytest.raises(UserError, match=r"q.jsonl:1: not valid JSON .*column 1.; expected one"):
+    read_questions(tmp_path / "q.jsonl")
 
 
 @pytest.mark.parametrize("command", ["init", "calibrate", "predict", "score", "compare"])

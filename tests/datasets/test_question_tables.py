@@ -59,7 +59,7 @@ def test_a_question_of_dpr_over_several_lines(tmp_path, text, questions):
 
 
 def test_a_quote_that_nothing_ends_is_named(tmp_path):
-  with pytest.raises(UserError, match=r"q.tsv:2: 1 values"):
+  with pytest.raises(UserError, match=r"q.tsv:2: 1 value"):
     _read(tmp_path / "q.tsv", 'x\t["a"]\n"y\t["b"]\n"z\t["c"]\nw\t["d"]\n')
 
 
@@ -80,17 +80,17 @@ def test_questions_alone(tmp_path):
 
 
 @pytest.mark.parametrize("text, message", [
-    ("question,answer\nWho?\n", ":2: 1 values; expected 2, as the header has"),
+    ("question,answer\nWho?\n", ":2: 1 value; expected 2, as the header has"),
     ("question,answer\nWho?,\n", ":2: field 'answer' is missing"),
     ("question,answer\n,Ona\n", ":2: field 'question' is empty or blank"),
-    ("question,text\nWho?,Ona\n", ":2: field 'answer' is missing"),
+    ("question,text\nWho?,Ona\n", ":1: a header with question and answer is needed"),
     ("id,question,answer\n1,Who?,a\n1,Why?,b\n", ":3: field 'id': '1' is there already, in "
      "line 2"),
     ("question,question,answer\na,b,c\n", ":1: column 'question' is there twice"),
     ('question,answer\n"Who?,Ona\n', ":2: not CSV"),
     ("question,answer,regex\nWho?,Ona,maybe\n", ":2: field 'regex' is str"),
-    ("Who?\t['Ona']\nWhy?\n", ":2: 1 values; expected a question, a tab, and a list"),
-    ("question,answer\n", ": no questions in it"), ("x" * 200_000, ":1: not valid JSON")])
+    ("Who?\t['Ona']\nWhy?\n", ":2: 1 value; expected a question, a tab, and a list"),
+    ("question,answer\n", ": no questions in it"), ("x" * 200_000, ":1: a header with q")])
 def test_what_is_wrong_is_one_line(tmp_path, text, message):
   with pytest.raises(UserError, match=f"q.csv{message}"):
     _read(tmp_path / "q.csv", text)

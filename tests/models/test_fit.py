@@ -110,7 +110,7 @@ def test_realm_learns_to_answer_and_leaves_the_document_tower_alone(corpus):
   assert "prior_entropy" not in history
   for variable, before in zip(model.retriever.document_tower.variables, documents):
     np.testing.assert_array_equal(variable, before)
-  with pytest.raises(UserError, match="no answer of 1 questions stands in the corpus"):
+  with pytest.raises(UserError, match="no answer of 1 question stands in the corpus"):
     model.fit(["where"], ["nowhere"], verbose=0)
 
 

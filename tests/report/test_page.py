@@ -105,6 +105,13 @@ def test_the_page_needs_nothing_but_itself(whole):
   assert "prefers-color-scheme:dark" in style and 'name="viewport"' in whole
 
 
+def test_rows_of_a_table_stay_lines(whole):
+  answer = {**_answer(True), "passage": "Name | Place\nOna | Rome", "start": 13, "end": 16}
+  shown = page.answers([answer])
+  assert '<p class="text">Name | Place\n<mark>Ona</mark> | Rome</p>' in shown
+  assert "p.text{white-space:pre-line}" in whole
+
+
 def test_examples_are_shown_first_and_last(whole):
   text = Reader(page.before_and_after(_examples())).text
   assert "step 0" in text and "step 1,600" in text and "step 7" not in text

@@ -39,6 +39,25 @@ def test_several_spaces_are_one():
   assert marked == "It is in [[Paris]] there."
 
 
+_TABLE = ("Some words\nwrapped by hand.\n\nName | Price\r\nApple | 3\nPear |\n\nThe end\n"
+          "of it.\nKind\tof\nfruit \t 1\n")
+_ROWS = ["Some words wrapped by hand.", "Name | Price", "Apple | 3", "Pear |",
+         "The end of it.", "Kind of", "fruit 1"]
+
+
+@pytest.mark.parametrize("color", [True, False])
+def test_a_table_has_one_row_a_line(color):
+  assert terminal.in_lines(_TABLE, 88) == _ROWS
+  assert terminal.mark_answer(_TABLE, 0, 0, color).splitlines() == _ROWS
+  start = _TABLE.index("Price")
+  marked = terminal.mark_answer(_TABLE, start, start + len("Price\r\nApple"), color)
+  opening, closing = ("\x1b[1;7m", "\x1b[0m") if color else ("[[", "]]")
+  again, plain = (opening, closing) if color else ("", "")
+  assert marked.splitlines()[1:3] == [f"Name | {opening}Price{plain}",
+                                      f"{again}Apple{closing} | 3"]
+  assert terminal.in_lines("a | " + "word " * 30, 20)[0] == "a | word word word"
+
+
 def test_control_characters_do_not_reach_the_terminal():
   marked = terminal.mark_answer("a\x1b[2Jb\x02c\x9bd", 5, 6, color=True)
   assert "\x1b[2J" not in marked and "\x02" not in marked and "\x9b" not in marked

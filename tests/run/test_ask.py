@@ -71,11 +71,12 @@ def test_a_precision_of_a_model_that_is_not_calibrated(run, capsys):
 
 @pytest.mark.parametrize("content, message", [
     (b"", "no questions"), (b'{"question": "who?"}', "field 'answer' is missing"),
-    (b'{"question": "who?", "answer": "I"}', "1 of 1 are not among the held-out ones")])
+    (b'{"question": "who?", "answer": "I"}', "dev.jsonl: 1 question to calibrate by; at"),
+    (None, "run: no questions are named to calibrate by: `realm calibrate --workdir=")])
 def test_what_cannot_be_calibrated_by_is_named(run, capsys, tmp_path, content, message):
-  (tmp_path / "dev.jsonl").write_bytes(content)
-  assert message in _refused(capsys, "calibrate", f"--workdir={run}",
-                             f"--questions={tmp_path / 'dev.jsonl'}")
+  (tmp_path / "dev.jsonl").write_bytes(content or b"")
+  named = [] if content is None else [f"--questions={tmp_path / 'dev.jsonl'}"]
+  assert message in _refused(capsys, "calibrate", f"--workdir={run}", *named)
   assert not (run / "evaluation").exists()
 
 

@@ -132,6 +132,34 @@ def test_the_list_counts_blocks_that_are_searched(run, fresh, capsys):
       listed()[0])
 
 
+def test_the_list_says_how_far_a_stage_is_and_who_is_at_work(run, capsys):
+  def listed():
+    assert realm("list", f"--workdir={run}") == 0
+    lines = capsys.readouterr().out.splitlines()
+    return {line[:10].strip(): line[12:] for line in lines}
+
+  capsys.readouterr()
+  assert listed()["ict"] == "to do" and "at work" not in listed()
+  with Run.existing(run).at_work("ict"):  # before its first step
+    assert listed()["ict"] == "running: 0 of 100000 steps"
+    assert listed()["pretrain"] == "to do"
+    assert listed()["at work"] == f"`realm ict` (process {os.getpid()})"
+  checkpoints = run / "ict" / "checkpoints"
+  checkpoints.mkdir(parents=True)
+  assert listed()["ict"] == "half done: 0 of 100000 steps"
+  for step in (9, 27):
+    (checkpoints / f"ckpt-{step}.index").touch()
+  assert listed()["ict"] == "half done: 27 of 100000 steps"
+  with Run.existing(run).at_work("run"):
+    assert listed()["ict"] == "running: 27 of 100000 steps"
+    (run / "ict" / "curves.csv").write_text("step,loss\n20,1\n40,1\n")
+    assert listed()["ict"] == "running: 40 of 100000 steps"
+  with Run.existing(run).at_work("add"):
+    assert listed()["ict"] == "half done: 27 of 100000 steps"
+  (run / ".lock").write_text("999999999 elsewhere-that-is-not-here `realm run`\n")
+  assert listed()["at work"].endswith(" on elsewhere-that-is-not-here)")
+
+
 def test_a_file_in_the_way_of_a_stage_is_told_before_it_trains(run, capsys):
   (run / "ict" / "model").mkdir(parents=True)
   (run / "ict" / "model" / "notes").touch()

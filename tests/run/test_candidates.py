@@ -40,5 +40,5 @@ def test_as_many_candidates_as_there_are(tmp_path):
 
 def test_a_corpus_of_one_block_has_no_number_of_candidates(tmp_path):
   run = _run(tmp_path, tiny.documents()[:1])
-  with pytest.raises(UserError, match="corpus.source: 1 blocks, .* give more documents"):
+  with pytest.raises(UserError, match="corpus.source: 1 block, .* give more documents"):
     stages.pretrain(run)

@@ -84,7 +84,7 @@ def test_an_added_document_is_found_at_once_and_a_deleted_one_never(run, tmp_pat
   new = _jsonl(tmp_path / "new.jsonl", [_document("ona", "Ona is old and great.")])
   completed = finished("add", f"--workdir={run.path}", f"--documents={new}")
   assert completed.returncode == 0, completed.stderr
-  assert "1 documents added, 0 replaced; 26 documents in 26 blocks now" in completed.stdout
+  assert "1 document added, 0 replaced; 26 documents in 26 blocks now" in completed.stdout
   assert "embed (25 of 26 blocks are there): 1/1 block" in completed.stderr
   opened = Run.existing(run.path)
   everything = _retrieved(opened, "ona is old and great", 26)
@@ -98,7 +98,7 @@ def test_only_new_blocks_are_embedded(run, tmp_path, embedded):
   new = _jsonl(tmp_path / "new.jsonl", [
       _document("city-Paris", "Paris lies by the river."),
       _document("b", "Many live there.")])
-  assert "1 documents added, 1 replaced" in documents.add(run, new)
+  assert "1 document added, 1 replaced" in documents.add(run, new)
   assert sum(embedded) == 2
   documents.delete(run, ["b"])
   documents.compact(run)
@@ -124,9 +124,9 @@ def test_a_folder_is_added_again_and_only_what_changed_is_embedded(run, tmp_path
     documents.add(run, docs, strict=True)
   assert "Paris lies there." in [text for _, text in _retrieved(run, "paris", 20)]
   completed = finished("delete", f"--workdir={run.path}", f"--source={docs / 'sub'}")
-  assert "1 documents deleted; 26 documents" in completed.stdout, completed.stderr
+  assert "1 document deleted; 26 documents" in completed.stdout, completed.stderr
   assert "a.txt" in Run.existing(run.path).corpus.document_ids
-  assert "1 documents deleted; 25" in documents.delete(run, [], str(docs))
+  assert "1 document deleted; 25" in documents.delete(run, [], str(docs))
   with pytest.raises(UserError, match="--source=.*docs: no document came from there"):
     documents.delete(run, [], str(docs))
 
@@ -190,7 +190,7 @@ def test_an_addition_that_cannot_be_embedded_says_what_is_done(run, tmp_path, ca
   run.index_root.write_text("in the way")
   assert realm("add", f"--workdir={run.path}", f"--documents={new}") == 2
   assert capsys.readouterr().err.endswith(
-      f"realm: {run.path}: 1 documents added, 0 replaced, but not yet embedded "
+      f"realm: {run.path}: 1 document added, 0 replaced, but not yet embedded "
       f"({run.index_root}: File exists): `realm index`, or the next command that searches, "
       "does that, given room\n")
   run.index_root.unlink()
@@ -209,7 +209,7 @@ def test_a_blank_document_is_passed_over_or_refused(run, tmp_path):
   assert completed.returncode == 0, completed.stderr
   assert "new.jsonl: 1 of 2 documents passed over" in completed.stderr
   assert "'odd' (line 1)" in completed.stderr
-  assert "1 documents added, 0 replaced" in completed.stdout
+  assert "1 document added, 0 replaced" in completed.stdout
   assert set(Run.existing(run.path).corpus.document_ids) == {
       *before.document_ids, "ona"}
 
@@ -266,7 +266,7 @@ def test_an_evaluation_of_another_corpus_is_made_again(run, tmp_path):
 def test_verify_says_what_is_whole_and_what_is_not(run):
   lines = verify.verify(run, 5)
   assert [line.split(":")[0] for line in lines][:2] == ["corpus", "ict/model"]
-  assert "5 rows embedded again differ by at most" in lines[2]
+  assert "5 rows embedded again: different by at most" in lines[2]
   shard = next(run.index_root.glob("*/rows-00000.bin"))
   content = bytearray(shard.read_bytes())
   content[9] ^= 1
@@ -361,7 +361,7 @@ def test_a_part_of_a_folder_has_the_ids_that_it_has_there(fresh, tmp_path):
   (source / "sub" / "a.txt").write_text("Oslo is old.")
   (source / "sub" / "new.txt").write_text("Rome is old.")
   for part, summary in (("sub/a.txt", "0 documents added, 1 replaced; 3"),
-                        ("sub/", "1 documents added, 0 replaced, 2 unchanged; 4"),
+                        ("sub/", "1 document added, 0 replaced, 2 unchanged; 4"),
                         ("a.txt", "0 documents added, 0 replaced, 1 unchanged; 4")):
     assert documents.add(run, source / part).startswith(summary)
   assert sorted(run.corpus.document_ids) == ["a.txt", "sub/a.txt", "sub/b.txt", "sub/new.txt"]

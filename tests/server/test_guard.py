@@ -110,6 +110,27 @@ def test_what_is_open_without_a_key_says_nothing_of_the_documents(make, keys):
     assert client.get(path).status_code == 401, path
 
 
+@pytest.mark.parametrize("verb, path, code, message", [
+    ("get", "/answer", 405, 'expected POST with {"question": "..."}; see /docs'),
+    ("put", "/search", 405, 'PUT is not for this path: expected POST with {"question": '),
+    ("get", "/mcp", 405, "GET is not for this path: expected POST; see /docs"),
+    ("delete", "/docs", 405, "DELETE is not for this path: expected GET"),
+    ("post", "/ask", 404, "no such path; see /docs")])
+def test_a_path_that_takes_something_else_says_what(make, verb, path, code, message):
+  response = getattr(make(), verb)(path)
+  assert response.status_code == code and message in response.json()["error"]
+
+
+@pytest.mark.parametrize("host, shown", [
+    ("localhost:9", "localhost:9"), ("[::1]:9", "[::1]:9"),
+    ("localhost:$(x)", "localhost:8501"), ("localhost:\"<b>", "localhost:8501")])
+def test_pages_name_no_port_but_that_of_the_server(make, host, shown):
+  text = make().get("/docs", headers={"host": host}).text
+  assert f"curl {shown}/answer -d " in text and "this server" not in text
+  assert text.count("curl ") == text.count(f"curl {shown}/")
+  assert "8501" not in make().get("/").text
+
+
 def test_a_file_of_keys_may_come_from_windows(tmp_path, keys):
   (tmp_path / "keys").write_bytes(f"\ufeff{_KEYS[0]}\r\n\r\n{_KEYS[1]}\r\n".encode())
   assert read_keys(tmp_path / "keys") == keys

@@ -66,11 +66,14 @@ def _texts(versions):
           for version in versions}
 
 
-def test_each_change_is_exported_once(run, source):
+def test_each_change_is_exported_once(run, source, caplog):
+  caplog.set_level("INFO")
   assert _texts(source.look()) == {1: "one"}
+  assert caplog.messages[0].startswith(f"{run}: exporting the model for serving, once")
   assert _texts(source.look()) == {1: "one"}
   _change(run, "another")
   assert _texts(source.look()) == {2: "another", 1: "one"}
+  assert caplog.messages[1:] == [f"{run}: has changed, and is exported again"]
   (run / "finetune").mkdir()
   (run / "finetune" / "done.json").write_text("{}")
   assert _texts(source.look()) == {3: "another", 2: "another"}  # and the first is gone

@@ -99,6 +99,12 @@ def test_a_password_in_the_address_is_not_shown():
   assert _SECRET not in str(error.value)
 
 
+@pytest.mark.parametrize("port", ["99999", "0", "x", "-1"])
+def test_a_port_that_none_can_have_is_told(port):
+  with pytest.raises(UserError, match=f"--server=http://localhost:{port}: expected a host"):
+    ask_server(f"localhost:{port}", ["who?"], as_json=True)
+
+
 @pytest.mark.parametrize("path, said", [
     ("/page", "its answer is none of realm serve's"),
     ("/cut", ": 502: Bad Gateway")])

@@ -103,7 +103,7 @@ def test_an_answer_is_marked_in_its_passage(page, address):
   assert page.look("document.querySelector('#status').textContent") == (
       "Answer: William Shakespeare, 83 % sure.")
   others = page.look("document.querySelector('#result').lastChild.innerText")
-  assert "<i>Globe</i> · p(z|x) 25 %" in others and _OTHER in others
+  assert "<i>Globe</i> · doc-2 · p(z|x) 25 %" in others and _OTHER in others
 
 
 def test_what_is_not_calibrated_is_no_percentage(page, address, monkeypatch):

@@ -21,17 +21,10 @@ def run(arguments: Sequence[str]) -> None:
   no_more(arguments)
   check_there("questions", "JSON lines with question and answer")
   opened = open_to_use()
+  from realm_tf.report.calibration_table import in_words
   from realm_tf.run import old_export
   from realm_tf.run.calibrate import calibrate
   calibration = calibrate(opened, opened.newest_stage(), FLAGS.questions)
-  print(f"{calibration.rule}; {calibration.questions} questions")
-  for name, value in calibration.figures.items():
-    print(f"{name:35s} {value:.4f}")
-  for precision in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95):
-    points = [point for point in calibration.curve if point.precision >= precision]
-    if points:
-      point = min(points)
-      print(f"--precision={precision:<5g} threshold {point.threshold:.3f}, answers "
-            f"{point.coverage * 100:.1f} %")
+  print(in_words(calibration))
   if line := old_export.advice(opened):
     print(line)

@@ -7,6 +7,7 @@ from typing import Sequence
 from absl import flags
 
 from realm_tf.cli.opening import FLAGS, define_recall_at, recall_depths
+from realm_tf.counted import counted
 from realm_tf.errors import UserError
 
 SUMMARY = "Compare two runs or files of predictions question by question, with paired tests."
@@ -28,8 +29,8 @@ def define_flags() -> None:
 
 def run(arguments: Sequence[str]) -> None:
   if len(arguments) != 2:
-    raise UserError(f"{len(arguments)} names given; expected two: runs' folders, or files of "
-                    "predictions")
+    raise UserError(f"{counted(len(arguments), 'name')} given; expected two: runs' "
+                    "folders, or files of predictions")
   for name in arguments:
     if not os.path.exists(name):
       raise UserError(f"{name}: cannot be read (no such file or folder); expected a run's "

@@ -14,8 +14,9 @@ EXAMPLE = "realm init runs/mine --documents=docs/ --questions=questions.jsonl"
 
 
 def define_flags() -> None:
-  flags.DEFINE_string("documents", None, "File or folder of documents: JSONL, TSV, CSV, "
-                      "text, Markdown, HTML, PDF, Word, wiki dumps.")
+  flags.DEFINE_string("documents", None, "File or folder of documents: text, Markdown, "
+                      "HTML, PDF, Word, wiki dumps; JSONL, TSV or CSV with a field or column "
+                      "text, and id and title where there are any.")
   flags.DEFINE_string("questions", "", "JSON lines, an array or CSV, with "
                       "question and answer, to train on.")
   flags.DEFINE_string("eval_questions", "", "Such a file to measure by; by default a share "

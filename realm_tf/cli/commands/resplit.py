@@ -5,6 +5,7 @@ from typing import Sequence
 from absl import flags
 
 from realm_tf.cli.opening import FLAGS, check_there, no_more
+from realm_tf.counted import counted
 from realm_tf.errors import UserError
 
 SUMMARY = "Split a training set into train and dev as ORQA does, by a hash of the question."
@@ -32,4 +33,4 @@ def run(arguments: Sequence[str]) -> None:
   for path in orqa.resplit_paths(FLAGS.name, FLAGS.output).values():
     outputs.check_output(path, FLAGS.questions)
   for part, count in orqa.resplit(FLAGS.questions, FLAGS.name, FLAGS.output).items():
-    print(f"{part}: {count} questions")
+    print(f"{part}: {counted(count, 'question')}")

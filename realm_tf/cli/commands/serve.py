@@ -54,7 +54,7 @@ def run(arguments: Sequence[str]) -> None:
     raise UserError(f"--name={FLAGS.name}: expected a name without '/', ':', '?', '#', '%' "
                     "and spaces")
   require(_LIBRARIES, "realm serve", "serve")
-  from realm_tf.server.process import Address, serve
+  from realm_tf.server.address import Address, listening
   from realm_tf.server.server_settings import Batching, Limits
   place = Address(FLAGS.host, FLAGS.port, FLAGS.name, tuple(FLAGS.labels), FLAGS.api_keys,
                   tuple(FLAGS.allowed_hosts), FLAGS.poll_seconds, FLAGS.graceful_timeout)
@@ -62,5 +62,7 @@ def run(arguments: Sequence[str]) -> None:
                       FLAGS.max_enqueued_batches, FLAGS.num_batch_threads)
   limits = Limits(FLAGS.request_timeout, FLAGS.max_body_bytes, FLAGS.max_questions,
                   FLAGS.max_question_bytes, FLAGS.max_passages)
-  with model_source() as (source, where):
-    serve(source, where, place, batching, limits)
+  with listening(place) as listener:
+    from realm_tf.server.process import serve  # TensorFlow: once it is known where to listen
+    with model_source() as (source, where):
+      serve(source, where, place, batching, limits, listener)

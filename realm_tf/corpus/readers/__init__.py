@@ -19,10 +19,10 @@ from realm_tf.registry import READERS
 
 __all__ = ["AUTO", "Document", "Format", "Maker", "ReadingReport",
            "as_documents", "in_words", "is_of_folder", "read_documents", "read_ids"]
-_EXPECTED = ("JSON lines with id, title and text (.jsonl), DPR's tab-separated passages "
-             "(.tsv), a table with these columns (.csv), a JSON object of leads (.json), a "
-             "dump of MediaWiki (.xml), a document (.txt, .md, .html, .pdf, .docx) or a "
-             "folder of those")
+_EXPECTED = ("JSON lines with text, and id and title where there are any (.jsonl), a table "
+             "with these columns (.csv, .tsv), DPR's tab-separated passages (.tsv), a JSON "
+             "object of leads (.json), a dump of MediaWiki (.xml), a document (.txt, .md, "
+             ".html, .pdf, .docx) or a folder of those")
 _COLUMNS = 3  # between tabs, from which on a line is more like one of a table than of a text
 
 
@@ -136,7 +136,7 @@ def _sniffed(numbered: Lines, maker: Maker) -> Iterator[Document]:
     yield from READERS["folder"].parse(numbered, maker)
     return
   hint = ("" if "\t" not in first[1] else
-          "; its first line is not DPR's header, id, text and title" + (
+          "; its first line is not a header with text between tabs" + (
               "; set config.corpus.format=folder where it is one text" if is_text else ""))
   raise UserError(f"{path}: not a kind of file known here; expected {_EXPECTED}{hint}")
 

@@ -9,12 +9,11 @@ import contextlib
 import itertools
 import os
 import pathlib
-import shlex
 from typing import Any, Iterator, NamedTuple
 
 from absl import logging
 
-from realm_tf.corpus.readers import text_file
+from realm_tf.corpus.readers import of_many, text_file
 from realm_tf.corpus.readers.children import Children
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
 from realm_tf.corpus.readers.unreadable import Unreadable
@@ -26,7 +25,7 @@ from realm_tf.parallel import in_order
 
 _MOST_BYTES = 1 << 27  # of a file, unpacked
 _SECONDS = 120.0  # of processor time, for one file
-_MOST_LISTED, _SHOWN = 100_000, 3  # files that are counted, and that are named
+_MOST_LISTED = 100_000  # files that are counted
 _HERE = "realm_tf.corpus.readers"
 
 
@@ -44,14 +43,13 @@ _KINDS = {
     ".html": _HTML, ".htm": _HTML, ".xhtml": _HTML,
     ".pdf": _Kind(f"{_HERE}.pdf:read_pdf", ("pypdf",)),
     ".docx": _Kind(f"{_HERE}.docx:read_docx", ("docx",))}
-_OF_MANY = frozenset((".jsonl", ".ndjson", ".json", ".tsv", ".csv", ".xml"))  # documents
 _SINGLE = frozenset(kind for kind in _KINDS if kind not in (".txt", ".text"))
 
 
 def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
   del numbered  # these are other files
   root = pathlib.Path(maker.path)
-  of_many: list[pathlib.PurePosixPath] = []
+  tables: list[pathlib.PurePosixPath] = []
   base, names = files_of(root, maker)
   above = pathlib.PurePosixPath() if maker.within is None else pathlib.PurePosixPath(
       os.path.relpath(os.path.realpath(base), os.path.realpath(maker.within)))
@@ -63,7 +61,7 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
       return name, problem
 
   with Children() as children, contextlib.closing(
-      in_order(read, _documents(base, names, maker, of_many))) as results:
+      in_order(read, _documents(base, names, maker, tables))) as results:
     for name, result in results:
       if isinstance(result, Unreadable):
         maker.skip(name, result.reason, result.detail)
@@ -74,25 +72,33 @@ def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
   if maker.report.is_empty() and not maker.num_made:
     raise UserError(f"{root}: an empty corpus: a folder without anything cannot be read; "
                     f"expected files that end in {', '.join(_KINDS)}")
-  if of_many and not maker.num_made:
+  if tables:
+    _tell(root, tables, maker.num_made, of_many.advice(base, tables))
+
+
+def _tell(root: pathlib.Path, tables: list[pathlib.PurePosixPath], num_made: int,
+          advice: of_many.Advice) -> None:
+  """Says that files of many documents were left out; refuses a folder that has no other."""
+  if not num_made:
+    said = "; ".join(advice.said("read by their own names: "))
     raise UserError(f"{root}: an empty corpus: no documents in it, but files of many "
-                    f"documents, which are read by their own names, as {base / of_many[0]}")
-  if of_many:
-    logging.warning("%s: left out: %d that may hold many documents each, to be read by %s: "
-                    "%s", root, len(of_many), "itself" if len(of_many) == 1 else "themselves",
-                    _options(base, of_many))
+                    f"documents: {said}")
+  each, by = (" each", "themselves") if len(tables) > 1 else ("", "itself")
+  said = "; ".join(advice.said(f"to be read by {by}: "))
+  logging.warning("%s: left out: %d that may hold many documents%s, %s", root, len(tables),
+                  each, said)
 
 
 def _documents(base: pathlib.Path, names: Iterator[pathlib.PurePosixPath], maker: Maker,
-               of_many: list[pathlib.PurePosixPath]) -> Iterator[pathlib.PurePosixPath]:
-  """Those of the files that are documents by their names; `of_many` gets those of many."""
+               tables: list[pathlib.PurePosixPath]) -> Iterator[pathlib.PurePosixPath]:
+  """Those of the files that are documents by their names; `tables` gets those of many."""
   for name in names:
     kind = plain_suffix(name)
     if kind not in _KINDS:
-      is_of_many = kind in _OF_MANY
+      is_of_many = kind in of_many.KINDS
       maker.leave_out(name, f"other kinds of files ({_shown_kind(name) or 'no suffix'})",
-                      f"read by itself: {_option(base / name)}" if is_of_many else "")
-      of_many += [name] if is_of_many else []
+                      of_many.in_detail(base / name) if is_of_many else "")
+      tables += [name] if is_of_many else []
     elif not _is_utf8(name):
       maker.skip(name, "name is not UTF-8")
     else:
@@ -108,31 +114,22 @@ def _shown_kind(name: pathlib.PurePosixPath) -> str:
 
 
 def listed(root: pathlib.Path) -> str:
-  """What a folder holds by the names of its files, in words; none is opened."""
+  """What a folder holds by the names of its files, in words; of a few tables the header."""
   maker = Maker(root, strict=False)
-  count, others, of_many = 0, collections.Counter[str](), list[pathlib.PurePosixPath]()
+  count, others, tables = 0, collections.Counter[str](), list[pathlib.PurePosixPath]()
   names = files_of(root, maker)[1]
   for name in itertools.islice(names, _MOST_LISTED):
     kind = plain_suffix(name)
     count += kind in _KINDS
     others.update([] if kind in _KINDS else [_shown_kind(name)])
-    of_many += [name] if kind in _OF_MANY else []
+    tables += [name] if kind in of_many.KINDS else []
+  advice = of_many.advice(root, tables)
   more = " or more" if next(names, None) else ""
   left_out = ", ".join(f"{number} {kind or 'without a suffix'}"
                        for kind, number in others.most_common())
-  return (f"{count}{more} {'file' if count == 1 else 'files'} to read"
-          + (f"; left out: {left_out}" if left_out else "")
-          + (f"; each read by itself: {_options(root, of_many)}" if of_many else ""))
-
-
-def _options(base: pathlib.Path, of_many: list[pathlib.PurePosixPath]) -> str:
-  """How the first few files of many documents are named on a command line."""
-  return ", ".join([*(_option(base / name) for name in of_many[:_SHOWN]),
-                    *(["..."] if len(of_many) > _SHOWN else [])])
-
-
-def _option(path: pathlib.Path) -> str:
-  return f"--documents={shlex.quote(str(path))}"
+  return "; ".join([f"{count}{more} {'file' if count == 1 else 'files'} to read",
+                    *([f"left out: {left_out}"] if left_out else []),
+                    *advice.said("each read by itself: ")])
 
 
 def _is_utf8(name: pathlib.PurePosixPath) -> bool:

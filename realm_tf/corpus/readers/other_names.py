@@ -12,6 +12,7 @@ from realm_tf.corpus.readers.maker import Maker
 from realm_tf.errors import UserError
 
 _IDS = ("id", "_id", "docid", "doc_id", "document_id", "passage_id")  # BEIR, MS MARCO
+OPTIONAL = "id and title may be missing"
 _TEXTS = ("text", "content", "contents", "context")  # Haystack, Pyserini, SQuAD
 
 
@@ -27,8 +28,9 @@ class FieldNames(NamedTuple):
                      if field in fields and field.casefold() == name), ""),
                next((name for name in _TEXTS if name in fields), "text"))
 
-  def accept(self, where: str, maker: Maker) -> None:
-    """Logs what is not as it is expected.
+  def accept(self, where: str, maker: Maker, spelled: Mapping[str, str] | None = None
+             ) -> None:
+    """Logs what is not as it is expected; `spelled`: how fields stand in the file.
 
     Raises:
       UserError: there are no ids, and numbers would not do.
@@ -41,7 +43,8 @@ class FieldNames(NamedTuple):
       logging.info("%s: no field 'id': the number of its line is the id of a document", path)
     for ours, name in zip(self._fields, self):
       if name not in (ours, ""):
-        logging.info("%s: field '%s' is read as '%s'", path, name, ours)
+        logging.info("%s: field '%s' is read as '%s'", path, (spelled or {}).get(name, name),
+                     ours)
 
   def as_ours(self, number: int, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a line by our names."""

@@ -41,9 +41,13 @@ function marked(passage, start, end) {
     part(Math.max(start, end), characters.length));
 }
 
+// What a document is called besides its title: its id, or path.
+function place(one) {
+  return one.passage_id && one.passage_id !== one.title ? ` · ${one.passage_id}` : '';
+}
+
 function source(one) {
-  return element('p', 'from', element('b', '', one.title || 'Untitled'),
-    one.passage_id && one.passage_id !== one.title ? ` · ${one.passage_id}` : null);
+  return element('p', 'from', element('b', '', one.title || 'Untitled'), place(one));
 }
 
 function sure(one, found) {
@@ -81,7 +85,7 @@ function others(found) {
     element('span', 'percent', found.calibrated === false
       ? one.probability.toFixed(2) : percent(one.probability)),
     element('div', '', element('b', '', one.answer),
-      element('p', 'from', `from ${one.title || 'an untitled document'}`))));
+      element('p', 'from', `from ${one.title || 'an untitled document'}${place(one)}`))));
   return element('section', 'card', element('h2', '', found.answerable
     ? 'Other answers' : 'Candidates'), element('ul', 'others', ...items));
 }
@@ -92,7 +96,7 @@ function passages(found) {
   if (!rest.length) return null;
   const items = rest.map((one) => {
     const name = element('p', 'from', element('b', '', one.title || 'Untitled'),
-      ` · p(z|x) ${percent(one.probability)}`);
+      `${place(one)} · p(z|x) ${percent(one.probability)}`);
     return element('li', '', name, element('p', 'passage', one.passage));
   });
   return element('section', 'card', element('h2', '', found.answerable
