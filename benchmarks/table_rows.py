@@ -1,0 +1,125 @@
+"""What it is worth that rows of a table end with a full stop: answers about small tables.
+
+    python benchmarks/table_rows.py --model=runs/demo --workdir=/tmp/table_rows
+
+Six tables, each a document, are written as our readers write them (`readers.table_rows`), and
+as they did before, without the full stop; a trained model (`realm init --model`) answers the
+same 97 questions over both. One JSON object is printed: figures in percent, and the
+differences with the 95 % interval of a paired bootstrap over the questions.
+"""
+
+import json
+import pathlib
+from collections.abc import Iterator
+
+from absl import app, flags
+from machine import processor
+
+from realm_tf.corpus.readers.table_rows import closed
+from realm_tf.datasets.questions import Question
+from realm_tf.evaluation import compare, figures
+from realm_tf.run import search
+from realm_tf.run.carried import begin_from
+from realm_tf.run.folder import Run
+from realm_tf.run.scoring import scored
+
+_MODEL = flags.DEFINE_string("model", None, "A run whose reader is trained.", required=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Where runs are made.", required=True)
+_FIGURES = ("recall@1", "exact_match", "f1")
+# By title: the header, and rows, of which the first cell names what the others are of.
+_TABLES = {
+    "Who does what": """Name, Role, Extension
+        Henrike Oduya, Managing director, 101
+        Tomas Brellin, Head of engineering, 102
+        Siobhan Vance, Head of sales, 110
+        Rafael Ndiaye, Workshop manager, 120
+        Mirela Kostova, Payroll and personnel, 130
+        Anders Quill, Data protection officer, 140
+        Joyce Tanaka, Warehouse manager, 150""",
+    "Price list of bicycles": """Model, Price, Weight, Gears
+        Pathfinder One, 899 euros, 14.2 kg, 8
+        Volt 3, 3299 euros, 22.8 kg, 11
+        Heron, 2150 euros, 12.4 kg, 24
+        Sprint Junior, 449 euros, 9.9 kg, 6
+        Cargo Max, 4750 euros, 38.5 kg, 5""",
+    "Emergency numbers": """Place, Emergency number, Meeting point
+        Factory, 0555 731 911, Car park of the Lindenhof
+        Warehouse, 0555 731 933, Gate 4
+        Shop, 0555 731 955, Market square""",
+    "Holidays": """Holiday, Date, Office
+        Founders Day, 12 March, closed
+        Harbour Fair, 4 July, open until noon
+        Stocktaking, 29 January, closed
+        Winter Break, 24 December, closed""",
+    "Carriers": """Carrier, Goods, Delivery time
+        Swiftbarrow, Bicycles, 3 days
+        Pellmark Post, Spare parts, 48 hours
+        Nordline Freight, Pallets, one week""",
+    "Reactors": """Reactor, Country, Built, Output
+        Avel, France, 1978, 900 MW
+        Borin, Sweden, 1984, 1050 MW
+        Cadiz Sur, Spain, 1991, 640 MW
+        Delm, Belgium, 1969, 390 MW"""}
+# By title and column: what asks for a row by its cell, besides "What is the ... of ...?".
+_ASKED = {("Who does what", 1): "Who is the {}?",
+          ("Price list of bicycles", 1): "Which model costs {}?",
+          ("Price list of bicycles", 2): "Which model weighs {}?",
+          ("Holidays", 1): "Which holiday is on {}?",
+          ("Carriers", 1): "Which carrier delivers {}?",
+          ("Reactors", 1): "Which reactor is in {}?",
+          ("Reactors", 2): "Which reactor was built in {}?",
+          ("Reactors", 3): "Which reactor has an output of {}?"}
+
+
+def _tables() -> Iterator[tuple[str, list[str], list[list[str]]]]:
+  for title, text in _TABLES.items():
+    header, *rows = ([cell.strip() for cell in line.split(",")] for line in text.splitlines())
+    yield title, header, rows
+
+
+def _questions() -> Iterator[Question]:
+  for title, header, rows in _tables():
+    for row in rows:
+      for column, name in list(enumerate(header))[1:]:
+        asked = [(f"What is the {name.lower()} of {row[0]}?", row[column])]
+        if form := _ASKED.get((title, column)):
+          asked.append((form.format(row[column]), row[0]))
+        for question, answer in asked:
+          yield Question(question, question, (answer,))
+
+
+def _documents(stops: bool) -> Iterator[dict[str, str]]:
+  for title, header, rows in _tables():
+    lines = [" | ".join(row) for row in (header, *rows)]
+    yield {"id": title, "title": title,
+           "text": "\n".join(map(closed, lines) if stops else lines)}
+
+
+def _answered(questions: list[Question], stops: bool) -> figures.Columns:
+  folder = pathlib.Path(_WORKDIR.value) / ("closed" if stops else "open")
+  if not folder.exists():
+    source = folder.with_suffix(".jsonl")
+    source.parent.mkdir(parents=True, exist_ok=True)
+    source.write_text("".join(json.dumps(document) + "\n" for document in _documents(stops)))
+    begin_from(_MODEL.value, folder, str(source))
+  run = Run.existing(folder)
+  search.make_corpus_if_missing(run)
+  _, records = scored(run, run.answerer(run.newest_stage()), questions, reads=True)
+  return figures.per_question(questions, records, (1,), None)
+
+
+def main(_) -> None:
+  questions = list(_questions())
+  before, now = (_answered(questions, stops) for stops in (False, True))
+  shown = {}
+  for name, change in compare.compare(before, now).items():
+    if name in _FIGURES:
+      shown[name] = {key: round(100 * value, 1) for key, value in {
+          "before": change.a, "now": change.b, "difference": change.difference,
+          "low": change.low, "high": change.high}.items()}
+  print(json.dumps({"model": pathlib.Path(_MODEL.value).name, "machine": processor(),
+                    "questions": len(questions), **shown}, indent=1))
+
+
+if __name__ == "__main__":
+  app.run(main)
