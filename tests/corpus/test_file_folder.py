@@ -106,7 +106,7 @@ def test_a_folder_of_files_of_many_documents_says_to_name_one(tmp_path):
     list(read_documents(tmp_path))
   (tmp_path / "in").mkdir()
   (tmp_path / "in" / "a.jsonl.gz").write_text("x")
-  with pytest.raises(UserError, match="empty corpus: .* own names, as .*/in/a.jsonl.gz"):
+  with pytest.raises(UserError, match="empty corpus: .* own names: .*/in/a.jsonl.gz"):
     list(read_documents(tmp_path))
   (tmp_path / "b.txt").write_text("Some text.")
   assert len(list(read_documents(tmp_path))) == 1
@@ -190,7 +190,7 @@ def _page(content):
     ("<header><nav>no</nav><h1>H</h1></header><main><p>Yes.</main><footer>no</footer>", "H",
      "Yes."),
     ("<form><p>Kept.<button>no</button><select><option>no</select></form>", "", "Kept."),
-    ("<ul><li>1<li>2<ul><li>3</ul></ul>", "", "1\n2\n\n3"),
+    ("<ul><li>1<li>2<ul><li>3</ul></ul>", "", "1.\n2\n\n3."),
     ("<table><tr><th>a<th>b<tr><td>1<td>2</table>", "", "a | b.\n1 | 2."),
     ("<pre>a  b\n  c</pre><p>d   e\nf", "", "a  b\n  c\n\nd e f"),
     ("&lt;p&gt; &eacute;&#233;&#x1F600;&nbsp;x &unknown;", "", "<p> éé😀\u00a0x &unknown;"),
@@ -263,7 +263,7 @@ def test_a_deep_page_is_read_or_skipped():
     ("---\n\nJust a rule.\n\n---\n\nText.", "", "Just a rule.\n\nText."),
     ("```\n# no heading\n  x < 1\n```\n\nText.", "", "# no heading\n  x < 1\n\nText."),
     ("Setext\n======\n\nText &amp; \\*stars\\*.", "Setext", "Text & *stars*."),
-    ("- a\n- b\n\n1. c\n", "", "a\nb\n\nc"), ("> Quote.\n", "", "Quote."),
+    ("- a\n- b\n\n1. c\n", "", "a.\nb.\n\nc."), ("> Quote.\n", "", "Quote."),
     ("| a | b |\n|---|---|\n| 1 | 2 |", "", "a | b.\n1 | 2."),
     ('<p align="center">Hi <!-- no --></p>\n\n# Name\n\nText.', "Name",
      "Hi\n\nName\n\nText."),
@@ -273,9 +273,9 @@ def test_a_deep_page_is_read_or_skipped():
      "See here.\n\nWord.\n\nTwo words\n\n/x 'T'"),
     ("> " * 30 + "deep", "", "deep"),
     ("".join(f"{'  ' * level}- {level}\n" for level in range(30)), "",
-     "\n".join(map(str, range(30)))),
+     "\n".join(map(str, range(30))) + "."),
     ("> Text,\n> [^1]: Word.\n\n- a\n\n  [^é]: Word\n\n    [^2]: Code", "",
-     "Text,\n\nWord.\n\na\n\nWord\n\nCode")])
+     "Text,\n\nWord.\n\na\n\nWord\n\nCode.")])
 def test_markdown(text, title, body):
   title_and_body = markdown.read_markdown(text.encode())
   assert (title_and_body[0], [line for line in title_and_body[1].splitlines() if line]) == (

@@ -25,19 +25,19 @@ def test_above_and_below_the_line(page, text):
 
 
 @pytest.mark.parametrize("page, text", [
-    ("<ol start=5><li>five<li>six</ol>", "5. five\n6. six"),
-    ("<ol start=5><li><p>five</p><li> <p>six</ol>", "5. five\n\n6. six"),
-    ("<ol><li>a<li value=7>seven<li>eight</ol>", "a\n7. seven\n8. eight"),
+    ("<ol start=5><li>five<li>six</ol>", "5. five.\n6. six."),
+    ("<ol start=5><li><p>five</p><li> <p>six</ol>", "5. five.\n\n6. six."),
+    ("<ol><li>a<li value=7>seven<li>eight</ol>", "a.\n7. seven.\n8. eight."),
     ("<ol><li>a<li>b</ol><ol type=a start=3><li>c</ol><ol start=x><li>d</ol><ul>"
      "<li value=5>e",
-     "a\nb\n\nc\n\nd\n\ne"),
-    ("<ol reversed start=3><li>c<li>b</ol>", "c\nb")])
+     "a.\nb.\n\nc.\n\nd.\n\ne."),
+    ("<ol reversed start=3><li>c<li>b</ol>", "c.\nb.")])
 def test_items_whose_number_the_page_says(page, text):
   assert read_html(page.encode())[1] == text
 
 
 def test_a_paragraph_of_markdown_that_begins_with_a_year():
-  assert read_markdown(b"1986. A great year.\n\n- a\n") == ("", "1986. A great year.\n\na")
+  assert read_markdown(b"1986. A great year.\n\n- a\n") == ("", "1986. A great year.\n\na.")
 
 
 @pytest.mark.parametrize("head", [

@@ -10,7 +10,7 @@ from realm_tf.corpus.readers.markdown import read_markdown
      "A town. It has 5.\n\nFounded in 1200.\n\nThen 7. More 8."),
     ("A[^1][^2].\n\n[^1]: one\n\n    Its second 7.\n\n[^2]: http://x.org\n\nEnd.",
      "A.\n\none\n\nIts second 7.\n\n\nhttp://x.org\n\nEnd."),
-    ("- item[^1]\n\n  [^1]: in a list\n", "item\n\nin a list"),
+    ("- item[^1]\n\n  [^1]: in a list\n", "item\n\nin a list."),
     ("|a[^1]|b|\n|-|-|\n|1|2|\n\n[^1]:\n    Late 5.\n", "a | b.\n1 | 2.\n\nLate 5."),
     ("so[^9] and `x[^1]`\n\n[^1]: n", "so[^9] and x[^1]\n\nn")])
 def test_footnotes(source, text):

@@ -12,11 +12,11 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsmap, qn
 from lxml import etree
 
+from realm_tf.corpus.readers.closed_lines import closed
 from realm_tf.corpus.readers.docx_fields import settle_fields
 from realm_tf.corpus.readers.docx_scripts import drawn, mark_by_style
 from realm_tf.corpus.readers.mathml import is_single, is_single_exponent, parted
 from realm_tf.corpus.readers.symbols import symbol, without_codes
-from realm_tf.corpus.readers.table_rows import closed
 from realm_tf.corpus.readers.text_file import without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.corpus.small_figures import raised, subscript, superscript
@@ -30,6 +30,7 @@ _BEFORE = {qn("w:tab"): "\t", qn("w:ptab"): "\t", qn("w:br"): "\n", qn("w:cr"): 
            qn("w:noBreakHyphen"): "-", qn("w:txbxContent"): "\n\n",
            qn("m:den"): "/", qn("m:sup"): "^", qn("m:lim"): "_"}  # m: formulas
 _ROW = "\x1e"  # where one ends; XML cannot hold it
+_ITEM = "\x1f"  # likewise
 _ENDS = {qn("w:tr"): f"{_ROW}\n\n", qn("w:tc"): " | "}
 _OF_CONTENTS = re.compile("TOC([1-9]|Heading)")  # styles that Word gives them
 _SHOWN = (qn("w:t"), qn("m:t"))
@@ -211,10 +212,18 @@ def _after(element: etree._Element, cells: int) -> str:
   if tag == qn("w:p"):
     if element.find(f"{qn('w:pPr')}/{qn('w:rPr')}/{qn('w:del')}") is not None:
       return ""  # its end was deleted
-    return " " if cells else "\n\n"
+    return " " if cells else f"{_ITEM * _is_item(element)}\n\n"
   if tag == qn("w:tr") and cells:
     return " "
   return "\n\n" if tag == qn("w:txbxContent") and not cells else _ENDS.get(tag, "")
+
+
+def _is_item(paragraph: etree._Element) -> bool:
+  """Whether it is one of a list, by itself or by its style; headings may have numbers too."""
+  style = paragraph.find(f"{qn('w:pPr')}/{qn('w:pStyle')}")
+  name = "" if style is None else style.get(qn("w:val"), "")
+  return name.startswith("List") or not name.startswith(("Heading", "Title")) and (
+      paragraph.find(f"{qn('w:pPr')}/{qn('w:numPr')}") is not None)
 
 
 def _is_unread(element: etree._Element) -> bool:
@@ -255,5 +264,5 @@ def _text(body: etree._Element) -> str:
   text = re.sub(r" +", " ", "".join(pieces).replace("\xad", ""))
   text = re.sub(rf"(?: ?\| ?)+(?={_ROW}?\n\n)", "", text)  # behind the last cell
   text = re.sub(rf"([^\n]* \| [^\n]*){_ROW}", lambda row: closed(row[1]), text)
-  text = text.replace(_ROW, "")
+  text = re.sub(rf"([^\n]*){_ITEM}", lambda item: closed(item[1]), text.replace(_ROW, ""))
   return re.sub(r"\s*\n\s*\n\s*", "\n\n", text).strip()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lxml import etree
 
 from realm_tf.corpus.readers import html_scripts, mathml
-from realm_tf.corpus.readers.table_rows import closed
+from realm_tf.corpus.readers.closed_lines import closed
 from realm_tf.corpus.readers.text_file import decode, without_title
 from realm_tf.corpus.readers.unread import is_unread
 from realm_tf.corpus.readers.unreadable import Unreadable
@@ -32,6 +32,7 @@ _LINES = frozenset(("li", "dt", "dd", "tr", "br", "option"))
 _AS_WRITTEN = frozenset(("pre", "listing", "xmp"))
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _CELLS = frozenset(("td", "th"))
+_ITEMS = frozenset(("li", "dd"))
 # What a cell that is a value holds at most, and what it does not hold.
 _MOST_OF_CELL, _MOST_PARTS, _LAID_OUT = 200, 50, frozenset((*_HEADINGS, "table", "pre"))
 _SCRIPTS = ("sup", "sub")
@@ -41,15 +42,18 @@ _MOST_MAINS = 100  # that are looked at
 # They stand for what the tree says while a text is put together.
 _PARAGRAPH, _LINE, _CELL, _SPACE, _BREAK = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
 _JOINED = "\ue005"  # no paragraph begins behind it
+_ITEM = "\ue006"  # the end of one
 _MARKS = (dict.fromkeys(_PARAGRAPHS, _PARAGRAPH) | dict.fromkeys(_LINES, _LINE)
           | dict.fromkeys(_CELLS, _CELL))
 # A soft hyphen says where a word may break, and is no part of it.
 _SITE = re.compile(r" (?:[-–—|•·»›/]|::|\|\|) \S")  # "Page - Site"
 _WHITE: dict[int, str | None] = {**dict.fromkeys(map(ord, "\t\n\r\f"), " "), 0xAD: None}
-_OWN = re.compile(f"[{_PARAGRAPH}-{_JOINED}]")
+_OWN = re.compile(f"[{_PARAGRAPH}-{_ITEM}]")
 _END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _ROWS = re.compile(f"[^\n]*{_CELL}[^\n]*")
+_EMPTY_ITEM = re.compile(f"({_LINE}[ {_PARAGRAPH}{_LINE}]*){_ITEM}")
+_ITEM_BEHIND = re.compile(f"([ {_PARAGRAPH}]+){_ITEM}")  # behind its paragraphs, or its list
 _BREAKS = re.compile(f"[ {_CELL}]*([{_PARAGRAPH}{_LINE}][ {_PARAGRAPH}{_LINE}{_CELL}]*)")
 
 
@@ -191,6 +195,8 @@ class _Pieces:
         self._quotes -= 1
         self.texts.append(_QUOTES[self._quotes % 2][1])
     self._cell = None if element is self._cell else self._cell
+    if name in _ITEMS and self._cell is None and not _ends_as_written(element):
+      self.texts.append(_ITEM)
     if name in _PARAGRAPHS:
       self.texts.append(_PARAGRAPH if self._cell is None else " ")
     if not is_top and (text := element.tail):
@@ -209,6 +215,12 @@ def _is_small_cell(element: etree._Element) -> bool:
         part is not element and part.tag in _LAID_OUT):
       return False
   return True
+
+
+def _ends_as_written(item: etree._Element) -> bool:
+  """Whether the last of an item is code or the like, to which nothing is added."""
+  return (len(item) > 0 and item[-1].tag in {*_AS_WRITTEN, "code", "kbd", "samp"}
+          and not (item[-1].tail or "").strip())
 
 
 def _number(item: etree._Element, numbers: dict[etree._Element, int]) -> str:
@@ -237,9 +249,11 @@ def _spaced(text: str, pre: int, script: Callable[[str], str] | None) -> str:
 def _laid_out(marked: str) -> str:
   """Paragraphs with a blank line between them, lines, and cells between bars."""
   text = re.sub(f"{_JOINED}[ {_PARAGRAPH}{_LINE}{_BREAK}]*", "", marked)
-  text = re.sub(" +", " ", text)
+  text = _EMPTY_ITEM.sub(r"\1", re.sub(" +", " ", text))
+  text = _ITEM_BEHIND.sub(rf"{_ITEM}\1", text)
   text = _BREAKS.sub(
       lambda match: "\n\n" if _PARAGRAPH in match.group() else "\n", text)
+  text = re.sub(f"([^\n{_ITEM}]*){_ITEM}+", lambda item: closed(item[1]), text)
   text = _ROWS.sub(lambda row: closed(row[0]), text.lstrip(f" {_CELL}"))
   text = re.sub(f" *{_CELL}[ {_CELL}]*", " | ", text)
   text = re.sub(r"\n(?: \|)? ", "\n", text)

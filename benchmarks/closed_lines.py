@@ -1,11 +1,12 @@
-"""What it is worth that rows of a table end with a full stop: answers about small tables.
+"""What it is worth that rows and items end with a full stop: answers about tables and lists.
 
-    python benchmarks/table_rows.py --model=runs/demo --workdir=/tmp/table_rows
+    python benchmarks/closed_lines.py --model=runs/demo --workdir=/tmp/closed_lines
 
-Six tables, each a document, are written as our readers write them (`readers.table_rows`), and
-as they did before, without the full stop; a trained model (`realm init --model`) answers the
-same 97 questions over both. One JSON object is printed: figures in percent, and the
-differences with the 95 % interval of a paired bootstrap over the questions.
+Six tables, each a document, are written as our readers write tables, and lists
+(`readers.closed_lines`), and as they did before, without the full stop; a trained model
+(`realm init --model`) answers the same 97 questions over all. One JSON object is printed:
+figures in percent, and the differences with the 95 % interval of a paired bootstrap over the
+questions.
 """
 
 import json
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from absl import app, flags
 from machine import processor
 
-from realm_tf.corpus.readers.table_rows import closed
+from realm_tf.corpus.readers.closed_lines import closed
 from realm_tf.datasets.questions import Question
 from realm_tf.evaluation import compare, figures
 from realm_tf.run import search
@@ -88,19 +89,21 @@ def _questions() -> Iterator[Question]:
           yield Question(question, question, (answer,))
 
 
-def _documents(stops: bool) -> Iterator[dict[str, str]]:
+def _documents(layout: str, stops: bool) -> Iterator[dict[str, str]]:
   for title, header, rows in _tables():
-    lines = [" | ".join(row) for row in (header, *rows)]
+    lines = ([" | ".join(row) for row in (header, *rows)] if layout == "table" else
+             [f"{row[0]}: {', '.join(row[1:])}" for row in rows])
     yield {"id": title, "title": title,
            "text": "\n".join(map(closed, lines) if stops else lines)}
 
 
-def _answered(questions: list[Question], stops: bool) -> figures.Columns:
-  folder = pathlib.Path(_WORKDIR.value) / ("closed" if stops else "open")
+def _answered(questions: list[Question], layout: str, stops: bool) -> figures.Columns:
+  folder = pathlib.Path(_WORKDIR.value) / f"{layout}_{'closed' if stops else 'open'}"
   if not folder.exists():
     source = folder.with_suffix(".jsonl")
     source.parent.mkdir(parents=True, exist_ok=True)
-    source.write_text("".join(json.dumps(document) + "\n" for document in _documents(stops)))
+    source.write_text("".join(json.dumps(document) + "\n"
+                              for document in _documents(layout, stops)))
     begin_from(_MODEL.value, folder, str(source))
   run = Run.existing(folder)
   search.make_corpus_if_missing(run)
@@ -110,13 +113,14 @@ def _answered(questions: list[Question], stops: bool) -> figures.Columns:
 
 def main(_) -> None:
   questions = list(_questions())
-  before, now = (_answered(questions, stops) for stops in (False, True))
   shown = {}
-  for name, change in compare.compare(before, now).items():
-    if name in _FIGURES:
-      shown[name] = {key: round(100 * value, 1) for key, value in {
-          "before": change.a, "now": change.b, "difference": change.difference,
-          "low": change.low, "high": change.high}.items()}
+  for layout in ("table", "list"):
+    before, now = (_answered(questions, layout, stops) for stops in (False, True))
+    shown[layout] = {
+        name: {key: round(100 * value, 1) for key, value in {
+            "before": change.a, "now": change.b, "difference": change.difference,
+            "low": change.low, "high": change.high}.items()}
+        for name, change in compare.compare(before, now).items() if name in _FIGURES}
   print(json.dumps({"model": pathlib.Path(_MODEL.value).name, "machine": processor(),
                     "questions": len(questions), **shown}, indent=1))
 
