@@ -1,6 +1,6 @@
 """What it is worth that rows and items end with a full stop: answers about tables and lists.
 
-    python benchmarks/closed_lines.py --model=runs/demo --workdir=/tmp/closed_lines
+    python benchmarks/closed_lines.py --model=runs/demo --workdir=runs/closed_lines
 
 Six tables, each a document, are written as our readers write tables, and lists
 (`readers.closed_lines`), and as they did before, without the full stop; a trained model

@@ -21,7 +21,7 @@ from realm_tf.datasets.question_tables import (
   check_header,
   first_record,
   is_table,
-  read_table_rows,
+  read_closed_lines,
 )
 from realm_tf.files import PathLike
 from realm_tf.jsonl import Row, SpelledFloat, number_as_text, parse_rows
@@ -48,7 +48,7 @@ def read_question_rows(path: PathLike, expected: str, answered: bool = True
   begin += rest
   check_header(path, number, first, answered)
   if is_table(first):
-    rows = read_table_rows(itertools.chain(begin, lines), path, first, expected)
+    rows = read_closed_lines(itertools.chain(begin, lines), path, first, expected)
     yield from (row._replace(fields=_as_ours(row.fields)) for row in rows)
     return
   if begin and not _is_a_row(first):

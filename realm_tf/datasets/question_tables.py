@@ -66,7 +66,7 @@ def _folded(names: Iterable[str]) -> set[str]:
   return {name.casefold() for name in names}
 
 
-def read_table_rows(lines: Iterable[tuple[int, str]], path: PathLike, first: str,
+def read_closed_lines(lines: Iterable[tuple[int, str]], path: PathLike, first: str,
                     expected: str) -> Iterator[Row]:
   """The rows of such a file, of which `first` is the first line.
 

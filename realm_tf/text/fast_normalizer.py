@@ -69,7 +69,7 @@ def normalize_with_map(texts: Sequence[str], lower_case: bool) -> NormalizedText
   text_places = np.cumsum([0, *map(len, texts)])
   text_starts = np.zeros(len(codes) + 1, bool)
   text_starts[text_places] = True
-  rows = _table_rows(codes)
+  rows = _closed_lines(codes)
   kinds = table.kinds[rows]
   long = _long_words(kinds, table.counts, rows, text_starts)
   if len(long):
@@ -94,7 +94,7 @@ def _char_places(data: bytes) -> np.ndarray:
   return np.append(starts, len(data))
 
 
-def _table_rows(codes: np.ndarray) -> np.ndarray:
+def _closed_lines(codes: np.ndarray) -> np.ndarray:
   if not len(codes) or codes.max() < ASSIGNED_END:
     return codes
   first, last = VARIATION_SELECTORS

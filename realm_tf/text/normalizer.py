@@ -109,9 +109,9 @@ class Normalizer(tf.Module):
         texts, "UTF-8", errors="replace")  # [B, (C)]
     row = tf.cast(chars.value_rowids(), tf.int32)
     row_starts = tf.concat([row[:1] >= 0, row[1:] != row[:-1]], 0)  # [C]
-    table_rows = _table_row(chars.values)
-    kinds = tf.gather(self._kinds, table_rows)
-    codes, source = self._replace(table_rows, kinds, row_starts)  # [U]
+    closed_lines = _table_row(chars.values)
+    kinds = tf.gather(self._kinds, closed_lines)
+    codes, source = self._replace(closed_lines, kinds, row_starts)  # [U]
     counts = tf.math.unsorted_segment_sum(
         tf.ones_like(source), tf.gather(row, source), tf.size(texts))
     normalized = tf.strings.unicode_encode(
