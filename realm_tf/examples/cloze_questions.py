@@ -7,7 +7,8 @@ By `cloze.form`:
   2101.00438). Like the answers of questions, spans are names, dates and figures.
 * `question`: the words of such a window, made into a question (`made_questions`), about the
   block that it is from: what is asked for, a name, figure or phrase, need not stand anywhere
-  else (Lewis et al. 2019, arXiv 1906.04980).
+  else (Lewis et al. 2019, arXiv 1906.04980). Cells of tables are asked for by their column
+  and line instead (`table_cells`).
 
 Shape letters: P spans, F and n some of them, B batch, T tokens, N blocks.
 """
@@ -30,10 +31,12 @@ from realm_tf.examples.made_questions import QuestionMaker
 from realm_tf.examples.qa import AnswerPlaces
 from realm_tf.examples.recurring import Recurring, Windows, recurring_spans
 from realm_tf.examples.salient_support import NOT_THERE, Support, parts_of
+from realm_tf.examples.table_cells import Cells, cell_kind, table_cells
 from realm_tf.text.inputs import kept_of_pair
 from realm_tf.text.words import words
 
 _NAMES_PER_PHRASE = 3  # with one a reader learnt less of what people ask
+_CELLS = 1 / 3  # of the questions, at most
 
 
 class ClozeBatch(NamedTuple):
@@ -49,6 +52,7 @@ class Clozes(NamedTuple):
   low: np.ndarray  # [P] int32: where the sentence of each begins
   high: np.ndarray  # [P] int32: and ends, exclusive
   kind: np.ndarray  # [P] int32: a `Kind`; all of one in sentences, which do not tell
+  asked_by: np.ndarray  # [P, 4] int32: of a cell the two parts of its question, else 0
   places: AnswerPlaces  # where the spans of each name stand in the corpus
 
 
@@ -63,12 +67,12 @@ def find_clozes(config: RealmConfig, corpus: Corpus) -> Clozes:
   """
   readable = int(kept_of_pair(config.cloze.question_length, corpus.max_tokens,
                               reader_length(config))[1])
-  spans, texts, kind = (_in_questions if asks(config) else _in_sentences)(
+  spans, texts, kind, asked_by = (_in_questions if asks(config) else _in_sentences)(
       config, corpus, readable)
   low, high = (np.concatenate(sides) for sides in zip(*(
       part[1:] for part in _sentences(corpus, spans))))
   occurrences = find_occurrences([[text] for text in texts], corpus, corpus.tokenizer)
-  return Clozes(spans, low, high, kind,
+  return Clozes(spans, low, high, kind, asked_by,
                 AnswerPlaces.of(_readable(occurrences, readable), corpus.num_blocks))
 
 
@@ -86,7 +90,7 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
                   ) -> tf.data.Dataset:
   """Yields a `ClozeBatch` per step, to the last; (seed, step) decides it."""
   cloze, size = config.cloze, config.cloze.batch_size
-  table = columns((*clozes.spans[:4], *clozes[1:4]))
+  table = columns((*clozes.spans[:4], *clozes[1:5]))
   support = Support(*columns(clozes.spans.support))
   bodies, windows = Table(corpus.body_ids), Windows(corpus.tokenizer)
   mask = tf.RaggedTensor.from_tensor(tf.fill([size, 1], corpus.tokenizer.mask_id))
@@ -99,12 +103,13 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
     return most // 3 + tf.cast(drawn * tf.cast(most - most // 3, tf.float32), tf.int32)
 
   def batch(step: tf.Tensor, chosen: tf.Tensor) -> ClozeBatch:
-    row, start, end, name, low, high, kind = at(table, chosen)
+    row, start, end, name, low, high, kind, asked_by = at(table, chosen)
     draws = tf.unstack(tf.reshape(order.uniform(step, config.seed, 2 * size), [2, size]))
     body = bodies.gather(row)
     first, last = windows.draw(body, low, high, start, end, lengths(step), draws[0])
-    before, after = (cut(body, *part, keep_inside=True) for part in ((first, start),
-                                                                     (end, last)))
+    parts = tf.where(asked_by[:, 3:] > 0, asked_by, tf.stack([first, start, end, last], 1))
+    before, after = (cut(body, *tf.unstack(parts[:, i:i + 2], axis=1), keep_inside=True)
+                     for i in (0, 2))
     question = (make_question(before, after, kind, tf.stack([config.seed, step]))
                 if make_question else tf.concat([before, mask, after], 1))
     return ClozeBatch(name, question, row, support.another(chosen, draws[1]))
@@ -115,12 +120,12 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
 
 
 def _in_sentences(config: RealmConfig, corpus: Corpus, readable: int
-                  ) -> tuple[Recurring, list[str], np.ndarray]:
-  """Spans that recur, the text of each name, and kinds, which are all the same."""
+                  ) -> tuple[Recurring, list[str], np.ndarray, np.ndarray]:
+  """Spans that recur, the text of each name, kinds, which are all the same, and no cells."""
   cloze = config.cloze
   spans = recurring_spans(corpus, cloze.span_blocks, readable)
   fits = np.random.default_rng(config.seed).permutation(_fitting(config, corpus, spans))
-  texts = _texts(config, corpus, spans, fits)
+  texts = _texts(config, corpus, spans, fits, max(1, cloze.steps * cloze.batch_size))
   if not texts:
     raise UserError(
         "cloze questions: no salient span of the corpus can be asked for, in so many blocks "
@@ -133,29 +138,44 @@ def _in_sentences(config: RealmConfig, corpus: Corpus, readable: int
       for field in ("first", "blocks", "own_place")})
   return (Recurring(spans.row[chosen], spans.start[chosen], spans.end[chosen], name.ravel(),
                     support),
-          [texts[i] for i in chosen[first].tolist()], np.zeros(len(chosen), np.int32))
+          [texts[i] for i in chosen[first].tolist()], np.zeros(len(chosen), np.int32),
+          np.zeros([len(chosen), 4], np.int32))
 
 
 def _in_questions(config: RealmConfig, corpus: Corpus, readable: int
-                  ) -> tuple[Recurring, list[str], np.ndarray]:
+                  ) -> tuple[Recurring, list[str], np.ndarray, np.ndarray]:
   """Each span is supported by its own block."""
-  found = askable_spans(corpus)
+  found, cells = askable_spans(corpus), table_cells(corpus)
+  most = max(1, config.cloze.steps * config.cloze.batch_size)
+  fits = np.flatnonzero((cells.end <= readable)
+                        & (cells.end - cells.start <= config.encoder.max_span_width))
+  drawn = np.random.default_rng(config.seed).permutation(fits)
+  of_cells = _texts(config, corpus, cells, drawn, int(most * _CELLS))
   fits = _fitting(config, corpus, found)
   fits = _in_drawn_order(fits[found.end[fits] <= readable], found.is_phrase, config.seed)
-  texts = _texts(config, corpus, found, fits)
+  of_spans = _texts(config, corpus, found, fits, most - len(of_cells))
+  texts = [*of_spans.values(), *of_cells.values()]
   if not texts:
     raise UserError(
         "cloze questions: nothing in the corpus can be asked for, of at most "
         f"config.cloze.max_words={config.cloze.max_words} words in sentences of more than "
         f"{SHORTEST} word pieces; set --config.cloze.steps=0")
-  chosen = np.array(list(texts))
-  row, start, end, is_phrase = (field[chosen] for field in found)
-  kind = np.array([Kind.PHRASE if phrase else kind_of(texts[i])
-                   for phrase, i in zip(is_phrase, chosen.tolist())], np.int32)
+  chosen, chosen_cells = np.array([*of_spans], int), np.array([*of_cells], int)
+  row, start, end = (np.concatenate([mine[chosen], other[chosen_cells]])
+                     for mine, other in zip(found[:3], cells[:3]))
+  kinds = [Kind.PHRASE if phrase else kind_of(text)
+           for phrase, text in zip(found.is_phrase[chosen], of_spans.values())]
+  names_line = cells.start[chosen_cells] < cells.by_start[chosen_cells]
+  kind = np.array([*kinds, *map(cell_kind, of_cells.values(), names_line)], np.int32)
+  asked_by = np.concatenate([np.zeros([len(chosen), 4], np.int32), np.stack(
+      [field[chosen_cells] for field in cells[3:]], 1)])
+  in_order = np.argsort(row, kind="stable")
+  row, start, end, kind, asked_by = (field[in_order]
+                                     for field in (row, start, end, kind, asked_by))
   names: dict[str, int] = {}
-  name = np.array([names.setdefault(text, len(names)) for text in texts.values()])
+  name = np.array([names.setdefault(texts[i], len(names)) for i in in_order.tolist()])
   own = Support(row, np.arange(len(row)), np.ones_like(row), NOT_THERE)
-  return Recurring(row, start, end, name, own), list(names), kind
+  return Recurring(row, start, end, name, own), list(names), kind, asked_by
 
 
 def _in_drawn_order(spans: np.ndarray, is_phrase: np.ndarray, seed: int) -> np.ndarray:
@@ -166,20 +186,18 @@ def _in_drawn_order(spans: np.ndarray, is_phrase: np.ndarray, seed: int) -> np.n
   return rng.permutation(np.append(names, rng.permutation(phrases)[:most]))
 
 
-def _texts(config: RealmConfig, corpus: Corpus, spans: Recurring | Askable,
-           drawn: np.ndarray) -> dict[int, str]:
-  """The texts of the first spans of few enough words, as many as the stage asks for.
+def _texts(config: RealmConfig, corpus: Corpus, spans: Recurring | Askable | Cells,
+           drawn: np.ndarray, most: int) -> dict[int, str]:
+  """The texts of the first `most` spans of few enough words; in the order of the blocks.
 
-  One at least, if there is one, and no more are looked at; in the order of the blocks.
+  No more are looked at.
   """
-  cloze = config.cloze
-  most = max(1, cloze.steps * cloze.batch_size)
   texts: dict[int, str] = {}
   for i in drawn:
     if len(texts) == most:
       break
     text = _text(corpus, spans.row[i], spans.start[i], spans.end[i])
-    if 0 < len(words(text)) <= cloze.max_words:
+    if 0 < len(words(text)) <= config.cloze.max_words:
       texts[int(i)] = text
   return dict(sorted(texts.items()))
 

@@ -1,0 +1,103 @@
+"""What a question about a table may ask for: a cell, by the name of its column and its row.
+
+    Name | Role | Extension.              what | Extension | Tomas Brellin | -> 102
+    Tomas Brellin | Head of engineering | 102.   who | Name | 102 | -> Tomas Brellin
+
+A table is lines of as many cells between bars each, as our readers write them; its first line
+names the columns, and the first cell of a line what the others are of. Shape letter: P cells.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from realm_tf.corpus.derived import Writer, derived
+from realm_tf.corpus.store import Corpus
+from realm_tf.examples.askable_spans import Kind, kind_of
+from realm_tf.examples.salient_support import parts_of
+
+_BAR = b" | "
+Place = tuple[int, int]  # where it begins and ends in a text, in bytes
+
+
+class Cells(NamedTuple):
+  """P cells that can be asked for, in the order of the blocks: pieces of the bodies."""
+  row: np.ndarray  # [P] int32: block
+  start: np.ndarray  # [P] int32
+  end: np.ndarray  # [P] int32: exclusive, here and below
+  column_start: np.ndarray  # [P] int32: the name of its column
+  column_end: np.ndarray  # [P] int32
+  by_start: np.ndarray  # [P] int32: the cell that tells its line from the others
+  by_end: np.ndarray  # [P] int32
+
+
+def table_cells(corpus: Corpus) -> Cells:
+  """All of a corpus; kept beside a store. Some blocks are looked at at a time."""
+  def make(new: Writer) -> None:
+    for first, end in parts_of(corpus):
+      found = [cell for row in range(first, end) for cell in _of_block(corpus, row)]
+      new.append(**dict(zip(Cells._fields, np.array(found, np.int32).reshape(-1, 7).T)))
+
+  return Cells(**derived(corpus, "table_cells", {"version": 1}, make))
+
+
+def cell_kind(text: str, names_line: bool) -> Kind:
+  """What decides the question word: "how many" fits few columns that hold numbers."""
+  if kind_of(text) == Kind.DATE:
+    return Kind.DATE
+  return Kind.NAME if names_line else Kind.PHRASE
+
+
+def _of_block(corpus: Corpus, row: int) -> Iterator[tuple[int, ...]]:
+  text = corpus.texts[row]
+  if _BAR not in text:
+    return
+  starts, ends = corpus.body_starts.row(row), corpus.body_ends.row(row)
+  for places in questions(text):
+    pieces = [(int(np.searchsorted(starts, first)), int(np.searchsorted(ends, last, "right")))
+              for first, last in places]
+    if all(first < last for first, last in pieces):
+      yield row, *(edge for piece in pieces for edge in piece)
+
+
+def questions(text: bytes) -> Iterator[tuple[Place, Place, Place]]:
+  """The cell that is asked for, the name of its column, and the cell it is asked by.
+
+  Of a name, or a value that several lines have, nobody could tell which of them is meant.
+  """
+  for header, *lines in _tables(text):
+    columns = [[text[slice(*cell)] for cell in column] for column in zip(*lines)]
+    for line in lines:
+      for j in range(1, len(header)):
+        for asked, by in ((j, 0), (0, j)):
+          if columns[by].count(text[slice(*line[by])]) == 1:
+            yield line[asked], header[asked], line[by]
+
+
+def _tables(text: bytes) -> Iterator[Sequence[Sequence[Place]]]:
+  """Lines of as many cells, two lines at least, of which the first holds no figures."""
+  table: list[list[Place]] = []
+  for cells in [*_lines(text), []]:
+    if table and len(cells) != len(table[0]):
+      if len(table) > 1 and not any(48 <= byte < 58 for cell in table[0]
+                                    for byte in text[slice(*cell)]):
+        yield table
+      table = []
+    if len(cells) > 1:
+      table.append(cells)
+
+
+def _lines(text: bytes) -> Iterator[list[Place]]:
+  """The cells of each line that is not blank; the full stop that ends a row is of none."""
+  place = 0
+  for line in text.split(b"\n"):
+    at, cells = place, []
+    for cell in (line.rstrip().removesuffix(b".")).split(_BAR):
+      bare = cell.strip()
+      first = at + (len(cell) - len(cell.lstrip()) if bare else 0)
+      cells.append((first, first + len(bare)))
+      at += len(cell) + len(_BAR)
+    if line.strip():
+      yield cells
+    place += len(line) + 1
