@@ -9,6 +9,7 @@ into its variable.
 """
 
 import hashlib
+import math
 import pathlib
 from typing import Any, Iterable, Mapping, Sequence
 
@@ -54,8 +55,10 @@ def load_with_shared(folder: pathlib.Path, expected: Sequence[str],
     known: variables in memory, which it shares where a hash is the same.
 
   Raises:
-    UserError: the SavedModel has not as many variables.
+    UserError: the SavedModel has not as many variables, or its files do not hold them: that
+      is found out even where all are shared, since who starts anew needs them.
   """
+  _check_files(folder, len(expected))
   shared = {f"root.{ATTRIBUTE}.{number}": known[own_hash]
             for number, own_hash in enumerate(expected) if own_hash in known}
   model = tf.__internal__.saved_model.load_partial(
@@ -70,9 +73,32 @@ def load_with_shared(folder: pathlib.Path, expected: Sequence[str],
   return model, dict(zip(expected, variables, strict=True))
 
 
+def _check_files(folder: pathlib.Path, count: int) -> None:
+  """That the variables have an index, each its place in it, and room in the files; none is
+  read."""
+  try:
+    there = tf.train.load_checkpoint(str(folder / _PREFIX))
+    size = sum(path.stat().st_size for path in (folder / _PREFIX).parent.glob(
+        f"{_PREFIX.name}.data-*"))
+  except (tf.errors.OpError, ValueError) as error:
+    raise UserError(f"{folder / _PREFIX}: damaged: {error}; export it again") from None
+  if missing := [number for number in range(count) if not there.has_tensor(_name(number))]:
+    raise UserError(f"{folder / _PREFIX}: damaged: variable {missing[0]} of {count} is not "
+                    "there; export it again")
+  types = there.get_variable_to_dtype_map()
+  least = sum(math.prod(shape) * max(types[name].size, 1)  # of a text its length, a byte
+              for name, shape in there.get_variable_to_shape_map().items())
+  if size < least:
+    raise UserError(f"{folder / _PREFIX}: damaged: {size} bytes of values, not {least} or "
+                    "more; export it again")
+
+
+def _name(number: int) -> str:
+  return f"{ATTRIBUTE}/{number}/.ATTRIBUTES/VARIABLE_VALUE"
+
+
 def _read(folder: pathlib.Path, number: int, dtype: tf.DType) -> tf.Tensor:
-  name = f"{ATTRIBUTE}/{number}/.ATTRIBUTES/VARIABLE_VALUE"
   with tf.device("CPU"):
-    value, = tf.raw_ops.RestoreV2(prefix=str(folder / _PREFIX), tensor_names=[name],
+    value, = tf.raw_ops.RestoreV2(prefix=str(folder / _PREFIX), tensor_names=[_name(number)],
                                   shape_and_slices=[""], dtypes=[dtype])
   return value

@@ -48,7 +48,8 @@ def test_documents_that_changed(tmp_path, monkeypatch):
   monkeypatch.setattr(used, "is_there", lambda *_: True)
   with pytest.raises(UserError) as caught:
     claim.claim(config, tmp_path, makes=("corpus",))
-  assert _words(str(caught.value), "realm add")[2:] == [f"--documents={documents}"]
+  assert _words(str(caught.value), "realm add")[2:] == [
+      f"--workdir={tmp_path}", f"--documents={documents}"]
 
 
 def test_a_stage_that_lost(tmp_path, monkeypatch, caplog):

@@ -191,8 +191,8 @@ def test_an_addition_that_cannot_be_embedded_says_what_is_done(run, tmp_path, ca
   assert realm("add", f"--workdir={run.path}", f"--documents={new}") == 2
   assert capsys.readouterr().err.endswith(
       f"realm: {run.path}: 1 document added, 0 replaced, but not yet embedded "
-      f"({run.index_root}: File exists): `realm index`, or the next command that searches, "
-      "does that, given room\n")
+      f"({run.index_root}: File exists): `realm index --workdir={run.path}`, or the next "
+      "command that searches, does that, given room\n")
   run.index_root.unlink()
   assert ("ona", "Ona is old.") in _retrieved(Run.existing(run.path), "ona", 26)
 
@@ -246,7 +246,7 @@ def test_an_unknown_document_is_named_and_nothing_deleted(run):
 
 def test_a_stage_that_is_half_done_is_finished_first(run):
   (run.path / "pretrain" / "checkpoints").mkdir(parents=True)
-  with pytest.raises(UserError, match="half done.*run `realm pretrain`"):
+  with pytest.raises(UserError, match="half done.*; `realm pretrain --workdir=.*` ends it"):
     documents.delete(run, ["odd"])
 
 

@@ -139,7 +139,7 @@ def test_without_a_reader_there_are_passages_and_no_answers(page, address, monke
   assert _text(page, ".none .answer") == "No reader"
   assert page.look("document.querySelectorAll('mark, .percent').length") == 0
   text = page.look("document.querySelector('#result').lastChild.innerText")
-  assert "Hamlet · p(z|x) 75 %" in text and _OTHER in text
+  assert "Hamlet · doc-1 · p(z|x) 75 %" in text and _OTHER in text
   assert page.look("document.querySelector('#error').hidden")
 
 
