@@ -11,7 +11,7 @@ questions.
 
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from absl import app, flags
 from machine import processor
@@ -24,7 +24,7 @@ from realm_tf.run.carried import begin_from
 from realm_tf.run.folder import Run
 from realm_tf.run.scoring import scored
 
-_MODEL = flags.DEFINE_string("model", None, "A run whose reader is trained.", required=True)
+_MODEL = flags.DEFINE_string("model", None, "A run whose reader is trained.")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Where runs are made.", required=True)
 _FIGURES = ("recall@1", "exact_match", "f1")
 # By title: the header, and rows, of which the first cell names what the others are of.
@@ -78,7 +78,7 @@ def _tables() -> Iterator[tuple[str, list[str], list[list[str]]]]:
     yield title, header, rows
 
 
-def _questions() -> Iterator[Question]:
+def questions() -> Iterator[Question]:
   for title, header, rows in _tables():
     for row in rows:
       for column, name in list(enumerate(header))[1:]:
@@ -89,7 +89,7 @@ def _questions() -> Iterator[Question]:
           yield Question(question, question, (answer,))
 
 
-def _documents(layout: str, stops: bool) -> Iterator[dict[str, str]]:
+def documents(layout: str, stops: bool) -> Iterator[dict[str, str]]:
   for title, header, rows in _tables():
     lines = ([" | ".join(row) for row in (header, *rows)] if layout == "table" else
              [f"{row[0]}: {', '.join(row[1:])}" for row in rows])
@@ -97,32 +97,37 @@ def _documents(layout: str, stops: bool) -> Iterator[dict[str, str]]:
            "text": "\n".join(map(closed, lines) if stops else lines)}
 
 
-def _answered(questions: list[Question], layout: str, stops: bool) -> figures.Columns:
+def _answered(asked: list[Question], layout: str, stops: bool) -> figures.Columns:
   folder = pathlib.Path(_WORKDIR.value) / f"{layout}_{'closed' if stops else 'open'}"
   if not folder.exists():
     source = folder.with_suffix(".jsonl")
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_text("".join(json.dumps(document) + "\n"
-                              for document in _documents(layout, stops)))
+                              for document in documents(layout, stops)))
     begin_from(_MODEL.value, folder, str(source))
   run = Run.existing(folder)
   search.make_corpus_if_missing(run)
-  _, records = scored(run, run.answerer(run.newest_stage()), questions, reads=True)
-  return figures.per_question(questions, records, (1,), None)
+  _, records = scored(run, run.answerer(run.newest_stage()), asked, reads=True)
+  return figures.per_question(asked, records, (1,), None)
+
+
+def shown(changes: Mapping[str, compare.Difference]) -> dict[str, dict[str, float]]:
+  """In percent: what a figure was, is, and the interval of the difference."""
+  return {name: {key: round(100 * value, 1) for key, value in {
+      "before": change.a, "now": change.b, "difference": change.difference,
+      "low": change.low, "high": change.high}.items()}
+          for name, change in changes.items() if name in _FIGURES}
 
 
 def main(_) -> None:
-  questions = list(_questions())
-  shown = {}
-  for layout in ("table", "list"):
-    before, now = (_answered(questions, layout, stops) for stops in (False, True))
-    shown[layout] = {
-        name: {key: round(100 * value, 1) for key, value in {
-            "before": change.a, "now": change.b, "difference": change.difference,
-            "low": change.low, "high": change.high}.items()}
-        for name, change in compare.compare(before, now).items() if name in _FIGURES}
+  if not _MODEL.value:
+    raise app.UsageError("--model: name a run whose reader is trained")
+  asked = list(questions())
+  by_layout = {layout: shown(compare.compare(*(
+      _answered(asked, layout, stops) for stops in (False, True))))
+      for layout in ("table", "list")}
   print(json.dumps({"model": pathlib.Path(_MODEL.value).name, "machine": processor(),
-                    "questions": len(questions), **shown}, indent=1))
+                    "questions": len(asked), **by_layout}, indent=1))
 
 
 if __name__ == "__main__":

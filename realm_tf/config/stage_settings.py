@@ -172,6 +172,9 @@ class ClozeConfig(OptimizerConfig):
       0, at_least(0, 100_000), "word pieces of question and block together; 0: as many as in "
       "fine-tuning")
   max_spans: int = setting(8, at_least(1, 100_000), "correct spans used per block")
+  table_share: float = setting(
+      1 / 3, SHARE, "of the questions, at most, ask for cells of tables; 0: none; in the form "
+      "of a question only")
 
 
 @dataclasses.dataclass(frozen=True)

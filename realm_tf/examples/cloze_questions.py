@@ -36,7 +36,6 @@ from realm_tf.text.inputs import kept_of_pair
 from realm_tf.text.words import words
 
 _NAMES_PER_PHRASE = 3  # with one a reader learnt less of what people ask
-_CELLS = 1 / 3  # of the questions, at most
 
 
 class ClozeBatch(NamedTuple):
@@ -150,7 +149,7 @@ def _in_questions(config: RealmConfig, corpus: Corpus, readable: int
   fits = np.flatnonzero((cells.end <= readable)
                         & (cells.end - cells.start <= config.encoder.max_span_width))
   drawn = np.random.default_rng(config.seed).permutation(fits)
-  of_cells = _texts(config, corpus, cells, drawn, int(most * _CELLS))
+  of_cells = _texts(config, corpus, cells, drawn, int(most * config.cloze.table_share))
   fits = _fitting(config, corpus, found)
   fits = _in_drawn_order(fits[found.end[fits] <= readable], found.is_phrase, config.seed)
   of_spans = _texts(config, corpus, found, fits, most - len(of_cells))
