@@ -69,8 +69,8 @@ def without(spans: Spans, texts: tf.Tensor, breaks: tf.Tensor) -> tuple[Spans, t
   score = less(spans.score, breaks)
   gone = tf.math.is_finite(spans.score) & ~tf.math.is_finite(score)
   order = tf.argsort(tf.cast(gone, tf.int32), 1, stable=True)
-  kept = Spans(score, tf.where(gone, 0.0, spans.share), *spans[2:])
-  *kept, texts = (tf.gather(value, order, batch_dims=1) for value in (*kept, texts))
+  fields = (score, tf.where(gone, 0.0, spans.share), *spans[2:], texts)
+  *kept, texts = (tf.gather(value, order, batch_dims=1) for value in fields)
   return Spans(*kept), texts
 
 

@@ -107,7 +107,7 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
     body = bodies.gather(row)
     first, last = windows.draw(body, low, high, start, end, lengths(step), draws[0])
     parts = tf.where(asked_by[:, 3:] > 0, asked_by, tf.stack([first, start, end, last], 1))
-    before, after = (cut(body, *tf.unstack(parts[:, i:i + 2], axis=1), keep_inside=True)
+    before, after = (cut(body, parts[:, i], parts[:, i + 1], keep_inside=True)
                      for i in (0, 2))
     question = (make_question(before, after, kind, tf.stack([config.seed, step]))
                 if make_question else tf.concat([before, mask, after], 1))
