@@ -101,5 +101,6 @@ def _said(request: Request, error: HTTPException, headers: dict[str, str]) -> st
   allowed = next((value for name, value in headers.items() if name.lower() == "allow"), "")
   if error.status_code == 405 and allowed:
     what = ' with {"question": "..."}' if request.url.path in _ASKED else ""
-    return f"{request.method} is not for this path: expected {allowed}{what}; see /docs"
+    verbs = " or ".join(sorted(re.findall(r"\w+", allowed)))  # as they come from a set
+    return f"{request.method} is not for this path: expected {verbs}{what}; see /docs"
   return "no such path; see /docs" if error.status_code == 404 else str(error.detail)
