@@ -90,11 +90,27 @@ def questions() -> Iterator[Question]:
 
 
 def documents(layout: str, stops: bool) -> Iterator[dict[str, str]]:
-  for title, header, rows in _tables():
-    lines = ([" | ".join(row) for row in (header, *rows)] if layout == "table" else
-             [f"{row[0]}: {', '.join(row[1:])}" for row in rows])
-    yield {"id": title, "title": title,
-           "text": "\n".join(map(closed, lines) if stops else lines)}
+  """As a `table`, a `list`, or `fields`: two tables below headings of their rows, two as
+  records that begin with the name, and of two each row a document."""
+  for number, (title, header, rows) in enumerate(_tables()):
+    if layout == "fields" and number % 3 == 2:
+      for row in rows:
+        yield _document(row[0], [_fields(header[1:], row[1:])], stops)
+      continue
+    yield _document(title, {
+        "table": lambda: [[" | ".join(row) for row in (header, *rows)]],
+        "list": lambda: [[f"{row[0]}: {', '.join(row[1:])}" for row in rows]],
+        "fields": lambda: [[row[0], *_fields(header[1:], row[1:])] if number % 3
+                           else _fields(header, row) for row in rows]}[layout](), stops)
+
+
+def _fields(keys: list[str], values: list[str]) -> list[str]:
+  return [f"{key}: {value}" for key, value in zip(keys, values)]
+
+
+def _document(title: str, parts: list[list[str]], stops: bool) -> dict[str, str]:
+  return {"id": title, "title": title, "text": "\n\n".join(
+      "\n".join(map(closed, lines) if stops else lines) for lines in parts)}
 
 
 def _answered(asked: list[Question], layout: str, stops: bool) -> figures.Columns:

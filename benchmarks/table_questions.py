@@ -6,7 +6,8 @@ FOLDER holds wiki26k's corpus.jsonl.gz, of which passages are drawn. They and th
 of `closed_lines.py` are the documents of two runs by the recipe for own documents, without a
 question of people: one learns from sentences alone, one from cells of the tables too. Both
 answer the 97 questions about the tables. One JSON object is printed: figures in percent, and
-the differences with the 95 % interval of a paired bootstrap over the questions.
+the differences with the 95 % interval of a paired bootstrap over the questions. With
+--layout=fields the tables are lines of "key: value".
 """
 
 import gzip
@@ -28,6 +29,9 @@ from realm_tf.run.scoring import scored
 _DATA = flags.DEFINE_string("data", None, "Folder of the corpus.", required=True)
 _WEIGHTS = flags.DEFINE_string("weights", "data", "Folder of the weights that are fetched.")
 _PASSAGES = flags.DEFINE_integer("passages", 60, "Of the corpus, beside the tables.")
+_LAYOUT = flags.DEFINE_enum("layout", "table", ["table", "fields"], "Of the six tables.")
+_STOPS = flags.DEFINE_bool("stops", None, "A full stop after each line; by default in tables, "
+                           "as our readers have it.")
 _STEPS = flags.DEFINE_integer("steps", 150, "Of `cloze`, at most.")
 _SEED = flags.DEFINE_integer("seed", 1, "Of the draw, and of training.")
 
@@ -39,8 +43,13 @@ def _documents() -> pathlib.Path:
     with gzip.open(pathlib.Path(_DATA.value, "corpus.jsonl.gz"), "rt") as file:
       passages = random.Random(_SEED.value).sample(list(file), _PASSAGES.value)
     path.write_text("".join([*passages, *(json.dumps(table) + "\n" for table in
-                                          closed_lines.documents("table", stops=True))]))
+                                          closed_lines.documents(
+                                              _LAYOUT.value, _stops()))]))
   return path
+
+
+def _stops() -> bool:
+  return _LAYOUT.value == "table" if _STOPS.value is None else _STOPS.value
 
 
 def _answered(questions: list, share: float) -> figures.Columns:
@@ -62,7 +71,7 @@ def main(_) -> None:
   before, now = (_answered(questions, share) for share in (0.0, 1 / 3))
   print(json.dumps({
       "machine": processor(), "passages": _PASSAGES.value, "steps": _STEPS.value,
-      "seed": _SEED.value, "questions": len(questions),
+      "seed": _SEED.value, "layout": _LAYOUT.value, "stops": _stops(), "questions": len(questions),
       **closed_lines.shown(compare.compare(before, now))}, indent=1))
 
 

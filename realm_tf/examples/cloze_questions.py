@@ -8,7 +8,7 @@ By `cloze.form`:
 * `question`: the words of such a window, made into a question (`made_questions`), about the
   block that it is from: what is asked for, a name, figure or phrase, need not stand anywhere
   else (Lewis et al. 2019, arXiv 1906.04980). Cells of tables are asked for by their column
-  and line instead (`table_cells`).
+  and line instead (`table_cells`), values of fields by key and by what they are of.
 
 Shape letters: P spans, F and n some of them, B batch, T tokens, N blocks.
 """
@@ -51,7 +51,8 @@ class Clozes(NamedTuple):
   low: np.ndarray  # [P] int32: where the sentence of each begins
   high: np.ndarray  # [P] int32: and ends, exclusive
   kind: np.ndarray  # [P] int32: a `Kind`; all of one in sentences, which do not tell
-  asked_by: np.ndarray  # [P, 4] int32: of a cell the two parts of its question, else 0
+  # Of a cell or a value the two parts of its question, the second empty for the title.
+  asked_by: np.ndarray  # [P, 4] int32: else 0
   places: AnswerPlaces  # where the spans of each name stand in the corpus
 
 
@@ -92,6 +93,7 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
   table = columns((*clozes.spans[:4], *clozes[1:5]))
   support = Support(*columns(clozes.spans.support))
   bodies, windows = Table(corpus.body_ids), Windows(corpus.tokenizer)
+  titles = Table(corpus.title_ids)
   mask = tf.RaggedTensor.from_tensor(tf.fill([size, 1], corpus.tokenizer.mask_id))
   make_question = QuestionMaker(corpus.tokenizer) if asks(config) else None
 
@@ -106,9 +108,13 @@ def cloze_batches(config: RealmConfig, corpus: Corpus, clozes: Clozes, first_ste
     draws = tf.unstack(tf.reshape(order.uniform(step, config.seed, 2 * size), [2, size]))
     body = bodies.gather(row)
     first, last = windows.draw(body, low, high, start, end, lengths(step), draws[0])
-    parts = tf.where(asked_by[:, 3:] > 0, asked_by, tf.stack([first, start, end, last], 1))
+    is_cell = asked_by[:, 1:2] > 0
+    parts = tf.where(is_cell, asked_by, tf.stack([first, start, end, last], 1))
     before, after = (cut(body, parts[:, i], parts[:, i + 1], keep_inside=True)
                      for i in (0, 2))
+    title_pieces = tf.where(is_cell[:, 0] & (asked_by[:, 3] == 0), titles.lengths(row), 0)
+    after = tf.concat([after, cut(titles.gather(row), 0 * title_pieces, title_pieces,
+                                  keep_inside=True)], 1)
     question = (make_question(before, after, kind, tf.stack([config.seed, step]))
                 if make_question else tf.concat([before, mask, after], 1))
     return ClozeBatch(name, question, row, support.another(chosen, draws[1]))

@@ -4,7 +4,8 @@
     Tomas Brellin | Head of engineering | 102.   who | Name | 102 | -> Tomas Brellin
 
 A table is lines of as many cells between bars each, as our readers write them; its first line
-names the columns, and the first cell of a line what the others are of. Shape letter: P cells.
+names the columns, and the first cell of a line what the others are of. Values of fields
+("Role: Head of sales", `field_values`) are asked for alike. Shape letter: P cells.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 
 from realm_tf.corpus.derived import Writer, derived
 from realm_tf.corpus.store import Corpus
+from realm_tf.examples import field_values
 from realm_tf.examples.askable_spans import Kind, kind_of
 from realm_tf.examples.salient_support import parts_of
 
@@ -28,7 +30,8 @@ class Cells(NamedTuple):
   end: np.ndarray  # [P] int32: exclusive, here and below
   column_start: np.ndarray  # [P] int32: the name of its column
   column_end: np.ndarray  # [P] int32
-  by_start: np.ndarray  # [P] int32: the cell that tells its line from the others
+  # The cell that tells its line from the others; from 0 to 0: the title.
+  by_start: np.ndarray  # [P] int32
   by_end: np.ndarray  # [P] int32
 
 
@@ -39,7 +42,7 @@ def table_cells(corpus: Corpus) -> Cells:
       found = [cell for row in range(first, end) for cell in _of_block(corpus, row)]
       new.append(**dict(zip(Cells._fields, np.array(found, np.int32).reshape(-1, 7).T)))
 
-  return Cells(**derived(corpus, "table_cells", {"version": 1}, make))
+  return Cells(**derived(corpus, "table_cells", {"version": 2}, make))
 
 
 def cell_kind(text: str, names_line: bool) -> Kind:
@@ -51,13 +54,15 @@ def cell_kind(text: str, names_line: bool) -> Kind:
 
 def _of_block(corpus: Corpus, row: int) -> Iterator[tuple[int, ...]]:
   text = corpus.texts[row]
-  if _BAR not in text:
+  asked = [*(questions(text) if _BAR in text else ()), *field_values.questions(text)]
+  if not asked:
     return
   starts, ends = corpus.body_starts.row(row), corpus.body_ends.row(row)
-  for places in questions(text):
+  for places in asked:
     pieces = [(int(np.searchsorted(starts, first)), int(np.searchsorted(ends, last, "right")))
+              if (first, last) != field_values.TITLE else field_values.TITLE
               for first, last in places]
-    if all(first < last for first, last in pieces):
+    if all(first < last or (first, last) == field_values.TITLE for first, last in pieces):
       yield row, *(edge for piece in pieces for edge in piece)
 
 
