@@ -1,18 +1,21 @@
-"""Where an answer may not begin, end or go on: inside a number, and over cells of a table.
+"""Where an answer may not begin, end or go on: inside a number, and over cells or items.
 
 A reader that was trained on prose sees a table as one line of words, and may begin an answer
 in one row and end it in the next. Our readers put " | " between the cells of a row, a line
 feed between rows and an empty line between paragraphs. A line feed alone is no border, since
-plain text may be wrapped: it is one where a line that it parts has cells. "18" is no answer
-where "18:30" stands, nor "4" where "4,310" does: word pieces part them, people do not.
+plain text may be wrapped: it is one where a line that it parts has cells, or where an item or
+a field begins behind it (`field_lines`). "18" is no answer where "18:30" stands, nor "4" where
+"4,310" does: word pieces part them, people do not.
 """
 
 import tensorflow as tf
 
 from realm_tf.evaluation.answer_spans import Spans
+from realm_tf.text.field_lines import BEGINS
 
 _CELL = r" \| "
 _OVER = rf"(?s)\|.*|.*\||.*({_CELL}|\n[ \t]*\n).*"  # or it has the edge of a cell
+_PARTED = rf"(?s).*({_CELL}|\n{BEGINS}).*"  # lines, which a line feed parts
 
 
 def broken(texts: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
@@ -42,13 +45,13 @@ def _in_number(texts: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
 
 
 def _over_cells(texts: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-  """Whether spans reach over a cell, a row or a paragraph: all [M]."""
+  """Whether spans reach over a cell, a row, an item, a field or a paragraph: all [M]."""
   spans = tf.strings.substr(texts, start, end - start)
   over = tf.strings.regex_full_match(spans, _OVER)
   lines = tf.where(~over & tf.strings.regex_full_match(spans, r"(?s).*\n.*"))[:, 0]
   whole = _whole_lines(*(tf.gather(value, lines) for value in (texts, start, end)))
-  in_table = tf.strings.regex_full_match(whole, rf"(?s).*{_CELL}.*")
-  return tf.tensor_scatter_nd_update(over, lines[:, None], in_table)
+  parted = tf.strings.regex_full_match(whole, _PARTED)
+  return tf.tensor_scatter_nd_update(over, lines[:, None], parted)
 
 
 def _whole_lines(texts: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:

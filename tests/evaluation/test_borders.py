@@ -15,12 +15,13 @@ _TEXTS = [
     "About us\n\nThe firm was founded\nin New\nYork. It grew.\n \nIts motto is short.",
     "Before it\nSize | Weight\nSmall | 3 kg\nAfter the table",
     "Open 9:30 to 18:30, 4,310 of them at 3.5 km in 1914. 7 a:b 1,2", "3:4 é5.6ü7,8",
-    "one | two", "a|b and c || d", "é | ü\nß | ç", "no border at all", ""]
+    "Ana\nRole: boss\n Büro: 1\nof two", "one:\n- two\n* 3\n10. four\n1.5 m\n-no\n1) x",
+    "so\nIs: it\nis: not\nAnd: too", "one | two", "a|b and c || d", "é | ü\nß | ç", "no border at all", ""]
 
 
 def _may_be(text, start, end):
-  """Whether a span is of one paragraph, of one cell where its lines have cells, and cuts no
-  number."""
+  """Whether a span is of one paragraph, of one cell where its lines have cells, goes on into
+  no item or field, and cuts no number."""
   for number in re.finditer(r"[0-9]+(?:[.,:][0-9]+)+", text):
     parts = [at for mark in re.finditer("[.,:]", number[0])
              for at in (number.start() + mark.start(), number.start() + mark.end())]
@@ -31,7 +32,17 @@ def _may_be(text, start, end):
     return False
   stop = text.find("\n", end)
   lines = text[text.rfind("\n", 0, start) + 1:stop if stop >= 0 else len(text)]
-  return "\n" not in span or " | " not in lines
+  return "\n" not in span or (" | " not in lines and not any(
+      map(_begins, lines.split("\n")[1:])))
+
+
+def _begins(line):
+  """Whether it is an item, or a field, whose key is no word of a sentence."""
+  mark, _, rest = line.strip().partition(" ")
+  if rest and (mark in ("-", "*") or (mark[:-1].isdigit() and mark[-1] in ".)")):
+    return True
+  key, colon, _ = line.strip().partition(": ")
+  return bool(colon) and key[0].isupper()
 
 
 @pytest.mark.parametrize("text", _TEXTS)

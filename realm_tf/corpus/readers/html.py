@@ -35,6 +35,7 @@ _CELLS = frozenset(("td", "th"))
 _ITEMS = frozenset(("li", "dd"))
 # What a cell that is a value holds at most, and what it does not hold.
 _MOST_OF_CELL, _MOST_PARTS, _LAID_OUT = 200, 50, frozenset((*_HEADINGS, "table", "pre"))
+_MOST_OF_TERM = 50  # characters
 _SCRIPTS = ("sup", "sub")
 _SIGNED = mathml.FIRST | {"q", *_SCRIPTS}
 _QUOTES = ("“", "”"), ("‘", "’")  # those in quotes are single
@@ -148,7 +149,9 @@ class _Pieces:
 
   def start(self, element: etree._Element) -> None:
     name = element.tag
-    if mark := _MARKS.get(name):
+    if name == "dd" and _is_term(element.getprevious()):
+      self.texts.append(f" {_JOINED}")
+    elif mark := _MARKS.get(name):
       self.texts.append(mark if self._cell is None else " ")
       if self._cell is None and name in _CELLS and _is_small_cell(element):
         self._cell = element
@@ -195,6 +198,8 @@ class _Pieces:
         self._quotes -= 1
         self.texts.append(_QUOTES[self._quotes % 2][1])
     self._cell = None if element is self._cell else self._cell
+    if name == "dt" and _is_term(element) and not self.texts[-1].rstrip().endswith(":"):
+      self.texts.append(":")
     if name in _ITEMS and self._cell is None and not _ends_as_written(element):
       self.texts.append(_ITEM)
     if name in _PARAGRAPHS:
@@ -215,6 +220,15 @@ def _is_small_cell(element: etree._Element) -> bool:
         part is not element and part.tag in _LAID_OUT):
       return False
   return True
+
+
+def _is_term(element: etree._Element | None) -> bool:
+  """Whether a short term has one description, which belong in a line: "Voltage: 110 kV"."""
+  if element is None or element.tag != "dt" or is_unread(element):
+    return False
+  described, text = element.getnext(), "".join(element.itertext()).strip()
+  return described is not None and described.tag == "dd" and not is_unread(described) and (
+      0 < len(text) <= _MOST_OF_TERM and text[-1] not in ".!?")
 
 
 def _ends_as_written(item: etree._Element) -> bool:

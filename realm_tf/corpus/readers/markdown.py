@@ -15,6 +15,7 @@ from markdown_it.rules_core import StateCore
 
 from realm_tf.corpus.readers import html, markdown_rules
 from realm_tf.corpus.readers.text_file import decode, refuse_other_kinds, without_title
+from realm_tf.text.field_lines import FIELD
 
 _FRONT_MATTER = re.compile(
     r"\s*(---|\+\+\+|;;;)[ \t]*(yaml|toml|json)?[ \t]*\n(.*?\n)??(?:\1|\.\.\.)[ \t]*(?:\n|$)",
@@ -25,6 +26,7 @@ _KINDS = {"---": "yaml", "+++": "toml", ";;;": "json"}
 _TITLE = re.compile(r"^[\"']?title[\"']?[ \t]*[:=][ \t]*+(?![\[{|>])(.*\S)", re.MULTILINE)
 _ALERT = re.compile(r"\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]")
 _DEEPEST = 100  # a list in a list is two levels; what is deeper is lost
+_FIELD = re.compile(FIELD)
 _NAME = re.compile(r"\s*\{:?\s*[#.][^{}]*\}\s*$")
 
 
@@ -43,6 +45,7 @@ def read_markdown(data: bytes) -> tuple[str, str]:
   markdown_rules.add_to(parser)
   parser.core.ruler.push("heading_names", _without_names)
   parser.core.ruler.push("alerts", _named_alerts)
+  parser.core.ruler.push("fields", _parted_fields)
   heading, body = html.from_text(parser.render(text))
   stated = fields.get("title")
   title = " ".join(str(stated).split()) if isinstance(stated, str | int | float) else heading
@@ -67,6 +70,16 @@ def _named_alerts(state: StateCore) -> None:
       parts[0].content = alert[1].capitalize()
       for line_end in parts[1:2]:
         line_end.type, line_end.tag = "hardbreak", "br"
+
+
+def _parted_fields(state: StateCore) -> None:
+  """A rule of the parser: a line of "Key: value" is one, as who writes it sees it."""
+  for token in state.tokens:
+    parts = token.children or []
+    ends = [i for i, part in enumerate(parts) if part.type in ("softbreak", "hardbreak")]
+    for i, following in zip(ends, [*ends[1:], len(parts)]):
+      if _FIELD.match("".join(part.content for part in parts[i + 1:following])):
+        parts[i].type, parts[i].tag = "hardbreak", "br"
 
 
 def _front_matter(text: str) -> tuple[dict[str, Any], str]:
