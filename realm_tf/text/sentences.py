@@ -3,6 +3,9 @@
 import re
 from typing import cast
 
+from realm_tf.text.field_lines import BEGINS
+from realm_tf.text.table_lines import BAR
+
 # They stand before what they belong to, so that no sentence ends with them.
 _NEVER_LAST = frozenset("""
   dr mr mrs ms mx messrs prof st ste mt ft gen col lt cmdr adm sgt capt maj brig cpl pvt
@@ -34,7 +37,7 @@ _END = re.compile(
     r"[.!?…。！？\n](?:(?<=[.!?…])(?<![.!?…].)[.!?…]*+"
     rf"(?P<closers>[{_CLOSERS}]*+)(?=\s|$)(?=\s*[{re.escape(_OPENERS)}]*(?P<next>[\w’']*))"
     r"|(?<=[。！？])[。！？]*[」』”’）]*"
-    r"|(?<=\n)[ \t\r\f\v]*\n\s*)")
+    rf"|(?<=\n)(?:[ \t\r\f\v]*\n\s*|(?={BEGINS}|[^\n]*{re.escape(BAR.decode())})))")
 _LAST_WORD = re.compile(r"[\w.&’'-]*$")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _BRACKETS = re.compile(r"[()\[\]]")
@@ -88,7 +91,9 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
   """Character spans of the sentences of `text`, in order.
 
   Spans begin and end with a visible character; between them lies only white space.
-  A blank line always ends a sentence; brackets that are closed are never split.
+  A blank line always ends a sentence, and so does a line feed before a row of a table, an
+  item or a field (`table_lines`, `field_lines`). Brackets that are closed are not split
+  otherwise.
   """
   brackets = _bracketed(text)
   spans, start, bracket = [], 0, 0
