@@ -59,7 +59,7 @@ def _text(rows: list[tuple[str, ...]]) -> str:
 
 def _documents(rows: list[tuple[str, ...]], in_parts: bool) -> list[dict[str, str]]:
   """Parts of as many rows as a block takes, or the whole."""
-  size = 8 if in_parts else len(rows)
+  size = 15 if in_parts else len(rows)
   parts = [rows[i:i + size] for i in range(0, len(rows), size)]
   parts[0] = [_HEADER, *parts[0]]
   return [{"id": f"staff {i}", "title": _TITLE, "text": _text(part)}

@@ -14,6 +14,7 @@ from typing import Iterable, Iterator, NamedTuple, Sequence
 
 import numpy as np
 
+from realm_tf.corpus import table_headers
 from realm_tf.corpus.readers import Document
 from realm_tf.errors import UserError
 from realm_tf.text.salient_spans import CharacterSpan, SpanTagger
@@ -25,7 +26,7 @@ NUM_SPECIAL_TOKENS = 3  # [CLS] title [SEP] body [SEP]
 STRINGS = ("document_id", "title", "text")
 INTEGERS = ("title_ids", "body_ids", "body_starts", "body_ends", "sentence_starts",
             "span_starts", "span_ends")
-CUT_VERSION = 1  # changes where the same documents would give other blocks
+CUT_VERSION = 2  # changes where the same documents would give other blocks
 _MIN_TOKENS = 8
 _DOCUMENTS, _CHARACTERS = 2048, 1 << 20  # at a time
 
@@ -35,7 +36,8 @@ class Block:
   """One block of a document. Arrays are int32; token indices count in `body_ids`.
 
   Attributes:
-    text: the body, an exact substring of the document's text.
+    text: the body, an exact substring of the document's text (`table_headers`: in which
+      the header of a table is repeated where a block begins with a row).
     body_starts, body_ends: where each token stands, in bytes of `text` as UTF-8.
     sentence_starts: index of each sentence's first token; the first is 0.
     span_starts, span_ends: tokens `[start, end)` of the salient spans: whole words,
@@ -66,6 +68,12 @@ class _Bodies(NamedTuple):
     ends = np.fromiter(chain(chain(spans)), np.int64).reshape(-1, 2)
     texts = np.repeat(self.characters[:len(spans)], [len(own) for own in spans])
     return self.pieces.char_places[ends + texts[:, None]]
+
+  def text(self, number: int) -> tuple[bytes, np.ndarray]:
+    """One of the texts, and where its tokens begin in it, in bytes."""
+    first, last = self.pieces.splits[number:number + 2]
+    begin, end = self.pieces.char_places[self.characters[number:number + 2]]
+    return self.data[begin:end], self.pieces.starts[first:last] - begin
 
 
 def document_batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -116,23 +124,51 @@ def _fill(boundaries: list[int], room: int) -> Iterator[int]:
       yield (first := start)
 
 
-def _cuts(bodies: _Bodies, sentences: np.ndarray, rooms: np.ndarray
+def _sentence_starts(bodies: _Bodies, sentences: np.ndarray) -> np.ndarray:
+  """Tokens that begin one, and T; sentences: [X, 2] int, spans of bytes."""
+  return np.unique(np.append(
+      bodies.pieces.splits, np.searchsorted(bodies.pieces.starts, sentences[:, 0])))
+
+
+def _sentences_of(bodies: _Bodies, starts: np.ndarray, number: int, room: int) -> list[int]:
+  """Tokens of one text that begin a sentence, or a part of a long one, and its end."""
+  first, last = np.searchsorted(starts, bodies.pieces.splits[number:number + 2])
+  return _cut_long(starts[first:last + 1].tolist(), bodies.word_starts, room)
+
+
+def _with_headers(texts: list[str], bodies: _Bodies, starts: np.ndarray, rooms: np.ndarray
+                  ) -> list[str]:
+  """The texts, in which tables that are cut have their header at each block."""
+  longer = texts
+  for number in np.flatnonzero(np.diff(bodies.pieces.splits) > rooms).tolist():
+    if table_headers.may_be_cut(texts[number]):
+      room, first = int(rooms[number]), int(bodies.pieces.splits[number])
+      sentences = _sentences_of(bodies, starts, number, room)
+      text = table_headers.with_headers(
+          *bodies.text(number), [token - first for token in sentences], room).decode("utf-8")
+      if len(text) > len(texts[number]):
+        longer = [*texts] if longer is texts else longer
+        longer[number] = text
+  return longer
+
+
+def _cuts(texts: list[str], bodies: _Bodies, starts: np.ndarray, rooms: np.ndarray
           ) -> tuple[np.ndarray, np.ndarray]:
   """Tokens that begin a sentence, or a part of a long one; and those that begin a block.
 
   Args:
-    sentences: [X, 2] int, spans of bytes.
+    starts: [X] int, tokens that begin a sentence, and T.
     rooms: [D] int, most tokens of a block of each document.
   """
   splits = bodies.pieces.splits
-  starts = np.unique(np.append(
-      splits, np.searchsorted(bodies.pieces.starts, sentences[:, 0])))
   cuts, firsts = [starts], [splits]
-  for number in np.flatnonzero(np.diff(splits) > rooms):
-    first, last = np.searchsorted(starts, splits[number:number + 2])
-    room = int(rooms[number])
-    whole = _cut_long(starts[first:last + 1].tolist(), bodies.word_starts, room)
+  for number in np.flatnonzero(np.diff(splits) > rooms).tolist():
+    room, first = int(rooms[number]), int(splits[number])
+    whole = _sentences_of(bodies, starts, number, room)
     cuts.append(np.array(whole))
+    if table_headers.may_be_cut(texts[number]):
+      whole = [first + token for token in table_headers.unparted(
+          *bodies.text(number), [token - first for token in whole], room)]
     firsts.append(np.fromiter(_fill(whole, room), np.int64))
   return np.unique(np.concatenate(cuts)), np.unique(np.concatenate(firsts))
 
@@ -205,7 +241,13 @@ def split_blocks(documents: Iterable[Document], tokenizer: Tokenizer, max_tokens
     titles = _titles(batch, tokenizer, (max_tokens - NUM_SPECIAL_TOKENS) // 2)
     sentences = [split_sentences(text) for text in texts]
     rooms = max_tokens - NUM_SPECIAL_TOKENS - np.array([len(title) for title in titles])
-    cuts, firsts = _cuts(bodies, bodies.places(sentences), rooms)
+    starts = _sentence_starts(bodies, bodies.places(sentences))
+    longer = _with_headers(texts, bodies, starts, rooms)
+    if longer is not texts:
+      texts, bodies = longer, _bodies(longer, tokenizer)
+      sentences = [split_sentences(text) for text in texts]
+      starts = _sentence_starts(bodies, bodies.places(sentences))
+    cuts, firsts = _cuts(texts, bodies, starts, rooms)
     spans = tagger(texts, sentences) if tagger else []
     salient = _word_spans(bodies, bodies.places(spans), cuts)
     yield from _blocks(batch, titles, bodies, cuts, firsts, salient)

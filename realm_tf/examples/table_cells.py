@@ -3,12 +3,12 @@
     Name | Role | Extension.              what | Extension | Tomas Brellin | -> 102
     Tomas Brellin | Head of engineering | 102.   who | Name | 102 | -> Tomas Brellin
 
-A table is lines of as many cells between bars each, as our readers write them; its first line
-names the columns, and the first cell of a line what the others are of. Values of fields
+The first line of a table (`table_lines`) names the columns, and the first cell of a line what
+the others are of. Values of fields
 ("Role: Head of sales", `field_values`) are asked for alike. Shape letter: P cells.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +18,8 @@ from realm_tf.corpus.store import Corpus
 from realm_tf.examples import field_values
 from realm_tf.examples.askable_spans import Kind, kind_of
 from realm_tf.examples.salient_support import parts_of
+from realm_tf.text.table_lines import BAR, Place, tables
 
-_BAR = b" | "
-Place = tuple[int, int]  # where it begins and ends in a text, in bytes
 
 
 class Cells(NamedTuple):
@@ -54,7 +53,7 @@ def cell_kind(text: str, names_line: bool) -> Kind:
 
 def _of_block(corpus: Corpus, row: int) -> Iterator[tuple[int, ...]]:
   text = corpus.texts[row]
-  asked = [*(questions(text) if _BAR in text else ()), *field_values.questions(text)]
+  asked = [*(questions(text) if BAR in text else ()), *field_values.questions(text)]
   if not asked:
     return
   starts, ends = corpus.body_starts.row(row), corpus.body_ends.row(row)
@@ -71,38 +70,12 @@ def questions(text: bytes) -> Iterator[tuple[Place, Place, Place]]:
 
   Of a name, or a value that several lines have, nobody could tell which of them is meant.
   """
-  for header, *lines in _tables(text):
+  for table in tables(text):
+    header, name = table[0].cells, text[slice(*table[0].place)]
+    lines = [line.cells for line in table[1:] if text[slice(*line.place)] != name]
     columns = [[text[slice(*cell)] for cell in column] for column in zip(*lines)]
     for line in lines:
       for j in range(1, len(header)):
         for asked, by in ((j, 0), (0, j)):
           if columns[by].count(text[slice(*line[by])]) == 1:
             yield line[asked], header[asked], line[by]
-
-
-def _tables(text: bytes) -> Iterator[Sequence[Sequence[Place]]]:
-  """Lines of as many cells, two lines at least, of which the first holds no figures."""
-  table: list[list[Place]] = []
-  for cells in [*_lines(text), []]:
-    if table and len(cells) != len(table[0]):
-      if len(table) > 1 and not any(48 <= byte < 58 for cell in table[0]
-                                    for byte in text[slice(*cell)]):
-        yield table
-      table = []
-    if len(cells) > 1:
-      table.append(cells)
-
-
-def _lines(text: bytes) -> Iterator[list[Place]]:
-  """The cells of each line that is not blank; the full stop that ends a row is of none."""
-  place = 0
-  for line in text.split(b"\n"):
-    at, cells = place, []
-    for cell in (line.rstrip().removesuffix(b".")).split(_BAR):
-      bare = cell.strip()
-      first = at + (len(cell) - len(cell.lstrip()) if bare else 0)
-      cells.append((first, first + len(bare)))
-      at += len(cell) + len(_BAR)
-    if line.strip():
-      yield cells
-    place += len(line) + 1

@@ -194,7 +194,7 @@ def _page(content):
     ("<table><tr><th>a<th>b<tr><td>1<td>2</table>", "", "a | b.\n1 | 2."),
     ("<dl><dt>Kind<dd>Old<dt><b>Built:</b><dd><p>1998</p><dt>How?<dd>So.<dt>Two<dd>a</dd><dd>b"
      "<dt>c<dt>d<dd>e<dt hidden>no<dd>f<dt>g<dd hidden>no</dd><div><dt>h<dd>i</div></dl>", "",
-     "Kind: Old.\nBuilt: 1998.\n\nHow?\nSo.\nTwo: a.\nb.\nc\nd: e.\nf.\ng\n\nh: i."),
+     "Kind: Old.\nBuilt: 1998.\n\nHow?\nSo.\nTwo: a.\nb.\nc\nd: e.\nf.\ng.\n\nh: i."),
     (f"<dl><dt>{'long ' * 11}<dd>a<dt>b<!-- --><dd>c", "", f"{'long ' * 10}long\na.\nb: c."),
     ("<pre>a  b\n  c</pre><p>d   e\nf", "", "a  b\n  c\n\nd e f"),
     ("&lt;p&gt; &eacute;&#233;&#x1F600;&nbsp;x &unknown;", "", "<p> éé😀\u00a0x &unknown;"),

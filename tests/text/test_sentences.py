@@ -34,6 +34,14 @@ def test_splits(expected):
   assert sentences(" ".join(expected)) == expected
 
 
+@pytest.mark.parametrize("expected", [
+    ["so it is", "a | b", "c | 3", "d | e\nso on"], ["it is", "- one", "* two\nof it", "2) x"],
+    ["it is", "Role: boss\nof all", "Size: 3\nsize: 4"], ["(see", "- one", "- two)"],
+    ["on a\n-x\nto 1.5", "A: b"], ["a\n|b|\n3.1 is\nA:b\nA? b: c", "A: b"]])
+def test_a_row_an_item_and_a_field_begin_sentences(expected):
+  assert sentences("\n".join(expected)) == expected
+
+
 def test_a_blank_line_ends_a_sentence_and_a_line_break_does_not():
   assert sentences("One\n\nTwo\nwraps (here\n \nThree).") == [
       "One", "Two\nwraps (here", "Three)."]
