@@ -173,8 +173,8 @@ class ClozeConfig(OptimizerConfig):
       "fine-tuning")
   max_spans: int = setting(8, at_least(1, 100_000), "correct spans used per block")
   table_share: float = setting(
-      1 / 3, SHARE, "of the questions, at most, for cells of tables; 0: none; in the form of "
-      "a question only")
+      1 / 3, SHARE, "of the questions, at most, for cells of tables and values of fields; "
+      "0: none; in the form of a question only")
 
 
 @dataclasses.dataclass(frozen=True)
