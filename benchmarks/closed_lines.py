@@ -93,15 +93,17 @@ def documents(layout: str, stops: bool) -> Iterator[dict[str, str]]:
   """As a `table`, a `list`, or `fields`: two tables below headings of their rows, two as
   records that begin with the name, and of two each row a document."""
   for number, (title, header, rows) in enumerate(_tables()):
-    if layout == "fields" and number % 3 == 2:
+    if layout == "table":
+      yield _document(title, [[" | ".join(row) for row in (header, *rows)]], stops)
+    elif layout == "list":
+      yield _document(title, [[f"{row[0]}: {', '.join(row[1:])}" for row in rows]], stops)
+    elif number % 3 == 0:
+      yield _document(title, [_fields(header, row) for row in rows], stops)
+    elif number % 3 == 1:
+      yield _document(title, [[row[0], *_fields(header[1:], row[1:])] for row in rows], stops)
+    else:
       for row in rows:
         yield _document(row[0], [_fields(header[1:], row[1:])], stops)
-      continue
-    yield _document(title, {
-        "table": lambda: [[" | ".join(row) for row in (header, *rows)]],
-        "list": lambda: [[f"{row[0]}: {', '.join(row[1:])}" for row in rows]],
-        "fields": lambda: [[row[0], *_fields(header[1:], row[1:])] if number % 3
-                           else _fields(header, row) for row in rows]}[layout](), stops)
 
 
 def _fields(keys: list[str], values: list[str]) -> list[str]:

@@ -27,7 +27,8 @@ def with_headers(data: bytes, starts: np.ndarray, sentences: list[int], room: in
   """
   headers = {}  # token that begins a row -> where the header stands, and its tokens
   for header, *rows in tables(data):
-    first, *own = np.searchsorted(starts, [line.place[0] for line in (header, *rows)]).tolist()
+    first, *own = np.searchsorted(
+        starts, [line.place[0] for line in (header, *rows)]).tolist()
     if own[0] - first <= room // _MOST_OF_ROOM:
       headers.update(dict.fromkeys(own, (header.place, own[0] - first)))
   parts, written, first, taken = [], 0, 0, 0

@@ -3,9 +3,9 @@
 A reader that was trained on prose sees a table as one line of words, and may begin an answer
 in one row and end it in the next. Our readers put " | " between the cells of a row, a line
 feed between rows and an empty line between paragraphs. A line feed alone is no border, since
-plain text may be wrapped: it is one where a line that it parts has cells, or where an item or
-a field begins behind it (`field_lines`). "18" is no answer where "18:30" stands, nor "4" where
-"4,310" does: word pieces part them, people do not.
+plain text may be wrapped: it is one where a line that it parts has cells, or where an item
+or a field begins behind it (`field_lines`). "18" is no answer where "18:30" stands, nor "4"
+where "4,310" does: word pieces part them, people do not.
 """
 
 import tensorflow as tf

@@ -21,7 +21,6 @@ from realm_tf.examples.salient_support import parts_of
 from realm_tf.text.table_lines import BAR, Place, tables
 
 
-
 class Cells(NamedTuple):
   """P cells that can be asked for, in the order of the blocks: pieces of the bodies."""
   row: np.ndarray  # [P] int32: block

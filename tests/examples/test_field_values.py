@@ -21,7 +21,8 @@ def _told(text):
 
 @pytest.mark.parametrize("text, expected", [
     # Of the document.
-    ("Voltage: 110 kV\nBuilt: 1998", [("110 kV", "Voltage", "TITLE"), ("1998", "Built", "TITLE")]),
+    ("Voltage: 110 kV\nBuilt: 1998",
+     [("110 kV", "Voltage", "TITLE"), ("1998", "Built", "TITLE")]),
     ("Prose before it.\n\nVoltage: 110 kV.\n\nBuilt: 1998.\n\nOld: yes.",
      [("110 kV", "Voltage", "TITLE"), ("1998", "Built", "TITLE"), ("yes", "Old", "TITLE")]),
     ("- Völt: 1\n* Öhm: 2.5", [("1", "Völt", "TITLE"), ("2.5", "Öhm", "TITLE")]),
@@ -40,7 +41,8 @@ def _told(text):
     ("Ana\nTown: Rome\nBo\nTown: Rome", [("Rome", "Town", "Ana"), ("Rome", "Town", "Bo")]),
     ("Ana\nTown: Rome\nAna\nTown: Oslo", [("Ana", "Town", "Rome"), ("Ana", "Town", "Oslo")]),
     # None: one alone, sentences, parts of them, tables, and what goes on below.
-    ("Note: this", []), ("", []), ("a: 1\nb: 2", []), ("See http://a.b\nAt 9:30\nOh: no?", []),
+    ("Note: this", []), ("", []), ("a: 1\nb: 2", []),
+    ("See http://a.b\nAt 9:30\nOh: no?", []),
     ("He said. Note: one\nShe said. Note: two", []), ("A | B: 1\nC | D: 2", []),
     ("One: a sentence. And another\nTwo: the first of many,\nThree: four", []),
     ("A key of more than six words here: 1\nAnother of them that is too long: 2", [])])

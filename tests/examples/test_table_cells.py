@@ -24,7 +24,8 @@ def _told(text):
 
 @pytest.mark.parametrize("text, expected", [
     (_TABLE, _ASKED), (_TABLE.replace("\n", "\n\n"), _ASKED),
-    (f"Before it é.\n\n{_TABLE}\nName | Town | Age.\n\nAfter it.", _ASKED), (_TABLE.replace(".", ""), _ASKED),
+    (f"Before it é.\n\n{_TABLE}\nName | Town | Age.\n\nAfter it.", _ASKED),
+    (_TABLE.replace(".", ""), _ASKED),
     # Two lines have the value, so nobody could tell whom it means.
     ("A | B.\nx | one.\ny | one.", [("one", "B", "x"), ("one", "B", "y")]),
     ("A | B.\nx | one.\nx | two.", [("x", "A", "one"), ("x", "A", "two")]),

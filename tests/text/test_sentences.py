@@ -35,7 +35,8 @@ def test_splits(expected):
 
 
 @pytest.mark.parametrize("expected", [
-    ["so it is", "a | b", "c | 3", "d | e\nso on"], ["it is", "- one", "* two\nof it", "2) x"],
+    ["so it is", "a | b", "c | 3", "d | e\nso on"],
+    ["it is", "- one", "* two\nof it", "2) x"],
     ["it is", "Role: boss\nof all", "Size: 3\nsize: 4"], ["(see", "- one", "- two)"],
     ["on a\n-x\nto 1.5", "A: b"], ["a\n|b|\n3.1 is\nA:b\nA? b: c", "A: b"]])
 def test_a_row_an_item_and_a_field_begin_sentences(expected):
