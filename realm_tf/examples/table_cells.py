@@ -14,11 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 from realm_tf.corpus.derived import Writer, derived
+from realm_tf.corpus.readers.gaps import GAP
 from realm_tf.corpus.store import Corpus
 from realm_tf.examples import field_values
 from realm_tf.examples.askable_spans import Kind, kind_of
 from realm_tf.examples.salient_support import parts_of
 from realm_tf.text.table_lines import BAR, Place, tables
+
+_GAP = GAP.encode()
 
 
 class Cells(NamedTuple):
@@ -76,5 +79,6 @@ def questions(text: bytes) -> Iterator[tuple[Place, Place, Place]]:
     for line in lines:
       for j in range(1, len(header)):
         for asked, by in ((j, 0), (0, j)):
-          if columns[by].count(text[slice(*line[by])]) == 1:
+          value = text[slice(*line[by])]
+          if value != _GAP and columns[by].count(value) == 1:
             yield line[asked], header[asked], line[by]

@@ -196,6 +196,11 @@ def _page(content):
      "<dt>c<dt>d<dd>e<dt hidden>no<dd>f<dt>g<dd hidden>no</dd><div><dt>h<dd>i</div></dl>", "",
      "Kind: Old.\nBuilt: 1998.\n\nHow?\nSo.\nTwo: a.\nb.\nc\nd: e.\nf.\ng.\n\nh: i."),
     (f"<dl><dt>{'long ' * 11}<dd>a<dt>b<!-- --><dd>c", "", f"{'long ' * 10}long\na.\nb: c."),
+    ("<table><thead><tr><th>a<th>b<th>c<tbody><tr><td>1<td><br>&nbsp;<td><p>2</p><tr><td>3<td>"
+     "<td><tr><td><img><td>4<td>5<tr><td>6<td></table>", "",
+     "a | b | c.\n1 | – | 2.\n3 | – | –.\n4 | 5.\n6"),
+    ("<table><tr><td>a<td><tr><td><td>b</table><table><tr><th>a<th>b<tr><td><table><tr><td>c"
+     "<td><tr><td><td>d</table><td></table>", "", "a\nb\n\na | b.\n\nc\nd"),
     ("<pre>a  b\n  c</pre><p>d   e\nf", "", "a  b\n  c\n\nd e f"),
     ("&lt;p&gt; &eacute;&#233;&#x1F600;&nbsp;x &unknown;", "", "<p> éé😀\u00a0x &unknown;"),
     ("<p hidden>no</p><template>no</template><noscript>no</noscript>yes", "", "yes"),
@@ -268,7 +273,8 @@ def test_a_deep_page_is_read_or_skipped():
     ("```\n# no heading\n  x < 1\n```\n\nText.", "", "# no heading\n  x < 1\n\nText."),
     ("Setext\n======\n\nText &amp; \\*stars\\*.", "Setext", "Text & *stars*."),
     ("**Role:** Head\nof sales\n*Town*: Rome\nsee: no  \nend\n\nA\nB C: d", "",
-     "Role: Head of sales\nTown: Rome see: no\nend\n\nA\nB C: d"),
+     "Role: Head of sales.\nTown: Rome see: no\nend.\n\nA\nB C: d."),
+    ("|a|b|\n|---|---|\n||1|\n|2||\n|||", "", "a | b.\n– | 1.\n2 | –."),
     ("- a\n- b\n\n1. c\n", "", "a.\nb.\n\nc."), ("> Quote.\n", "", "Quote."),
     ("| a | b |\n|---|---|\n| 1 | 2 |", "", "a | b.\n1 | 2."),
     ('<p align="center">Hi <!-- no --></p>\n\n# Name\n\nText.', "Name",

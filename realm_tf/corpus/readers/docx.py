@@ -12,9 +12,10 @@ from docx.oxml import parse_xml
 from docx.oxml.ns import nsmap, qn
 from lxml import etree
 
-from realm_tf.corpus.readers.closed_lines import closed
+from realm_tf.corpus.readers.closed_lines import closed, with_closed_items
 from realm_tf.corpus.readers.docx_fields import settle_fields
 from realm_tf.corpus.readers.docx_scripts import drawn, mark_by_style
+from realm_tf.corpus.readers.gaps import GAP, is_gap
 from realm_tf.corpus.readers.mathml import is_single, is_single_exponent, parted
 from realm_tf.corpus.readers.symbols import symbol, without_codes
 from realm_tf.corpus.readers.text_file import without_title
@@ -184,6 +185,9 @@ def _before(element: etree._Element, last: str) -> str:
   tag = element.tag
   if tag in _SHOWN:
     return _shown(element)
+  if tag == qn("w:tc"):
+    merged = element.find(f"{qn('w:tcPr')}/{qn('w:vMerge')}") is not None  # with that above
+    return GAP if not merged and is_gap(element, qn("w:tr"), (tag,)) else ""
   if tag == qn("w:sym"):
     code = element.get(qn("w:char"), "")
     return symbol(element.get(qn("w:font"), ""), int(code, 16)) if re.fullmatch(
@@ -265,4 +269,4 @@ def _text(body: etree._Element) -> str:
   text = re.sub(rf"(?: ?\| ?)+(?={_ROW}?\n\n)", "", text)  # behind the last cell
   text = re.sub(rf"([^\n]* \| [^\n]*){_ROW}", lambda row: closed(row[1]), text)
   text = re.sub(rf"([^\n]*){_ITEM}", lambda item: closed(item[1]), text.replace(_ROW, ""))
-  return re.sub(r"\s*\n\s*\n\s*", "\n\n", text).strip()
+  return with_closed_items(re.sub(r"\s*\n\s*\n\s*", "\n\n", text).strip())

@@ -1,4 +1,4 @@
-"""Folders of documents: .txt, .md, .html, .pdf, .docx, plain or compressed.
+"""Folders of documents: .txt, .md, .html, .pdf, .docx, tables, plain or compressed.
 
 The path of a file, relative to the folder, is the id of its document: what changed is
 replaced where the folder is added again. Links are not followed, hidden files are not read.
@@ -13,7 +13,7 @@ from typing import Any, Iterator, NamedTuple
 
 from absl import logging
 
-from realm_tf.corpus.readers import of_many, text_file
+from realm_tf.corpus.readers import of_many, rows, text_file
 from realm_tf.corpus.readers.children import Children
 from realm_tf.corpus.readers.maker import Document, Format, Lines, Maker
 from realm_tf.corpus.readers.unreadable import Unreadable
@@ -38,6 +38,7 @@ class _Kind(NamedTuple):
 _HTML = _Kind(f"{_HERE}.html:read_html", ("lxml",))
 _MARKDOWN = _Kind(f"{_HERE}.markdown:read_markdown", ("lxml", "markdown_it"))
 _TEXT = _Kind(f"{_HERE}.text_file:read_plain_text")
+_ROWS = _Kind(f"{_HERE}.rows:read_rows")
 _KINDS = {
     ".txt": _TEXT, ".text": _TEXT, ".md": _MARKDOWN, ".markdown": _MARKDOWN,
     ".html": _HTML, ".htm": _HTML, ".xhtml": _HTML,
@@ -94,7 +95,7 @@ def _documents(base: pathlib.Path, names: Iterator[pathlib.PurePosixPath], maker
   """Those of the files that are documents by their names; `tables` gets those of many."""
   for name in names:
     kind = plain_suffix(name)
-    if kind not in _KINDS:
+    if not _is_read(base, name):
       is_of_many = kind in of_many.KINDS
       maker.leave_out(name, f"other kinds of files ({_shown_kind(name) or 'no suffix'})",
                       of_many.in_detail(base / name) if is_of_many else "")
@@ -102,8 +103,16 @@ def _documents(base: pathlib.Path, names: Iterator[pathlib.PurePosixPath], maker
     elif not _is_utf8(name):
       maker.skip(name, "name is not UTF-8")
     else:
-      require(_KINDS[kind].libraries, maker.where(name), "documents")
+      require(_kind(name).libraries, maker.where(name), "documents")
       yield name
+
+
+def _is_read(base: pathlib.Path, name: pathlib.PurePosixPath) -> bool:
+  return plain_suffix(name) in _KINDS or rows.is_rows(base / name)
+
+
+def _kind(name: pathlib.PurePath) -> _Kind:
+  return _KINDS.get(plain_suffix(name), _ROWS)
 
 
 def _shown_kind(name: pathlib.PurePosixPath) -> str:
@@ -114,15 +123,15 @@ def _shown_kind(name: pathlib.PurePosixPath) -> str:
 
 
 def listed(root: pathlib.Path) -> str:
-  """What a folder holds by the names of its files, in words; of a few tables the header."""
+  """What a folder holds by the names of its files, in words; of tables the first rows."""
   maker = Maker(root, strict=False)
   count, others, tables = 0, collections.Counter[str](), list[pathlib.PurePosixPath]()
   names = files_of(root, maker)[1]
   for name in itertools.islice(names, _MOST_LISTED):
-    kind = plain_suffix(name)
-    count += kind in _KINDS
-    others.update([] if kind in _KINDS else [_shown_kind(name)])
-    tables += [name] if kind in of_many.KINDS else []
+    is_read = _is_read(root, name)
+    count += is_read
+    others.update([] if is_read else [_shown_kind(name)])
+    tables += [name] if not is_read and plain_suffix(name) in of_many.KINDS else []
   advice = of_many.advice(root, tables)
   more = " or more" if next(names, None) else ""
   left_out = ", ".join(f"{number} {kind or 'without a suffix'}"
@@ -150,16 +159,16 @@ def _read(path: pathlib.Path, children: Children) -> tuple[str, str]:
                      reason or str(error)) from None
   if len(data) > _MOST_BYTES:
     raise Unreadable(f"larger than {_MOST_BYTES >> 20} MiB")
-  kind = _KINDS[plain_suffix(path)]
+  kind = _kind(path)
   if not kind.libraries:
-    return text_file.read_plain_text(data)
+    return (rows.read_rows if kind is _ROWS else text_file.read_plain_text)(data)
   title, text = children.call(kind.function, data, _SECONDS)
   return title, text
 
 
 def _stem(name: pathlib.PurePosixPath) -> str:
   """The name without the suffixes that tell of its kind."""
-  while name.suffix and plain_suffix(name) in _KINDS:
+  while name.suffix and plain_suffix(name) in {*_KINDS, *rows.KINDS}:
     name = name.with_suffix("")
   return name.name
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from lxml import etree
 
 from realm_tf.corpus.readers import html_scripts, mathml
-from realm_tf.corpus.readers.closed_lines import closed
+from realm_tf.corpus.readers.closed_lines import closed, with_closed_items
+from realm_tf.corpus.readers.gaps import GAP, is_gap
 from realm_tf.corpus.readers.text_file import decode, without_title
 from realm_tf.corpus.readers.unread import is_unread
 from realm_tf.corpus.readers.unreadable import Unreadable
@@ -44,12 +45,13 @@ _MOST_MAINS = 100  # that are looked at
 _PARAGRAPH, _LINE, _CELL, _SPACE, _BREAK = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
 _JOINED = "\ue005"  # no paragraph begins behind it
 _ITEM = "\ue006"  # the end of one
+_GAP = "\ue007"  # an empty cell
 _MARKS = (dict.fromkeys(_PARAGRAPHS, _PARAGRAPH) | dict.fromkeys(_LINES, _LINE)
           | dict.fromkeys(_CELLS, _CELL))
 # A soft hyphen says where a word may break, and is no part of it.
 _SITE = re.compile(r" (?:[-–—|•·»›/]|::|\|\|) \S")  # "Page - Site"
 _WHITE: dict[int, str | None] = {**dict.fromkeys(map(ord, "\t\n\r\f"), " "), 0xAD: None}
-_OWN = re.compile(f"[{_PARAGRAPH}-{_ITEM}]")
+_OWN = re.compile(f"[{_PARAGRAPH}-{_GAP}]")
 _END = re.compile(r"</(?:body|html)\s*>", re.IGNORECASE)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _ROWS = re.compile(f"[^\n]*{_CELL}[^\n]*")
@@ -93,7 +95,7 @@ def from_text(page: str) -> tuple[str, str]:
 def _without_site(title: str, root: etree._Element) -> str:
   """The title of a page, less the name of the site where a heading is the rest of it."""
   for element in root.iter("h1"):
-    heading = " ".join(_text(element).split())
+    heading = " ".join(_text(element, False).split())
     rest = title.removeprefix(heading) if heading else title
     if rest != title and _SITE.match(rest):
       return heading
@@ -115,13 +117,16 @@ def _title(root: etree._Element) -> str:
       parent = element.getparent()
       if parent is not None and parent.tag == "svg":  # the name of a picture
         continue
-      if title := " ".join(_text(element).split()):
+      if title := " ".join(_text(element, False).split()):
         return title
   return ""
 
 
-def _text(top: etree._Element) -> str:
-  """The text below an element, without recursion: pages nest deep."""
+def _text(top: etree._Element, closes: bool = True) -> str:
+  """The text below an element, without recursion: pages nest deep.
+
+  It `closes` items and fields, which a title has not.
+  """
   walk, pieces = etree.iterwalk(top, events=("start", "end")), _Pieces()
   hidden: etree._Element | None = None
   for event, element in walk:
@@ -132,7 +137,7 @@ def _text(top: etree._Element) -> str:
       hidden = element
     else:
       pieces.start(element)
-  return _laid_out("".join(pieces.texts))
+  return _laid_out("".join(pieces.texts), closes)
 
 
 class _Pieces:
@@ -155,6 +160,8 @@ class _Pieces:
       self.texts.append(mark if self._cell is None else " ")
       if self._cell is None and name in _CELLS and _is_small_cell(element):
         self._cell = element
+      if name in _CELLS and mark == self.texts[-1] and is_gap(element, "tr", _CELLS):
+        self.texts.append(_GAP)
       if name == "li" and (number := _number(element, self._numbers)):
         self.texts.append(number)
     elif self._maths or name in _SIGNED:  # few: all else is passed by in a hurry
@@ -260,9 +267,10 @@ def _spaced(text: str, pre: int, script: Callable[[str], str] | None) -> str:
   return text.translate(_WHITE)  # of several spaces one is left when all is laid out
 
 
-def _laid_out(marked: str) -> str:
+def _laid_out(marked: str, closes: bool) -> str:
   """Paragraphs with a blank line between them, lines, and cells between bars."""
   text = re.sub(f"{_JOINED}[ {_PARAGRAPH}{_LINE}{_BREAK}]*", "", marked)
+  text = re.sub(rf"{_GAP}\s*", f"{GAP} ", text)
   text = _EMPTY_ITEM.sub(r"\1", re.sub(" +", " ", text))
   text = _ITEM_BEHIND.sub(rf"{_ITEM}\1", text)
   text = _BREAKS.sub(
@@ -271,4 +279,5 @@ def _laid_out(marked: str) -> str:
   text = _ROWS.sub(lambda row: closed(row[0]), text.lstrip(f" {_CELL}"))
   text = re.sub(f" *{_CELL}[ {_CELL}]*", " | ", text)
   text = re.sub(r"\n(?: \|)? ", "\n", text)
+  text = with_closed_items(text) if closes else text
   return text.replace(_BREAK, "\n").replace(_SPACE, " ").strip().removeprefix("| ")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from realm_tf import jsonl
-from realm_tf.corpus.readers import json_lines, table
+from realm_tf.corpus.readers import json_lines, rows, table
 from realm_tf.errors import UserError
 from realm_tf.lines import plain_suffix, read_lines
 
@@ -53,7 +53,9 @@ def lacking(path: pathlib.Path) -> str:
   try:
     numbered = read_lines(path, "text")
     if kind in (".csv", ".tsv"):
-      return table.lacking(table.table_at(numbered, path))
+      found = table.table_at(numbered, path)
+      asks = table.lacking(found) and rows.QUESTIONS.intersection(found.names)
+      return "holds questions, see --questions" if asks else table.lacking(found)
     if kind in (".jsonl", ".ndjson"):
       row = next(jsonl.parse_rows(numbered, path, json_lines.FIELDS), None)
       return json_lines.lacking(row.fields) if row else ""

@@ -6,10 +6,12 @@ import re
 import pypdf
 from pypdf.errors import DependencyError, PyPdfError
 
+from realm_tf.corpus.readers.closed_lines import with_closed_items
 from realm_tf.corpus.readers.pdf_scripts import page_text
 from realm_tf.corpus.readers.running_heads import without_running_heads
 from realm_tf.corpus.readers.text_file import without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
+from realm_tf.text.field_lines import BEGINS
 
 # What programs put in front of the name of the file, in place of a title, or for none.
 _PROGRAMS = re.compile(
@@ -19,6 +21,7 @@ _PROGRAMS = re.compile(
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl",
                             "ﬅ": "st", "ﬆ": "st"})
 _HYPHENATED = re.compile(r"(?<![^\W\d_])([^\W\d_]+)([-\u00ad])\n([a-zà-öø-ÿ][^\W\d_]*)")
+_ITEMS = re.compile(rf"\n(?!- \d+ -)(?={BEGINS})")  # before items, fields; no page numbers
 _OVER_PAGES = re.compile(r"(?<![^\W\d_])([^\W\d_]+)(-)\n\n([a-zà-öø-ÿ][^\W\d_]*)")
 _COMPOUND = re.compile(r"(?=\b([^\W\d_]+-[^\W\d_]+)\b)")
 _WITHIN_COMPOUND = frozenset(  # up-to-date
@@ -30,7 +33,8 @@ _JOINED = re.compile(r"(?<=\w)-[ \t]*\n(?=[A-Z0-9À-ÖØ-Þ])|(?<=\d)–[ \t]*\n
 def read_pdf(data: bytes) -> tuple[str, str]:
   """The title, which may be empty, and the text: a paragraph for each page.
 
-  Lines that a page breaks are joined; words that it hyphenates, too.
+  Lines that a page breaks are joined, but for items and fields (`field_lines`); words that
+  it hyphenates, too.
 
   Raises:
     Unreadable: damaged, or encrypted with a password.
@@ -88,5 +92,7 @@ def _paragraphs(page: str, compounds: frozenset[str]) -> str:
   text = _JOINED.sub(lambda match: match[0].rstrip(), _HYPHENATED.sub(
       lambda match: _mended(match, compounds), page))
   text = text.replace("\xad", "")
-  paragraphs = re.split(r"\n[ \t]*\n", text)
-  return "\n\n".join(filter(None, (" ".join(paragraph.split()) for paragraph in paragraphs)))
+  paragraphs = ("\n".join(filter(None, (" ".join(part.split()) for part in
+                                        _ITEMS.split(paragraph))))
+                for paragraph in re.split(r"\n[ \t]*\n", text))
+  return with_closed_items("\n\n".join(filter(None, paragraphs)))
