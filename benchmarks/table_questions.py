@@ -30,8 +30,7 @@ _DATA = flags.DEFINE_string("data", None, "Folder of the corpus.", required=True
 _WEIGHTS = flags.DEFINE_string("weights", "data", "Folder of the weights that are fetched.")
 _PASSAGES = flags.DEFINE_integer("passages", 60, "Of the corpus, beside the tables.")
 _LAYOUT = flags.DEFINE_enum("layout", "table", ["table", "fields"], "Of the six tables.")
-_STOPS = flags.DEFINE_bool("stops", None, "A full stop after each line; by default "
-                           "in tables, as our readers have it.")
+_STOPS = flags.DEFINE_bool("stops", True, "A full stop after each line, as readers have it.")
 _STEPS = flags.DEFINE_integer("steps", 150, "Of `cloze`, at most.")
 _SEED = flags.DEFINE_integer("seed", 1, "Of the draw, and of training.")
 
@@ -44,12 +43,8 @@ def _documents() -> pathlib.Path:
       passages = random.Random(_SEED.value).sample(list(file), _PASSAGES.value)
     path.write_text("".join([*passages, *(json.dumps(table) + "\n" for table in
                                           closed_lines.documents(
-                                              _LAYOUT.value, _stops()))]))
+                                              _LAYOUT.value, _STOPS.value))]))
   return path
-
-
-def _stops() -> bool:
-  return _LAYOUT.value == "table" if _STOPS.value is None else _STOPS.value
 
 
 def _answered(questions: list, share: float) -> figures.Columns:
@@ -71,7 +66,7 @@ def main(_) -> None:
   before, now = (_answered(questions, share) for share in (0.0, 1 / 3))
   print(json.dumps({
       "machine": processor(), "passages": _PASSAGES.value, "steps": _STEPS.value,
-      "seed": _SEED.value, "layout": _LAYOUT.value, "stops": _stops(),
+      "seed": _SEED.value, "layout": _LAYOUT.value, "stops": _STOPS.value,
       "questions": len(questions),
       **closed_lines.shown(compare.compare(before, now))}, indent=1))
 
