@@ -14,7 +14,8 @@ from realm_tf.corpus.readers.closed_lines import with_closed_items
     ("It is 3 m\n- or so\n  it is  \n\n\nat 1.5\n-x",
      "It is 3 m\n- or so\n  it is.\n\n\nat 1.5\n-x"),
     *[(line, line) for line in ("a: b", "A:b", '"A: b', "{A: b", "A {x: b", "http://A: b")],
-    ("Öl: 3 l\n日本: 東京。", "Öl: 3 l.\n日本: 東京。"), ("", ""), ("Key:\nvalue", "Key:\nvalue")])
+    ("Öl: 3 l\n日本: 東京。", "Öl: 3 l.\n日本: 東京。"), ("", ""),
+    ("Key:\nvalue", "Key:\nvalue")])
 def test_items_and_fields_end_as_sentences_do(text, expected):
   assert with_closed_items(text) == expected
   assert with_closed_items(expected) == expected
