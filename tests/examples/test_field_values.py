@@ -26,6 +26,8 @@ def _told(text):
     ("Prose before it.\n\nVoltage: 110 kV.\n\nBuilt: 1998.\n\nOld: yes.",
      [("110 kV", "Voltage", "TITLE"), ("1998", "Built", "TITLE"), ("yes", "Old", "TITLE")]),
     ("- Völt: 1\n* Öhm: 2.5", [("1", "Völt", "TITLE"), ("2.5", "Öhm", "TITLE")]),
+    ("Calls after 18:00: Ana\nSo: it", [("Ana", "Calls after 18:00", "TITLE"),
+                                        ("it", "So", "TITLE")]),
     # Of what the first key says, with a line between the records or without.
     ("Name: Ana\nPhone: 1\n\nName: Bo\nPhone: 2", _BY_KEY),
     ("Name: Ana\nPhone: 1\nName: Bo\nPhone: 2", _BY_KEY),

@@ -3,6 +3,7 @@
 import codecs
 
 from realm_tf.corpus.readers.closed_lines import with_closed_items
+from realm_tf.corpus.readers.text_columns import with_rows
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.lines import other_kind
 
@@ -50,4 +51,4 @@ def read_plain_text(data: bytes) -> tuple[str, str]:
     Unreadable: not text, or in an unknown encoding.
   """
   refuse_other_kinds(data)
-  return "", with_closed_items(decode(data).strip())
+  return "", with_closed_items(with_rows(decode(data).strip()))
