@@ -3,7 +3,7 @@
     Billing          Marta Quill    2.14    Billing | Marta Quill | 2.14.
     New connections  Ines Calloway  1.08    New connections | Ines Calloway | 1.08.
 
-So are three lines or more that follow each other and have as many cells. Two spaces part cells
+So are three lines or more that follow each other and have as many cells. Two spaces do it
 too, but not behind the end of a sentence, where typists put two.
 """
 
