@@ -5,7 +5,8 @@ in one row and end it in the next. Our readers put " | " between the cells of a 
 feed between rows and an empty line between paragraphs. A line feed alone is no border, since
 plain text may be wrapped: it is one where a line that it parts has cells, or where an item
 or a field begins behind it (`field_lines`). "18" is no answer where "18:30" stands, nor "4"
-where "4,310" does: word pieces part them, people do not.
+where "4,310" does, "1402" of P-1402, or "10 km" of 10 km/h: word pieces part them, people do
+not. Nor has an answer one bracket of two.
 """
 
 import tensorflow as tf
@@ -14,8 +15,12 @@ from realm_tf.evaluation.answer_spans import Spans
 from realm_tf.text.field_lines import BEGINS
 
 _CELL = r" \| "
-_OVER = rf"(?s)\|.*|.*\||.*({_CELL}|\n[ \t]*\n).*"  # or it has the edge of a cell
+_HALF = r"[^()]*\).*|.*\([^()]*"  # one bracket of two: "Ana Li (director"
+# Or it has the edge of a cell.
+_OVER = rf"(?s)\|.*|.*\||.*({_CELL}|\n[ \t]*\n).*|{_HALF}"
 _PARTED = rf"(?s).*({_CELL}|\n{BEGINS}).*"  # lines, which a line feed parts
+# Three characters of which the middle one parts nothing: 18:30, P-1402, km/h.
+_GOES_ON = "[0-9][.,:][0-9]|[A-Z]-[0-9]|[a-z]/[a-z]"
 
 
 def broken(texts: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
@@ -30,18 +35,18 @@ def broken(texts: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
   """
   shape = tf.shape(texts)
   texts, start, end = (tf.reshape(value, [-1]) for value in (texts, start, end))
-  return tf.reshape(_over_cells(texts, start, end) | _in_number(texts, start)
-                    | _in_number(texts, end), shape)
+  return tf.reshape(_over_cells(texts, start, end) | _within(texts, start)
+                    | _within(texts, end), shape)
 
 
-def _in_number(texts: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
-  """Whether a number goes on over the places `at` of texts: all [M]."""
-  def is_number(first: tf.Tensor) -> tf.Tensor:
+def _within(texts: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
+  """Whether a number, a code or a unit goes on over the places `at` of texts: all [M]."""
+  def goes_on(first: tf.Tensor) -> tf.Tensor:
     least = tf.maximum(first, 0)
     return tf.strings.regex_full_match(
-        tf.strings.substr(texts, least, first + 3 - least), "[0-9][.,:][0-9]")
+        tf.strings.substr(texts, least, first + 3 - least), _GOES_ON)
 
-  return is_number(at - 2) | is_number(at - 1)
+  return goes_on(at - 2) | goes_on(at - 1)
 
 
 def _over_cells(texts: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:

@@ -7,12 +7,14 @@ import time
 from absl import logging
 
 from realm_tf.counted import counted
+from realm_tf.errors import UserError
 from realm_tf.files import new_file
 from realm_tf.jsonl import write_rows
 from realm_tf.report.tables import stage_table
 from realm_tf.run import stages
 from realm_tf.run.ask import by_export
 from realm_tf.run.baselines import bm25, hybrid
+from realm_tf.run.commands_to_copy import command
 from realm_tf.run.export import export_run
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.held_out_questions import checked_questions
@@ -23,6 +25,8 @@ from realm_tf.run.trained_reader import check_denoising, has_reader
 from realm_tf.run.worth import poor_answers, stage_rows, unjudged, warn
 from realm_tf.serving import numbered
 
+_STEPS = 2000  # at most, as in recipes/own.py: `passes` ends them before
+
 
 def whole_run(run: Run, strict: bool = False) -> None:
   """Makes what is not there yet; prints the table of stages and asks the export.
@@ -32,6 +36,7 @@ def whole_run(run: Run, strict: bool = False) -> None:
   some out. `strict` is that of `stages.corpus`.
   """
   started = time.monotonic()
+  _check_questions_are_used(run)
   _say("corpus")
   stages.corpus(run, strict)
   if run.config.pretrain.steps:
@@ -51,6 +56,17 @@ def whole_run(run: Run, strict: bool = False) -> None:
   if numbered.newest(run.path / "export") is None:
     export_run(run)
   _finish(run, time.monotonic() - started, measured)
+
+
+def _check_questions_are_used(run: Run) -> None:
+  """A run that was begun without questions has no stage that learns from them."""
+  config = run.config
+  if config.finetune.questions and not config.dpr.steps and not config.finetune.steps:
+    raise UserError(
+        f"config.finetune.questions: '{config.finetune.questions}' would not be learnt from, "
+        "since finetune.steps is 0, as in runs that were begun without questions; " +
+        command("run", run.path, f"--config.finetune.questions={config.finetune.questions}",
+                f"--config.finetune.steps={_STEPS}") + " trains the reader by them")
 
 
 def _count(run: Run) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -307,3 +308,14 @@ def test_init_does_not_wait_for_tensorflow(world, tmp_path):
   completed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
                              check=False)
   assert completed.returncode == 0, completed.stderr
+
+
+def test_questions_that_nothing_would_learn_from_are_refused(init, world, tmp_path, capsys):
+  assert init("--config.cloze.steps=2") == 0
+  assert realm("run", f"--workdir={tmp_path}/run",
+               f"--config.finetune.questions={world}/questions.jsonl") == 2
+  said = capsys.readouterr().err
+  assert "would not be learnt from, since finetune.steps is 0" in said
+  given = shlex.split(said.partition("`realm ")[2].partition("`")[0])
+  assert realm(*given, "--config.finetune.passes=1") == 0
+  assert Run.existing(tmp_path / "run").is_done("finetune")

@@ -16,19 +16,25 @@ _TEXTS = [
     "Before it\nSize | Weight\nSmall | 3 kg\nAfter the table",
     "Open 9:30 to 18:30, 4,310 of them at 3.5 km in 1914. 7 a:b 1,2", "3:4 é5.6ü7,8",
     "Ana\nRole: boss\n Büro: 1\nof two", "one:\n- two\n* 3\n10. four\n1.5 m\n-no\n1) x",
-    "so\nIs: it\nis: not\nAnd: too", "one | two", "a|b and c || d", "é | ü\nß | ç",
+    "so\nIs: it\nis: not\nAnd: too", "P-14 at 10 km/h, A/b C-D e-1", "Ana (boss) and (so (on", "a) b",
+    "one | two", "a|b and c || d", "é | ü\nß | ç",
     "no border at all", ""]
 
 
 def _may_be(text, start, end):
   """Whether a span is of one paragraph, of one cell where its lines have cells, goes on into
-  no item or field, and cuts no number."""
-  for number in re.finditer(r"[0-9]+(?:[.,:][0-9]+)+", text):
-    parts = [at for mark in re.finditer("[.,:]", number[0])
-             for at in (number.start() + mark.start(), number.start() + mark.end())]
-    if start in parts or end in parts:
+  no item or field, has no half of two brackets, and cuts no number, code or unit."""
+  for i in range(1, len(text) - 1):
+    before, mark, behind = text[i - 1:i + 2]
+    if {i, i + 1} & {start, end} and before.isascii() and behind.isascii() and (
+        (mark in ".,:" and before.isdigit() and behind.isdigit())
+        or (mark == "-" and before.isupper() and behind.isdigit())
+        or (mark == "/" and before.islower() and behind.islower())):
       return False
   span = text[start:end]
+  brackets = [character for character in span if character in "()"]
+  if brackets and (brackets[0] == ")" or brackets[-1] == "("):
+    return False
   if re.search(r"\n *\n", span) or " | " in span or re.search(r"^\||\|$", span):
     return False
   stop = text.find("\n", end)
