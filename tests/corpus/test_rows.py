@@ -25,7 +25,7 @@ def _read(folder, **files):
     f"sep=;\n{_PRICES}", _PRICES.replace(";", "\t")])
 def test_rows_are_lines_below_the_names_of_their_columns(tmp_path, content):
   assert _read(tmp_path / "docs", price_list__csv=content) == [
-      Document("price_list.csv", "price_list", _TEXT)]
+      Document("price_list.csv", "price list", _TEXT)]
   data = _TEXT.encode()
   asked = {tuple(data[slice(*place)].decode() for place in places)
            for places in questions(data)}

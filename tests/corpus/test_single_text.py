@@ -18,7 +18,7 @@ TEXT = "Remote work\n\nTwo days a week.\n"
     ("remote.txt.gz", gzip.compress(TEXT.encode(), mtime=0))])
 def test_it_is_the_document_that_its_folder_has(tmp_path, name, data):
   (tmp_path / name).write_bytes(data)
-  expected = [Document(name, "remote", TEXT.strip())]
+  expected = [Document(name, "Remote work", "Two days a week.")]
   assert list(read_documents(tmp_path)) == expected
   assert list(read_documents(tmp_path / name)) == expected
   assert list(read_documents(tmp_path / name, format="folder")) == expected

@@ -16,7 +16,8 @@ _TEXTS = [
     "Before it\nSize | Weight\nSmall | 3 kg\nAfter the table",
     "Open 9:30 to 18:30, 4,310 of them at 3.5 km in 1914. 7 a:b 1,2", "3:4 é5.6ü7,8",
     "Ana\nRole: boss\n Büro: 1\nof two", "one:\n- two\n* 3\n10. four\n1.5 m\n-no\n1) x",
-    "so\nIs: it\nis: not\nAnd: too", "P-14 at 10 km/h, A/b C-D e-1", "Ana (boss) and (so (on", "a) b",
+    "so\nIs: it\nis: not\nAnd: too", "P-14 at 10 km/h, A/b C-D e-1", "Ana (boss) and (so (on",
+    "a) b",
     "one | two", "a|b and c || d", "é | ü\nß | ç",
     "no border at all", ""]
 

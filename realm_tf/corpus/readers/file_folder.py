@@ -168,10 +168,10 @@ def _read(path: pathlib.Path, children: Children) -> tuple[str, str]:
 
 
 def _stem(name: pathlib.PurePosixPath) -> str:
-  """The name without the suffixes that tell of its kind."""
+  """The name without the suffixes that tell of its kind, as words."""
   while name.suffix and plain_suffix(name) in {*_KINDS, *rows.KINDS}:
     name = name.with_suffix("")
-  return name.name
+  return name.name.replace("_", " ")
 
 
 def _sniff_path(path: pathlib.Path) -> bool:
