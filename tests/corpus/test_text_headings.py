@@ -17,7 +17,8 @@ def test_a_line_that_stands_alone_is_a_title(text, title, body):
 
 @pytest.mark.parametrize("text", [
     "Hours\nOn Monday we open.", "Hours", "It is so.\n\nAnd so.", "Dear Ms Li,\n\nThank you.",
-    "Monday: closed.\n\nElse open.", "- one.\n\n- two.", "1999\n\nIt was so.", "What?\n\nThat.",
+    "Monday: closed.\n\nElse open.", "- one.\n\n- two.", "1999\n\nIt was so.",
+    "What?\n\nThat.",
     f"{'long ' * 17}\n\nIt is.", "a\tb\n\nIt is.", "", "Hours\n--\nOn Monday."])
 def test_all_else_is_text(text):
   assert read_plain_text(text.encode()) == ("", text.strip())
