@@ -81,6 +81,8 @@ ROWS: dict[str, Row] = {
     # The paper's table 2, of that row.
     "own_random_span": Row("asked_own, random spans are asked for", {
         **_OWN, "pretrain.masker": "random_span"}),
+    "own_random_token": Row("asked_own, random tokens are asked for", {
+        **_OWN, "pretrain.masker": "random_token"}),
     "own_stale": Row("asked_own, the index is refreshed 30 times rarer", {
         **_OWN, "refresh.every": _RARELY, "refresh.max_staleness": _RARELY}),
     "own_no_null": Row("asked_own, no null document", {
@@ -91,6 +93,10 @@ ROWS: dict[str, Row] = {
         **_OWN, "pretrain.loss": "per_mask"}),
     "own_full_rate": Row("asked_own, the retriever at the encoder's rate",
                          _own_but("pretrain.retriever_rate")),
+    "own_retriever": Row("the retriever of asked_own, the baseline's encoder",
+                         parts=("asked_own", "ict")),
+    "own_encoder": Row("the baseline's retriever, the encoder of asked_own",
+                       parts=("ict", "asked_own")),
     "per_mask": Row("the loss of the published code", {"pretrain.loss": "per_mask"}),
     "realm_retriever": Row("REALM's retriever, the baseline's encoder",
                            parts=("realm", "ict")),
