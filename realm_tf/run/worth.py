@@ -60,8 +60,9 @@ def few_held_out(run: Run) -> str:
           if run.config.evaluate.questions else
           f"hold out {FEW} or more, with more in {run.config.finetune.questions} or a higher "
           f"config.evaluate.share than {run.config.evaluate.share:g}")
-  return (f"{counted(count, 'held-out question')} {'tells' if count == 1 else 'tell'} little: "
-          f"these figures may be off by {off:.0f} points; {more}")
+  tell = "tells" if count == 1 else "tell"
+  return (f"{counted(count, 'held-out question')} {tell} little: these figures may be off by "
+          f"{off:.0f} points; {more}")
 
 
 def unjudged(run: Run) -> str:
