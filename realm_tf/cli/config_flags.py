@@ -1,8 +1,10 @@
 """--config=FILE, and a flag for each of its fields, as in --config.pretrain.steps=200."""
 
+import contextlib
 import difflib
+import functools
 import math
-from typing import Any, Sequence
+from typing import Any, Iterator, Sequence
 
 from absl import flags
 
@@ -13,6 +15,8 @@ from realm_tf.errors import UserError
 _FIELDS = SETTINGS | {old: SETTINGS[new] for old, new in RENAMED.items()}
 # Under a module of their own, since a command's --help cannot list a hundred fields.
 _MODULE = "realm_tf.config"
+# How one value can stand for two.
+_IN_ONE = {"documents": ", with the folder above both", "redo": ", with commas between"}
 
 
 def define_config_flags() -> None:
@@ -60,10 +64,14 @@ def parse(command: str, arguments: Sequence[str]) -> list[str]:
   """Sets the flags of a command; returns the words that are none.
 
   Raises:
-    UserError: a flag or a --flagfile that is not there, or a value that is none.
+    UserError: a flag or a --flagfile that is not there, a value that is none, or two values
+      for one.
   """
   try:
-    words = flags.FLAGS([f"realm {command}", *arguments])[1:]
+    with _once_each(arguments):
+      words = flags.FLAGS([f"realm {command}", *arguments])[1:]
+  except UserError:
+    raise
   except flags.UnrecognizedFlagError as error:
     raise _unknown(error.flagname) from error
   except flags.CantOpenFlagFileError as error:
@@ -77,6 +85,41 @@ def parse(command: str, arguments: Sequence[str]) -> list[str]:
     raise UserError(f"{str(error)[:300]}; see `realm {command} --help`") from error
   _refuse_no_numbers()
   return words
+
+
+@contextlib.contextmanager
+def _once_each(arguments: Sequence[str]) -> Iterator[None]:
+  """Refuses a second value for a flag that takes one: absl would silently take the last.
+
+  Lists, and --config.FIELD, stay as absl has them, and so does what a flag file sets first.
+  """
+  if any(word.lstrip("-").split("=")[0] == "flagfile" for word in arguments):
+    yield
+    return
+  single = {id(flag): flag for flag in map(flags.FLAGS.__getitem__, flags.FLAGS)
+            if not (flag.name.startswith("config.") or isinstance(flag, flags.MultiFlag)
+                    or isinstance(flag.parser, flags.BaseListParser))}.values()
+  given_before: dict[str, Any] = {}
+  for flag in single:
+    # Hides that of its class, since absl tells nobody else what is given.
+    vars(flag)["parse"] = functools.partial(_parse_once, flag, given_before)
+  try:
+    yield
+  finally:
+    for flag in single:
+      del vars(flag)["parse"]
+
+
+def _parse_once(flag: flags.Flag, given_before: dict[str, Any], word: str) -> None:
+  type(flag).parse(flag, word)
+  first = given_before.setdefault(flag.name, flag.value)
+  if flag.value != first:
+    raise UserError(f"--{flag.name} is given twice: {_shown(first)} and {_shown(flag.value)}"
+                    f"; give it once{_IN_ONE.get(flag.name, '')}")
+
+
+def _shown(value: Any) -> str:
+  return repr(value)[:200]
 
 
 def _refuse_no_numbers() -> None:

@@ -4,6 +4,8 @@ import re
 import textwrap
 from collections.abc import Sequence
 
+from realm_tf.text.field_lines import BEGINS
+
 # Stand-ins for the two ends of the mark while lines are broken: one column each,
 # and never in a passage, whose control characters are blanked.
 _OPEN, _CLOSE = "\x02", "\x03"
@@ -12,6 +14,8 @@ _BOLD_INVERSE, _PLAIN = "\x1b[1;7m", "\x1b[0m"
 _STEERING = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
 # Of a table: readers of documents put bars between its cells, plain text has tabs.
 _CELLS = (" | ", "\t")
+_BEGINS = re.compile(BEGINS)
+_MARKS = re.compile(rf"[{_OPEN}{_CLOSE}]|\[\[|\]\]")
 
 
 def mark_answer(
@@ -40,7 +44,8 @@ def mark_answer(
 
 
 def in_lines(passage: str, width: int) -> list[str]:
-  """A passage in lines of at most `width`: of a table one a row, of a text as they fit.
+  """A passage in lines of at most `width`: of a table one a row, of a list one an item or a
+  field (`field_lines`), of a text as they fit.
 
   Control characters become spaces: a passage must not steer the terminal. Several are one.
   """
@@ -52,13 +57,15 @@ def _unsteering(text: str) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-  """The lines; a break is kept beside a row of a table, and between paragraphs."""
+  """The lines; a break is kept beside a row of a table, before an item or a field, and
+  between paragraphs."""
   kept: list[str] = []
   is_kept = True  # the break before the line
   for line in text.split("\n"):
     held = line.strip()
     ends = not held or any(mark in f" {held} " for mark in _CELLS)
-    if ends or is_kept:
+    # The answer may stand at the line's start, and its mark begins no field.
+    if ends or is_kept or _BEGINS.match(_MARKS.sub("", line)):
       kept.append(line)
     else:
       kept[-1] += " " + line

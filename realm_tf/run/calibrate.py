@@ -19,6 +19,8 @@ from realm_tf.run.question_splits import NoneNamed
 from realm_tf.run.trained_reader import has_reader
 
 _MOST = 2000  # dev questions: more would not move three numbers
+_FEW = 30  # dev questions: by fewer, what is fitted is chance
+_TOLD_APART = 0.6  # AUC, below which right answers hardly come before wrong ones
 _PRECISION = 0.8  # at whose threshold the share of "no answer" is reported
 
 
@@ -51,7 +53,27 @@ def calibrate(run: Run, stage: str, source: files.PathLike | None = None) -> Cal
   calibration.write_calibration(run.calibration_path, fitted)
   logging.info("calibrated on %s of dev: %s", counted(len(chosen), "question"),
                fitted.rule)
+  if weak := _doubt(run, fitted):
+    logging.warning("%s", weak)
   return fitted
+
+
+def _doubt(run: Run, fitted: Calibration) -> str:
+  """Says where the probabilities tell little, why, and what helps."""
+  auc = fitted.figures.get("probability_auc")  # none where all are right, or all wrong
+  few = f"{counted(fitted.questions, 'question')} are few" if fitted.questions < _FEW else ""
+  blind = ""
+  if auc is not None and auc < _TOLD_APART:
+    blind = f"right answers hardly have higher ones than wrong (AUC {auc:.3f}, by chance 0.5)"
+  elif not fitted.figures.get("exact_match", 1.0):
+    blind = "no answer is right"
+  why = [reason for reason in (few, blind) if reason]
+  if not why:
+    return ""
+  helps = [f"{_FEW} questions or more ({_advice(run)})"] if few else []
+  helps += ["a better reader, by more questions of people to train on"] if blind else []
+  return (f"the probabilities of answers tell little: {', and '.join(why)}; what helps is "
+          + ", and ".join(helps))
 
 
 def _dev_questions(run: Run) -> list[Question]:

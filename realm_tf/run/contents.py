@@ -33,24 +33,44 @@ def contents(run: Run) -> Iterator[str]:
     line = _stage(run, stage, at_work.work if at_work else "")
     if line:
       yield _line(stage, line)
-  for folder in sorted(stored_index.index_versions(run.index_root)):
-    held = _index(StoredIndex.open(folder), run.corpus if has_corpus else None)
-    yield _line("index", f"{folder.name}: {held}")
+  for line in _indexes(run, run.corpus if has_corpus else None):
+    yield _line("index", line)
   changed = old_export(run) if has_corpus else ""
   yield _line("export", _export(run.path / "export") + (f"; {changed}" if changed else ""))
   for old in redo.set_aside(run.path):
     yield _line(old.path.name, _set_aside(old))
 
 
-def _index(index: StoredIndex, corpus: Corpus | None) -> str:
-  """How many blocks are searched; deleted ones stay in it until `realm compact`."""
+def _indexes(run: Run, corpus: Corpus | None) -> Iterator[str]:
+  """Each version: how many blocks are searched, deleted ones stay in it until `realm
+  compact`. Each is of another document tower, and beside one that has every block no other
+  waits for more."""
+  stored = [StoredIndex.open(folder)
+            for folder in sorted(stored_index.index_versions(run.index_root))]
+  held = [_held(index, corpus) for index in stored]
+  is_whole = corpus is not None and corpus.num_blocks in held
+  for index, count in zip(stored, held, strict=True):
+    yield f"{index.folder.name}: {_index(index, corpus, count, is_whole)}"
+
+
+def _index(index: StoredIndex, corpus: Corpus | None, held: int | None, is_replaced: bool
+           ) -> str:
+  """One version, `held` of whose rows are blocks of the corpus; None: it is of another."""
   rows, dtype = index.num_rows, index.origin.dtype
-  if corpus is None or index.origin.corpus_hash not in corpus.rows_by_hash:
+  if corpus is None or held is None:
     return f"{counted(rows, 'block')}, {dtype}, of another corpus"
-  held = int((corpus.stored_rows < corpus.rows_by_hash[index.origin.corpus_hash]).sum())
   deleted = f", {rows - held} deleted" if rows > held else ""
-  added = f", {corpus.num_blocks - held} not yet embedded" if corpus.num_blocks > held else ""
+  missing = corpus.num_blocks - held
+  added = (f", of another model, without {missing} newer" if is_replaced
+           else f", {missing} not yet embedded") if missing > 0 else ""
   return f"{counted(held, 'block')}, {dtype}{deleted}{added}"
+
+
+def _held(index: StoredIndex, corpus: Corpus | None) -> int | None:
+  """How many blocks of the corpus are in it; None where it is of another."""
+  if corpus is None or index.origin.corpus_hash not in corpus.rows_by_hash:
+    return None
+  return int((corpus.stored_rows < corpus.rows_by_hash[index.origin.corpus_hash]).sum())
 
 
 def _export(folder: pathlib.Path) -> str:

@@ -15,7 +15,7 @@ from realm_tf.report.mistakes_page import mistakes_page
 from realm_tf.run import evaluations, history
 from realm_tf.run.folder import STAGES, WARM_START, Run
 from realm_tf.run.mistakes import find_mistakes
-from realm_tf.run.worth import poor_answers, stage_rows
+from realm_tf.run.worth import few_held_out, poor_answers, stage_rows
 from realm_tf.training.log import read_curves, read_examples
 from realm_tf.training.watching import Setup, collapses
 
@@ -48,7 +48,7 @@ def make_report(run: Run, output: files.PathLike | None = None) -> pathlib.Path:
           "the question's own passage is among the first k. + BM25: both rankings fused, "
           "recall alone.")),
       page.section("What the answers are worth", page.wrong(list(filter(
-          None, [poor_answers(run)])))),
+          None, [few_held_out(run), poor_answers(run)])))),
       page.section("What went wrong in pre-training", page.wrong(_collapses(run)), note=(
           "By its curves; docs/diagnosis.md says what to do about each.")),
       page.section("By source of the question", page.sources(_by_source(run)), note=(

@@ -22,7 +22,7 @@ from realm_tf.run.left_out import note_left_out, why_left_out
 from realm_tf.run.make_report import make_report
 from realm_tf.run.question_splits import NoneHeldOut
 from realm_tf.run.trained_reader import check_denoising, has_reader
-from realm_tf.run.worth import poor_answers, stage_rows, unjudged, warn
+from realm_tf.run.worth import few_held_out, poor_answers, stage_rows, unjudged, warn
 from realm_tf.serving import numbered
 
 _STEPS = 2000  # at most, as in recipes/own.py: `passes` ends them before
@@ -116,8 +116,8 @@ def _finish(run: Run, seconds: float, measured: bool) -> None:
     held_out = (f"{counted(count, 'question')} to measure by" if run.config.evaluate.questions
                 else counted(count, "held-out question"))
     print(f"\n{held_out}:\n\n{table}\n")
-  if poor := poor_answers(run):
-    logging.warning("%s", poor)
+  for doubt in filter(None, [few_held_out(run), poor_answers(run)]):
+    logging.warning("%s", doubt)
   trained = sum(run.minutes(stage) for stage in STAGES if run.is_done(stage))
   print(f"this command took {seconds / 60:.1f} minutes; training took {trained:.1f} in all, "
         "earlier commands counted")

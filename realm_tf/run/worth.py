@@ -1,11 +1,13 @@
 """What each stage of a run is worth, and a warning where it is worth less than nothing."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from absl import logging
 
 from realm_tf import files
+from realm_tf.counted import counted
 from realm_tf.datasets import dev
 from realm_tf.evaluation import compare, figures, predictions
 from realm_tf.evaluation.compare import Difference
@@ -18,6 +20,7 @@ from realm_tf.run.held_out_questions import same_measure
 from realm_tf.run.left_out import why_left_out
 from realm_tf.run.trained_reader import has_reader
 
+FEW = 20  # held-out questions: of fewer, one that is lost is no sign of anything
 _POOR = 1 / 3  # of the questions whose answer was read: fewer right ones are few
 CHOSEN = ("dpr", "finetune")  # stages that end as the best that they were, by dev questions
 _DEPTHS = (1, 5, 20)  # of the recall that a stage must not lose
@@ -45,6 +48,21 @@ def warn(run: Run, stage: str) -> None:
     logging.warning(
         "%s: no dev questions chose its best model; %s leaves it out", stage,
         command("run", run.path, f"--config.{stage}.steps=0", f"--redo={stage}"))
+
+
+def few_held_out(run: Run) -> str:
+  """Says where so few questions are held out that one more or less changes the figures."""
+  count = _figures(run, run.newest_stage()).get("questions", FEW)
+  if count >= FEW:
+    return ""
+  off = 98 / math.sqrt(count)  # half a 95 % interval of a share of a half, where it is widest
+  more = (f"write {FEW} or more into {run.config.evaluate.questions}"
+          if run.config.evaluate.questions else
+          f"hold out {FEW} or more, with more in {run.config.finetune.questions} or a higher "
+          f"config.evaluate.share than {run.config.evaluate.share:g}")
+  tell = "tells" if count == 1 else "tell"
+  return (f"{counted(count, 'held-out question')} {tell} little: these figures may be off by "
+          f"{off:.0f} points; {more}")
 
 
 def unjudged(run: Run) -> str:
@@ -84,16 +102,18 @@ def warnings(run: Run, stage: str) -> Iterator[str]:
   """Says where a stage is worse than that before it, or than BM25, in recall and answers.
 
   Answers are compared where both models can read. Whether that may be chance is said by
-  the paired bootstrap over the questions. Evaluations of other questions, or of another
-  corpus, are not compared.
+  the paired bootstrap over the questions; of few held-out questions nothing that may be is
+  said (`few_held_out`). Evaluations of other questions, or of another corpus, are not
+  compared.
   """
   if stage not in STAGES:
     return
   earlier = [WARM_START, *STAGES[:STAGES.index(stage)]]
   before = next((name for name in reversed(earlier) if _figures(run, name)), None)
+  is_few = _figures(run, stage).get("questions", FEW) < FEW
   for other, than in ((before, f"after {before}"), (BM25, "of BM25")):
     for name, change in _differences(run, other, stage).items() if other else ():
-      if change.difference < 0:
+      if change.difference < 0 and (change.is_beyond_chance or not is_few):
         lost, least, most = (0 - points * 100
                              for points in (change.difference, change.high, change.low))
         yield (f"after {stage} {name.replace('_', ' ')} is {change.b * 100:.1f} %, less than "

@@ -87,6 +87,36 @@ def test_a_bad_flag_is_one_line_and_writes_nothing(corpus, tmp_path, capsys, fla
   assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command, flags, message", [
+    ("init", ["--documents=a", "--documents=b"],
+     "--documents is given twice: 'a' and 'b'; give it once, with the folder above both"),
+    ("init", ["--documents", "a", "-documents", "b"], "twice: 'a' and 'b'"),
+    ("init", ["-documents=a", "--documents=a", "--documents=c"], "twice: 'a' and 'c'"),
+    ("search", ["--k=3", "-k", "4"], "--k is given twice: 3 and 4; give it once"),
+    ("corpus", ["--strict", "--nostrict"], "--strict is given twice: True and False"),
+    ("corpus", ["--config=demo", "--config=wiki"], "--config is given twice: 'demo' and"),
+    ("run", ["--redo=ict", "--redo=dpr"], "give it once, with commas between")])
+def test_a_second_value_is_refused(tmp_path, capsys, command, flags, message):
+  words = [f"{tmp_path}/run"] if command == "init" else [f"--workdir={tmp_path}/run"]
+  assert realm(command, *words, *flags) == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert line.startswith("realm: --") and message in line
+  assert not list(tmp_path.iterdir())
+
+
+def test_one_value_may_be_given_twice_and_a_flag_file_be_overruled(corpus, tmp_path):
+  (tmp_path / "flags").write_text("--workdir=/nowhere\n")
+  workdir = f"--workdir={tmp_path}/run"
+  assert corpus(f"--flagfile={tmp_path}/flags", workdir) == 0
+  assert corpus(workdir, "--strict", "--strict=true") == 0
+
+
+@pytest.mark.parametrize("command, flag", [("serve", "labels"), ("import", "source")])
+def test_flags_of_many_values_may_be_given_again(tmp_path, capsys, command, flag):
+  assert realm(command, f"--workdir={tmp_path}/none", f"--{flag}=a", f"--{flag}=b") == 2
+  assert "twice" not in capsys.readouterr().err
+
+
 def test_a_flag_file_is_read_and_may_be_wrong(corpus, tmp_path, capsys):
   flags = tmp_path / "flags"
   for text, message in ((b"--config.ict.stepz=1\n", "stepz: no such field"),

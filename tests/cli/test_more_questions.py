@@ -7,7 +7,7 @@ import pytest
 
 from realm_tf import config as config_lib
 from tests import tiny
-from tests.command import realm
+from tests.command import finished, realm
 
 
 def _write(path, questions):
@@ -33,8 +33,17 @@ def _world(tmp_path_factory):
   _write(folder / "more.jsonl", questions[:6])
   _write(folder / "enough.jsonl", questions[:-3])
   (folder / "config.json").write_text(json.dumps(config_lib.to_dict(config)))
-  assert realm("run", f"--config={folder}/config.json", f"--workdir={folder}/run") == 0
+  done = finished("run", f"--config={folder}/config.json", f"--workdir={folder}/run")
+  assert done.returncode == 0, done.stderr
+  (folder / "log").write_text(done.stderr)
   return folder
+
+
+def test_few_held_out_questions_are_told_of_once(world):
+  log = (world / "log").read_text()
+  assert log.count("warning: 3 held-out questions tell little: these figures") == 1
+  assert log.count("held-out questions tell") == 1
+  assert "does not exclude 0" not in log
 
 
 def _files(folder):

@@ -58,6 +58,24 @@ def test_a_table_has_one_row_a_line(color):
   assert terminal.in_lines("a | " + "word " * 30, 20)[0] == "a | word word word"
 
 
+_LIST = ("Whom to call when\nthe lift stands still:\n- Mara Voss\n  (house)\n- Ole Brandt\n"
+         "Office: 3.02\nExt.: 47\n  1. Dial\n  2. Wait\nand then\nspeak.")
+_ITEMS = ["Whom to call when the lift stands still:", "- Mara Voss (house)", "- Ole Brandt",
+          "Office: 3.02", "Ext.: 47", "1. Dial", "2. Wait and then speak."]
+
+
+@pytest.mark.parametrize("color", [True, False])
+def test_an_item_or_a_field_begins_a_line(color):
+  assert terminal.in_lines(_LIST, 88) == _ITEMS
+  opening, closing = ("\x1b[1;7m", "\x1b[0m") if color else ("[[", "]]")
+  for answer, line in (("Office: 3.02", 3), ("Ext", 4), ("1", 5), ("- Ole", 2)):
+    start = _LIST.index(answer)
+    marked = terminal.mark_answer(_LIST, start, start + len(answer), color).splitlines()
+    expected = _ITEMS.copy()
+    expected[line] = expected[line].replace(answer, f"{opening}{answer}{closing}", 1)
+    assert marked == expected
+
+
 def test_control_characters_do_not_reach_the_terminal():
   marked = terminal.mark_answer("a\x1b[2Jb\x02c\x9bd", 5, 6, color=True)
   assert "\x1b[2J" not in marked and "\x02" not in marked and "\x9b" not in marked

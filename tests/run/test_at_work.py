@@ -132,6 +132,30 @@ def test_the_list_counts_blocks_that_are_searched(run, fresh, capsys):
       listed()[0])
 
 
+def test_the_list_calls_no_index_late_that_was_replaced(run, fresh, capsys):
+  """As where a stage trained the document tower, and documents were added since."""
+  trained = Run.existing(run)
+  model = trained.model("warm start")
+  weight = model.retriever.document_tower.trainable_variables[0]
+  weight.assign(weight * 1.5)
+  trained.stored_index(model)
+  assert realm("add", f"--workdir={run}", f"--documents={fresh}/more.jsonl") == 0
+  opened = Run.existing(run)
+  blocks = opened.corpus.num_blocks
+
+  def listed():
+    capsys.readouterr()
+    assert realm("list", f"--workdir={run}") == 0
+    return [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines()
+            if line.startswith("index")]
+
+  assert listed() == [f"{blocks - 1} blocks, float32, 1 not yet embedded"] * 2
+  opened.stored_index(opened.model("warm start"))
+  assert sorted(listed()) == [
+      f"{blocks - 1} blocks, float32, of another model, without 1 newer",
+      f"{blocks} blocks, float32"]
+
+
 def test_the_list_says_how_far_a_stage_is_and_who_is_at_work(run, capsys):
   def listed():
     assert realm("list", f"--workdir={run}") == 0

@@ -16,7 +16,7 @@ from realm_tf.run.folder import WARM_START, Run
 from realm_tf.run.make_report import make_report
 from realm_tf.run.mistakes import find_mistakes
 from tests import tiny
-from tests.command import realm
+from tests.command import finished, realm
 from tests.events import read_events
 
 _CITIES = list(tiny.CITIES.items())
@@ -160,7 +160,8 @@ def _copy(run, folder):
   return Run.existing(folder / "run")
 
 
-def test_a_stage_that_lost_is_warned_of(run, tmp_path, caplog):
+def test_a_stage_that_lost_is_warned_of(run, tmp_path, caplog, monkeypatch):
+  monkeypatch.setattr(worth, "FEW", 12)
   run = _copy(run, tmp_path)
   _answered(run, "BM25", range(12), [0] * 12)
   _answered(run, WARM_START, range(12), [0] * 11 + [9])
@@ -184,8 +185,39 @@ def test_a_stage_that_lost_is_warned_of(run, tmp_path, caplog):
   assert all("BM25" in warning for warning in worth.warnings(run, "ict"))
 
 
-def test_what_is_lost_deep_in_the_list_is_warned_of(run, tmp_path):
+def test_of_few_questions_only_what_is_no_chance_is_warned_of(run, tmp_path):
+  run = _copy(run, tmp_path)
+  _answered(run, "BM25", range(12), [0] * 12)
+  _answered(run, WARM_START, range(12), [0] * 11 + [9])
+  _answered(run, "ict", {0}, [9] + [0] * 10 + [9])
+  warnings = list(worth.warnings(run, "ict"))
+  assert [line.partition(" is ")[0] for line in warnings] == [
+      "after ict exact match", "after ict f1"]
+  assert all(line.endswith("which excludes 0") for line in warnings)
+  few = worth.few_held_out(run)
+  assert few == ("12 held-out questions tell little: these figures may be off by 28 points; "
+                 f"write 20 or more into {run.config.evaluate.questions}")
+  assert few in make_report(run).read_text()
+  log = finished("evaluate", f"--workdir={run.path}", "--stage=ict").stderr
+  assert log.count(few) == 1 and log.count("after ict") == 2
+  run.config = config_lib.with_changes(run.config, {"evaluate.questions": ""})
+  assert worth.few_held_out(run).endswith(
+      f"with more in {run.config.finetune.questions} or a higher config.evaluate.share than "
+      "0.2")
+
+
+def test_as_many_questions_as_tell_something_get_no_note(run, tmp_path, monkeypatch):
+  run = _copy(run, tmp_path)
+  monkeypatch.setattr(worth, "FEW", 12)
+  assert not worth.few_held_out(run)
+  for path in (run.path / "evaluation").iterdir():
+    path.unlink()
+  assert not worth.few_held_out(run)  # nothing was measured
+
+
+def test_what_is_lost_deep_in_the_list_is_warned_of(run, tmp_path, monkeypatch):
   """Readers read ten blocks and more: a stage that only loses there costs answers too."""
+  monkeypatch.setattr(worth, "FEW", 12)
   path = _copy(run, tmp_path).path
   config = json.loads((path / "config.json").read_text())
   config["evaluate"]["recall_at"] = [1, 5, 20]

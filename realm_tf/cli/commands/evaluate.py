@@ -2,7 +2,7 @@
 
 from typing import Sequence
 
-from absl import flags
+from absl import flags, logging
 
 from realm_tf.cli.opening import (
   FLAGS,
@@ -42,6 +42,8 @@ def run(arguments: Sequence[str]) -> None:
   redo.finish(opened.path, ["evaluate"])
   if opened.checkpoint == "last":
     worth.warn(opened, stage)
+  if few := worth.few_held_out(opened):
+    logging.warning("%s", few)
 
 
 def _by_file() -> None:
