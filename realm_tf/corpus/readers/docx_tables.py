@@ -1,7 +1,7 @@
 """Tables of Word before they are read: what is merged is said in each row, or column.
 
-Of cells that are merged downwards Word keeps all, and the text in the first. Of those that are
-merged to the right it keeps one; in the row that names the columns it stands for each of them.
+Of cells that are merged downwards Word keeps all, and the text in the first. Of those that
+are merged to the right it keeps one: in the row that names the columns it is each of them.
 """
 
 import copy
@@ -28,15 +28,16 @@ def settle_tables(part: etree._Element) -> None:
           next(table.iterdescendants(_TABLE), None) is None):
         _settle(table, additions)
   except TooManyError:
-    pass  # this one and those behind it stay as they are
+    pass  # the rest stays as it is
 
 
 def _settle(table: etree._Element, additions: Additions) -> None:
   grid = [_line(row) for row in table.iter(_ROW) if row.find(_DELETED) is None]
   above: dict[int, etree._Element] = {}  # cells that go on, by column
   for line in grid:
-    above = {placed.first: first for placed in line
-             if (first := _merged(placed.cell, above.get(placed.first), additions)) is not None}
+    begins = {placed.first: _merged(placed.cell, above.get(placed.first), additions)
+              for placed in line}
+    above = {column: cell for column, cell in begins.items() if cell is not None}
   # A cell alone above the names of the columns is a title.
   rows = grid[next((i for i, line in enumerate(grid) if len(line) > 1), len(grid)):]
   if rows:
@@ -92,7 +93,8 @@ def _say(cell: etree._Element, above: etree._Element) -> None:
   cell.extend(copy.deepcopy(part) for part in above if part.tag != _PROPERTIES)
 
 
-def _name_columns(line: Sequence[Placed], starts: Sequence[int], additions: Additions) -> None:
+def _name_columns(line: Sequence[Placed], starts: Sequence[int],
+                  additions: Additions) -> None:
   """Writes each cell of a row as often as columns begin in it."""
   for placed in line:
     count = sum(placed.first < start < placed.end for start in starts)
