@@ -85,11 +85,12 @@ def test_a_page_of_spans_takes_no_more_than_others(rows):
     ("<tr><th rowspan=2>a<td>b<tr><td>c", "class='infobox vcard'"),
     ("<tr><td rowspan=2>a<td>b<tr><td>c", "role=presentation"),
     ("<tr><th>a<th>b<tr><th>c<th>d", ""),  # rows that are all called headers
-    ("<tr><th>a<th>b" * 5 + "<tr><td>c<td>d", ""), ("<tr><th colspan=2>a", ""),
+    ("<tr><th>a<th colspan=1>b" * 5 + "<tr><td>c<td>d", ""), ("<tr><th colspan=2>a", ""),
     ("<tr><th>a<tr><td>b", ""), ("<tr rowspan=2><th>a<th>b<tr><td>c<td>d", "")])
 def test_other_tables_stay(rows, attributes):
   bare = rows.replace("rowspan", "data-r").replace("colspan", "data-c")
   assert _text(rows, attributes) == _text(bare, attributes)
+  assert _text(bare).count("b") == rows.count(">b")  # no header became one row, either
 
 
 def test_what_is_read_is_one_table():
