@@ -80,7 +80,7 @@ def _word(document):
 
 
 def test_docx():
-  text = "One bold\n\nItem.\n\na | b.\n\nc | d.\n\nשלום 東京 😀\tx\ny"
+  text = "One bold\n\nItem.\n\na | b.\nc | d.\n\nשלום 東京 😀\tx\ny"
   assert read_docx(_docx(_word)) == ("Head", text)
   assert read_docx(_docx(_word, title=" My\ntitle ")) == ("My title", f"Head\n\n{text}")
   assert read_docx(_docx(lambda document: None)) == ("", "")

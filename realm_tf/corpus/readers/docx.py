@@ -15,6 +15,7 @@ from lxml import etree
 from realm_tf.corpus.readers.closed_lines import closed, with_closed_items
 from realm_tf.corpus.readers.docx_fields import settle_fields
 from realm_tf.corpus.readers.docx_scripts import drawn, mark_by_style
+from realm_tf.corpus.readers.docx_tables import settle_tables
 from realm_tf.corpus.readers.gaps import GAP, is_gap
 from realm_tf.corpus.readers.mathml import is_single, is_single_exponent, parted
 from realm_tf.corpus.readers.office import open_package
@@ -31,7 +32,8 @@ _BEFORE = {qn("w:tab"): "\t", qn("w:ptab"): "\t", qn("w:br"): "\n", qn("w:cr"): 
            qn("m:den"): "/", qn("m:sup"): "^", qn("m:lim"): "_"}  # m: formulas
 _ROW = "\x1e"  # where one ends; XML cannot hold it
 _ITEM = "\x1f"  # likewise
-_ENDS = {qn("w:tr"): f"{_ROW}\n\n", qn("w:tc"): " | "}
+_ENDS = {qn("w:tr"): f"{_ROW}\n", qn("w:tc"): " | "}
+_PARTED = (qn("w:txbxContent"), qn("w:tbl"))
 _OF_CONTENTS = re.compile("TOC([1-9]|Heading)")  # styles that Word gives them
 _SHOWN = (qn("w:t"), qn("m:t"))
 _POWERS = (qn("m:sup"), qn("m:deg"))
@@ -75,9 +77,10 @@ def _transitional(archive: zipfile.ZipFile) -> bytes:
 
 
 def _prepare(document: Document, part: etree._Element) -> None:
-  """Puts into a part what styles and fields say of its runs."""
+  """Puts into a part what styles and fields say of its runs, and spans of its cells."""
   mark_by_style(document, part)
   settle_fields(part, _SKIPPED)
+  settle_tables(part)
 
 
 def _title(document: Document) -> str:
@@ -214,7 +217,7 @@ def _after(element: etree._Element, cells: int) -> str:
     return " " if cells else f"{_ITEM * _is_item(element)}\n\n"
   if tag == qn("w:tr") and cells:
     return " "
-  return "\n\n" if tag == qn("w:txbxContent") and not cells else _ENDS.get(tag, "")
+  return "\n\n" if tag in _PARTED and not cells else _ENDS.get(tag, "")
 
 
 def _is_item(paragraph: etree._Element) -> bool:
@@ -250,7 +253,8 @@ def _text(body: etree._Element) -> str:
         hidden = element
         continue
       cells += element.tag == qn("w:tc")
-      pieces.append(_before(element, last))
+      before = _before(element, last)
+      pieces.append(" " if cells and before == "\n" else before)  # a row is a line
       last = pieces[-1] or last
       continue
     if element is hidden:
@@ -261,7 +265,9 @@ def _text(body: etree._Element) -> str:
     pieces.append(_after(element, cells))
     last = pieces[-1] or last
   text = re.sub(r" +", " ", "".join(pieces).replace("\xad", ""))
-  text = re.sub(rf"(?: ?\| ?)+(?={_ROW}?\n\n)", "", text)  # behind the last cell
-  text = re.sub(rf"([^\n]* \| [^\n]*){_ROW}", lambda row: closed(row[1]), text)
-  text = re.sub(rf"([^\n]*){_ITEM}", lambda item: closed(item[1]), text.replace(_ROW, ""))
+  text = re.sub(rf"(?: ?\| ?)+(?={_ROW}|\n\n)", "", text)  # behind the last cell
+  text = re.sub(rf"(?m)^ *{_ROW}\n *", "", text)  # rows that say nothing
+  text = re.sub(rf"([^\n]* \| [^\n]*){_ROW}", lambda row: f"{closed(row[1])}{_ROW}", text)
+  text = re.sub(rf" *{_ROW}(\n?) *", r"\1", text)
+  text = re.sub(rf"([^\n]*){_ITEM}", lambda item: closed(item[1]), text)
   return with_closed_items(re.sub(r"\s*\n\s*\n\s*", "\n\n", text).strip())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from lxml import etree
 
-from realm_tf.corpus.readers import html_scripts, mathml
+from realm_tf.corpus.readers import html_scripts, html_tables, mathml
 from realm_tf.corpus.readers.closed_lines import closed, with_closed_items
 from realm_tf.corpus.readers.gaps import GAP, is_gap
 from realm_tf.corpus.readers.text_file import decode, without_title
@@ -31,11 +31,8 @@ _PARAGRAPHS = frozenset("""
 """.split())
 _LINES = frozenset(("li", "dt", "dd", "tr", "br", "option"))
 _AS_WRITTEN = frozenset(("pre", "listing", "xmp"))
-_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-_CELLS = frozenset(("td", "th"))
+_HEADINGS, _CELLS = html_tables.HEADINGS, html_tables.CELLS
 _ITEMS = frozenset(("li", "dd"))
-# What a cell that is a value holds at most, and what it does not hold.
-_MOST_OF_CELL, _MOST_PARTS, _LAID_OUT = 200, 50, frozenset((*_HEADINGS, "table", "pre"))
 _MOST_OF_TERM = 50  # characters
 _SCRIPTS = ("sup", "sub")
 _SIGNED = mathml.FIRST | {"q", *_SCRIPTS}
@@ -87,6 +84,7 @@ def from_text(page: str) -> tuple[str, str]:
     raise Unreadable("nested too deep")  # what is below 2048 elements is lost
   if root is None:
     return "", ""
+  html_tables.settle_tables(root, _text_of_cell)
   texts = [_text(element) for element in _main_parts(root)]
   text = "\n\n".join(filter(None, texts)) or _text(root)
   return _without_site(_title(root), root), text
@@ -140,6 +138,12 @@ def _text(top: etree._Element, closes: bool = True) -> str:
   return _laid_out("".join(pieces.texts), closes)
 
 
+def _text_of_cell(cell: etree._Element) -> str:
+  """What it says in a line; no dash where it says nothing."""
+  is_empty = not "".join(cell.itertext()).strip()
+  return "" if is_empty else " ".join(_text(cell, False).split())
+
+
 class _Pieces:
   """Pieces of text, and what stands between them, as elements start and end."""
 
@@ -158,7 +162,7 @@ class _Pieces:
       self.texts.append(f" {_JOINED}")
     elif mark := _MARKS.get(name):
       self.texts.append(mark if self._cell is None else " ")
-      if self._cell is None and name in _CELLS and _is_small_cell(element):
+      if self._cell is None and name in _CELLS and html_tables.is_small_cell(element):
         self._cell = element
       if name in _CELLS and mark == self.texts[-1] and is_gap(element, "tr", _CELLS):
         self.texts.append(_GAP)
@@ -213,20 +217,6 @@ class _Pieces:
       self.texts.append(_PARAGRAPH if self._cell is None else " ")
     if not is_top and (text := element.tail):
       self.texts.append(_spaced(text, self._pre, self._script))
-
-
-def _is_small_cell(element: etree._Element) -> bool:
-  """Whether a cell of a table is a value, so that its paragraphs belong in one line.
-
-  Tables also lay pages out: their cells hold other tables, headings or much text.
-  """
-  size = 0
-  for count, part in enumerate(element.iter(), 1):
-    size += len(part.text or "") + len(part.tail or "")
-    if count > _MOST_PARTS or size > _MOST_OF_CELL or (
-        part is not element and part.tag in _LAID_OUT):
-      return False
-  return True
 
 
 def _is_term(element: etree._Element | None) -> bool:
