@@ -113,7 +113,7 @@ def _once_each(arguments: Sequence[str]) -> Iterator[None]:
 def _parse_once(flag: flags.Flag, given_before: dict[str, Any], word: str) -> None:
   type(flag).parse(flag, word)
   first = given_before.setdefault(flag.name, flag.value)
-  if flag.value != first:
+  if repr(flag.value) != repr(first):  # a NaN is no other than itself
     raise UserError(f"--{flag.name} is given twice: {_shown(first)} and {_shown(flag.value)}"
                     f"; give it once{_IN_ONE.get(flag.name, '')}")
 

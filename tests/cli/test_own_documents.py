@@ -40,7 +40,8 @@ def _init(world, tmp_path):
            "pretrain.encoder_length=96", "finetune.reader_length=96",
            "retriever.projection_size=32")
   return lambda *words: realm(
-      "init", tmp_path / "run", f"--documents={world}/documents.jsonl",
+      "init", tmp_path / "run", *([] if "--documents" in " ".join(words) else
+                                  [f"--documents={world}/documents.jsonl"]),
       *(f"--config.{setting}" for setting in small), *words)
 
 

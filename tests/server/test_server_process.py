@@ -30,7 +30,8 @@ def _realm(*arguments, **environment):
 @contextlib.contextmanager
 def _serving(*arguments):
   """A server's process and its address, once it answers."""
-  command, environment = _realm("serve", "--port=0", "--poll_seconds=0.05", *arguments)
+  port = [] if any(word.startswith("--port=") for word in arguments) else ["--port=0"]
+  command, environment = _realm("serve", *port, "--poll_seconds=0.05", *arguments)
   with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True,
                         stderr=subprocess.PIPE) as process:
     try:

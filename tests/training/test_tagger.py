@@ -145,7 +145,7 @@ def test_by_the_command(trained, capsys):
   assert "'thesis.txt' in it" in capsys.readouterr().err
   assert realm("tagger", *words[2:]) == 2
   assert "expected `realm tagger train`" in capsys.readouterr().err
-  assert realm(*words, f"--output={folder / 'new'}", "--length=999") == 2
+  assert realm(*words[:-1], f"--output={folder / 'new'}", "--length=999") == 2
   assert "999 tokens, but the BERT has 128 positions" in capsys.readouterr().err
   assert not (folder / "new").exists()
 
