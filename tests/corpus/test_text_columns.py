@@ -12,7 +12,7 @@ _ROWS = "Billing | Ana Quill | 2.14.\nNew connections | Bo | 1.08.\nStores | C. 
 
 @pytest.mark.parametrize("text, expected", [
     (_ROOMS, _ROWS),
-    (f"So it is\n\n{_ROOMS}\nHere it ends.", f"So it is\n\n{_ROWS}\nHere it ends."),
+    (f"So it is.\n\n{_ROOMS}\nHere it ends.", f"So it is.\n\n{_ROWS}\nHere it ends."),
     ("a\tb\nc\td\ne\tf!", "a | b.\nc | d.\ne | f!")])
 def test_columns_are_rows(text, expected):
   assert with_rows(text) == expected and read_plain_text(text.encode()) == ("", expected)
