@@ -39,7 +39,7 @@ def questions(text: bytes) -> Iterator[tuple[Place, Place, Place]]:
 
   Of what several records have nobody could tell which of them is meant.
   """
-  records = list(_records(text))
+  records = list(_records(text)) if text.count(b":") > 1 else []
   if sum(len(record.fields) for record in records) < 2:
     return
 

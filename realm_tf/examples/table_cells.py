@@ -4,8 +4,8 @@
     Tomas Brellin | Head of engineering | 102.   who | Name | 102 | -> Tomas Brellin
 
 The first line of a table (`table_lines`) names the columns, and the first cell of a line what
-the others are of. Values of fields
-("Role: Head of sales", `field_values`) are asked for alike. Shape letter: P cells.
+the others are of. Values of fields ("Role: Head of sales", `field_values`) are asked for
+alike. Shape letter: P cells.
 """
 
 from collections.abc import Iterator
