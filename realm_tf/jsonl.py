@@ -165,7 +165,7 @@ def text_field(fields: Mapping[str, Any], name: str, where: str, expected: str =
 def no_field(found: Iterable[str], name: str, kind: str, optional: str) -> str:
   """Says that no field, or column, has a name, which there are, and how to mend it."""
   fields = dict.fromkeys(found, "")
-  mended = f": name the one that holds it '{name}'" if _synonym(fields, name) is None else ""
+  mended = f": name the one that holds it '{name}'" if synonym(fields, name) is None else ""
   return f"no {kind} '{name}'{_like(fields, name)}{mended}, {optional}"
 
 
@@ -219,7 +219,7 @@ def _like(fields: Mapping[str, Any], name: str) -> str:
   which fields there are."""
   if name in fields:
     return " (null)"
-  other = _synonym(fields, name)
+  other = synonym(fields, name)
   if other is not None:
     return f" (rename {quoted(other)} to '{name}')"
   # An id that a file lacks is there by now: readers number what has none.
@@ -228,7 +228,7 @@ def _like(fields: Mapping[str, Any], name: str) -> str:
   return f" (found: {', '.join(found[:_MOST_NAMED] + more)})" if found else ""
 
 
-def _synonym(fields: Iterable[str], name: str) -> str | None:
+def synonym(fields: Iterable[str], name: str) -> str | None:
   """A field of another name that probably holds what `name` should."""
   synonyms = (name, *_OTHER_NAMES.get(name, ()))
   return next((other for other in fields if other.strip().casefold() in synonyms), None)

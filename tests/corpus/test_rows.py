@@ -2,7 +2,7 @@
 
 import pytest
 
-from realm_tf.corpus.readers import Document, in_words, read_documents
+from realm_tf.corpus.readers import Document, in_words, is_of_folder, read_documents
 from realm_tf.errors import UserError
 from realm_tf.examples.table_cells import questions
 
@@ -38,6 +38,8 @@ def test_rows_are_lines_below_the_names_of_their_columns(tmp_path, content):
     ("a.csv", "Question,Answer\nWho?,I\n", "{}: holds questions, see --questions"),
     ("a.csv", f"Head,Body\nx,{'long ' * 50}\n",
      "{}: no column 'text' (rename 'Body' to 'text')"),
+    ("a.csv", "Name,Body\nAna,Rome\n", "{}: no column 'text' (rename 'Body' to 'text')"),
+    ("a.csv", "1,Ana\n2,Bo\n", "{}: no column 'text' (found: '1', 'Ana')"),
     ("a.csv", "Name\nAna\n", "{}: no column 'text' (found: 'Name')"),
     ("a.csv", "Name,Town\n", "{}: no column 'text' (found: 'Name', 'Town')"),
     ("a.csv", ",Town\n1,Rome\n", "{}: no column 'text' (found: '', 'Town')")])
@@ -54,6 +56,17 @@ def test_a_damaged_table_is_skipped_and_named(tmp_path, caplog):
   assert any("not a table" in message and "a.csv" in message for message in caplog.messages)
   with pytest.raises(UserError, match=r"a\.csv: not a table .*3: 1 value; expected 2"):
     list(read_documents(tmp_path / "docs", strict=True))
+
+
+def test_alone_it_is_one_document_which_is_said(tmp_path, caplog):
+  path = tmp_path / "price_list.csv"
+  path.write_text(_PRICES)
+  assert list(read_documents(path)) == [Document("price_list.csv", "price list", _TEXT)]
+  assert f"{path}: no column 'text': its rows are one document, a table" in caplog.messages
+  assert is_of_folder(path)
+  path.write_text("Name,Town\n")
+  with pytest.raises(UserError, match="no column 'text'"):
+    list(read_documents(path))
 
 
 def test_packed_and_below(tmp_path):

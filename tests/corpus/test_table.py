@@ -103,7 +103,7 @@ def test_a_table_between_tabs_needs_no_id(tmp_path, caplog):
     ('id,text\r1,"a\nb"\r2,a,b\r', ":4: 3 values; expected 2"),
     ("id,body\n1,One.\n", ":1: no column 'text' .rename 'body' to 'text'., id and"),
     ("ID,Body\n1,One.\n", ":1: no column 'text' .rename 'Body' to 'text'., id and title"),
-    ("Name,Ort\nOna,Rom\n", ":1: no column 'text' .found: 'Name', 'Ort'.: name the one "
+    ("Name,Ort\n", ":1: no column 'text' .found: 'Name', 'Ort'.: name the one "
      "that holds it 'text', id and title may be missing$"),
     ("id;content;Content\n1;a;b\n", ":1: column 'content' is there twice"),
     ("id,text,Text\n1,a,b\n", ":1: column 'text' is there twice"),

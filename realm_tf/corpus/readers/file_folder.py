@@ -51,6 +51,8 @@ _SINGLE = frozenset(kind for kind in _KINDS if kind not in (".txt", ".text"))
 def _parse(numbered: Lines, maker: Maker) -> Iterator[Document]:
   del numbered  # these are other files
   root = pathlib.Path(maker.path)
+  if root.is_file() and plain_suffix(root) in rows.KINDS:
+    logging.warning("%s: no column 'text': its rows are one document, a table", root)
   tables: list[pathlib.PurePosixPath] = []
   base, names = files_of(root, maker)
   above = pathlib.PurePosixPath() if maker.within is None else pathlib.PurePosixPath(
@@ -175,7 +177,8 @@ def _stem(name: pathlib.PurePosixPath) -> str:
 
 
 def _sniff_path(path: pathlib.Path) -> bool:
-  return path.is_dir() or (path.is_file() and plain_suffix(path) in _SINGLE)
+  return path.is_dir() or (path.is_file() and (
+      plain_suffix(path) in _SINGLE or rows.is_rows(path)))
 
 
 FOLDER = Format(_parse, sniff_path=_sniff_path)

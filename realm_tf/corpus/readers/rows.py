@@ -16,6 +16,7 @@ from realm_tf.corpus.readers.gaps import GAP
 from realm_tf.corpus.readers.text_file import decode, refuse_other_kinds
 from realm_tf.corpus.readers.unreadable import Unreadable
 from realm_tf.errors import UserError
+from realm_tf.jsonl import synonym
 from realm_tf.lines import DAMAGED, plain_suffix, read_lines
 
 KINDS = frozenset((".csv", ".tsv"))
@@ -30,8 +31,9 @@ def is_rows(path: pathlib.Path) -> bool:
   try:
     found = table.table_at(read_lines(path, "text"), path)
     named = [name for name in found.names if name]
-    if not table.lacking(found) or QUESTIONS.intersection(named) or len(named) < 2:
-      return False
+    if not table.lacking(found) or QUESTIONS.intersection(named) or len(named) < 2 or (
+        synonym(dict.fromkeys(named, ""), "text") or named[0].isdecimal()):
+      return False  # documents, of a name that is told, questions, or no header
   except (UserError, *DAMAGED):
     return False
   try:
